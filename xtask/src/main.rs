@@ -1,0 +1,2 @@
+//! The one tool a newcomer types.
+fn main() {}
