@@ -1,2 +1,71 @@
-//! The one tool a newcomer types.
-fn main() {}
+//! The one tool a newcomer types: `cargo xtask dev` runs everything here, `cargo xtask test` proves it.
+
+mod dev;
+mod test;
+mod toolchain;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install every tool the other commands need, and say so line by line
+    Setup,
+    /// Set up, build and run the whole system on this machine until Ctrl-C
+    Dev(dev::DevArgs),
+    /// Set up, then run every test, fast layers first
+    Test(test::TestArgs),
+    /// Print an access token of a local user (dev-1, dev-2, ...) while `dev` runs
+    Token(dev::TokenArgs),
+    /// Build the Worker into build/ (what wrangler.toml's [build] calls)
+    WorkerBuild,
+    /// Run the pinned wrangler with the right Node and environment
+    Wrangler {
+        /// Everything after `wrangler` is passed on
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let root = repository_root()?;
+    match command {
+        Command::Setup => toolchain::setup(&root),
+        Command::Dev(args) => dev::dev(&root, &args),
+        Command::Test(args) => test::test(&root, &args),
+        Command::Token(args) => dev::token(&root, &args),
+        Command::WorkerBuild => toolchain::worker_build(&root),
+        Command::Wrangler { args } => toolchain::wrangler(&root, &args),
+    }
+}
+
+/// The directory of the workspace, wherever inside it the command was typed.
+fn repository_root() -> Result<PathBuf> {
+    let mut here = std::env::current_dir().context("the current directory is gone")?;
+    loop {
+        if here.join("wrangler.toml").is_file() || here.join("xtask/Cargo.toml").is_file() {
+            return Ok(here);
+        }
+        anyhow::ensure!(here.pop(), "run this inside the Moltworker repository");
+    }
+}
