@@ -84,7 +84,10 @@ mod tests {
             uptime_ms: 15_000,
             phase: GatewayPhase::Ready,
             gateway_pid: Some(42),
-            start: StartTimes { tcp_ms: Some(11_000), ready_ms: Some(14_800) },
+            start: StartTimes {
+                tcp_ms: Some(11_000),
+                ready_ms: Some(14_800),
+            },
             restarts: 1,
             last_exit: Some(ExitReason::Signal(9)),
         };

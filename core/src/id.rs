@@ -83,7 +83,10 @@ mod tests {
 
     #[test]
     fn one_person_has_one_name() {
-        assert_eq!(ALICE.parse::<UserId>().unwrap().sandbox_name(), format!("openclaw-{ALICE}"));
+        assert_eq!(
+            ALICE.parse::<UserId>().unwrap().sandbox_name(),
+            format!("openclaw-{ALICE}")
+        );
         for other in [
             "",
             "undefined",

@@ -4,6 +4,19 @@
 //! randomness come in as arguments, decisions go out as values. What is here is proven by tables and
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 
-pub mod control;
+// Who, and what they may do.
 pub mod id;
+pub mod session;
+pub mod token;
+
+// A request's way through the Worker.
+pub mod hygiene;
+pub mod problem;
+pub mod route;
+pub mod settings;
+
+// A bot's life, and the words on each wire.
+pub mod control;
+pub mod life;
 pub mod run;
+pub mod sandbox;

@@ -140,20 +140,37 @@ impl RunSettings {
         let required = |variable: &'static str| {
             get(variable)
                 .filter(|value| !value.is_empty())
-                .ok_or_else(|| BadRunSetting { variable, reason: "is not set".into() })
+                .ok_or_else(|| BadRunSetting {
+                    variable,
+                    reason: "is not set".into(),
+                })
         };
         let bad = |variable, reason: String| BadRunSetting { variable, reason };
 
-        let user = required(USER_ID)?.parse().map_err(|e| bad(USER_ID, format!("{e}")))?;
-        let run = required(RUN)?.parse().map(Run).map_err(|_| bad(RUN, "is not a whole number".into()))?;
+        let user = required(USER_ID)?
+            .parse()
+            .map_err(|e| bad(USER_ID, format!("{e}")))?;
+        let run = required(RUN)?
+            .parse()
+            .map(Run)
+            .map_err(|_| bad(RUN, "is not a whole number".into()))?;
         let control_token =
             ControlToken::new(required(CONTROL_TOKEN)?).map_err(|e| bad(CONTROL_TOKEN, e.into()))?;
         let allowed_origins = required(ALLOWED_ORIGINS)?.split(',').map(str::to_owned).collect();
         let offered_model = match get(MODEL_BASE_URL).filter(|url| !url.is_empty()) {
             None => None,
-            Some(base_url) => Some(OfferedModel { base_url, id: required(MODEL_ID)? }),
+            Some(base_url) => Some(OfferedModel {
+                base_url,
+                id: required(MODEL_ID)?,
+            }),
         };
-        Ok(Self { user, run, control_token, allowed_origins, offered_model })
+        Ok(Self {
+            user,
+            run,
+            control_token,
+            allowed_origins,
+            offered_model,
+        })
     }
 }
 
@@ -167,8 +184,14 @@ mod tests {
             user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
             run: Run(7),
             control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
-            allowed_origins: vec!["https://bots.example.com".into(), "https://claw.example.org".into()],
-            offered_model: Some(OfferedModel { base_url: "http://models.test/v1".into(), id: "m-1".into() }),
+            allowed_origins: vec![
+                "https://bots.example.com".into(),
+                "https://claw.example.org".into(),
+            ],
+            offered_model: Some(OfferedModel {
+                base_url: "http://models.test/v1".into(),
+                id: "m-1".into(),
+            }),
         }
     }
 
@@ -180,7 +203,10 @@ mod tests {
     #[test]
     fn what_the_sandbox_writes_the_supervisor_reads() {
         let with_model = settings();
-        let without_model = RunSettings { offered_model: None, ..settings() };
+        let without_model = RunSettings {
+            offered_model: None,
+            ..settings()
+        };
         assert_eq!(read(&with_model.to_env()), Ok(with_model.clone()));
         assert_eq!(read(&without_model.to_env()), Ok(without_model));
     }

@@ -1,0 +1,163 @@
+//! What may cross the edge: headers from the caller to the bot, headers from the bot to the caller, and
+//! which pages may open a WebSocket or send a form.
+
+use crate::run::INTERNAL_HEADER_PREFIX;
+use crate::session::COOKIE_PREFIX;
+
+/// What to do with one header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Pass it on as it is.
+    Keep,
+    /// Leave it out.
+    Drop,
+    /// Pass it on with this value.
+    Replace(String),
+}
+
+/// A header on its way from the caller to the bot.
+///
+/// `authorization` always goes: with it the caller proved who they are to the platform. Headers the
+/// platform or Cloudflare sets about the caller go as well, so that nothing a client sends can pass for
+/// them inside the container.
+pub fn toward_bot(name: &str, value: &str) -> Verdict {
+    let name = name.to_ascii_lowercase();
+    if name == "cookie" {
+        let kept: Vec<&str> = value
+            .split(';')
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty() && !is_platform_cookie(pair))
+            .collect();
+        return if kept.is_empty() {
+            Verdict::Drop
+        } else {
+            Verdict::Replace(kept.join("; "))
+        };
+    }
+    let about_the_caller = matches!(
+        name.as_str(),
+        "authorization" | "proxy-authorization" | "forwarded" | "x-real-ip" | "true-client-ip" | "via"
+    );
+    let families = [INTERNAL_HEADER_PREFIX, "x-forwarded-", "cf-"];
+    if about_the_caller || families.iter().any(|prefix| name.starts_with(prefix)) {
+        Verdict::Drop
+    } else {
+        Verdict::Keep
+    }
+}
+
+/// A header on its way from the bot to the caller: a bot must not set the platform's cookies, wipe them, or
+/// speak in the platform's name.
+pub fn toward_caller(name: &str, value: &str) -> Verdict {
+    let name = name.to_ascii_lowercase();
+    let forged_cookie = name == "set-cookie" && is_platform_cookie(value.trim_start());
+    let platform_only = matches!(name.as_str(), "clear-site-data" | "service-worker-allowed");
+    if forged_cookie || platform_only || name.starts_with(INTERNAL_HEADER_PREFIX) {
+        Verdict::Drop
+    } else {
+        Verdict::Keep
+    }
+}
+
+fn is_platform_cookie(pair: &str) -> bool {
+    // Cookie names are case-sensitive, but browsers compare the `__Host-` prefix without case.
+    pair.get(..COOKIE_PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX))
+}
+
+/// Whether a page at `origin` may do this on the caller's behalf. Programs send no `Origin`; a browser
+/// always does for a WebSocket and for a form that is sent with POST.
+pub fn same_origin(origin: Option<&str>, served: &str) -> bool {
+    origin.is_none_or(|origin| origin.eq_ignore_ascii_case(served))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_proves_the_caller_to_the_platform_stays_there() {
+        for name in [
+            "Authorization",
+            "proxy-authorization",
+            "X-Moltbot-Client-Ip",
+            "x-moltbot-anything",
+            "X-Forwarded-For",
+            "x-forwarded-user",
+            "Forwarded",
+            "X-Real-IP",
+            "CF-Connecting-IP",
+            "cf-ray",
+            "True-Client-IP",
+        ] {
+            assert_eq!(toward_bot(name, "x"), Verdict::Drop, "{name}");
+        }
+        for name in [
+            "accept",
+            "content-type",
+            "upgrade",
+            "sec-websocket-key",
+            "origin",
+            "x-openclaw-token",
+            "range",
+        ] {
+            assert_eq!(toward_bot(name, "x"), Verdict::Keep, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_the_cookies_only_ours_are_taken_out() {
+        let cases = [
+            ("__Host-moltbot-session=abc", Verdict::Drop),
+            (
+                "a=1; __Host-moltbot-session=abc; b=2",
+                Verdict::Replace("a=1; b=2".into()),
+            ),
+            ("__HOST-MOLTBOT-session=abc;a=1", Verdict::Replace("a=1".into())),
+            ("  ;; ", Verdict::Drop),
+            (
+                "a=__Host-moltbot-session",
+                Verdict::Replace("a=__Host-moltbot-session".into()),
+            ),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(toward_bot("Cookie", value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_bot_cannot_speak_for_the_platform() {
+        for (name, value) in [
+            ("Set-Cookie", "__Host-moltbot-session=evil; Path=/"),
+            ("set-cookie", " __host-moltbot-x=1"),
+            ("X-Moltbot-State", "running"),
+            ("Clear-Site-Data", "\"*\""),
+            ("Service-Worker-Allowed", "/"),
+        ] {
+            assert_eq!(toward_caller(name, value), Verdict::Drop, "{name}: {value}");
+        }
+        for (name, value) in [
+            ("set-cookie", "theme=dark"),
+            ("content-type", "text/html"),
+            ("set-cookie", "é=1"),
+        ] {
+            assert_eq!(toward_caller(name, value), Verdict::Keep, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_pages_act_for_the_caller() {
+        let served = "https://bots.example.com";
+        assert!(same_origin(None, served));
+        assert!(same_origin(Some("https://bots.example.com"), served));
+        for other in [
+            "https://evil.example",
+            "null",
+            "",
+            "http://bots.example.com",
+            "https://bots.example.com:444",
+        ] {
+            assert!(!same_origin(Some(other), served), "{other}");
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! The life of one bot's container, as its Sandbox sees it: `on(now, event) → effects`.
+//!
+//! The Sandbox is the one writer of this state. It stores the state after every event and then carries
+//! out the effects in order; nothing here touches a clock, a container or storage. Times are
+//! milliseconds since 1970.
+//!
+//! Every state but the two resting ones (`Asleep`, `Running`) has a deadline that leaves it, and every
+//! result that comes back later carries the number of the run it belongs to: one of an older run is
+//! ignored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::Run;
+
+/// How long a start may take until the gateway answers. Measured: 45 s on half a core (`standard-1`),
+/// 92 s on a quarter; allocation and image pull come on top.
+pub const START_DEADLINE_MS: u64 = 180_000;
+/// How long a stop may take before the container is killed. The supervisor gives the gateway 25 s to
+/// drain; this is that, and the way there and back.
+pub const STOP_DEADLINE_MS: u64 = 35_000;
+/// The pause after the first failed start. Doubles with each further failure.
+pub const FIRST_BACKOFF_MS: u64 = 2_000;
+/// The longest pause between two starts: short enough that a caller's patience outlives it.
+pub const MAX_BACKOFF_MS: u64 = 60_000;
+
+/// Where a bot is in its life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum State {
+    /// No container. The next request starts one.
+    Asleep,
+    /// A container was started and its gateway does not answer yet.
+    Starting {
+        /// When it is given up.
+        deadline: u64,
+    },
+    /// The gateway answers.
+    Running,
+    /// The container was told to stop.
+    Stopping {
+        /// When it is killed.
+        deadline: u64,
+        /// Somebody asked for the bot meanwhile: start again once it has stopped.
+        wanted: bool,
+    },
+    /// A start failed. Nothing is started before `until`.
+    BackingOff {
+        /// From when the next request may start a container.
+        until: u64,
+        /// Why the last start failed; shown to the owner.
+        reason: String,
+    },
+}
+
+/// The whole life: what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Where it is now.
+    #[serde(flatten)]
+    pub state: State,
+    /// The current run, or the last one.
+    pub run: Run,
+    /// When the state was entered.
+    pub since: u64,
+    /// Starts that failed in a row.
+    pub failures: u32,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The owner's traffic wants the bot.
+    Wanted,
+    /// The owner or an admin wants it asleep.
+    SleepWanted,
+    /// The gateway of this run answers.
+    Ready(Run),
+    /// The container of this run could not be started.
+    StartFailed(Run, String),
+    /// The container of this run ended; the text is the runtime's reason.
+    Exited(Run, String),
+    /// The alarm rang.
+    AlarmRang,
+    /// The object was loaded (first use, eviction, deploy) and looked whether a container runs.
+    Loaded {
+        /// Whether one does.
+        container_runs: bool,
+    },
+}
+
+/// What the Sandbox has to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Start a container for this run. The only place a container is ever started from.
+    Start(Run),
+    /// Wait for this run's container to end and, until it answers, ask whether it is ready.
+    Watch(Run),
+    /// Send SIGTERM.
+    Terminate,
+    /// Kill the container.
+    Kill,
+    /// Ring at this time; replaces an earlier alarm.
+    SetAlarm(u64),
+    /// No alarm is needed any more.
+    ClearAlarm,
+}
+
+impl Life {
+    /// A bot that has never run.
+    pub fn new(now: u64) -> Self {
+        Self {
+            state: State::Asleep,
+            run: Run(0),
+            since: now,
+            failures: 0,
+        }
+    }
+
+    /// Takes note of `event` at time `now`. `jitter` in 0..=1 spreads the pauses of many bots that failed
+    /// together.
+    pub fn on(&mut self, now: u64, jitter: f64, event: Event) -> Vec<Effect> {
+        match event {
+            Event::Wanted => self.wanted(now),
+            Event::SleepWanted => self.sleep_wanted(now),
+            Event::Ready(run) if run == self.run => self.ready(now),
+            Event::StartFailed(run, reason) if run == self.run => self.start_failed(now, jitter, reason),
+            Event::Exited(run, reason) if run == self.run => self.exited(now, jitter, reason),
+            Event::Ready(_) | Event::StartFailed(..) | Event::Exited(..) => Vec::new(),
+            Event::AlarmRang => self.alarm_rang(now, jitter),
+            Event::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
+        }
+    }
+
+    /// Whether requests can be handed to the container now.
+    pub fn is_running(&self) -> bool {
+        self.state == State::Running
+    }
+
+    fn enter(&mut self, now: u64, state: State) {
+        self.state = state;
+        self.since = now;
+    }
+
+    fn start(&mut self, now: u64) -> Vec<Effect> {
+        self.run = self.run.next();
+        let deadline = now.saturating_add(START_DEADLINE_MS);
+        self.enter(now, State::Starting { deadline });
+        vec![
+            Effect::SetAlarm(deadline),
+            Effect::Start(self.run),
+            Effect::Watch(self.run),
+        ]
+    }
+
+    fn wanted(&mut self, now: u64) -> Vec<Effect> {
+        match &mut self.state {
+            State::Asleep => self.start(now),
+            State::BackingOff { until, .. } if *until <= now => self.start(now),
+            State::Stopping { wanted, .. } => {
+                *wanted = true;
+                Vec::new()
+            }
+            State::Starting { .. } | State::Running | State::BackingOff { .. } => Vec::new(),
+        }
+    }
+
+    fn sleep_wanted(&mut self, now: u64) -> Vec<Effect> {
+        match &mut self.state {
+            State::Starting { .. } | State::Running => {
+                let deadline = now.saturating_add(STOP_DEADLINE_MS);
+                self.enter(
+                    now,
+                    State::Stopping {
+                        deadline,
+                        wanted: false,
+                    },
+                );
+                vec![Effect::SetAlarm(deadline), Effect::Terminate]
+            }
+            State::Stopping { wanted, .. } => {
+                *wanted = false;
+                Vec::new()
+            }
+            State::Asleep | State::BackingOff { .. } => Vec::new(),
+        }
+    }
+
+    fn ready(&mut self, now: u64) -> Vec<Effect> {
+        match self.state {
+            State::Starting { .. } => {
+                self.failures = 0;
+                self.enter(now, State::Running);
+                vec![Effect::ClearAlarm]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn start_failed(&mut self, now: u64, jitter: f64, reason: String) -> Vec<Effect> {
+        match self.state {
+            State::Starting { .. } => self.back_off(now, jitter, reason),
+            _ => Vec::new(),
+        }
+    }
+
+    fn exited(&mut self, now: u64, jitter: f64, reason: String) -> Vec<Effect> {
+        match self.state {
+            State::Starting { .. } => self.back_off(now, jitter, reason),
+            State::Running => {
+                self.enter(now, State::Asleep);
+                vec![Effect::ClearAlarm]
+            }
+            State::Stopping { wanted: true, .. } => self.start(now),
+            State::Stopping { wanted: false, .. } => {
+                self.enter(now, State::Asleep);
+                vec![Effect::ClearAlarm]
+            }
+            State::Asleep | State::BackingOff { .. } => Vec::new(),
+        }
+    }
+
+    fn back_off(&mut self, now: u64, jitter: f64, reason: String) -> Vec<Effect> {
+        let until = now.saturating_add(backoff_ms(self.failures, jitter));
+        self.failures = self.failures.saturating_add(1);
+        self.enter(now, State::BackingOff { until, reason });
+        vec![Effect::ClearAlarm, Effect::Kill]
+    }
+
+    fn alarm_rang(&mut self, now: u64, jitter: f64) -> Vec<Effect> {
+        match self.state {
+            State::Starting { deadline } if deadline <= now => {
+                let seconds = START_DEADLINE_MS / 1_000;
+                self.back_off(
+                    now,
+                    jitter,
+                    format!("the gateway did not answer within {seconds} seconds"),
+                )
+            }
+            // An object that was not in memory when its container ended hears of the end here at the latest.
+            State::Stopping { deadline, wanted } if deadline <= now => {
+                self.enter(now, State::Asleep);
+                let mut effects = vec![Effect::Kill];
+                if wanted {
+                    effects.extend(self.start(now));
+                }
+                effects
+            }
+            // Rang early or late: the deadline that counts is the stored one.
+            State::Starting { deadline } | State::Stopping { deadline, .. } => {
+                vec![Effect::SetAlarm(deadline)]
+            }
+            State::Asleep | State::Running | State::BackingOff { .. } => Vec::new(),
+        }
+    }
+
+    fn loaded(&mut self, now: u64, jitter: f64, container_runs: bool) -> Vec<Effect> {
+        match (&self.state, container_runs) {
+            (State::Asleep | State::BackingOff { .. }, false) => Vec::new(),
+            // A container nobody asked for: a kill that was cut short by the eviction.
+            (State::Asleep | State::BackingOff { .. }, true) => vec![Effect::Kill],
+            (State::Starting { .. } | State::Running | State::Stopping { .. }, true) => {
+                vec![Effect::Watch(self.run)]
+            }
+            (State::Starting { .. } | State::Running | State::Stopping { .. }, false) => self.exited(
+                now,
+                jitter,
+                "the container was gone when its Sandbox came back".into(),
+            ),
+        }
+    }
+}
+
+/// The pause after `failures` earlier failures: doubling, with up to a quarter taken off by `jitter`.
+fn backoff_ms(failures: u32, jitter: f64) -> u64 {
+    let doubled = FIRST_BACKOFF_MS.saturating_mul(1u64.checked_shl(failures).unwrap_or(u64::MAX));
+    let full = doubled.min(MAX_BACKOFF_MS);
+    let quarter = full / 4;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "0 ≤ jitter ≤ 1 and quarter ≤ 15,000"
+    )]
+    let off = (quarter as f64 * jitter.clamp(0.0, 1.0)) as u64;
+    full - off
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const R1: Run = Run(1);
+
+    fn life() -> Life {
+        Life::new(0)
+    }
+
+    fn on(life: &mut Life, now: u64, event: Event) -> Vec<Effect> {
+        life.on(now, 0.0, event)
+    }
+
+    #[test]
+    fn a_first_request_starts_one_container_and_later_ones_wait_for_it() {
+        let mut life = life();
+        let effects = on(&mut life, 10, Event::Wanted);
+        let deadline = 10 + START_DEADLINE_MS;
+        assert_eq!(
+            effects,
+            [Effect::SetAlarm(deadline), Effect::Start(R1), Effect::Watch(R1)]
+        );
+        for now in 11..60 {
+            assert_eq!(on(&mut life, now, Event::Wanted), []);
+        }
+        assert_eq!(on(&mut life, 60, Event::Ready(R1)), [Effect::ClearAlarm]);
+        assert!(life.is_running());
+        assert_eq!(on(&mut life, 61, Event::Wanted), []);
+    }
+
+    #[test]
+    fn a_container_that_dies_is_replaced_by_the_next_request() {
+        let mut life = life();
+        on(&mut life, 0, Event::Wanted);
+        on(&mut life, 1, Event::Ready(R1));
+        on(&mut life, 2, Event::Exited(R1, "killed".into()));
+        assert_eq!(life.state, State::Asleep);
+        assert!(on(&mut life, 3, Event::Wanted).contains(&Effect::Start(Run(2))));
+    }
+
+    #[test]
+    fn news_of_an_older_run_is_dropped() {
+        let mut life = life();
+        on(&mut life, 0, Event::Wanted);
+        on(&mut life, 1, Event::Ready(R1));
+        on(&mut life, 2, Event::Exited(R1, String::new()));
+        on(&mut life, 3, Event::Wanted);
+        let before = life.clone();
+        for late in [
+            Event::Ready(R1),
+            Event::Exited(R1, "late".into()),
+            Event::StartFailed(R1, "late".into()),
+        ] {
+            assert_eq!(on(&mut life, 4, late), []);
+            assert_eq!(life, before);
+        }
+    }
+
+    #[test]
+    fn a_start_that_fails_is_tried_again_later_and_later() {
+        let mut life = life();
+        let mut now = 0;
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            on(&mut life, now, Event::Wanted);
+            let run = life.run;
+            assert_eq!(
+                on(&mut life, now, Event::StartFailed(run, "no capacity".into())),
+                [Effect::ClearAlarm, Effect::Kill]
+            );
+            let State::BackingOff { until, ref reason } = life.state else {
+                panic!("{life:?}")
+            };
+            assert_eq!(reason, "no capacity");
+            pauses.push(until - now);
+            assert_eq!(on(&mut life, until - 1, Event::Wanted), [], "not before its time");
+            now = until;
+        }
+        assert_eq!(
+            pauses,
+            [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]
+        );
+        on(&mut life, now, Event::Wanted);
+        let run = life.run;
+        on(&mut life, now, Event::Ready(run));
+        assert_eq!(life.failures, 0, "a start that worked wipes the slate");
+    }
+
+    #[test]
+    fn a_start_that_never_ends_is_given_up() {
+        let mut life = life();
+        on(&mut life, 0, Event::Wanted);
+        assert_eq!(
+            on(&mut life, 5, Event::AlarmRang),
+            [Effect::SetAlarm(START_DEADLINE_MS)],
+            "rang too early"
+        );
+        assert_eq!(
+            on(&mut life, START_DEADLINE_MS, Event::AlarmRang),
+            [Effect::ClearAlarm, Effect::Kill]
+        );
+        assert!(matches!(life.state, State::BackingOff { .. }));
+    }
+
+    #[test]
+    fn going_to_sleep_and_being_wanted_meanwhile() {
+        let mut life = life();
+        on(&mut life, 0, Event::Wanted);
+        on(&mut life, 1, Event::Ready(R1));
+        assert_eq!(
+            on(&mut life, 2, Event::SleepWanted),
+            [Effect::SetAlarm(2 + STOP_DEADLINE_MS), Effect::Terminate]
+        );
+        assert_eq!(
+            on(&mut life, 3, Event::Wanted),
+            [],
+            "the old container has to go first"
+        );
+        assert!(on(&mut life, 4, Event::Exited(R1, String::new())).contains(&Effect::Start(Run(2))));
+    }
+
+    #[test]
+    fn a_stop_that_never_ends_is_a_kill() {
+        let mut life = life();
+        on(&mut life, 0, Event::Wanted);
+        on(&mut life, 1, Event::SleepWanted);
+        assert_eq!(
+            on(&mut life, 1 + STOP_DEADLINE_MS, Event::AlarmRang),
+            [Effect::Kill]
+        );
+        assert_eq!(life.state, State::Asleep);
+    }
+
+    #[test]
+    fn after_an_eviction_the_life_goes_on() {
+        let mut starting = life();
+        on(&mut starting, 0, Event::Wanted);
+        let mut running = starting.clone();
+        on(&mut running, 1, Event::Ready(R1));
+
+        let look = |life: &Life, container_runs| {
+            let mut life = life.clone();
+            let effects = life.on(9, 0.0, Event::Loaded { container_runs });
+            (life.state, effects)
+        };
+        assert_eq!(look(&life(), false), (State::Asleep, vec![]));
+        assert_eq!(look(&life(), true), (State::Asleep, vec![Effect::Kill]));
+        assert_eq!(look(&running, true), (State::Running, vec![Effect::Watch(R1)]));
+        assert_eq!(look(&running, false), (State::Asleep, vec![Effect::ClearAlarm]));
+        assert_eq!(look(&starting, true).1, [Effect::Watch(R1)]);
+        assert!(matches!(look(&starting, false).0, State::BackingOff { .. }));
+    }
+
+    #[test]
+    fn it_is_stored_as_it_is() {
+        let mut life = life();
+        for event in [Event::Wanted, Event::StartFailed(R1, "x".into())] {
+            on(&mut life, 5, event);
+            let text = serde_json::to_string(&life).unwrap();
+            assert_eq!(serde_json::from_str::<Life>(&text).unwrap(), life);
+        }
+    }
+
+    fn any_event() -> impl Strategy<Value = (u64, Event)> {
+        let run = (0u64..6).prop_map(Run);
+        let event = prop_oneof![
+            4 => Just(Event::Wanted),
+            1 => Just(Event::SleepWanted),
+            2 => run.clone().prop_map(Event::Ready),
+            1 => run.clone().prop_map(|run| Event::StartFailed(run, "x".into())),
+            2 => run.prop_map(|run| Event::Exited(run, "x".into())),
+            1 => Just(Event::AlarmRang),
+            1 => any::<bool>().prop_map(|container_runs| Event::Loaded { container_runs }),
+        ];
+        (0u64..40_000, event)
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order: a second container is never started while one may be alive,
+        /// runs only grow, no start comes before the back-off is over, and when nothing more happens but
+        /// the alarm, the life comes to rest.
+        #[test]
+        fn no_order_of_events_breaks_it(events in prop::collection::vec(any_event(), 0..60), jitter in 0.0f64..=1.0) {
+            let mut life = Life::new(0);
+            let mut now = 0;
+            let mut alive = false;
+            let mut alarm = None;
+            let mut step = |life: &mut Life, now: u64, event: Event| -> Result<Option<u64>, TestCaseError> {
+                let before = life.clone();
+                if event == Event::Exited(life.run, "x".into()) || event == (Event::Loaded { container_runs: false }) {
+                    alive = false;
+                }
+                for effect in life.on(now, jitter, event) {
+                    match effect {
+                        Effect::Start(run) => {
+                            prop_assert!(!alive, "two at once: {before:?}");
+                            prop_assert_eq!(run, before.run.next());
+                            if let State::BackingOff { until, .. } = before.state {
+                                prop_assert!(until <= now);
+                            }
+                            alive = true;
+                        }
+                        Effect::Kill => alive = false,
+                        Effect::SetAlarm(at) => alarm = Some(at),
+                        Effect::ClearAlarm => alarm = None,
+                        Effect::Watch(run) => prop_assert_eq!(run, life.run),
+                        Effect::Terminate => {}
+                    }
+                }
+                prop_assert!(life.run >= before.run);
+                Ok(alarm)
+            };
+            let mut due = None;
+            for (pause, event) in events {
+                now += pause;
+                due = step(&mut life, now, event)?;
+            }
+            for _ in 0..4 {
+                let Some(at) = due else { break };
+                now = now.max(at);
+                due = step(&mut life, now, Event::AlarmRang)?;
+                if matches!(life.state, State::Asleep | State::Running | State::BackingOff { .. }) { break; }
+            }
+            let rests = matches!(life.state, State::Asleep | State::Running | State::BackingOff { .. });
+            prop_assert!(rests, "never came to rest: {life:?}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a caller sees when something is refused: RFC 9457 `application/problem+json` with a stable `code`.
+
+use serde::Serialize;
+
+/// Every refusal a caller can meet. What is logged about it is separate, and may say more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Settings are missing or malformed.
+    NotConfigured,
+    /// No such host here.
+    UnknownHost,
+    /// No such path under a reserved prefix.
+    NotFound,
+    /// The path exists with other methods.
+    WrongMethod,
+    /// No credentials.
+    SignInRequired,
+    /// Credentials that have expired.
+    TokenExpired,
+    /// Credentials that do not count.
+    TokenRefused,
+    /// The identity provider could not be asked for its keys.
+    IdentityProviderUnavailable,
+    /// A page of another origin tried to act for the caller.
+    WrongOrigin,
+    /// A form that is not what the page sends.
+    BadForm,
+    /// This route takes a bearer token only, never a cookie.
+    BearerRequired,
+    /// The bot is waking up and was not ready in time.
+    BotWaking,
+    /// The bot was put to sleep and is still stopping.
+    BotStopping,
+    /// The bot failed to start; it will be tried again.
+    BotFailed,
+    /// The bot stopped while it was answering.
+    BotInterrupted,
+    /// Something went wrong on our side.
+    Internal,
+}
+
+/// The JSON form of a [`Refusal`].
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// Always `about:blank` (RFC 9457 §4.2.1): the code is what programs look at.
+    pub r#type: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// Stable name of this refusal.
+    pub code: &'static str,
+    /// One line for people.
+    pub title: &'static str,
+    /// What to do, or what exactly happened, when there is more to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl Refusal {
+    /// Status, code and title.
+    pub fn facts(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::NotConfigured => (503, "not-configured", "This Moltworker is not configured yet."),
+            Self::UnknownHost => (404, "unknown-host", "No bot lives at this address."),
+            Self::NotFound => (404, "not-found", "There is nothing at this address."),
+            Self::WrongMethod => (405, "wrong-method", "This address does not take that method."),
+            Self::SignInRequired => (401, "sign-in-required", "Sign in to reach your bot."),
+            Self::TokenExpired => (
+                401,
+                "token-expired",
+                "The access token has expired; get a new one.",
+            ),
+            Self::TokenRefused => (401, "token-refused", "The access token is not accepted."),
+            Self::IdentityProviderUnavailable => (
+                503,
+                "identity-provider-unavailable",
+                "Sign-in cannot be checked right now; try again.",
+            ),
+            Self::WrongOrigin => (
+                403,
+                "wrong-origin",
+                "This request came from a page of another site.",
+            ),
+            Self::BadForm => (
+                400,
+                "bad-form",
+                "The form could not be read; reload the page and try again.",
+            ),
+            Self::BearerRequired => (
+                401,
+                "bearer-required",
+                "This address takes an access token in the Authorization header.",
+            ),
+            Self::BotWaking => (503, "bot-waking", "The bot is waking up; try again in a moment."),
+            Self::BotStopping => (
+                503,
+                "bot-stopping",
+                "The bot is going to sleep; try again in a moment.",
+            ),
+            Self::BotFailed => (
+                503,
+                "bot-failed",
+                "The bot could not be started; it will be tried again.",
+            ),
+            Self::BotInterrupted => (
+                503,
+                "bot-interrupted",
+                "The bot stopped while answering; try again.",
+            ),
+            Self::Internal => (500, "internal", "Something went wrong on our side."),
+        }
+    }
+
+    /// Seconds after which trying again makes sense, for those refusals that pass by themselves.
+    pub fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::IdentityProviderUnavailable | Self::BotStopping | Self::BotFailed => Some(5),
+            Self::BotWaking => Some(3),
+            Self::BotInterrupted => Some(1),
+            Self::NotConfigured => Some(60),
+            _ => None,
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge (RFC 6750 §3), for those that signing in would cure.
+    pub fn challenge(self) -> Option<&'static str> {
+        match self {
+            Self::SignInRequired | Self::BearerRequired => Some(r#"Bearer realm="moltworker""#),
+            Self::TokenExpired | Self::TokenRefused => {
+                Some(r#"Bearer realm="moltworker", error="invalid_token""#)
+            }
+            _ => None,
+        }
+    }
+
+    /// The JSON form.
+    pub fn problem(self, detail: Option<String>) -> Problem {
+        let (status, code, title) = self.facts();
+        Problem {
+            r#type: "about:blank",
+            status,
+            code,
+            title,
+            detail,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const ALL: [Refusal; 16] = [
+        Refusal::NotConfigured,
+        Refusal::UnknownHost,
+        Refusal::NotFound,
+        Refusal::WrongMethod,
+        Refusal::SignInRequired,
+        Refusal::TokenExpired,
+        Refusal::TokenRefused,
+        Refusal::IdentityProviderUnavailable,
+        Refusal::WrongOrigin,
+        Refusal::BadForm,
+        Refusal::BearerRequired,
+        Refusal::BotWaking,
+        Refusal::BotStopping,
+        Refusal::BotFailed,
+        Refusal::BotInterrupted,
+        Refusal::Internal,
+    ];
+
+    #[test]
+    fn codes_are_unique_and_statuses_fit() {
+        let codes: BTreeSet<_> = ALL.iter().map(|refusal| refusal.facts().1).collect();
+        assert_eq!(codes.len(), ALL.len());
+        for refusal in ALL {
+            let (status, code, _) = refusal.facts();
+            assert_eq!(status == 401, refusal.challenge().is_some(), "{code}");
+            assert_eq!(status == 503, refusal.retry_after().is_some(), "{code}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Where a request goes: a pure function of method, host and path.
+
+/// Path prefixes that belong to the platform on every host it serves. An unknown path under one of them is
+/// 404 there and never reaches a bot, so a route added later cannot change what a bot has been getting.
+const RESERVED: [&str; 8] = [
+    "admin", "api", "auth", "login", "debug", "_repo", "healthz", "hooks",
+];
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// Is the Worker there? Answered without settings, identity or storage.
+    Health,
+    /// The sign-in page.
+    LoginPage,
+    /// The sign-in form, sent.
+    LogIn,
+    /// End the browser's session.
+    SignOut,
+    /// The caller's bot: its state. Never wakes it.
+    BotStatus,
+    /// The caller's bot: put it to sleep now.
+    BotSleep,
+    /// Everything else belongs to the caller's bot.
+    Bot,
+    /// A reserved prefix, but no such route.
+    NotFound,
+    /// The route exists with other methods.
+    WrongMethod {
+        /// For the `Allow` header.
+        allow: &'static str,
+    },
+    /// A host this Worker does not serve.
+    UnknownHost,
+}
+
+/// Decides where a request goes. `host` is the request's host with port, in lower case; `path` is the
+/// URL's path as the URL parser leaves it (dot segments resolved, percent-encoding kept).
+pub fn route(method: &str, host: &str, path: &str, platform_host: &str) -> Route {
+    // Health must answer on any name, also while the operator is still setting up domains.
+    if path == "/healthz" {
+        return for_methods(
+            method,
+            &[("GET", Route::Health), ("HEAD", Route::Health)],
+            "GET, HEAD",
+        );
+    }
+    if host != platform_host {
+        return Route::UnknownHost;
+    }
+    match path {
+        "/login" => for_methods(
+            method,
+            &[
+                ("GET", Route::LoginPage),
+                ("HEAD", Route::LoginPage),
+                ("POST", Route::LogIn),
+            ],
+            "GET, HEAD, POST",
+        ),
+        "/auth/sign-out" => for_methods(method, &[("POST", Route::SignOut)], "POST"),
+        "/api/bot" => for_methods(
+            method,
+            &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
+            "GET, HEAD",
+        ),
+        "/api/bot/sleep" => for_methods(method, &[("POST", Route::BotSleep)], "POST"),
+        _ if is_reserved(path) => Route::NotFound,
+        _ => Route::Bot,
+    }
+}
+
+fn for_methods(method: &str, known: &[(&str, Route)], allow: &'static str) -> Route {
+    known
+        .iter()
+        .find(|(name, _)| *name == method)
+        .map_or(Route::WrongMethod { allow }, |(_, route)| *route)
+}
+
+/// Whether the first segment is a reserved name in any spelling (`/Admin`, `/%61dmin`, `//admin`): a path
+/// that a person or a proxy could read as the platform's must not be the bot's.
+fn is_reserved(path: &str) -> bool {
+    let first = path
+        .trim_start_matches(['/', '\\'])
+        .split(['/', '\\', ';'])
+        .next()
+        .unwrap_or_default();
+    let decoded = percent_decoded(first);
+    RESERVED
+        .iter()
+        .any(|name| decoded.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let mut ahead = bytes.clone();
+        match (byte, ahead.next().and_then(hex), ahead.next().and_then(hex)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(high * 16 + low);
+                bytes = ahead;
+            }
+            _ => decoded.push(byte),
+        }
+    }
+    decoded
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Where to go after signing in: a path on this host, or `/` when `wanted` is anything else.
+///
+/// A browser reads `//host` and `/\host` as another host, and drops tabs and line breaks while parsing; any
+/// of them would make the sign-in page forward people to a stranger.
+pub fn safe_next(wanted: Option<&str>) -> &str {
+    let Some(path) = wanted else { return "/" };
+    let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
+    if local && plain && !is_reserved(path) {
+        path
+    } else {
+        "/"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HOST: &str = "bots.example.com";
+
+    fn get(path: &str) -> Route {
+        route("GET", HOST, path, HOST)
+    }
+
+    #[test]
+    fn the_table() {
+        let cases = [
+            ("GET", "/healthz", Route::Health),
+            ("HEAD", "/healthz", Route::Health),
+            ("POST", "/healthz", Route::WrongMethod { allow: "GET, HEAD" }),
+            ("GET", "/login", Route::LoginPage),
+            ("POST", "/login", Route::LogIn),
+            (
+                "DELETE",
+                "/login",
+                Route::WrongMethod {
+                    allow: "GET, HEAD, POST",
+                },
+            ),
+            ("POST", "/auth/sign-out", Route::SignOut),
+            ("GET", "/auth/sign-out", Route::WrongMethod { allow: "POST" }),
+            ("GET", "/api/bot", Route::BotStatus),
+            ("POST", "/api/bot", Route::WrongMethod { allow: "GET, HEAD" }),
+            ("POST", "/api/bot/sleep", Route::BotSleep),
+            ("GET", "/api/bot/sleep", Route::WrongMethod { allow: "POST" }),
+            ("GET", "/", Route::Bot),
+            ("POST", "/v1/chat/completions", Route::Bot),
+            ("GET", "/administration", Route::Bot),
+            ("GET", "/assets/login", Route::Bot),
+        ];
+        for (method, path, expected) in cases {
+            assert_eq!(route(method, HOST, path, HOST), expected, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_reserved_prefix_never_reaches_the_bot() {
+        for name in RESERVED {
+            let (first, rest) = name.split_at(1);
+            let code = first.as_bytes()[0];
+            for path in [
+                format!("/{name}/"),
+                format!("/{name}/x/y"),
+                format!("/{}/x", name.to_uppercase()),
+                format!("//{name}/x"),
+                format!("/{name};x/y"),
+                format!("/{name}\\x"),
+                format!("/%{code:02x}{rest}/x"),
+                format!("/%{code:02X}{rest}/x"),
+            ] {
+                assert_eq!(get(&path), Route::NotFound, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_hosts_we_serve_are_served() {
+        for host in [
+            "evil.example",
+            "bots.example.com:444",
+            "",
+            "bots.example.com.evil.example",
+        ] {
+            assert_eq!(route("GET", host, "/", HOST), Route::UnknownHost, "{host}");
+            assert_eq!(route("GET", host, "/login", HOST), Route::UnknownHost, "{host}");
+            assert_eq!(route("GET", host, "/healthz", HOST), Route::Health);
+        }
+    }
+
+    #[test]
+    fn signing_in_leads_to_this_host_only() {
+        for good in ["/", "/chat?session=main", "/a/b#c"] {
+            assert_eq!(safe_next(Some(good)), good);
+        }
+        for bad in [
+            "",
+            "chat",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "javascript:alert(1)",
+            "/a\r\nSet-Cookie: x",
+            "/login",
+            "/auth/sign-out",
+            "/é",
+        ] {
+            assert_eq!(safe_next(Some(bad)), "/", "{bad:?}");
+        }
+        assert_eq!(safe_next(None), "/");
+    }
+
+    proptest! {
+        #[test]
+        fn anything_at_all_is_routed(method in ".{0,8}", host in ".{0,20}", path in ".{0,60}") {
+            route(&method, &host, &path, HOST);
+            prop_assert!(safe_next(Some(&path)).starts_with('/'));
+        }
+
+        #[test]
+        fn reserved_names_are_caught_below_any_tail(tail in "[^#?]{0,30}", index in 0usize..8) {
+            let path = format!("/{}/{tail}", RESERVED[index]);
+            prop_assert_ne!(get(&path), Route::Bot);
+        }
+    }
+}

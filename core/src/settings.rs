@@ -1,0 +1,329 @@
+//! What an operator must set, read once per request into one value, or a list of what is wrong.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt;
+
+use crate::run::OfferedModel;
+
+/// The Durable Object namespace of Sandboxes.
+pub const SANDBOX_BINDING: &str = "SANDBOX";
+/// The D1 database.
+pub const DATABASE_BINDING: &str = "DB";
+/// The R2 bucket of backups.
+pub const BUCKET_BINDING: &str = "BUCKET";
+/// Every binding the Worker cannot do without; `tests/tidy.rs` compares them with `wrangler.toml`.
+pub const BINDINGS: [&str; 3] = [SANDBOX_BINDING, DATABASE_BINDING, BUCKET_BINDING];
+
+/// One variable or secret of the Worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name in `wrangler.toml` or `wrangler secret put`.
+    pub name: &'static str,
+    /// What it is, in a few words.
+    pub meaning: &'static str,
+    /// The command or line that sets it.
+    pub how: &'static str,
+}
+
+/// Where users come to.
+pub const PUBLIC_URL: Setting = Setting {
+    name: "PUBLIC_URL",
+    meaning: "the address users open, for example https://bots.example.com",
+    how: "set it under [vars] in wrangler.toml",
+};
+/// The identity provider.
+pub const SUPABASE_URL: Setting = Setting {
+    name: "SUPABASE_URL",
+    meaning: "the Supabase project, for example https://abcd.supabase.co",
+    how: "set it under [vars] in wrangler.toml",
+};
+/// The project's public key; needed to call its Auth API.
+pub const SUPABASE_ANON_KEY: Setting = Setting {
+    name: "SUPABASE_ANON_KEY",
+    meaning: "the project's public (anon or publishable) API key",
+    how: "set it under [vars] in wrangler.toml",
+};
+/// Only for projects that still sign with the legacy secret.
+pub const SUPABASE_JWT_SECRET: Setting = Setting {
+    name: "SUPABASE_JWT_SECRET",
+    meaning: "the project's legacy JWT secret, only if it still signs with HS256",
+    how: "run: wrangler secret put SUPABASE_JWT_SECRET",
+};
+/// Seals session cookies.
+pub const SESSION_KEY: Setting = Setting {
+    name: "SESSION_KEY",
+    meaning: "32 random bytes in base64 that seal the session cookies",
+    how: "run: openssl rand -base64 32 | wrangler secret put SESSION_KEY",
+};
+/// A model for bots whose owner has chosen none.
+pub const MODEL_BASE_URL: Setting = Setting {
+    name: "MODEL_BASE_URL",
+    meaning: "an OpenAI-compatible endpoint that needs no key, offered to bots without a model",
+    how: "set it under [vars] in wrangler.toml, or leave it out",
+};
+/// Goes with [`MODEL_BASE_URL`].
+pub const MODEL_ID: Setting = Setting {
+    name: "MODEL_ID",
+    meaning: "the model's id at MODEL_BASE_URL",
+    how: "set it under [vars] in wrangler.toml",
+};
+
+/// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
+pub const REQUIRED: [Setting; 4] = [PUBLIC_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SESSION_KEY];
+/// Settings that may be left out.
+pub const OPTIONAL: [Setting; 3] = [SUPABASE_JWT_SECRET, MODEL_BASE_URL, MODEL_ID];
+
+/// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
+/// hash (32 bytes) is guessable (RFC 7518 §3.2).
+const MIN_JWT_SECRET_LENGTH: usize = 32;
+
+/// A value that must not be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// Wraps a secret.
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The secret itself, for the one place that needs it.
+    pub fn reveal(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
+/// `scheme://host[:port]`, without a path, in the form browsers send as `Origin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    text: String,
+    host_start: usize,
+}
+
+impl Origin {
+    /// Reads an origin; a trailing slash is forgiven.
+    ///
+    /// `http` is accepted for this machine only: session cookies are `Secure`, and browsers keep that
+    /// promise on plain HTTP for loopback names alone.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+        let (scheme, host) = text.split_once("://").ok_or("is not a URL")?;
+        let bare_host = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+        match scheme {
+            "https" => {}
+            "http" if matches!(bare_host, "localhost" | "127.0.0.1") || bare_host.ends_with(".localhost") => {
+            }
+            "http" => return Err("must start with https:// (http:// is for localhost only)"),
+            _ => return Err("must start with https://"),
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
+        if bare_host.is_empty() || !host.bytes().all(allowed) {
+            return Err("must be a host without path, query or user");
+        }
+        let host_start = scheme.len() + "://".len();
+        Ok(Self { text, host_start })
+    }
+
+    /// The whole origin, as in an `Origin` header.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Host and port, as in a `Host` header.
+    pub fn host(&self) -> &str {
+        self.text.get(self.host_start..).unwrap_or_default()
+    }
+}
+
+/// Everything the Worker was configured with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where users come to.
+    pub public: Origin,
+    /// Base of the Supabase project, without a trailing slash.
+    pub supabase_url: String,
+    /// The project's public API key.
+    pub anon_key: String,
+    /// The legacy HS256 secret, where one is still in use.
+    pub jwt_secret: Option<Secret<String>>,
+    /// Seals session cookies.
+    pub session_key: Secret<[u8; 32]>,
+    /// The model offered to bots without one.
+    pub offered_model: Option<OfferedModel>,
+}
+
+impl Settings {
+    /// What `iss` must say in a token of this project.
+    pub fn issuer(&self) -> String {
+        format!("{}/auth/v1", self.supabase_url)
+    }
+
+    /// Reads all settings; `get` looks one up by name.
+    ///
+    /// # Errors
+    /// Everything that is missing or malformed, not only the first: an operator mends them in one go.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingProblem>> {
+        let mut problems = Vec::new();
+        let mut required = |setting: Setting| {
+            let value = get(setting.name).filter(|value| !value.trim().is_empty());
+            if value.is_none() {
+                problems.push(SettingProblem {
+                    setting,
+                    reason: "is not set",
+                });
+            }
+            value
+        };
+        let public = required(PUBLIC_URL);
+        let supabase = required(SUPABASE_URL);
+        let anon_key = required(SUPABASE_ANON_KEY);
+        let session_key = required(SESSION_KEY);
+        let model_base_url = get(MODEL_BASE_URL.name).filter(|url| !url.is_empty());
+        let offered_model = match model_base_url {
+            None => None,
+            Some(base_url) => required(MODEL_ID).map(|id| OfferedModel { base_url, id }),
+        };
+
+        fn checked<V, T>(
+            value: Option<V>,
+            setting: Setting,
+            problems: &mut Vec<SettingProblem>,
+            check: impl FnOnce(V) -> Result<T, &'static str>,
+        ) -> Option<T> {
+            check(value?)
+                .map_err(|reason| problems.push(SettingProblem { setting, reason }))
+                .ok()
+        }
+        let public = checked(public, PUBLIC_URL, &mut problems, |text| Origin::parse(&text));
+        let supabase_url = checked(supabase, SUPABASE_URL, &mut problems, |text| {
+            Origin::parse(&text).map(|origin| origin.as_str().to_owned())
+        });
+        let session_key = checked(session_key, SESSION_KEY, &mut problems, |text| {
+            let bytes = STANDARD.decode(text.trim()).map_err(|_| "is not base64")?;
+            let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
+            Ok(Secret::new(bytes))
+        });
+        let jwt_secret = get(SUPABASE_JWT_SECRET.name).filter(|secret| !secret.is_empty());
+        let jwt_secret = checked(jwt_secret, SUPABASE_JWT_SECRET, &mut problems, |secret| {
+            if secret.len() < MIN_JWT_SECRET_LENGTH {
+                return Err("is shorter than 32 characters, too short to be a JWT secret");
+            }
+            Ok(Secret::new(secret))
+        });
+
+        match (public, supabase_url, anon_key, session_key) {
+            (Some(public), Some(supabase_url), Some(anon_key), Some(session_key)) if problems.is_empty() => {
+                Ok(Self {
+                    public,
+                    supabase_url,
+                    anon_key,
+                    jwt_secret,
+                    session_key,
+                    offered_model,
+                })
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+/// A setting that is missing or malformed. Never carries the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// Which one.
+    pub setting: Setting,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn complete() -> BTreeMap<&'static str, &'static str> {
+        BTreeMap::from([
+            ("PUBLIC_URL", "https://Bots.example.com/"),
+            ("SUPABASE_URL", "https://abcd.supabase.co"),
+            ("SUPABASE_ANON_KEY", "anon"),
+            ("SESSION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ])
+    }
+
+    fn read(
+        values: &BTreeMap<&'static str, &'static str>,
+    ) -> Result<Settings, Vec<(&'static str, &'static str)>> {
+        Settings::read(|name| values.get(name).map(|value| (*value).to_owned()))
+            .map_err(|problems| problems.iter().map(|p| (p.setting.name, p.reason)).collect())
+    }
+
+    #[test]
+    fn a_complete_configuration_is_read() {
+        let settings = read(&complete()).unwrap();
+        assert_eq!(settings.public.as_str(), "https://bots.example.com");
+        assert_eq!(settings.public.host(), "bots.example.com");
+        assert_eq!(settings.issuer(), "https://abcd.supabase.co/auth/v1");
+        assert_eq!(settings.session_key.reveal()[31], 31);
+        assert_eq!(settings.offered_model, None);
+        assert!(!format!("{settings:?}").contains("31"));
+    }
+
+    #[test]
+    fn every_missing_setting_is_named_at_once() {
+        let names: Vec<_> = read(&BTreeMap::new())
+            .unwrap_err()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(names, REQUIRED.map(|setting| setting.name));
+    }
+
+    #[test]
+    fn malformed_settings_are_named() {
+        for (name, value) in [
+            ("PUBLIC_URL", "bots.example.com"),
+            ("PUBLIC_URL", "http://bots.example.com"),
+            ("PUBLIC_URL", "https://bots.example.com/path"),
+            ("PUBLIC_URL", "https://user@bots.example.com"),
+            ("PUBLIC_URL", "https://"),
+            ("PUBLIC_URL", "ftp://bots.example.com"),
+            ("SUPABASE_URL", "abcd"),
+            ("SUPABASE_ANON_KEY", "  "),
+            ("SESSION_KEY", "not base64!"),
+            ("SESSION_KEY", "c2hvcnQ="),
+            ("SUPABASE_JWT_SECRET", "short"),
+        ] {
+            let mut values = complete();
+            values.insert(name, value);
+            let problems = read(&values).unwrap_err();
+            assert_eq!(problems.len(), 1, "{name}={value}");
+            assert_eq!(problems[0].0, name, "{name}={value}");
+        }
+        let mut values = complete();
+        values.insert("MODEL_BASE_URL", "http://models.test/v1");
+        assert_eq!(read(&values).unwrap_err(), [("MODEL_ID", "is not set")]);
+    }
+
+    #[test]
+    fn this_machine_may_use_plain_http() {
+        for url in [
+            "http://localhost:8787",
+            "http://127.0.0.1:8787",
+            "http://claw.localhost:8787",
+        ] {
+            let mut values = complete();
+            values.insert("PUBLIC_URL", url);
+            assert_eq!(read(&values).unwrap().public.as_str(), url);
+        }
+        let mut values = complete();
+        values.insert("PUBLIC_URL", "http://localhost.example.com");
+        assert!(read(&values).is_err());
+    }
+}
