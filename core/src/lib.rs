@@ -6,6 +6,7 @@
 
 // Who, and what they may do.
 pub mod id;
+pub mod jwks;
 pub mod session;
 pub mod token;
 

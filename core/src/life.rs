@@ -136,6 +136,16 @@ impl Life {
         self.state == State::Running
     }
 
+    /// Whether `run` is the current one.
+    pub fn is_of(&self, run: Run) -> bool {
+        self.run == run
+    }
+
+    /// Whether `run` is on its way up.
+    pub fn is_starting(&self, run: Run) -> bool {
+        self.run == run && matches!(self.state, State::Starting { .. })
+    }
+
     fn enter(&mut self, now: u64, state: State) {
         self.state = state;
         self.since = now;

@@ -1,0 +1,79 @@
+//! The way to a bot and back: the request goes to its owner's Sandbox, the answer to the caller; bodies and
+//! frames pass as they are, only headers are looked at.
+
+use moltworker_core::hygiene::{self, Verdict};
+use moltworker_core::id::UserId;
+use moltworker_core::run::CLIENT_IP_HEADER;
+use moltworker_core::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::settings::SANDBOX_BINDING;
+use wasm_bindgen::JsCast;
+use worker::{Env, Headers, Method, Request, Response, ResponseBody, Stub, Url, web_sys};
+
+/// The Sandbox of a user: the only way anything reaches one.
+pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
+    env.durable_object(SANDBOX_BINDING)?
+        .id_from_name(&user.sandbox_name())?
+        .get_stub()
+}
+
+/// Hands a caller's request to their bot.
+pub(crate) async fn serve(env: &Env, user: UserId, request: &Request) -> worker::Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in request.headers() {
+        match hygiene::toward_bot(&name, &value) {
+            Verdict::Keep => headers.append(&name, &value)?,
+            Verdict::Replace(value) => headers.append(&name, &value)?,
+            Verdict::Drop => {}
+        }
+    }
+    if let Some(address) = request.headers().get("cf-connecting-ip")? {
+        headers.set(CLIENT_IP_HEADER, &address)?;
+    }
+    headers.set(INTENT_HEADER, Intent::Serve.as_str())?;
+
+    let response = sandbox_of(env, user)?
+        .fetch_with_request(toward_container(request, &headers)?)
+        .await?;
+    toward_caller(response)
+}
+
+/// The same request with other headers and `http:` as its scheme: a container's port takes nothing else.
+/// The body stays the stream it is; it never enters wasm.
+fn toward_container(request: &Request, headers: &Headers) -> worker::Result<Request> {
+    let mut url: Url = request.url()?;
+    url.set_scheme("http")
+        .map_err(|()| worker::Error::RustError("the URL has no host".into()))?;
+    // `new Request(url, request)` takes method, body, signal and redirect mode from the request; a request
+    // can stand in for the options because both have the same members.
+    let like_this: &web_sys::RequestInit = request.inner().unchecked_ref();
+    let copy = web_sys::Request::new_with_str_and_init(url.as_str(), like_this)?;
+    let options = web_sys::RequestInit::new();
+    options.set_headers(&headers.0);
+    Ok(web_sys::Request::new_with_request_and_init(&copy, &options)?.into())
+}
+
+/// Takes out of the bot's answer what only the platform may say.
+fn toward_caller(response: Response) -> worker::Result<Response> {
+    let forged = |(name, value): &(String, String)| hygiene::toward_caller(name, value) != Verdict::Keep;
+    let all: Vec<(String, String)> = response.headers().entries().collect();
+    if !all.iter().any(forged) {
+        return Ok(response);
+    }
+    let headers = Headers::new();
+    for (name, value) in all.iter().filter(|header| !forged(header)) {
+        headers.append(name, value)?;
+    }
+    let (parts, body) = response.into_parts();
+    let parts = parts.with_headers(headers);
+    Ok(match body {
+        ResponseBody::Stream(stream) => parts.stream(stream),
+        other => parts.body(other),
+    })
+}
+
+/// Asks a Sandbox for something that is not the caller's request.
+pub(crate) async fn ask(env: &Env, user: UserId, intent: Intent) -> worker::Result<Response> {
+    let mut request = Request::new("http://sandbox/", Method::Post)?;
+    request.headers_mut()?.set(INTENT_HEADER, intent.as_str())?;
+    sandbox_of(env, user)?.fetch_with_request(request).await
+}

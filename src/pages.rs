@@ -1,0 +1,207 @@
+//! The platform's own pages. They work without JavaScript, load nothing from anywhere and never contain
+//! a word that was not escaped (maud escapes by default).
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use moltworker_core::sandbox::{BotState, BotStatus, StartPhase};
+use moltworker_core::settings::SettingProblem;
+
+use crate::reply::Nonce;
+
+const STYLE: &str = include_str!("pages/style.css");
+const WAKING_SCRIPT: &str = include_str!("pages/waking.js");
+
+/// Seconds after which a page without JavaScript asks again.
+const REFRESH_SECONDS: u32 = 4;
+
+fn layout(title: &str, nonce: &Nonce, head: &Markup, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Moltworker" }
+                style nonce=(nonce.as_str()) { (PreEscaped(STYLE)) }
+                (head)
+            }
+            body { main { (main) } }
+        }
+    }
+}
+
+/// What the sign-in page shows besides its form.
+pub(crate) struct LoginPage<'a> {
+    /// Where to go afterwards: a path on this host.
+    pub(crate) next: &'a str,
+    /// The address that was typed, when the page is shown again.
+    pub(crate) email: &'a str,
+    /// What went wrong the last time.
+    pub(crate) message: Option<&'a str>,
+    /// Who is signed in already.
+    pub(crate) signed_in_as: Option<&'a str>,
+}
+
+/// The sign-in page.
+pub(crate) fn login(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
+    let main = html! {
+        h1 { "Your bot" }
+        @if let Some(name) = page.signed_in_as {
+            p { "You are signed in as " strong { (name) } "." }
+            p { a.button href=(page.next) { "Open my bot" } }
+            form method="post" action="/auth/sign-out" { button.quiet type="submit" { "Sign out" } }
+        } @else {
+            p { "Sign in to reach it. Nobody else can." }
+            @if let Some(message) = page.message { p.error role="alert" { (message) } }
+            form method="post" action="/login" {
+                input type="hidden" name="next" value=(page.next);
+                label for="email" { "E-mail" }
+                input #email name="email" type="email" autocomplete="username" required autofocus value=(page.email);
+                label for="password" { "Password" }
+                input #password name="password" type="password" autocomplete="current-password" required;
+                button type="submit" { "Sign in" }
+            }
+        }
+    };
+    layout("Sign in", nonce, &html! {}, &main)
+}
+
+/// Shown while a bot wakes up, and when it failed to. Goes on by itself to the page that was asked for.
+pub(crate) fn waking(nonce: &Nonce, status: &BotStatus) -> Markup {
+    let failed = status.state == BotState::BackingOff;
+    let head = html! {
+        noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
+        script nonce=(nonce.as_str()) defer { (PreEscaped(WAKING_SCRIPT)) }
+    };
+    let main = html! {
+        h1 { @if failed { "Your bot could not start" } @else { "Your bot is waking up" } }
+        ol #steps data-state=(status.state.as_str()) {
+            @for (step, words) in STEPS {
+                li data-step=(step) class=(standing(step, status)) { (words) }
+            }
+        }
+        p #words role="status" { (words(status)) }
+        @if let Some(reason) = &status.reason { p.error #reason { (reason) } }
+        noscript { p { "This page asks again by itself every few seconds." } }
+    };
+    layout("Waking up", nonce, &head, &main)
+}
+
+const STEPS: [(&str, &str); 3] = [
+    ("allocating", "Finding a machine"),
+    ("starting-gateway", "Starting the bot"),
+    ("ready", "Ready"),
+];
+
+fn standing(step: &str, status: &BotStatus) -> &'static str {
+    let at = match (status.state, status.phase) {
+        (BotState::Running, _) => 2,
+        (_, Some(StartPhase::StartingGateway | StartPhase::RestartingGateway)) => 1,
+        _ => 0,
+    };
+    let index = STEPS.iter().position(|(name, _)| *name == step).unwrap_or(0);
+    match index.cmp(&at) {
+        std::cmp::Ordering::Less => "done",
+        std::cmp::Ordering::Equal if status.state == BotState::BackingOff => "failed",
+        std::cmp::Ordering::Equal => "now",
+        std::cmp::Ordering::Greater => "later",
+    }
+}
+
+fn words(status: &BotStatus) -> &'static str {
+    match (status.state, status.phase) {
+        (BotState::Running, _) => "Ready. One moment…",
+        (BotState::Stopping, _) => "It is still going to sleep; it starts again right after.",
+        (BotState::BackingOff, _) => {
+            "It is tried again by itself in a moment. If this goes on, tell your administrator."
+        }
+        (_, Some(StartPhase::RestartingGateway)) => "The bot ended while starting and is started again.",
+        (_, Some(StartPhase::StartingGateway)) => {
+            "The machine is up; the bot is starting. This takes up to a minute."
+        }
+        _ => "A machine is being made ready.",
+    }
+}
+
+/// Shown instead of everything else while settings are missing.
+pub(crate) fn not_configured(nonce: &Nonce, problems: &[SettingProblem]) -> Markup {
+    let main = html! {
+        h1 { "Moltworker is not configured yet" }
+        p { "Nothing else works until the operator has set:" }
+        dl {
+            @for problem in problems {
+                dt { code { (problem.setting.name) } " " (problem.reason) }
+                dd { (problem.setting.meaning) ". To set it: " (problem.setting.how) "." }
+            }
+        }
+    };
+    layout("Not configured", nonce, &html! {}, &main)
+}
+
+/// A refusal, for a person.
+pub(crate) fn refusal(nonce: &Nonce, title: &str, detail: Option<&str>) -> Markup {
+    let main = html! {
+        h1 { (title) }
+        @if let Some(detail) = detail { p { (detail) } }
+        p { a href="/" { "Go to my bot" } }
+    };
+    layout("Moltworker", nonce, &html! {}, &main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use moltworker_core::run::Run;
+    use moltworker_core::sandbox::Health;
+
+    fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
+        BotStatus {
+            state,
+            run: Run(1),
+            since: 0,
+            health: Health::Unknown,
+            phase,
+            start: None,
+            reason: (state == BotState::BackingOff).then(|| "<no capacity>".to_owned()),
+            retry_at: None,
+        }
+    }
+
+    #[test]
+    fn what_a_stranger_typed_is_escaped() {
+        let page = LoginPage {
+            next: "/\"><script>",
+            email: "\"><script>alert(1)</script>",
+            message: Some("<b>"),
+            signed_in_as: None,
+        };
+        let html = login(&Nonce::for_tests(), &page).into_string();
+        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+    }
+
+    #[test]
+    fn the_waking_page_says_where_the_start_is() {
+        let shown = |state, phase| waking(&Nonce::for_tests(), &status(state, phase)).into_string();
+        assert!(
+            shown(BotState::Starting, Some(StartPhase::Allocating)).contains("A machine is being made ready")
+        );
+        let gateway = shown(BotState::Starting, Some(StartPhase::StartingGateway));
+        assert!(
+            gateway.contains(r#"data-step="allocating" class="done""#),
+            "{gateway}"
+        );
+        assert!(
+            gateway.contains(r#"data-step="starting-gateway" class="now""#),
+            "{gateway}"
+        );
+        let failed = shown(BotState::BackingOff, None);
+        assert!(
+            failed.contains("could not start") && failed.contains("&lt;no capacity&gt;"),
+            "{failed}"
+        );
+        assert!(
+            failed.contains("http-equiv=\"refresh\""),
+            "works without JavaScript"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The container of a Sandbox: its start, and what its supervisor says on the control port.
+
+use std::time::Duration;
+
+use js_sys::{Object, Reflect};
+use moltworker_core::control::{STATUS_PATH, Status};
+use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
+use wasm_bindgen::prelude::*;
+use worker::{Container, Error, Headers, RequestInit, Result};
+
+use super::Inner;
+use super::store::Store;
+use crate::{keys, webcrypto};
+
+/// How long a supervisor may take to tell its status: it answers from memory.
+const STATUS_DEADLINE: Duration = Duration::from_secs(5);
+/// Random bytes in a control token: 256 bits.
+const CONTROL_TOKEN_BYTES: u32 = 32;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `ctx.container`, with a `start` that takes a plain object. worker 0.8.7's own
+    /// `ContainerStartupOptions` hands over `env` as a `Map`, of which the runtime reads no entry: every
+    /// variable would be missing in the container. `tests/worker` and `tests/e2e` look for one.
+    type PlainContainer;
+
+    #[wasm_bindgen(method, catch)]
+    fn start(this: &PlainContainer, options: &Object) -> std::result::Result<(), JsValue>;
+}
+
+/// Starts a container. Returns at once; whether it came up is for the watch to find out.
+fn start(container: &Container, settings: &RunSettings) -> Result<()> {
+    let env = Object::new();
+    for (name, value) in settings.to_env() {
+        Reflect::set(&env, &name.into(), &value.into())?;
+    }
+    let options = Object::new();
+    Reflect::set(&options, &"env".into(), &env)?;
+    // The bot talks to model providers and chat networks.
+    Reflect::set(&options, &"enableInternet".into(), &JsValue::TRUE)?;
+    let container: &PlainContainer = container.as_ref().unchecked_ref();
+    Ok(container.start(&options)?)
+}
+
+fn new_control_token() -> Result<ControlToken> {
+    let bytes = webcrypto::random_bytes(CONTROL_TOKEN_BYTES)?;
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    ControlToken::new(text).map_err(|reason| Error::RustError(reason.into()))
+}
+
+impl Inner {
+    /// Starts this run's container with its own control token and everything it must know.
+    pub(super) fn start_container(&self, run: Run) -> Result<()> {
+        let settings = self.settings()?;
+        let control_token = new_control_token()?;
+        Store::open(&self.state)?.keep_control_token(run, &control_token)?;
+        let run_settings = RunSettings {
+            user: self.user()?,
+            run,
+            control_token,
+            allowed_origins: vec![settings.public.as_str().to_owned()],
+            offered_model: settings.offered_model,
+        };
+        start(&self.container()?, &run_settings)
+    }
+
+    /// What the supervisor of `run` says about itself.
+    ///
+    /// # Errors
+    /// It does not answer in time, or a supervisor of another run answers.
+    pub(super) async fn ask_supervisor(&self, run: Run) -> Result<Status> {
+        let token = Store::open(&self.state)?.control_token(run)?;
+        let token =
+            token.ok_or_else(|| Error::RustError("no control token is stored for this run".into()))?;
+        let headers = Headers::new();
+        headers.set("authorization", &format!("Bearer {}", token.reveal()))?;
+        let mut init = RequestInit::new();
+        init.with_headers(headers);
+
+        let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
+        let answer = port.fetch(format!("http://container{STATUS_PATH}"), Some(init));
+        let mut response = keys::within(STATUS_DEADLINE, answer).await?;
+        if response.status_code() != 200 {
+            return Err(Error::RustError(format!(
+                "the supervisor answered {}",
+                response.status_code()
+            )));
+        }
+        let status: Status = response.json().await?;
+        if status.run != run {
+            return Err(Error::RustError(format!(
+                "the supervisor of run {} answered",
+                status.run
+            )));
+        }
+        Ok(status)
+    }
+}

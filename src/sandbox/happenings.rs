@@ -1,0 +1,217 @@
+//! Events become state, state is stored, effects are carried out: the only path by which a bot's life
+//! changes.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::channel::oneshot;
+use futures::future::{self, Either};
+use moltworker_core::control::GatewayPhase;
+use moltworker_core::life::{Effect, Event, Life};
+use moltworker_core::run::Run;
+use moltworker_core::settings::DATABASE_BINDING;
+use wasm_bindgen_futures::spawn_local;
+use worker::{Delay, Result};
+
+use super::Inner;
+use super::store::Store;
+use crate::{clock, log};
+
+/// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
+/// is not felt, and 200 questions on loopback cost the supervisor nothing.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// The signal that asks the supervisor to stop.
+const SIGTERM: i32 = 15;
+
+impl Inner {
+    /// Loads the life, if this object has just come into memory, and looks whether its container is still
+    /// there: what happened while nobody looked is noticed here.
+    pub(super) async fn load(self: &Rc<Self>) -> Result<()> {
+        if self.memory.borrow().life.is_some() {
+            return Ok(());
+        }
+        let life = Store::open(&self.state)?
+            .life()?
+            .unwrap_or_else(|| Life::new(clock::now_ms()));
+        self.memory.borrow_mut().life = Some(life);
+        let container_runs = self
+            .state
+            .container()
+            .is_some_and(|container| container.running());
+        self.take(Event::Loaded { container_runs }).await
+    }
+
+    /// Takes note of an event and does what follows from it.
+    pub(super) async fn happened(self: &Rc<Self>, event: Event) -> Result<()> {
+        self.load().await?;
+        self.take(event).await
+    }
+
+    async fn take(self: &Rc<Self>, event: Event) -> Result<()> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.decide(event)? {
+                if let Some(consequence) = self.carry_out(effect).await? {
+                    events.push_back(consequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides and stores, without an await in between: no other event can slip in.
+    fn decide(self: &Rc<Self>, event: Event) -> Result<Vec<Effect>> {
+        let before = self.life();
+        let mut life = before.clone();
+        let effects = life.on(clock::now_ms(), js_sys::Math::random(), event);
+        if life == before {
+            return Ok(effects);
+        }
+        Store::open(&self.state)?.keep_life(&life)?;
+        if life.bot_state() != before.bot_state() {
+            let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
+            log::line(
+                "bot-state",
+                &[
+                    ("user", &self.user()?),
+                    ("run", &life.run),
+                    ("from", &from),
+                    ("to", &to),
+                ],
+            );
+            spawn_local(Rc::clone(self).write_to_registry(life.clone()));
+        }
+        let mut memory = self.memory.borrow_mut();
+        memory.life = Some(life);
+        for waiting in memory.waiting.drain(..) {
+            // Whoever stopped waiting does not want to know.
+            let _gone = waiting.send(());
+        }
+        Ok(effects)
+    }
+
+    async fn carry_out(self: &Rc<Self>, effect: Effect) -> Result<Option<Event>> {
+        match effect {
+            Effect::Start(run) => {
+                if let Err(error) = self.start_container(run) {
+                    log::line("start-failed", &[("run", &run), ("reason", &error)]);
+                    return Ok(Some(Event::StartFailed(
+                        run,
+                        "the platform had no container to start".into(),
+                    )));
+                }
+            }
+            Effect::Watch(run) => self.watch(run),
+            Effect::Terminate => self.container()?.signal(SIGTERM)?,
+            Effect::Kill => {
+                // An error means there was nothing left to kill.
+                if let Err(error) = self.container()?.destroy(None).await {
+                    log::line("kill-had-no-effect", &[("reason", &error)]);
+                }
+            }
+            Effect::SetAlarm(at) => {
+                let at = i64::try_from(at)
+                    .ok()
+                    .and_then(DateTime::<Utc>::from_timestamp_millis);
+                if let Some(at) = at {
+                    self.state.storage().set_alarm(at).await?;
+                }
+            }
+            Effect::ClearAlarm => self.state.storage().delete_alarm().await?,
+        }
+        Ok(None)
+    }
+
+    /// Waits for this run's end, and until it is ready asks for that. One watch per run: the runtime aborts
+    /// an object whose container ends abnormally with nobody waiting, and two would report one end twice.
+    fn watch(self: &Rc<Self>, run: Run) {
+        let watched = self.memory.borrow_mut().watched.replace(run);
+        if watched == Some(run) || !self.life().is_of(run) {
+            return;
+        }
+        let inner = Rc::clone(self);
+        spawn_local(async move {
+            let reason = inner.until_exit(run).await;
+            if let Err(error) = inner.happened(Event::Exited(run, reason)).await {
+                log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
+            }
+        });
+    }
+
+    async fn until_exit(self: &Rc<Self>, run: Run) -> String {
+        let container = match self.container() {
+            Ok(container) => container,
+            Err(error) => return error.to_string(),
+        };
+        let mut exit = std::pin::pin!(container.wait_for_exit());
+        let ready = std::pin::pin!(self.until_ready(run));
+        let exited = match future::select(exit.as_mut(), ready).await {
+            Either::Left((exited, _)) => exited,
+            Either::Right(((), _)) => {
+                if let Err(error) = self.happened(Event::Ready(run)).await {
+                    log::line("ready-not-recorded", &[("run", &run), ("reason", &error)]);
+                }
+                exit.await
+            }
+        };
+        match exited {
+            Ok(()) => "the container exited".into(),
+            Err(error) => format!("the container failed: {error}"),
+        }
+    }
+
+    /// Ends when this run's gateway is ready, or when the run is no longer starting. The deadline of a start
+    /// is the alarm's, which outlives this object's memory.
+    async fn until_ready(&self, run: Run) {
+        while self.life().is_starting(run) {
+            match self.ask_supervisor(run).await {
+                Ok(status) => {
+                    self.memory.borrow_mut().heard = Some((run, status.phase, status.start));
+                    if status.phase == GatewayPhase::Ready {
+                        return;
+                    }
+                }
+                // Nothing listens before the container is up.
+                Err(_not_yet) => {}
+            }
+            Delay::from(ASK_AGAIN).await;
+        }
+    }
+
+    /// Resolves at the next change of state.
+    pub(super) fn next_change(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.memory.borrow_mut().waiting.push(sender);
+        receiver
+    }
+
+    /// Tells the registry (D1) what state the bot is in, for the clock and the admins. The Sandbox's own
+    /// store is the truth: when D1 is away the bot goes on, and the next change tells it again.
+    async fn write_to_registry(self: Rc<Self>, life: Life) {
+        if let Err(error) = self.upsert(&life).await {
+            log::line("registry-not-written", &[("run", &life.run), ("reason", &error)]);
+        }
+    }
+
+    async fn upsert(&self, life: &Life) -> Result<()> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "D1 numbers are doubles; both stay far below 2^53"
+        )]
+        let (run, since) = (life.run.0 as f64, life.since as f64);
+        self.env
+            .d1(DATABASE_BINDING)?
+            // Two writes may overtake each other on the way: only newer news counts.
+            .prepare(
+                "INSERT INTO bots (user_id, state, run, since) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, run = excluded.run, since = excluded.since \
+                 WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
+            )
+            .bind(&[self.user()?.to_string().into(), life.bot_state().as_str().into(), run.into(), since.into()])?
+            .run()
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,115 @@
+//! The owner's traffic: wake the bot, wait for it, hand the request to its ingress port.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures::future::{self, Either};
+use moltworker_core::life::{Event, State};
+use moltworker_core::problem::Refusal;
+use moltworker_core::run::{INGRESS_PORT, Run};
+use wasm_bindgen::JsValue;
+use worker::{Delay, Request, Response, Result, web_sys};
+
+use super::Inner;
+use crate::reply::{self, Nonce};
+use crate::{clock, log, pages};
+
+/// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s
+/// (error 524), and what it would say then says nothing.
+const HOLD_MS: u64 = 90_000;
+/// Containers a single request may see die before it is told. One may have died unnoticed while idle; a
+/// second one in a row is not bad luck.
+const TRIES: u32 = 2;
+
+impl Inner {
+    /// Serves one request of the owner.
+    pub(super) async fn serve(self: &Rc<Self>, request: Request) -> Result<Response> {
+        let give_up_at = clock::now_ms().saturating_add(HOLD_MS);
+        let mut tries = 0;
+        loop {
+            self.happened(Event::Wanted).await?;
+            let life = self.life();
+            let refusal = match life.state {
+                State::Running => {
+                    tries += 1;
+                    match self.forward(&request, life.run).await {
+                        Some(response) => return Ok(response),
+                        None if tries < TRIES && can_be_sent_again(&request) => continue,
+                        None => return reply::problem(Refusal::BotInterrupted, None),
+                    }
+                }
+                State::BackingOff { reason, .. } => return self.failed(&request, reason),
+                State::Starting { .. } => Refusal::BotWaking,
+                State::Stopping { .. } => Refusal::BotStopping,
+                // It ended between two lines of this loop: the next round starts it.
+                State::Asleep => Refusal::BotWaking,
+            };
+            if reply::wants_page(request.method().as_ref(), request.headers()) {
+                return self.waking_page(refusal);
+            }
+            if !self.change_before(give_up_at).await {
+                return reply::problem(refusal, None);
+            }
+        }
+    }
+
+    /// Hands the request to the ingress and returns its answer, a WebSocket's 101 included, as it came.
+    /// `None` when the container is gone or does not listen.
+    async fn forward(self: &Rc<Self>, request: &Request, run: Run) -> Option<Response> {
+        let outcome = async {
+            let port = self.container()?.get_tcp_port(INGRESS_PORT)?;
+            // A request that might be sent again is sent as a copy; copying a body would tee it into memory.
+            let request = if can_be_sent_again(request) {
+                request.clone()?
+            } else {
+                same_request(request)
+            };
+            port.fetch_request(request).await
+        };
+        let error = match outcome.await {
+            Ok(response) => return Some(response),
+            Err(error) => error,
+        };
+        log::line("forward-failed", &[("run", &run), ("reason", &error)]);
+        let gone = self.container().is_ok_and(|container| !container.running());
+        if gone && let Err(error) = self.happened(Event::Exited(run, error.to_string())).await {
+            log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
+        }
+        None
+    }
+
+    /// Waits for the next change of state; false when there was none in time.
+    async fn change_before(&self, give_up_at: u64) -> bool {
+        let left = give_up_at.saturating_sub(clock::now_ms());
+        let change = self.next_change();
+        matches!(
+            future::select(change, Delay::from(Duration::from_millis(left))).await,
+            Either::Left(_)
+        )
+    }
+
+    fn waking_page(&self, refusal: Refusal) -> Result<Response> {
+        let nonce = Nonce::new()?;
+        let response = reply::page(503, &nonce, pages::waking(&nonce, &self.status()))?;
+        reply::add_refusal_headers(response.headers(), refusal)?;
+        Ok(response)
+    }
+
+    fn failed(&self, request: &Request, reason: String) -> Result<Response> {
+        if reply::wants_page(request.method().as_ref(), request.headers()) {
+            return self.waking_page(Refusal::BotFailed);
+        }
+        reply::problem(Refusal::BotFailed, Some(reason))
+    }
+}
+
+/// A request without a body and without an effect can reach a second container as if it were the first.
+fn can_be_sent_again(request: &Request) -> bool {
+    matches!(request.method(), worker::Method::Get | worker::Method::Head)
+}
+
+/// The same request object, not a copy: its body is still the one stream that arrived.
+fn same_request(request: &Request) -> Request {
+    let object: &JsValue = request.inner().as_ref();
+    web_sys::Request::from(object.clone()).into()
+}

@@ -1,0 +1,113 @@
+//! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run.
+//!
+//! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
+//! writes before it are on disk: what was answered was stored.
+
+use moltworker_core::life::Life;
+use moltworker_core::run::{ControlToken, Run};
+use serde::Deserialize;
+use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+
+/// Applied in order, each once. Never edited, only added to: objects of every age are out there.
+const MIGRATIONS: [&str; 1] = [
+    // One row each; `record` is the JSON of `core::life::Life`.
+    "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
+     CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
+];
+
+pub(super) struct Store(SqlStorage);
+
+impl Store {
+    /// Opens the object's database and brings it up to date.
+    pub(super) fn open(state: &State) -> Result<Self> {
+        let store = Self(state.storage().sql());
+        store.exec(
+            "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY)",
+            vec![],
+        )?;
+        let applied: Option<Version> = store.one(
+            "SELECT coalesce(max(version), 0) AS version FROM migrations",
+            vec![],
+        )?;
+        let applied = applied.map_or(0, |row| row.version);
+        for (version, migration) in (1u32..)
+            .zip(MIGRATIONS)
+            .skip_while(|(version, _)| *version <= applied)
+        {
+            store.exec(migration, vec![])?;
+            store.exec(
+                "INSERT INTO migrations (version) VALUES (?)",
+                vec![i64::from(version).into()],
+            )?;
+        }
+        Ok(store)
+    }
+
+    pub(super) fn life(&self) -> Result<Option<Life>> {
+        let row: Option<Record> = self.one("SELECT record FROM life", vec![])?;
+        row.map(|row| serde_json::from_str(&row.record).map_err(Error::from))
+            .transpose()
+    }
+
+    pub(super) fn keep_life(&self, life: &Life) -> Result<()> {
+        let record = serde_json::to_string(life)?;
+        self.exec(
+            "INSERT OR REPLACE INTO life (only, record) VALUES (1, ?)",
+            vec![record.into()],
+        )
+    }
+
+    /// The control token of `run`; `None` when another run's is stored.
+    pub(super) fn control_token(&self, run: Run) -> Result<Option<ControlToken>> {
+        let row: Option<RunSecret> = self.one(
+            "SELECT control_token FROM run_secret WHERE run = ?",
+            vec![number(run)?],
+        )?;
+        Ok(row.and_then(|row| ControlToken::new(row.control_token).ok()))
+    }
+
+    pub(super) fn keep_control_token(&self, run: Run, token: &ControlToken) -> Result<()> {
+        self.exec(
+            "INSERT OR REPLACE INTO run_secret (only, run, control_token) VALUES (1, ?, ?)",
+            vec![number(run)?, token.reveal().into()],
+        )
+    }
+
+    fn exec(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<()> {
+        self.0.exec(statement, bindings).map(drop)
+    }
+
+    fn one<T: serde::de::DeserializeOwned>(
+        &self,
+        statement: &str,
+        bindings: Vec<SqlStorageValue>,
+    ) -> Result<Option<T>> {
+        Ok(self
+            .0
+            .exec(statement, bindings)?
+            .to_array::<T>()?
+            .into_iter()
+            .next())
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    record: String,
+}
+
+#[derive(Deserialize)]
+struct RunSecret {
+    control_token: String,
+}
+
+fn number(run: Run) -> Result<SqlStorageValue> {
+    let number =
+        i64::try_from(run.0).map_err(|_| Error::RustError("the run number is out of range".into()))?;
+    SqlStorageValue::try_from_i64(number)
+}

@@ -1,0 +1,85 @@
+//! The clock's part: once a minute, look at every bot that ought to be awake and write down how it is.
+//! Never starts one.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use moltworker_core::id::UserId;
+use moltworker_core::sandbox::{BotStatus, Health, Intent};
+use moltworker_core::settings::DATABASE_BINDING;
+use serde::Deserialize;
+use worker::{D1Database, Env};
+
+use crate::{clock, hand_over, keys, log};
+
+/// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and
+/// those asked longest ago come first, so a larger fleet is covered over a few minutes.
+const MOST_PER_TICK: u32 = 500;
+/// Sandboxes asked side by side. Six connections may wait for headers at once (Workers limits); more would
+/// only queue behind them with their deadlines running.
+const SIDE_BY_SIDE: usize = 6;
+/// How long one Sandbox may take: it asks its container, which gets five seconds.
+const TICK_DEADLINE: Duration = Duration::from_secs(10);
+
+#[derive(Deserialize)]
+struct Row {
+    user_id: UserId,
+}
+
+/// One tick.
+pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
+    let database = env.d1(DATABASE_BINDING)?;
+    let due = database
+        .prepare("SELECT user_id FROM bots WHERE state <> 'asleep' ORDER BY ticked_at LIMIT ?1")
+        .bind(&[MOST_PER_TICK.into()])?
+        .all()
+        .await?
+        .results::<Row>()?;
+    let mut answers = futures::stream::iter(due)
+        .map(|row| async move { (row.user_id, ask(env, row.user_id).await) })
+        .buffer_unordered(SIDE_BY_SIDE);
+    let (mut asked, mut healthy) = (0u32, 0u32);
+    while let Some((user, health)) = answers.next().await {
+        asked = asked.saturating_add(1);
+        healthy = healthy.saturating_add(u32::from(health == Health::Healthy));
+        if let Err(error) = write_down(&database, user, health).await {
+            log::line("tick-not-recorded", &[("user", &user), ("reason", &error)]);
+        }
+    }
+    log::line("tick", &[("asked", &asked), ("healthy", &healthy)]);
+    Ok(())
+}
+
+async fn ask(env: &Env, user: UserId) -> Health {
+    let answer = keys::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
+    let status = match answer {
+        Ok(mut response) => response.json::<BotStatus>().await,
+        Err(error) => Err(error),
+    };
+    match status {
+        Ok(status) => status.health,
+        Err(error) => {
+            log::line("tick-unanswered", &[("user", &user), ("reason", &error)]);
+            Health::Unknown
+        }
+    }
+}
+
+async fn write_down(database: &D1Database, user: UserId, health: Health) -> worker::Result<()> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
+    )]
+    let now = clock::now_ms() as f64;
+    let health = serde_json::to_value(health)?;
+    database
+        .prepare("UPDATE bots SET ticked_at = ?2, health = ?3 WHERE user_id = ?1")
+        .bind(&[
+            user.to_string().into(),
+            now.into(),
+            health.as_str().unwrap_or_default().into(),
+        ])?
+        .run()
+        .await?;
+    Ok(())
+}
