@@ -25,8 +25,12 @@ enum Command {
     Dev(dev::DevArgs),
     /// Set up, then run every test, fast layers first
     Test(test::TestArgs),
-    /// Print an access token of a local user (dev-1, dev-2, ...) while `dev` runs
+    /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
+    /// Run the local identity provider alone; `dev` runs it too
+    Identity(dev::IdentityArgs),
+    /// Run the local model server alone; `dev` runs it too
+    Model(dev::ModelArgs),
     /// Build the Worker into build/ (what wrangler.toml's [build] calls)
     WorkerBuild,
     /// Run the pinned wrangler with the right Node and environment
@@ -53,7 +57,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Setup => toolchain::setup(&root),
         Command::Dev(args) => dev::dev(&root, &args),
         Command::Test(args) => test::test(&root, &args),
-        Command::Token(args) => dev::token(&root, &args),
+        Command::Token(args) => dev::print_token(&root, &args),
+        Command::Identity(args) => dev::identity(&root, &args),
+        Command::Model(args) => dev::model(&args),
         Command::WorkerBuild => toolchain::worker_build(&root),
         Command::Wrangler { args } => toolchain::wrangler(&root, &args),
     }

@@ -1,0 +1,152 @@
+//! The local identity provider: speaks what Supabase Auth speaks, for the people in `people.rs`.
+//!
+//! It exists so that signing in can be tried and tested without a project and without the internet. What
+//! it answers was compared with the sources of the real server, error texts included; it is never deployed.
+
+mod error;
+mod routes;
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::keys::Keys;
+use super::people::PEOPLE;
+use super::sessions::Sessions;
+use super::{listen, token};
+
+/// Where the provider listens unless that port is taken: the real server's own.
+const PREFERRED_PORT: u16 = 9999;
+const ISSUER_FILE: &str = "issuer";
+
+/// Where the local project keeps its keys.
+pub(crate) fn default_dir(root: &Path) -> PathBuf {
+    root.join(".dev/identity")
+}
+
+/// The issuer the provider with these keys last ran as, so that a token can be made while it does not run.
+pub(crate) fn last_issuer(dir: &Path) -> Result<String> {
+    let path = dir.join(ISSUER_FILE);
+    if !path.exists() {
+        return Ok(issuer(&url(PREFERRED_PORT)));
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+fn issuer(url: &str) -> String {
+    format!("{url}/auth/v1")
+}
+
+/// A provider that has a port and can be served.
+pub(crate) struct Identity {
+    listener: TcpListener,
+    project: Arc<Project>,
+    url: String,
+}
+
+/// What the handlers share.
+struct Project {
+    keys: Keys,
+    issuer: String,
+    anon_key: String,
+    sessions: Mutex<Sessions>,
+}
+
+impl Identity {
+    /// Takes the wanted port; without a wish the usual one if it is free, else any.
+    pub(crate) async fn bind(dir: &Path, port: Option<u16>) -> Result<Self> {
+        let keys = Keys::load_or_create(dir)?;
+        let listener = match port {
+            Some(port) => listen::on(Ipv4Addr::LOCALHOST, port).await?,
+            None => listen::preferring(Ipv4Addr::LOCALHOST, PREFERRED_PORT).await?,
+        };
+        let url = url(listener.local_addr()?.port());
+        let issuer = issuer(&url);
+        let path = dir.join(ISSUER_FILE);
+        fs::write(&path, &issuer).with_context(|| format!("cannot write {}", path.display()))?;
+        let anon_key = token::anon_key(&keys)?;
+        let project = Arc::new(Project {
+            keys,
+            issuer,
+            anon_key,
+            sessions: Mutex::default(),
+        });
+        Ok(Self {
+            listener,
+            project,
+            url,
+        })
+    }
+
+    /// What the Worker is told as `SUPABASE_URL`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The public key every call to the provider must carry.
+    pub(crate) fn anon_key(&self) -> &str {
+        &self.project.anon_key
+    }
+
+    /// What the Worker is told as `SUPABASE_JWT_SECRET`.
+    pub(crate) fn jwt_secret(&self) -> &str {
+        self.project.keys.hs256_secret()
+    }
+
+    /// Answers until the process ends or the caller drops this.
+    pub(crate) async fn serve(self) -> Result<()> {
+        axum::serve(self.listener, routes::router(self.project))
+            .await
+            .context("the identity provider stopped")
+    }
+}
+
+/// Options of `cargo xtask identity`.
+#[derive(Debug, Args)]
+pub(crate) struct IdentityArgs {
+    /// Port to listen on; 0 for any free one
+    #[arg(long, default_value_t = PREFERRED_PORT)]
+    port: u16,
+    /// Where the keys are kept, if not in .dev/identity of this repository
+    #[arg(long)]
+    keys: Option<PathBuf>,
+}
+
+/// Runs the provider alone until a signal, after one line of JSON that says where it is.
+pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
+    let dir = args.keys.clone().unwrap_or_else(|| default_dir(root));
+    let identity = Identity::bind(&dir, Some(args.port)).await?;
+    let users: Vec<_> = PEOPLE
+        .iter()
+        .map(|p| serde_json::json!({ "name": p.name, "id": p.id(), "email": p.email(), "password": p.password() }))
+        .collect();
+    println!(
+        "{}",
+        serde_json::json!({
+            "supabaseUrl": identity.url(),
+            "anonKey": identity.anon_key(),
+            "jwtSecret": identity.jwt_secret(),
+            "keys": dir,
+            "users": users,
+        })
+    );
+    tokio::select! {
+        ended = identity.serve() => ended?,
+        signal = super::signals::asked_to_stop() => { signal?; }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! What the local identity provider answers, path by path.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use axum::body::Bytes;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::{DateTime, SecondsFormat};
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Project;
+use super::error::{AuthError, word_errors};
+use crate::dev::keys::Alg;
+use crate::dev::people::Person;
+use crate::dev::sessions::{Refused, Session, Sessions, SignOut};
+use crate::dev::token::{AUTHENTICATED, AccessClaims, LIFETIME_SECONDS, now};
+
+const API_KEY_HEADER: &str = "apikey";
+/// Moment at which the local people are said to have registered.
+const REGISTERED_AT: i64 = 1_735_689_600;
+
+pub(super) fn router(project: Arc<Project>) -> Router {
+    let behind_the_key = Router::new()
+        .route("/token", post(token))
+        .route("/user", get(user))
+        .route("/logout", post(logout))
+        .route("/settings", get(settings))
+        .route("/health", get(health))
+        .route_layer(middleware::from_fn_with_state(
+            Arc::clone(&project),
+            require_api_key,
+        ));
+    let routes = Router::new()
+        .route("/.well-known/jwks.json", get(jwks))
+        .merge(behind_the_key);
+    Router::new()
+        .nest("/auth/v1", routes)
+        .layer(middleware::from_fn(word_errors))
+        .with_state(project)
+}
+
+/// Every call carries the project's public key, in a header or in the query, as in front of a real project.
+async fn require_api_key(State(project): State<Arc<Project>>, request: Request, next: Next) -> Response {
+    let in_header = request
+        .headers()
+        .get(API_KEY_HEADER)
+        .and_then(|key| key.to_str().ok());
+    let in_query = request.uri().query().and_then(|query| {
+        query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix(API_KEY_HEADER)?.strip_prefix('='))
+    });
+    match in_header.or(in_query) {
+        Some(key) if key == project.anon_key => next.run(request).await,
+        Some(_) => AuthError::Gateway {
+            message: "Invalid API key",
+            hint: "Double check your Supabase `anon` or `service_role` API key.",
+        }
+        .into_response(),
+        None => AuthError::Gateway {
+            message: "No API key found in request",
+            hint: "No `apikey` request header or url param was found.",
+        }
+        .into_response(),
+    }
+}
+
+async fn jwks(State(project): State<Arc<Project>>) -> Response {
+    let lifetime = [(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=600"),
+    )];
+    (lifetime, Json(project.keys.jwks())).into_response()
+}
+
+#[derive(Deserialize)]
+struct TokenQuery {
+    #[serde(default)]
+    grant_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct PasswordGrant {
+    email: String,
+    phone: String,
+    password: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct RefreshGrant {
+    refresh_token: String,
+}
+
+async fn token(
+    State(project): State<Arc<Project>>,
+    Query(query): Query<TokenQuery>,
+    body: Bytes,
+) -> Result<Response, AuthError> {
+    let (session, refresh_token) = match query.grant_type.as_str() {
+        "password" => sign_in(&project, &parse::<PasswordGrant>(&body)?)?,
+        "refresh_token" => refresh(&project, &parse::<RefreshGrant>(&body)?)?,
+        _ => {
+            return Err(AuthError::bad_request(
+                "invalid_credentials",
+                "unsupported_grant_type",
+            ));
+        }
+    };
+    let now = now();
+    let claims = AccessClaims::of(
+        session.person,
+        &project.issuer,
+        session.id,
+        session.signed_in_at,
+        now,
+    );
+    let access_token = project.keys.sign(Alg::Es256, &claims).map_err(|error| {
+        AuthError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unexpected_failure",
+            format!("{error:#}"),
+        )
+    })?;
+    let answer = json!({
+        "access_token": access_token,
+        "token_type": "bearer",
+        "expires_in": LIFETIME_SECONDS,
+        "expires_at": claims.exp,
+        "refresh_token": refresh_token,
+        "user": user_document(session.person, session.signed_in_at),
+    });
+    Ok(Json(answer).into_response())
+}
+
+fn sign_in(project: &Project, grant: &PasswordGrant) -> Result<(Session, String), AuthError> {
+    if !grant.email.is_empty() && !grant.phone.is_empty() {
+        let message = "Only an email address or phone number should be provided on login.";
+        return Err(AuthError::bad_request("validation_failed", message));
+    }
+    if !grant.phone.is_empty() {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return Err(AuthError::new(
+            status,
+            "phone_provider_disabled",
+            "Phone logins are disabled",
+        ));
+    }
+    if grant.email.is_empty() {
+        return Err(AuthError::bad_request(
+            "validation_failed",
+            "missing email or phone",
+        ));
+    }
+    // An unknown address and a wrong password must look the same.
+    let person = Person::with_email(&grant.email).filter(|person| person.password() == grant.password);
+    let person =
+        person.ok_or_else(|| AuthError::bad_request("invalid_credentials", "Invalid login credentials"))?;
+    Ok(sessions(project).start(person, now()))
+}
+
+fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String), AuthError> {
+    if grant.refresh_token.is_empty() {
+        return Err(AuthError::OAuth {
+            error: "invalid_request",
+            description: "refresh_token required",
+        });
+    }
+    sessions(project)
+        .refresh(&grant.refresh_token, now())
+        .map_err(|refused| match refused {
+            Refused::Unknown => AuthError::bad_request(
+                "refresh_token_not_found",
+                "Invalid Refresh Token: Refresh Token Not Found",
+            ),
+            Refused::AlreadyUsed => AuthError::bad_request(
+                "refresh_token_already_used",
+                "Invalid Refresh Token: Already Used",
+            ),
+        })
+}
+
+async fn user(State(project): State<Arc<Project>>, headers: HeaderMap) -> Result<Response, AuthError> {
+    let session = authenticate(&project, &headers)?;
+    Ok(Json(user_document(session.person, session.signed_in_at)).into_response())
+}
+
+#[derive(Deserialize)]
+struct LogoutQuery {
+    #[serde(default)]
+    scope: String,
+}
+
+async fn logout(
+    State(project): State<Arc<Project>>,
+    Query(query): Query<LogoutQuery>,
+    headers: HeaderMap,
+) -> Result<Response, AuthError> {
+    let session = authenticate(&project, &headers)?;
+    let scope = match query.scope.as_str() {
+        "" | "global" => SignOut::Global,
+        "local" => SignOut::Local,
+        "others" => SignOut::Others,
+        other => {
+            let message = format!("Unsupported logout scope {other:?}");
+            return Err(AuthError::bad_request("validation_failed", message));
+        }
+    };
+    sessions(&project).sign_out(&session, scope);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn settings() -> Json<Value> {
+    let mut external = serde_json::Map::new();
+    for provider in [
+        "anonymous_users",
+        "apple",
+        "azure",
+        "bitbucket",
+        "discord",
+        "facebook",
+        "snapchat",
+        "figma",
+        "fly",
+        "github",
+        "gitlab",
+        "google",
+        "keycloak",
+        "kakao",
+        "linkedin",
+        "linkedin_oidc",
+        "notion",
+        "spotify",
+        "slack",
+        "slack_oidc",
+        "workos",
+        "twitch",
+        "twitter",
+        "email",
+        "phone",
+        "zoom",
+    ] {
+        external.insert(provider.to_owned(), Value::Bool(provider == "email"));
+    }
+    Json(json!({
+        "external": external,
+        "disable_signup": true,
+        "mailer_autoconfirm": true,
+        "phone_autoconfirm": false,
+        "sms_provider": "",
+        "saml_enabled": false,
+        "saml_private_key_next_configured": false,
+        "passkeys_enabled": false,
+    }))
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({
+        "version": concat!("moltworker-local-", env!("CARGO_PKG_VERSION")),
+        "name": "GoTrue",
+        "description": "GoTrue is a user registration and authentication API",
+    }))
+}
+
+#[derive(Deserialize)]
+struct Presented {
+    sub: String,
+    #[serde(default)]
+    session_id: String,
+}
+
+/// The session of the bearer token, checked in the order and refused with the words of the real one.
+fn authenticate(project: &Project, headers: &HeaderMap) -> Result<Session, AuthError> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token)
+        .ok_or_else(|| {
+            let message = "This endpoint requires a valid Bearer token";
+            AuthError::new(StatusCode::UNAUTHORIZED, "no_authorization", message)
+        })?;
+    let claims = verify(project, token).map_err(|reason| {
+        AuthError::forbidden(
+            "bad_jwt",
+            format!("invalid JWT: unable to parse or verify signature, {reason}"),
+        )
+    })?;
+    if claims.sub.parse::<Uuid>().is_err() {
+        return Err(AuthError::bad_request(
+            "bad_jwt",
+            "invalid claim: sub claim must be a UUID",
+        ));
+    }
+    if Person::with_id(&claims.sub).is_none() {
+        return Err(AuthError::forbidden(
+            "user_not_found",
+            "User from sub claim in JWT does not exist",
+        ));
+    }
+    let session = claims
+        .session_id
+        .parse()
+        .ok()
+        .and_then(|id| sessions(project).get(&id).cloned());
+    session.ok_or_else(|| {
+        AuthError::forbidden(
+            "session_not_found",
+            "Session from session_id claim in JWT does not exist",
+        )
+    })
+}
+
+fn verify(project: &Project, token: &str) -> Result<Presented, String> {
+    let header = jsonwebtoken::decode_header(token).map_err(|error| error.to_string())?;
+    let key = match (&header.kid, header.alg) {
+        (Some(kid), Algorithm::ES256 | Algorithm::RS256) => {
+            let published: JwkSet =
+                serde_json::from_value(project.keys.jwks()).map_err(|error| error.to_string())?;
+            let jwk = published.find(kid).ok_or("unrecognized JWT kid")?;
+            DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?
+        }
+        (_, Algorithm::HS256) => DecodingKey::from_secret(project.keys.hs256_secret().as_bytes()),
+        _ => return Err("signing method is invalid".to_owned()),
+    };
+    let mut rules = Validation::new(header.alg);
+    rules.leeway = 0;
+    rules.set_audience(&[AUTHENTICATED]);
+    let decoded =
+        jsonwebtoken::decode::<Presented>(token, &key, &rules).map_err(|error| error.to_string())?;
+    Ok(decoded.claims)
+}
+
+/// A person as the API describes them.
+fn user_document(person: &Person, signed_in_at: i64) -> Value {
+    let registered_at = timestamp(REGISTERED_AT);
+    let signed_in_at = timestamp(signed_in_at);
+    json!({
+        "id": person.id(),
+        "aud": AUTHENTICATED,
+        "role": AUTHENTICATED,
+        "email": person.email(),
+        "email_confirmed_at": registered_at,
+        "phone": "",
+        "confirmed_at": registered_at,
+        "last_sign_in_at": signed_in_at,
+        "app_metadata": person.app_metadata(),
+        "user_metadata": person.user_metadata(),
+        "identities": [{
+            "identity_id": person.id(),
+            "id": person.id(),
+            "user_id": person.id(),
+            "identity_data": person.user_metadata(),
+            "provider": "email",
+            "last_sign_in_at": signed_in_at,
+            "created_at": registered_at,
+            "updated_at": signed_in_at,
+            "email": person.email(),
+        }],
+        "created_at": registered_at,
+        "updated_at": signed_in_at,
+        "is_anonymous": false,
+    })
+}
+
+fn timestamp(seconds: i64) -> String {
+    DateTime::from_timestamp(seconds, 0)
+        .unwrap_or_default()
+        .to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
+    serde_json::from_slice(body).map_err(|error| {
+        AuthError::bad_request(
+            "bad_json",
+            format!("Could not parse request body as JSON: {error}"),
+        )
+    })
+}
+
+/// The sessions are whole after every change, so a panic elsewhere does not make them unusable.
+fn sessions(project: &Project) -> MutexGuard<'_, Sessions> {
+    project.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
