@@ -3,6 +3,7 @@
 mod dev;
 mod test;
 mod toolchain;
+mod wait;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,16 +1,167 @@
-//! Finds or installs the tools: the ordinary way first, the offline fallback second.
+//! Finds or installs the tools: the ordinary way first, the offline fallback second. Everything lands in one cache
+//! directory (`~/.cache/moltworker`); what is complete there is not looked at twice.
 
-use std::path::Path;
-use std::process::ExitCode;
+mod apt;
+mod cache;
+mod cargo_tools;
+mod chromium;
+mod command;
+mod docker;
+mod js_tools;
+mod node;
+mod report;
+mod versions;
+mod wasm_target;
+mod worker_build;
 
-use anyhow::Result;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
 
-pub(crate) fn setup(_root: &Path) -> Result<ExitCode> {
-    anyhow::bail!("setup is being built")
+use anyhow::{Context as _, Result};
+
+use cache::Cache;
+pub(crate) use report::Detail;
+use report::Report;
+pub(crate) use worker_build::{Built, WorkerTools};
+
+/// Groups of tools that are needed together. Node and the JavaScript tools are part of every set-up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// To build the Worker: the wasm target, worker-build, wasm-bindgen.
+    Worker,
+    /// To run containers: the engine (up for as long as the [`Toolchain`] lives) and the images.
+    Docker,
+    /// To test in a browser.
+    Browser,
 }
-pub(crate) fn worker_build(_root: &Path) -> Result<ExitCode> {
-    anyhow::bail!("worker-build is being built")
+
+/// Tools that are in place and ready to be called.
+pub(crate) struct Toolchain {
+    root: PathBuf,
+    node: node::Node,
+    js: js_tools::JsTools,
+    worker: Option<WorkerTools>,
+    docker: Option<docker::Docker>,
+    browser: Option<PathBuf>,
 }
-pub(crate) fn wrangler(_root: &Path, _args: &[String]) -> Result<ExitCode> {
-    anyhow::bail!("wrangler is being built")
+
+impl Toolchain {
+    /// Finds or installs the parts, saying line by line what it does.
+    pub(crate) fn prepare(root: &Path, parts: &[Part], detail: Detail) -> Result<Self> {
+        let cache = Cache::open()?;
+        let report = Report::new(detail);
+        let started = Instant::now();
+        let _one_at_a_time = cache.lock()?;
+        let wants = |part| parts.contains(&part);
+        let node = node::find(&cache, &report)?;
+        let js = js_tools::find(root, &cache, &report, &node)?;
+        let worker = wants(Part::Worker)
+            .then(|| WorkerTools::find(root, &cache, &report))
+            .transpose()?;
+        let docker = wants(Part::Docker)
+            .then(|| docker::find(root, &cache, &report))
+            .transpose()?;
+        let browser = wants(Part::Browser)
+            .then(|| chromium::find(&cache, &report))
+            .transpose()?;
+        if detail == Detail::EveryStep {
+            eprintln!("  {:<16} {:>5.1} s", "set-up", started.elapsed().as_secs_f32());
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            node,
+            js,
+            worker,
+            docker,
+            browser,
+        })
+    }
+
+    /// Any program, from the repository root, with the right Node first on PATH and, for the parts that were
+    /// prepared, what wrangler, miniflare and the tests look for in the environment.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Result<Command> {
+        let mut command = Command::new(program);
+        command
+            .current_dir(&self.root)
+            .env("PATH", command::path_with(&self.node.bin)?)
+            .env("WRANGLER_SEND_METRICS", "false");
+        if let Some(docker) = &self.docker {
+            command.envs(docker.env.iter().map(|(name, value)| (name, value)));
+        }
+        if let Some(browser) = &self.browser {
+            command.env("CHROMIUM_BIN", browser);
+        }
+        Ok(command)
+    }
+
+    /// The right Node: add a script.
+    pub(crate) fn node(&self) -> Result<Command> {
+        self.command(&self.node.node)
+    }
+
+    /// The pinned wrangler: add its arguments.
+    pub(crate) fn wrangler(&self) -> Result<Command> {
+        let mut command = self.node()?;
+        command.arg("--no-warnings").arg(self.js.wrangler());
+        Ok(command)
+    }
+
+    /// The `docker` that understands what wrangler says to it.
+    pub(crate) fn docker(&self) -> Result<Command> {
+        let docker = self
+            .docker
+            .as_ref()
+            .context("this command was not set up for containers")?;
+        self.command(&docker.program)
+    }
+
+    /// Builds the Worker into `build/`, or says that nothing changed.
+    pub(crate) fn build_worker(&self) -> Result<Built> {
+        let worker = self
+            .worker
+            .as_ref()
+            .context("this command was not set up to build the Worker")?;
+        worker.build(&self.root, &self.node, &self.js)
+    }
+}
+
+/// `cargo xtask setup`
+pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
+    eprintln!("setting up ({})", Cache::open()?.path("").display());
+    Toolchain::prepare(
+        root,
+        &[Part::Worker, Part::Docker, Part::Browser],
+        Detail::EveryStep,
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `cargo xtask worker-build`: wrangler calls it for every build, so it is quiet unless it works.
+pub(crate) fn worker_build(root: &Path) -> Result<ExitCode> {
+    let built = Toolchain::prepare(root, &[Part::Worker], Detail::OnlyWork)?.build_worker()?;
+    println!("{built}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `cargo xtask wrangler ...`, with the terminal wholly its own.
+pub(crate) fn wrangler(root: &Path, args: &[String]) -> Result<ExitCode> {
+    // Only these build or run the image; the others must work without an engine.
+    let containers = matches!(
+        args.first().map(String::as_str),
+        Some("dev" | "deploy" | "containers" | "versions")
+    ) && !args.iter().any(|arg| arg == "--help");
+    let parts: &[Part] = if containers { &[Part::Docker] } else { &[] };
+    let tools = Toolchain::prepare(root, parts, Detail::OnlyWork)?;
+    let status = tools
+        .wrangler()?
+        .args(args)
+        .stdin(Stdio::inherit())
+        .status()
+        .context("wrangler cannot be started")?;
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1);
+    Ok(ExitCode::from(code))
 }

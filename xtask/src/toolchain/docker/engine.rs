@@ -1,0 +1,131 @@
+//! The Docker engine. One that runs is used and left alone. One that xtask starts is stopped by the last xtask
+//! command that uses it: each holds a shared lock, and whoever gets the lock alone at its end stops the engine.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::apt;
+use super::super::cache::{Cache, require_space};
+use super::super::command::{capture, command, is_root, on_path};
+use super::super::report::{Report, Say};
+use crate::wait::wait_until;
+
+pub(crate) struct Engine {
+    lease: File,
+    pid_file: PathBuf,
+}
+
+pub(crate) fn find(cache: &Cache, report: &Report) -> Result<Engine> {
+    report.step("docker engine", |say| {
+        let engine = Engine {
+            lease: cache.lock_file("dockerd.lock")?,
+            pid_file: cache.path("dockerd.pid"),
+        };
+        // Until the lease is shared, another command may be about to stop the engine that answers now.
+        engine.lease.lock_shared()?;
+        if answers() {
+            return Ok((engine, format!("{} runs", version()?)));
+        }
+        if on_path("docker").is_none() || (cfg!(target_os = "linux") && on_path("dockerd").is_none()) {
+            install_engine(cache, say)?;
+        }
+        start(cache, say, &engine.pid_file)?;
+        Ok((engine, format!("{} started, stops with this command", version()?)))
+    })
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let alone = self.lease.unlock().is_ok() && self.lease.try_lock().is_ok();
+        if alone && let Some(pid) = running_pid(&self.pid_file) {
+            stop(pid, &self.pid_file);
+        }
+    }
+}
+
+fn answers() -> bool {
+    // The client's `docker info` succeeds without an engine in some versions; the server's version does not.
+    version().is_ok_and(|version| !version.is_empty())
+}
+
+fn version() -> Result<String> {
+    capture(command("docker").args(["version", "--format", "{{.Server.Version}}"]))
+}
+
+fn install_engine(cache: &Cache, say: &Say<'_>) -> Result<()> {
+    if cfg!(not(target_os = "linux")) {
+        bail!("no Docker engine answers: start Docker Desktop (or colima) and run again");
+    }
+    apt::install(
+        cache,
+        say,
+        "no Docker engine is installed",
+        &["docker.io", "iptables"],
+    )
+}
+
+fn start(cache: &Cache, say: &Say<'_>, pid_file: &Path) -> Result<()> {
+    if on_path("dockerd").is_none() {
+        bail!("no Docker engine answers: start Docker and run again (`docker info` must work)");
+    }
+    if !is_root() {
+        bail!(
+            "Docker does not answer: start it (`sudo systemctl start docker`), make sure `docker info` works for this user, and run again"
+        );
+    }
+    if running_pid(pid_file).is_none() {
+        say.doing("no engine answers: starting dockerd");
+        require_space(Path::new("/var/lib"), 6000)?;
+        spawn(&cache.path("dockerd.log"), pid_file)?;
+    }
+    let log = cache.path("dockerd.log");
+    let ready = wait_until(Duration::from_secs(60), || {
+        answers() || running_pid(pid_file).is_none()
+    });
+    if !(ready && answers()) {
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        let reason = said
+            .lines()
+            .rev()
+            .find(|line| line.contains("failed") || line.contains("error"));
+        bail!(
+            "dockerd does not start: {} (all of it in {})",
+            reason.unwrap_or("it said nothing"),
+            log.display()
+        );
+    }
+    Ok(())
+}
+
+/// Through a shell that ends at once, so that the engine and the container shims it leaves behind are children
+/// of init, not of this command, and in their own session, so that Ctrl-C does not reach them before the
+/// containers are cleaned up. Without `--bip` an old engine reports no gateway and workerd finds no network.
+fn spawn(log: &Path, pid_file: &Path) -> Result<()> {
+    let script = "setsid dockerd --bip 172.17.0.1/16 >\"$1\" 2>&1 </dev/null & echo $!";
+    let pid = capture(command("sh").args(["-c", script, "sh"]).arg(log))?;
+    fs::write(pid_file, pid).with_context(|| format!("cannot write {}", pid_file.display()))
+}
+
+/// The engine that xtask started, if it still runs: a recorded number may meanwhile be another program's.
+fn running_pid(pid_file: &Path) -> Option<Pid> {
+    let number: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
+    let name = fs::read_to_string(format!("/proc/{number}/comm")).ok()?;
+    (matches!(name.trim(), "dockerd" | "setsid" | "sh")).then_some(())?;
+    Pid::from_raw(number)
+}
+
+fn stop(pid: Pid, pid_file: &Path) {
+    let asked = kill_process(pid, Signal::TERM);
+    let gone = wait_until(Duration::from_secs(30), || running_pid(pid_file).is_none());
+    if asked.is_err() || !gone {
+        eprintln!("warning: dockerd ({}) did not stop", pid.as_raw_nonzero());
+        return;
+    }
+    if let Err(error) = fs::remove_file(pid_file) {
+        eprintln!("warning: {} could not be removed: {error}", pid_file.display());
+    }
+}

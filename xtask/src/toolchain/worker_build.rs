@@ -1,0 +1,144 @@
+//! Builds the Worker: worker-build with every helper it would otherwise download, and not at all when nothing changed.
+
+use std::fmt;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::cache::{Cache, fingerprint};
+use super::cargo_tools::{self, CargoTools};
+use super::command::{command, path_with};
+use super::js_tools::JsTools;
+use super::node::Node;
+use super::report::Report;
+use super::wasm_target::{self, WasmTarget};
+
+/// What the build is made from, relative to the repository.
+const INPUTS: [&str; 6] = ["Cargo.toml", "Cargo.lock", ".cargo", "src", "core", "migrations"];
+const MODULE: &str = "build/index_bg.wasm";
+const ENTRY: &str = "build/index.js";
+
+pub(crate) struct WorkerTools {
+    target: WasmTarget,
+    cargo: CargoTools,
+}
+
+/// What a build led to.
+pub(crate) struct Built {
+    seconds: Option<f32>,
+    raw: usize,
+    gzip: usize,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kb = |bytes: usize| bytes.div_ceil(1000);
+        write!(f, "worker: wasm {} kB, {} kB gzip", kb(self.raw), kb(self.gzip))?;
+        match self.seconds {
+            Some(seconds) => write!(f, ", built in {seconds:.1} s"),
+            None => write!(f, ", unchanged"),
+        }
+    }
+}
+
+impl WorkerTools {
+    pub(crate) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<Self> {
+        Ok(Self {
+            target: wasm_target::find(cache, report)?,
+            cargo: cargo_tools::find(root, cache, report)?,
+        })
+    }
+
+    pub(crate) fn build(&self, root: &Path, node: &Node, js: &JsTools) -> Result<Built> {
+        let started = Instant::now();
+        // Beside the host's artefacts: another compiler and other locks.
+        let target_dir = root.join("target/worker");
+        let stamp_file = target_dir.join("build.stamp");
+        let stamp = self.stamp(root)?;
+        let complete = root.join(MODULE).is_file() && root.join(ENTRY).is_file();
+        if complete && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
+            return measured(root, None);
+        }
+        let mut build = command(&self.cargo.worker_build);
+        build
+            .arg("--release")
+            .current_dir(root)
+            .env("PATH", path_with(&node.bin)?)
+            .env("CARGO_TARGET_DIR", &target_dir)
+            .env("WASM_BINDGEN_BIN", &self.cargo.wasm_bindgen)
+            .env("WASM_OPT_BIN", js.wasm_opt())
+            .env("ESBUILD_BIN", js.esbuild());
+        for (name, value) in &self.target.env {
+            if name == "PATH" {
+                build.env(name, joined_path(&node.bin, value)?);
+            } else {
+                build.env(name, value);
+            }
+        }
+        // Whatever `cargo xtask` itself was started with is about xtask.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" || name == "CARGO" {
+                build.env_remove(name);
+            }
+        }
+        let status = build.status().context("worker-build cannot be started")?;
+        if !status.success() {
+            bail!("the Worker does not build ({status}); the reason is above");
+        }
+        fs::write(&stamp_file, stamp)?;
+        measured(root, Some(started.elapsed().as_secs_f32()))
+    }
+
+    fn stamp(&self, root: &Path) -> Result<String> {
+        let mut files = Vec::new();
+        for input in INPUTS {
+            collect(&root.join(input), &mut files)?;
+        }
+        files.sort();
+        let mut parts = vec![
+            self.target.compiler.clone().into_bytes(),
+            self.cargo.worker_build.as_os_str().as_encoded_bytes().to_vec(),
+            self.cargo.wasm_bindgen.as_os_str().as_encoded_bytes().to_vec(),
+            fs::read(root.join("package-lock.json")).unwrap_or_default(),
+        ];
+        for file in files {
+            parts.push(file.as_os_str().as_encoded_bytes().to_vec());
+            parts.push(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
+        }
+        Ok(fingerprint(parts.iter().map(Vec::as_slice)))
+    }
+}
+
+fn joined_path(first: &Path, rest: &std::ffi::OsStr) -> Result<std::ffi::OsString> {
+    let all = std::iter::once(first.to_owned()).chain(std::env::split_paths(rest));
+    Ok(std::env::join_paths(all)?)
+}
+
+/// Every file below a path that may be a file, a directory or missing.
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() {
+        files.push(path.to_owned());
+    } else if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
+fn measured(root: &Path, seconds: Option<f32>) -> Result<Built> {
+    let module = fs::read(root.join(MODULE)).with_context(|| format!("worker-build left no {MODULE}"))?;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&module)?;
+    Ok(Built {
+        seconds,
+        raw: module.len(),
+        gzip: encoder.finish()?.len(),
+    })
+}
