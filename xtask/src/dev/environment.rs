@@ -22,6 +22,8 @@ impl std::fmt::Debug for RealModel {
 const KEY: &str = "OPENAI_API_KEY";
 const BASE_URL: &str = "OPENAI_BASE_URL";
 const MODEL: &str = "OPENAI_MODEL";
+/// What neither wrangler nor anything it starts needs to know.
+pub(crate) const KEPT_FROM_THE_WORKER: [&str; 3] = [KEY, BASE_URL, MODEL];
 const DEFAULT_BASE_URL: &str = "https://api.openai.com/v1";
 /// What the gateway itself takes when nobody chose a model.
 const DEFAULT_MODEL: &str = "gpt-6-astra";

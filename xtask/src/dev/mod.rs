@@ -7,27 +7,123 @@ mod keys;
 mod listen;
 mod model;
 mod people;
+mod screen;
 mod sessions;
 mod signals;
+mod stack;
 mod token;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use tokio::io::AsyncReadExt as _;
 
+use crate::toolchain::{Detail, Part, Toolchain};
 use environment::RealModel;
 pub(crate) use identity::IdentityArgs;
 pub(crate) use model::ModelArgs;
+use stack::{Output, Plan, Stack};
 pub(crate) use token::TokenArgs;
 
-#[derive(Args)]
-pub(crate) struct DevArgs {}
+/// Options of `cargo xtask dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Port of the Worker; 0 for any free one
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Where to keep what outlives a run, if not in .dev/state
+    #[arg(long)]
+    state: Option<PathBuf>,
+    /// Milliseconds between two pieces of a canned answer
+    #[arg(long, default_value_t = model::DEFAULT_PACE_MS)]
+    pace_ms: u64,
+    /// For tests: one line of JSON on stdout once it runs, nothing else there; stops when stdin closes
+    #[arg(long, hide = true)]
+    json_ready: bool,
+    /// For tests: run another image than the product's
+    #[arg(long, hide = true)]
+    dockerfile: Option<PathBuf>,
+}
 
-pub(crate) fn dev(_root: &Path, _args: &DevArgs) -> Result<ExitCode> {
-    anyhow::bail!("dev is being built")
+/// `cargo xtask dev`
+pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
+    let detail = if args.json_ready {
+        Detail::OnlyWork
+    } else {
+        Detail::EveryStep
+    };
+    let tools = Toolchain::prepare(root, &[Part::Worker, Part::Docker], detail)?;
+    eprintln!("  {}", tools.build_worker()?);
+    let state = std::path::absolute(args.state.clone().unwrap_or_else(|| root.join(".dev/state")))?;
+    let plan = Plan {
+        root,
+        tools: &tools,
+        keys: if args.state.is_some() {
+            state.join("identity")
+        } else {
+            identity::default_dir(root)
+        },
+        state,
+        port: args.port,
+        usual_ports: !args.json_ready,
+        dockerfile: args.dockerfile.as_ref().map(std::path::absolute).transpose()?,
+        // Tests must not depend on whose machine they run on, nor spend its owner's money.
+        real_model: if args.json_ready {
+            None
+        } else {
+            RealModel::from_environment()?
+        },
+        pace: Duration::from_millis(args.pace_ms),
+        cron: !args.json_ready,
+        output: if args.json_ready {
+            Output::LogOnly
+        } else {
+            Output::Terminal
+        },
+    };
+    let keys = plan.keys.clone();
+    run(live(plan, &keys, args.json_ready))
+}
+
+/// Starts the system, says so, and stops it when asked to or when a part of it fails.
+async fn live(plan: Plan<'_>, keys: &Path, json_ready: bool) -> Result<ExitCode> {
+    // Listens from the start: being told to stop while starting must stop what was started so far.
+    let mut stop = Box::pin(signals::asked_to_stop());
+    let state = plan.state.clone();
+    let mut stack = tokio::select! {
+        stack = Stack::start(plan) => stack?,
+        signal = &mut stop => {
+            eprintln!("\n{}: stopped while starting", signal?);
+            stack::sweep(&state).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    if json_ready {
+        println!("{}", screen::json(&stack, keys));
+    } else {
+        eprintln!("{}", screen::text(&stack));
+    }
+    let failure = tokio::select! {
+        signal = &mut stop => {
+            eprintln!("\n{}: stopping", signal?);
+            None
+        }
+        () = stdin_closed(), if json_ready => None,
+        failure = stack.failed() => Some(failure),
+    };
+    stack.stop().await?;
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// Resolves when whoever started this is gone.
+async fn stdin_closed() {
+    let mut ignored = [0; 64];
+    let mut stdin = tokio::io::stdin();
+    while stdin.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
 }
 
 /// `cargo xtask token`
@@ -46,8 +142,15 @@ pub(crate) fn model(args: &ModelArgs) -> Result<ExitCode> {
     run(model::run(args, real))
 }
 
+/// Lets HTTPS requests be made. An error means that a provider is installed already, which is all it takes.
+fn install_tls() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+}
+
 fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Runtime::new()
-        .context("cannot start the async runtime")?
-        .block_on(work)
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
+    let result = runtime.block_on(work);
+    // A read of stdin cannot be interrupted; waiting for it would keep a stopped command from ending.
+    runtime.shutdown_background();
+    result
 }

@@ -78,6 +78,11 @@ impl Person {
         format!("{}-password", self.name)
     }
 
+    /// How to sign in as this person, for a program.
+    pub(crate) fn describe(&self) -> Value {
+        json!({ "name": self.name, "id": self.id, "email": self.email(), "password": self.password() })
+    }
+
     /// What only the project can set about a person; the role of an admin is here.
     pub(crate) fn app_metadata(&self) -> Value {
         let mut metadata = json!({ "provider": "email", "providers": ["email"] });

@@ -17,7 +17,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::keys::Keys;
-use super::people::PEOPLE;
+use super::people::{PEOPLE, Person};
 use super::sessions::Sessions;
 use super::{listen, token};
 
@@ -127,10 +127,7 @@ pub(crate) struct IdentityArgs {
 pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
     let dir = args.keys.clone().unwrap_or_else(|| default_dir(root));
     let identity = Identity::bind(&dir, Some(args.port)).await?;
-    let users: Vec<_> = PEOPLE
-        .iter()
-        .map(|p| serde_json::json!({ "name": p.name, "id": p.id(), "email": p.email(), "password": p.password() }))
-        .collect();
+    let users: Vec<_> = PEOPLE.iter().map(Person::describe).collect();
     println!(
         "{}",
         serde_json::json!({

@@ -13,7 +13,7 @@ struct Provider {
 
 impl Provider {
     async fn start() -> Self {
-        let _installed = rustls::crypto::ring::default_provider().install_default();
+        crate::dev::install_tls();
         let dir = tempfile::tempdir().unwrap();
         let identity = Identity::bind(dir.path(), Some(0)).await.unwrap();
         let (url, anon_key) = (identity.url().to_owned(), identity.anon_key().to_owned());

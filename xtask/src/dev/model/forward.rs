@@ -31,8 +31,7 @@ struct Upstream {
 }
 
 pub(super) fn router(real: &RealModel) -> Result<Router> {
-    // An error means that one is installed already, which is all that is asked.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
+    crate::dev::install_tls();
     let client = reqwest::Client::builder()
         // A redirect would carry the key to wherever it points.
         .redirect(redirect::Policy::none())

@@ -22,7 +22,7 @@ async fn start(mode: Mode) -> String {
 }
 
 fn client() -> Client {
-    let _installed = rustls::crypto::ring::default_provider().install_default();
+    crate::dev::install_tls();
     Client::new()
 }
 
