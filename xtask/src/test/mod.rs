@@ -1,0 +1,241 @@
+//! `cargo xtask test`: every test, fast layers first. A phase that fails hides no other that could still run.
+
+mod count;
+mod process;
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::{Args, ValueEnum};
+
+use crate::toolchain::{Detail, Part, Toolchain};
+use count::{Counts, Runner};
+use process::Stop;
+
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Only these phases, in their usual order; all of them when none is named
+    phases: Vec<Phase>,
+}
+
+/// In the order they run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Phase {
+    /// cargo fmt --check
+    Format,
+    /// clippy, warnings are errors
+    Lints,
+    /// Rust tests of every package, tests/tidy.rs among them
+    Native,
+    /// The Worker as wasm
+    Build,
+    /// Its tests in workerd, with a fake container: tests/worker
+    Worker,
+    /// The container image
+    Image,
+    /// wrangler deploy --dry-run
+    Deploy,
+    /// Docker, the real gateway and Chromium: tests/e2e
+    E2e,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.pad(value.as_ref().map_or("", clap::builder::PossibleValue::get_name))
+    }
+}
+
+impl Phase {
+    const fn runner(self) -> Runner {
+        match self {
+            Self::Native => Runner::Cargo,
+            Self::Worker | Self::E2e => Runner::Node,
+            _ => Runner::Check,
+        }
+    }
+
+    /// What must have passed for this phase to mean anything.
+    const fn needs(self) -> &'static [Self] {
+        match self {
+            Self::Worker | Self::Deploy => &[Self::Build],
+            Self::E2e => &[Self::Build, Self::Image],
+            _ => &[],
+        }
+    }
+}
+
+struct Row {
+    phase: Phase,
+    counts: Counts,
+    took: Duration,
+    remark: String,
+}
+
+/// The tools, set up when the first phase needs them: format, lints and native tests wait for nothing.
+struct Tools<'a> {
+    root: &'a Path,
+    worker: OnceCell<Toolchain>,
+    all: OnceCell<Toolchain>,
+}
+
+impl Tools<'_> {
+    fn worker(&self) -> Result<&Toolchain> {
+        self.prepared(&self.worker, &[Part::Worker])
+    }
+
+    fn all(&self) -> Result<&Toolchain> {
+        self.prepared(&self.all, &[Part::Worker, Part::Docker, Part::Browser])
+    }
+
+    fn prepared<'t>(&self, place: &'t OnceCell<Toolchain>, parts: &[Part]) -> Result<&'t Toolchain> {
+        if place.get().is_none() {
+            let tools = Toolchain::prepare(self.root, parts, Detail::EveryStep)?;
+            place.set(tools).map_err(|_| anyhow!("tools were set up twice"))?;
+        }
+        place.get().context("tools are not set up")
+    }
+}
+
+pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
+    let stop = Stop::listen()?;
+    let tools = Tools {
+        root,
+        worker: OnceCell::new(),
+        all: OnceCell::new(),
+    };
+    let chosen = |phase: &Phase| args.phases.is_empty() || args.phases.contains(phase);
+    let mut rows: Vec<Row> = Vec::new();
+    for phase in Phase::value_variants().iter().copied().filter(chosen) {
+        if stop.asked() {
+            break;
+        }
+        println!("\n== {phase}");
+        let started = Instant::now();
+        let failed = |needed: &&Phase| {
+            rows.iter()
+                .any(|row| row.phase == **needed && row.counts.failed > 0)
+        };
+        let (counts, remark) = match phase.needs().iter().find(failed) {
+            Some(needed) => (Counts::default(), format!("not run: {needed} failed")),
+            None => run_phase(phase, &tools, &stop)
+                .unwrap_or_else(|error| (Counts { passed: 0, failed: 1 }, format!("{error:#}"))),
+        };
+        if !remark.is_empty() {
+            println!("{phase}: {remark}");
+        }
+        rows.push(Row {
+            phase,
+            counts,
+            took: started.elapsed(),
+            remark,
+        });
+    }
+    // Stops what the set-up started before the last line says that all is over.
+    drop(tools);
+    Ok(summary(&rows, stop.asked()))
+}
+
+fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, String)> {
+    let mut command = match phase {
+        Phase::Format => cargo(tools.root, &["fmt", "--all", "--check"]),
+        Phase::Lints => cargo(
+            tools.root,
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        Phase::Native => cargo(tools.root, &["test", "--workspace", "--quiet", "--no-fail-fast"]),
+        Phase::Build => {
+            let built = tools.worker()?.build_worker()?;
+            return Ok((
+                Phase::Build.runner().settle(Counts::default(), true),
+                built.to_string(),
+            ));
+        }
+        Phase::Worker => node_tests(tools.worker()?, "tests/worker/**/*.test.mjs")?,
+        Phase::Image => {
+            let mut docker = tools.all()?.docker()?;
+            docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);
+            docker
+        }
+        Phase::Deploy => {
+            let mut wrangler = tools.all()?.wrangler()?;
+            wrangler.args(["deploy", "--dry-run", "--outdir", "target/worker/dry-run"]);
+            wrangler
+        }
+        Phase::E2e => node_tests(tools.all()?, "tests/e2e/**/*.test.mjs")?,
+    };
+    let runner = phase.runner();
+    let mut counted = Counts::default();
+    let ended = process::run(&mut command, stop, |line| counted = counted + runner.count(line))?;
+    let mut counts = runner.settle(counted, ended.success);
+    let mut remark = String::new();
+    if counts.failed > 0 && counted == Counts::default() && runner != Runner::Check {
+        remark = "no test ran".to_owned();
+    }
+    if !ended.left.is_empty() {
+        counts.failed += 1;
+        remark = format!("left running: {}", ended.left.join(", "));
+    }
+    Ok((counts, remark))
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(args).current_dir(root);
+    command
+}
+
+/// One file after the other: each starts a runtime or containers of its own, and cores are few.
+fn node_tests(tools: &Toolchain, files: &str) -> Result<Command> {
+    let mut command = tools.node()?;
+    command.args(["--test", "--test-reporter=spec", "--test-concurrency=1", files]);
+    Ok(command)
+}
+
+fn summary(rows: &[Row], interrupted: bool) -> ExitCode {
+    println!(
+        "\n{:<8} {:>8} {:>7} {:>7}",
+        "phase", "seconds", "passed", "failed"
+    );
+    for row in rows {
+        println!(
+            "{:<8} {:>8.1} {:>7} {:>7}  {}",
+            row.phase,
+            row.took.as_secs_f32(),
+            row.counts.passed,
+            row.counts.failed,
+            row.remark
+        );
+    }
+    let took: Duration = rows.iter().map(|row| row.took).sum();
+    let total: Counts = rows.iter().map(|row| row.counts).sum();
+    println!(
+        "{:<8} {:>8.1} {:>7} {:>7}",
+        "all",
+        took.as_secs_f32(),
+        total.passed,
+        total.failed
+    );
+    if interrupted {
+        println!("stopped before the end");
+    }
+    println!("\n{} passed, {} failed", total.passed, total.failed);
+    match (total.failed, interrupted) {
+        // As shells report a program that Ctrl-C ended.
+        (_, true) => ExitCode::from(130),
+        (0, false) if total.passed > 0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
