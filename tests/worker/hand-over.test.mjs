@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { ALICE, HOST, ORIGIN, startWorker } from "./harness.mjs";
+
+test("the bot sees the request, and nothing that proves the caller to the platform", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await worker.as(ALICE, "/some/path?q=1&q=2", {
+    method: "PUT",
+    headers: {
+      "x-moltbot-intent": "sleep",
+      "x-moltbot-client-ip": "203.0.113.66",
+      "x-forwarded-for": "203.0.113.66",
+      "x-forwarded-user": "somebody-else",
+      forwarded: "for=203.0.113.66",
+      "cf-connecting-ip": "203.0.113.9",
+      "x-own": "kept",
+    },
+  });
+  const seen = await answer.json();
+  assert.equal(seen.method, "PUT");
+  assert.equal(seen.url, `http://${HOST}/some/path?q=1&q=2`);
+  assert.equal(seen.headers["x-own"], "kept");
+  for (const name of ["authorization", "x-forwarded-for", "x-forwarded-user", "forwarded", "cf-connecting-ip", "cf-ray"]) {
+    assert.equal(seen.headers[name], undefined, name);
+  }
+  assert.equal(seen.headers["x-moltbot-intent"], "serve", "a client's own intent does not count");
+  assert.equal(seen.headers["x-moltbot-client-ip"], "203.0.113.9");
+});
+
+test("a bot's answer comes back as it is, but for what only the platform may say", async (t) => {
+  const worker = await startWorker(t);
+  const forged = await worker.as(ALICE, "/forge");
+  assert.equal(forged.status, 201);
+  assert.equal(await forged.text(), "forged");
+  assert.deepEqual(forged.headers.getSetCookie(), ["theme=dark", "tone=low"]);
+  assert.equal(forged.headers.get("x-moltbot-state"), null);
+  assert.equal(forged.headers.get("clear-site-data"), null);
+  assert.equal(forged.headers.get("x-fine"), "1");
+  const redirect = await worker.as(ALICE, "/redirect");
+  assert.equal(redirect.status, 302);
+  assert.equal(redirect.headers.get("location"), "https://elsewhere.example/");
+  const unchanged = await worker.as(ALICE, "/not-modified");
+  assert.equal(unchanged.status, 304);
+  assert.equal(unchanged.headers.get("etag"), '"x"');
+});
+
+test("bodies pass unchanged, compressed ones too", async (t) => {
+  const worker = await startWorker(t);
+  const big = Buffer.alloc(20 * 1024 * 1024, "0123456789abcdef");
+  const bodies = [Buffer.from("hello"), gzipSync("compressed"), Buffer.from([0, 255, 128, 10, 13]), big];
+  for (const body of bodies) {
+    const answer = await worker.as(ALICE, "/body", { method: "POST", body });
+    assert.equal(answer.headers.get("x-length"), String(body.length), "the length is known on the other side");
+    const back = Buffer.from(await answer.arrayBuffer());
+    const digest = (bytes) => createHash("sha256").update(bytes).digest("hex");
+    assert.equal(digest(back), digest(body), `${body.length} bytes`);
+  }
+});
+
+test("events arrive one by one", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await worker.as(ALICE, "/events");
+  const decoder = new TextDecoder();
+  const seen = [];
+  for await (const chunk of answer.body) {
+    seen.push(decoder.decode(chunk));
+    await worker.fake(ALICE, "next-event");
+  }
+  assert.deepEqual(seen, [1, 2, 3, 4, 5].map((n) => `data: ${n}\n\n`));
+});
+
+test("a WebSocket passes, text and binary, for our own pages and for programs", async (t) => {
+  const worker = await startWorker(t);
+  for (const origin of [ORIGIN, undefined]) {
+    const socket = await worker.socket(ALICE, "/ws", origin);
+    for (const [message, binary] of [["text", false], [Buffer.from([0, 1, 254, 255]), true], ["x".repeat(1_000_000), false]]) {
+      socket.send(message);
+      const [back, isBinary] = await once(socket, "message");
+      assert.equal(isBinary, binary);
+      assert.deepEqual(back, Buffer.from(message));
+    }
+    socket.close(4001, "done");
+    assert.equal((await once(socket, "close"))[0], 4001);
+  }
+});
+
+test("a WebSocket from another site's page is refused before any bot hears of it", async (t) => {
+  const worker = await startWorker(t);
+  for (const origin of ["https://evil.example", "null", `${ORIGIN}.evil.example`]) {
+    assert.equal(await worker.socket(ALICE, "/ws", origin), 403);
+  }
+  assert.deepEqual((await worker.record(ALICE)).starts, []);
+});

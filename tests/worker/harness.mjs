@@ -1,0 +1,151 @@
+// Runs the built Worker in workerd with everything local, and an identity provider to sign tokens.
+import { readFile } from "node:fs/promises";
+import { createServer, request as httpRequest } from "node:http";
+import { once } from "node:events";
+import { Readable } from "node:stream";
+import { Miniflare } from "miniflare";
+import WebSocket from "ws";
+import * as tokens from "./tokens.mjs";
+
+export const HOST = "bots.example.com";
+export const ORIGIN = `https://${HOST}`;
+export const ALICE = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
+export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
+
+const root = new URL("../../", import.meta.url);
+const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
+const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
+
+export async function startWorker(t, { bindings = {}, without = [] } = {}) {
+  const provider = await startProvider(t);
+  const settings = {
+    PUBLIC_URL: ORIGIN,
+    SUPABASE_URL: provider.url,
+    SUPABASE_ANON_KEY: "anon-key",
+    SUPABASE_JWT_SECRET: JWT_SECRET,
+    SESSION_KEY: Buffer.alloc(32, 7).toString("base64"),
+    ...bindings,
+  };
+  for (const name of without) delete settings[name];
+  const text = (path) => readFile(new URL(path, root), "utf8");
+  const mf = new Miniflare({
+    modules: [
+      { type: "ESModule", path: "entry.mjs", contents: await text("tests/worker/seam/entry.mjs") },
+      { type: "ESModule", path: "fake-container.mjs", contents: await text("tests/worker/seam/fake-container.mjs") },
+      { type: "ESModule", path: "index.js", contents: await text("build/index.js") },
+      { type: "CompiledWasm", path: "index_bg.wasm", contents: await readFile(new URL("build/index_bg.wasm", root)) },
+    ],
+    compatibilityDate,
+    durableObjects: { SANDBOX: { className: "Sandbox", useSQLite: true } },
+    d1Databases: without.includes("DB") ? [] : ["DB"],
+    r2Buckets: ["BUCKET"],
+    bindings: settings,
+    // Set LOG=1 to see what the Worker logs.
+    handleRuntimeStdio: (stdout, stderr) => {
+      stdout.on("data", (data) => process.env.LOG && process.stdout.write(data));
+      stderr.on("data", (data) => process.env.LOG && process.stderr.write(data));
+    },
+  });
+  t.after(() => mf.dispose());
+  const address = await mf.ready;
+  if (!without.includes("DB")) await migrate(await mf.getD1Database("DB"));
+  return new Worker(mf, address, provider);
+}
+
+async function migrate(database) {
+  const sql = await readFile(new URL("migrations/0001_bots.sql", root), "utf8");
+  const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
+  for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
+}
+
+class Worker {
+  constructor(mf, address, provider) {
+    Object.assign(this, { mf, address, provider });
+  }
+  /**
+   * A request with just these headers, over a real socket: `fetch` would add some of its own, hide
+   * `content-length` and unpack compressed bodies.
+   */
+  async fetch(path, { method = "GET", headers = {}, body, host = HOST } = {}) {
+    const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const request = httpRequest(this.address, { method, path, headers: { host, ...length, ...headers } });
+    request.end(body);
+    const [answer] = await once(request, "response");
+    const pairs = Array.from({ length: answer.rawHeaders.length / 2 }, (_, i) => answer.rawHeaders.slice(2 * i, 2 * i + 2));
+    const empty = [204, 304].includes(answer.statusCode);
+    return new Response(empty ? null : Readable.toWeb(answer), { status: answer.statusCode, headers: pairs });
+  }
+  /** The same with a good token of that user. */
+  as(user, path, init = {}) {
+    return this.fetch(path, { ...init, headers: { ...this.bearer(user), ...init.headers } });
+  }
+  bearer(user) {
+    return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
+  }
+  /** An open WebSocket of that user, or the status it was refused with. */
+  async socket(user, path, origin) {
+    const socket = new WebSocket(new URL(path, this.address), { headers: { host: HOST, ...this.bearer(user) }, origin });
+    return Promise.race([
+      once(socket, "open").then(() => socket),
+      once(socket, "unexpected-response").then(([, answer]) => answer.statusCode),
+    ]);
+  }
+  async fake(user, verb, body) {
+    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const answer = await this.mf.dispatchFetch(`http://fake.test/${user}/${verb}`, init);
+    const text = await answer.text();
+    return text ? JSON.parse(text) : undefined;
+  }
+  record(user) {
+    return this.fake(user, "record");
+  }
+  async tick() {
+    const worker = await this.mf.getWorker();
+    return worker.scheduled({ cron: "* * * * *" });
+  }
+  async bots() {
+    const database = await this.mf.getD1Database("DB");
+    return (await database.prepare("SELECT * FROM bots ORDER BY user_id").all()).results;
+  }
+}
+
+/** Supabase Auth as far as the Worker speaks to it: JWKS and the password grant. */
+async function startProvider(t) {
+  const keys = { es: tokens.esKey("es-1"), rs: tokens.rsKey("rs-1") };
+  const provider = { keys, published: [keys.es.jwk, keys.rs.jwk], up: true, asked: 0, grants: [] };
+  const server = createServer(async (request, response) => {
+    const send = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    if (!provider.up) return send(500, { msg: "down" });
+    if (request.url === "/auth/v1/.well-known/jwks.json") {
+      provider.asked += 1;
+      return send(200, { keys: provider.published });
+    }
+    if (request.url === "/auth/v1/token?grant_type=password") {
+      const body = JSON.parse(await new Response(request).text().catch(() => "") || "{}");
+      provider.grants.push({ apikey: request.headers.apikey, body });
+      if (body.password !== "right") return send(400, { error_code: "invalid_credentials" });
+      return send(200, { access_token: provider.token({ sub: ALICE, email: body.email }) });
+    }
+    send(404, {});
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  provider.url = `http://127.0.0.1:${server.address().port}`;
+  provider.issuer = `${provider.url}/auth/v1`;
+  provider.claims = (changes) => tokens.claims(provider.issuer, changes);
+  provider.token = (changes = {}, key = keys.es) => tokens.sign(provider.claims(changes), key);
+  return provider;
+}
+
+/** Waits until `check` returns something true. */
+export async function until(check, what, deadlineMs = 10_000) {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

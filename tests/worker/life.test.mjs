@@ -1,0 +1,180 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+
+const PAGE = { headers: { accept: "text/html", "sec-fetch-mode": "navigate" } };
+const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot")).json();
+
+test("a container is started with everything it must know, as the runtime reads it", async (t) => {
+  const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  const [{ env, enableInternet }] = (await worker.record(ALICE)).starts;
+  const { MOLTBOT_CONTROL_TOKEN: token, ...rest } = env;
+  assert.match(token, /^[0-9a-f]{64}$/);
+  assert.deepEqual(rest, {
+    MOLTBOT_USER_ID: ALICE,
+    MOLTBOT_RUN: "1",
+    MOLTBOT_ALLOWED_ORIGINS: ORIGIN,
+    MOLTBOT_MODEL_BASE_URL: "http://models.test/v1",
+    MOLTBOT_MODEL_ID: "m-1",
+  });
+  assert.equal(enableInternet, true);
+});
+
+test("fifty first requests at once start one container and are all answered", async (t) => {
+  const worker = await startWorker(t);
+  await worker.fake(ALICE, "set", { phase: "starting" });
+  const answers = Array.from({ length: 50 }, (_, i) => worker.as(ALICE, `/n/${i}`));
+  await until(async () => (await status(worker)).phase === "starting-gateway", "the supervisor was heard");
+  await worker.fake(ALICE, "set", { phase: "ready" });
+  for (const [i, answer] of (await Promise.all(answers)).entries()) {
+    assert.equal(answer.status, 200);
+    assert.match((await answer.json()).url, new RegExp(`/n/${i}$`));
+  }
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+});
+
+test("reading a bot's state never wakes it", async (t) => {
+  const worker = await startWorker(t);
+  assert.equal((await status(worker)).state, "asleep");
+  await worker.tick();
+  await worker.fake(ALICE, "intent?is=tick");
+  assert.equal((await worker.as(ALICE, "/api/bot/sleep", { method: "POST" })).status, 200);
+  assert.equal((await status(worker)).state, "asleep");
+  assert.deepEqual((await worker.record(ALICE)).starts, []);
+});
+
+test("a person sees where the start is, a program waits", async (t) => {
+  const worker = await startWorker(t);
+  await worker.fake(ALICE, "set", { listens: false });
+  const waiting = worker.as(ALICE, "/api-client");
+  await until(async () => (await status(worker)).state === "starting", "it starts");
+  assert.equal((await status(worker)).phase, "allocating");
+
+  const page = await worker.as(ALICE, "/", PAGE);
+  assert.equal(page.status, 503);
+  assert.ok(page.headers.get("retry-after"));
+  const html = await page.text();
+  assert.match(html, /Your bot is waking up/);
+  assert.match(html, /data-step="allocating" class="now"/);
+
+  await worker.fake(ALICE, "set", { listens: true, phase: "starting" });
+  await until(async () => (await status(worker)).phase === "starting-gateway", "the supervisor was heard");
+  await worker.fake(ALICE, "set", { phase: "ready" });
+  assert.equal((await waiting).status, 200);
+  assert.equal((await worker.as(ALICE, "/", PAGE)).status, 200);
+  const running = await status(worker);
+  assert.equal(running.state, "running");
+  assert.equal(running.health, "healthy");
+  assert.deepEqual(running.start, { tcp_ms: 1, ready_ms: 2 });
+});
+
+test("a container that dies is replaced by the next request; the neighbour notices nothing", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.as(BOB, "/");
+  await worker.fake(ALICE, "die");
+  await until(async () => (await status(worker)).state === "asleep", "the end was noticed");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  const { starts } = await worker.record(ALICE);
+  assert.deepEqual(starts.map((start) => start.env.MOLTBOT_RUN), ["1", "2"]);
+  assert.notEqual(starts[0].env.MOLTBOT_CONTROL_TOKEN, starts[1].env.MOLTBOT_CONTROL_TOKEN);
+  assert.equal((await worker.record(BOB)).starts.length, 1);
+  assert.equal((await status(worker, BOB)).state, "running");
+});
+
+test("a request that meets a dead container is carried by the next one", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  const [dying, answer] = await Promise.all([worker.fake(ALICE, "die"), worker.as(ALICE, "/again")]);
+  assert.equal(dying, undefined);
+  assert.equal(answer.status, 200);
+});
+
+test("an ingress that does not answer is told as such", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "set", { refuses: true });
+  for (const init of [{}, { method: "POST", body: "x" }]) {
+    const answer = await worker.as(ALICE, "/", init);
+    assert.equal(answer.status, 503);
+    assert.equal((await answer.json()).code, "bot-interrupted");
+    assert.equal(answer.headers.get("retry-after"), "1");
+  }
+  assert.equal((await worker.record(ALICE)).starts.length, 1, "a container that runs is not replaced for that");
+});
+
+test("a start that fails says why, waits, and is tried again", async (t) => {
+  const worker = await startWorker(t);
+  await worker.fake(ALICE, "set", { startThrows: "There is no container instance that can be provided" });
+  const answer = await worker.as(ALICE, "/");
+  assert.equal(answer.status, 503);
+  const problem = await answer.json();
+  assert.equal(problem.code, "bot-failed");
+  assert.match(problem.detail, /no container to start/);
+  assert.match(await (await worker.as(ALICE, "/", PAGE)).text(), /could not start/);
+  const failed = await status(worker);
+  assert.equal(failed.state, "backing-off");
+  await worker.fake(ALICE, "set", { startThrows: null });
+  assert.equal((await worker.as(ALICE, "/")).status, 503, "not before its time");
+  await until(() => Date.now() >= failed.retry_at, "the pause is over");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+});
+
+test("after an eviction the life goes on: the same run, the same secret", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "evict");
+  const back = await status(worker);
+  assert.equal(back.state, "running");
+  assert.equal(back.run, 1);
+  await worker.fake(ALICE, "intent?is=tick");
+  assert.equal((await status(worker)).health, "healthy", "the control token was kept");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+
+  // And an end that nobody saw is noticed at the next look.
+  await worker.fake(ALICE, "evict");
+  await worker.fake(ALICE, "die");
+  assert.equal((await status(worker)).state, "asleep");
+});
+
+test("going to sleep is a SIGTERM, and the next request wakes it", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  const answer = await worker.as(ALICE, "/api/bot/sleep", { method: "POST" });
+  assert.equal(answer.status, 200);
+  await until(async () => (await status(worker)).state === "asleep", "it sleeps");
+  assert.deepEqual((await worker.record(ALICE)).signals, [15]);
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.equal((await worker.record(ALICE)).starts.length, 2);
+});
+
+test("the registry follows, and the clock looks only at bots that ought to be awake", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.as(BOB, "/");
+  const rows = await until(async () => {
+    const rows = await worker.bots();
+    return rows.length === 2 && rows.every((row) => row.state === "running") && rows;
+  }, "both are registered");
+  assert.deepEqual(rows.map((row) => [row.run, row.health, row.ticked_at]), [[1, "unknown", 0], [1, "unknown", 0]]);
+
+  await worker.as(BOB, "/api/bot/sleep", { method: "POST" });
+  await until(async () => (await worker.bots()).find((row) => row.user_id === BOB).state === "asleep", "Bob is seen asleep");
+  await worker.tick();
+  const after = Object.fromEntries((await worker.bots()).map((row) => [row.user_id, row]));
+  assert.equal(after[ALICE].health, "healthy");
+  assert.ok(after[ALICE].ticked_at > 0);
+  assert.equal(after[BOB].ticked_at, 0);
+  assert.equal((await worker.record(BOB)).starts.length, 1);
+
+  await worker.fake(ALICE, "set", { phase: "restarting" });
+  await worker.tick();
+  assert.equal((await worker.bots()).find((row) => row.user_id === ALICE).health, "unhealthy");
+  await worker.fake(ALICE, "set", { listens: false });
+  await worker.tick();
+  assert.equal((await worker.bots()).find((row) => row.user_id === ALICE).health, "unknown", "no answer is neither");
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+  assert.equal((await worker.record(ALICE)).kills, 0);
+});

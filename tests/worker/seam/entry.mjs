@@ -1,0 +1,76 @@
+// The test seam: the built Worker as it is, with an object class that gives the built Sandbox a `ctx` whose
+// container is a fake. Real wasm, real workerd, real storage; no hook in the product.
+import { DurableObject } from "cloudflare:workers";
+import Product, { Sandbox as Built } from "./index.js";
+import { FakeContainer } from "./fake-container.mjs";
+
+const fakes = new Map();
+
+export class Sandbox extends DurableObject {
+  constructor(ctx, env) {
+    super(ctx, env);
+    const name = ctx.id.name;
+    if (!fakes.has(name)) fakes.set(name, new FakeContainer());
+    const fake = fakes.get(name);
+    const seam = new Proxy(ctx, {
+      get(target, member) {
+        if (member === "container") return fake;
+        const value = Reflect.get(target, member);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    this.built = new Built(seam, env);
+  }
+  fetch(request) {
+    if (request.headers.has("x-test-abort")) this.ctx.abort("evicted by a test");
+    return this.built.fetch(request);
+  }
+  alarm() {
+    return this.built.alarm();
+  }
+}
+
+export default {
+  async fetch(request, env, ctx) {
+    const url = new URL(request.url);
+    if (url.hostname === "fake.test") return control(url, request, env);
+    return new Product(ctx, env).fetch(request);
+  },
+  async scheduled(event, env, ctx) {
+    return new Product(ctx, env).scheduled(event);
+  },
+};
+
+// What the tests on the other side of the process see and steer: http://fake.test/<user>/<verb>
+async function control(url, request, env) {
+  const [, user, verb] = url.pathname.split("/");
+  const name = `openclaw-${user}`;
+  const fake = fakes.get(name) ?? new FakeContainer();
+  fakes.set(name, fake);
+  switch (verb) {
+    case "record":
+      return Response.json(fake.record());
+    case "set":
+      Object.assign(fake.behaviour, await request.json());
+      return new Response();
+    case "die":
+      fake.die();
+      return new Response();
+    case "next-event":
+      fake.nextEvent.resolve();
+      return new Response();
+    case "evict": {
+      // Throws the object out of memory, as the platform does; its storage stays.
+      await env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
+        headers: { "x-test-abort": "1" },
+      }).catch(() => {});
+      return new Response();
+    }
+    case "intent":
+      return env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
+        headers: { "x-moltbot-intent": url.searchParams.get("is") },
+      });
+    default:
+      return new Response("no such verb", { status: 404 });
+  }
+}

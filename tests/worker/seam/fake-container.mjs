@@ -1,0 +1,134 @@
+// Stands in for `ctx.container` with the same members. It answers as a supervisor would: status on 8081,
+// an echoing bot on 8080.
+export class FakeContainer {
+  behaviour = {
+    startThrows: null, // a message: start() throws it
+    phase: "ready", // what the supervisor reports
+    listens: true, // false: nothing answers on any port
+    refuses: false, // true: the ingress port does not answer although the supervisor does
+  };
+  starts = [];
+  signals = [];
+  kills = 0;
+  served = [];
+  nextEvent = Promise.withResolvers();
+  running = false;
+  #waiting = [];
+
+  start(options) {
+    if (this.behaviour.startThrows) throw new Error(this.behaviour.startThrows);
+    if (this.running) throw new Error("start() cannot be called on a container that is already running.");
+    // Own enumerable properties are what workerd reads of `env`.
+    this.starts.push({ ...options, env: { ...options.env } });
+    this.running = true;
+  }
+  // A promise of its own for each caller: one made for an object that was evicted cannot be awaited by the next.
+  monitor() {
+    if (!this.running) return Promise.resolve();
+    const waiting = Promise.withResolvers();
+    this.#waiting.push(waiting);
+    return waiting.promise;
+  }
+  async destroy() {
+    this.kills += 1;
+    this.#end();
+  }
+  signal(number) {
+    this.signals.push(number);
+    if (number === 15) this.#end();
+  }
+  die() {
+    this.running = false;
+    const exit = new Error("container exited with unexpected exit code: 137");
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(exit);
+  }
+  #end() {
+    this.running = false;
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve();
+  }
+  getTcpPort(port) {
+    return { fetch: (request, init) => this.#fetch(port, new Request(request, init)) };
+  }
+  record() {
+    const { starts, signals, kills, running, served } = this;
+    return { starts, signals, kills, running, served };
+  }
+
+  async #fetch(port, request) {
+    if (!this.running) throw new Error("The container is not running, consider calling start()");
+    if (!this.behaviour.listens) throw new Error("connect(): Connection refused");
+    return port === 8081 ? this.#supervisor(request) : this.#bot(request);
+  }
+
+  #supervisor(request) {
+    const env = this.starts.at(-1).env;
+    if (request.headers.get("authorization") !== `Bearer ${env.MOLTBOT_CONTROL_TOKEN}`) {
+      return new Response("no", { status: 401 });
+    }
+    return Response.json({
+      user: env.MOLTBOT_USER_ID,
+      run: Number(env.MOLTBOT_RUN),
+      supervisor_version: "fake",
+      uptime_ms: 1,
+      phase: this.behaviour.phase,
+      gateway_pid: 7,
+      start: { tcp_ms: 1, ready_ms: 2 },
+      restarts: 0,
+      last_exit: null,
+    });
+  }
+
+  // The next event is made only when the test has seen the one before: nothing on the way may hold any back.
+  #events() {
+    const encoder = new TextEncoder();
+    const { readable, writable } = new TransformStream();
+    const write = async () => {
+      const writer = writable.getWriter();
+      for (let number = 1; number <= 5; number += 1) {
+        await writer.write(encoder.encode(`data: ${number}\n\n`));
+        await this.nextEvent.promise;
+        this.nextEvent = Promise.withResolvers();
+      }
+      await writer.close();
+    };
+    write();
+    return new Response(readable, { headers: { "content-type": "text/event-stream" } });
+  }
+
+  async #bot(request) {
+    if (this.behaviour.refuses) throw new Error("connect(): Connection refused");
+    const url = new URL(request.url);
+    const headers = [...request.headers];
+    this.served.push({ method: request.method, url: request.url, headers });
+    if (request.headers.get("upgrade") === "websocket") return echoSocket();
+    switch (url.pathname) {
+      case "/body":
+        return new Response(request.body, { headers: { "x-length": request.headers.get("content-length") ?? "none" } });
+      case "/events":
+        return this.#events();
+      case "/redirect":
+        return new Response(null, { status: 302, headers: { location: "https://elsewhere.example/" } });
+      case "/not-modified":
+        return new Response(null, { status: 304, headers: { etag: '"x"' } });
+      case "/forge": {
+        const forged = new Headers({ "x-moltbot-state": "x", "clear-site-data": '"*"', "x-fine": "1" });
+        forged.append("set-cookie", "__Host-moltbot-session=evil; Path=/; Secure");
+        forged.append("set-cookie", "theme=dark");
+        forged.append("set-cookie", "tone=low");
+        return new Response("forged", { status: 201, headers: forged });
+      }
+      default:
+        return Response.json({ method: request.method, url: request.url, headers: Object.fromEntries(headers) });
+    }
+  }
+}
+
+function echoSocket() {
+  const [theirs, ours] = Object.values(new WebSocketPair());
+  ours.binaryType = "arraybuffer";
+  ours.accept();
+  ours.addEventListener("message", ({ data }) => ours.send(data));
+  ours.addEventListener("close", ({ code }) => ours.close(code === 1005 ? 1000 : code, "echoed"));
+  return new Response(null, { status: 101, webSocket: theirs });
+}
+

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ALICE, ORIGIN, startWorker } from "./harness.mjs";
+
+const NAVIGATION = { "sec-fetch-mode": "navigate", accept: "text/html" };
+
+function send(worker, fields, headers = {}) {
+  return worker.fetch("/login", {
+    method: "POST",
+    body: new URLSearchParams(fields).toString(),
+    headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN, ...headers },
+  });
+}
+
+test("a browser without a session is led to the sign-in page and back", async (t) => {
+  const worker = await startWorker(t);
+  const away = await worker.fetch("/chat?session=main", { headers: NAVIGATION });
+  assert.equal(away.status, 303);
+  const login = away.headers.get("location");
+  assert.equal(login, "/login?next=%2Fchat%3Fsession%3Dmain");
+
+  const page = await (await worker.fetch(login, { headers: NAVIGATION })).text();
+  assert.match(page, /<form method="post" action="\/login"/);
+  assert.match(page, /name="next" value="\/chat\?session=main"/);
+
+  const done = await send(worker, { email: "alice@example.com", password: "right", next: "/chat?session=main" });
+  assert.equal(done.status, 303);
+  assert.equal(done.headers.get("location"), "/chat?session=main");
+  const cookie = done.headers.get("set-cookie");
+  assert.match(cookie, /^__Host-moltbot-session=[\w-]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/);
+  assert.deepEqual(worker.provider.grants, [{ apikey: "anon-key", body: { email: "alice@example.com", password: "right" } }]);
+
+  const session = cookie.split(";")[0];
+  const bot = await (await worker.fetch("/chat", { headers: { cookie: `a=1; ${session}` } })).json();
+  assert.equal(bot.headers.cookie, "a=1", "the session stays with the platform");
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+
+  const signedIn = await (await worker.fetch("/login", { headers: { ...NAVIGATION, cookie: session } })).text();
+  assert.match(signedIn, /alice@example\.com/);
+  assert.match(signedIn, /action="\/auth\/sign-out"/);
+});
+
+test("a session nobody sealed is none", async (t) => {
+  const worker = await startWorker(t);
+  const done = await send(worker, { email: "alice@example.com", password: "right", next: "/" });
+  const value = /=([\w-]+);/.exec(done.headers.get("set-cookie"))[1];
+  const flipped = (value[20] === "A" ? "B" : "A") + value.slice(21);
+  for (const forged of [value.slice(0, 20) + flipped, value.slice(0, -4), "", "AAAA", "not base64!", value + "AAAA"]) {
+    const answer = await worker.fetch("/", { headers: { cookie: `__Host-moltbot-session=${forged}` } });
+    assert.equal(answer.status, 401, forged);
+  }
+  // A cookie does not change a bot's state.
+  const sleep = await worker.fetch("/api/bot/sleep", { method: "POST", headers: { cookie: `__Host-moltbot-session=${value}` } });
+  assert.equal((await sleep.json()).code, "bearer-required");
+  assert.deepEqual((await worker.record(ALICE)).starts, []);
+});
+
+test("a wrong password shows the form again, without the password", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await send(worker, { email: "a\"><script>@example.com", password: "wrong-secret", next: "/x" });
+  assert.equal(answer.status, 401);
+  assert.equal(answer.headers.get("set-cookie"), null);
+  const page = await answer.text();
+  assert.match(page, /role="alert">E-mail or password is wrong\./);
+  assert.ok(!page.includes("wrong-secret") && !page.includes("<script>@"), page);
+  assert.match(page, /name="next" value="\/x"/);
+});
+
+test("a form from another site, or one that is none, is refused", async (t) => {
+  const worker = await startWorker(t);
+  const good = { email: "alice@example.com", password: "right" };
+  const foreign = await send(worker, good, { origin: "https://evil.example" });
+  assert.equal((await foreign.json()).code, "wrong-origin");
+  for (const [fields, headers] of [
+    [{}, {}],
+    [{ email: "alice@example.com" }, {}],
+    [good, { "content-type": "application/json" }],
+    [{ ...good, filler: "x".repeat(17_000) }, {}],
+  ]) {
+    const answer = await send(worker, fields, headers);
+    assert.equal((await answer.json()).code, "bad-form");
+  }
+  assert.deepEqual(worker.provider.grants, []);
+  const stranger = await send(worker, { ...good, next: "https://evil.example/" });
+  assert.equal(stranger.headers.get("location"), "/");
+});
+
+test("a provider that is down says so and forgets nothing that was typed but the password", async (t) => {
+  const worker = await startWorker(t);
+  worker.provider.up = false;
+  const answer = await send(worker, { email: "alice@example.com", password: "right" });
+  assert.equal(answer.status, 503);
+  assert.match(await answer.text(), /not available right now[^]*value="alice@example\.com"/);
+});
+
+test("signing out ends the session, from our own page only", async (t) => {
+  const worker = await startWorker(t);
+  const foreign = await worker.fetch("/auth/sign-out", { method: "POST", headers: { origin: "https://evil.example" } });
+  assert.equal(foreign.status, 403);
+  const answer = await worker.fetch("/auth/sign-out", { method: "POST", headers: { origin: ORIGIN } });
+  assert.equal(answer.status, 303);
+  assert.match(answer.headers.get("set-cookie"), /^__Host-moltbot-session=; .*Max-Age=0/);
+});
