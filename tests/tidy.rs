@@ -1,0 +1,314 @@
+//! What the compiler cannot see: the layers, the names that must agree between files, and that what
+//! ARCHITECTURE.md says about this repository is there.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use moltworker_core::life::STOP_DEADLINE_MS;
+use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn toml(path: &str) -> toml::Table {
+    read(path)
+        .parse()
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every file git knows or would add: what a clone has.
+fn files() -> Vec<String> {
+    let output = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git lists the files");
+    assert!(output.status.success(), "git ls-files failed");
+    let listed = String::from_utf8(output.stdout).expect("file names are UTF-8");
+    listed
+        .lines()
+        .filter(|path| root().join(path).is_file())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn files_under(folder: &str, ending: &str) -> Vec<String> {
+    files()
+        .into_iter()
+        .filter(|path| path.starts_with(folder) && path.ends_with(ending))
+        .collect()
+}
+
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let manifest = toml(manifest);
+    let names = |table: Option<&toml::Value>| -> Vec<String> {
+        table
+            .and_then(toml::Value::as_table)
+            .map(|table| table.keys().cloned().collect())
+            .unwrap_or_default()
+    };
+    let mut all = names(manifest.get("dependencies"));
+    if let Some(targets) = manifest.get("target").and_then(toml::Value::as_table) {
+        all.extend(
+            targets
+                .values()
+                .flat_map(|target| names(target.get("dependencies"))),
+        );
+    }
+    all.into_iter().collect()
+}
+
+#[test]
+fn the_layers_hold() {
+    let core = dependencies("core/Cargo.toml");
+    for effect in [
+        "worker",
+        "tokio",
+        "wasm-bindgen",
+        "js-sys",
+        "rand",
+        "getrandom",
+        "chrono",
+        "hyper",
+        "nix",
+        "rustix",
+    ] {
+        assert!(!core.contains(effect), "core must not depend on {effect}");
+    }
+    for (layer, manifest) in [
+        ("the Worker", "Cargo.toml"),
+        ("the supervisor", "container/Cargo.toml"),
+    ] {
+        let dependencies = dependencies(manifest);
+        assert!(dependencies.contains("moltworker-core"), "{layer} stands on core");
+        for other in ["moltworker", "moltbot-supervisor", "xtask"] {
+            assert!(
+                !dependencies.contains(other),
+                "{layer} must not depend on {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn core_has_no_clock_no_randomness_and_no_io() {
+    for path in files_under("core/src/", ".rs") {
+        let text = read(&path);
+        for effect in [
+            "std::fs",
+            "std::net",
+            "std::env",
+            "std::process",
+            "std::thread",
+            "::now()",
+            "std::io",
+            "async fn",
+            "println!",
+        ] {
+            assert!(
+                !text.contains(effect),
+                "{path} uses {effect}: time, randomness and I/O come in as arguments"
+            );
+        }
+    }
+}
+
+fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
+    let entries = table
+        .get(list)
+        .and_then(toml::Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    entries
+        .iter()
+        .filter_map(|entry| entry.get(name)?.as_str().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn wrangler_toml_and_the_code_name_the_same_things() {
+    let wrangler = toml("wrangler.toml");
+    let objects = wrangler["durable_objects"].as_table().expect("durable_objects");
+    let mut bound = names(objects, "bindings", "name");
+    bound.extend(names(&wrangler, "d1_databases", "binding"));
+    bound.extend(names(&wrangler, "r2_buckets", "binding"));
+    let bound: BTreeSet<_> = bound.iter().map(String::as_str).collect();
+    assert_eq!(bound, BINDINGS.into_iter().collect(), "bindings");
+
+    let vars = wrangler["vars"].as_table().expect("vars");
+    let known: BTreeSet<_> = REQUIRED
+        .iter()
+        .chain(&OPTIONAL)
+        .map(|setting| setting.name)
+        .collect();
+    for name in vars.keys() {
+        assert!(known.contains(name.as_str()), "[vars] {name} is read by nobody");
+    }
+    for setting in REQUIRED {
+        let secret = setting.how.contains("wrangler secret put");
+        assert_ne!(
+            secret,
+            vars.contains_key(setting.name),
+            "{}: a secret or a variable, not both",
+            setting.name
+        );
+    }
+
+    let class = names(&wrangler, "containers", "class_name");
+    assert_eq!(names(objects, "bindings", "class_name"), class);
+    let migrated: Vec<_> = wrangler["migrations"]
+        .as_array()
+        .expect("migrations")
+        .iter()
+        .collect();
+    assert!(
+        migrated
+            .iter()
+            .any(|step| step["new_sqlite_classes"].as_array().is_some_and(|new| {
+                new.iter()
+                    .any(|name| name.as_str() == class.first().map(String::as_str))
+            }))
+    );
+    let sandbox = read("src/sandbox/mod.rs");
+    for class in class {
+        assert!(
+            sandbox.contains(&format!("pub struct {class}")),
+            "no Durable Object class {class}"
+        );
+    }
+}
+
+#[test]
+fn a_deploy_lets_a_stop_finish() {
+    let wrangler = toml("wrangler.toml");
+    let container = wrangler["containers"]
+        .as_array()
+        .and_then(|list| list.first())
+        .expect("one container");
+    let grace = container["rollout_active_grace_period"]
+        .as_integer()
+        .expect("a grace period");
+    assert!(u64::try_from(grace).expect("positive") * 1_000 > STOP_DEADLINE_MS);
+    let image = container["image"].as_str().expect("an image");
+    assert!(root().join(image).is_file(), "{image}");
+}
+
+/// Paths in ARCHITECTURE.md stand in backticks; whatever looks like one has to be there.
+#[test]
+fn every_path_in_architecture_md_exists() {
+    let text = read("ARCHITECTURE.md");
+    let folders = [
+        "core/",
+        "src/",
+        "container/",
+        "xtask/",
+        "tests/",
+        "bench/",
+        "docs/",
+        "migrations/",
+        "admin-ui/",
+        ".ci/",
+    ];
+    let mut checked = 0;
+    for quoted in text.split('`').skip(1).step_by(2) {
+        let path = quoted.split("::").next().unwrap_or_default();
+        if folders.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '<', ' ']) {
+            assert!(root().join(path).exists(), "ARCHITECTURE.md names {path}");
+            checked += 1;
+        }
+    }
+    assert!(
+        checked > 20,
+        "only {checked} paths were found: is the format still the one this test reads?"
+    );
+}
+
+/// Each invariant names the test that fails when it is broken: `path::name of the test`.
+#[test]
+fn every_invariant_that_names_a_test_names_one_that_exists() {
+    let text = read("ARCHITECTURE.md");
+    let mut checked = 0;
+    for quoted in text.split('`').skip(1).step_by(2) {
+        let Some((path, test)) = quoted.split_once("::") else {
+            continue;
+        };
+        if !Path::new(path)
+            .extension()
+            .is_some_and(|ending| ending == "rs" || ending == "mjs")
+        {
+            continue;
+        }
+        let source = read(path);
+        let found = source.contains(&format!("fn {test}(")) || source.contains(&format!("test(\"{test}\""));
+        assert!(found, "{path} has no test {test:?}");
+        checked += 1;
+    }
+    assert!(checked >= 10, "only {checked} tests are named");
+}
+
+#[test]
+fn the_start_script_is_short_and_ends_in_the_supervisor() {
+    let script = read("start-moltbot.sh");
+    assert!(script.lines().count() <= 30);
+    assert!(
+        script
+            .trim_end()
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with("exec ") && line.contains("moltbot-supervisor"))
+    );
+}
+
+#[test]
+fn no_file_names_a_registry_or_a_path_of_one_machine() {
+    let hosts = [
+        ["registry", "npmjs", "org"].join("."),
+        ["static", "crates", "io"].join("."),
+        ["index", "crates", "io"].join("."),
+        ["deb", "debian", "org"].join("."),
+        ["files", "pythonhosted", "org"].join("."),
+    ];
+    for path in files() {
+        let Ok(text) = fs::read_to_string(root().join(&path)) else {
+            continue;
+        };
+        for host in &hosts {
+            assert!(
+                !text.contains(host.as_str()),
+                "{path} names {host}: name packages, not hosts"
+            );
+        }
+        for (number, line) in text.lines().enumerate() {
+            let home = ["/home", "/root", "/Users"]
+                .iter()
+                .any(|home| line.contains(&format!("{home}/")));
+            assert!(
+                !home || path.starts_with("xtask/") || path == "tests/tidy.rs",
+                "{path}:{}: {line}",
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn files_are_one_thing_each() {
+    /// Past this a file is hard to hold in one's head; a longer one is two things.
+    const MOST_LINES: usize = 450;
+    for path in files() {
+        let code = [".rs", ".mjs", ".ts", ".tsx", ".sh"]
+            .iter()
+            .any(|ending| path.ends_with(ending));
+        let lines = if code { read(&path).lines().count() } else { 0 };
+        assert!(lines <= MOST_LINES, "{path} has {lines} lines");
+    }
+}
