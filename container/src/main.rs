@@ -1,2 +1,138 @@
-//! PID 1 of a bot's container.
-fn main() {}
+//! PID 1 of a bot's container: starts the gateway as user `moltbot`, brings it back when it dies, stands
+//! between it and the world, and leaves nothing behind.
+
+mod answer;
+mod config;
+mod control;
+mod gateway;
+mod headers;
+mod home;
+mod ingress;
+mod life;
+mod listener;
+mod logs;
+mod memory;
+mod probe;
+mod reap;
+mod settings;
+mod signals;
+mod supervise;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rustix::fs::Mode;
+use rustix::rand::{GetRandomFlags, getrandom};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::control::Control;
+use crate::ingress::Ingress;
+use crate::life::Life;
+use crate::listener::Port;
+use crate::logs::Logs;
+use crate::settings::Settings;
+use crate::supervise::Supervision;
+
+/// Bad settings: `EX_CONFIG` of sysexits.h.
+const BAD_SETTINGS: u8 = 78;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> ExitCode {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
+    let settings = match Settings::from_env(|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(bad) => {
+            eprintln!("moltbot-supervisor: {bad}");
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    match live(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("moltbot-supervisor: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One life of the container, from its first process to its last.
+fn live(settings: Settings) -> Result<(), Failure> {
+    confine()?;
+    let password = password()?;
+    let secrets = vec![settings.run.control_token.reveal().to_owned(), password.clone()];
+    let (logs, printer) = Logs::start(secrets, logs::print)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let lived = runtime.block_on(supervised(settings, password, Arc::clone(&logs)));
+    drop(runtime);
+    drop(logs);
+    printer.finish();
+    lived
+}
+
+/// What holds for everything that is started from here on.
+fn confine() -> Result<(), Failure> {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // No set-uid program gives root back to the gateway.
+    rustix::thread::set_no_new_privs(true)?;
+    // As PID 1 we inherit orphans anyway; elsewhere (a container with another init) by this.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    Ok(())
+}
+
+async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), Failure> {
+    let since = Instant::now();
+    let asked = signals::listen()?;
+    let settings = Arc::new(settings);
+    let (life, first) = Life::begin(since.elapsed(), settings.stop_grace);
+    let (view, seen) = watch::channel(life.view());
+
+    let ingress = Arc::new(Ingress {
+        gateway: settings.gateway,
+        view: seen.clone(),
+        hold: settings.hold,
+        owner: headers::owner(settings.run.user)?,
+    });
+    let ingress = Port::open(settings.ingress, move |request, open| {
+        ingress::handle(Arc::clone(&ingress), request, open)
+    });
+    let control = Arc::new(Control {
+        run: settings.run.clone(),
+        view: seen,
+        logs: Arc::clone(&logs),
+        since,
+    });
+    let control = Port::open(settings.control, move |request, _| {
+        std::future::ready(control::handle(&control, &request))
+    });
+    let (ingress, control) = (ingress.await?, control.await?);
+    logs.say(&format!(
+        "ingress on {}, control on {}",
+        ingress.address, control.address
+    ));
+
+    let supervision = Supervision {
+        settings,
+        password,
+        logs,
+        since,
+        life,
+        view,
+    };
+    supervision.run(first, asked).await;
+    tokio::join!(ingress.close(), control.close());
+    Ok(())
+}
+
+/// A password for the gateway's callers inside the container; it lives as long as the supervisor.
+fn password() -> Result<String, Failure> {
+    let mut bytes = [0_u8; 32];
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

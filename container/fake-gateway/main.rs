@@ -1,0 +1,273 @@
+//! Plays the gateway in the tests of the supervisor: listens where its config says, answers the start-up
+//! probe, echoes, streams, upgrades, and misbehaves when told to.
+//!
+//! Flags: `--ignore-term` survives SIGTERM; `--never-ready` answers the probe with 503.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<BoxBody<Bytes, Failure>>;
+
+/// What tests look at and pull.
+struct Fake {
+    never_ready: bool,
+    secret: String,
+    next_event: Notify,
+    stream_dropped: Notify,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Failure> {
+    // A test that is killed leaves no gateway behind.
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let args: Vec<String> = std::env::args().collect();
+    let flag = |name: &str| args.iter().any(|arg| arg == name);
+    if flag("--ignore-term") {
+        tokio::spawn(ignore_term()?);
+    }
+    let password = variable("OPENCLAW_GATEWAY_PASSWORD");
+    println!("the password is {password}");
+    let config = std::fs::read_to_string(format!("{}/openclaw.json", variable("OPENCLAW_STATE_DIR")))?;
+    let port = serde_json::from_str::<Value>(&config)?
+        .pointer("/gateway/port")
+        .and_then(Value::as_u64)
+        .ok_or("no port in the config")?;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
+    let fake = Arc::new(Fake {
+        never_ready: flag("--never-ready"),
+        secret: password,
+        next_event: Notify::new(),
+        stream_dropped: Notify::new(),
+    });
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let fake = Arc::clone(&fake);
+        let service = hyper::service::service_fn(move |request| answer(Arc::clone(&fake), request));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades(),
+        );
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the fake is told everything by its environment"
+)]
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
+}
+
+fn ignore_term() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    Ok(async move { while term.recv().await.is_some() {} })
+}
+
+async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, Failure> {
+    let path = request.uri().path().to_owned();
+    Ok(match path.as_str() {
+        "/startupz" if fake.never_ready => status(StatusCode::SERVICE_UNAVAILABLE),
+        "/startupz" => text(r#"{"ok":true,"status":"started"}"#),
+        "/process" => text(&process().to_string()),
+        "/headers" => text(&headers(&request).to_string()),
+        "/echo" => Response::new(request.into_body().map_err(Failure::from).boxed()),
+        "/bytes" => Response::new(Pattern::from_query(request.uri().query()).map_err(never).boxed()),
+        "/events" => events(fake),
+        "/events/next" => {
+            fake.next_event.notify_one();
+            text("")
+        }
+        "/events/dropped" => {
+            fake.stream_dropped.notified().await;
+            text("dropped")
+        }
+        "/upgrade" => upgrade(request),
+        "/say" => {
+            let words = request.into_body().collect().await?.to_bytes();
+            println!(
+                "{}",
+                String::from_utf8_lossy(&words).replace("PASSWORD", &fake.secret)
+            );
+            text("")
+        }
+        "/orphan" => {
+            // The shell ends at once; what it started loses its parent and ends a moment later.
+            let shell = std::process::Command::new("/bin/sh")
+                .args(["-c", "sleep 0.05 & echo $!"])
+                .output()?;
+            text(String::from_utf8_lossy(&shell.stdout).trim())
+        }
+        "/stray" => {
+            // In a session of its own, out of reach of a signal to the gateway's group.
+            let shell = std::process::Command::new("/bin/sh")
+                .args(["-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"])
+                .output()?;
+            text(String::from_utf8_lossy(&shell.stdout).trim())
+        }
+        // Any unknown path is the gateway's page, as with the real one.
+        _ => text("<html>a page</html>"),
+    })
+}
+
+fn process() -> Value {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_default().trim().to_owned()
+    };
+    let env: serde_json::Map<_, _> = std::env::vars()
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect();
+    json!({
+        "pid": std::process::id(),
+        "group": rustix::process::getpgrp().as_raw_nonzero().get(),
+        "uid": of("Uid:"),
+        "groups": of("Groups:"),
+        "no_new_privs": of("NoNewPrivs:"),
+        "args": std::env::args().collect::<Vec<_>>(),
+        "env": env,
+    })
+}
+
+fn headers(request: &Request<Incoming>) -> Value {
+    let headers = request.headers().iter();
+    let headers: Vec<_> = headers
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
+    json!({ "uri": request.uri().to_string(), "method": request.method().as_str(), "headers": headers })
+}
+
+/// One event at once, each further one when a test asks for it.
+fn events(fake: Arc<Fake>) -> Answer {
+    let (events, stream) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for number in 0_u32.. {
+            let event = Bytes::from(format!("data: {number}\n\n"));
+            if events.send(event).await.is_err() {
+                break;
+            }
+            tokio::select! {
+                () = fake.next_event.notified() => {}
+                () = events.closed() => break,
+            }
+        }
+        fake.stream_dropped.notify_one();
+    });
+    let mut response = Response::new(Stream(stream).map_err(never).boxed());
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static("text/event-stream"),
+    );
+    response
+}
+
+/// Switches to a protocol that returns every byte, says goodbye when the other side has finished, and ends.
+fn upgrade(mut request: Request<Incoming>) -> Answer {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let Some(protocol) = request.headers().get(UPGRADE).cloned() else {
+        return status(StatusCode::UPGRADE_REQUIRED);
+    };
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgraded.await?);
+        stream.write_all(b"hello from the gateway\n").await?;
+        let mut buffer = [0; 4096];
+        while let count @ 1.. = stream.read(&mut buffer).await? {
+            stream.write_all(buffer.get(..count).unwrap_or_default()).await?;
+        }
+        stream.write_all(b"goodbye\n").await?;
+        stream.shutdown().await?;
+        Ok::<_, Failure>(())
+    });
+    let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
+    response.headers_mut().insert(UPGRADE, protocol);
+    response
+        .headers_mut()
+        .insert(CONNECTION, hyper::header::HeaderValue::from_static("Upgrade"));
+    response
+}
+
+fn text(text: &str) -> Answer {
+    Response::new(Full::new(Bytes::from(text.to_owned())).map_err(never).boxed())
+}
+
+fn status(status: StatusCode) -> Answer {
+    let mut response = text("");
+    *response.status_mut() = status;
+    response
+}
+
+fn never(never: Infallible) -> Failure {
+    match never {}
+}
+
+struct Stream(mpsc::Receiver<Bytes>);
+
+impl Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0
+            .poll_recv(context)
+            .map(|next| next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+/// `?count=N` bytes, made as they are read.
+struct Pattern {
+    left: u64,
+    chunk: Bytes,
+}
+
+impl Pattern {
+    fn from_query(query: Option<&str>) -> Self {
+        let count = query.and_then(|query| query.strip_prefix("count="));
+        Self {
+            left: count.and_then(|count| count.parse().ok()).unwrap_or(0),
+            // A prime length: no two buffers on the way begin alike.
+            chunk: (0..65_521_u32)
+                .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+                .collect(),
+        }
+    }
+}
+
+impl Body for Pattern {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let length = self.left.min(self.chunk.len() as u64);
+        self.left -= length;
+        let next = (length > 0).then(|| {
+            Ok(Frame::data(
+                self.chunk.slice(..usize::try_from(length).unwrap_or(0)),
+            ))
+        });
+        std::task::Poll::Ready(next)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,53 @@
+//! What PID 1 is told by signals.
+
+use std::io;
+
+use rustix::process::Signal;
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Let the gateway finish and leave.
+    Stop,
+    /// Pass this on to the gateway, as an init does.
+    PassOn(Signal),
+    /// Some process ended.
+    Collect,
+}
+
+/// SIGUSR1 is not among them: it makes Node open its debugger to everything on loopback.
+const ASKED: [(Signal, Asked); 9] = [
+    (Signal::CHILD, Asked::Collect),
+    (Signal::TERM, Asked::Stop),
+    (Signal::INT, Asked::Stop),
+    (Signal::HUP, Asked::PassOn(Signal::HUP)),
+    (Signal::QUIT, Asked::PassOn(Signal::QUIT)),
+    (Signal::USR2, Asked::PassOn(Signal::USR2)),
+    (Signal::ALARM, Asked::PassOn(Signal::ALARM)),
+    (Signal::CONT, Asked::PassOn(Signal::CONT)),
+    (Signal::WINCH, Asked::PassOn(Signal::WINCH)),
+];
+/// Signals on their way. Those that say the same merge in the kernel anyway.
+const QUEUED: usize = 16;
+
+/// Begins to listen. Must happen before the first process is started, or its end could be missed.
+///
+/// # Errors
+/// When a handler cannot be installed.
+pub(crate) fn listen() -> io::Result<mpsc::Receiver<Asked>> {
+    let (queue, asked) = mpsc::channel(QUEUED);
+    // Not passed on, but not deadly either.
+    let streams: Vec<(Stream, Asked)> = ASKED
+        .iter()
+        .map(|(kind, asked)| Ok((signal(SignalKind::from_raw(kind.as_raw()))?, *asked)))
+        .collect::<io::Result<_>>()?;
+    for (mut stream, asked) in streams {
+        let queue = queue.clone();
+        tokio::spawn(
+            async move { while stream.recv().await.is_some() && queue.send(asked).await.is_ok() {} },
+        );
+    }
+    Ok(asked)
+}

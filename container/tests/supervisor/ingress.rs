@@ -1,0 +1,191 @@
+//! What passes through the ingress, and how.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
+
+use crate::bed::{Bed, Setup, USER, ask, connect, read_head};
+
+#[test]
+fn a_request_goes_through_and_comes_back() {
+    let bed = Bed::ready();
+    let answer = ask(
+        bed.ingress,
+        "PUT /echo?a=b%20c HTTP/1.1\r\ncontent-type: x/y",
+        b"a body",
+    );
+    assert_eq!((answer.status, answer.text().as_str()), (200, "a body"));
+    let seen: serde_json::Value = serde_json::from_slice(&bed.get("/headers?a=b%20c").body).unwrap();
+    assert_eq!(
+        (&seen["uri"], &seen["method"]),
+        (&"/headers?a=b%20c".into(), &"GET".into())
+    );
+    // A proxy is asked for a whole URL; a server is not.
+    let whole = ask(bed.ingress, "GET http://evil.example/headers HTTP/1.1", b"");
+    let seen: serde_json::Value = serde_json::from_slice(&whole.body).unwrap();
+    assert_eq!(seen["uri"], "/headers");
+    assert_eq!(
+        ask(bed.ingress, "CONNECT evil.example:443 HTTP/1.1", b"").status,
+        405
+    );
+}
+
+#[test]
+fn only_the_ingress_says_who_asks() {
+    let bed = Bed::ready();
+    let forged = "GET /headers HTTP/1.1\r\n\
+        X-Forwarded-User: somebody-else\r\nx-forwarded-user: twice\r\nX-FORWARDED-FOR: 127.0.0.1\r\n\
+        Forwarded: for=127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nX-Forwarded-Anything: x\r\nX-Moltbot-Run: 1\r\n\
+        X-Moltbot-Client-Ip: 203.0.113.9\r\nTE: trailers\r\nConnection: x-forwarded-user\r\n\
+        Origin: https://bots.example.com\r\nAccept: a/b";
+    let seen: serde_json::Value = serde_json::from_slice(&ask(bed.ingress, forged, b"").body).unwrap();
+    let mut headers: Vec<_> = seen["headers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    headers.sort();
+    assert_eq!(
+        headers,
+        [
+            r#"["accept","a/b"]"#.to_owned(),
+            r#"["host","bots.example.com"]"#.to_owned(),
+            r#"["origin","https://bots.example.com"]"#.to_owned(),
+            r#"["x-forwarded-for","203.0.113.9"]"#.to_owned(),
+            r#"["x-forwarded-proto","https"]"#.to_owned(),
+            format!(r#"["x-forwarded-user","{USER}"]"#),
+        ]
+    );
+}
+
+#[test]
+fn an_upgraded_connection_carries_every_byte_both_ways() {
+    let bed = Bed::ready();
+    let mut stream = connect(bed.ingress);
+    // What is sent with the head belongs to the new protocol already.
+    let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\nearly\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (status, head) = read_head(&mut reader);
+    assert_eq!(status, 101, "{head}");
+    assert!(head.to_ascii_lowercase().contains("upgrade: websocket"), "{head}");
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "hello from the gateway\nearly\n");
+
+    let every_byte: Vec<u8> = (0..=255).cycle().take(1024 * 1024).collect();
+    let mut writer = stream.try_clone().unwrap();
+    let sent = every_byte.clone();
+    let sending = std::thread::spawn(move || {
+        writer.write_all(&sent).unwrap();
+        // Only this side has finished: the other still has something to say.
+        writer.shutdown(Shutdown::Write).unwrap();
+    });
+    let mut received = Vec::new();
+    reader.read_to_end(&mut received).unwrap();
+    sending.join().unwrap();
+    let (echo, rest) = received.split_at(every_byte.len());
+    assert!(echo == every_byte);
+    assert_eq!(rest, b"goodbye\n");
+}
+
+#[test]
+fn an_upgrade_the_gateway_declines_is_an_ordinary_answer() {
+    let bed = Bed::ready();
+    let mut stream = connect(bed.ingress);
+    stream
+        .write_all(b"POST /echo HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2\r\n\r\nhi")
+        .unwrap();
+    let mut reader = BufReader::new(stream);
+    assert_eq!(read_head(&mut reader).0, 200);
+    let mut body = [0; 2];
+    reader.read_exact(&mut body).unwrap();
+    assert_eq!(&body, b"hi");
+}
+
+#[test]
+fn events_arrive_one_by_one_and_end_with_the_listener() {
+    let bed = Bed::ready();
+    let mut stream = connect(bed.ingress);
+    stream
+        .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
+        .unwrap();
+    let mut reader = BufReader::new(stream);
+    assert!(read_head(&mut reader).1.contains("text/event-stream"));
+    for number in 0..5 {
+        let mut event = String::new();
+        while !event.ends_with("\n\n\r\n") {
+            assert_ne!(reader.read_line(&mut event).unwrap(), 0);
+        }
+        assert!(event.contains(&format!("data: {number}\n\n")), "{event:?}");
+        // The gateway has not made the next one yet: it waits for this.
+        assert_eq!(bed.get("/events/next").status, 200);
+    }
+    drop(reader);
+    // It waits for another word and does not get one: it ends because nobody listens.
+    assert_eq!(bed.get("/events/dropped").text(), "dropped");
+}
+
+#[test]
+fn large_bodies_pass_unchanged_and_leave_no_trace_in_memory() {
+    const SIZE: usize = 200 * 1024 * 1024;
+    let bed = Bed::ready();
+    let chunk: Vec<u8> = (0..65_521_u32)
+        .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0])
+        .collect();
+    let expected = || chunk.iter().copied().cycle().take(SIZE);
+
+    let down = bed.get(&format!("/bytes?count={SIZE}"));
+    assert!(
+        down.head.contains(&format!("content-length: {SIZE}")),
+        "{}",
+        down.head
+    );
+    assert!(down.body.len() == SIZE && down.body.chunks(chunk.len()).all(|part| chunk.starts_with(part)));
+
+    let mut stream = connect(bed.ingress);
+    let mut writer = stream.try_clone().unwrap();
+    write!(
+        writer,
+        "POST /echo HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {SIZE}\r\n\r\n"
+    )
+    .unwrap();
+    let sent: Vec<u8> = expected().collect();
+    let sending = std::thread::spawn(move || writer.write_all(&sent).unwrap());
+    let mut reader = BufReader::with_capacity(chunk.len(), &mut stream);
+    assert_eq!(read_head(&mut reader).0, 200);
+    let mut echoed = Vec::with_capacity(SIZE);
+    reader.read_to_end(&mut echoed).unwrap();
+    sending.join().unwrap();
+    assert!(echoed.len() == SIZE, "{} bytes", echoed.len());
+    assert!(echoed == down.body);
+
+    let status = std::fs::read_to_string(format!("/proc/{}/status", bed.pid())).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("peak of the supervisor's memory: {peak} kB");
+    assert!(peak < 20 * 1024, "{peak} kB");
+}
+
+#[test]
+fn a_request_waits_for_a_gateway_that_is_not_ready() {
+    let bed = Bed::start(&Setup::default());
+    // Asked at once; the gateway is still starting.
+    assert_eq!(bed.get("/headers").status, 200);
+}
+
+#[test]
+fn a_request_does_not_wait_for_ever() {
+    let bed = Bed::start(&Setup {
+        gateway: "--never-ready",
+        env: &[("MOLTBOT_HOLD_MS", "50")],
+        ..Setup::default()
+    });
+    let refused = bed.get("/headers");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "bot-waking"));
+    assert!(refused.head.contains("retry-after: "), "{}", refused.head);
+}

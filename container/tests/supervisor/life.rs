@@ -1,0 +1,215 @@
+//! Start, death, restart and stop, with real processes.
+
+use moltworker_core::control::{ExitReason, GatewayPhase};
+
+use crate::bed::{Bed, Setup, USER, ask, exists, kill, lives};
+
+#[test]
+fn the_gateway_gets_what_it_needs_and_nothing_else() {
+    let bed = Bed::ready();
+    let gateway = bed.gateway();
+    assert_eq!(gateway["group"], gateway["pid"], "a process group of its own");
+    assert_eq!(gateway["no_new_privs"], "1");
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(gateway["uid"], "1500\t1500\t1500\t1500");
+        assert_eq!(gateway["groups"], "");
+    }
+    let env = gateway["env"].as_object().unwrap();
+    let names: Vec<_> = env.keys().map(String::as_str).collect();
+    for name in &names {
+        assert!(
+            !name.starts_with("MOLTBOT_") && *name != "SECRET_OF_THE_CONTAINER",
+            "{name} is not for the gateway"
+        );
+    }
+    assert_eq!(env["HOME"], bed.home.to_str().unwrap());
+    assert_eq!(
+        env["OPENCLAW_STATE_DIR"],
+        bed.home.join(".openclaw").to_str().unwrap()
+    );
+    assert_eq!(env["OPENCLAW_SUPERVISOR_MODE"], "external");
+    assert_eq!(env["OPENCLAW_GATEWAY_PASSWORD"].as_str().unwrap().len(), 64);
+    assert!(
+        env["NODE_OPTIONS"]
+            .as_str()
+            .unwrap()
+            .contains("--max-old-space-size=")
+    );
+}
+
+#[test]
+fn no_secret_is_in_an_argument_or_a_log() {
+    let bed = Bed::ready();
+    let gateway = bed.gateway();
+    let password = gateway["env"]["OPENCLAW_GATEWAY_PASSWORD"].as_str().unwrap();
+    let token = crate::bed::TOKEN;
+    ask(
+        bed.ingress,
+        "POST /say HTTP/1.1",
+        format!("PASSWORD and {token} said").as_bytes(),
+    );
+    let said = bed.wait_for("the words come out", || {
+        Some(bed.output()).filter(|output| output.contains("said"))
+    });
+    assert!(said.contains("the password is [hidden]"), "{said}");
+    assert!(said.contains("[hidden] and [hidden] said"), "{said}");
+    let gateway_pid = gateway["pid"].as_u64().unwrap();
+    for pid in [u64::from(bed.pid()), gateway_pid] {
+        let args = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+        assert!(!args.contains(password) && !args.contains(token), "{args}");
+    }
+    let config = std::fs::read_to_string(bed.home.join(".openclaw/openclaw.json")).unwrap();
+    assert!(!config.contains(password) && config.contains(USER), "{config}");
+}
+
+#[test]
+fn a_dead_gateway_comes_back_and_says_why_it_went() {
+    let bed = Bed::ready();
+    let first = bed.status().gateway_pid.unwrap();
+    kill("KILL", first);
+    let status = bed.until("it is back", |status| {
+        status.restarts == 1 && status.phase == GatewayPhase::Ready
+    });
+    assert_eq!(status.last_exit, Some(ExitReason::Signal(9)));
+    assert_ne!(status.gateway_pid, Some(first));
+    assert!(status.start.ready_ms.is_some());
+    assert_eq!(bed.get("/headers").status, 200);
+    assert!(bed.output().contains("ended with 137"), "{}", bed.output());
+}
+
+#[test]
+fn a_request_survives_the_gateways_absence() {
+    let bed = Bed::ready();
+    let first = bed.status().gateway_pid.unwrap();
+    kill("KILL", first);
+    bed.wait_for("it is gone", || (!exists(first)).then_some(()));
+    // Asked while nothing listens: it is held, and answered by the next one.
+    assert_eq!(bed.get("/headers").status, 200);
+    assert_eq!(bed.status().restarts, 1);
+}
+
+#[test]
+fn a_request_the_gateway_died_of_is_not_repeated() {
+    let bed = Bed::ready();
+    let pid = bed.status().gateway_pid.unwrap();
+    let asking = std::thread::spawn({
+        let ingress = bed.ingress;
+        move || ask(ingress, "GET /events/dropped HTTP/1.1", b"")
+    });
+    bed.wait_for("the gateway has the request", || connected(pid).then_some(()));
+    kill("KILL", pid);
+    let answer = asking.join().unwrap();
+    assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
+}
+
+/// Whether somebody is connected to this process (besides its listener, one socket).
+fn connected(pid: u32) -> bool {
+    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return false;
+    };
+    let sockets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+    sockets
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count()
+        >= 2
+}
+
+#[test]
+fn a_gateway_that_cannot_be_started_is_explained() {
+    let bed = Bed::start(&Setup {
+        program: Some("/no/such/program"),
+        ..Setup::default()
+    });
+    let status = bed.until("it was tried twice", |status| status.restarts >= 1);
+    let Some(ExitReason::NotSpawned(reason)) = status.last_exit else {
+        panic!("{:?}", status.last_exit);
+    };
+    assert!(reason.contains("/no/such/program"), "{reason}");
+}
+
+#[test]
+fn a_config_that_cannot_be_read_is_left_alone_and_explained() {
+    let broken = "{ gateway: { // unfinished";
+    let bed = Bed::start(&Setup {
+        config: Some(broken),
+        ..Setup::default()
+    });
+    let status = bed.until("it was tried", |status| status.last_exit.is_some());
+    assert!(
+        matches!(&status.last_exit, Some(ExitReason::NotSpawned(reason)) if reason.contains("openclaw.json"))
+    );
+    let path = bed.home.join(".openclaw/openclaw.json");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), broken);
+    // Once it is repaired the bot comes up by itself, with the owner's keys as they were.
+    std::fs::write(&path, "{ talk: { mine: true } }").unwrap();
+    bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(config["talk"]["mine"], true);
+    assert_eq!(config["gateway"]["bind"], "loopback");
+}
+
+#[test]
+fn orphans_are_collected_and_the_gateways_end_is_not_theirs() {
+    let bed = Bed::ready();
+    let orphans: Vec<u32> = (0..5)
+        .map(|_| bed.get("/orphan").text().parse().unwrap())
+        .collect();
+    bed.wait_for("nothing is left of them", || {
+        (!orphans.iter().any(|pid| exists(*pid))).then_some(())
+    });
+    let status = bed.status();
+    assert_eq!(
+        (status.phase, status.restarts, status.last_exit),
+        (GatewayPhase::Ready, 0, None)
+    );
+}
+
+#[test]
+fn a_stop_leaves_nothing_behind() {
+    for signal in ["TERM", "INT"] {
+        let mut bed = Bed::ready();
+        let gateway = bed.status().gateway_pid.unwrap();
+        let stray: u32 = bed.get("/stray").text().parse().unwrap();
+        assert!(lives(stray));
+        bed.signal(signal);
+        assert_eq!(bed.ended().code(), Some(0), "{}", bed.output());
+        assert!(!exists(gateway) && !exists(stray));
+        assert!(std::net::TcpStream::connect(bed.ingress).is_err());
+    }
+}
+
+#[test]
+fn a_gateway_that_will_not_stop_is_ended() {
+    let mut bed = Bed::start(&Setup {
+        gateway: "--ignore-term",
+        env: &[("MOLTBOT_STOP_GRACE_MS", "300")],
+        ..Setup::default()
+    });
+    let status = bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    bed.signal("TERM");
+    bed.until("it drains", |status| status.phase == GatewayPhase::Draining);
+    let refused = bed.get("/headers");
+    assert_eq!((refused.status, refused.code().as_str()), (503, "bot-stopping"));
+    assert_eq!(bed.ended().code(), Some(0));
+    assert!(!exists(status.gateway_pid.unwrap()));
+    assert!(bed.output().contains("ended with 137"), "{}", bed.output());
+}
+
+#[test]
+fn other_signals_are_passed_on() {
+    let bed = Bed::ready();
+    bed.signal("HUP");
+    let status = bed.until("it is back", |status| {
+        status.restarts == 1 && status.phase == GatewayPhase::Ready
+    });
+    assert_eq!(status.last_exit, Some(ExitReason::Signal(1)));
+}
+
+#[test]
+fn bad_settings_are_named_at_once() {
+    let binary = env!("CARGO_BIN_EXE_moltbot-supervisor");
+    let output = std::process::Command::new(binary).env_clear().output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "moltbot-supervisor: MOLTBOT_USER_ID: is not set\n");
+}

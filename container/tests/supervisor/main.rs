@@ -1,0 +1,13 @@
+//! The supervisor as a process, with a small fake in the gateway's place.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod bed;
+mod control;
+mod ingress;
+mod life;
