@@ -79,7 +79,7 @@ pub enum Event {
     StartFailed(Run, String),
     /// The container of this run ended; the text is the runtime's reason.
     Exited(Run, String),
-    /// The alarm rang.
+    /// The alarm rang, or the clock looked in. Both only ask whether a deadline has passed.
     AlarmRang,
     /// The object was loaded (first use, eviction, deploy) and looked whether a container runs.
     Loaded {
@@ -120,6 +120,12 @@ impl Life {
     /// together.
     pub fn on(&mut self, now: u64, jitter: f64, event: Event) -> Vec<Effect> {
         match event {
+            // An alarm can be late or lost; a request that is there now need not wait for it.
+            Event::Wanted if self.is_overdue(now) => {
+                let mut effects = self.alarm_rang(now, jitter);
+                effects.extend(self.wanted(now));
+                effects
+            }
             Event::Wanted => self.wanted(now),
             Event::SleepWanted => self.sleep_wanted(now),
             Event::Ready(run) if run == self.run => self.ready(now),
@@ -144,6 +150,10 @@ impl Life {
     /// Whether `run` is on its way up.
     pub fn is_starting(&self, run: Run) -> bool {
         self.run == run && matches!(self.state, State::Starting { .. })
+    }
+
+    fn is_overdue(&self, now: u64) -> bool {
+        matches!(self.state, State::Starting { deadline } | State::Stopping { deadline, .. } if deadline <= now)
     }
 
     fn enter(&mut self, now: u64, state: State) {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use js_sys::{Object, Reflect};
+use js_sys::{Object, Promise, Reflect};
 use moltworker_core::control::{STATUS_PATH, Status};
 use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use worker::{Container, Error, Headers, RequestInit, Result};
 
 use super::Inner;
@@ -19,13 +20,25 @@ const CONTROL_TOKEN_BYTES: u32 = 32;
 
 #[wasm_bindgen]
 extern "C" {
-    /// `ctx.container`, with a `start` that takes a plain object. worker 0.8.7's own
+    /// `ctx.container` in our own words, for two defects of worker 0.8.7's binding. Its
     /// `ContainerStartupOptions` hands over `env` as a `Map`, of which the runtime reads no entry: every
-    /// variable would be missing in the container. `tests/worker` and `tests/e2e` look for one.
+    /// variable would be missing in the container (`tests/worker/life.test.mjs` looks for them). And its
+    /// `monitor` and `destroy` do not catch: an exception would end the wasm instance, and with it the
+    /// memory of every other object in the isolate.
     type PlainContainer;
 
     #[wasm_bindgen(method, catch)]
+    fn monitor(this: &PlainContainer) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn destroy(this: &PlainContainer) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
     fn start(this: &PlainContainer, options: &Object) -> std::result::Result<(), JsValue>;
+}
+
+fn plain(container: &Container) -> &PlainContainer {
+    container.as_ref().unchecked_ref()
 }
 
 /// Starts a container. Returns at once; whether it came up is for the watch to find out.
@@ -38,8 +51,7 @@ fn start(container: &Container, settings: &RunSettings) -> Result<()> {
     Reflect::set(&options, &"env".into(), &env)?;
     // The bot talks to model providers and chat networks.
     Reflect::set(&options, &"enableInternet".into(), &JsValue::TRUE)?;
-    let container: &PlainContainer = container.as_ref().unchecked_ref();
-    Ok(container.start(&options)?)
+    Ok(plain(container).start(&options)?)
 }
 
 fn new_control_token() -> Result<ControlToken> {
@@ -62,6 +74,24 @@ impl Inner {
             offered_model: settings.offered_model,
         };
         start(&self.container()?, &run_settings)
+    }
+
+    /// Resolves when the container has ended, with the runtime's words for how.
+    pub(super) async fn exit(&self) -> String {
+        let ended = async {
+            let monitor = plain(&self.container()?).monitor()?;
+            JsFuture::from(monitor).await.map(drop).map_err(Error::from)
+        };
+        match ended.await {
+            Ok(()) => "the container exited".into(),
+            Err(error) => format!("the container failed: {error}"),
+        }
+    }
+
+    /// Kills the container.
+    pub(super) async fn kill_container(&self) -> Result<()> {
+        let killed = plain(&self.container()?).destroy()?;
+        Ok(JsFuture::from(killed).await.map(drop)?)
     }
 
     /// What the supervisor of `run` says about itself.

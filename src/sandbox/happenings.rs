@@ -53,9 +53,7 @@ impl Inner {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             for effect in self.decide(event)? {
-                if let Some(consequence) = self.carry_out(effect).await? {
-                    events.push_back(consequence);
-                }
+                events.extend(self.carry_out(effect).await);
             }
         }
         Ok(())
@@ -92,36 +90,42 @@ impl Inner {
         Ok(effects)
     }
 
-    async fn carry_out(self: &Rc<Self>, effect: Effect) -> Result<Option<Event>> {
-        match effect {
+    /// Carries out one effect. One that fails is logged and the others go on: the state's deadline leads
+    /// out of whatever its failure leads into.
+    async fn carry_out(self: &Rc<Self>, effect: Effect) -> Option<Event> {
+        let outcome = match &effect {
             Effect::Start(run) => {
-                if let Err(error) = self.start_container(run) {
-                    log::line("start-failed", &[("run", &run), ("reason", &error)]);
-                    return Ok(Some(Event::StartFailed(
-                        run,
+                if let Err(error) = self.start_container(*run) {
+                    log::line("start-failed", &[("run", run), ("reason", &error)]);
+                    return Some(Event::StartFailed(
+                        *run,
                         "the platform had no container to start".into(),
-                    )));
+                    ));
                 }
+                Ok(())
             }
-            Effect::Watch(run) => self.watch(run),
-            Effect::Terminate => self.container()?.signal(SIGTERM)?,
-            Effect::Kill => {
-                // An error means there was nothing left to kill.
-                if let Err(error) = self.container()?.destroy(None).await {
-                    log::line("kill-had-no-effect", &[("reason", &error)]);
-                }
+            Effect::Watch(run) => {
+                self.watch(*run);
+                Ok(())
             }
-            Effect::SetAlarm(at) => {
-                let at = i64::try_from(at)
-                    .ok()
-                    .and_then(DateTime::<Utc>::from_timestamp_millis);
-                if let Some(at) = at {
-                    self.state.storage().set_alarm(at).await?;
-                }
-            }
-            Effect::ClearAlarm => self.state.storage().delete_alarm().await?,
+            Effect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
+            Effect::Kill => self.kill_container().await,
+            Effect::SetAlarm(at) => match i64::try_from(*at)
+                .ok()
+                .and_then(DateTime::<Utc>::from_timestamp_millis)
+            {
+                Some(at) => self.state.storage().set_alarm(at).await,
+                None => Ok(()),
+            },
+            Effect::ClearAlarm => self.state.storage().delete_alarm().await,
+        };
+        if let Err(error) = outcome {
+            log::line(
+                "effect-failed",
+                &[("effect", &format!("{effect:?}")), ("reason", &error)],
+            );
         }
-        Ok(None)
+        None
     }
 
     /// Waits for this run's end, and until it is ready asks for that. One watch per run: the runtime aborts
@@ -141,24 +145,16 @@ impl Inner {
     }
 
     async fn until_exit(self: &Rc<Self>, run: Run) -> String {
-        let container = match self.container() {
-            Ok(container) => container,
-            Err(error) => return error.to_string(),
-        };
-        let mut exit = std::pin::pin!(container.wait_for_exit());
+        let mut exit = std::pin::pin!(self.exit());
         let ready = std::pin::pin!(self.until_ready(run));
-        let exited = match future::select(exit.as_mut(), ready).await {
-            Either::Left((exited, _)) => exited,
+        match future::select(exit.as_mut(), ready).await {
+            Either::Left((reason, _)) => reason,
             Either::Right(((), _)) => {
                 if let Err(error) = self.happened(Event::Ready(run)).await {
                     log::line("ready-not-recorded", &[("run", &run), ("reason", &error)]);
                 }
                 exit.await
             }
-        };
-        match exited {
-            Ok(()) => "the container exited".into(),
-            Err(error) => format!("the container failed: {error}"),
         }
     }
 

@@ -74,7 +74,7 @@ impl DurableObject for Sandbox {
                 reply::json(&inner.status())
             }
             Some(Intent::Tick) => {
-                inner.load().await?;
+                inner.happened(Event::AlarmRang).await?;
                 inner.probe().await;
                 reply::json(&inner.status())
             }

@@ -105,6 +105,22 @@ fn a_start_that_never_ends_is_given_up() {
 }
 
 #[test]
+fn a_lost_alarm_is_made_up_for_by_the_next_request() {
+    let mut starting = life();
+    on(&mut starting, 0, Event::Wanted);
+    assert_eq!(
+        on(&mut starting, START_DEADLINE_MS, Event::Wanted),
+        [Effect::ClearAlarm, Effect::Kill]
+    );
+    let mut stopping = life();
+    on(&mut stopping, 0, Event::Wanted);
+    on(&mut stopping, 1, Event::SleepWanted);
+    let effects = on(&mut stopping, 1 + STOP_DEADLINE_MS, Event::Wanted);
+    assert_eq!(effects.first(), Some(&Effect::Kill), "the old container first");
+    assert!(effects.contains(&Effect::Start(Run(2))));
+}
+
+#[test]
 fn going_to_sleep_and_being_wanted_meanwhile() {
     let mut life = life();
     on(&mut life, 0, Event::Wanted);

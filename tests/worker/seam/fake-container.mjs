@@ -24,7 +24,7 @@ export class FakeContainer {
   }
   // A promise of its own for each caller: one made for an object that was evicted cannot be awaited by the next.
   monitor() {
-    if (!this.running) return Promise.resolve();
+    if (!this.running) throw new Error("monitor() cannot be called on a container that is not running.");
     const waiting = Promise.withResolvers();
     this.#waiting.push(waiting);
     return waiting.promise;
