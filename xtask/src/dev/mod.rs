@@ -94,6 +94,7 @@ async fn live(plan: Plan<'_>, keys: &Path, json_ready: bool) -> Result<ExitCode>
     // Listens from the start: being told to stop while starting must stop what was started so far.
     let mut stop = Box::pin(signals::asked_to_stop());
     let state = plan.state.clone();
+    let default_keys = identity::default_dir(plan.root);
     let mut stack = tokio::select! {
         stack = Stack::start(plan) => stack?,
         signal = &mut stop => {
@@ -105,7 +106,12 @@ async fn live(plan: Plan<'_>, keys: &Path, json_ready: bool) -> Result<ExitCode>
     if json_ready {
         println!("{}", screen::json(&stack, keys));
     } else {
-        eprintln!("{}", screen::text(&stack));
+        let options = if keys == default_keys {
+            String::new()
+        } else {
+            format!(" --keys {}", keys.display())
+        };
+        eprintln!("{}", screen::text(&stack, &options));
     }
     let failure = tokio::select! {
         signal = &mut stop => {

@@ -8,14 +8,16 @@ use super::people::{PEOPLE, Person};
 use super::stack::Stack;
 
 /// For a person: how to get in, and where to look.
-pub(super) fn text(stack: &Stack) -> String {
+pub(super) fn text(stack: &Stack, token_options: &str) -> String {
     let url = &stack.url;
     let lines = [
         ("open", url.clone()),
         ("sign in", sign_in()),
         (
             "program",
-            format!("curl -H \"Authorization: Bearer $(cargo xtask token dev-1)\" {url}/"),
+            format!(
+                "curl --compressed -H \"Authorization: Bearer $(cargo xtask token dev-1{token_options})\" {url}/"
+            ),
         ),
         ("model", stack.model.describe()),
         ("identity", format!("{}/auth/v1", stack.supabase_url)),
@@ -48,7 +50,7 @@ pub(super) fn json(stack: &Stack, keys: &Path) -> Value {
         "modelUrl": stack.model_url,
         "keys": keys,
         "users": users,
-        "containerPrefix": stack.container_prefix,
+        "containerFilter": stack.container_filter,
         "log": stack.log,
         "pids": { "xtask": std::process::id(), "wrangler": stack.wrangler_pid },
     })

@@ -5,33 +5,28 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
-/// All containers whose names start with one prefix: `workerd-<Worker's name>-<class>-<object id>`, and each
-/// one's network sidecar.
+/// All containers that workerd names `workerd-<run>-<Worker's name>-<class>-<object id>`, and each one's
+/// network sidecar (`…-proxy`).
 pub(super) struct Containers {
-    prefix: String,
+    filter: String,
 }
 
 impl Containers {
     pub(super) fn of(worker_name: &str) -> Self {
+        // Docker's own listing of names starts with a slash in some versions.
         Self {
-            prefix: format!("workerd-{worker_name}-"),
+            filter: format!("name=^/?workerd-[0-9a-f]+-{worker_name}-"),
         }
     }
 
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    /// For `docker ps --filter`.
+    pub(super) fn filter(&self) -> &str {
+        &self.filter
     }
 
-    /// Removes them, running or not. Other systems' containers have other prefixes.
+    /// Removes them, running or not. Other systems' containers have other names.
     pub(super) async fn remove_all(&self) -> Result<()> {
-        let listed = docker(&[
-            "ps",
-            "--all",
-            "--quiet",
-            "--filter",
-            &format!("name=^/?{}", self.prefix),
-        ])
-        .await?;
+        let listed = docker(&["ps", "--all", "--quiet", "--filter", &self.filter]).await?;
         let ids: Vec<&str> = listed.split_whitespace().collect();
         if ids.is_empty() {
             return Ok(());

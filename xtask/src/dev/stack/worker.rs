@@ -15,7 +15,6 @@ use crate::toolchain::Toolchain;
 
 /// How long the first start may take: it builds the container image, most of it downloads.
 const START_DEADLINE: Duration = Duration::from_secs(20 * 60);
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const PROBE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What to run wrangler with.
@@ -64,24 +63,24 @@ impl Worker {
         let url = format!("http://127.0.0.1:{port}/healthz");
         let deadline = Instant::now() + START_DEADLINE;
         loop {
-            let why_not = match client.get(&url).timeout(PROBE_TIMEOUT).send().await {
-                Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => format!("{url} answers {}", answer.status()),
-                Err(_) => format!("{url} does not answer"),
-            };
-            if Instant::now() >= deadline {
-                bail!(
-                    "{why_not} after {} minutes\n{}",
-                    START_DEADLINE.as_secs() / 60,
-                    self.group.last_lines()
-                );
-            }
-            tokio::select! {
+            // While it builds, wrangler takes a request and answers it later: one probe is enough until then.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let probe = client.get(&url).timeout(left).send();
+            let why_not = tokio::select! {
                 status = self.group.ended() => {
                     bail!("wrangler dev ended ({}); it said last:\n{}", status?, self.group.last_lines());
                 }
-                () = sleep(PROBE_PAUSE) => {}
+                answer = probe => match answer {
+                    Ok(answer) if answer.status().is_success() => return Ok(()),
+                    Ok(answer) => format!("{url} answers {}", answer.status()),
+                    Err(_) => format!("{url} does not answer"),
+                },
+            };
+            if Instant::now() >= deadline {
+                let minutes = START_DEADLINE.as_secs() / 60;
+                bail!("{why_not} after {minutes} minutes\n{}", self.group.last_lines());
             }
+            sleep(PROBE_PAUSE).await;
         }
     }
 
@@ -126,7 +125,8 @@ fn wrangler(launch: &Launch<'_>) -> Result<std::process::Command> {
         .current_dir(launch.root)
         .env("WRANGLER_LOG_PATH", launch.state.wrangler_logs())
         .env("WRANGLER_HIDE_BANNER", "true")
-        .env("CI", "1");
+        .env("CI", "1")
+        .env("NO_COLOR", "1");
     for name in crate::dev::environment::KEPT_FROM_THE_WORKER {
         command.env_remove(name);
     }
