@@ -16,6 +16,7 @@ mod worker_build;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -153,6 +154,9 @@ pub(crate) fn wrangler(root: &Path, args: &[String]) -> Result<ExitCode> {
     ) && !args.iter().any(|arg| arg == "--help");
     let parts: &[Part] = if containers { &[Part::Docker] } else { &[] };
     let tools = Toolchain::prepare(root, parts, Detail::OnlyWork)?;
+    // Ctrl-C is for wrangler, which shares the terminal; what the set-up started is stopped after it has ended.
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())
+        .context("cannot listen for Ctrl-C")?;
     let status = tools
         .wrangler()?
         .args(args)

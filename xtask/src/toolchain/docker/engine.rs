@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::super::apt;
 use super::super::cache::{Cache, require_space};
 use super::super::command::{capture, command, is_root, on_path};
 use super::super::report::{Report, Say};
 use crate::wait::wait_until;
+
+/// An engine that was killed leaves this behind, and the next one would wait for whoever has that number now.
+const CONTAINERD_PID: &str = "/var/run/docker/containerd/containerd.pid";
 
 pub(crate) struct Engine {
     lease: File,
@@ -41,7 +44,7 @@ pub(crate) fn find(cache: &Cache, report: &Report) -> Result<Engine> {
 impl Drop for Engine {
     fn drop(&mut self) {
         let alone = self.lease.unlock().is_ok() && self.lease.try_lock().is_ok();
-        if alone && let Some(pid) = running_pid(&self.pid_file) {
+        if alone && let Some(pid) = running(&self.pid_file, "dockerd") {
             stop(pid, &self.pid_file);
         }
     }
@@ -77,15 +80,14 @@ fn start(cache: &Cache, say: &Say<'_>, pid_file: &Path) -> Result<()> {
             "Docker does not answer: start it (`sudo systemctl start docker`), make sure `docker info` works for this user, and run again"
         );
     }
-    if running_pid(pid_file).is_none() {
+    if running(pid_file, "dockerd").is_none() {
         say.doing("no engine answers: starting dockerd");
         require_space(Path::new("/var/lib"), 6000)?;
-        spawn(&cache.path("dockerd.log"), pid_file)?;
+        spawn(cache, pid_file)?;
     }
     let log = cache.path("dockerd.log");
-    let ready = wait_until(Duration::from_secs(60), || {
-        answers() || running_pid(pid_file).is_none()
-    });
+    let gone = || recorded(pid_file).is_none_or(|pid| test_kill_process(pid).is_err());
+    let ready = wait_until(Duration::from_secs(60), || answers() || gone());
     if !(ready && answers()) {
         let said = fs::read_to_string(&log).unwrap_or_default();
         let reason = said
@@ -104,23 +106,41 @@ fn start(cache: &Cache, say: &Say<'_>, pid_file: &Path) -> Result<()> {
 /// Through a shell that ends at once, so that the engine and the container shims it leaves behind are children
 /// of init, not of this command, and in their own session, so that Ctrl-C does not reach them before the
 /// containers are cleaned up. Without `--bip` an old engine reports no gateway and workerd finds no network.
-fn spawn(log: &Path, pid_file: &Path) -> Result<()> {
-    let script = "setsid dockerd --bip 172.17.0.1/16 >\"$1\" 2>&1 </dev/null & echo $!";
-    let pid = capture(command("sh").args(["-c", script, "sh"]).arg(log))?;
+fn spawn(cache: &Cache, pid_file: &Path) -> Result<()> {
+    let own_pid_file = cache.path("dockerd.own-pid");
+    for (stale, program) in [
+        (own_pid_file.as_path(), "dockerd"),
+        (Path::new(CONTAINERD_PID), "containerd"),
+    ] {
+        if stale.exists() && running(stale, program).is_none() {
+            fs::remove_file(stale)
+                .with_context(|| format!("{} is out of date and cannot be removed", stale.display()))?;
+        }
+    }
+    let script = "setsid dockerd --bip 172.17.0.1/16 --pidfile \"$2\" >\"$1\" 2>&1 </dev/null & echo $!";
+    let pid = capture(
+        command("sh")
+            .args(["-c", script, "sh"])
+            .arg(cache.path("dockerd.log"))
+            .arg(own_pid_file),
+    )?;
     fs::write(pid_file, pid).with_context(|| format!("cannot write {}", pid_file.display()))
 }
 
-/// The engine that xtask started, if it still runs: a recorded number may meanwhile be another program's.
-fn running_pid(pid_file: &Path) -> Option<Pid> {
-    let number: i32 = fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
-    let name = fs::read_to_string(format!("/proc/{number}/comm")).ok()?;
-    (matches!(name.trim(), "dockerd" | "setsid" | "sh")).then_some(())?;
-    Pid::from_raw(number)
+/// The process a file names, if it still is that program: the number may meanwhile be another's.
+fn running(pid_file: &Path, program: &str) -> Option<Pid> {
+    let pid = recorded(pid_file)?;
+    let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
+    (name.trim() == program).then_some(pid)
+}
+
+fn recorded(pid_file: &Path) -> Option<Pid> {
+    Pid::from_raw(fs::read_to_string(pid_file).ok()?.trim().parse().ok()?)
 }
 
 fn stop(pid: Pid, pid_file: &Path) {
     let asked = kill_process(pid, Signal::TERM);
-    let gone = wait_until(Duration::from_secs(30), || running_pid(pid_file).is_none());
+    let gone = wait_until(Duration::from_secs(30), || running(pid_file, "dockerd").is_none());
     if asked.is_err() || !gone {
         eprintln!("warning: dockerd ({}) did not stop", pid.as_raw_nonzero());
         return;
