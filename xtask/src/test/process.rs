@@ -42,7 +42,14 @@ impl Stop {
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 heard.asked.store(true, Ordering::SeqCst);
-                heard.signal_group(Signal::INT);
+                if heard.group.load(Ordering::SeqCst) == 0 {
+                    // The set-up or the Worker's build: what they run fails and says so.
+                    for child in descendants() {
+                        kill_process(child, Signal::TERM).ok();
+                    }
+                } else {
+                    heard.signal_group(Signal::INT);
+                }
             }
         });
         Ok(stop)
@@ -171,6 +178,29 @@ fn end_orphans(mark: &str) -> Vec<String> {
         left.push("which could not be stopped".to_owned());
     }
     left
+}
+
+/// Everything this process started, and what that started. The engine is not among them: it was handed to init.
+fn descendants() -> Vec<Pid> {
+    let parents: Vec<(i32, i32)> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            // "pid (name) state parent ...", and the name may contain anything.
+            let (_, tail) = stat.rsplit_once(')')?;
+            Some((pid, tail.split_whitespace().nth(1)?.parse().ok()?))
+        })
+        .collect();
+    let mut family = vec![i32::try_from(std::process::id()).unwrap_or(0)];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied() {
+        family.extend(parents.iter().filter(|pair| pair.1 == parent).map(|pair| pair.0));
+        next += 1;
+    }
+    family.into_iter().skip(1).filter_map(Pid::from_raw).collect()
 }
 
 /// Living processes that carry the mark (a machine without /proc has none to show).
