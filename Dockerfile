@@ -40,7 +40,7 @@ COPY --from=supervisor /build/target/release/moltbot-supervisor /usr/local/bin/m
 COPY container/warm-up.sh /tmp/warm-up.sh
 # A first start compiles for ten seconds; what it compiled stays in the image. In this stage, because the
 # cache goes by the times of the installed files.
-RUN sh /tmp/warm-up.sh && rm /tmp/warm-up.sh
+RUN sh /tmp/warm-up.sh
 COPY start-moltbot.sh /usr/local/bin/start-moltbot.sh
 # The owner's traffic, and the Sandbox's orders.
 EXPOSE 8080 8081

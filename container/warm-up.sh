@@ -24,5 +24,6 @@ until node -e 'fetch("http://127.0.0.1:8080/").then((r) => process.exit(r.ok ? 0
 done
 kill -TERM "$supervisor"
 wait "$supervisor"
-rm -rf /tmp/warm-up /tmp/openclaw /tmp/.openclaw*
-ls /tmp/node-compile-cache > /dev/null
+# Logs, locks and the home of this run are not the bot's.
+find /tmp -mindepth 1 -maxdepth 1 ! -name node-compile-cache -exec rm -rf {} +
+test -n "$(ls /tmp/node-compile-cache)"

@@ -94,6 +94,10 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
             fake.stream_dropped.notified().await;
             text("dropped")
         }
+        "/stall" => {
+            println!("stalling");
+            std::future::pending().await
+        }
         "/upgrade" => upgrade(request),
         "/say" => {
             let words = request.into_body().collect().await?.to_bytes();

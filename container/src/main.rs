@@ -111,7 +111,8 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let control = Port::open(settings.control, move |request, _| {
         std::future::ready(control::handle(&control, &request))
     });
-    let (ingress, control) = (ingress.await?, control.await?);
+    let ingress = ingress.await.map_err(|e| format!("the ingress port: {e}"))?;
+    let control = control.await.map_err(|e| format!("the control port: {e}"))?;
     logs.say(&format!(
         "ingress on {}, control on {}",
         ingress.address, control.address

@@ -56,7 +56,13 @@ impl Supervision {
                     Effect::Spawn => self.spawn(&mut running, &reports),
                     Effect::Terminate => signal_group(running.as_ref(), Signal::TERM),
                     Effect::Kill => signal_group(running.as_ref(), Signal::KILL),
-                    Effect::Leave => return reap::end_the_rest().await,
+                    Effect::Leave => {
+                        reap::end_the_rest().await;
+                        let elapsed = self.since.elapsed().as_millis();
+                        self.logs
+                            .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
+                        return;
+                    }
                 };
             }
             let deadline = self.life.deadline();

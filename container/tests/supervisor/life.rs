@@ -94,24 +94,16 @@ fn a_request_the_gateway_died_of_is_not_repeated() {
     let pid = bed.status().gateway_pid.unwrap();
     let asking = std::thread::spawn({
         let ingress = bed.ingress;
-        move || ask(ingress, "GET /events/dropped HTTP/1.1", b"")
+        move || ask(ingress, "GET /stall HTTP/1.1", b"")
     });
-    bed.wait_for("the gateway has the request", || connected(pid).then_some(()));
+    bed.wait_for("the gateway has the request", || {
+        bed.output().contains("stalling").then_some(())
+    });
     kill("KILL", pid);
     let answer = asking.join().unwrap();
     assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
-}
-
-/// Whether somebody is connected to this process (besides its listener, one socket).
-fn connected(pid: u32) -> bool {
-    let Ok(files) = std::fs::read_dir(format!("/proc/{pid}/fd")) else {
-        return false;
-    };
-    let sockets = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
-    sockets
-        .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .count()
-        >= 2
+    bed.until("it is back", |status| status.restarts == 1 && status.phase == GatewayPhase::Ready);
+    assert_eq!(bed.output().matches("stalling").count(), 1);
 }
 
 #[test]
