@@ -102,7 +102,9 @@ fn a_request_the_gateway_died_of_is_not_repeated() {
     kill("KILL", pid);
     let answer = asking.join().unwrap();
     assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
-    bed.until("it is back", |status| status.restarts == 1 && status.phase == GatewayPhase::Ready);
+    bed.until("it is back", |status| {
+        status.restarts == 1 && status.phase == GatewayPhase::Ready
+    });
     assert_eq!(bed.output().matches("stalling").count(), 1);
 }
 
