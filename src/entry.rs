@@ -76,6 +76,12 @@ async fn bot(request: &Request, env: &Env, settings: &Settings) -> worker::Resul
     if upgrade && !same_origin(origin.as_deref(), settings.public.as_str()) {
         return refuse(request, Refusal::WrongOrigin);
     }
+    // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of its
+    // making would sit between the person and that page, and see the next password. Browsers mark the
+    // request for its script with this header, and pages cannot set it.
+    if request.headers().get("service-worker")?.is_some() {
+        return refuse(request, Refusal::ServiceWorker);
+    }
     hand_over::serve(env, caller.identity().user, request).await
 }
 

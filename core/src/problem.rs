@@ -23,6 +23,8 @@ pub enum Refusal {
     IdentityProviderUnavailable,
     /// A page of another origin tried to act for the caller.
     WrongOrigin,
+    /// A bot's page tried to install a service worker on the platform's host.
+    ServiceWorker,
     /// A form that is not what the page sends.
     BadForm,
     /// This route takes a bearer token only, never a cookie.
@@ -79,6 +81,11 @@ impl Refusal {
                 403,
                 "wrong-origin",
                 "This request came from a page of another site.",
+            ),
+            Self::ServiceWorker => (
+                403,
+                "service-worker-refused",
+                "A bot cannot install a service worker here.",
             ),
             Self::BadForm => (
                 400,
@@ -150,7 +157,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const ALL: [Refusal; 16] = [
+    const ALL: [Refusal; 17] = [
         Refusal::NotConfigured,
         Refusal::UnknownHost,
         Refusal::NotFound,
@@ -160,6 +167,7 @@ mod tests {
         Refusal::TokenRefused,
         Refusal::IdentityProviderUnavailable,
         Refusal::WrongOrigin,
+        Refusal::ServiceWorker,
         Refusal::BadForm,
         Refusal::BearerRequired,
         Refusal::BotWaking,

@@ -94,3 +94,12 @@ test("a WebSocket from another site's page is refused before any bot hears of it
   }
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
+
+test("a bot's page cannot install a service worker between the person and the sign-in page", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await worker.as(ALICE, "/sw.js", { headers: { "service-worker": "script" } });
+  assert.equal(answer.status, 403);
+  assert.equal((await answer.json()).code, "service-worker-refused");
+  assert.deepEqual((await worker.record(ALICE)).starts, []);
+  assert.equal((await worker.as(ALICE, "/sw.js")).status, 200, "as a plain file it is the bot's");
+});
