@@ -176,7 +176,7 @@ fn a_stop_leaves_nothing_behind() {
 fn a_gateway_that_will_not_stop_is_ended() {
     let mut bed = Bed::start(&Setup {
         gateway: "--ignore-term",
-        env: &[("MOLTBOT_STOP_GRACE_MS", "300")],
+        env: &[("MOLTBOT_STOP_GRACE_MS", "4000")],
         ..Setup::default()
     });
     let status = bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
