@@ -1,5 +1,6 @@
 //! Accepts connections on one port and lets each end well.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 /// The body of an answer: passed through from the gateway, or our own.
 pub(crate) type Body = Either<Incoming, Full<Bytes>>;
@@ -33,16 +34,21 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 pub(crate) struct Port {
     closing: watch::Sender<bool>,
     /// Closed when the last connection has ended.
-    open: tokio::sync::mpsc::Receiver<std::convert::Infallible>,
+    open: mpsc::Receiver<Infallible>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
 }
 
-/// Held by everything that must end before the port is closed.
+/// A connection's place among the open ones. What outlives the HTTP part of a connection (an upgrade) holds
+/// it on: the port counts it, and waits for it when it closes.
 #[derive(Clone)]
-pub(crate) struct Open(#[expect(dead_code, reason = "its being dropped is the message")] OpenSender);
+pub(crate) struct Open {
+    _alive: Alive,
+    _place: Arc<OwnedSemaphorePermit>,
+}
 
-type OpenSender = tokio::sync::mpsc::Sender<std::convert::Infallible>;
+/// Its last clone being dropped is the message.
+type Alive = mpsc::Sender<Infallible>;
 
 impl Port {
     /// Listens on `address` and has every request answered by `handler`.
@@ -57,8 +63,8 @@ impl Port {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
-        let (alive, open) = tokio::sync::mpsc::channel(1);
-        tokio::spawn(accept(listener, handler, closed, Open(alive)));
+        let (alive, open) = mpsc::channel(1);
+        tokio::spawn(accept(listener, handler, closed, alive));
         Ok(Self {
             closing,
             open,
@@ -73,7 +79,7 @@ impl Port {
     }
 }
 
-async fn accept<H, A>(listener: TcpListener, handler: H, mut closing: watch::Receiver<bool>, open: Open)
+async fn accept<H, A>(listener: TcpListener, handler: H, mut closing: watch::Receiver<bool>, alive: Alive)
 where
     H: Fn(Request<Incoming>, Open) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
@@ -81,22 +87,23 @@ where
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
+            // An error would mean that the places were taken away, which nobody does.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (listener.accept().await.ok(), place)
         };
-        let (accepted, place) = tokio::select! {
+        let next = tokio::select! {
             next = next => next,
             () = told_to_close(&mut closing) => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let (Some((stream, _)), Some(place)) = next else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let (handler, closing, open) = (handler.clone(), closing.clone(), open.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            serve(stream, handler, closing, open).await;
-        });
+        let open = Open {
+            _alive: alive.clone(),
+            _place: Arc::new(place),
+        };
+        tokio::spawn(serve(stream, handler.clone(), closing.clone(), open));
     }
 }
 
@@ -109,7 +116,7 @@ where
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let answer = handler(request, open.clone());
-        async { Ok::<_, std::convert::Infallible>(answer.await) }
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
