@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -14,6 +15,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -23,6 +25,7 @@ type Answer = Response<BoxBody<Bytes, Failure>>;
 struct Fake {
     never_ready: bool,
     secret: String,
+    deaf: Notify,
     next_event: Notify,
     stream_dropped: Notify,
 }
@@ -43,15 +46,25 @@ async fn main() -> Result<(), Failure> {
         .pointer("/gateway/port")
         .and_then(Value::as_u64)
         .ok_or("no port in the config")?;
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
+    let address = ("127.0.0.1", u16::try_from(port)?);
+    let mut listener = TcpListener::bind(address).await?;
     let fake = Arc::new(Fake {
         never_ready: flag("--never-ready"),
         secret: password,
+        deaf: Notify::new(),
         next_event: Notify::new(),
         stream_dropped: Notify::new(),
     });
     loop {
-        let (stream, _) = listener.accept().await?;
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            () = fake.deaf.notified() => {
+                drop(listener);
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                listener = TcpListener::bind(address).await?;
+                continue;
+            }
+        };
         let fake = Arc::clone(&fake);
         let service = hyper::service::service_fn(move |request| answer(Arc::clone(&fake), request));
         tokio::spawn(
@@ -93,6 +106,10 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
         "/events/dropped" => {
             fake.stream_dropped.notified().await;
             text("dropped")
+        }
+        "/deaf" => {
+            fake.deaf.notify_one();
+            text("")
         }
         "/stall" => {
             println!("stalling");

@@ -23,6 +23,7 @@ pub(crate) struct Bed {
     output: Arc<Mutex<Vec<String>>>,
     pub(crate) ingress: SocketAddr,
     pub(crate) control: SocketAddr,
+    pub(crate) gateway_port: u16,
     pub(crate) home: PathBuf,
     /// Removed last.
     _directory: tempfile::TempDir,
@@ -77,6 +78,7 @@ impl Bed {
             std::fs::create_dir_all(home.join(".openclaw")).unwrap();
             std::fs::write(home.join(".openclaw/openclaw.json"), config).unwrap();
         }
+        let gateway_port = free_port();
         let mut supervisor = Command::new(env!("CARGO_BIN_EXE_moltbot-supervisor"))
             .env_clear()
             .envs(run_settings().to_env())
@@ -86,7 +88,7 @@ impl Bed {
                 setup.program.map_or(gateway.as_path(), Path::new),
             )
             .env("MOLTBOT_GATEWAY_ARGS", setup.gateway)
-            .env("MOLTBOT_GATEWAY_PORT", free_port().to_string())
+            .env("MOLTBOT_GATEWAY_PORT", gateway_port.to_string())
             .env("MOLTBOT_INGRESS_ADDRESS", "127.0.0.1:0")
             .env("MOLTBOT_CONTROL_ADDRESS", "127.0.0.1:0")
             .env("SECRET_OF_THE_CONTAINER", "not for the gateway")
@@ -104,6 +106,7 @@ impl Bed {
             output,
             ingress: "127.0.0.1:1".parse().unwrap(),
             control: "127.0.0.1:1".parse().unwrap(),
+            gateway_port,
             home,
             _directory: directory,
         };

@@ -1,7 +1,7 @@
 //! What passes through the ingress, and how.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 
 use crate::bed::{Bed, Setup, USER, ask, connect, read_head};
 
@@ -188,4 +188,14 @@ fn a_request_does_not_wait_for_ever() {
     let refused = bed.get("/headers");
     assert_eq!((refused.status, refused.code().as_str()), (503, "bot-waking"));
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
+}
+
+#[test]
+fn a_request_meets_a_gateway_that_does_not_listen_for_a_moment() {
+    let bed = Bed::ready();
+    bed.get("/deaf");
+    let gateway = ("127.0.0.1", bed.gateway_port);
+    bed.wait_for("it does not listen", || TcpStream::connect(gateway).err());
+    assert_eq!(bed.get("/headers").status, 200);
+    assert_eq!(bed.status().restarts, 0);
 }
