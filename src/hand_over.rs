@@ -1,12 +1,13 @@
 //! The way to a bot and back: the request goes to its owner's Sandbox, the answer to the caller; bodies and
 //! frames pass as they are, only headers are looked at.
 
+use js_sys::Reflect;
 use moltworker_core::hygiene::{self, Verdict};
 use moltworker_core::id::UserId;
 use moltworker_core::run::CLIENT_IP_HEADER;
 use moltworker_core::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::settings::SANDBOX_BINDING;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, Headers, Method, Request, Response, ResponseBody, Stub, Url, web_sys};
 
 /// The Sandbox of a user: the only way anything reaches one.
@@ -29,12 +30,26 @@ pub(crate) async fn serve(env: &Env, user: UserId, request: &Request) -> worker:
     if let Some(address) = request.headers().get("cf-connecting-ip")? {
         headers.set(CLIENT_IP_HEADER, &address)?;
     }
+    headers.set("accept-encoding", &accepted_encodings(request))?;
     headers.set(INTENT_HEADER, Intent::Serve.as_str())?;
 
     let response = sandbox_of(env, user)?
         .fetch_with_request(toward_container(request, &headers)?)
         .await?;
     toward_caller(response)
+}
+
+/// The encodings the caller accepts. Cloudflare replaces the header by `br, gzip` on the way to a Worker and
+/// keeps the caller's own in `cf.clientAcceptEncoding`; a caller that sent none gets nothing compressed.
+fn accepted_encodings(request: &Request) -> String {
+    let member = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
+    let own = member(request.inner(), "cf")
+        .and_then(|cf| member(&cf, "clientAcceptEncoding"))
+        .and_then(|value| value.as_string());
+    let header = || request.headers().get("accept-encoding").ok().flatten();
+    own.or_else(header)
+        .filter(|value| !value.is_empty())
+        .unwrap_or_else(|| "identity".into())
 }
 
 /// The same request with other headers and `http:` as its scheme: a container's port takes nothing else.
