@@ -1,0 +1,77 @@
+// A person in a browser: signs in, talks to the bot, reloads, opens a second tab.
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { chromium } from "playwright-core";
+import { docker, root, startStack } from "./stack.mjs";
+
+const ANSWER = 'This is the local stand-in model. You said: "hello".';
+// A bot that sleeps needs half a minute to wake on a busy machine.
+const WAKING_MS = 120_000;
+
+test("chat", { timeout: 30 * 60_000 }, async (t) => {
+  const stack = await startStack(t);
+  const user = stack.user("dev-1");
+  const browser = await openBrowser(t);
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  const pictures = join(root, "target/e2e");
+  await mkdir(pictures, { recursive: true });
+
+  await t.test("signing in leads to the bot, without a pairing prompt", async () => {
+    await page.goto(stack.url);
+    await page.waitForURL("**/login**");
+    await page.getByLabel("E-mail").fill(user.email);
+    await page.getByLabel("Password").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    assert.deepEqual(await stack.containers(), []);
+
+    await page.getByLabel("Password").fill(user.password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    assert.equal(new URL(page.url()).origin, stack.url);
+    assert.doesNotMatch(await page.locator("body").innerText(), /pairing required|device token/i);
+  });
+
+  await t.test("hello is answered by the model", async () => {
+    await composer(page).fill("hello");
+    await composer(page).press("Enter");
+    await page.getByText(ANSWER).first().waitFor();
+    await page.screenshot({ path: join(pictures, "chat.png") });
+  });
+
+  await t.test("a reload and a second tab show the same conversation", async () => {
+    await page.reload();
+    await page.getByText(ANSWER).first().waitFor();
+    const second = await context.newPage();
+    await second.goto(page.url());
+    await second.getByText(ANSWER).first().waitFor();
+    await second.close();
+  });
+
+  await t.test("after its container was killed the page goes on by itself", async () => {
+    await docker("kill", (await stack.containerOf("dev-1")).id);
+    await page.goto(stack.url);
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    await composer(page).fill("hello");
+    await composer(page).press("Enter");
+    await page.getByText(ANSWER).first().waitFor();
+  });
+
+  assert.deepEqual(complaints, []);
+});
+
+function composer(page) {
+  return page.locator("textarea").first();
+}
+
+async function openBrowser(t) {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
+  t.after(() => browser.close());
+  return browser;
+}
