@@ -29,8 +29,9 @@ test("the bot sees the request, and nothing that proves the caller to the platfo
   assert.equal(seen.headers["x-moltbot-intent"], "serve", "a client's own intent does not count");
   assert.equal(seen.headers["x-moltbot-client-ip"], "203.0.113.9");
   assert.equal(seen.headers["accept-encoding"], "identity", "nobody asked for a compressed answer");
-  const packed = await worker.as(ALICE, "/", { headers: { "accept-encoding": "br" } });
-  assert.equal((await packed.json()).headers["accept-encoding"], "br");
+  await worker.as(ALICE, "/", { headers: { "accept-encoding": "br" } });
+  const { served } = await worker.record(ALICE);
+  assert.equal(Object.fromEntries(served.at(-1).headers)["accept-encoding"], "br");
 });
 
 test("a bot's answer comes back as it is, but for what only the platform may say", async (t) => {
