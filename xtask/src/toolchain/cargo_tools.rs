@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::apt;
 use super::cache::Cache;
-use super::command::{capture, command, logged, succeeds};
-use super::report::Report;
+use super::command::{capture, command, logged, on_path, succeeds};
+use super::report::{Report, Say};
 use super::versions;
 
 pub(crate) struct CargoTools {
@@ -45,6 +46,7 @@ fn tool(cache: &Cache, report: &Report, krate: &str, version: &str, binary: &str
         say.doing(format!(
             "cargo install {krate}@{version}, some minutes on two cores"
         ));
+        headers(cache, say)?;
         // What does not run is not an installation.
         if cache.path(&entry).exists() {
             std::fs::remove_dir_all(cache.path(&entry))?;
@@ -54,6 +56,21 @@ fn tool(cache: &Cache, report: &Report, krate: &str, version: &str, binary: &str
             .with_context(|| format!("{krate} was built but does not run"))?;
         Ok((path, format!("{version} built")))
     })
+}
+
+/// worker-build links OpenSSL (it can download, though here it never does), so its headers must be there.
+fn headers(cache: &Cache, say: &Say<'_>) -> Result<()> {
+    let there = succeeds(command("pkg-config").args(["--exists", "openssl"])) && on_path("cc").is_some();
+    if there || !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let packages = ["gcc", "libc6-dev", "libssl-dev", "pkg-config"];
+    apt::install(
+        cache,
+        say,
+        "worker-build needs OpenSSL's headers and a C compiler",
+        &packages,
+    )
 }
 
 /// A tool that runs for seconds per build is not worth minutes of optimisation. Not `--locked`: the lock file
