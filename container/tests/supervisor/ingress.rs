@@ -185,6 +185,8 @@ fn a_request_does_not_wait_for_ever() {
         env: &[("MOLTBOT_HOLD_MS", "50")],
         ..Setup::default()
     });
+    // It answers, but has not started: what came through now would meet half a gateway.
+    bed.until("it listens", |status| status.start.tcp_ms.is_some());
     let refused = bed.get("/headers");
     assert_eq!((refused.status, refused.code().as_str()), (503, "bot-waking"));
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
