@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use futures::future::{self, Either};
-use moltworker_core::jwks::{self, Known};
+use moltworker_core::jwks::{self, Known, public_keys};
 use moltworker_core::settings::Settings;
-use moltworker_core::token::{Algorithm, public_keys};
+use moltworker_core::token::Algorithm;
 use worker::{Delay, Fetch, Method, Request, Response};
 
 use crate::webcrypto::{self, Key, VerifyingKey};

@@ -1,4 +1,13 @@
-//! When to ask the identity provider for its public keys again.
+//! The identity provider's public keys: which of them count, and when to ask for them again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+
+use crate::token::Algorithm;
+
+/// Bits an RSA key must have at least (NIST SP 800-131A; Supabase makes 2,048).
+const MIN_RSA_BITS: usize = 2_048;
 
 /// Milliseconds for which fetched keys are used without asking. Supabase serves its JWKS with a ten-minute
 /// cache, and announces a new key at least that long before signing with it.
@@ -28,9 +37,67 @@ pub fn ask_now(known: Option<Known>, key_known: bool, now: u64) -> bool {
     !key_known && since_asked >= UNKNOWN_KEY_PAUSE_MS
 }
 
+/// One public key of the identity provider, bound to the one algorithm it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its name in token headers.
+    pub key_id: String,
+    /// The only algorithm it verifies.
+    pub algorithm: Algorithm,
+    /// The key as a minimal JWK (RFC 7517) for WebCrypto: no `use`, `key_ops` or `alg` that could clash.
+    pub jwk: serde_json::Value,
+}
+
+/// Reads a JWKS document. Keys we could not use (other types, encryption keys, no `kid`, weak RSA, two
+/// keys of one name) are left out: a set with a strange member must not lock everybody out.
+///
+/// # Errors
+/// The document is not a JWKS at all.
+pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
+    let set: JwkSet = serde_json::from_str(document)?;
+    let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
+    let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
+    Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())
+}
+
+fn public_key(jwk: &Jwk) -> Option<PublicKey> {
+    let key_id = jwk.common.key_id.clone()?;
+    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return None;
+    }
+    let (algorithm, declared, minimal) = match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => (
+            Algorithm::Es256,
+            KeyAlgorithm::ES256,
+            serde_json::json!({ "kty": "EC", "crv": "P-256", "x": key.x, "y": key.y }),
+        ),
+        AlgorithmParameters::RSA(key) if rsa_bits(&key.n) >= MIN_RSA_BITS => (
+            Algorithm::Rs256,
+            KeyAlgorithm::RS256,
+            serde_json::json!({ "kty": "RSA", "n": key.n, "e": key.e }),
+        ),
+        _ => return None,
+    };
+    match jwk.common.key_algorithm {
+        Some(other) if other != declared => None,
+        _ => Some(PublicKey {
+            key_id,
+            algorithm,
+            jwk: minimal,
+        }),
+    }
+}
+
+fn rsa_bits(modulus: &str) -> usize {
+    URL_SAFE_NO_PAD
+        .decode(modulus)
+        .map_or(0, |bytes| bytes.iter().skip_while(|byte| **byte == 0).count() * 8)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn the_provider_is_asked_no_more_than_needed() {
@@ -66,5 +133,34 @@ mod tests {
         for (known, key_known, now, expected, why) in cases {
             assert_eq!(ask_now(known, key_known, now), expected, "{why}");
         }
+    }
+
+    #[test]
+    fn a_key_is_for_one_algorithm_only() {
+        let modulus = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        let document = json!({ "keys": [
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "ec", "use": "sig", "alg": "ES256", "key_ops": ["verify"] },
+            { "kty": "RSA", "n": modulus(256), "e": "AQAB", "kid": "rsa" },
+            { "kty": "RSA", "n": modulus(128), "e": "AQAB", "kid": "weak" },
+            { "kty": "RSA", "n": modulus(256), "e": "AQAB", "kid": "clash", "alg": "RS512" },
+            { "kty": "EC", "crv": "P-384", "x": "AQ", "y": "Ag", "kid": "p384" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "enc", "use": "enc" },
+            { "kty": "oct", "k": "c2VjcmV0", "kid": "symmetric" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "twice" },
+            { "kty": "EC", "crv": "P-256", "x": "Aw", "y": "Ag", "kid": "twice" },
+        ]});
+        let keys = public_keys(&document.to_string()).unwrap();
+        let names: Vec<_> = keys
+            .iter()
+            .map(|key| (key.key_id.as_str(), key.algorithm))
+            .collect();
+        assert_eq!(names, [("ec", Algorithm::Es256), ("rsa", Algorithm::Rs256)]);
+        assert_eq!(
+            keys[0].jwk,
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" })
+        );
+        assert!(public_keys("[]").is_err());
+        assert!(public_keys("<html>").is_err());
     }
 }
