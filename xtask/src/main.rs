@@ -1,5 +1,6 @@
 //! The one tool a newcomer types: `cargo xtask dev` runs everything here, `cargo xtask test` proves it.
 
+mod bench;
 mod dev;
 mod test;
 mod toolchain;
@@ -26,6 +27,8 @@ enum Command {
     Dev(dev::DevArgs),
     /// Set up, then run every test, fast layers first
     Test(test::TestArgs),
+    /// Measure what the chain costs on this machine
+    Bench,
     /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
     /// Run the local identity provider alone; `dev` runs it too
@@ -58,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Setup => toolchain::setup(&root),
         Command::Dev(args) => dev::dev(&root, &args),
         Command::Test(args) => test::test(&root, &args),
+        Command::Bench => bench::bench(&root),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
         Command::Model(args) => dev::model(&args),
