@@ -1,10 +1,9 @@
 // A person in a browser: signs in, talks to the bot, reloads, opens a second tab.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
-import { docker, root, startStack } from "./stack.mjs";
+import { docker, kept, startStack } from "./stack.mjs";
 
 const ANSWER = 'This is the local stand-in model. You said: "hello".';
 // A bot that sleeps needs half a minute to wake on a busy machine.
@@ -18,8 +17,6 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   const page = await context.newPage();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
-  const pictures = join(root, "target/e2e");
-  await mkdir(pictures, { recursive: true });
 
   await t.test("signing in leads to the bot, without a pairing prompt", async () => {
     await page.goto(stack.url);
@@ -40,16 +37,16 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   await t.test("hello is answered by the model", async () => {
     await composer(page).fill("hello");
     await composer(page).press("Enter");
-    await page.getByText(ANSWER).first().waitFor();
-    await page.screenshot({ path: join(pictures, "chat.png") });
+    // The picture is of most use when the answer does not come.
+    await answers(page).first().waitFor().finally(() => page.screenshot({ path: join(kept, "chat.png") }));
   });
 
   await t.test("a reload and a second tab show the same conversation", async () => {
     await page.reload();
-    await page.getByText(ANSWER).first().waitFor();
+    await answers(page).first().waitFor();
     const second = await context.newPage();
     await second.goto(page.url());
-    await second.getByText(ANSWER).first().waitFor();
+    await answers(second).first().waitFor();
     await second.close();
   });
 
@@ -59,7 +56,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     await composer(page).waitFor({ timeout: WAKING_MS });
     await composer(page).fill("hello");
     await composer(page).press("Enter");
-    await page.getByText(ANSWER).first().waitFor();
+    await answers(page).first().waitFor();
   });
 
   assert.deepEqual(complaints, []);
@@ -67,6 +64,10 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
 
 function composer(page) {
   return page.locator("textarea").first();
+}
+
+function answers(page) {
+  return page.getByText(ANSWER);
 }
 
 async function openBrowser(t) {

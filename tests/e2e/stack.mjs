@@ -1,6 +1,6 @@
 // Runs the whole system on free ports with a state of its own, and looks behind it.
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,6 +13,10 @@ export const root = fileURLToPath(new URL("../../", import.meta.url));
 // The first start of a day builds the image; a stop waits for wrangler, then removes containers.
 const START_DEADLINE_MS = 20 * 60_000;
 const STOP_DEADLINE_MS = 60_000;
+
+/** What a person may want to look at after a test: logs and pictures. */
+export const kept = join(root, "target/e2e");
+await mkdir(kept, { recursive: true });
 
 export async function docker(...args) {
   const { stdout } = await run("docker", args, { maxBuffer: 64 << 20 });
@@ -45,6 +49,7 @@ export async function startStack(t, { dockerfile } = {}) {
     // It stops when its input ends, and so does when this process dies.
     child.stdin.end();
     const code = await Promise.race([ended, timeLimit("the system stops", STOP_DEADLINE_MS)]);
+    await copyFile(join(state, "wrangler.log"), join(kept, `${t.name}.log`)).catch(() => {});
     await rm(state, { recursive: true, force: true });
     return code;
   };

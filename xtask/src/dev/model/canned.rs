@@ -66,6 +66,20 @@ struct Message {
     content: Content,
 }
 
+impl Message {
+    fn text(&self) -> String {
+        match &self.content {
+            Content::Text(text) => text.clone(),
+            Content::Parts(parts) => parts
+                .iter()
+                .map(|part| part.text.as_str())
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Content::Nothing(()) => String::new(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Content {
@@ -174,24 +188,20 @@ fn words(text: &str) -> usize {
     text.split_whitespace().count()
 }
 
-/// The last line a person wrote. A gateway puts facts of its own (time, sender) above or before it.
+/// The last line a person wrote. A gateway puts facts of its own (time, sender) above or before it, and
+/// messages or parts of them between markers: `<<<BEGIN_…>>>` to `<<<END_…>>>`.
 fn last_words(messages: &[Message]) -> String {
-    let asked = messages.iter().rev().find(|message| message.role == "user");
-    let text = match asked.map(|message| &message.content) {
-        Some(Content::Text(text)) => text.clone(),
-        Some(Content::Parts(parts)) => parts
-            .iter()
-            .map(|part| part.text.as_str())
-            .collect::<Vec<_>>()
-            .join("\n"),
-        Some(Content::Nothing(())) | None => String::new(),
-    };
-    let line = text
-        .lines()
-        .map(str::trim)
-        .rfind(|line| !line.is_empty())
-        .unwrap_or_default();
-    line.chars().take(REPEATED).collect()
+    let asked = messages.iter().rev().filter(|message| message.role == "user");
+    let line = asked.map(Message::text).find_map(|text| {
+        let mut inside = false;
+        let written = text.lines().map(str::trim).filter(|line| {
+            let of_gateway = inside || line.starts_with("<<<BEGIN_") || line.starts_with("<<<END_");
+            inside = (inside || line.starts_with("<<<BEGIN_")) && !line.starts_with("<<<END_");
+            !line.is_empty() && !of_gateway
+        });
+        written.last().map(str::to_owned)
+    });
+    line.unwrap_or_default().chars().take(REPEATED).collect()
 }
 
 fn paced(chunks: Vec<String>, pace: Duration) -> impl Stream<Item = Result<Event, Infallible>> {

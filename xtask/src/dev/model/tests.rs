@@ -50,9 +50,15 @@ async fn the_stand_in_says_what_it_is_and_repeats_the_question() {
 
     let parts =
         json!([{ "type": "text", "text": "[Mon 10:00] context" }, { "type": "text", "text": "hello" }]);
-    for content in [json!("hello"), json!("sent at noon\n\nhello\n"), parts] {
+    for content in [
+        json!("hello"),
+        json!("sent at noon\n\nhello\n"),
+        json!("hello\n<<<BEGIN_INTERNAL>>>\nsecret\n<<<END_INTERNAL>>>"),
+        parts,
+    ] {
         let messages = json!([{ "role": "system", "content": "be kind" }, { "role": "user", "content": content },
-            { "role": "assistant", "content": null }]);
+            { "role": "assistant", "content": null },
+            { "role": "user", "content": "<<<BEGIN_INTERNAL>>>\nfacts\n<<<END_INTERNAL>>>" }]);
         let answer: Value = ask(&url, &json!({ "model": "x", "messages": messages }))
             .await
             .json()
