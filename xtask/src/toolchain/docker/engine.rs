@@ -127,11 +127,13 @@ fn spawn(cache: &Cache, pid_file: &Path) -> Result<()> {
     fs::write(pid_file, pid).with_context(|| format!("cannot write {}", pid_file.display()))
 }
 
-/// The process a file names, if it still is that program: the number may meanwhile be another's.
+/// The process a file names, if it still is that program: the number may meanwhile be another's, or belong to one
+/// that has ended and that nobody collected, as where a container's first process is no init.
 fn running(pid_file: &Path, program: &str) -> Option<Pid> {
     let pid = recorded(pid_file)?;
-    let name = fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).ok()?;
-    (name.trim() == program).then_some(pid)
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    let ended = stat.contains(&format!("({program}) Z"));
+    (stat.contains(&format!("({program}) ")) && !ended).then_some(pid)
 }
 
 fn recorded(pid_file: &Path) -> Option<Pid> {
