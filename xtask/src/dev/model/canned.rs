@@ -188,8 +188,8 @@ fn words(text: &str) -> usize {
     text.split_whitespace().count()
 }
 
-/// The last line a person wrote. A gateway puts facts of its own (time, sender) above or before it, and
-/// messages or parts of them between markers: `<<<BEGIN_…>>>` to `<<<END_…>>>`.
+/// The last line a person wrote. OpenClaw puts facts of its own around it: time and sender above, a line about
+/// its runtime below, and whole messages between markers (`<<<BEGIN_…>>>` to `<<<END_…>>>`).
 fn last_words(messages: &[Message]) -> String {
     let asked = messages.iter().rev().filter(|message| message.role == "user");
     let line = asked.map(Message::text).find_map(|text| {
@@ -197,7 +197,7 @@ fn last_words(messages: &[Message]) -> String {
         let written = text.lines().map(str::trim).filter(|line| {
             let of_gateway = inside || line.starts_with("<<<BEGIN_") || line.starts_with("<<<END_");
             inside = (inside || line.starts_with("<<<BEGIN_")) && !line.starts_with("<<<END_");
-            !line.is_empty() && !of_gateway
+            !line.is_empty() && !of_gateway && !line.starts_with("Runtime: agent=")
         });
         written.last().map(str::to_owned)
     });

@@ -52,7 +52,9 @@ async fn the_stand_in_says_what_it_is_and_repeats_the_question() {
         json!([{ "type": "text", "text": "[Mon 10:00] context" }, { "type": "text", "text": "hello" }]);
     for content in [
         json!("hello"),
-        json!("sent at noon\n\nhello\n"),
+        json!(
+            "[Sun 22:02 UTC] Conversation info:\n```json\n{}\n```\n\nhello\n\nRuntime: agent=main | os=Linux"
+        ),
         json!("hello\n<<<BEGIN_INTERNAL>>>\nsecret\n<<<END_INTERNAL>>>"),
         parts,
     ] {
