@@ -10,12 +10,13 @@ use worker::{Headers, Response, ResponseBuilder};
 
 use crate::webcrypto;
 
-/// Headers of every answer of the platform. HSTS is for two years, as browsers' preload lists ask.
+/// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
+/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as browsers' preload lists ask.
 const ALWAYS: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
     ("strict-transport-security", "max-age=63072000; includeSubDomains"),
     ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
 ];
 /// For everything that is not a page: nothing in it may run or load, were it ever shown as one.

@@ -36,7 +36,7 @@ test("the platform's own answers carry security headers", async (t) => {
     const { headers } = await worker.fetch(path, init);
     assert.match(headers.get("strict-transport-security"), /max-age=\d{8}/, path);
     assert.equal(headers.get("x-content-type-options"), "nosniff", path);
-    assert.equal(headers.get("referrer-policy"), "no-referrer", path);
+    assert.equal(headers.get("referrer-policy"), "same-origin", path);
     assert.equal(headers.get("cache-control"), "no-store", path);
     assert.match(headers.get("content-security-policy"), /default-src 'none'.*frame-ancestors 'none'/, path);
   }
