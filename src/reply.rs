@@ -11,7 +11,8 @@ use worker::{Headers, Response, ResponseBuilder};
 use crate::webcrypto;
 
 /// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
-/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as browsers' preload lists ask.
+/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years,
+/// as browsers' preload lists ask.
 const ALWAYS: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
     ("strict-transport-security", "max-age=63072000; includeSubDomains"),
