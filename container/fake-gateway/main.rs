@@ -1,10 +1,15 @@
-//! Plays the gateway in the tests of the supervisor: listens where its config says, answers the start-up
-//! probe, echoes, streams, upgrades, and misbehaves when told to.
+//! Plays the gateway in the tests of the supervisor: listens where its config says, answers probes and the
+//! restart call, echoes, streams, upgrades, and misbehaves when told to.
 //!
-//! Flags: `--ignore-term` survives SIGTERM; `--never-ready` answers the probe with 503.
+//! Flags: `--ignore-term` survives SIGTERM; `--never-ready` answers the start-up probe with 503; `--page`
+//! answers the other probe with a page; `--no-rpc` knows no restart call; `--crash` ends at once.
+
+mod misbehave;
 
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,14 +29,20 @@ type Answer = Response<BoxBody<Bytes, Failure>>;
 /// What tests look at and pull.
 struct Fake {
     never_ready: bool,
+    page: bool,
+    no_rpc: bool,
     secret: String,
+    /// With which code to end.
+    end: mpsc::Sender<u8>,
+    /// Requests that will never be answered.
+    stalled: AtomicU32,
     deaf: Notify,
     next_event: Notify,
     stream_dropped: Notify,
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<ExitCode, Failure> {
     // A test that is killed leaves no gateway behind.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let args: Vec<String> = std::env::args().collect();
@@ -41,16 +52,29 @@ async fn main() -> Result<(), Failure> {
     }
     let password = variable("OPENCLAW_GATEWAY_PASSWORD");
     println!("the password is {password}");
-    let config = std::fs::read_to_string(format!("{}/openclaw.json", variable("OPENCLAW_STATE_DIR")))?;
-    let port = serde_json::from_str::<Value>(&config)?
-        .pointer("/gateway/port")
-        .and_then(Value::as_u64)
-        .ok_or("no port in the config")?;
+    if flag("--crash") {
+        eprintln!("Error: this one crashes\n    at once");
+        return Ok(ExitCode::from(1));
+    }
+    let state = variable("OPENCLAW_STATE_DIR");
+    let config: Value = serde_json::from_str(&std::fs::read_to_string(format!("{state}/openclaw.json"))?)?;
+    if config.get("foo").is_some() {
+        misbehave::reject(&state);
+        return Ok(ExitCode::from(78));
+    }
+    let port = config.pointer("/gateway/port").and_then(Value::as_u64);
+    let port = port.ok_or("no port in the config")?;
+    misbehave::lock(&state, port)?;
     let address = ("127.0.0.1", u16::try_from(port)?);
     let mut listener = TcpListener::bind(address).await?;
+    let (end, mut ends) = mpsc::channel(1);
     let fake = Arc::new(Fake {
         never_ready: flag("--never-ready"),
+        page: flag("--page"),
+        no_rpc: flag("--no-rpc"),
         secret: password,
+        end,
+        stalled: AtomicU32::new(0),
         deaf: Notify::new(),
         next_event: Notify::new(),
         stream_dropped: Notify::new(),
@@ -58,6 +82,7 @@ async fn main() -> Result<(), Failure> {
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted?.0,
+            Some(code) = ends.recv() => return Ok(ExitCode::from(code)),
             () = fake.deaf.notified() => {
                 drop(listener);
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -93,7 +118,9 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
         "/startupz" if fake.never_ready => status(StatusCode::SERVICE_UNAVAILABLE),
-        "/startupz" => text(r#"{"ok":true,"status":"started"}"#),
+        "/startupz" => text(r#"{"ok":true,"status":"started","version":"2026.0.0-fake"}"#),
+        "/healthz" if !fake.page => text(r#"{"ok":true,"status":"live"}"#),
+        "/api/v1/admin/rpc" if !fake.no_rpc => misbehave::restart(&fake, request).await?,
         "/process" => text(&process().to_string()),
         "/headers" => text(&headers(&request).to_string()),
         "/echo" => Response::new(request.into_body().map_err(Failure::from).boxed()),
@@ -113,6 +140,22 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
         }
         "/stall" => {
             println!("stalling");
+            fake.stalled.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+        // Dies of the first such request there ever was, and answers the next.
+        "/die-once" => {
+            println!("asked by {}", request.method());
+            let mark = format!("{}/died", variable("HOME"));
+            if std::fs::File::create_new(mark).is_ok() {
+                let own = rustix::process::getpid();
+                rustix::process::kill_process(own, rustix::process::Signal::KILL)?;
+            }
+            text("alive")
+        }
+        "/heap" => misbehave::fill_the_heap(),
+        "/leave" => {
+            fake.end.send(0).await?;
             std::future::pending().await
         }
         "/upgrade" => upgrade(request),
@@ -128,6 +171,15 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
             // The shell ends at once; what it started loses its parent and ends a moment later.
             let shell = std::process::Command::new("/bin/sh")
                 .args(["-c", "sleep 0.05 & echo $!"])
+                .output()?;
+            text(String::from_utf8_lossy(&shell.stdout).trim())
+        }
+        "/orphans" => {
+            let shell = std::process::Command::new("/bin/sh")
+                .args([
+                    "-c",
+                    "i=0; while [ $i -lt 500 ]; do sleep 0.05 & i=$((i+1)); done; echo $i",
+                ])
                 .output()?;
             text(String::from_utf8_lossy(&shell.stdout).trim())
         }

@@ -1,18 +1,23 @@
 //! Answers the supervisor gives in its own name.
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use moltworker_core::problem::Refusal;
 use serde::Serialize;
+use tokio::sync::mpsc;
 
-use crate::listener::Body;
+use crate::body::Body;
 
 /// A refusal as `application/problem+json`.
 pub(crate) fn refuse(refusal: Refusal) -> Response<Body> {
+    explain(refusal, None)
+}
+
+/// A refusal, and what more there is to say about it.
+pub(crate) fn explain(refusal: Refusal, detail: Option<String>) -> Response<Body> {
     let (status, ..) = refusal.facts();
-    let mut response = encoded(&refusal.problem(None), "application/problem+json");
+    let mut response = encoded(&refusal.problem(detail), "application/problem+json");
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if let Some(seconds) = refusal.retry_after() {
         response
@@ -31,24 +36,41 @@ pub(crate) fn json(value: &impl Serialize) -> Response<Body> {
     encoded(value, "application/json")
 }
 
+/// A value as JSON, of something that has only begun.
+pub(crate) fn accepted(value: &impl Serialize) -> Response<Body> {
+    let mut response = json(value);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
 /// A text.
 pub(crate) fn text(text: String) -> Response<Body> {
-    response(text.into(), "text/plain; charset=utf-8")
+    response(Body::own(text), "text/plain; charset=utf-8")
+}
+
+/// A text that goes on.
+pub(crate) fn following(text: mpsc::Receiver<Bytes>) -> Response<Body> {
+    response(Body::following(text), "text/plain; charset=utf-8")
+}
+
+/// Metrics in the form Prometheus reads.
+pub(crate) fn metrics(text: String) -> Response<Body> {
+    response(Body::own(text), "text/plain; version=0.0.4; charset=utf-8")
 }
 
 fn encoded(value: &impl Serialize, media_type: &'static str) -> Response<Body> {
     match serde_json::to_vec(value) {
-        Ok(json) => response(json.into(), media_type),
+        Ok(json) => response(Body::own(json), media_type),
         Err(_) => {
-            let mut failed = response(Bytes::new(), "text/plain");
+            let mut failed = response(Body::own(Bytes::new()), "text/plain");
             *failed.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             failed
         }
     }
 }
 
-fn response(body: Bytes, media_type: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::Right(Full::new(body)));
+fn response(body: Body, media_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

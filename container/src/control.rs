@@ -1,64 +1,116 @@
-//! The Sandbox's questions, answered to whoever holds this run's token.
+//! The Sandbox's questions and orders, answered to whoever holds this run's token.
 
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method, Request, Response};
-use moltworker_core::control::{DEFAULT_LOG_LINES, LOGS_PATH, STATUS_PATH, Status};
+use moltworker_core::control::{
+    DEFAULT_LOG_LINES, DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, RESTART_PATH,
+    STATUS_PATH, Status,
+};
 use moltworker_core::problem::Refusal;
-use moltworker_core::run::RunSettings;
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
-use crate::answer;
-use crate::life::View;
-use crate::listener::Body;
+use crate::body::Body;
 use crate::logs::Logs;
+use crate::metrics::{self, More};
+use crate::signals::Asked;
+use crate::status::Account;
+use crate::{answer, processes};
 
 /// What the control port needs to know.
 pub(crate) struct Control {
-    /// What the Sandbox said at the start; its token is what a caller must present.
-    pub(crate) run: RunSettings,
-    /// What the gateway's life looks like now.
-    pub(crate) view: watch::Receiver<View>,
+    /// How things are; its run's token is what a caller must present.
+    pub(crate) account: Account,
     /// The gateway's last words.
     pub(crate) logs: Arc<Logs>,
-    /// When the supervisor started.
-    pub(crate) since: Instant,
+    /// Where orders go.
+    pub(crate) ask: mpsc::Sender<Asked>,
 }
 
-/// Answers one question.
-pub(crate) fn handle(control: &Control, request: &Request<Incoming>) -> Response<Body> {
-    if !is_authorised(request.headers(), control.run.control_token.reveal()) {
+/// Answers one question, or passes one order on.
+pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) -> Response<Body> {
+    if !is_authorised(request.headers(), control.account.run.control_token.reveal()) {
         return answer::refuse(Refusal::BearerRequired);
     }
-    match (request.uri().path(), request.method()) {
-        (STATUS_PATH, &Method::GET) => answer::json(&control.status()),
-        (LOGS_PATH, &Method::GET) => match lines(request.uri().query()) {
-            Ok(lines) => answer::text(control.logs.last(lines)),
-            Err(refusal) => answer::refuse(refusal),
+    let query = request.uri().query();
+    let answered = match (request.uri().path(), request.method()) {
+        (STATUS_PATH, &Method::GET) => Ok(answer::json(&control.account.status())),
+        (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::all())),
+        (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
+        (LOGS_PATH, &Method::GET) => control.logs(query),
+        (RESTART_PATH, &Method::POST) => control.order(Asked::Restart).await,
+        (DRAIN_PATH, &Method::POST) => match number(query, "grace_ms") {
+            Ok(grace) => control.order(Asked::Stop(grace.map(Duration::from_millis))).await,
+            Err(refusal) => Err(refusal),
         },
-        (STATUS_PATH | LOGS_PATH, _) => answer::refuse(Refusal::WrongMethod),
-        _ => answer::refuse(Refusal::NotFound),
-    }
+        (STATUS_PATH | PROCESSES_PATH | METRICS_PATH | LOGS_PATH | RESTART_PATH | DRAIN_PATH, _) => {
+            Err(Refusal::WrongMethod)
+        }
+        _ => Err(Refusal::NotFound),
+    };
+    answered.unwrap_or_else(answer::refuse)
 }
 
 impl Control {
-    fn status(&self) -> Status {
-        let view = self.view.borrow().clone();
-        Status {
-            user: self.run.user,
-            run: self.run.run,
-            supervisor_version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-            phase: view.phase,
-            gateway_pid: view.pid,
-            start: view.start,
-            restarts: view.restarts,
-            last_exit: view.last_exit,
+    fn metrics(&self) -> String {
+        let more = More {
+            requests: self.account.activity.total(),
+            ignored_events: self.account.view.borrow().ignored,
+            own_resident: processes::own_resident(),
+        };
+        metrics::text(&self.account.status(), &more)
+    }
+
+    /// Passes an order on and answers how things were before it is carried out.
+    async fn order(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+        let before: Status = self.account.status();
+        // A gateway that is ending for good is not started again; that it ends can be hurried.
+        if before.phase == GatewayPhase::Draining && asked == Asked::Restart {
+            return Err(Refusal::BotStopping);
         }
+        // Nobody takes orders once the supervisor leaves.
+        self.ask.send(asked).await.map_err(|_| Refusal::BotStopping)?;
+        Ok(answer::accepted(&before))
+    }
+
+    fn logs(&self, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+        let lines = number(query, "lines")?.unwrap_or(DEFAULT_LOG_LINES);
+        match value(query, "follow") {
+            None | Some("0") => Ok(answer::text(self.logs.last(lines))),
+            Some("1") => Ok(answer::following(self.follow(lines))),
+            Some(_) => Err(Refusal::NotFound),
+        }
+    }
+
+    /// The last lines and those to come, until nobody reads them or the supervisor leaves.
+    fn follow(&self, lines: usize) -> mpsc::Receiver<Bytes> {
+        let (words, read) = mpsc::channel(1);
+        let logs = Arc::clone(&self.logs);
+        let mut view = self.account.view.clone();
+        let (mut next, mut changed) = (logs.before_last(lines), logs.next());
+        tokio::spawn(async move {
+            loop {
+                changed.mark_unchanged();
+                let (text, after) = logs.since(next);
+                next = after;
+                if !text.is_empty() && words.send(Bytes::from(text)).await.is_err() {
+                    return;
+                }
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    // An error: its other end is gone, because the supervisor leaves.
+                    _ = view.wait_for(|_| false) => return,
+                    () = words.closed() => return,
+                }
+            }
+        });
+        read
     }
 }
 
@@ -74,15 +126,14 @@ fn is_authorised(headers: &HeaderMap, token: &str) -> bool {
     scheme.eq_ignore_ascii_case("bearer") && bool::from(value.as_bytes().ct_eq(token.as_bytes()))
 }
 
-fn lines(query: Option<&str>) -> Result<usize, Refusal> {
-    let lines = query
-        .unwrap_or_default()
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("lines="));
-    match lines {
-        None => Ok(DEFAULT_LOG_LINES),
-        Some(lines) => lines.parse().map_err(|_| Refusal::NotFound),
-    }
+fn value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let mut pairs = query.unwrap_or_default().split('&');
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn number<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Refusal> {
+    let number = value(query, name).map(str::parse).transpose();
+    number.map_err(|_| Refusal::NotFound)
 }
 
 #[cfg(test)]
@@ -116,9 +167,10 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_lines_is_a_number() {
-        assert_eq!(lines(None), Ok(DEFAULT_LOG_LINES));
-        assert_eq!(lines(Some("a=1&lines=7")), Ok(7));
-        assert_eq!(lines(Some("lines=-1")), Err(Refusal::NotFound));
+    fn what_is_said_in_a_query_is_read_or_refused() {
+        assert_eq!(number::<usize>(None, "lines"), Ok(None));
+        assert_eq!(number::<usize>(Some("a=1&lines=7"), "lines"), Ok(Some(7)));
+        assert_eq!(number::<usize>(Some("lines=-1"), "lines"), Err(Refusal::NotFound));
+        assert_eq!(value(Some("follower=1"), "follow"), None);
     }
 }

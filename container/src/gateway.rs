@@ -1,18 +1,22 @@
 //! Starts the gateway's process and reaches it with signals.
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use moltworker_core::control::EndReason;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
 
+use crate::cgroup::Cgroup;
 use crate::config::{self, ConfigError};
-use crate::home::{HomeError, STATE_DIRECTORY, StateDirectory};
+use crate::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
+use crate::locks;
 use crate::logs::Logs;
-use crate::memory;
 use crate::settings::Settings;
 
 /// The gateway takes the password of its own loopback callers from here; its config names the variable.
@@ -32,6 +36,9 @@ pub(crate) enum SpawnError {
     /// Its home cannot be made right.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// Somebody out of our reach listens where the gateway would: whatever is below us was ended before.
+    #[error("port {0} is held by a process from outside the bot")]
+    PortTaken(u16),
     /// The operating system refused.
     #[error("{program}: {error}")]
     Process {
@@ -42,6 +49,17 @@ pub(crate) enum SpawnError {
     },
 }
 
+impl SpawnError {
+    /// What it is called in the account of a gateway's life.
+    pub(crate) fn reason(&self) -> EndReason {
+        match self {
+            Self::Config(_) => EndReason::ConfigRejected,
+            Self::PortTaken(_) => EndReason::PortTaken,
+            Self::Home(_) | Self::Process { .. } => EndReason::NotSpawned,
+        }
+    }
+}
+
 /// A gateway process. It leads its own process group, so that what it started can be reached too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Gateway {
@@ -49,16 +67,44 @@ pub(crate) struct Gateway {
     pub(crate) pid: Pid,
 }
 
+/// Those who read what a gateway says; each ends when all has been said.
+pub(crate) type Readers = Vec<JoinHandle<()>>;
+
+/// Which version of the config lies in the bot's home.
+pub(crate) fn config_fingerprint(settings: &Settings) -> Option<Fingerprint> {
+    let state = StateDirectory::open(&settings.home, settings.owner).ok()?;
+    state.fingerprint(config::FILE)
+}
+
+/// How the gateway of this process calls itself, by its lock.
+pub(crate) fn owner(settings: &Settings, pid: u32) -> Option<String> {
+    let state = StateDirectory::open(&settings.home, settings.owner).ok()?;
+    locks::owner(&state, pid)
+}
+
 impl Gateway {
-    /// Puts the config in order and starts the process. Its output goes to `logs`.
+    /// Puts the config in order, removes what an earlier gateway left and starts the process. Its output goes
+    /// to `logs`.
     ///
     /// # Errors
     /// The reason, when there is no process afterwards.
-    pub(crate) fn spawn(settings: &Settings, password: &str, logs: &Arc<Logs>) -> Result<Self, SpawnError> {
+    pub(crate) fn spawn(
+        settings: &Settings,
+        password: &str,
+        logs: &Arc<Logs>,
+    ) -> Result<(Self, Readers), SpawnError> {
         let state = StateDirectory::open(&settings.home, settings.owner)?;
         let existing = state.read(config::FILE)?;
         if let Some(text) = config::edit(existing.as_deref(), &settings.run, settings.gateway)? {
             state.replace(config::FILE, &text)?;
+        }
+        let stale = locks::remove_stale(&state)?;
+        if stale > 0 {
+            logs.say(&format!("removed {stale} locks of a gateway that is gone"));
+        }
+        // The gateway itself takes half a minute to find that out.
+        if is_taken(settings.gateway) {
+            return Err(SpawnError::PortTaken(settings.gateway.port()));
         }
         let failed = |error| SpawnError::Process {
             program: settings.program.display().to_string(),
@@ -71,15 +117,14 @@ impl Gateway {
             child.stdout.take().map(OwnedFd::from),
             child.stderr.take().map(OwnedFd::from),
         ];
+        let mut readers = Readers::new();
         for output in outputs.into_iter().flatten() {
             match pipe::Receiver::from_owned_fd(output) {
-                Ok(output) => {
-                    tokio::spawn(Arc::clone(logs).follow(output));
-                }
+                Ok(output) => readers.push(tokio::spawn(Arc::clone(logs).follow(output))),
                 Err(error) => logs.say(&format!("the gateway's output is not readable: {error}")),
             }
         }
-        Ok(Self { pid })
+        Ok((Self { pid }, readers))
     }
 
     /// Sends a signal to the gateway alone.
@@ -92,6 +137,12 @@ impl Gateway {
     pub(crate) fn signal_group(self, signal: Signal) {
         let _ = kill_process_group(self.pid, signal);
     }
+}
+
+/// Whether the address cannot be had. Connections of an earlier listener that are not forgotten yet do not
+/// count: the standard library asks to reuse addresses, as the gateway does.
+fn is_taken(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
 fn command(settings: &Settings, password: &str) -> Command {
@@ -124,7 +175,7 @@ fn command(settings: &Settings, password: &str) -> Command {
             "NODE_OPTIONS",
             format!(
                 "--max-semi-space-size=4 --max-old-space-size={}",
-                memory::heap_mib()
+                Cgroup::here().heap_mib()
             ),
         )
         .envs(settings.passed_on.iter().map(|(name, value)| (name, value)));

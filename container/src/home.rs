@@ -1,4 +1,4 @@
-//! Opens the bot's home and reads and replaces one file in it.
+//! Opens the bot's home, reads and replaces files in its state.
 //!
 //! The supervisor is root and the home belongs to code it does not trust. So no path below the home is
 //! ever followed by name: each step opens one directory entry and refuses a link, and owners are set on
@@ -10,7 +10,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fchmod, fchown, fstat, mkdirat, openat, renameat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, mkdirat, openat, renameat, statat,
+    unlinkat,
 };
 
 use crate::settings::Owner;
@@ -32,7 +33,11 @@ pub(crate) struct HomeError {
     reason: String,
 }
 
-/// The opened state directory of a bot.
+/// What tells one version of a file from another without reading it: its number, its size and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64, i64, i64, i64);
+
+/// The opened state directory of a bot, or one within.
 pub(crate) struct StateDirectory {
     path: PathBuf,
     directory: OwnedFd,
@@ -55,6 +60,50 @@ impl StateDirectory {
             directory: state_directory,
             owner,
         })
+    }
+
+    /// Opens a directory that is there. A link in its place is none.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn within(&self, name: &str) -> Result<Option<Self>, HomeError> {
+        use rustix::io::Errno;
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(&self.directory, name, flags, Mode::empty()) {
+            Ok(directory) => Ok(Some(Self {
+                path,
+                directory,
+                owner: self.owner,
+            })),
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => Ok(None),
+            Err(e) => Err(failed(&path, e)),
+        }
+    }
+
+    /// The names of what is in it.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn names(&self) -> Result<Vec<String>, HomeError> {
+        let entries = Dir::read_from(&self.directory).map_err(|e| failed(&self.path, e))?;
+        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
+        Ok(names.filter(|name| name != "." && name != "..").collect())
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), HomeError> {
+        unlinkat(&self.directory, name, AtFlags::empty()).map_err(|e| failed(&self.path.join(name), e))
+    }
+
+    /// Which version of a file there is, if there is one.
+    pub(crate) fn fingerprint(&self, name: &str) -> Option<Fingerprint> {
+        let stat = statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let (seconds, nanoseconds) = (stat.st_mtime, i64::try_from(stat.st_mtime_nsec).ok()?);
+        Some(Fingerprint(stat.st_ino, stat.st_size, seconds, nanoseconds))
     }
 
     /// The text of a file, if there is one.
@@ -211,6 +260,21 @@ mod tests {
             .err()
             .unwrap();
         assert!(error.to_string().contains("is not a directory"), "{error}");
+    }
+
+    #[test]
+    fn a_change_is_seen_without_reading() {
+        let (temp, state) = state();
+        assert_eq!(state.fingerprint("a.json"), None);
+        state.replace("a.json", "1").unwrap();
+        let first = state.fingerprint("a.json");
+        assert!(first.is_some());
+        assert_eq!(state.fingerprint("a.json"), first);
+        std::fs::write(temp.path().join("home/.openclaw/a.json"), "12").unwrap();
+        let second = state.fingerprint("a.json");
+        assert_ne!(second, first);
+        state.replace("a.json", "12").unwrap();
+        assert_ne!(state.fingerprint("a.json"), second);
     }
 
     #[test]

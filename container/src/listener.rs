@@ -6,8 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -16,8 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-/// The body of an answer: passed through from the gateway, or our own.
-pub(crate) type Body = Either<Incoming, Full<Bytes>>;
+use crate::body::Body;
 
 /// Connections at a time. More wait in the kernel's queue: each costs PID 1 up to two buffers.
 const CONNECTIONS: usize = 400;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
 
 /// Lines that are kept, and bytes of them at most: a bot that prints megabytes must not grow PID 1.
 const KEPT_LINES: usize = 2_000;
@@ -38,6 +39,8 @@ pub(crate) enum Channel {
 pub(crate) struct Logs {
     secrets: Vec<String>,
     kept: Mutex<Kept>,
+    /// The number of the next line, for those who follow.
+    next: watch::Sender<u64>,
     queue: SyncSender<(Channel, String)>,
     lost: AtomicU64,
 }
@@ -51,6 +54,8 @@ pub(crate) struct Printer {
 struct Kept {
     lines: VecDeque<String>,
     bytes: usize,
+    /// The number of the first line that is kept.
+    first: u64,
 }
 
 impl Logs {
@@ -76,6 +81,7 @@ impl Logs {
         let logs = Self {
             secrets,
             kept: Mutex::default(),
+            next: watch::Sender::new(0),
             queue,
             lost: AtomicU64::new(0),
         };
@@ -99,19 +105,35 @@ impl Logs {
         }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push(line.clone());
+        let next = kept.next();
         drop(kept);
+        self.next.send_replace(next);
         self.pass_on(Channel::Gateway, line);
     }
 
     /// The last `count` lines, oldest first, each ended by a newline.
     pub(crate) fn last(&self, count: usize) -> String {
+        self.since(self.before_last(count)).0
+    }
+
+    /// The lines that are kept from this number on, and the number of the next one.
+    pub(crate) fn since(&self, number: u64) -> (String, u64) {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = kept.lines.len().saturating_sub(count);
-        kept.lines
-            .iter()
-            .skip(first)
-            .flat_map(|line| [line, "\n"])
-            .collect()
+        let skipped = usize::try_from(number.saturating_sub(kept.first)).unwrap_or(usize::MAX);
+        let lines = kept.lines.iter().skip(skipped);
+        (lines.flat_map(|line| [line, "\n"]).collect(), kept.next())
+    }
+
+    /// The number of the first of the last `count` lines; with 0, of the next one to come.
+    pub(crate) fn before_last(&self, count: usize) -> u64 {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = u64::try_from(count.min(kept.lines.len())).unwrap_or(0);
+        kept.next().saturating_sub(count)
+    }
+
+    /// Changes with each line.
+    pub(crate) fn next(&self) -> watch::Receiver<u64> {
+        self.next.subscribe()
     }
 
     /// Follows one output of the gateway to its end.
@@ -164,7 +186,13 @@ impl Kept {
                 break;
             };
             self.bytes -= oldest.len();
+            self.first += 1;
         }
+    }
+
+    /// The number of the next line.
+    fn next(&self) -> u64 {
+        self.first + u64::try_from(self.lines.len()).unwrap_or(0)
     }
 }
 
@@ -204,6 +232,24 @@ mod tests {
         assert_eq!(logs.last(10), "one\ntwo\n\nfour\n");
         assert_eq!(logs.last(1), "four\n");
         assert_eq!(logs.last(0), "");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn lines_can_be_followed() {
+        let logs = logs();
+        Arc::clone(&logs).follow(&b"one\ntwo\n"[..]).await;
+        let here = logs.before_last(0);
+        assert_eq!(logs.since(here), (String::new(), 2));
+        assert_eq!(logs.before_last(1), 1);
+        Arc::clone(&logs).follow(&b"three\nfour\n"[..]).await;
+        assert_eq!(logs.since(here), ("three\nfour\n".into(), 4));
+        assert_eq!(*logs.next().borrow(), 4);
+        // What is no longer kept is left out, and the numbers go on.
+        Arc::clone(&logs)
+            .follow("x\n".repeat(KEPT_LINES).as_bytes())
+            .await;
+        let (all, next) = logs.since(here);
+        assert_eq!((all.lines().count(), next), (KEPT_LINES, 4 + KEPT_LINES as u64));
     }
 
     #[tokio::test(flavor = "current_thread")]

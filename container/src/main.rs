@@ -1,37 +1,47 @@
 //! PID 1 of a bot's container: starts the gateway as user `moltbot`, brings it back when it dies, stands
 //! between it and the world, and leaves nothing behind.
 
+mod activity;
 mod answer;
+mod body;
+mod cgroup;
 mod config;
 mod control;
+mod farewell;
+mod frames;
 mod gateway;
 mod headers;
 mod home;
 mod ingress;
-mod life;
 mod listener;
+mod locks;
 mod logs;
-mod memory;
+mod metrics;
 mod probe;
+mod processes;
 mod reap;
 mod settings;
 mod signals;
+mod status;
 mod supervise;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use moltworker_core::gateway::Life;
 use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::activity::Activity;
 use crate::control::Control;
 use crate::ingress::Ingress;
-use crate::life::Life;
 use crate::listener::Port;
 use crate::logs::Logs;
 use crate::settings::Settings;
+use crate::status::Account;
 use crate::supervise::Supervision;
 
 /// Bad settings: `EX_CONFIG` of sysexits.h.
@@ -79,6 +89,14 @@ fn live(settings: Settings) -> Result<(), Failure> {
 /// What holds for everything that is started from here on.
 fn confine() -> Result<(), Failure> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    // A core would hold the bot's secrets, fill its disk, and hold up its restart.
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
     // No set-uid program gives root back to the gateway.
     rustix::thread::set_no_new_privs(true)?;
     // As PID 1 we inherit orphans anyway; elsewhere (a container with another init) by this.
@@ -88,28 +106,36 @@ fn confine() -> Result<(), Failure> {
 
 async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), Failure> {
     let since = Instant::now();
-    let asked = signals::listen()?;
+    let (ask, asked) = signals::listen()?;
     let settings = Arc::new(settings);
-    let (life, first) = Life::begin(since.elapsed(), settings.stop_grace);
-    let (view, seen) = watch::channel(life.view());
+    let (life, first) = Life::begin(since.elapsed(), settings.rules);
+    let (view, seen) = watch::channel(life.view().clone());
+    let activity = Activity::new(since);
+    let version = Arc::new(OnceLock::new());
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
         view: seen.clone(),
         hold: settings.hold,
         owner: headers::owner(settings.run.user)?,
+        activity: Arc::clone(&activity),
     });
     let ingress = Port::open(settings.ingress, move |request, open| {
         ingress::handle(Arc::clone(&ingress), request, open)
     });
     let control = Arc::new(Control {
-        run: settings.run.clone(),
-        view: seen,
+        account: Account {
+            run: settings.run.clone(),
+            view: seen,
+            since,
+            activity,
+            version: Arc::clone(&version),
+        },
         logs: Arc::clone(&logs),
-        since,
+        ask,
     });
     let control = Port::open(settings.control, move |request, _| {
-        std::future::ready(control::handle(&control, &request))
+        control::handle(Arc::clone(&control), request)
     });
     let ingress = ingress.await.map_err(|e| format!("the ingress port: {e}"))?;
     let control = control.await.map_err(|e| format!("the control port: {e}"))?;
@@ -118,14 +144,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         ingress.address, control.address
     ));
 
-    let supervision = Supervision {
-        settings,
-        password,
-        logs,
-        since,
-        life,
-        view,
-    };
+    let supervision = Supervision::new(settings, password, logs, since, life, view, version);
     supervision.run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(())

@@ -1,4 +1,4 @@
-//! Watches a starting gateway until it says "started".
+//! Asks the gateway over loopback how it is.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,41 +10,53 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 
 use crate::ingress;
-use crate::life::Event;
 
-const PATH: &str = "/startupz";
-/// Between two questions. Each costs the starting gateway next to nothing.
+/// Whether it has started. Also "no" while it is suspended or drains.
+const STARTED_PATH: &str = "/startupz";
+/// Whether it lives: the one question it also answers with "yes" while it is suspended or drains.
+const LIVE_PATH: &str = "/healthz";
+/// Between two questions to one that starts. Each costs it next to nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A gateway that is busy loading answers late, not never.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The answer is one line; the gateway's page is not (see [`started`]).
+/// The answer is one line; the gateway's page is not (see [`ask`]).
 const LONGEST_ANSWER: usize = 4 * 1024;
 
 #[derive(Deserialize)]
 struct Answer {
     ok: bool,
     status: String,
+    version: Option<String>,
 }
 
-/// Tells `report` that the gateway listens and then that it has started; then it is done.
-pub(crate) async fn watch(gateway: SocketAddr, report: impl AsyncFn(Event)) {
+/// Ends when the gateway's port is open.
+pub(crate) async fn listens(gateway: SocketAddr) {
     while TcpStream::connect(gateway).await.is_err() {
         tokio::time::sleep(PAUSE).await;
     }
-    report(Event::Listening).await;
-    while !matches!(
-        tokio::time::timeout(PATIENCE, started(gateway)).await,
-        Ok(Some(true))
-    ) {
-        tokio::time::sleep(PAUSE).await;
+}
+
+/// Ends when the gateway has started, with its version where it says one.
+pub(crate) async fn has_started(gateway: SocketAddr) -> Option<String> {
+    loop {
+        let asked = tokio::time::timeout(PATIENCE, ask(gateway, STARTED_PATH)).await;
+        match asked {
+            Ok(Some(answer)) if answer.ok && answer.status == "started" => return answer.version,
+            Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
-    report(Event::Started).await;
+}
+
+/// Whether the gateway lives. Waits for as long as it takes to answer.
+pub(crate) async fn lives(gateway: SocketAddr) -> bool {
+    let answer = ask(gateway, LIVE_PATH).await;
+    answer.is_some_and(|answer| answer.ok && answer.status == "live")
 }
 
 /// One question. The gateway answers any unknown path with its page and 200, so the body is what counts.
-async fn started(gateway: SocketAddr) -> Option<bool> {
+async fn ask(gateway: SocketAddr, path: &str) -> Option<Answer> {
     // No forwarded header: this is the gateway's own loopback caller, which needs none.
-    let request = Request::get(PATH)
+    let request = Request::get(path)
         .header("host", gateway.to_string())
         .body(Empty::<Bytes>::new())
         .ok()?;
@@ -56,6 +68,5 @@ async fn started(gateway: SocketAddr) -> Option<bool> {
         .collect()
         .await
         .ok()?;
-    let answer: Answer = serde_json::from_slice(&body.to_bytes()).ok()?;
-    Some(answer.ok && answer.status == "started")
+    serde_json::from_slice(&body.to_bytes()).ok()
 }

@@ -11,14 +11,20 @@
 //! | `MOLTBOT_GATEWAY_PORT` | 18789 |
 //! | `MOLTBOT_INGRESS_ADDRESS` | `0.0.0.0:8080` |
 //! | `MOLTBOT_CONTROL_ADDRESS` | `0.0.0.0:8081` |
-//! | `MOLTBOT_HOLD_MS` | 30000 |
+//! | `MOLTBOT_HOLD_MS` | 75000 |
 //! | `MOLTBOT_STOP_GRACE_MS` | 25000 |
+//! | `MOLTBOT_START_DEADLINE_MS` | 150000 |
+//! | `MOLTBOT_PROBE_EVERY_MS` | 10000 |
+//! | `MOLTBOT_PROBE_PATIENCE_MS` | 10000 |
+//! | `MOLTBOT_CRASH_LOOP_FAILURES` | 5 |
+//! | `MOLTBOT_CRASH_LOOP_WINDOW_MS` | 900000 |
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use moltworker_core::gateway::Rules;
 use moltworker_core::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
 use rustix::process::{Gid, Uid};
 
@@ -26,11 +32,11 @@ const HOME: &str = "/data/moltbot";
 const GATEWAY_PROGRAM: &str = "/usr/local/bin/node";
 const GATEWAY_ARGS: &str = "/opt/openclaw/node_modules/openclaw/openclaw.mjs gateway";
 const GATEWAY_PORT: u16 = 18789;
-/// How long a request waits for a gateway that is not ready. Shorter than the patience of what sits in
-/// front, so that the caller reads our reason and not somebody's time-out.
-const HOLD: Duration = Duration::from_secs(30);
-/// How long a gateway that was told to stop may take. The Sandbox kills the container ten seconds later.
-const STOP_GRACE: Duration = Duration::from_secs(25);
+/// How long a request waits for a gateway that is not ready. Longer than a start takes on half a core (45 s), so
+/// that a restart loses none; shorter than the 100 s after which the edge gives up, so that the caller reads our
+/// reason and not somebody's time-out.
+const HOLD: Duration = Duration::from_secs(75);
+const SHORTEST_PROBE: Duration = Duration::from_millis(50);
 /// User and group `moltbot` of the image.
 const MOLTBOT_ID: u32 = 1500;
 /// Variables of the container that the gateway also needs: where certificates and the time zone are.
@@ -54,8 +60,8 @@ pub(crate) struct Settings {
     pub(crate) control: SocketAddr,
     /// How long a request waits for a gateway that is not ready.
     pub(crate) hold: Duration,
-    /// How long a gateway that was told to stop may take.
-    pub(crate) stop_grace: Duration,
+    /// How its life is led.
+    pub(crate) rules: Rules,
     /// Variables the gateway gets as the container has them.
     pub(crate) passed_on: Vec<(&'static str, String)>,
     /// Who the gateway runs as; `None` when the supervisor is not root and cannot choose.
@@ -102,7 +108,7 @@ impl Settings {
                 "address:port",
             )?,
             hold: milliseconds(&get, "MOLTBOT_HOLD_MS", HOLD)?,
-            stop_grace: milliseconds(&get, "MOLTBOT_STOP_GRACE_MS", STOP_GRACE)?,
+            rules: rules(&get)?,
             passed_on: PASSED_ON
                 .iter()
                 .filter_map(|name| get(name).map(|value| (*name, value)))
@@ -113,6 +119,19 @@ impl Settings {
             }),
         })
     }
+}
+
+fn rules(get: &impl Fn(&str) -> Option<String>) -> Result<Rules, BadRunSetting> {
+    let rules = Rules::default();
+    Ok(Rules {
+        start_deadline: milliseconds(get, "MOLTBOT_START_DEADLINE_MS", rules.start_deadline)?,
+        stop_grace: milliseconds(get, "MOLTBOT_STOP_GRACE_MS", rules.stop_grace)?,
+        // A probe after the other without a pause would be all the gateway has to do.
+        probe_every: milliseconds(get, "MOLTBOT_PROBE_EVERY_MS", rules.probe_every)?.max(SHORTEST_PROBE),
+        probe_patience: milliseconds(get, "MOLTBOT_PROBE_PATIENCE_MS", rules.probe_patience)?,
+        failures: parsed(get, "MOLTBOT_CRASH_LOOP_FAILURES", rules.failures, "a number")?,
+        window: milliseconds(get, "MOLTBOT_CRASH_LOOP_WINDOW_MS", rules.window)?,
+    })
 }
 
 fn get_or(get: &impl Fn(&str) -> Option<String>, variable: &str, default: &str) -> String {
@@ -170,6 +189,7 @@ mod tests {
         assert_eq!(settings.ingress.port(), INGRESS_PORT);
         assert_eq!(settings.control.port(), CONTROL_PORT);
         assert!(settings.gateway.ip().is_loopback());
+        assert_eq!(settings.rules, Rules::default());
         assert_eq!(settings.args.last().map(String::as_str), Some("gateway"));
     }
 
@@ -181,6 +201,11 @@ mod tests {
             "MOLTBOT_CONTROL_ADDRESS",
             "MOLTBOT_HOLD_MS",
             "MOLTBOT_STOP_GRACE_MS",
+            "MOLTBOT_START_DEADLINE_MS",
+            "MOLTBOT_PROBE_EVERY_MS",
+            "MOLTBOT_PROBE_PATIENCE_MS",
+            "MOLTBOT_CRASH_LOOP_FAILURES",
+            "MOLTBOT_CRASH_LOOP_WINDOW_MS",
             "MOLTBOT_RUN",
         ] {
             let env = env(&[(variable, "x")]);

@@ -1,16 +1,19 @@
-//! What PID 1 is told by signals.
+//! What PID 1 is told, by signals and on the control port.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// What a signal asks for.
+/// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Let the gateway finish and leave.
-    Stop,
+    /// Let the gateway finish, within this time if so said, and leave.
+    Stop(Option<Duration>),
+    /// Let the gateway finish and start it again.
+    Restart,
     /// Pass this on to the gateway, as an init does.
     PassOn(Signal),
     /// Some process ended.
@@ -20,8 +23,8 @@ pub(crate) enum Asked {
 /// SIGUSR1 is not among them: it makes Node open its debugger to everything on loopback.
 const ASKED: [(Signal, Asked); 9] = [
     (Signal::CHILD, Asked::Collect),
-    (Signal::TERM, Asked::Stop),
-    (Signal::INT, Asked::Stop),
+    (Signal::TERM, Asked::Stop(None)),
+    (Signal::INT, Asked::Stop(None)),
     (Signal::HUP, Asked::PassOn(Signal::HUP)),
     (Signal::QUIT, Asked::PassOn(Signal::QUIT)),
     (Signal::USR2, Asked::PassOn(Signal::USR2)),
@@ -36,7 +39,7 @@ const QUEUED: usize = 16;
 ///
 /// # Errors
 /// When a handler cannot be installed.
-pub(crate) fn listen() -> io::Result<mpsc::Receiver<Asked>> {
+pub(crate) fn listen() -> io::Result<(mpsc::Sender<Asked>, mpsc::Receiver<Asked>)> {
     let (queue, asked) = mpsc::channel(QUEUED);
     // Not passed on, but not deadly either.
     let streams: Vec<(Stream, Asked)> = ASKED
@@ -49,5 +52,5 @@ pub(crate) fn listen() -> io::Result<mpsc::Receiver<Asked>> {
             async move { while stream.recv().await.is_some() && queue.send(asked).await.is_ok() {} },
         );
     }
-    Ok(asked)
+    Ok((queue, asked))
 }

@@ -1,151 +1,305 @@
 //! Carries out what [`Life`] decides: the loop around the gateway.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use moltworker_core::control::{ExitReason, GatewayPhase};
+use moltworker_core::gateway::{Effect, Event, Evidence, Launch, Life, View, judge};
 use rustix::process::Signal;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::gateway::Gateway;
-use crate::life::{Effect, Event, Life, View};
+use crate::cgroup::Cgroup;
+use crate::farewell::Farewell;
+use crate::gateway::{self, Gateway, Readers};
+use crate::home::Fingerprint;
 use crate::logs::Logs;
 use crate::settings::Settings;
 use crate::signals::Asked;
 use crate::{probe, reap};
 
+/// How long the last words of an ended gateway may take to arrive. They are in the pipe already, unless
+/// something out of reach holds its other end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// So many of the last lines are searched for the reason of an end. A heap that is full is followed by a long
+/// native stack.
+const LINES_OF_LAST_WORDS: usize = 100;
+
 /// What the loop works with.
 pub(crate) struct Supervision {
-    /// What the supervisor was told.
-    pub(crate) settings: Arc<Settings>,
+    settings: Arc<Settings>,
     /// The gateway's password for callers from inside the container.
-    pub(crate) password: String,
-    /// Where everything that is said goes.
-    pub(crate) logs: Arc<Logs>,
-    /// When the supervisor started.
-    pub(crate) since: Instant,
-    /// The gateway's life.
-    pub(crate) life: Life,
+    password: String,
+    logs: Arc<Logs>,
+    since: Instant,
+    life: Life,
     /// Shows it to the ports.
-    pub(crate) view: watch::Sender<View>,
+    view: watch::Sender<View>,
+    version: Arc<OnceLock<String>>,
+    running: Option<Running>,
+    /// Which config the last gateway ended with.
+    config: Option<Fingerprint>,
+    reports: mpsc::Sender<Event>,
+    reported: mpsc::Receiver<Event>,
 }
 
-/// The process there is, and the probe that watches it start.
+/// The process there is, and what is being asked of it.
 struct Running {
+    launch: Launch,
     gateway: Gateway,
-    probe: JoinHandle<()>,
+    readers: Readers,
+    /// Lines there were, and kills for want of memory, when it was started.
+    first_line: u64,
+    oom_kills: u64,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.probe.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }
 
 impl Supervision {
-    /// Keeps a gateway running until a signal says stop; returns when nothing is left of it.
+    /// What [`Supervision::run`] works with.
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        password: String,
+        logs: Arc<Logs>,
+        since: Instant,
+        life: Life,
+        view: watch::Sender<View>,
+        version: Arc<OnceLock<String>>,
+    ) -> Self {
+        let (reports, reported) = mpsc::channel(1);
+        Self {
+            settings,
+            password,
+            logs,
+            since,
+            life,
+            view,
+            version,
+            running: None,
+            config: None,
+            reports,
+            reported,
+        }
+    }
+
+    /// Keeps a gateway running until it is told to stop; returns when nothing is left of it.
     pub(crate) async fn run(mut self, first: Effect, mut asked: mpsc::Receiver<Asked>) {
-        let (reports, mut reported) = mpsc::channel(1);
-        let mut running = None;
         let mut due = Some(first);
         loop {
             while let Some(effect) = due.take() {
-                due = match effect {
-                    Effect::Spawn => self.spawn(&mut running, &reports),
-                    Effect::Terminate => signal_group(running.as_ref(), Signal::TERM),
-                    Effect::Kill => signal_group(running.as_ref(), Signal::KILL),
-                    Effect::Leave => {
-                        reap::end_the_rest().await;
-                        let elapsed = self.since.elapsed().as_millis();
-                        self.logs
-                            .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
-                        return;
-                    }
-                };
+                if effect == Effect::Leave {
+                    reap::end_the_rest().await;
+                    let elapsed = self.since.elapsed().as_millis();
+                    self.logs
+                        .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
+                    return;
+                }
+                due = self.carry_out(effect);
             }
             let deadline = self.life.deadline();
             tokio::select! {
                 Some(asked) = asked.recv() => match asked {
-                    Asked::Collect => due = self.collect(&mut running),
-                    Asked::Stop => due = self.on(Event::Stop),
-                    Asked::PassOn(signal) => if let Some(running) = &running {
+                    Asked::Collect => self.collect(),
+                    Asked::Stop(grace) => due = self.on(Event::Stop(grace)),
+                    Asked::Restart => due = self.on(Event::Restart),
+                    Asked::PassOn(signal) => if let Some(running) = &self.running {
                         running.gateway.signal(signal);
                     },
                 },
-                Some((gateway, event)) = reported.recv() => {
-                    // A report of a process that has ended meanwhile says nothing about the next one.
-                    if running.as_ref().is_some_and(|running| running.gateway == gateway) {
-                        due = self.on(event);
-                    }
-                }
+                Some(event) = self.reported.recv() => due = self.on(event),
                 () = at(self.since, deadline), if deadline.is_some() => due = self.on(Event::Deadline),
             }
         }
     }
 
+    fn carry_out(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::Spawn(launch) => return self.spawn(launch),
+            Effect::Probe(launch) => self.probe(launch),
+            Effect::Terminate(grace) => self.terminate(grace),
+            Effect::Kill => {
+                if let Some(running) = &self.running {
+                    running.gateway.signal_group(Signal::KILL);
+                }
+            }
+            Effect::LookAtConfig => {
+                if gateway::config_fingerprint(&self.settings) != self.config {
+                    return self.on(Event::ConfigChanged);
+                }
+            }
+            Effect::Leave => {}
+        }
+        None
+    }
+
     fn on(&mut self, event: Event) -> Option<Effect> {
-        let said = match &event {
-            Event::Spawned(pid) => format!("gateway: process {pid} started"),
-            Event::NotSpawned(reason) => format!("gateway: not started: {reason}"),
-            Event::Listening => "gateway: its port is open".to_owned(),
-            Event::Started => "gateway: ready".to_owned(),
-            Event::Exited(reason) => format!("gateway: ended with {}", reap::exit_code(reason)),
-            Event::Stop => "told to stop".to_owned(),
-            Event::Deadline => "time is up".to_owned(),
-        };
+        let before = self.life.view().phase;
+        let said = words(&event);
         let effect = self.life.on(self.since.elapsed(), chance(), event);
         let view = self.life.view();
-        let (phase, elapsed) = (view.phase, self.since.elapsed().as_millis());
-        self.logs
-            .say(&format!("{said} ({phase:?}, {elapsed} ms after the supervisor)"));
-        self.view.send_replace(view);
+        let elapsed = self.since.elapsed().as_millis();
+        if view.phase != before && view.phase == GatewayPhase::CrashLooped {
+            self.config = gateway::config_fingerprint(&self.settings);
+            self.logs
+                .say("gateway: given up until it is asked for or its config changes");
+        }
+        // What happens every few seconds is worth a line only when it changes something.
+        if said.is_some() || view.phase != before {
+            let said = said.unwrap_or_else(|| "gateway".to_owned());
+            self.logs.say(&format!(
+                "{said} ({:?}, {elapsed} ms after the supervisor)",
+                view.phase
+            ));
+        }
+        self.view.send_replace(view.clone());
         effect
     }
 
-    fn spawn(
-        &mut self,
-        running: &mut Option<Running>,
-        reports: &mpsc::Sender<(Gateway, Event)>,
-    ) -> Option<Effect> {
+    fn spawn(&mut self, launch: Launch) -> Option<Effect> {
+        let first_line = self.logs.before_last(0);
+        let oom_kills = Cgroup::here().oom_kills();
         match Gateway::spawn(&self.settings, &self.password, &self.logs) {
-            Ok(gateway) => {
-                let reports = reports.clone();
-                let probe = tokio::spawn(probe::watch(self.settings.gateway, move |event| {
-                    let reports = reports.clone();
-                    async move {
-                        // Nobody listens once the supervisor leaves.
-                        let _ = reports.send((gateway, event)).await;
-                    }
-                }));
-                *running = Some(Running { gateway, probe });
-                self.on(Event::Spawned(reap::number(gateway.pid)))
+            Ok((gateway, readers)) => {
+                self.running = Some(Running {
+                    launch,
+                    gateway,
+                    readers,
+                    first_line,
+                    oom_kills,
+                    tasks: vec![self.watch_start(launch)],
+                });
+                self.on(Event::Spawned(launch, reap::number(gateway.pid)))
             }
-            Err(error) => self.on(Event::NotSpawned(error.to_string())),
+            Err(error) => self.on(Event::NotSpawned(launch, error.reason(), error.to_string())),
         }
     }
 
-    /// Collects what has ended. The end of the gateway ends its group: what is left of it would hold the
-    /// port and the locks against the next one.
-    fn collect(&mut self, running: &mut Option<Running>) -> Option<Effect> {
-        let mut due = None;
-        for (pid, reason) in reap::ended() {
-            let is_gateway = |running: &mut Running| reap::number(running.gateway.pid) == pid;
-            if let Some(ended) = running.take_if(is_gateway) {
+    fn watch_start(&self, launch: Launch) -> JoinHandle<()> {
+        let (address, reports) = (self.settings.gateway, self.reports.clone());
+        let version = Arc::clone(&self.version);
+        tokio::spawn(async move {
+            probe::listens(address).await;
+            // Nobody listens to reports once the supervisor leaves.
+            let _ = reports.send(Event::Listening(launch)).await;
+            if let Some(said) = probe::has_started(address).await {
+                // One image has one version: the first word stands.
+                let _ = version.set(said);
+            }
+            let _ = reports.send(Event::Started(launch)).await;
+        })
+    }
+
+    fn probe(&mut self, launch: Launch) {
+        let (address, reports) = (self.settings.gateway, self.reports.clone());
+        let probe = tokio::spawn(async move {
+            let well = probe::lives(address).await;
+            let _ = reports.send(Event::Probed(launch, well)).await;
+        });
+        // The one before is over: answered, or given up by the machine.
+        self.only_task(probe);
+    }
+
+    /// Asks in the way that has an end, and where that is not understood by a signal. The machine's own
+    /// deadline comes after both.
+    fn terminate(&mut self, grace: Duration) {
+        let Some(running) = &self.running else { return };
+        let gateway = running.gateway;
+        let pid = reap::number(gateway.pid);
+        let was_ready = self.life.view().ready_since.is_some();
+        let owner = gateway::owner(&self.settings, pid).filter(|_| was_ready);
+        let Some(owner) = owner else {
+            gateway.signal_group(Signal::TERM);
+            return;
+        };
+        let farewell = Farewell {
+            gateway: self.settings.gateway,
+            password: self.password.clone(),
+            pid,
+            owner,
+        };
+        let logs = Arc::clone(&self.logs);
+        // Dropped when the process has ended, so that no signal reaches another process of this number.
+        let bidding = tokio::spawn(async move {
+            if !farewell.bid(grace).await {
+                logs.say("gateway: did not understand that it is to end; it gets a signal");
+                gateway.signal_group(Signal::TERM);
+            }
+        });
+        self.only_task(bidding);
+    }
+
+    fn only_task(&mut self, task: JoinHandle<()>) {
+        if let Some(running) = &mut self.running {
+            for earlier in running.tasks.drain(..) {
+                earlier.abort();
+            }
+            running.tasks.push(task);
+        }
+    }
+
+    /// Collects what has ended. The end of the gateway ends everything it started: what is left of it would
+    /// hold the port and the locks against the next one.
+    fn collect(&mut self) {
+        for (pid, exit) in reap::ended() {
+            let ended = self
+                .running
+                .take_if(|running| reap::number(running.gateway.pid) == pid);
+            if let Some(ended) = ended {
                 ended.gateway.signal_group(Signal::KILL);
-                due = self.on(Event::Exited(reason));
+                let (logs, reports) = (Arc::clone(&self.logs), self.reports.clone());
+                tokio::spawn(async move {
+                    let event = obituary(ended, exit, &logs).await;
+                    let _ = reports.send(event).await;
+                });
             }
         }
-        due
     }
 }
 
-fn signal_group(running: Option<&Running>, signal: Signal) -> Option<Effect> {
-    if let Some(running) = running {
-        running.gateway.signal_group(signal);
+/// Waits until nothing is left of a gateway and everything it said has arrived, and finds out why it ended.
+async fn obituary(mut ended: Running, exit: ExitReason, logs: &Logs) -> Event {
+    reap::end_the_rest().await;
+    let until = Instant::now() + LAST_WORDS;
+    for reader in ended.readers.drain(..) {
+        // Too late, or broken: what has arrived by then has to do.
+        let _ = tokio::time::timeout_at(until, reader).await;
     }
-    None
+    let first_line = ended.first_line.max(logs.before_last(LINES_OF_LAST_WORDS));
+    let (last_words, _) = logs.since(first_line);
+    let (reason, message) = judge(Evidence {
+        exit: &exit,
+        oom_kill: Cgroup::here().oom_kills() > ended.oom_kills,
+        last_words: &last_words,
+    });
+    Event::Ended(ended.launch, exit, reason, message)
+}
+
+/// What is worth a line in the log.
+fn words(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Spawned(_, pid) => format!("gateway: process {pid} started"),
+        Event::NotSpawned(_, _, reason) => format!("gateway: not started: {reason}"),
+        Event::Listening(_) => "gateway: its port is open".to_owned(),
+        Event::Started(_) => "gateway: ready".to_owned(),
+        Event::Ended(_, exit, reason, message) => {
+            let message = message.as_deref().unwrap_or_default();
+            let code = reap::exit_code(exit);
+            format!("gateway: ended with {code}: {} {message}", reason.as_str())
+        }
+        Event::Stop(_) => "told to stop".to_owned(),
+        Event::Restart => "told to restart the gateway".to_owned(),
+        Event::ConfigChanged => "gateway: its config has changed".to_owned(),
+        Event::Probed(..) | Event::Deadline => return None,
+    })
 }
 
 async fn at(since: Instant, deadline: Option<Duration>) {

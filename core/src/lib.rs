@@ -18,6 +18,7 @@ pub mod settings;
 
 // A bot's life, and the words on each wire.
 pub mod control;
+pub mod gateway;
 pub mod life;
 pub mod run;
 pub mod sandbox;

@@ -124,9 +124,12 @@ impl StartPhase {
     /// What a supervisor's answer means for the start; `None` when the gateway is ready.
     pub fn of(phase: GatewayPhase) -> Option<Self> {
         match phase {
-            GatewayPhase::Ready => None,
+            GatewayPhase::Ready | GatewayPhase::Suspect => None,
             GatewayPhase::Starting => Some(Self::StartingGateway),
-            GatewayPhase::Restarting | GatewayPhase::Draining => Some(Self::RestartingGateway),
+            GatewayPhase::Restarting
+            | GatewayPhase::CrashLooped
+            | GatewayPhase::Draining
+            | GatewayPhase::Unknown => Some(Self::RestartingGateway),
         }
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) env: &'a [(&'a str, &'a str)],
     /// The config that is there already.
     pub(crate) config: Option<&'a str>,
+    /// Where the gateway is to listen.
+    pub(crate) gateway_port: Option<u16>,
 }
 
 /// What the Sandbox would say.
@@ -78,7 +80,7 @@ impl Bed {
             std::fs::create_dir_all(home.join(".openclaw")).unwrap();
             std::fs::write(home.join(".openclaw/openclaw.json"), config).unwrap();
         }
-        let gateway_port = free_port();
+        let gateway_port = setup.gateway_port.unwrap_or_else(Self::free_port);
         let mut supervisor = Command::new(env!("CARGO_BIN_EXE_moltbot-supervisor"))
             .env_clear()
             .envs(run_settings().to_env())
@@ -120,6 +122,19 @@ impl Bed {
         bed
     }
 
+    /// A port for the gateway to bind later. Below the range the kernel takes clients' ports from: one of those
+    /// could be in use by then.
+    pub(crate) fn free_port() -> u16 {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
+        loop {
+            let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    }
+
     /// Everything the supervisor and the gateway have printed.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().join("\n")
@@ -133,6 +148,18 @@ impl Bed {
     /// Sends the supervisor a signal.
     pub(crate) fn signal(&self, signal: &str) {
         kill(signal, self.pid());
+    }
+
+    /// Processes below the supervisor, the ended ones that nobody has collected among them.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let parent = format!("PPid:\t{}", self.pid());
+        let all = std::fs::read_dir("/proc").unwrap();
+        all.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| {
+                let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+                status.lines().any(|line| line == parent)
+            })
+            .collect()
     }
 
     /// Waits for the supervisor's end.
@@ -248,6 +275,15 @@ pub(crate) fn ask(to: SocketAddr, head: &str, body: &[u8]) -> Answer {
     Answer { status, head, body }
 }
 
+/// Asks the control port with this run's token.
+pub(crate) fn authorised(bed: &Bed, request: &str) -> Answer {
+    ask(
+        bed.control,
+        &format!("{request} HTTP/1.1\r\nauthorization: Bearer {TOKEN}"),
+        b"",
+    )
+}
+
 pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -285,19 +321,6 @@ pub(crate) fn lives(pid: u32) -> bool {
 /// Whether there is anything of a process.
 pub(crate) fn exists(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
-}
-
-/// A port for the gateway to bind later. Below the range the kernel takes clients' ports from: one of those
-/// could be in use by then.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
-    loop {
-        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 fn follow(stream: impl Read + Send + 'static, to: &Arc<Mutex<Vec<String>>>) {

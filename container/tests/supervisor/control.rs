@@ -3,15 +3,7 @@
 use moltworker_core::control::{GatewayPhase, LOGS_PATH, STATUS_PATH};
 use moltworker_core::run::Run;
 
-use crate::bed::{Answer, Bed, TOKEN, USER, ask};
-
-fn authorised(bed: &Bed, request: &str) -> Answer {
-    ask(
-        bed.control,
-        &format!("{request} HTTP/1.1\r\nauthorization: Bearer {TOKEN}"),
-        b"",
-    )
-}
+use crate::bed::{Bed, TOKEN, USER, ask, authorised};
 
 #[test]
 fn without_this_runs_token_nothing_is_told() {

@@ -1,8 +1,11 @@
 //! Start, death, restart and stop, with real processes.
 
-use moltworker_core::control::{ExitReason, GatewayPhase};
+use std::io::Write;
+use std::time::Instant;
 
-use crate::bed::{Bed, Setup, USER, ask, exists, kill, lives};
+use moltworker_core::control::{DRAIN_PATH, ExitReason, GatewayPhase};
+
+use crate::bed::{Bed, Setup, USER, ask, authorised, connect, exists, kill, lives};
 
 #[test]
 fn the_gateway_gets_what_it_needs_and_nothing_else() {
@@ -89,23 +92,32 @@ fn a_request_survives_the_gateways_absence() {
 }
 
 #[test]
-fn a_request_the_gateway_died_of_is_not_repeated() {
-    let bed = Bed::ready();
-    let pid = bed.status().gateway_pid.unwrap();
-    let asking = std::thread::spawn({
-        let ingress = bed.ingress;
-        move || ask(ingress, "GET /stall HTTP/1.1", b"")
-    });
-    bed.wait_for("the gateway has the request", || {
-        bed.output().contains("stalling").then_some(())
-    });
-    kill("KILL", pid);
-    let answer = asking.join().unwrap();
-    assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
-    bed.until("it is back", |status| {
-        status.restarts == 1 && status.phase == GatewayPhase::Ready
-    });
-    assert_eq!(bed.output().matches("stalling").count(), 1);
+fn a_question_the_gateway_died_of_is_asked_once_more() {
+    for method in ["GET", "HEAD"] {
+        let bed = Bed::ready();
+        assert_eq!(
+            ask(bed.ingress, &format!("{method} /die-once HTTP/1.1"), b"").status,
+            200
+        );
+        let asked = format!("asked by {method}");
+        bed.wait_for("both have told of it", || {
+            (bed.output().matches(&asked).count() == 2).then_some(())
+        });
+        assert_eq!(bed.status().restarts, 1);
+    }
+}
+
+#[test]
+fn an_order_the_gateway_died_of_is_not_repeated() {
+    for (method, body) in [("POST", &b"x"[..]), ("POST", b""), ("DELETE", b""), ("GET", b"x")] {
+        let bed = Bed::ready();
+        let answer = ask(bed.ingress, &format!("{method} /die-once HTTP/1.1"), body);
+        assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
+        bed.until("it is back", |status| {
+            status.restarts == 1 && status.phase == GatewayPhase::Ready
+        });
+        assert_eq!(bed.output().matches("asked by").count(), 1, "{method} {body:?}");
+    }
 }
 
 #[test]
@@ -159,6 +171,16 @@ fn orphans_are_collected_and_the_gateways_end_is_not_theirs() {
 }
 
 #[test]
+fn five_hundred_orphans_leave_no_zombie() {
+    let bed = Bed::ready();
+    assert_eq!(bed.get("/orphans").text(), "500");
+    bed.wait_for("only the gateway is left", || {
+        (bed.children().len() == 1).then_some(())
+    });
+    assert_eq!(bed.status().restarts, 0);
+}
+
+#[test]
 fn a_stop_leaves_nothing_behind() {
     for signal in ["TERM", "INT"] {
         let mut bed = Bed::ready();
@@ -175,7 +197,7 @@ fn a_stop_leaves_nothing_behind() {
 #[test]
 fn a_gateway_that_will_not_stop_is_ended() {
     let mut bed = Bed::start(&Setup {
-        gateway: "--ignore-term",
+        gateway: "--ignore-term --no-rpc",
         env: &[("MOLTBOT_STOP_GRACE_MS", "4000")],
         ..Setup::default()
     });
@@ -187,6 +209,38 @@ fn a_gateway_that_will_not_stop_is_ended() {
     assert_eq!(bed.ended().code(), Some(0));
     assert!(!exists(status.gateway_pid.unwrap()));
     assert!(bed.output().contains("ended with 137"), "{}", bed.output());
+}
+
+#[test]
+fn work_under_way_is_waited_for_within_the_drain_budget() {
+    for drain in [false, true] {
+        let mut bed = Bed::start(&Setup {
+            env: &[("MOLTBOT_STOP_GRACE_MS", "2000")],
+            ..Setup::default()
+        });
+        bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+        let stalled = connect(bed.ingress);
+        (&stalled)
+            .write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\n\r\n")
+            .unwrap();
+        bed.wait_for("the gateway works", || {
+            bed.output().contains("stalling").then_some(())
+        });
+        let told = Instant::now();
+        if drain {
+            let answer = authorised(&bed, &format!("POST {DRAIN_PATH}?grace_ms=1000"));
+            assert_eq!(answer.status, 202);
+        } else {
+            bed.signal("TERM");
+        }
+        let budget = if drain { 500 } else { 1_000 };
+        assert_eq!(bed.ended().code(), Some(0), "{}", bed.output());
+        let took = told.elapsed().as_millis();
+        let told = format!("asked to end within {budget} ms, 1 requests under way");
+        assert!(bed.output().contains(&told), "{}", bed.output());
+        assert!(took >= budget && took < budget * 2, "{took} ms");
+        assert!(bed.output().contains("ended with 0"), "{}", bed.output());
+    }
 }
 
 #[test]

@@ -9,5 +9,6 @@
 
 mod bed;
 mod control;
+mod healing;
 mod ingress;
 mod life;

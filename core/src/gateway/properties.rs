@@ -1,0 +1,239 @@
+//! What holds in any order of events. A small world carries the effects out, badly if it likes.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What the world does next.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Time passes; the clock rings if something was due, this much late.
+    Wait {
+        millis: u64,
+    },
+    /// The process starts up, or one before it says so too late.
+    Started {
+        late: bool,
+    },
+    Listening,
+    /// The process ends by itself, or news of an earlier end arrive.
+    Ends {
+        late: bool,
+        reason: EndReason,
+    },
+    Probed {
+        late: bool,
+        well: bool,
+    },
+    Stop(Option<u64>),
+    Restart,
+    ConfigChanged,
+    /// The clock rings early.
+    Rings,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let reason = prop::sample::select(EndReason::ALL.to_vec());
+    let step = prop_oneof![
+        8 => (0_u64..200_000).prop_map(|millis| Step::Wait { millis }),
+        4 => any::<bool>().prop_map(|late| Step::Started { late }),
+        1 => Just(Step::Listening),
+        6 => (prop::bool::weighted(0.2), reason).prop_map(|(late, reason)| Step::Ends { late, reason }),
+        4 => any::<(bool, bool)>().prop_map(|(late, well)| Step::Probed { late, well }),
+        1 => prop::option::of(0_u64..60_000).prop_map(Step::Stop),
+        1 => Just(Step::Restart),
+        2 => Just(Step::ConfigChanged),
+        1 => Just(Step::Rings),
+    ];
+    prop::collection::vec(step, 0..120)
+}
+
+struct World {
+    life: Life,
+    now: Duration,
+    chance: f64,
+    /// Whether each process can be started, in turn.
+    starts: Vec<bool>,
+    /// The process that lives.
+    process: Option<Launch>,
+    last_launch: Launch,
+    /// Not before this may the next process be started, unless somebody asks.
+    earliest: Duration,
+    /// Whether somebody has asked since the last end.
+    asked: bool,
+    left: bool,
+}
+
+impl World {
+    fn begin(chance: f64, starts: Vec<bool>) -> Self {
+        let (life, first) = Life::begin(Duration::ZERO, Rules::default());
+        let mut world = Self {
+            life,
+            now: Duration::ZERO,
+            chance,
+            starts,
+            process: None,
+            last_launch: Launch(0),
+            earliest: Duration::ZERO,
+            asked: false,
+            left: false,
+        };
+        world.carry_out(Some(first));
+        world
+    }
+
+    fn tell(&mut self, event: Event) {
+        let given_up = self.life.view().phase == GatewayPhase::CrashLooped;
+        self.asked |= event == Event::Restart || (event == Event::ConfigChanged && given_up);
+        let effect = self.life.on(self.now, self.chance, event);
+        assert!(!self.left || effect.is_none(), "{effect:?} after leaving");
+        self.carry_out(effect);
+        assert_eq!(
+            self.life.deadline().is_none(),
+            self.left,
+            "a state that nothing leaves"
+        );
+    }
+
+    fn carry_out(&mut self, effect: Option<Effect>) {
+        match effect {
+            Some(Effect::Spawn(launch)) => {
+                assert_eq!(self.process, None, "two processes at once");
+                assert!(launch > self.last_launch, "the number of another process");
+                assert!(
+                    self.asked || self.now >= self.earliest,
+                    "started {:?} too early",
+                    self.earliest - self.now
+                );
+                self.last_launch = launch;
+                self.asked = false;
+                let turn = launch.0 as usize % self.starts.len().max(1);
+                if self.starts.get(turn).copied().unwrap_or(true) {
+                    self.process = Some(launch);
+                    self.tell(Event::Spawned(launch, launch.0));
+                } else {
+                    self.not_before(EndReason::NotSpawned);
+                    self.tell(Event::NotSpawned(launch, EndReason::NotSpawned, String::new()));
+                }
+            }
+            Some(Effect::Kill) => self.ends(EndReason::Crash),
+            Some(Effect::Leave) => {
+                assert_eq!(self.process, None, "left a process behind");
+                self.left = true;
+                assert_eq!(self.life.deadline(), None);
+            }
+            // Whether and when these have an answer is for the steps to say.
+            Some(Effect::Probe(_) | Effect::Terminate(_) | Effect::LookAtConfig) | None => {}
+        }
+    }
+
+    /// After a failure there is a pause, and each is at least half of the first.
+    fn not_before(&mut self, reason: EndReason) {
+        let phase = self.life.view().phase;
+        let was_ready = self.life.view().ready_since.is_some();
+        let wanted = reason == EndReason::CleanExit && was_ready;
+        let told = reason == EndReason::RestartAsked;
+        self.asked = phase == GatewayPhase::Restarting && self.asked || told;
+        self.earliest = self.now + if wanted { Duration::ZERO } else { FIRST_PAUSE / 2 };
+    }
+
+    fn ends(&mut self, reason: EndReason) {
+        if let Some(launch) = self.process.take() {
+            self.not_before(reason);
+            let exit = ExitReason::Signal(9);
+            self.tell(Event::Ended(launch, exit, reason, None));
+        }
+    }
+
+    fn launch(&self, late: bool) -> Launch {
+        let current = self.life.view().launch;
+        if late {
+            Launch(current.0.saturating_sub(1))
+        } else {
+            current
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Wait { millis } => {
+                self.now += Duration::from_millis(millis);
+                if self.life.deadline().is_some_and(|due| due <= self.now) {
+                    self.tell(Event::Deadline);
+                }
+            }
+            Step::Started { late } => self.tell(Event::Started(self.launch(late))),
+            Step::Listening => self.tell(Event::Listening(self.launch(false))),
+            Step::Ends { late: false, reason } => self.ends(reason),
+            Step::Ends { late: true, reason } => {
+                self.tell(Event::Ended(self.launch(true), ExitReason::Code(1), reason, None));
+            }
+            Step::Probed { late, well } => self.tell(Event::Probed(self.launch(late), well)),
+            Step::Stop(grace) => self.tell(Event::Stop(grace.map(Duration::from_millis))),
+            Step::Restart => self.tell(Event::Restart),
+            Step::ConfigChanged => self.tell(Event::ConfigChanged),
+            Step::Rings => self.tell(Event::Deadline),
+        }
+    }
+
+    /// Nothing happens any more but the machine's own deadlines. Says how many processes it took.
+    fn comes_to_rest(&mut self, well: bool) -> u32 {
+        let before = self.last_launch.0;
+        for _ in 0..200 {
+            let Some(due) = self.life.deadline() else {
+                return self.last_launch.0 - before;
+            };
+            self.now = self.now.max(due);
+            let phase = self.life.view().phase;
+            self.tell(Event::Deadline);
+            let launch = self.life.view().launch;
+            match self.life.view().phase {
+                GatewayPhase::CrashLooped if phase == GatewayPhase::CrashLooped => {
+                    return self.last_launch.0 - before;
+                }
+                GatewayPhase::Starting if well && self.process.is_some() => self.tell(Event::Started(launch)),
+                GatewayPhase::Ready | GatewayPhase::Suspect => self.tell(Event::Probed(launch, well)),
+                _ => {}
+            }
+            if well && self.life.view().phase == GatewayPhase::Ready && phase == GatewayPhase::Ready {
+                return self.last_launch.0 - before;
+            }
+        }
+        panic!("does not come to rest: {:?}", self.life);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_events_breaks_it(steps in steps(), chance in 0.0..1.0, starts in prop::collection::vec(any::<bool>(), 0..5)) {
+        let mut world = World::begin(chance, starts);
+        for step in steps {
+            world.step(step);
+        }
+    }
+
+    #[test]
+    fn it_comes_to_rest_when_events_stop(steps in steps(), chance in 0.0..1.0, well in any::<bool>()) {
+        let mut world = World::begin(chance, vec![]);
+        for step in steps {
+            world.step(step);
+        }
+        // In a world where nothing works it gives up after as many processes as the breaker allows, and one
+        // that was under way.
+        let spawned = world.comes_to_rest(well);
+        prop_assert!(spawned <= 6, "{spawned} processes");
+        prop_assert!(world.left || !well || world.life.view().phase != GatewayPhase::Restarting);
+    }
+
+    #[test]
+    fn a_stop_is_over_within_its_time(steps in steps(), chance in 0.0..1.0) {
+        let mut world = World::begin(chance, vec![]);
+        for step in steps {
+            world.step(step);
+        }
+        let told = world.now;
+        world.tell(Event::Stop(None));
+        world.comes_to_rest(false);
+        prop_assert!(world.left);
+        prop_assert!(world.now - told <= Rules::default().stop_grace + KILL_AGAIN);
+    }
+}

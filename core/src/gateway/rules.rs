@@ -1,0 +1,59 @@
+//! How long things may take in a gateway's life, and how often they may fail.
+
+use std::time::Duration;
+
+/// The pause after the first failure; it doubles with each further one.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause: no longer than a start takes, so that it never is most of an outage.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A gateway that was ready for this long had recovered: the next pause is a first one again.
+pub const STEADY: Duration = Duration::from_secs(60);
+
+/// What may be set about a gateway's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long a start may take.
+    pub start_deadline: Duration,
+    /// How long a gateway that was told to end may take.
+    pub stop_grace: Duration,
+    /// From one probe to the next.
+    pub probe_every: Duration,
+    /// How long an answer to a probe may take.
+    pub probe_patience: Duration,
+    /// So many failures within the window make a crash loop.
+    pub failures: usize,
+    /// How long a failure counts.
+    pub window: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            // On a quarter of a core the gateway was seen to need 92 s.
+            start_deadline: Duration::from_secs(150),
+            // The Sandbox kills the container ten seconds later.
+            stop_grace: Duration::from_secs(25),
+            // With three failed probes a hang is over after 30 to 40 s. Loading code for its first answer keeps
+            // a healthy gateway from answering for seconds, on half a core for many of them.
+            probe_every: Duration::from_secs(10),
+            probe_patience: Duration::from_secs(10),
+            // After three unclean ends the gateway itself leaves its channels off in the next start: that start
+            // has to be given to it.
+            failures: 5,
+            // Five starts that each run into their deadline, and the pauses between them, fit in.
+            window: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// The pause after so many quick ends in a row. Half of it is fixed and half is chance: a fleet that fell
+/// together does not rise in step, and no pause is close to nothing.
+pub fn pause(quick: u32, chance: f64) -> Duration {
+    let Some(doublings) = quick.checked_sub(1) else {
+        return Duration::ZERO;
+    };
+    let whole = FIRST_PAUSE
+        .saturating_mul(1 << doublings.min(16))
+        .min(LONGEST_PAUSE);
+    whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+}
