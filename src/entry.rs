@@ -1,10 +1,13 @@
 //! A request's way through the Worker: settings → route → who asks → whose bot → hand over.
 
 use moltworker_core::hygiene::same_origin;
+use moltworker_core::id::UserId;
+use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
 use moltworker_core::route::{Route, route};
-use moltworker_core::sandbox::Intent;
+use moltworker_core::sandbox::{Intent, Order};
 use moltworker_core::settings::{SettingProblem, Settings};
+use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
 use worker::{Env, Request, Response};
 
@@ -55,7 +58,12 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
         Route::LogIn => sign_in::submit(request, &settings).await,
         Route::SignOut => sign_in::sign_out(&request, &settings),
         Route::BotStatus => bot_status(&request, env, &settings).await,
-        Route::BotSleep => bot_sleep(&request, env, &settings).await,
+        Route::BotOrder(order) => bot_order(&request, env, &settings, order).await,
+        Route::AdminBotStatus(user) => for_admin(&request, env, &settings, user, Intent::Status).await,
+        Route::AdminOrder(user, order) => {
+            let intent = Intent::Order(Authority::Admin, order);
+            for_admin(&request, env, &settings, user, intent).await
+        }
         Route::Bot => bot(&request, env, &settings).await,
         Route::NotFound => refuse(&request, Refusal::NotFound),
         Route::UnknownHost => refuse(&request, Refusal::UnknownHost),
@@ -92,16 +100,50 @@ async fn bot_status(request: &Request, env: &Env, settings: &Settings) -> worker
     }
 }
 
-async fn bot_sleep(request: &Request, env: &Env, settings: &Settings) -> worker::Result<Response> {
-    let caller = identify::caller(request.headers(), settings).await;
-    match caller
-        .as_ref()
-        .map_err(|refusal| *refusal)
-        .and_then(Caller::bearer)
-    {
-        Ok(identity) => hand_over::ask(env, identity.user, Intent::Sleep).await,
+async fn bot_order(
+    request: &Request,
+    env: &Env,
+    settings: &Settings,
+    order: Order,
+) -> worker::Result<Response> {
+    match bearer(request, settings).await {
+        Ok(identity) => {
+            let intent = Intent::Order(Authority::Owner, order);
+            hand_over::ask(env, identity.user, intent).await
+        }
         Err(refusal) => refuse(request, refusal),
     }
+}
+
+/// Admin routes take only a bearer token: a bot's page runs on this host and would bring a cookie along.
+async fn for_admin(
+    request: &Request,
+    env: &Env,
+    settings: &Settings,
+    user: UserId,
+    intent: Intent,
+) -> worker::Result<Response> {
+    match bearer(request, settings).await {
+        Ok(identity) if identity.admin => {
+            log::line(
+                "admin",
+                &[
+                    ("admin", &identity.user),
+                    ("bot", &user),
+                    ("intent", &intent.to_header()),
+                ],
+            );
+            hand_over::ask(env, user, intent).await
+        }
+        Ok(_) => refuse(request, Refusal::NotAnAdmin),
+        Err(refusal) => refuse(request, refusal),
+    }
+}
+
+async fn bearer(request: &Request, settings: &Settings) -> Result<Identity, Refusal> {
+    identify::caller(request.headers(), settings)
+        .await
+        .and_then(Caller::into_bearer)
 }
 
 fn wants_page(request: &Request) -> bool {
@@ -125,11 +167,7 @@ fn refuse(request: &Request, refusal: Refusal) -> worker::Result<Response> {
     if !wants_page(request) {
         return reply::problem(refusal, None);
     }
-    let (status, _, title) = refusal.facts();
-    let nonce = Nonce::new()?;
-    let response = reply::page(status, &nonce, pages::refusal(&nonce, title, None))?;
-    reply::add_refusal_headers(response.headers(), refusal)?;
-    Ok(response)
+    reply::refusal_page(refusal)
 }
 
 fn not_configured(request: &Request, problems: &[SettingProblem]) -> worker::Result<Response> {

@@ -31,7 +31,7 @@ pub(crate) async fn serve(env: &Env, user: UserId, request: &Request) -> worker:
         headers.set(CLIENT_IP_HEADER, &address)?;
     }
     headers.set("accept-encoding", &accepted_encodings(request))?;
-    headers.set(INTENT_HEADER, Intent::Serve.as_str())?;
+    headers.set(INTENT_HEADER, &Intent::Serve.to_header())?;
 
     let response = sandbox_of(env, user)?
         .fetch_with_request(toward_container(request, &headers)?)
@@ -89,6 +89,6 @@ fn toward_caller(response: Response) -> worker::Result<Response> {
 /// Asks a Sandbox for something that is not the caller's request.
 pub(crate) async fn ask(env: &Env, user: UserId, intent: Intent) -> worker::Result<Response> {
     let mut request = Request::new("http://sandbox/", Method::Post)?;
-    request.headers_mut()?.set(INTENT_HEADER, intent.as_str())?;
+    request.headers_mut()?.set(INTENT_HEADER, &intent.to_header())?;
     sandbox_of(env, user)?.fetch_with_request(request).await
 }

@@ -28,7 +28,7 @@ impl Caller {
     }
 
     /// For routes that change something: a cookie is not enough.
-    pub(crate) fn bearer(&self) -> Result<&Identity, Refusal> {
+    pub(crate) fn into_bearer(self) -> Result<Identity, Refusal> {
         match self {
             Self::Bearer(identity) => Ok(identity),
             Self::Browser(_) => Err(Refusal::BearerRequired),

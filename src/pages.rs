@@ -2,6 +2,7 @@
 //! a word that was not escaped (maud escapes by default).
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use moltworker_core::problem::Refusal;
 use moltworker_core::sandbox::{BotState, BotStatus, StartPhase};
 use moltworker_core::settings::SettingProblem;
 
@@ -67,7 +68,7 @@ pub(crate) fn login(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
 }
 
 /// Shown while a bot wakes up, and when it failed to. Goes on by itself to the page that was asked for.
-pub(crate) fn waking(nonce: &Nonce, status: &BotStatus) -> Markup {
+pub(crate) fn waking(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Markup {
     let failed = status.state == BotState::BackingOff;
     let head = html! {
         noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
@@ -80,7 +81,7 @@ pub(crate) fn waking(nonce: &Nonce, status: &BotStatus) -> Markup {
                 li data-step=(step) class=(standing(step, status)) { (words) }
             }
         }
-        p #words role="status" { (words(status)) }
+        p #words role="status" { (words(status, refusal)) }
         @if let Some(reason) = &status.reason { p.error #reason { (reason) } }
         noscript { p { "This page asks again by itself every few seconds." } }
     };
@@ -108,7 +109,10 @@ fn standing(step: &str, status: &BotStatus) -> &'static str {
     }
 }
 
-fn words(status: &BotStatus) -> &'static str {
+fn words(status: &BotStatus, refusal: Refusal) -> &'static str {
+    if refusal == Refusal::NoCapacity {
+        return "All places are taken right now. This page goes on by itself as soon as one is free.";
+    }
     match (status.state, status.phase) {
         (BotState::Running, _) => "Ready. One moment…",
         (BotState::Stopping, _) => "It is still going to sleep; it starts again right after.",
@@ -139,10 +143,9 @@ pub(crate) fn not_configured(nonce: &Nonce, problems: &[SettingProblem]) -> Mark
 }
 
 /// A refusal, for a person.
-pub(crate) fn refusal(nonce: &Nonce, title: &str, detail: Option<&str>) -> Markup {
+pub(crate) fn refusal(nonce: &Nonce, title: &str) -> Markup {
     let main = html! {
         h1 { (title) }
-        @if let Some(detail) = detail { p { (detail) } }
         p { a href="/" { "Go to my bot" } }
     };
     layout("Moltworker", nonce, &html! {}, &main)
@@ -160,6 +163,8 @@ mod tests {
             run: Run(1),
             since: 0,
             health: Health::Unknown,
+            pinned: false,
+            idle_ms: None,
             phase,
             start: None,
             reason: (state == BotState::BackingOff).then(|| "<no capacity>".to_owned()),
@@ -181,7 +186,9 @@ mod tests {
 
     #[test]
     fn the_waking_page_says_where_the_start_is() {
-        let shown = |state, phase| waking(&Nonce::for_tests(), &status(state, phase)).into_string();
+        let shown = |state, phase| {
+            waking(&Nonce::for_tests(), &status(state, phase), Refusal::BotWaking).into_string()
+        };
         assert!(
             shown(BotState::Starting, Some(StartPhase::Allocating)).contains("A machine is being made ready")
         );

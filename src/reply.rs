@@ -8,7 +8,7 @@ use moltworker_core::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder};
 
-use crate::webcrypto;
+use crate::{pages, webcrypto};
 
 /// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
 /// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years,
@@ -64,6 +64,15 @@ pub(crate) fn problem(refusal: Refusal, detail: Option<String>) -> worker::Resul
     let headers = response.headers_mut();
     headers.set("content-type", "application/problem+json")?;
     add_refusal_headers(headers, refusal)?;
+    Ok(response)
+}
+
+/// A refusal as a page.
+pub(crate) fn refusal_page(refusal: Refusal) -> worker::Result<Response> {
+    let (status, _, title) = refusal.facts();
+    let nonce = Nonce::new()?;
+    let response = page(status, &nonce, pages::refusal(&nonce, title))?;
+    add_refusal_headers(response.headers(), refusal)?;
     Ok(response)
 }
 

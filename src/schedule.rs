@@ -30,7 +30,7 @@ struct Row {
 pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     let database = env.d1(DATABASE_BINDING)?;
     let due = database
-        .prepare("SELECT user_id FROM bots WHERE state <> 'asleep' ORDER BY ticked_at LIMIT ?1")
+        .prepare("SELECT user_id FROM bots WHERE state NOT IN ('asleep', 'stopped', 'suspended') ORDER BY ticked_at LIMIT ?1")
         .bind(&[MOST_PER_TICK.into()])?
         .all()
         .await?
@@ -39,10 +39,12 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
         .map(|row| async move { (row.user_id, ask(env, row.user_id).await) })
         .buffer_unordered(SIDE_BY_SIDE);
     let (mut asked, mut healthy) = (0u32, 0u32);
-    while let Some((user, health)) = answers.next().await {
+    while let Some((user, status)) = answers.next().await {
         asked = asked.saturating_add(1);
+        let health = status.as_ref().map_or(Health::Unknown, |status| status.health);
         healthy = healthy.saturating_add(u32::from(health == Health::Healthy));
-        if let Err(error) = write_down(&database, user, health).await {
+        let idle_ms = status.and_then(|status| status.idle_ms);
+        if let Err(error) = write_down(&database, user, health, idle_ms).await {
             log::line("tick-not-recorded", &[("user", &user), ("reason", &error)]);
         }
     }
@@ -50,34 +52,41 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     Ok(())
 }
 
-async fn ask(env: &Env, user: UserId) -> Health {
+async fn ask(env: &Env, user: UserId) -> Option<BotStatus> {
     let answer = keys::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
     let status = match answer {
         Ok(mut response) => response.json::<BotStatus>().await,
         Err(error) => Err(error),
     };
-    match status {
-        Ok(status) => status.health,
-        Err(error) => {
-            log::line("tick-unanswered", &[("user", &user), ("reason", &error)]);
-            Health::Unknown
-        }
-    }
+    status
+        .map_err(|error| log::line("tick-unanswered", &[("user", &user), ("reason", &error)]))
+        .ok()
 }
 
-async fn write_down(database: &D1Database, user: UserId, health: Health) -> worker::Result<()> {
+/// Health, and when the bot was last active; what nobody knows stays as it was.
+async fn write_down(
+    database: &D1Database,
+    user: UserId,
+    health: Health,
+    idle_ms: Option<u64>,
+) -> worker::Result<()> {
     #[expect(
         clippy::cast_precision_loss,
         reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
     )]
-    let now = clock::now_ms() as f64;
+    let at = |ms: u64| ms as f64;
+    let now = clock::now_ms();
+    let active_at = idle_ms.map_or(0, |idle| now.saturating_sub(idle));
     let health = serde_json::to_value(health)?;
     database
-        .prepare("UPDATE bots SET ticked_at = ?2, health = ?3 WHERE user_id = ?1")
+        .prepare(
+            "UPDATE bots SET ticked_at = ?2, health = ?3, active_at = max(active_at, ?4) WHERE user_id = ?1",
+        )
         .bind(&[
             user.to_string().into(),
-            now.into(),
+            at(now).into(),
             health.as_str().unwrap_or_default().into(),
+            at(active_at).into(),
         ])?
         .run()
         .await?;

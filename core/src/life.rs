@@ -4,9 +4,9 @@
 //! out the effects in order; nothing here touches a clock, a container or storage. Times are
 //! milliseconds since 1970.
 //!
-//! Every state but the two resting ones (`Asleep`, `Running`) has a deadline that leaves it, and every
-//! result that comes back later carries the number of the run it belongs to: one of an older run is
-//! ignored.
+//! Every state but `Asleep` has a deadline that leaves it or asks again (`Running` asks whether the bot is
+//! idle), and every result that comes back later carries the number of the run it belongs to: one of an
+//! older run is ignored.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,39 @@ pub const STOP_DEADLINE_MS: u64 = 35_000;
 pub const FIRST_BACKOFF_MS: u64 = 2_000;
 /// The longest pause between two starts: short enough that a caller's patience outlives it.
 pub const MAX_BACKOFF_MS: u64 = 60_000;
+
+/// How soon a running bot is asked again whether it is idle when it could not say: soon enough that a bot
+/// whose supervisor hung is not paid for all night, seldom enough that the question costs nothing.
+pub const ASK_ACTIVITY_AGAIN_MS: u64 = 60_000;
+
+/// What the operator decided about the lives of bots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Milliseconds without activity after which a bot is put to sleep; `None` for never.
+    pub sleep_after_ms: Option<u64>,
+}
+
+/// What may happen to a bot, whoever asks. Checked at every entry: requests, WebSockets, the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Desired {
+    /// It may run.
+    #[default]
+    Available,
+    /// Its owner stopped it.
+    Stopped,
+    /// An admin suspended it; its owner cannot undo that.
+    Suspended,
+}
+
+/// Who decides about a bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// The person it belongs to.
+    Owner,
+    /// An admin; outranks the owner.
+    Admin,
+}
 
 /// Where a bot is in its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +97,12 @@ pub struct Life {
     pub since: u64,
     /// Starts that failed in a row.
     pub failures: u32,
+    /// Whether it may run at all.
+    #[serde(default)]
+    pub desired: Desired,
+    /// Never put to sleep for being idle.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 /// What happened.
@@ -71,8 +110,15 @@ pub struct Life {
 pub enum Event {
     /// The owner's traffic wants the bot.
     Wanted,
-    /// The owner or an admin wants it asleep.
+    /// The owner or an admin wants it asleep; the next request may wake it.
     SleepWanted,
+    /// Somebody decided whether it may run. An owner cannot undo a suspension.
+    Desired(Authority, Desired),
+    /// The owner or an admin decided whether it sleeps when idle.
+    Pinned(bool),
+    /// What the supervisor of this run says about activity: milliseconds since the last, 0 while something
+    /// is under way; `None` when it could not be asked.
+    Activity(Run, Option<u64>),
     /// The gateway of this run answers.
     Ready(Run),
     /// The container of this run could not be started.
@@ -99,6 +145,8 @@ pub enum Effect {
     Terminate,
     /// Kill the container.
     Kill,
+    /// Ask this run's supervisor about activity, and report [`Event::Activity`].
+    AskActivity(Run),
     /// Ring at this time; replaces an earlier alarm.
     SetAlarm(u64),
     /// No alarm is needed any more.
@@ -113,12 +161,14 @@ impl Life {
             run: Run(0),
             since: now,
             failures: 0,
+            desired: Desired::Available,
+            pinned: false,
         }
     }
 
     /// Takes note of `event` at time `now`. `jitter` in 0..=1 spreads the pauses of many bots that failed
     /// together.
-    pub fn on(&mut self, now: u64, jitter: f64, event: Event) -> Vec<Effect> {
+    pub fn on(&mut self, rules: &Rules, now: u64, jitter: f64, event: Event) -> Vec<Effect> {
         match event {
             // An alarm can be late or lost; a request that is there now need not wait for it.
             Event::Wanted if self.is_overdue(now) => {
@@ -128,10 +178,21 @@ impl Life {
             }
             Event::Wanted => self.wanted(now),
             Event::SleepWanted => self.sleep_wanted(now),
+            Event::Desired(Authority::Owner, _) if self.desired == Desired::Suspended => Vec::new(),
+            Event::Desired(_, desired) => self.desire(now, desired),
+            Event::Pinned(pinned) => {
+                self.pinned = pinned;
+                if self.is_running() {
+                    vec![Effect::AskActivity(self.run)]
+                } else {
+                    Vec::new()
+                }
+            }
+            Event::Activity(run, idle) if run == self.run => self.activity(rules, now, idle),
             Event::Ready(run) if run == self.run => self.ready(now),
             Event::StartFailed(run, reason) if run == self.run => self.start_failed(now, jitter, reason),
             Event::Exited(run, reason) if run == self.run => self.exited(now, jitter, reason),
-            Event::Ready(_) | Event::StartFailed(..) | Event::Exited(..) => Vec::new(),
+            Event::Ready(_) | Event::StartFailed(..) | Event::Exited(..) | Event::Activity(..) => Vec::new(),
             Event::AlarmRang => self.alarm_rang(now, jitter),
             Event::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
         }
@@ -173,6 +234,9 @@ impl Life {
     }
 
     fn wanted(&mut self, now: u64) -> Vec<Effect> {
+        if self.desired != Desired::Available {
+            return Vec::new();
+        }
         match &mut self.state {
             State::Asleep => self.start(now),
             State::BackingOff { until, .. } if *until <= now => self.start(now),
@@ -205,12 +269,41 @@ impl Life {
         }
     }
 
+    fn desire(&mut self, now: u64, desired: Desired) -> Vec<Effect> {
+        self.desired = desired;
+        if desired == Desired::Available {
+            return Vec::new();
+        }
+        // What failed is of no interest any more; when it may run again it begins afresh.
+        if matches!(self.state, State::BackingOff { .. }) {
+            self.failures = 0;
+            self.enter(now, State::Asleep);
+        }
+        self.sleep_wanted(now)
+    }
+
+    fn activity(&mut self, rules: &Rules, now: u64, idle: Option<u64>) -> Vec<Effect> {
+        if !self.is_running() {
+            return Vec::new();
+        }
+        match (rules.sleep_after_ms, idle) {
+            // Nobody knows: neither a reason to stop nor one to stay.
+            (_, None) => vec![Effect::SetAlarm(now.saturating_add(ASK_ACTIVITY_AGAIN_MS))],
+            (Some(limit), Some(idle)) if !self.pinned && idle >= limit => self.sleep_wanted(now),
+            (Some(limit), Some(idle)) => {
+                let left = limit.saturating_sub(idle).max(ASK_ACTIVITY_AGAIN_MS.min(limit));
+                vec![Effect::SetAlarm(now.saturating_add(left))]
+            }
+            (None, Some(_)) => vec![Effect::ClearAlarm],
+        }
+    }
+
     fn ready(&mut self, now: u64) -> Vec<Effect> {
         match self.state {
             State::Starting { .. } => {
                 self.failures = 0;
                 self.enter(now, State::Running);
-                vec![Effect::ClearAlarm]
+                vec![Effect::AskActivity(self.run)]
             }
             _ => Vec::new(),
         }
@@ -269,7 +362,8 @@ impl Life {
             State::Starting { deadline } | State::Stopping { deadline, .. } => {
                 vec![Effect::SetAlarm(deadline)]
             }
-            State::Asleep | State::Running | State::BackingOff { .. } => Vec::new(),
+            State::Running => vec![Effect::AskActivity(self.run)],
+            State::Asleep | State::BackingOff { .. } => Vec::new(),
         }
     }
 

@@ -29,6 +29,14 @@ pub enum Refusal {
     BadForm,
     /// This route takes a bearer token only, never a cookie.
     BearerRequired,
+    /// This route is for admins.
+    NotAnAdmin,
+    /// Its owner stopped the bot.
+    BotStopped,
+    /// An admin suspended the bot.
+    BotSuspended,
+    /// Every place for a bot that is awake is taken, and none could be freed yet.
+    NoCapacity,
     /// The bot is waking up and was not ready in time.
     BotWaking,
     /// The bot was put to sleep and is still stopping.
@@ -97,6 +105,22 @@ impl Refusal {
                 "bearer-required",
                 "This address takes an access token in the Authorization header.",
             ),
+            Self::NotAnAdmin => (403, "not-an-admin", "This is for administrators."),
+            Self::BotStopped => (
+                409,
+                "bot-stopped",
+                "This bot is stopped; start it to use it again.",
+            ),
+            Self::BotSuspended => (
+                403,
+                "bot-suspended",
+                "This bot is suspended; ask your administrator.",
+            ),
+            Self::NoCapacity => (
+                503,
+                "no-capacity",
+                "All places are taken right now; one is being freed.",
+            ),
             Self::BotWaking => (503, "bot-waking", "The bot is waking up; try again in a moment."),
             Self::BotStopping => (
                 503,
@@ -122,6 +146,7 @@ impl Refusal {
         match self {
             Self::IdentityProviderUnavailable | Self::BotStopping | Self::BotFailed => Some(5),
             Self::BotWaking => Some(3),
+            Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
             Self::NotConfigured => Some(60),
             _ => None,
@@ -157,7 +182,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const ALL: [Refusal; 17] = [
+    const ALL: [Refusal; 21] = [
         Refusal::NotConfigured,
         Refusal::UnknownHost,
         Refusal::NotFound,
@@ -170,6 +195,10 @@ mod tests {
         Refusal::ServiceWorker,
         Refusal::BadForm,
         Refusal::BearerRequired,
+        Refusal::NotAnAdmin,
+        Refusal::BotStopped,
+        Refusal::BotSuspended,
+        Refusal::NoCapacity,
         Refusal::BotWaking,
         Refusal::BotStopping,
         Refusal::BotFailed,

@@ -1,5 +1,9 @@
 //! Where a request goes: a pure function of method, host and path.
 
+use crate::id::UserId;
+use crate::life::Authority;
+use crate::sandbox::Order;
+
 /// Path prefixes that belong to the platform on every host it serves. An unknown path under one of them is
 /// 404 there and never reaches a bot, so a route added later cannot change what a bot has been getting.
 const RESERVED: [&str; 8] = [
@@ -19,8 +23,12 @@ pub enum Route {
     SignOut,
     /// The caller's bot: its state. Never wakes it.
     BotStatus,
-    /// The caller's bot: put it to sleep now.
-    BotSleep,
+    /// The caller's bot: an order of its owner.
+    BotOrder(Order),
+    /// Somebody's bot: an order of an admin.
+    AdminOrder(UserId, Order),
+    /// Somebody's bot: its state, for an admin. Never wakes it.
+    AdminBotStatus(UserId),
     /// Everything else belongs to the caller's bot.
     Bot,
     /// A reserved prefix, but no such route.
@@ -64,9 +72,31 @@ pub fn route(method: &str, host: &str, path: &str, platform_host: &str) -> Route
             &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
             "GET, HEAD",
         ),
-        "/api/bot/sleep" => for_methods(method, &[("POST", Route::BotSleep)], "POST"),
-        _ if is_reserved(path) => Route::NotFound,
+        _ if is_reserved(path) => bot_route(method, path).unwrap_or(Route::NotFound),
         _ => Route::Bot,
+    }
+}
+
+/// `/api/bot/<order>` and `/api/admin/bots/<user>[/<order>]`.
+fn bot_route(method: &str, path: &str) -> Option<Route> {
+    if let Some(name) = path.strip_prefix("/api/bot/") {
+        let order = Order::parse(Authority::Owner, name)?;
+        return Some(for_methods(method, &[("POST", Route::BotOrder(order))], "POST"));
+    }
+    let rest = path.strip_prefix("/api/admin/bots/")?;
+    match rest.split_once('/') {
+        None => {
+            let status = Route::AdminBotStatus(rest.parse().ok()?);
+            Some(for_methods(
+                method,
+                &[("GET", status), ("HEAD", status)],
+                "GET, HEAD",
+            ))
+        }
+        Some((user, name)) => {
+            let order = Route::AdminOrder(user.parse().ok()?, Order::parse(Authority::Admin, name)?);
+            Some(for_methods(method, &[("POST", order)], "POST"))
+        }
     }
 }
 
@@ -141,6 +171,9 @@ mod tests {
 
     #[test]
     fn the_table() {
+        let user: UserId = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap();
+        let admin = format!("/api/admin/bots/{user}");
+        let suspend = format!("{admin}/suspend");
         let cases = [
             ("GET", "/healthz", Route::Health),
             ("HEAD", "/healthz", Route::Health),
@@ -158,7 +191,16 @@ mod tests {
             ("GET", "/auth/sign-out", Route::WrongMethod { allow: "POST" }),
             ("GET", "/api/bot", Route::BotStatus),
             ("POST", "/api/bot", Route::WrongMethod { allow: "GET, HEAD" }),
-            ("POST", "/api/bot/sleep", Route::BotSleep),
+            ("POST", "/api/bot/sleep", Route::BotOrder(Order::Sleep)),
+            ("POST", "/api/bot/start", Route::BotOrder(Order::Start)),
+            ("POST", "/api/bot/suspend", Route::NotFound),
+            ("POST", "/api/bot/nonsense", Route::NotFound),
+            ("GET", &admin, Route::AdminBotStatus(user)),
+            ("POST", &admin, Route::WrongMethod { allow: "GET, HEAD" }),
+            ("POST", &suspend, Route::AdminOrder(user, Order::Suspend)),
+            ("GET", &suspend, Route::WrongMethod { allow: "POST" }),
+            ("POST", "/api/admin/bots/undefined/suspend", Route::NotFound),
+            ("POST", "/api/admin/bots", Route::NotFound),
             ("GET", "/api/bot/sleep", Route::WrongMethod { allow: "POST" }),
             ("GET", "/", Route::Bot),
             ("POST", "/v1/chat/completions", Route::Bot),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::{GatewayPhase, StartTimes};
-use crate::life::{Life, State};
+use crate::control::{GatewayPhase, StartTimes, Status};
+use crate::life::{Authority, Desired, Event, Life, State};
 use crate::run::Run;
 
 /// The Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
@@ -17,28 +17,104 @@ pub enum Intent {
     Serve,
     /// Tell its [`BotStatus`]. Never wakes it.
     Status,
-    /// Put it to sleep.
-    Sleep,
     /// The clock looks in: notice what nobody noticed, answer the [`BotStatus`]. Never wakes it.
     Tick,
+    /// Do what somebody ordered, answer the [`BotStatus`].
+    Order(Authority, Order),
 }
+
+/// What an owner or an admin can order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Go to sleep now; the next request wakes it.
+    Sleep,
+    /// Stop, and stay stopped whoever asks.
+    Stop,
+    /// Be available again; the next request wakes it. From an admin it also ends a suspension.
+    Start,
+    /// Never sleep for being idle.
+    Pin,
+    /// Sleep when idle, like the others.
+    Unpin,
+    /// Stop, and stay stopped until an admin says start. Admins only.
+    Suspend,
+}
+
+impl Order {
+    /// Every order an owner can give.
+    pub const OWNERS: [Self; 5] = [Self::Sleep, Self::Stop, Self::Start, Self::Pin, Self::Unpin];
+    /// Every order there is.
+    pub const ALL: [Self; 6] = [
+        Self::Sleep,
+        Self::Stop,
+        Self::Start,
+        Self::Pin,
+        Self::Unpin,
+        Self::Suspend,
+    ];
+
+    /// Its name in paths and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sleep => "sleep",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Pin => "pin",
+            Self::Unpin => "unpin",
+            Self::Suspend => "suspend",
+        }
+    }
+
+    /// The order of that name that this authority may give.
+    pub fn parse(by: Authority, name: &str) -> Option<Self> {
+        let allowed: &[Self] = match by {
+            Authority::Owner => &Self::OWNERS,
+            Authority::Admin => &Self::ALL,
+        };
+        allowed.iter().copied().find(|order| order.as_str() == name)
+    }
+
+    /// What it means for the bot's life.
+    pub fn event(self, by: Authority) -> Event {
+        match self {
+            Self::Sleep => Event::SleepWanted,
+            Self::Stop => Event::Desired(by, Desired::Stopped),
+            Self::Start => Event::Desired(by, Desired::Available),
+            Self::Pin => Event::Pinned(true),
+            Self::Unpin => Event::Pinned(false),
+            Self::Suspend => Event::Desired(by, Desired::Suspended),
+        }
+    }
+}
+
+const OWNER_PREFIX: &str = "owner-";
+const ADMIN_PREFIX: &str = "admin-";
 
 impl Intent {
     /// Its text in [`INTENT_HEADER`].
-    pub fn as_str(self) -> &'static str {
+    pub fn to_header(self) -> String {
         match self {
-            Self::Serve => "serve",
-            Self::Status => "status",
-            Self::Sleep => "sleep",
-            Self::Tick => "tick",
+            Self::Serve => "serve".into(),
+            Self::Status => "status".into(),
+            Self::Tick => "tick".into(),
+            Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
+            Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
         }
     }
 
     /// The intent of that text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Serve, Self::Status, Self::Sleep, Self::Tick]
-            .into_iter()
-            .find(|intent| intent.as_str() == text)
+        let order = |by, name| Order::parse(by, name).map(|order| Self::Order(by, order));
+        match text {
+            "serve" => Some(Self::Serve),
+            "status" => Some(Self::Status),
+            "tick" => Some(Self::Tick),
+            _ => match (text.strip_prefix(OWNER_PREFIX), text.strip_prefix(ADMIN_PREFIX)) {
+                (Some(name), _) => order(Authority::Owner, name),
+                (_, Some(name)) => order(Authority::Admin, name),
+                (None, None) => None,
+            },
+        }
     }
 }
 
@@ -57,7 +133,7 @@ pub enum Health {
 /// A bot's state in words for owners, admins and the waking page. Free of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BotStatus {
-    /// `asleep`, `starting`, `running`, `stopping` or `backing-off`.
+    /// Where it is in its life.
     pub state: BotState,
     /// The current run, or the last one.
     pub run: Run,
@@ -65,6 +141,11 @@ pub struct BotStatus {
     pub since: u64,
     /// What the gateway's own probe says.
     pub health: Health,
+    /// It is never put to sleep for being idle.
+    pub pinned: bool,
+    /// Milliseconds since the owner's traffic last did something, when the supervisor could be asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_ms: Option<u64>,
     /// While starting: how far it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<StartPhase>,
@@ -93,6 +174,10 @@ pub enum BotState {
     Stopping,
     /// A start failed; the next one waits.
     BackingOff,
+    /// Its owner stopped it; nothing wakes it.
+    Stopped,
+    /// An admin suspended it; nothing wakes it.
+    Suspended,
 }
 
 impl BotState {
@@ -104,6 +189,8 @@ impl BotState {
             Self::Running => "running",
             Self::Stopping => "stopping",
             Self::BackingOff => "backing-off",
+            Self::Stopped => "stopped",
+            Self::Suspended => "suspended",
         }
     }
 }
@@ -134,11 +221,60 @@ impl StartPhase {
     }
 }
 
+/// What a Sandbox last heard from its container in the current run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// What the supervisor says about the gateway.
+    pub health: Health,
+    /// How far the start is.
+    pub phase: Option<StartPhase>,
+    /// How long the gateway's parts took to start.
+    pub start: Option<StartTimes>,
+    /// Milliseconds since the last activity.
+    pub idle_ms: Option<u64>,
+}
+
+impl Heard {
+    /// Nothing yet.
+    pub const NOTHING: Self = Self {
+        health: Health::Unknown,
+        phase: None,
+        start: None,
+        idle_ms: None,
+    };
+
+    /// What a supervisor's answer says.
+    pub fn from(status: &Status) -> Self {
+        let health = match status.phase {
+            GatewayPhase::Ready => Health::Healthy,
+            // Neither well nor dead yet, or of a supervisor newer than this Worker.
+            GatewayPhase::Suspect | GatewayPhase::Unknown => Health::Unknown,
+            _ => Health::Unhealthy,
+        };
+        // A request that is being answered is activity, however long it takes.
+        let idle_ms = if status.open.requests > 0 {
+            0
+        } else {
+            status.idle_ms
+        };
+        Self {
+            health,
+            phase: StartPhase::of(status.phase),
+            start: Some(status.start),
+            idle_ms: Some(idle_ms),
+        }
+    }
+}
+
 impl Life {
     /// The name of the state.
     pub fn bot_state(&self) -> BotState {
         match self.state {
-            State::Asleep => BotState::Asleep,
+            State::Asleep => match self.desired {
+                Desired::Available => BotState::Asleep,
+                Desired::Stopped => BotState::Stopped,
+                Desired::Suspended => BotState::Suspended,
+            },
             State::Starting { .. } => BotState::Starting,
             State::Running => BotState::Running,
             State::Stopping { .. } => BotState::Stopping,
@@ -146,23 +282,25 @@ impl Life {
         }
     }
 
-    /// The state in words; `health`, `phase` and `start` are what the Sandbox last heard from the container.
-    pub fn status(&self, health: Health, phase: Option<StartPhase>, start: Option<StartTimes>) -> BotStatus {
+    /// The state in words, with what the Sandbox last heard from the container.
+    pub fn status(&self, heard: Heard) -> BotStatus {
         let (reason, retry_at) = match &self.state {
             State::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
             _ => (None, None),
         };
         let phase = match self.state {
-            State::Starting { .. } => Some(phase.unwrap_or(StartPhase::Allocating)),
+            State::Starting { .. } => Some(heard.phase.unwrap_or(StartPhase::Allocating)),
             _ => None,
         };
         BotStatus {
             state: self.bot_state(),
             run: self.run,
             since: self.since,
-            health,
+            health: heard.health,
+            pinned: self.pinned,
+            idle_ms: heard.idle_ms,
             phase,
-            start,
+            start: heard.start,
             reason,
             retry_at,
         }
@@ -175,10 +313,26 @@ mod tests {
 
     #[test]
     fn an_intent_is_read_as_it_was_written() {
-        for intent in [Intent::Serve, Intent::Status, Intent::Sleep, Intent::Tick] {
-            assert_eq!(Intent::parse(intent.as_str()), Some(intent));
+        let owners = Order::OWNERS.map(|order| Intent::Order(Authority::Owner, order));
+        let admins = Order::ALL.map(|order| Intent::Order(Authority::Admin, order));
+        for intent in [Intent::Serve, Intent::Status, Intent::Tick]
+            .into_iter()
+            .chain(owners)
+            .chain(admins)
+        {
+            assert_eq!(Intent::parse(&intent.to_header()), Some(intent));
         }
-        assert_eq!(Intent::parse("SERVE"), None);
+        for text in [
+            "SERVE",
+            "",
+            "sleep",
+            "owner-suspend",
+            "owner-release",
+            "admin-",
+            "admin-serve",
+        ] {
+            assert_eq!(Intent::parse(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -189,6 +343,8 @@ mod tests {
             BotState::Running,
             BotState::Stopping,
             BotState::BackingOff,
+            BotState::Stopped,
+            BotState::Suspended,
         ] {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }

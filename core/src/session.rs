@@ -74,6 +74,7 @@ mod tests {
     fn a_session_ends_with_the_token_it_came_from() {
         let identity = Identity {
             user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
+            admin: false,
             email: None,
             expires_at: 100,
         };

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
+use crate::life::Rules;
 use crate::run::OfferedModel;
 
 /// The Durable Object namespace of Sandboxes.
@@ -69,10 +70,35 @@ pub const MODEL_ID: Setting = Setting {
     how: "set it under [vars] in wrangler.toml",
 };
 
+/// When bots go to sleep.
+pub const SLEEP_AFTER: Setting = Setting {
+    name: "SLEEP_AFTER",
+    meaning: "how long a bot may be idle before it is put to sleep: 90s, 15m, 2h or never (15m when left out)",
+    how: "set it under [vars] in wrangler.toml, or leave it out",
+};
+/// How many bots may be awake at once.
+pub const MAX_AWAKE: Setting = Setting {
+    name: "MAX_AWAKE",
+    meaning: "how many bots may be awake at once; the same number as max_instances of the container",
+    how: "set it under [vars] in wrangler.toml, or leave it out for no limit but the platform's",
+};
+
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
 pub const REQUIRED: [Setting; 4] = [PUBLIC_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SESSION_KEY];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 3] = [SUPABASE_JWT_SECRET, MODEL_BASE_URL, MODEL_ID];
+pub const OPTIONAL: [Setting; 5] = [
+    SUPABASE_JWT_SECRET,
+    MODEL_BASE_URL,
+    MODEL_ID,
+    SLEEP_AFTER,
+    MAX_AWAKE,
+];
+
+/// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
+/// provisioned memory is the dominant cost of a bot that is awake.
+const DEFAULT_SLEEP_AFTER_MS: u64 = 15 * 60 * 1_000;
+/// The shortest idle time that makes sense: a start takes 15 to 45 s.
+const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
@@ -157,6 +183,10 @@ pub struct Settings {
     pub session_key: Secret<[u8; 32]>,
     /// The model offered to bots without one.
     pub offered_model: Option<OfferedModel>,
+    /// What holds for every bot's life.
+    pub rules: Rules,
+    /// How many bots may be awake at once, if the operator set a limit.
+    pub max_awake: Option<u32>,
 }
 
 impl Settings {
@@ -171,8 +201,9 @@ impl Settings {
     /// Everything that is missing or malformed, not only the first: an operator mends them in one go.
     pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<SettingProblem>> {
         let mut problems = Vec::new();
+        let given = |setting: Setting| get(setting.name).filter(|value| !value.trim().is_empty());
         let mut required = |setting: Setting| {
-            let value = get(setting.name).filter(|value| !value.trim().is_empty());
+            let value = given(setting);
             if value.is_none() {
                 problems.push(SettingProblem {
                     setting,
@@ -218,8 +249,19 @@ impl Settings {
             Ok(Secret::new(secret))
         });
 
-        match (public, supabase_url, anon_key, session_key) {
-            (Some(public), Some(supabase_url), Some(anon_key), Some(session_key)) if problems.is_empty() => {
+        let max_awake = checked(given(MAX_AWAKE), MAX_AWAKE, &mut problems, |text| {
+            let most = text.trim().parse::<u32>().ok().filter(|most| *most > 0);
+            most.ok_or("is not a whole number above 0")
+        });
+        let sleep_after_ms = match given(SLEEP_AFTER) {
+            None => Some(Some(DEFAULT_SLEEP_AFTER_MS)),
+            some => checked(some, SLEEP_AFTER, &mut problems, |text| idle_time(text.trim())),
+        };
+
+        match (public, supabase_url, anon_key, session_key, sleep_after_ms) {
+            (Some(public), Some(supabase_url), Some(anon_key), Some(session_key), Some(sleep_after_ms))
+                if problems.is_empty() =>
+            {
                 Ok(Self {
                     public,
                     supabase_url,
@@ -227,11 +269,36 @@ impl Settings {
                     jwt_secret,
                     session_key,
                     offered_model,
+                    rules: Rules { sleep_after_ms },
+                    max_awake,
                 })
             }
             _ => Err(problems),
         }
     }
+}
+
+/// `90s`, `15m`, `2h` or `never`, in milliseconds; `None` for never.
+fn idle_time(text: &str) -> Result<Option<u64>, &'static str> {
+    const FORM: &str = "is not of the form 90s, 15m, 2h or never";
+    if text == "never" {
+        return Ok(None);
+    }
+    let (number, unit_ms) = match text.split_at_checked(text.len().saturating_sub(1)) {
+        Some((number, "s")) => (number, 1_000),
+        Some((number, "m")) => (number, 60_000),
+        Some((number, "h")) => (number, 3_600_000),
+        _ => return Err(FORM),
+    };
+    let ms = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit_ms))
+        .ok_or(FORM)?;
+    if ms < MIN_SLEEP_AFTER_MS {
+        return Err("is shorter than 30 seconds, which is less than a bot takes to start");
+    }
+    Ok(Some(ms))
 }
 
 /// A setting that is missing or malformed. Never carries the value.
@@ -299,6 +366,13 @@ mod tests {
             ("SESSION_KEY", "not base64!"),
             ("SESSION_KEY", "c2hvcnQ="),
             ("SUPABASE_JWT_SECRET", "short"),
+            ("MAX_AWAKE", "0"),
+            ("MAX_AWAKE", "many"),
+            ("SLEEP_AFTER", "15"),
+            ("SLEEP_AFTER", "m"),
+            ("SLEEP_AFTER", "é"),
+            ("SLEEP_AFTER", "1s"),
+            ("SLEEP_AFTER", "99999999999999999999h"),
         ] {
             let mut values = complete();
             values.insert(name, value);
@@ -309,6 +383,21 @@ mod tests {
         let mut values = complete();
         values.insert("MODEL_BASE_URL", "http://models.test/v1");
         assert_eq!(read(&values).unwrap_err(), [("MODEL_ID", "is not set")]);
+    }
+
+    #[test]
+    fn bots_sleep_when_the_operator_says() {
+        for (text, expected) in [
+            ("", Some(900_000)),
+            ("15m", Some(900_000)),
+            ("90s", Some(90_000)),
+            ("2h", Some(7_200_000)),
+            ("never", None),
+        ] {
+            let mut values = complete();
+            values.insert("SLEEP_AFTER", text);
+            assert_eq!(read(&values).unwrap().rules.sleep_after_ms, expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -89,6 +89,9 @@ impl TokenError {
 pub struct Identity {
     /// Who it is.
     pub user: UserId,
+    /// The project's `app_metadata.role` says `admin`; only the project's own service key can write that.
+    #[serde(default)]
+    pub admin: bool,
     /// For display only.
     pub email: Option<String>,
     /// When the proof of it ends, in seconds since 1970.
@@ -128,6 +131,14 @@ struct Claims {
     email: Option<String>,
     #[serde(default)]
     is_anonymous: Option<bool>,
+    #[serde(default)]
+    app_metadata: AppMetadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AppMetadata {
+    #[serde(default)]
+    role: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -233,8 +244,10 @@ impl SignedToken {
         if begins > now.saturating_add(CLOCK_LEEWAY_SECONDS) {
             return Err(TokenError::NotYetValid);
         }
+        let admin = claims.app_metadata.role.is_some_and(|role| role == "admin");
         Ok(Identity {
             user,
+            admin,
             email: claims.email,
             expires_at: claims.exp,
         })

@@ -11,6 +11,7 @@ use futures::future::{self, Either};
 use moltworker_core::control::GatewayPhase;
 use moltworker_core::life::{Effect, Event, Life};
 use moltworker_core::run::Run;
+use moltworker_core::sandbox::Heard;
 use moltworker_core::settings::DATABASE_BINDING;
 use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
@@ -63,12 +64,13 @@ impl Inner {
     fn decide(self: &Rc<Self>, event: Event) -> Result<Vec<Effect>> {
         let before = self.life();
         let mut life = before.clone();
-        let effects = life.on(clock::now_ms(), js_sys::Math::random(), event);
+        let rules = self.settings()?.rules;
+        let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event);
         if life == before {
             return Ok(effects);
         }
         Store::open(&self.state)?.keep_life(&life)?;
-        if life.bot_state() != before.bot_state() {
+        if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
             let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
             log::line(
                 "bot-state",
@@ -107,6 +109,13 @@ impl Inner {
             Effect::Watch(run) => {
                 self.watch(*run);
                 Ok(())
+            }
+            Effect::AskActivity(run) => {
+                let heard = self.listen_to(*run).await;
+                return Some(Event::Activity(
+                    *run,
+                    heard.and_then(|status| Heard::from(&status).idle_ms),
+                ));
             }
             Effect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
             Effect::Kill => self.kill_container().await,
@@ -162,15 +171,12 @@ impl Inner {
     /// is the alarm's, which outlives this object's memory.
     async fn until_ready(&self, run: Run) {
         while self.life().is_starting(run) {
-            match self.ask_supervisor(run).await {
-                Ok(status) => {
-                    self.memory.borrow_mut().heard = Some((run, status.phase, status.start));
-                    if status.phase == GatewayPhase::Ready {
-                        return;
-                    }
+            // Nothing listens before the container is up; that is not worth a line in the log.
+            if let Ok(status) = self.ask_supervisor(run).await {
+                self.memory.borrow_mut().heard = Some((run, Heard::from(&status)));
+                if status.phase == GatewayPhase::Ready {
+                    return;
                 }
-                // Nothing listens before the container is up.
-                Err(_not_yet) => {}
             }
             Delay::from(ASK_AGAIN).await;
         }
@@ -201,11 +207,18 @@ impl Inner {
             .d1(DATABASE_BINDING)?
             // Two writes may overtake each other on the way: only newer news counts.
             .prepare(
-                "INSERT INTO bots (user_id, state, run, since) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, run = excluded.run, since = excluded.since \
+                "INSERT INTO bots (user_id, state, run, since, pinned, active_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4) \
+                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, run = excluded.run, \
+                 since = excluded.since, pinned = excluded.pinned, active_at = max(bots.active_at, excluded.since) \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )
-            .bind(&[self.user()?.to_string().into(), life.bot_state().as_str().into(), run.into(), since.into()])?
+            .bind(&[
+                self.user()?.to_string().into(),
+                life.bot_state().as_str().into(),
+                run.into(),
+                since.into(),
+                u32::from(life.pinned).into(),
+            ])?
             .run()
             .await
             .map(drop)

@@ -1,8 +1,9 @@
 //! The Sandbox: the Durable Object `openclaw-<userId>`, one writer of one bot's state.
 //!
 //! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
-//! effects, `container` and `store` are the two things effects touch.
+//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place.
 
+mod capacity;
 mod container;
 mod happenings;
 mod serve;
@@ -12,12 +13,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::channel::oneshot;
-use moltworker_core::control::{GatewayPhase, StartTimes};
+use moltworker_core::control::Status;
 use moltworker_core::id::UserId;
 use moltworker_core::life::{Event, Life};
 use moltworker_core::problem::Refusal;
 use moltworker_core::run::Run;
-use moltworker_core::sandbox::{BotStatus, Health, INTENT_HEADER, Intent, StartPhase};
+use moltworker_core::sandbox::{BotStatus, Health, Heard, INTENT_HEADER, Intent};
 use moltworker_core::settings::Settings;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
@@ -44,7 +45,7 @@ struct Memory {
     /// The run somebody already waits for the end of.
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
-    heard: Option<(Run, GatewayPhase, StartTimes)>,
+    heard: Option<(Run, Heard)>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -69,13 +70,13 @@ impl DurableObject for Sandbox {
                 inner.load().await?;
                 reply::json(&inner.status())
             }
-            Some(Intent::Sleep) => {
-                inner.happened(Event::SleepWanted).await?;
+            Some(Intent::Tick) => {
+                // Asks a running bot how it is, by way of asking whether it is idle.
+                inner.happened(Event::AlarmRang).await?;
                 reply::json(&inner.status())
             }
-            Some(Intent::Tick) => {
-                inner.happened(Event::AlarmRang).await?;
-                inner.probe().await;
+            Some(Intent::Order(by, order)) => {
+                inner.happened(order.event(by)).await?;
                 reply::json(&inner.status())
             }
             None => reply::problem(Refusal::NotFound, None),
@@ -119,29 +120,26 @@ impl Inner {
     /// The state in words.
     fn status(&self) -> BotStatus {
         let life = self.life();
-        let heard = self.memory.borrow().heard.filter(|(run, ..)| *run == life.run);
-        let health = match heard {
-            Some((_, GatewayPhase::Ready, _)) if life.is_running() => Health::Healthy,
-            Some(_) if life.is_running() => Health::Unhealthy,
-            _ => Health::Unknown,
-        };
-        let phase = heard.and_then(|(_, phase, _)| StartPhase::of(phase));
-        life.status(health, phase, heard.map(|(.., start)| start))
+        let heard = self.memory.borrow().heard.filter(|(run, _)| *run == life.run);
+        let mut heard = heard.map_or(Heard::NOTHING, |(_, heard)| heard);
+        if !life.is_running() {
+            heard.health = Health::Unknown;
+        }
+        life.status(heard)
     }
 
-    /// Asks a running bot's supervisor how it is. No answer makes its health unknown, nothing else.
-    async fn probe(&self) {
-        let life = self.life();
-        if !life.is_running() {
-            return;
-        }
-        let asked = self.ask_supervisor(life.run).await;
-        self.memory.borrow_mut().heard = match asked {
-            Ok(status) => Some((life.run, status.phase, status.start)),
+    /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
+    /// else.
+    async fn listen_to(&self, run: Run) -> Option<Status> {
+        let said = self.ask_supervisor(run).await;
+        let heard = match &said {
+            Ok(status) => Some((run, Heard::from(status))),
             Err(error) => {
-                log::line("probe-unanswered", &[("run", &life.run), ("reason", &error)]);
+                log::line("supervisor-unanswered", &[("run", &run), ("reason", error)]);
                 None
             }
         };
+        self.memory.borrow_mut().heard = heard;
+        said.ok()
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{self, Either};
-use moltworker_core::life::{Event, State};
+use moltworker_core::life::{Desired, Event, State};
 use moltworker_core::problem::Refusal;
 use moltworker_core::run::{INGRESS_PORT, Run};
 use wasm_bindgen::JsValue;
@@ -27,6 +27,9 @@ impl Inner {
         let give_up_at = clock::now_ms().saturating_add(HOLD_MS);
         let mut tries = 0;
         loop {
+            if let Some(refusal) = self.refused_entry().await? {
+                return self.refuse(&request, refusal, None);
+            }
             self.happened(Event::Wanted).await?;
             let life = self.life();
             let refusal = match life.state {
@@ -38,7 +41,9 @@ impl Inner {
                         None => return reply::problem(Refusal::BotInterrupted, None),
                     }
                 }
-                State::BackingOff { reason, .. } => return self.failed(&request, reason),
+                State::BackingOff { reason, .. } => {
+                    return self.refuse(&request, Refusal::BotFailed, Some(reason));
+                }
                 State::Starting { .. } => Refusal::BotWaking,
                 State::Stopping { .. } => Refusal::BotStopping,
                 // It ended between two lines of this loop: the next round starts it.
@@ -90,16 +95,33 @@ impl Inner {
 
     fn waking_page(&self, refusal: Refusal) -> Result<Response> {
         let nonce = Nonce::new()?;
-        let response = reply::page(503, &nonce, pages::waking(&nonce, &self.status()))?;
+        let response = reply::page(503, &nonce, pages::waking(&nonce, &self.status(), refusal))?;
         reply::add_refusal_headers(response.headers(), refusal)?;
         Ok(response)
     }
 
-    fn failed(&self, request: &Request, reason: String) -> Result<Response> {
+    fn refuse(&self, request: &Request, refusal: Refusal, detail: Option<String>) -> Result<Response> {
         if reply::wants_page(request.method().as_ref(), request.headers()) {
-            return self.waking_page(Refusal::BotFailed);
+            return match refusal {
+                Refusal::BotFailed | Refusal::NoCapacity => self.waking_page(refusal),
+                other => reply::refusal_page(other),
+            };
         }
-        reply::problem(Refusal::BotFailed, Some(reason))
+        reply::problem(refusal, detail)
+    }
+
+    /// Whether the bot may not run at all, or there is no place for it right now.
+    async fn refused_entry(self: &Rc<Self>) -> Result<Option<Refusal>> {
+        self.load().await?;
+        let life = self.life();
+        match life.desired {
+            Desired::Stopped => Ok(Some(Refusal::BotStopped)),
+            Desired::Suspended => Ok(Some(Refusal::BotSuspended)),
+            Desired::Available if life.state == State::Asleep => {
+                Ok((!self.has_place().await).then_some(Refusal::NoCapacity))
+            }
+            Desired::Available => Ok(None),
+        }
     }
 }
 

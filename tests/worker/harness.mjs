@@ -11,6 +11,7 @@ export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
 export const ALICE = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
+export const ADMIN = "ad000000-0000-4000-8000-000000000001";
 export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
 
 const root = new URL("../../", import.meta.url);
@@ -82,6 +83,16 @@ class Worker {
   }
   bearer(user) {
     return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
+  }
+  /** An order to one's own bot. */
+  order(user, name) {
+    return this.as(user, `/api/bot/${name}`, { method: "POST" });
+  }
+  /** An admin's order to a user's bot, or without a name its state. */
+  async admin(user, name) {
+    const token = this.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
+    const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, "POST"] : [`/api/admin/bots/${user}`, "GET"];
+    return this.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
   }
   /** An open WebSocket of that user, or the status it was refused with. */
   async socket(user, path, origin) {

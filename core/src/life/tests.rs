@@ -9,8 +9,13 @@ fn life() -> Life {
     Life::new(0)
 }
 
+const QUARTER: u64 = 900_000;
+const RULES: Rules = Rules {
+    sleep_after_ms: Some(QUARTER),
+};
+
 fn on(life: &mut Life, now: u64, event: Event) -> Vec<Effect> {
-    life.on(now, 0.0, event)
+    life.on(&RULES, now, 0.0, event)
 }
 
 #[test]
@@ -25,7 +30,7 @@ fn a_first_request_starts_one_container_and_later_ones_wait_for_it() {
     for now in 11..60 {
         assert_eq!(on(&mut life, now, Event::Wanted), []);
     }
-    assert_eq!(on(&mut life, 60, Event::Ready(R1)), [Effect::ClearAlarm]);
+    assert_eq!(on(&mut life, 60, Event::Ready(R1)), [Effect::AskActivity(R1)]);
     assert!(life.is_running());
     assert_eq!(on(&mut life, 61, Event::Wanted), []);
 }
@@ -158,7 +163,7 @@ fn after_an_eviction_the_life_goes_on() {
 
     let look = |life: &Life, container_runs| {
         let mut life = life.clone();
-        let effects = life.on(9, 0.0, Event::Loaded { container_runs });
+        let effects = life.on(&RULES, 9, 0.0, Event::Loaded { container_runs });
         (life.state, effects)
     };
     assert_eq!(look(&life(), false), (State::Asleep, vec![]));
@@ -167,6 +172,122 @@ fn after_an_eviction_the_life_goes_on() {
     assert_eq!(look(&running, false), (State::Asleep, vec![Effect::ClearAlarm]));
     assert_eq!(look(&starting, true).1, [Effect::Watch(R1)]);
     assert!(matches!(look(&starting, false).0, State::BackingOff { .. }));
+}
+
+fn running() -> Life {
+    let mut life = life();
+    on(&mut life, 0, Event::Wanted);
+    on(&mut life, 1, Event::Ready(R1));
+    life
+}
+
+#[test]
+fn an_idle_bot_is_put_to_sleep_and_a_busy_one_is_not() {
+    let told = |idle| {
+        let mut life = running();
+        let effects = on(&mut life, 1_000_000, Event::Activity(R1, idle));
+        (life.state, effects)
+    };
+    let (state, effects) = told(Some(QUARTER));
+    assert!(matches!(state, State::Stopping { wanted: false, .. }));
+    assert_eq!(
+        effects,
+        [Effect::SetAlarm(1_000_000 + STOP_DEADLINE_MS), Effect::Terminate]
+    );
+    // Asked again exactly when the quarter of an hour is over, but never in a hurry.
+    for (idle, again) in [
+        (Some(0), QUARTER),
+        (Some(100_000), 800_000),
+        (Some(QUARTER - 1), 60_000),
+        (None, 60_000),
+    ] {
+        assert_eq!(
+            told(idle),
+            (State::Running, vec![Effect::SetAlarm(1_000_000 + again)]),
+            "{idle:?}"
+        );
+    }
+    let mut life = running();
+    assert_eq!(on(&mut life, 5, Event::AlarmRang), [Effect::AskActivity(R1)]);
+    assert_eq!(
+        on(&mut life, 5, Event::Activity(Run(0), Some(QUARTER))),
+        [],
+        "another run's idleness"
+    );
+}
+
+#[test]
+fn a_pinned_bot_and_one_that_never_sleeps_stay_awake() {
+    let mut pinned = running();
+    assert_eq!(on(&mut pinned, 5, Event::Pinned(true)), [Effect::AskActivity(R1)]);
+    on(&mut pinned, 6, Event::Activity(R1, Some(10 * QUARTER)));
+    assert!(pinned.is_running());
+    on(&mut pinned, 7, Event::Pinned(false));
+    on(&mut pinned, 8, Event::Activity(R1, Some(10 * QUARTER)));
+    assert!(!pinned.is_running());
+    let mut never = running();
+    let effects = never.on(
+        &Rules { sleep_after_ms: None },
+        5,
+        0.0,
+        Event::Activity(R1, Some(u64::MAX)),
+    );
+    assert_eq!(effects, [Effect::ClearAlarm]);
+}
+
+#[test]
+fn a_bot_that_may_not_run_is_stopped_and_stays_so() {
+    for desired in [Desired::Stopped, Desired::Suspended] {
+        let mut life = running();
+        assert!(on(&mut life, 2, Event::Desired(Authority::Admin, desired)).contains(&Effect::Terminate));
+        assert_eq!(on(&mut life, 3, Event::Wanted), []);
+        on(&mut life, 4, Event::Exited(R1, String::new()));
+        assert_eq!(on(&mut life, 5, Event::Wanted), [], "{desired:?}");
+        assert_eq!(life.state, State::Asleep);
+        assert_eq!(
+            on(&mut life, 6, Event::Desired(Authority::Admin, Desired::Available)),
+            []
+        );
+        assert!(on(&mut life, 7, Event::Wanted).contains(&Effect::Start(Run(2))));
+    }
+    // Somebody who asked while it was stopping does not undo the stop.
+    let mut life = running();
+    on(&mut life, 2, Event::SleepWanted);
+    on(&mut life, 3, Event::Wanted);
+    on(&mut life, 4, Event::Desired(Authority::Admin, Desired::Stopped));
+    assert_eq!(
+        on(&mut life, 5, Event::Exited(R1, String::new())),
+        [Effect::ClearAlarm]
+    );
+    // And a failed start is not tried again.
+    let mut failed = Life::new(0);
+    on(&mut failed, 0, Event::Wanted);
+    on(&mut failed, 1, Event::StartFailed(R1, "x".into()));
+    on(&mut failed, 2, Event::Desired(Authority::Admin, Desired::Stopped));
+    assert_eq!((failed.state, failed.failures), (State::Asleep, 0));
+}
+
+#[test]
+fn an_owner_cannot_undo_a_suspension() {
+    let mut life = life();
+    on(&mut life, 0, Event::Desired(Authority::Admin, Desired::Suspended));
+    for desired in [Desired::Available, Desired::Stopped] {
+        on(&mut life, 1, Event::Desired(Authority::Owner, desired));
+        assert_eq!(life.desired, Desired::Suspended);
+    }
+    on(&mut life, 2, Event::Desired(Authority::Admin, Desired::Available));
+    on(&mut life, 3, Event::Desired(Authority::Owner, Desired::Stopped));
+    assert_eq!(life.desired, Desired::Stopped);
+}
+
+#[test]
+fn a_record_of_an_older_version_is_read() {
+    let old = r#"{"state":"running","run":3,"since":5,"failures":0}"#;
+    let life: Life = serde_json::from_str(old).unwrap();
+    assert_eq!(
+        (life.desired, life.pinned, life.run),
+        (Desired::Available, false, Run(3))
+    );
 }
 
 #[test]
@@ -179,11 +300,32 @@ fn it_is_stored_as_it_is() {
     }
 }
 
+/// Stands for whatever run is the current one when the event comes.
+const CURRENT: Run = Run(u64::MAX);
+
+fn aimed(event: Event, current: Run) -> Event {
+    match event {
+        Event::Ready(CURRENT) => Event::Ready(current),
+        Event::Activity(CURRENT, idle) => Event::Activity(current, idle),
+        Event::StartFailed(CURRENT, reason) => Event::StartFailed(current, reason),
+        Event::Exited(CURRENT, reason) => Event::Exited(current, reason),
+        other => other,
+    }
+}
+
 fn any_event() -> impl Strategy<Value = (u64, Event)> {
-    let run = (0u64..6).prop_map(Run);
+    let run = prop_oneof![4 => Just(CURRENT), 1 => (0u64..6).prop_map(Run)];
+    let desired = prop_oneof![
+        Just(Desired::Available),
+        Just(Desired::Stopped),
+        Just(Desired::Suspended)
+    ];
     let event = prop_oneof![
-        4 => Just(Event::Wanted),
+        6 => Just(Event::Wanted),
         1 => Just(Event::SleepWanted),
+        1 => desired.prop_map(|desired| Event::Desired(Authority::Admin, desired)),
+        1 => any::<bool>().prop_map(Event::Pinned),
+        2 => (run.clone(), prop::option::of(0..2 * QUARTER)).prop_map(|(run, idle)| Event::Activity(run, idle)),
         2 => run.clone().prop_map(Event::Ready),
         1 => run.clone().prop_map(|run| Event::StartFailed(run, "x".into())),
         2 => run.prop_map(|run| Event::Exited(run, "x".into())),
@@ -193,53 +335,92 @@ fn any_event() -> impl Strategy<Value = (u64, Event)> {
     (0u64..40_000, event)
 }
 
+/// A Sandbox that carries effects out in a world of its own, and fails when one must not be.
+struct World {
+    life: Life,
+    now: u64,
+    alive: bool,
+    alarm: Option<u64>,
+    asked: bool,
+}
+
+impl World {
+    fn step(&mut self, jitter: f64, event: Event) -> Result<(), TestCaseError> {
+        let before = self.life.clone();
+        if event == Event::Exited(before.run, "x".into())
+            || event
+                == (Event::Loaded {
+                    container_runs: false,
+                })
+        {
+            self.alive = false;
+        }
+        if event == Event::AlarmRang {
+            self.alarm = None;
+        }
+        if matches!(event, Event::Activity(run, _) if run == before.run) {
+            self.asked = false;
+        }
+        for effect in self.life.on(&RULES, self.now, jitter, event) {
+            match effect {
+                Effect::Start(run) => {
+                    prop_assert!(!self.alive, "two at once: {before:?}");
+                    prop_assert_eq!(run, before.run.next());
+                    prop_assert_eq!(
+                        self.life.desired,
+                        Desired::Available,
+                        "started although it must not run"
+                    );
+                    if let State::BackingOff { until, .. } = before.state {
+                        prop_assert!(until <= self.now, "faster than the back-off");
+                    }
+                    self.alive = true;
+                }
+                Effect::Kill => self.alive = false,
+                Effect::SetAlarm(at) => self.alarm = Some(at),
+                Effect::ClearAlarm => self.alarm = None,
+                Effect::AskActivity(run) => {
+                    prop_assert_eq!(run, self.life.run);
+                    self.asked = true;
+                }
+                Effect::Watch(run) => prop_assert_eq!(run, self.life.run),
+                Effect::Terminate => {}
+            }
+        }
+        prop_assert!(self.life.run >= before.run);
+        let resting = matches!(self.life.state, State::Asleep | State::BackingOff { .. });
+        prop_assert!(
+            resting || self.alarm.is_some() || self.asked,
+            "nothing would lead out of {:?}",
+            self.life
+        );
+        Ok(())
+    }
+}
+
 proptest! {
-    /// Whatever happens in whatever order: a second container is never started while one may be alive,
-    /// runs only grow, no start comes before the back-off is over, and when nothing more happens but
-    /// the alarm, the life comes to rest.
+    /// Whatever happens in whatever order: a second container is never started while one may be alive, none
+    /// for a bot that must not run, none before the back-off is over; runs only grow; every state but the
+    /// resting ones has something that leads out of it; and when nothing more happens, the bot goes to sleep.
     #[test]
     fn no_order_of_events_breaks_it(events in prop::collection::vec(any_event(), 0..60), jitter in 0.0f64..=1.0) {
-        let mut life = Life::new(0);
-        let mut now = 0;
-        let mut alive = false;
-        let mut alarm = None;
-        let mut step = |life: &mut Life, now: u64, event: Event| -> Result<Option<u64>, TestCaseError> {
-            let before = life.clone();
-            if event == Event::Exited(life.run, "x".into()) || event == (Event::Loaded { container_runs: false }) {
-                alive = false;
-            }
-            for effect in life.on(now, jitter, event) {
-                match effect {
-                    Effect::Start(run) => {
-                        prop_assert!(!alive, "two at once: {before:?}");
-                        prop_assert_eq!(run, before.run.next());
-                        if let State::BackingOff { until, .. } = before.state {
-                            prop_assert!(until <= now);
-                        }
-                        alive = true;
-                    }
-                    Effect::Kill => alive = false,
-                    Effect::SetAlarm(at) => alarm = Some(at),
-                    Effect::ClearAlarm => alarm = None,
-                    Effect::Watch(run) => prop_assert_eq!(run, life.run),
-                    Effect::Terminate => {}
-                }
-            }
-            prop_assert!(life.run >= before.run);
-            Ok(alarm)
-        };
-        let mut due = None;
+        let mut world = World { life: Life::new(0), now: 0, alive: false, alarm: None, asked: false };
         for (pause, event) in events {
-            now += pause;
-            due = step(&mut life, now, event)?;
+            world.now += pause;
+            let event = aimed(event, world.life.run);
+            world.step(jitter, event)?;
         }
-        for _ in 0..4 {
-            let Some(at) = due else { break };
-            now = now.max(at);
-            due = step(&mut life, now, Event::AlarmRang)?;
-            if matches!(life.state, State::Asleep | State::Running | State::BackingOff { .. }) { break; }
+        world.step(jitter, Event::Pinned(false))?;
+        for _ in 0..8 {
+            if world.asked {
+                let run = world.life.run;
+                world.step(jitter, Event::Activity(run, Some(QUARTER)))?;
+            } else if let Some(at) = world.alarm {
+                world.now = world.now.max(at);
+                world.step(jitter, Event::AlarmRang)?;
+            }
         }
-        let rests = matches!(life.state, State::Asleep | State::Running | State::BackingOff { .. });
-        prop_assert!(rests, "never came to rest: {life:?}");
+        let rests = matches!(world.life.state, State::Asleep | State::BackingOff { .. });
+        prop_assert!(rests, "never came to rest: {:?}", world.life);
     }
 }

@@ -46,6 +46,22 @@ fn a_real_token_counts() {
 }
 
 #[test]
+fn only_app_metadata_makes_an_admin() {
+    let admin = |name, value| judge(&header(), &with(claims(), name, value)).unwrap().admin;
+    assert!(admin("app_metadata", json!({ "role": "admin" })));
+    for (name, value) in [
+        ("app_metadata", json!({})),
+        ("app_metadata", json!({ "role": "Admin" })),
+        ("app_metadata", json!({ "role": ["admin"] })),
+        ("app_metadata", json!({ "roles": ["admin"] })),
+        // A person writes their own user metadata.
+        ("user_metadata", json!({ "role": "admin" })),
+    ] {
+        assert!(!admin(name, value.clone()), "{name} = {value}");
+    }
+}
+
+#[test]
 fn a_signature_that_does_not_hold_ends_it() {
     let token = token(&header(), &claims());
     assert_eq!(

@@ -21,8 +21,14 @@ export class Sandbox extends DurableObject {
     });
     this.built = new Built(seam, env);
   }
-  fetch(request) {
+  async fetch(request) {
     if (request.headers.has("x-test-abort")) this.ctx.abort("evicted by a test");
+    // Rings the alarm if one is set, without the wait.
+    if (request.headers.has("x-test-alarm")) {
+      if ((await this.ctx.storage.getAlarm()) === null) return new Response("no alarm is set", { status: 409 });
+      await this.built.alarm();
+      return new Response();
+    }
     return this.built.fetch(request);
   }
   alarm() {
@@ -59,6 +65,10 @@ async function control(url, request, env) {
     case "next-event":
       fake.nextEvent.resolve();
       return new Response();
+    case "alarm":
+      return env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
+        headers: { "x-test-alarm": "1" },
+      });
     case "evict": {
       // Throws the object out of memory, as the platform does; its storage stays.
       await env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {

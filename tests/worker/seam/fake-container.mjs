@@ -5,6 +5,8 @@ export class FakeContainer {
     startThrows: null, // a message: start() throws it
     phase: "ready", // what the supervisor reports
     listens: true, // false: nothing answers on any port
+    idleMs: 0, // what the supervisor says about activity
+    openRequests: 0,
     refuses: false, // true: the ingress port does not answer although the supervisor does
   };
   starts = [];
@@ -75,6 +77,8 @@ export class FakeContainer {
       start: { tcp_ms: 1, ready_ms: 2 },
       restarts: 0,
       last_exit: null,
+      idle_ms: this.behaviour.idleMs,
+      open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
   }
 

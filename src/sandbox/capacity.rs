@@ -1,0 +1,94 @@
+//! A free place for a bot that wants to wake: the platform runs a limited number of containers. When all are
+//! taken the bot that has been idle longest is put to sleep first.
+
+use moltworker_core::id::UserId;
+use moltworker_core::life::Authority;
+use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::settings::DATABASE_BINDING;
+use serde::Deserialize;
+use worker::{D1Database, Result};
+
+use super::Inner;
+use crate::{clock, hand_over, log};
+
+/// Idle for less than this, a bot keeps its place: its owner may be reading the last answer.
+const LEAST_IDLE_MS: u64 = 2 * 60 * 1_000;
+
+#[derive(Deserialize)]
+struct Awake {
+    awake: u32,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    user_id: UserId,
+}
+
+impl Inner {
+    /// Whether this bot may wake now. If not, a place is being freed, where one can be.
+    ///
+    /// The count is the registry's and can be a moment old; the platform's own limit is the one that holds,
+    /// and a start beyond it fails and is tried again. So when the registry is away, the answer is yes.
+    pub(super) async fn has_place(&self) -> bool {
+        match self.find_place().await {
+            Ok(found) => found,
+            Err(error) => {
+                log::line("capacity-unknown", &[("reason", &error)]);
+                true
+            }
+        }
+    }
+
+    async fn find_place(&self) -> Result<bool> {
+        let Some(most) = self.settings()?.max_awake else {
+            return Ok(true);
+        };
+        let database = self.env.d1(DATABASE_BINDING)?;
+        let user = self.user()?;
+        let awake = database
+            .prepare(
+                "SELECT count(*) AS awake FROM bots \
+                 WHERE state IN ('starting', 'running', 'stopping') AND user_id <> ?1",
+            )
+            .bind(&[user.to_string().into()])?
+            .first::<Awake>(None)
+            .await?
+            .map_or(0, |row| row.awake);
+        if awake < most {
+            return Ok(true);
+        }
+        let freed = self.free_a_place(&database).await?;
+        let freed = freed.map_or_else(|| "none is idle".to_owned(), |user| user.to_string());
+        log::line(
+            "no-capacity",
+            &[
+                ("user", &user),
+                ("awake", &awake),
+                ("most", &most),
+                ("put_to_sleep", &freed),
+            ],
+        );
+        Ok(false)
+    }
+
+    async fn free_a_place(&self, database: &D1Database) -> Result<Option<UserId>> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
+        )]
+        let idle_since = clock::now_ms().saturating_sub(LEAST_IDLE_MS) as f64;
+        let longest_idle = database
+            .prepare(
+                "SELECT user_id FROM bots WHERE state = 'running' AND pinned = 0 AND active_at <= ?1 \
+                 ORDER BY active_at LIMIT 1",
+            )
+            .bind(&[idle_since.into()])?
+            .first::<Row>(None)
+            .await?;
+        let Some(Row { user_id }) = longest_idle else {
+            return Ok(None);
+        };
+        hand_over::ask(&self.env, user_id, Intent::Order(Authority::Admin, Order::Sleep)).await?;
+        Ok(Some(user_id))
+    }
+}

@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+
+const PAGE = { headers: { accept: "text/html", "sec-fetch-mode": "navigate" } };
+const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot")).json();
+const reaches = (worker, state, user = ALICE) =>
+  until(async () => (await status(worker, user)).state === state, `${user} is ${state}`);
+
+test("a stopped bot is woken by nothing but its owner's start", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  assert.equal((await worker.order(ALICE, "stop")).status, 200);
+  await reaches(worker, "stopped");
+  const refused = await worker.as(ALICE, "/");
+  assert.equal(refused.status, 409);
+  assert.equal((await refused.json()).code, "bot-stopped");
+  assert.match(await (await worker.as(ALICE, "/", PAGE)).text(), /This bot is stopped/);
+  assert.equal(await worker.socket(ALICE, "/ws", ORIGIN), 409);
+  await worker.tick();
+  await worker.fake(ALICE, "evict");
+  assert.equal((await worker.as(ALICE, "/")).status, 409, "it is remembered");
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+
+  assert.equal((await (await worker.order(ALICE, "start")).json()).state, "asleep");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.equal((await worker.record(ALICE)).starts.length, 2);
+});
+
+test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  assert.equal((await worker.admin(ALICE, "suspend")).status, 200);
+  await reaches(worker, "suspended");
+  await worker.order(ALICE, "start");
+  const refused = await worker.as(ALICE, "/");
+  assert.equal(refused.status, 403);
+  assert.equal((await refused.json()).code, "bot-suspended");
+  assert.equal((await (await worker.admin(ALICE)).json()).state, "suspended");
+  await worker.admin(ALICE, "start");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+});
+
+test("admin routes are for admins with a bearer token", async (t) => {
+  const worker = await startWorker(t);
+  const path = `/api/admin/bots/${ALICE}/suspend`;
+  const post = (headers) => worker.fetch(path, { method: "POST", headers });
+  assert.equal((await (await post(worker.bearer(BOB))).json()).code, "not-an-admin");
+  assert.equal((await (await post(worker.bearer(ALICE))).json()).code, "not-an-admin");
+  assert.equal((await (await post({})).json()).code, "sign-in-required");
+  const self = worker.provider.token({ sub: BOB, user_metadata: { role: "admin" } });
+  assert.equal((await (await post({ authorization: `Bearer ${self}` })).json()).code, "not-an-admin");
+  assert.equal((await (await worker.admin("undefined", "suspend")).json()).code, "not-found");
+  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await (await worker.admin(ALICE)).json()).state, "asleep", "looking does not wake");
+  for (const user of [ALICE, BOB, ADMIN]) assert.deepEqual((await worker.record(user)).starts, []);
+});
+
+test("an idle bot is put to sleep, a busy or pinned one is not", async (t) => {
+  const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
+  await worker.as(ALICE, "/");
+  for (const behaviour of [{ idleMs: 59_000 }, { idleMs: 61_000, openRequests: 1 }, { idleMs: 61_000, listens: false }]) {
+    await worker.fake(ALICE, "set", { openRequests: 0, listens: true, ...behaviour });
+    await worker.fake(ALICE, "alarm");
+    assert.equal((await status(worker)).state, "running", JSON.stringify(behaviour));
+  }
+  await worker.fake(ALICE, "set", { listens: true, openRequests: 0, idleMs: 61_000 });
+  assert.equal((await (await worker.order(ALICE, "pin")).json()).pinned, true);
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "running");
+  await worker.order(ALICE, "unpin");
+  await reaches(worker, "asleep");
+  assert.deepEqual((await worker.record(ALICE)).signals, [15]);
+});
+
+test("the clock finds an idle bot whose alarm was lost", async (t) => {
+  const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
+  await worker.as(ALICE, "/");
+  await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
+  await worker.fake(ALICE, "set", { idleMs: 61_000 });
+  await worker.tick();
+  await reaches(worker, "asleep");
+});
+
+test("when all places are taken the longest idle bot makes room", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
+  await worker.as(ALICE, "/");
+  await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
+  const refused = await worker.as(BOB, "/");
+  assert.equal(refused.status, 503);
+  assert.equal((await refused.json()).code, "no-capacity");
+  assert.ok(refused.headers.get("retry-after"));
+  assert.match(await (await worker.as(BOB, "/", PAGE)).text(), /All places are taken/);
+  assert.equal((await status(worker)).state, "running", "a bot in use keeps its place");
+
+  const database = await worker.mf.getD1Database("DB");
+  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  assert.equal((await worker.as(BOB, "/")).status, 503);
+  await reaches(worker, "asleep");
+  await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
+  assert.equal((await worker.as(BOB, "/")).status, 200);
+  assert.deepEqual((await worker.record(BOB)).starts.length, 1);
+});
