@@ -190,8 +190,14 @@ fn wrangler_toml_and_the_code_name_the_same_things() {
 #[test]
 fn as_many_bots_may_be_awake_as_there_are_containers() {
     let wrangler = toml("wrangler.toml");
-    let container = wrangler["containers"].as_array().and_then(|list| list.first()).expect("one container");
-    let instances = container["max_instances"].as_integer().expect("max_instances").to_string();
+    let container = wrangler["containers"]
+        .as_array()
+        .and_then(|list| list.first())
+        .expect("one container");
+    let instances = container["max_instances"]
+        .as_integer()
+        .expect("max_instances")
+        .to_string();
     assert_eq!(wrangler["vars"]["MAX_AWAKE"].as_str(), Some(instances.as_str()));
 }
 

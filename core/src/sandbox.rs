@@ -152,7 +152,7 @@ pub struct BotStatus {
     /// How long the gateway's parts took to start in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<StartTimes>,
-    /// When the last start failed: why.
+    /// When the last start failed, or the supervisor gave the gateway up: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When the last start failed: milliseconds since 1970 from when the next request starts it again.
@@ -208,21 +208,21 @@ pub enum StartPhase {
 }
 
 impl StartPhase {
-    /// What a supervisor's answer means for the start; `None` when the gateway is ready.
+    /// What a supervisor's answer means for the start; `None` when the start is over.
     pub fn of(phase: GatewayPhase) -> Option<Self> {
         match phase {
-            GatewayPhase::Ready | GatewayPhase::Suspect => None,
+            // Given up is an end of the start as well: the ingress answers, with the reason.
+            GatewayPhase::Ready | GatewayPhase::Suspect | GatewayPhase::CrashLooped => None,
             GatewayPhase::Starting => Some(Self::StartingGateway),
-            GatewayPhase::Restarting
-            | GatewayPhase::CrashLooped
-            | GatewayPhase::Draining
-            | GatewayPhase::Unknown => Some(Self::RestartingGateway),
+            GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => {
+                Some(Self::RestartingGateway)
+            }
         }
     }
 }
 
 /// What a Sandbox last heard from its container in the current run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
     /// What the supervisor says about the gateway.
     pub health: Health,
@@ -232,6 +232,8 @@ pub struct Heard {
     pub start: Option<StartTimes>,
     /// Milliseconds since the last activity.
     pub idle_ms: Option<u64>,
+    /// Why the supervisor gave the gateway up, if it did.
+    pub given_up: Option<String>,
 }
 
 impl Heard {
@@ -241,6 +243,7 @@ impl Heard {
         phase: None,
         start: None,
         idle_ms: None,
+        given_up: None,
     };
 
     /// What a supervisor's answer says.
@@ -262,6 +265,10 @@ impl Heard {
             phase: StartPhase::of(status.phase),
             start: Some(status.start),
             idle_ms: Some(idle_ms),
+            given_up: status.crash_loop.as_ref().map(|given_up| {
+                let words = given_up.message.as_deref().unwrap_or("no message");
+                format!("{}: {words}", given_up.reason.as_str())
+            }),
         }
     }
 }
@@ -286,6 +293,7 @@ impl Life {
     pub fn status(&self, heard: Heard) -> BotStatus {
         let (reason, retry_at) = match &self.state {
             State::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
+            State::Running => (heard.given_up, None),
             _ => (None, None),
         };
         let phase = match self.state {

@@ -8,10 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::channel::oneshot;
 use futures::future::{self, Either};
-use moltworker_core::control::GatewayPhase;
 use moltworker_core::life::{Effect, Event, Life};
 use moltworker_core::run::Run;
-use moltworker_core::sandbox::Heard;
+use moltworker_core::sandbox::{Heard, StartPhase};
 use moltworker_core::settings::DATABASE_BINDING;
 use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
@@ -174,7 +173,7 @@ impl Inner {
             // Nothing listens before the container is up; that is not worth a line in the log.
             if let Ok(status) = self.ask_supervisor(run).await {
                 self.memory.borrow_mut().heard = Some((run, Heard::from(&status)));
-                if status.phase == GatewayPhase::Ready {
+                if StartPhase::of(status.phase).is_none() {
                     return;
                 }
             }

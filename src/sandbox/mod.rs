@@ -120,7 +120,12 @@ impl Inner {
     /// The state in words.
     fn status(&self) -> BotStatus {
         let life = self.life();
-        let heard = self.memory.borrow().heard.filter(|(run, _)| *run == life.run);
+        let heard = self
+            .memory
+            .borrow()
+            .heard
+            .clone()
+            .filter(|(run, _)| *run == life.run);
         let mut heard = heard.map_or(Heard::NOTHING, |(_, heard)| heard);
         if !life.is_running() {
             heard.health = Health::Unknown;

@@ -121,6 +121,17 @@ test("a start that fails says why, waits, and is tried again", async (t) => {
   assert.equal((await worker.as(ALICE, "/")).status, 200);
 });
 
+test("a gateway that was given up says why, and its container is left for the cure", async (t) => {
+  const worker = await startWorker(t);
+  const message = 'Unrecognized key: "foo"';
+  const crashLoop = { since_ms: 1, failures: 1, reason: "config-rejected", message };
+  await worker.fake(ALICE, "set", { phase: "crash-looped", crashLoop });
+  await worker.as(ALICE, "/");
+  const given = await status(worker);
+  assert.deepEqual([given.state, given.health, given.reason], ["running", "unhealthy", `config-rejected: ${message}`]);
+  assert.equal((await worker.record(ALICE)).kills, 0);
+});
+
 test("after an eviction the life goes on: the same run, the same secret", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");

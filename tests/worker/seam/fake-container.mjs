@@ -5,6 +5,7 @@ export class FakeContainer {
     startThrows: null, // a message: start() throws it
     phase: "ready", // what the supervisor reports
     listens: true, // false: nothing answers on any port
+    crashLoop: null,
     idleMs: 0, // what the supervisor says about activity
     openRequests: 0,
     refuses: false, // true: the ingress port does not answer although the supervisor does
@@ -77,6 +78,7 @@ export class FakeContainer {
       start: { tcp_ms: 1, ready_ms: 2 },
       restarts: 0,
       last_exit: null,
+      crash_loop: this.behaviour.crashLoop,
       idle_ms: this.behaviour.idleMs,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
