@@ -1,9 +1,13 @@
 //! The control port: who may ask, and what is answered.
 
-use moltworker_core::control::{GatewayPhase, LOGS_PATH, STATUS_PATH};
+use std::io::{BufRead, BufReader, Write};
+
+use moltworker_core::control::{
+    DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, RESTART_PATH, STATUS_PATH,
+};
 use moltworker_core::run::Run;
 
-use crate::bed::{Bed, TOKEN, USER, ask, authorised};
+use crate::bed::{Bed, TOKEN, USER, ask, authorised, connect, read_head};
 
 #[test]
 fn without_this_runs_token_nothing_is_told() {
@@ -15,8 +19,21 @@ fn without_this_runs_token_nothing_is_told() {
         format!("\r\nauthorization: {TOKEN}"),
         format!("\r\ncookie: token={TOKEN}"),
     ] {
-        for path in [STATUS_PATH, LOGS_PATH, "/", "/v1/nothing"] {
-            let answer = ask(bed.control, &format!("GET {path} HTTP/1.1{credentials}"), b"");
+        for (method, path) in [
+            ("GET", STATUS_PATH),
+            ("GET", LOGS_PATH),
+            ("GET", PROCESSES_PATH),
+            ("GET", METRICS_PATH),
+            ("POST", RESTART_PATH),
+            ("POST", DRAIN_PATH),
+            ("GET", "/"),
+            ("GET", "/v1/nothing"),
+        ] {
+            let answer = ask(
+                bed.control,
+                &format!("{method} {path} HTTP/1.1{credentials}"),
+                b"",
+            );
             assert_eq!(
                 (answer.status, answer.code().as_str()),
                 (401, "bearer-required"),
@@ -24,6 +41,9 @@ fn without_this_runs_token_nothing_is_told() {
             );
         }
     }
+    // Nor done.
+    let status = bed.status();
+    assert_eq!((status.phase, status.restarts), (GatewayPhase::Ready, 0));
 }
 
 #[test]
@@ -61,6 +81,87 @@ fn what_does_not_exist_is_not_there() {
     let bed = Bed::ready();
     let missing = authorised(&bed, "GET /v1/nothing");
     assert_eq!((missing.status, missing.code().as_str()), (404, "not-found"));
-    let method = authorised(&bed, &format!("POST {STATUS_PATH}"));
-    assert_eq!((method.status, method.code().as_str()), (405, "wrong-method"));
+    for (path, right, wrong) in [
+        (STATUS_PATH, "GET", "POST"),
+        (LOGS_PATH, "GET", "POST"),
+        (PROCESSES_PATH, "GET", "DELETE"),
+        (METRICS_PATH, "GET", "POST"),
+        // What changes something is never a GET.
+        (RESTART_PATH, "POST", "GET"),
+        (DRAIN_PATH, "POST", "GET"),
+    ] {
+        let method = authorised(&bed, &format!("{wrong} {path}"));
+        assert_eq!(
+            (method.status, method.code().as_str()),
+            (405, "wrong-method"),
+            "{wrong} {path}, and not {right}"
+        );
+    }
+    for query in ["lines=x", "follow=yes"] {
+        assert_eq!(authorised(&bed, &format!("GET {LOGS_PATH}?{query}")).status, 404);
+    }
+    assert_eq!(
+        authorised(&bed, &format!("POST {DRAIN_PATH}?grace_ms=x")).status,
+        404
+    );
+    assert_eq!(bed.status().restarts, 0);
+}
+
+#[test]
+fn the_log_can_be_followed_to_the_end() {
+    let mut bed = Bed::ready();
+    ask(bed.ingress, "POST /say HTTP/1.1", b"before\nlast");
+    bed.wait_for("it came through", || bed.output().contains("last").then_some(()));
+    let mut stream = connect(bed.control);
+    let head = format!(
+        "GET {LOGS_PATH}?lines=1&follow=1 HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream);
+    assert_eq!(read_head(&mut reader).0, 200);
+    let mut next = |wanted: &str| {
+        let mut line = String::new();
+        while line.trim_end() != wanted {
+            line.clear();
+            assert_ne!(
+                reader.read_line(&mut line).unwrap(),
+                0,
+                "the end before {wanted:?}"
+            );
+            assert!(!line.contains("before"), "older than was asked for");
+        }
+    };
+    next("last");
+    ask(
+        bed.ingress,
+        "POST /say HTTP/1.1",
+        format!("new {TOKEN}").as_bytes(),
+    );
+    next("new [hidden]");
+    // Somebody who follows does not hold the end up.
+    bed.signal("TERM");
+    assert_eq!(bed.ended().code(), Some(0));
+    let output = bed.output();
+    assert!(output.contains("nothing is left"), "{output}");
+}
+
+#[test]
+fn processes_and_numbers_are_told() {
+    let bed = Bed::ready();
+    let processes: Vec<Process> =
+        serde_json::from_slice(&authorised(&bed, &format!("GET {PROCESSES_PATH}")).body).unwrap();
+    let gateway = bed.status().gateway_pid.unwrap();
+    let found = processes.iter().find(|process| process.pid == gateway).unwrap();
+    assert_eq!((found.name.as_str(), found.parent), ("fake-gateway", bed.pid()));
+    let metrics = authorised(&bed, &format!("GET {METRICS_PATH}"));
+    assert!(
+        metrics.head.contains("text/plain; version=0.0.4"),
+        "{}",
+        metrics.head
+    );
+    assert!(
+        metrics.text().contains("\nmoltbot_gateway_up 1\n"),
+        "{}",
+        metrics.text()
+    );
 }

@@ -201,3 +201,52 @@ fn a_request_meets_a_gateway_that_does_not_listen_for_a_moment() {
     assert_eq!(bed.get("/headers").status, 200);
     assert_eq!(bed.status().restarts, 0);
 }
+
+#[test]
+fn what_the_owner_does_is_told_from_what_keeps_a_connection() {
+    let bed = Bed::ready();
+    bed.get("/headers");
+    let mut stream = connect(bed.ingress);
+    let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    read_head(&mut reader);
+    bed.until("it is counted", |status| status.open.upgrades == 1);
+    reader.read_line(&mut String::new()).unwrap();
+    let mut exchange = |frame: &[u8]| {
+        stream.write_all(frame).unwrap();
+        let mut echo = vec![0; frame.len()];
+        reader.read_exact(&mut echo).unwrap();
+        assert_eq!(echo, frame);
+    };
+    let mut idle = |frame: &[u8]| {
+        let before = bed
+            .until("a while has passed", |status| status.idle_ms >= 200)
+            .idle_ms;
+        exchange(frame);
+        assert_eq!(bed.get("/healthz").status, 200);
+        (before, bed.status().idle_ms)
+    };
+    for keeps in [[0x89, 0x80, 1, 2, 3, 4], [0x8a, 0x80, 1, 2, 3, 4]] {
+        let (before, after) = idle(&keeps);
+        assert!(after >= before, "{keeps:x?}");
+    }
+    let (before, after) = idle(&[0x81, 0x81, 1, 2, 3, 4, 5]);
+    assert!(after < before, "{after} after {before}");
+    drop((stream, reader));
+    bed.until("it is closed", |status| status.open.upgrades == 0);
+}
+
+#[test]
+fn a_request_is_open_until_its_whole_answer_is_there() {
+    let bed = Bed::ready();
+    let mut stream = connect(bed.ingress);
+    stream
+        .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
+        .unwrap();
+    let mut reader = BufReader::new(stream);
+    read_head(&mut reader);
+    bed.until("it is counted", |status| status.open.requests == 1);
+    drop(reader);
+    bed.until("it is closed", |status| status.open.requests == 0);
+}
