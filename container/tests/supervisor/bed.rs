@@ -74,7 +74,13 @@ impl Bed {
         // Run by root, the gateway is another user: it has to get in, and to the program.
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let gateway = directory.path().join("fake-gateway");
-        std::fs::copy(env!("CARGO_BIN_EXE_fake-gateway"), &gateway).unwrap();
+        // By another program: were this one to write it, a child that another test forks meanwhile would hold
+        // the file open for writing until it has become its own program, and running it would be "text file busy".
+        let copied = std::process::Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_fake-gateway"))
+            .arg(&gateway)
+            .status();
+        assert!(copied.unwrap().success());
         let home = directory.path().join("moltbot");
         if let Some(config) = setup.config {
             std::fs::create_dir_all(home.join(".openclaw")).unwrap();
