@@ -69,11 +69,10 @@ impl Stack {
     /// Starts everything and waits until the Worker answers. What was started ends again if that fails.
     pub(crate) async fn start(plan: Plan<'_>) -> Result<Self> {
         let state = State::open(&plan.state)?;
-        // Asked for early, so that nobody waits for a build to hear that the port is taken.
-        let port = listen::on(Ipv4Addr::LOCALHOST, plan.port)
-            .await?
-            .local_addr()?
-            .port();
+        // Asked for early, so that nobody waits for a build to hear that the port is taken, and held until
+        // wrangler needs it, so that no stand-in takes it.
+        let place = listen::on(Ipv4Addr::LOCALHOST, plan.port).await?;
+        let port = place.local_addr()?.port();
         let containers = Containers::of(state.worker_name());
         containers.remove_all().await?;
 
@@ -110,6 +109,7 @@ impl Stack {
             port,
             output: plan.output,
         };
+        drop(place);
         let worker = Worker::start(&launch).await?;
         if plan.cron {
             servers.spawn(cron::tick(port));
