@@ -143,22 +143,27 @@ impl Supervision {
 
     fn on(&mut self, event: Event) -> Option<Effect> {
         let before = self.life.view().phase;
+        let ends = matches!(event, Event::Ended(..));
         let said = words(&event);
         let effect = self.life.on(self.since.elapsed(), chance(), event);
         let view = self.life.view();
-        let elapsed = self.since.elapsed().as_millis();
+        // The machine knows better than the process why it ended: it may have been made to.
+        let ending = view.endings.back().filter(|_| ends).map(|ending| {
+            let message = ending.message.as_deref().unwrap_or_default();
+            let code = reap::exit_code(&ending.exit);
+            format!("gateway: ended with {code}: {} {message}", ending.reason.as_str())
+        });
+        // What happens every few seconds is worth a line only when it changes something.
+        let changed = (view.phase != before).then(|| "gateway".to_owned());
+        if let Some(said) = ending.or(said).or(changed) {
+            let (phase, elapsed) = (view.phase, self.since.elapsed().as_millis());
+            self.logs
+                .say(&format!("{said} ({phase:?}, {elapsed} ms after the supervisor)"));
+        }
         if view.phase != before && view.phase == GatewayPhase::CrashLooped {
             self.config = gateway::config_fingerprint(&self.settings);
             self.logs
                 .say("gateway: given up until it is asked for or its config changes");
-        }
-        // What happens every few seconds is worth a line only when it changes something.
-        if said.is_some() || view.phase != before {
-            let said = said.unwrap_or_else(|| "gateway".to_owned());
-            self.logs.say(&format!(
-                "{said} ({:?}, {elapsed} ms after the supervisor)",
-                view.phase
-            ));
         }
         self.view.send_replace(view.clone());
         effect
@@ -290,15 +295,10 @@ fn words(event: &Event) -> Option<String> {
         Event::NotSpawned(_, _, reason) => format!("gateway: not started: {reason}"),
         Event::Listening(_) => "gateway: its port is open".to_owned(),
         Event::Started(_) => "gateway: ready".to_owned(),
-        Event::Ended(_, exit, reason, message) => {
-            let message = message.as_deref().unwrap_or_default();
-            let code = reap::exit_code(exit);
-            format!("gateway: ended with {code}: {} {message}", reason.as_str())
-        }
         Event::Stop(_) => "told to stop".to_owned(),
         Event::Restart => "told to restart the gateway".to_owned(),
         Event::ConfigChanged => "gateway: its config has changed".to_owned(),
-        Event::Probed(..) | Event::Deadline => return None,
+        Event::Ended(..) | Event::Probed(..) | Event::Deadline => return None,
     })
 }
 

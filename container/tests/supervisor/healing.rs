@@ -34,6 +34,11 @@ fn a_gateway_that_hangs_is_replaced() {
     let status = bed.until("it was replaced", is_ready_again);
     assert_eq!(only_ending(&status).reason, EndReason::ProbeTimeout);
     assert_ne!(status.gateway_pid, first.gateway_pid);
+    assert!(
+        bed.output().contains("ended with 137: probe-timeout"),
+        "{}",
+        bed.output()
+    );
 }
 
 #[test]
