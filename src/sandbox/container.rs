@@ -71,7 +71,7 @@ impl Inner {
             run,
             control_token,
             allowed_origins: vec![settings.public.as_str().to_owned()],
-            offered_model: settings.offered_model,
+            offered_model: settings.offered_model.clone(),
         };
         start(&self.container()?, &run_settings)
     }

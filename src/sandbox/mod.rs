@@ -9,7 +9,7 @@ mod happenings;
 mod serve;
 mod store;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
@@ -35,6 +35,7 @@ pub struct Sandbox {
 struct Inner {
     state: State,
     env: Env,
+    settings: OnceCell<Settings>,
     memory: RefCell<Memory>,
 }
 
@@ -56,6 +57,7 @@ impl DurableObject for Sandbox {
             inner: Rc::new(Inner {
                 state,
                 env,
+                settings: OnceCell::new(),
                 memory: RefCell::default(),
             }),
         }
@@ -97,13 +99,17 @@ impl Inner {
             .map_err(|error| worker::Error::RustError(format!("this object has no Sandbox's name: {error}")))
     }
 
-    /// The settings. The Worker refused the request before it came here if they are not in order, but an
-    /// alarm comes without it.
-    fn settings(&self) -> worker::Result<Settings> {
-        configuration::read(&self.env).map_err(|problems| {
+    /// The settings, read once: a deploy that changes them replaces this object. The Worker refused the
+    /// request before it came here if they are not in order, but an alarm comes without it.
+    fn settings(&self) -> worker::Result<&Settings> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let settings = configuration::read(&self.env).map_err(|problems| {
             let names: Vec<_> = problems.iter().map(|problem| problem.setting.name).collect();
             worker::Error::RustError(format!("not configured: {}", names.join(", ")))
-        })
+        })?;
+        Ok(self.settings.get_or_init(|| settings))
     }
 
     fn container(&self) -> worker::Result<worker::Container> {
