@@ -17,6 +17,8 @@ const LEAST_IDLE_MS: u64 = 2 * 60 * 1_000;
 #[derive(Deserialize)]
 struct Awake {
     awake: u32,
+    /// Of these, the ones on their way down: their places are being freed already.
+    stopping: u32,
 }
 
 #[derive(Deserialize)]
@@ -47,15 +49,24 @@ impl Inner {
         let user = self.user()?;
         let awake = database
             .prepare(
-                "SELECT count(*) AS awake FROM bots \
+                "SELECT count(*) AS awake, coalesce(sum(state = 'stopping'), 0) AS stopping FROM bots \
                  WHERE state IN ('starting', 'running', 'stopping') AND user_id <> ?1",
             )
             .bind(&[user.to_string().into()])?
             .first::<Awake>(None)
             .await?
-            .map_or(0, |row| row.awake);
+            .unwrap_or(Awake {
+                awake: 0,
+                stopping: 0,
+            });
+        let Awake { awake, stopping } = awake;
         if awake < most {
             return Ok(true);
+        }
+        // A page that waits asks every second, and a stop takes longer: each question must not cost one more
+        // bot its place.
+        if awake.saturating_sub(stopping) < most {
+            return Ok(false);
         }
         let freed = self.free_a_place(&database).await?;
         let freed = freed.map_or_else(|| "none is idle".to_owned(), |user| user.to_string());

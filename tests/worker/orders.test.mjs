@@ -101,3 +101,20 @@ test("when all places are taken the longest idle bot makes room", async (t) => {
   assert.equal((await worker.as(BOB, "/")).status, 200);
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);
 });
+
+test("one caller who asks again and again makes one bot go to sleep, not all", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "2", SLEEP_AFTER: "never" } });
+  for (const user of [ALICE, BOB]) {
+    await worker.as(user, "/");
+    await worker.fake(user, "set", { lingers: true });
+  }
+  const states = async () => (await worker.bots()).map((row) => row.state).sort().join();
+  await until(async () => (await states()) === "running,running", "the registry knows both");
+  const database = await worker.mf.getD1Database("DB");
+  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  assert.equal((await worker.as(ADMIN, "/")).status, 503);
+  await until(async () => (await states()) === "running,stopping", "one makes room");
+  for (let i = 0; i < 3; i += 1) assert.equal((await worker.as(ADMIN, "/")).status, 503);
+  const signals = [...(await worker.record(ALICE)).signals, ...(await worker.record(BOB)).signals];
+  assert.deepEqual(signals, [15]);
+});

@@ -5,6 +5,7 @@ export class FakeContainer {
     startThrows: null, // a message: start() throws it
     phase: "ready", // what the supervisor reports
     listens: true, // false: nothing answers on any port
+    lingers: false, // true: SIGTERM does not end it yet
     crashLoop: null,
     idleMs: 0, // what the supervisor says about activity
     openRequests: 0,
@@ -38,7 +39,7 @@ export class FakeContainer {
   }
   signal(number) {
     this.signals.push(number);
-    if (number === 15) this.#end();
+    if (number === 15 && !this.behaviour.lingers) this.#end();
   }
   die() {
     this.running = false;
