@@ -8,6 +8,8 @@ use moltworker_core::settings::SettingProblem;
 
 use crate::reply::Nonce;
 
+pub(crate) mod login;
+
 const STYLE: &str = include_str!("pages/style.css");
 const WAKING_SCRIPT: &str = include_str!("pages/waking.js");
 
@@ -29,42 +31,6 @@ fn layout(title: &str, nonce: &Nonce, head: &Markup, main: &Markup) -> Markup {
             body { main { (main) } }
         }
     }
-}
-
-/// What the sign-in page shows besides its form.
-pub(crate) struct LoginPage<'a> {
-    /// Where to go afterwards: a path on this host.
-    pub(crate) next: &'a str,
-    /// The address that was typed, when the page is shown again.
-    pub(crate) email: &'a str,
-    /// What went wrong the last time.
-    pub(crate) message: Option<&'a str>,
-    /// Who is signed in already.
-    pub(crate) signed_in_as: Option<&'a str>,
-}
-
-/// The sign-in page.
-pub(crate) fn login(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
-    let main = html! {
-        h1 { "Your bot" }
-        @if let Some(name) = page.signed_in_as {
-            p { "You are signed in as " strong { (name) } "." }
-            p { a.button href=(page.next) { "Open my bot" } }
-            form method="post" action="/auth/sign-out" { button.quiet type="submit" { "Sign out" } }
-        } @else {
-            p { "Sign in to reach it. Nobody else can." }
-            @if let Some(message) = page.message { p.error role="alert" { (message) } }
-            form method="post" action="/login" {
-                input type="hidden" name="next" value=(page.next);
-                label for="email" { "E-mail" }
-                input #email name="email" type="email" autocomplete="username" required autofocus value=(page.email);
-                label for="password" { "Password" }
-                input #password name="password" type="password" autocomplete="current-password" required;
-                button type="submit" { "Sign in" }
-            }
-        }
-    };
-    layout("Sign in", nonce, &html! {}, &main)
 }
 
 /// Shown while a bot wakes up, and when it failed to. Goes on by itself to the page that was asked for.
@@ -170,18 +136,6 @@ mod tests {
             reason: (state == BotState::BackingOff).then(|| "<no capacity>".to_owned()),
             retry_at: None,
         }
-    }
-
-    #[test]
-    fn what_a_stranger_typed_is_escaped() {
-        let page = LoginPage {
-            next: "/\"><script>",
-            email: "\"><script>alert(1)</script>",
-            message: Some("<b>"),
-            signed_in_as: None,
-        };
-        let html = login(&Nonce::for_tests(), &page).into_string();
-        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
     }
 
     #[test]

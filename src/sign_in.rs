@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use worker::url::form_urlencoded;
 use worker::{Fetch, Headers, Method, Request, RequestInit, Response};
 
-use crate::pages::{self, LoginPage};
+use crate::pages::login::{self, LoginPage};
 use crate::reply::{self, Nonce};
 use crate::{clock, identify, keys, log};
 
@@ -48,7 +48,7 @@ pub(crate) async fn show(request: &Request, settings: &Settings) -> worker::Resu
 
 fn form(status: u16, page: &LoginPage<'_>) -> worker::Result<Response> {
     let nonce = Nonce::new()?;
-    reply::page(status, &nonce, pages::login(&nonce, page))
+    reply::page(status, &nonce, login::page(&nonce, page))
 }
 
 /// `POST /login`: the password grant, then a session cookie. The password is passed on and forgotten.
