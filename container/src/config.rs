@@ -212,6 +212,7 @@ mod tests {
                 base_url: "http://models.test/v1".into(),
                 id: id.into(),
             }),
+            repository: None,
         }
     }
 

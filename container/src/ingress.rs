@@ -172,7 +172,10 @@ async fn reach(ingress: &Ingress) -> Result<(Launch, TcpStream), Unanswered> {
             let settled = view.wait_for(|view| {
                 !matches!(
                     view.phase,
-                    GatewayPhase::Starting | GatewayPhase::Restarting | GatewayPhase::Unknown
+                    GatewayPhase::Restoring
+                        | GatewayPhase::Starting
+                        | GatewayPhase::Restarting
+                        | GatewayPhase::Unknown
                 )
             });
             let launch = match settled.await {

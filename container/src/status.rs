@@ -51,6 +51,7 @@ impl Account {
             open: self.activity.open(),
             memory: Cgroup::here().memory(),
             processes: processes::count(),
+            backup: None,
         }
     }
 }

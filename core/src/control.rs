@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::id::UserId;
 use crate::run::Run;
 
+mod backup;
+
+pub use backup::{
+    Amount, BackupError, BackupStatus, Doing, MaintenanceReport, Progress, RestoreReport, Snapshot,
+    SnapshotOrder, SnapshotReason,
+};
+
 /// `GET`: a [`Status`] as JSON.
 pub const STATUS_PATH: &str = "/v1/status";
 /// `GET`: the last lines of the gateway's output as text; `?lines=N` bounds them, `?follow=1` goes on with
@@ -18,6 +25,8 @@ pub const RESTART_PATH: &str = "/v1/restart";
 /// `POST`: what SIGTERM does: let the gateway finish, end it, leave. `?grace_ms=N` gives it less time than the
 /// supervisor would. Answers 202 with the [`Status`] from before.
 pub const DRAIN_PATH: &str = "/v1/drain";
+/// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`] from before.
+pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `GET`: the numbers of a [`Status`] as Prometheus text.
 pub const METRICS_PATH: &str = "/metrics";
 /// Lines of output [`LOGS_PATH`] answers with when the caller does not say.
@@ -27,6 +36,8 @@ pub const DEFAULT_LOG_LINES: usize = 200;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GatewayPhase {
+    /// The bot's home is being made from a snapshot; no gateway is started before that is confirmed.
+    Restoring,
     /// The process runs and does not answer its start-up probe yet.
     Starting,
     /// The start-up probe answered: requests are served.
@@ -261,11 +272,71 @@ pub struct Status {
     /// How many processes there are.
     #[serde(default)]
     pub processes: ProcessCount,
+    /// The bot's snapshots; `None` when it has no repository.
+    #[serde(default)]
+    pub backup: Option<BackupStatus>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::SnapshotId;
+
+    fn id(digit: char) -> SnapshotId {
+        digit.to_string().repeat(64).parse().unwrap()
+    }
+
+    fn backup() -> BackupStatus {
+        let amount = Amount {
+            files: 1_000,
+            bytes: 200_000_000,
+        };
+        let restored = RestoreReport {
+            snapshot: Some(id('a')),
+            taken_at: Some(1_790_000_000_000),
+            restored_at: 1_790_000_100_000,
+            amount,
+            duration_ms: 2_500,
+            compared: 1_100,
+            mismatches: 0,
+            passed_over: vec![id('b')],
+        };
+        BackupStatus {
+            restored: Some(restored.clone()),
+            under_way: Some(Progress {
+                doing: Doing::Snapshot,
+                done: Amount { files: 10, bytes: 20 },
+                total: Some(amount),
+            }),
+            taken: vec![Snapshot {
+                id: id('c'),
+                taken_at: 1_790_000_200_000,
+                reason: Some(SnapshotReason::Change),
+                run: Some(3),
+                gateway_version: Some("2026.9.6".into()),
+                amount,
+                added_bytes: 4_096,
+                suspicious: Some("more than half of its bytes are gone".into()),
+            }],
+            error: Some(BackupError {
+                failed_at: 1_790_000_300_000,
+                doing: Doing::Snapshot,
+                attempts: 2,
+                message: "the repository answers 500".into(),
+            }),
+            maintained: Some(MaintenanceReport {
+                finished_at: 1_790_000_400_000,
+                duration_ms: 60_000,
+                forgotten: vec![id('d')],
+                kept: 40,
+                pruned_bytes: 1_000_000,
+                checked_bytes: 2_000_000,
+                problems: vec![],
+                drill: Some(restored),
+            }),
+            changed: true,
+        }
+    }
 
     /// The supervisor and the Worker may be of different versions during a rollout: the text is a contract.
     #[test]
@@ -309,6 +380,7 @@ mod tests {
                 oom_kills: 1,
             }),
             processes: ProcessCount { all: 5, zombies: 0 },
+            backup: Some(backup()),
         };
         let golden = include_str!("../../tests/contract/status.json");
         assert_eq!(serde_json::from_str::<Status>(golden).unwrap(), status);
@@ -331,6 +403,7 @@ mod tests {
             "open",
             "memory",
             "processes",
+            "backup",
         ] {
             assert!(fields.remove(later).is_some(), "{later}");
         }

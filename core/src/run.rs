@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 
+mod access;
+
+pub use access::{
+    REPOSITORY_PREFIX, RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint, SnapshotId,
+};
+
 /// The port on which the supervisor proxies the owner's traffic to the gateway.
 pub const INGRESS_PORT: u16 = 8080;
 /// The port on which the supervisor takes orders, with this run's [`ControlToken`] only.
@@ -97,6 +103,8 @@ pub struct RunSettings {
     pub allowed_origins: Vec<String>,
     /// The model the platform offers, if any.
     pub offered_model: Option<OfferedModel>,
+    /// Where the bot's snapshots are. Without it nothing is restored or backed up.
+    pub repository: Option<RepositoryAccess>,
 }
 
 const USER_ID: &str = "MOLTBOT_USER_ID";
@@ -105,6 +113,10 @@ const CONTROL_TOKEN: &str = "MOLTBOT_CONTROL_TOKEN";
 const ALLOWED_ORIGINS: &str = "MOLTBOT_ALLOWED_ORIGINS";
 const MODEL_BASE_URL: &str = "MOLTBOT_MODEL_BASE_URL";
 const MODEL_ID: &str = "MOLTBOT_MODEL_ID";
+const REPOSITORY_URL: &str = "MOLTBOT_REPOSITORY_URL";
+const REPOSITORY_TOKEN: &str = "MOLTBOT_REPOSITORY_TOKEN";
+const REPOSITORY_PASSWORDS: &str = "MOLTBOT_REPOSITORY_PASSWORDS";
+const RESTORE: &str = "MOLTBOT_RESTORE";
 
 /// A variable the supervisor was started with is missing or malformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,6 +141,17 @@ impl RunSettings {
             env.push((MODEL_BASE_URL, model.base_url.clone()));
             env.push((MODEL_ID, model.id.clone()));
         }
+        if let Some(repository) = &self.repository {
+            let passwords: Vec<_> = repository
+                .passwords
+                .iter()
+                .map(RepositoryPassword::reveal)
+                .collect();
+            env.push((REPOSITORY_URL, repository.url.clone()));
+            env.push((REPOSITORY_TOKEN, repository.token.reveal().to_owned()));
+            env.push((REPOSITORY_PASSWORDS, passwords.join(",")));
+            env.push((RESTORE, repository.restore.to_string()));
+        }
         env
     }
 
@@ -147,7 +170,7 @@ impl RunSettings {
         };
         let bad = |variable, reason: String| BadRunSetting { variable, reason };
 
-        let user = required(USER_ID)?
+        let user: UserId = required(USER_ID)?
             .parse()
             .map_err(|e| bad(USER_ID, format!("{e}")))?;
         let run = required(RUN)?
@@ -164,12 +187,30 @@ impl RunSettings {
                 id: required(MODEL_ID)?,
             }),
         };
+        let repository = match get(REPOSITORY_URL).filter(|url| !url.is_empty()) {
+            None => None,
+            Some(url) => {
+                access::check_url(&url, user).map_err(|reason| bad(REPOSITORY_URL, reason))?;
+                let passwords = required(REPOSITORY_PASSWORDS)?;
+                let passwords = passwords.split(',').map(RepositoryPassword::new);
+                Some(RepositoryAccess {
+                    url,
+                    token: RepositoryToken::new(required(REPOSITORY_TOKEN)?)
+                        .map_err(|e| bad(REPOSITORY_TOKEN, e.into()))?,
+                    passwords: passwords
+                        .collect::<Result<_, _>>()
+                        .map_err(|e| bad(REPOSITORY_PASSWORDS, e.into()))?,
+                    restore: RestorePoint::read(&required(RESTORE)?).map_err(|e| bad(RESTORE, e.into()))?,
+                })
+            }
+        };
         Ok(Self {
             user,
             run,
             control_token,
             allowed_origins,
             offered_model,
+            repository,
         })
     }
 }
@@ -192,7 +233,17 @@ mod tests {
                 base_url: "http://models.test/v1".into(),
                 id: "m-1".into(),
             }),
+            repository: Some(RepositoryAccess {
+                url: "https://bots.example.com/_repo/6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20/".into(),
+                token: RepositoryToken::new("repository-token.secret").unwrap(),
+                passwords: vec![password('a'), password('b')],
+                restore: RestorePoint::Latest,
+            }),
         }
+    }
+
+    fn password(digit: char) -> RepositoryPassword {
+        RepositoryPassword::new(digit.to_string().repeat(64)).unwrap()
     }
 
     fn read(env: &[(&'static str, String)]) -> Result<RunSettings, BadRunSetting> {
@@ -202,21 +253,29 @@ mod tests {
 
     #[test]
     fn what_the_sandbox_writes_the_supervisor_reads() {
-        let with_model = settings();
+        let mut chosen = settings();
+        if let Some(repository) = &mut chosen.repository {
+            repository.restore = RestorePoint::Snapshot("0123456789abcdef".repeat(4).parse().unwrap());
+        }
         let without_model = RunSettings {
             offered_model: None,
             ..settings()
         };
-        assert_eq!(read(&with_model.to_env()), Ok(with_model.clone()));
-        assert_eq!(read(&without_model.to_env()), Ok(without_model));
+        let without_repository = RunSettings {
+            repository: None,
+            ..settings()
+        };
+        for settings in [settings(), chosen, without_model, without_repository] {
+            assert_eq!(read(&settings.to_env()), Ok(settings));
+        }
     }
 
     #[test]
     fn each_required_variable_is_missed_by_name() {
         let env = settings().to_env();
         for (variable, _) in &env {
-            if *variable == MODEL_BASE_URL {
-                continue; // leaving it out means "no model offered"
+            if [MODEL_BASE_URL, REPOSITORY_URL].contains(variable) {
+                continue; // leaving it out means "no model offered", "no snapshots"
             }
             let rest: Vec<_> = env.iter().filter(|(name, _)| name != variable).cloned().collect();
             assert_eq!(read(&rest).unwrap_err().variable, *variable);
@@ -230,6 +289,22 @@ mod tests {
             (RUN, "-1-SECRET"),
             (CONTROL_TOKEN, "SHORT-SECRET"),
             (CONTROL_TOKEN, "SECRET-----------------------------------"),
+            (
+                REPOSITORY_URL,
+                "https://x:SECRET@bots.example.com/_repo/6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20/",
+            ),
+            (
+                REPOSITORY_URL,
+                "https://SECRET.example.com/_repo/00000000-8d2b-4a63-9f5e-0b7f6f3c1d20/",
+            ),
+            (
+                REPOSITORY_URL,
+                "ftp://SECRET/_repo/6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20/",
+            ),
+            (REPOSITORY_TOKEN, "A SECRET"),
+            (REPOSITORY_PASSWORDS, "SECRET"),
+            (REPOSITORY_PASSWORDS, &format!("{},SECRET", "a".repeat(64))),
+            (RESTORE, "SECRET"),
         ] {
             let mut env = settings().to_env();
             env.retain(|(name, _)| *name != variable);
@@ -242,6 +317,14 @@ mod tests {
 
     #[test]
     fn a_token_never_prints_itself() {
-        assert!(!format!("{:?}", settings()).contains("0123456789abcdef"));
+        let printed = format!("{:?}", settings());
+        for secret in [
+            "0123456789abcdef",
+            "repository-token.secret",
+            "aaaaaaaa",
+            "bbbbbbbb",
+        ] {
+            assert!(!printed.contains(secret), "{secret}");
+        }
     }
 }

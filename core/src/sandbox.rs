@@ -213,7 +213,7 @@ impl StartPhase {
         match phase {
             // Given up is an end of the start as well: the ingress answers, with the reason.
             GatewayPhase::Ready | GatewayPhase::Suspect | GatewayPhase::CrashLooped => None,
-            GatewayPhase::Starting => Some(Self::StartingGateway),
+            GatewayPhase::Restoring | GatewayPhase::Starting => Some(Self::StartingGateway),
             GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => {
                 Some(Self::RestartingGateway)
             }

@@ -72,6 +72,7 @@ impl Inner {
             control_token,
             allowed_origins: vec![settings.public.as_str().to_owned()],
             offered_model: settings.offered_model.clone(),
+            repository: None,
         };
         start(&self.container()?, &run_settings)
     }

@@ -55,6 +55,7 @@ pub(crate) fn run_settings() -> RunSettings {
             base_url: "http://models.test/v1".into(),
             id: "m-1".into(),
         }),
+        repository: None,
     }
 }
 
