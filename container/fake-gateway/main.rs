@@ -1,15 +1,17 @@
-//! Plays the gateway in the tests of the supervisor: listens where its config says, answers probes and the
-//! restart call, echoes, streams, upgrades, and misbehaves when told to.
+//! Plays the gateway in the tests of the supervisor: listens where its config says, answers probes and
+//! the calls of its control plane, echoes, streams, upgrades, and misbehaves when told to.
 //!
 //! Flags: `--ignore-term` survives SIGTERM; `--never-ready` answers the start-up probe with 503; `--page`
-//! answers the other probe with a page; `--no-rpc` knows no restart call; `--crash` ends at once.
+//! answers the other probe with a page; `--no-rpc` has no control plane; `--polls` has a channel that listens
+//! by itself; `--crash` ends at once.
 
 mod misbehave;
+mod rpc;
 
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +33,9 @@ struct Fake {
     never_ready: bool,
     page: bool,
     no_rpc: bool,
+    polls: bool,
+    /// No new work is taken.
+    suspended: AtomicBool,
     secret: String,
     /// With which code to end.
     end: mpsc::Sender<u8>,
@@ -72,6 +77,8 @@ async fn main() -> Result<ExitCode, Failure> {
         never_ready: flag("--never-ready"),
         page: flag("--page"),
         no_rpc: flag("--no-rpc"),
+        polls: flag("--polls"),
+        suspended: AtomicBool::new(false),
         secret: password,
         end,
         stalled: AtomicU32::new(0),
@@ -117,10 +124,12 @@ fn ignore_term() -> std::io::Result<impl Future<Output = ()>> {
 async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, Failure> {
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
-        "/startupz" if fake.never_ready => status(StatusCode::SERVICE_UNAVAILABLE),
+        "/startupz" if fake.never_ready || fake.suspended.load(Ordering::Relaxed) => {
+            status(StatusCode::SERVICE_UNAVAILABLE)
+        }
         "/startupz" => text(r#"{"ok":true,"status":"started","version":"2026.0.0-fake"}"#),
         "/healthz" if !fake.page => text(r#"{"ok":true,"status":"live"}"#),
-        "/api/v1/admin/rpc" if !fake.no_rpc => misbehave::restart(&fake, request).await?,
+        "/api/v1/admin/rpc" if !fake.no_rpc => rpc::call(&fake, request).await?,
         "/process" => text(&process().to_string()),
         "/headers" => text(&headers(&request).to_string()),
         "/echo" => Response::new(request.into_body().map_err(Failure::from).boxed()),

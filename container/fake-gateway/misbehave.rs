@@ -1,18 +1,11 @@
-//! How the real gateway says no, dies and leaves, in its own words.
+//! How the real gateway says no, and how it dies, in its own words.
 
 use std::fs;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::{Answer, Failure, Fake, status, text};
-
-const OWNER: &str = "owner-of-the-state";
+use crate::Failure;
+use crate::rpc::OWNER;
 
 /// What is said about a config with a key nobody knows.
 pub(crate) fn reject(state: &str) {
@@ -47,30 +40,4 @@ pub(crate) fn fill_the_heap() -> ! {
         eprintln!("{frame}: 0x{frame:x} node::Abort() [node]");
     }
     std::process::abort()
-}
-
-/// The restart call: who is meant has to be right. Work under way is waited for, up to the budget.
-pub(crate) async fn restart(fake: &Fake, request: Request<Incoming>) -> Result<Answer, Failure> {
-    let authorised = request.headers().get(AUTHORIZATION).cloned();
-    let call: Value = serde_json::from_slice(&request.into_body().collect().await?.to_bytes())?;
-    let part = |path: &str| call.pointer(path).cloned().unwrap_or_default();
-    let known = authorised
-        .is_some_and(|value| value.as_bytes() == format!("Bearer {}", fake.secret).as_bytes())
-        && part("/method") == "gateway.restart.request"
-        && part("/params/target/ownerId") == OWNER
-        && part("/params/target/pid") == std::process::id();
-    if !known {
-        return Ok(status(StatusCode::FORBIDDEN));
-    }
-    let budget = part("/params/restartIntent/drainBudgetMs").as_u64().unwrap_or(0);
-    let stalled = fake.stalled.load(Ordering::Relaxed);
-    println!("asked to end within {budget} ms, {stalled} requests under way");
-    let end = fake.end.clone();
-    tokio::spawn(async move {
-        if stalled > 0 {
-            tokio::time::sleep(Duration::from_millis(budget)).await;
-        }
-        end.send(0).await
-    });
-    Ok(text(r#"{"id":"1","ok":true,"payload":{"status":"emitted"}}"#))
 }

@@ -68,7 +68,12 @@ impl Activity {
 
     /// Milliseconds since the owner's traffic last did something.
     pub(crate) fn idle_ms(&self) -> u64 {
-        self.now().saturating_sub(self.last.load(Ordering::Relaxed))
+        self.now().saturating_sub(self.last())
+    }
+
+    /// When the owner's traffic last did something, in milliseconds after the supervisor's start.
+    pub(crate) fn last(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
     }
 
     /// What is open.

@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method, Request, Response};
 use moltworker_core::control::{
-    DEFAULT_LOG_LINES, DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, RESTART_PATH,
-    STATUS_PATH, Status,
+    DEFAULT_LOG_LINES, DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, QUIESCE_PATH,
+    RESTART_PATH, STATUS_PATH, Status,
 };
 use moltworker_core::problem::Refusal;
 use subtle::ConstantTimeEq;
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use crate::body::Body;
 use crate::logs::Logs;
 use crate::metrics::{self, More};
+use crate::quiesce::Quiescence;
 use crate::signals::Asked;
 use crate::status::Account;
 use crate::{answer, processes};
@@ -29,6 +30,8 @@ pub(crate) struct Control {
     pub(crate) account: Account,
     /// The gateway's last words.
     pub(crate) logs: Arc<Logs>,
+    /// Whether the bot may be put to sleep.
+    pub(crate) quiescence: Quiescence,
     /// Where orders go.
     pub(crate) ask: mpsc::Sender<Asked>,
 }
@@ -44,14 +47,17 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
         (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::all())),
         (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
         (LOGS_PATH, &Method::GET) => control.logs(query),
+        (QUIESCE_PATH, &Method::POST) => Ok(answer::json(&control.quiescence.may_begin().await)),
         (RESTART_PATH, &Method::POST) => control.order(Asked::Restart).await,
         (DRAIN_PATH, &Method::POST) => match number(query, "grace_ms") {
             Ok(grace) => control.order(Asked::Stop(grace.map(Duration::from_millis))).await,
             Err(refusal) => Err(refusal),
         },
-        (STATUS_PATH | PROCESSES_PATH | METRICS_PATH | LOGS_PATH | RESTART_PATH | DRAIN_PATH, _) => {
-            Err(Refusal::WrongMethod)
-        }
+        (
+            STATUS_PATH | PROCESSES_PATH | METRICS_PATH | LOGS_PATH | QUIESCE_PATH | RESTART_PATH
+            | DRAIN_PATH,
+            _,
+        ) => Err(Refusal::WrongMethod),
         _ => Err(Refusal::NotFound),
     };
     answered.unwrap_or_else(answer::refuse)

@@ -19,7 +19,9 @@ mod logs;
 mod metrics;
 mod probe;
 mod processes;
+mod quiesce;
 mod reap;
+mod rpc;
 mod settings;
 mod signals;
 mod status;
@@ -40,6 +42,8 @@ use crate::control::Control;
 use crate::ingress::Ingress;
 use crate::listener::Port;
 use crate::logs::Logs;
+use crate::quiesce::Quiescence;
+use crate::rpc::Rpc;
 use crate::settings::Settings;
 use crate::status::Account;
 use crate::supervise::Supervision;
@@ -123,7 +127,12 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let ingress = Port::open(settings.ingress, move |request, open| {
         ingress::handle(Arc::clone(&ingress), request, open)
     });
+    let rpc = Rpc {
+        gateway: settings.gateway,
+        password: password.clone(),
+    };
     let control = Arc::new(Control {
+        quiescence: Quiescence::new(rpc.clone(), seen.clone(), Arc::clone(&activity)),
         account: Account {
             run: settings.run.clone(),
             view: seen,
@@ -144,7 +153,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         ingress.address, control.address
     ));
 
-    let supervision = Supervision::new(settings, password, logs, since, life, view, version);
+    let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
     supervision.run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(())

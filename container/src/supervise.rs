@@ -16,6 +16,7 @@ use crate::farewell::Farewell;
 use crate::gateway::{self, Gateway, Readers};
 use crate::home::Fingerprint;
 use crate::logs::Logs;
+use crate::rpc::Rpc;
 use crate::settings::Settings;
 use crate::signals::Asked;
 use crate::{probe, reap};
@@ -30,8 +31,8 @@ const LINES_OF_LAST_WORDS: usize = 100;
 /// What the loop works with.
 pub(crate) struct Supervision {
     settings: Arc<Settings>,
-    /// The gateway's password for callers from inside the container.
-    password: String,
+    /// The way to the gateway, with its password for callers from inside the container.
+    rpc: Rpc,
     logs: Arc<Logs>,
     since: Instant,
     life: Life,
@@ -68,7 +69,7 @@ impl Supervision {
     /// What [`Supervision::run`] works with.
     pub(crate) fn new(
         settings: Arc<Settings>,
-        password: String,
+        rpc: Rpc,
         logs: Arc<Logs>,
         since: Instant,
         life: Life,
@@ -78,7 +79,7 @@ impl Supervision {
         let (reports, reported) = mpsc::channel(1);
         Self {
             settings,
-            password,
+            rpc,
             logs,
             since,
             life,
@@ -172,7 +173,7 @@ impl Supervision {
     fn spawn(&mut self, launch: Launch) -> Option<Effect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
-        match Gateway::spawn(&self.settings, &self.password, &self.logs) {
+        match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs) {
             Ok((gateway, readers)) => {
                 self.running = Some(Running {
                     launch,
@@ -226,8 +227,7 @@ impl Supervision {
             return;
         };
         let farewell = Farewell {
-            gateway: self.settings.gateway,
-            password: self.password.clone(),
+            rpc: self.rpc.clone(),
             pid,
             owner,
         };

@@ -20,10 +20,12 @@ use std::time::Duration;
 use crate::control::{CrashLoop, EndReason, Ending, ExitReason, GatewayPhase, StartTimes};
 
 mod judge;
+mod quiesce;
 mod rules;
 mod words;
 
 pub use judge::{Evidence, judge};
+pub use quiesce::{Refused, kept_awake_by_channels, prepared};
 pub use rules::{FIRST_PAUSE, LONGEST_PAUSE, Rules, STEADY, pause};
 pub use words::{Effect, Event, Launch, View};
 

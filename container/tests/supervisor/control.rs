@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 
 use moltworker_core::control::{
-    DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, RESTART_PATH, STATUS_PATH,
+    DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, QUIESCE_PATH, RESTART_PATH,
+    STATUS_PATH,
 };
 use moltworker_core::run::Run;
 
@@ -24,6 +25,7 @@ fn without_this_runs_token_nothing_is_told() {
             ("GET", LOGS_PATH),
             ("GET", PROCESSES_PATH),
             ("GET", METRICS_PATH),
+            ("POST", QUIESCE_PATH),
             ("POST", RESTART_PATH),
             ("POST", DRAIN_PATH),
             ("GET", "/"),
@@ -87,6 +89,7 @@ fn what_does_not_exist_is_not_there() {
         (PROCESSES_PATH, "GET", "DELETE"),
         (METRICS_PATH, "GET", "POST"),
         // What changes something is never a GET.
+        (QUIESCE_PATH, "POST", "GET"),
         (RESTART_PATH, "POST", "GET"),
         (DRAIN_PATH, "POST", "GET"),
     ] {

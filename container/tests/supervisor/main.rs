@@ -12,3 +12,4 @@ mod control;
 mod healing;
 mod ingress;
 mod life;
+mod quiesce;

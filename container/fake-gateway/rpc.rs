@@ -1,0 +1,85 @@
+//! The calls of the control plane that the supervisor makes, answered as the real gateway does.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{Answer, Failure, Fake, status, text};
+
+/// How this gateway calls itself in its lock.
+pub(crate) const OWNER: &str = "owner-of-the-state";
+const SUSPENSION: &str = "the-suspension";
+
+/// One call. While suspended only a few are let through.
+pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answer, Failure> {
+    let authorised = request.headers().get(AUTHORIZATION).cloned();
+    let call: Value = serde_json::from_slice(&request.into_body().collect().await?.to_bytes())?;
+    let password = format!("Bearer {}", fake.secret);
+    if authorised.is_none_or(|value| value.as_bytes() != password.as_bytes()) {
+        return Ok(status(StatusCode::FORBIDDEN));
+    }
+    let part = |path: &str| call.pointer(path).cloned().unwrap_or_default();
+    let suspended = fake.suspended.load(Ordering::Relaxed);
+    Ok(match part("/method").as_str() {
+        Some("gateway.restart.request") => restart(fake, part),
+        Some("gateway.suspend.prepare") => prepare(fake),
+        Some("gateway.suspend.resume") if part("/params/suspensionId") == SUSPENSION => {
+            fake.suspended.store(false, Ordering::Relaxed);
+            payload(&json!({ "ok": true, "status": "running", "resumed": suspended }))
+        }
+        Some("channels.status") if !suspended => payload(&channels(fake)),
+        Some("channels.status") => refused(StatusCode::SERVICE_UNAVAILABLE),
+        _ => refused(StatusCode::BAD_REQUEST),
+    })
+}
+
+/// Who is meant has to be right. Work under way is waited for, up to the budget.
+fn restart(fake: &Fake, part: impl Fn(&str) -> Value) -> Answer {
+    let is_meant =
+        part("/params/target/ownerId") == OWNER && part("/params/target/pid") == std::process::id();
+    if !is_meant {
+        return refused(StatusCode::BAD_REQUEST);
+    }
+    let budget = part("/params/restartIntent/drainBudgetMs").as_u64().unwrap_or(0);
+    let stalled = fake.stalled.load(Ordering::Relaxed);
+    println!("asked to end within {budget} ms, {stalled} requests under way");
+    let end = fake.end.clone();
+    tokio::spawn(async move {
+        if stalled > 0 {
+            tokio::time::sleep(Duration::from_millis(budget)).await;
+        }
+        end.send(0).await
+    });
+    payload(&json!({ "status": "emitted" }))
+}
+
+fn prepare(fake: &Fake) -> Answer {
+    let stalled = fake.stalled.load(Ordering::Relaxed);
+    if stalled > 0 {
+        let blocker = json!({ "kind": "embedded-run", "count": stalled, "message": "words of the owner" });
+        return payload(&json!({ "status": "busy", "retryAfterMs": 20_000, "blockers": [blocker] }));
+    }
+    fake.suspended.store(true, Ordering::Relaxed);
+    payload(&json!({ "status": "ready", "suspensionId": SUSPENSION, "blockers": [] }))
+}
+
+fn channels(fake: &Fake) -> Value {
+    let mode = if fake.polls { "polling" } else { "webhook" };
+    let account = json!({ "accountId": "default", "enabled": true, "running": true, "mode": mode });
+    json!({ "channelOrder": ["telegram"], "channelAccounts": { "telegram": [account] } })
+}
+
+fn payload(payload: &Value) -> Answer {
+    text(&json!({ "id": "1", "ok": true, "payload": payload }).to_string())
+}
+
+fn refused(code: StatusCode) -> Answer {
+    let mut answer = text(r#"{"id":"1","ok":false,"error":{"code":"REFUSED"}}"#);
+    *answer.status_mut() = code;
+    answer
+}

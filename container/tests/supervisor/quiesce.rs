@@ -1,0 +1,115 @@
+//! Whether a bot may be put to sleep: what the gateway is asked, and what is answered.
+
+use std::io::Write;
+
+use moltworker_core::control::{GatewayPhase, QUIESCE_PATH, Quiesce};
+
+use crate::bed::{Bed, Setup, authorised, connect};
+
+fn quiesce(bed: &Bed) -> Quiesce {
+    let answer = authorised(bed, &format!("POST {QUIESCE_PATH}"));
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn start(gateway: &str, env: &[(&str, &str)]) -> Bed {
+    let bed = Bed::start(&Setup {
+        gateway,
+        env,
+        ..Setup::default()
+    });
+    bed.until("the gateway is ready", |status| {
+        status.phase == GatewayPhase::Ready
+    });
+    bed
+}
+
+fn blockers(answer: Quiesce) -> Vec<String> {
+    match answer {
+        Quiesce::Busy { blockers, .. } => blockers,
+        other => vec![format!("{other:?}")],
+    }
+}
+
+#[test]
+fn a_gateway_that_rests_takes_no_new_work_and_is_left_alone() {
+    let mut bed = start(
+        "",
+        &[
+            ("MOLTBOT_PROBE_EVERY_MS", "50"),
+            ("MOLTBOT_PROBE_PATIENCE_MS", "1000"),
+        ],
+    );
+    assert_eq!(quiesce(&bed), Quiesce::Ready);
+    assert_eq!(bed.get("/startupz").status, 503);
+    // A Sandbox that missed the answer asks again.
+    assert_eq!(quiesce(&bed), Quiesce::Ready);
+    let asked = bed.status().uptime_ms;
+    let status = bed.until("many probes have passed", |status| {
+        status.uptime_ms > asked + 1_000
+    });
+    assert_eq!((status.phase, status.restarts), (GatewayPhase::Ready, 0));
+    assert_eq!(bed.get("/startupz").status, 503);
+
+    // It can be ended in the way that has an end.
+    bed.signal("TERM");
+    assert_eq!(bed.ended().code(), Some(0));
+    assert!(bed.output().contains("asked to end within"), "{}", bed.output());
+}
+
+#[test]
+fn an_owner_who_comes_back_is_served() {
+    let bed = Bed::ready();
+    assert_eq!(quiesce(&bed), Quiesce::Ready);
+    assert_eq!(bed.get("/startupz").status, 503, "a look is no use");
+    assert_eq!(bed.get("/headers").status, 200);
+    bed.wait_for("it takes new work", || {
+        (bed.get("/startupz").status == 200).then_some(())
+    });
+    assert_eq!(quiesce(&bed), Quiesce::Ready);
+}
+
+#[test]
+fn a_turn_under_way_keeps_the_bot_awake() {
+    let bed = Bed::ready();
+    let mut turn = connect(bed.ingress);
+    turn.write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")
+        .unwrap();
+    bed.wait_for("it has begun", || bed.output().contains("stalling").then_some(()));
+    assert_eq!(
+        quiesce(&bed),
+        Quiesce::Busy {
+            blockers: vec!["1 embedded-run".into()],
+            retry_after_ms: 20_000,
+        }
+    );
+    assert_eq!(bed.get("/startupz").status, 200, "it goes on");
+}
+
+#[test]
+fn a_channel_that_listens_keeps_the_bot_awake() {
+    let bed = start("--polls", &[]);
+    assert_eq!(blockers(quiesce(&bed)), ["channel telegram default"]);
+    assert_eq!(bed.get("/startupz").status, 200, "it was not asked to rest");
+}
+
+#[test]
+fn a_gateway_that_cannot_be_asked_is_told_from_none() {
+    assert_eq!(quiesce(&start("--no-rpc", &[])), Quiesce::Unsupported);
+
+    let starting = Bed::start(&Setup {
+        gateway: "--never-ready",
+        ..Setup::default()
+    });
+    assert_eq!(blockers(quiesce(&starting)), ["no answer"]);
+
+    let crashing = Bed::start(&Setup {
+        gateway: "--crash",
+        env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "1")],
+        ..Setup::default()
+    });
+    crashing.until("it is given up", |status| {
+        status.phase == GatewayPhase::CrashLooped
+    });
+    assert_eq!(quiesce(&crashing), Quiesce::NoGateway);
+}
