@@ -146,6 +146,23 @@ fn a_start_that_hangs_is_ended() {
     assert_eq!(life.view().endings[0].reason, EndReason::StartTimeout);
 }
 
+/// In seconds, not in terms of the constant: too often fills the log of a gateway the kernel holds, too rarely
+/// outlasts the ten seconds after which the Sandbox ends the container.
+#[test]
+fn one_that_survives_a_kill_is_killed_every_five_seconds() {
+    let starting = begun();
+    let mut stopping = ready();
+    on(&mut stopping, 125, Event::Stop(None));
+    for mut life in [starting, stopping] {
+        let kills: Vec<_> = (0..4).map(|_| next(&mut life)).collect();
+        assert_eq!(
+            kills,
+            [150, 155, 160, 165].map(|second| (at(second), Effect::Kill))
+        );
+        assert_eq!(on(&mut life, 169, Event::Deadline), None, "early");
+    }
+}
+
 #[test]
 fn a_gateway_that_does_not_answer_is_suspect_then_ended() {
     let mut life = ready();
