@@ -1,5 +1,6 @@
 //! Reads what the operator configured from the Worker's environment.
 
+use moltworker_core::limits::LIMITS;
 use moltworker_core::settings::{
     BUCKET_BINDING, DATABASE_BINDING, SANDBOX_BINDING, Setting, SettingProblem, Settings,
 };
@@ -28,6 +29,7 @@ pub(crate) fn read(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
         ),
     ]
     .into_iter()
+    .chain(LIMITS.map(|name| (name, "a rate limit", env.rate_limiter(name).is_ok())))
     .filter(|(.., bound)| !bound)
     .map(|(name, meaning, _)| SettingProblem {
         setting: Setting {

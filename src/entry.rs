@@ -1,19 +1,22 @@
 //! A request's way through the Worker: settings → route → who asks → whose bot → hand over.
 
+use moltworker_core::host::own_host;
 use moltworker_core::hygiene::same_origin;
 use moltworker_core::id::UserId;
 use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
-use moltworker_core::route::{Route, route};
-use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::route::{DomainCall, Place, Route, route};
+use moltworker_core::sandbox::Intent;
 use moltworker_core::settings::{SettingProblem, Settings};
 use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
-use worker::{Env, Request, Response};
+use worker::{Env, Headers, Request, Response};
 
+use crate::hand_over::Origins;
 use crate::identify::{self, Caller};
 use crate::reply::{self, Nonce};
-use crate::{configuration, hand_over, log, pages, sign_in};
+use crate::sites::{self, BotHost, Served};
+use crate::{admin, body, configuration, crossing, domains, hand_over, limits, log, pages, sign_in, users};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
 pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Response> {
@@ -37,113 +40,228 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
         (host, _) => host.unwrap_or_default().to_owned(),
     };
     let method = request.method().to_string();
-
-    let settings = configuration::read(env);
-    // Without settings there is no platform host; every path but the health check gets the same answer.
-    let platform_host = settings
-        .as_ref()
-        .map_or(host.as_str(), |settings| settings.public.host());
-    let route = route(&method, &host, url.path(), platform_host);
-    if route == Route::Health {
+    // Answers on any host, also while the operator is still setting up domains.
+    if let Route::Health = route(&method, Place::Elsewhere, url.path()) {
         return reply::text(200, "ok\n");
     }
-    let settings = match settings {
+    let settings = match configuration::read(env) {
         Ok(settings) => settings,
         Err(problems) => return not_configured(&request, &problems),
     };
-
-    match route {
-        Route::Health => reply::text(200, "ok\n"),
-        Route::LoginPage => sign_in::show(&request, &settings).await,
-        Route::LogIn => sign_in::submit(request, &settings).await,
-        Route::SignOut => sign_in::sign_out(&request, &settings),
-        Route::BotStatus => bot_status(&request, env, &settings).await,
-        Route::BotOrder(order) => bot_order(&request, env, &settings, order).await,
-        Route::AdminBotStatus(user) => for_admin(&request, env, &settings, user, Intent::Status).await,
-        Route::AdminOrder(user, order) => {
-            let intent = Intent::Order(Authority::Admin, order);
-            for_admin(&request, env, &settings, user, intent).await
-        }
-        Route::Bot => bot(&request, env, &settings).await,
-        Route::NotFound => refuse(&request, Refusal::NotFound),
-        Route::UnknownHost => refuse(&request, Refusal::UnknownHost),
-        Route::WrongMethod { allow } => reply::wrong_method(allow),
-    }
-}
-
-async fn bot(request: &Request, env: &Env, settings: &Settings) -> worker::Result<Response> {
-    let caller = match identify::caller(request.headers(), settings).await {
-        Ok(caller) => caller,
-        Err(Refusal::SignInRequired) if wants_page(request) => return to_login(request),
-        Err(refusal) => return refuse(request, refusal),
+    let served = match sites::served(env, &settings, &host).await {
+        Ok(served) => served,
+        Err(refusal) => return refuse(&request, refusal),
     };
-    // Any page on the web can open a WebSocket here, and the browser sends our cookie along: only the
-    // origin tells them apart.
-    let upgrade = request.headers().get("upgrade")?.is_some();
-    let origin = request.headers().get("origin")?;
-    if upgrade && !same_origin(origin.as_deref(), settings.public.as_str()) {
-        return refuse(request, Refusal::WrongOrigin);
+    let route = route(&method, served.place(), url.path());
+    if let Err(refusal) = limits::count_address(env, request.headers(), route == Route::LogIn).await {
+        return refuse(&request, refusal);
     }
-    // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of its
-    // making would sit between the person and that page, and see the next password. Browsers mark the
-    // request for its script with this header, and pages cannot set it.
-    if request.headers().get("service-worker")?.is_some() {
-        return refuse(request, Refusal::ServiceWorker);
+    if route != Route::Bot
+        && let Err(refusal) = body::check_size(request.headers())
+    {
+        return refuse(&request, refusal);
     }
-    hand_over::serve(env, caller.identity().user, request).await
-}
-
-async fn bot_status(request: &Request, env: &Env, settings: &Settings) -> worker::Result<Response> {
-    match identify::caller(request.headers(), settings).await {
-        Ok(caller) => hand_over::ask(env, caller.identity().user, Intent::Status).await,
-        Err(refusal) => refuse(request, refusal),
+    let way = Way {
+        env,
+        settings: &settings,
+    };
+    match &served {
+        Served::Bot(host) => way.on_bot_host(request, host, route).await,
+        _ => way.on_platform(request, route).await,
     }
 }
 
-async fn bot_order(
-    request: &Request,
-    env: &Env,
-    settings: &Settings,
-    order: Order,
-) -> worker::Result<Response> {
-    match bearer(request, settings).await {
-        Ok(identity) => {
-            let intent = Intent::Order(Authority::Owner, order);
-            hand_over::ask(env, identity.user, intent).await
+/// What every step of a request's way needs.
+struct Way<'a> {
+    env: &'a Env,
+    settings: &'a Settings,
+}
+
+impl Way<'_> {
+    async fn on_platform(&self, mut request: Request, route: Route) -> worker::Result<Response> {
+        let Self { env, settings } = self;
+        match route {
+            Route::Health => reply::text(200, "ok\n"),
+            Route::LoginPage => sign_in::show(&request, settings).await,
+            Route::LogIn => sign_in::submit(request, settings).await,
+            Route::SignOut => sign_in::sign_out(&request, settings),
+            Route::HandOver => self.give_code(&request).await,
+            Route::BotStatus => match self.caller(&request).await {
+                Ok(caller) => hand_over::ask(env, caller.identity().user, Intent::Status).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::BotOrder(order) => match self.bearer(&request).await {
+                Ok(identity) => {
+                    let intent = Intent::Order(Authority::Owner, order);
+                    hand_over::ask(env, identity.user, intent).await
+                }
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::Domains(DomainCall::List) => match self.caller(&request).await {
+                Ok(caller) => {
+                    let user = caller.identity().user;
+                    domains::call(&mut request, env, settings, user, DomainCall::List).await
+                }
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::Domains(call) => match self.bearer(&request).await {
+                Ok(identity) => domains::call(&mut request, env, settings, identity.user, call).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::AdminBotStatus(user) => self.for_admin(&request, user, Intent::Status).await,
+            Route::AdminOrder(user, order) => {
+                let intent = Intent::Order(Authority::Admin, order);
+                self.for_admin(&request, user, intent).await
+            }
+            Route::Admin(call) => match self.admin(&request).await {
+                Ok(admin) => admin::call(&mut request, env, settings, admin, call).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::Bot => self.bot_on_platform(&request).await,
+            Route::NotFound | Route::SignOutPage => refuse(&request, Refusal::NotFound),
+            Route::UnknownHost => refuse(&request, Refusal::UnknownHost),
+            Route::WrongMethod { allow } => reply::wrong_method(allow),
         }
-        Err(refusal) => refuse(request, refusal),
     }
-}
 
-/// Admin routes take only a bearer token: a bot's page runs on this host and would bring a cookie along.
-async fn for_admin(
-    request: &Request,
-    env: &Env,
-    settings: &Settings,
-    user: UserId,
-    intent: Intent,
-) -> worker::Result<Response> {
-    match bearer(request, settings).await {
-        Ok(identity) if identity.admin => {
-            log::line(
-                "admin",
-                &[
-                    ("admin", &identity.user),
-                    ("bot", &user),
-                    ("intent", &intent.to_header()),
-                ],
-            );
-            hand_over::ask(env, user, intent).await
+    /// A bot's own host has its owner's traffic and the way in and out; nothing else of the platform.
+    async fn on_bot_host(&self, request: Request, host: &BotHost, route: Route) -> worker::Result<Response> {
+        let Self { env, settings } = self;
+        match route {
+            Route::Health => reply::text(200, "ok\n"),
+            Route::HandOver => crossing::take_code(&request, env, host, settings).await,
+            Route::SignOutPage => {
+                let visitor = crossing::visitor(request.headers(), host, settings).await;
+                crossing::sign_out_page(visitor.is_some(), settings)
+            }
+            Route::SignOut => match request.headers().get("origin")? {
+                origin if same_origin(origin.as_deref(), &host.origin) => crossing::sign_out(),
+                _ => reply::problem(Refusal::WrongOrigin, None),
+            },
+            Route::BotStatus => match self.owner(&request, host).await {
+                Ok(owner) => hand_over::ask(env, owner, Intent::Status).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::Bot => match self.owner(&request, host).await {
+                Ok(owner) => self.bot(&request, owner, &host.origin).await,
+                Err(Refusal::SignInRequired) if wants_page(&request) => {
+                    crossing::lead_away(&request, host, settings).await
+                }
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::WrongMethod { allow } => reply::wrong_method(allow),
+            _ => refuse(&request, Refusal::NotFound),
         }
-        Ok(_) => refuse(request, Refusal::NotAnAdmin),
-        Err(refusal) => refuse(request, refusal),
     }
-}
 
-async fn bearer(request: &Request, settings: &Settings) -> Result<Identity, Refusal> {
-    identify::caller(request.headers(), settings)
-        .await
-        .and_then(Caller::into_bearer)
+    /// Whoever is served as this bot's owner here: by an access token, or by a session of this very host. The
+    /// platform's own cookie counts for nothing here.
+    async fn owner(&self, request: &Request, host: &BotHost) -> Result<UserId, Refusal> {
+        let headers = request.headers();
+        let identity = if headers.has("authorization").unwrap_or(false) {
+            identify::caller(headers, self.settings).await?.into_bearer()?
+        } else {
+            let visitor = crossing::visitor(headers, host, self.settings).await;
+            visitor.ok_or(Refusal::SignInRequired)?
+        };
+        if identity.user != host.owner {
+            return Err(Refusal::NotYourBot);
+        }
+        self.let_in(headers, &identity).await?;
+        Ok(host.owner)
+    }
+
+    async fn bot_on_platform(&self, request: &Request) -> worker::Result<Response> {
+        let caller = match self.caller(request).await {
+            Ok(caller) => caller,
+            Err(Refusal::SignInRequired) if wants_page(request) => return to_login(request),
+            Err(refusal) => return refuse(request, refusal),
+        };
+        let user = caller.identity().user;
+        if let (Some(domain), Caller::Browser(_)) = (&self.settings.access.bot_domain, &caller) {
+            // With an origin for each bot, no bot's page runs where people sign in.
+            if !wants_page(request) {
+                return refuse(request, Refusal::OwnAddress);
+            }
+            let origin = self.settings.public.of(&own_host(user, domain));
+            return crossing::onward(&format!("{origin}{}", crossing::path_and_query(&request.url()?)));
+        }
+        // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
+        // its making would sit between the person and that page, and see the next password. Browsers mark
+        // the request for its script with this header, and pages cannot set it.
+        if request.headers().has("service-worker")? {
+            return refuse(request, Refusal::ServiceWorker);
+        }
+        self.bot(request, user, self.settings.public.as_str()).await
+    }
+
+    /// Hands the owner's request to their bot.
+    async fn bot(&self, request: &Request, owner: UserId, served: &str) -> worker::Result<Response> {
+        // Any page on the web can open a WebSocket here, and the browser sends our cookie along: only the
+        // origin tells them apart.
+        let upgrade = request.headers().has("upgrade")?;
+        let origin = request.headers().get("origin")?;
+        if upgrade && !same_origin(origin.as_deref(), served) {
+            return refuse(request, Refusal::WrongOrigin);
+        }
+        let origins = Origins {
+            served,
+            gateway: self.settings.public.as_str(),
+        };
+        hand_over::serve(self.env, owner, request, &origins).await
+    }
+
+    async fn give_code(&self, request: &Request) -> worker::Result<Response> {
+        match self.caller(request).await {
+            Ok(Caller::Browser(identity)) => {
+                crossing::give_code(request, self.env, self.settings, identity.user).await
+            }
+            // A program needs no session, and a code would be one.
+            Ok(Caller::Bearer(_)) => refuse(request, Refusal::HandOverRefused),
+            Err(Refusal::SignInRequired) if wants_page(request) => to_login(request),
+            Err(refusal) => refuse(request, refusal),
+        }
+    }
+
+    /// Admin routes take only a bearer token: a bot's page may run on this host and would bring a cookie.
+    async fn for_admin(&self, request: &Request, user: UserId, intent: Intent) -> worker::Result<Response> {
+        match self.admin(request).await {
+            Ok(admin) => {
+                log::line(
+                    "admin",
+                    &[("admin", &admin), ("bot", &user), ("intent", &intent.to_header())],
+                );
+                hand_over::ask(self.env, user, intent).await
+            }
+            Err(refusal) => refuse(request, refusal),
+        }
+    }
+
+    async fn admin(&self, request: &Request) -> Result<UserId, Refusal> {
+        let identity = self.bearer(request).await?;
+        if users::is_admin(&identity, &self.settings.access) {
+            Ok(identity.user)
+        } else {
+            Err(Refusal::NotAnAdmin)
+        }
+    }
+
+    async fn bearer(&self, request: &Request) -> Result<Identity, Refusal> {
+        self.caller(request).await?.into_bearer()
+    }
+
+    /// Who asks, if they are let in.
+    async fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
+        let headers = request.headers();
+        let caller = identify::caller(headers, self.settings).await?;
+        self.let_in(headers, caller.identity()).await?;
+        Ok(caller)
+    }
+
+    async fn let_in(&self, headers: &Headers, identity: &Identity) -> Result<(), Refusal> {
+        limits::count_user(self.env, headers, identity.user).await?;
+        users::admit(self.env, identity, self.settings).await
+    }
 }
 
 fn wants_page(request: &Request) -> bool {
@@ -151,11 +269,7 @@ fn wants_page(request: &Request) -> bool {
 }
 
 fn to_login(request: &Request) -> worker::Result<Response> {
-    let url = request.url()?;
-    let wanted = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
+    let wanted = crossing::path_and_query(&request.url()?);
     let next = form_urlencoded::Serializer::new(String::new())
         .append_pair("next", &wanted)
         .finish();

@@ -17,8 +17,21 @@ pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
         .get_stub()
 }
 
+/// The origins of one request: the one it was served at, and the one the gateway knows.
+pub(crate) struct Origins<'a> {
+    /// What the browser sends as the origin of this host's pages.
+    pub(crate) served: &'a str,
+    /// The one origin the gateway was started with.
+    pub(crate) gateway: &'a str,
+}
+
 /// Hands a caller's request to their bot.
-pub(crate) async fn serve(env: &Env, user: UserId, request: &Request) -> worker::Result<Response> {
+pub(crate) async fn serve(
+    env: &Env,
+    user: UserId,
+    request: &Request,
+    origins: &Origins<'_>,
+) -> worker::Result<Response> {
     let headers = Headers::new();
     for (name, value) in request.headers() {
         match hygiene::toward_bot(&name, &value) {
@@ -26,6 +39,14 @@ pub(crate) async fn serve(env: &Env, user: UserId, request: &Request) -> worker:
             Verdict::Replace(value) => headers.append(&name, &value)?,
             Verdict::Drop => {}
         }
+    }
+    // The gateway allows one origin, and it is set when its container starts; domains come and go while it
+    // runs, and a restart would cost a conversation. Which origin may speak on which host was decided before
+    // this, so here "a page of this bot" is told to the gateway in the one form it knows. Any other origin
+    // stays as it is, and the gateway refuses it as well.
+    let origin = request.headers().get("origin")?;
+    if origin.is_some() && hygiene::same_origin(origin.as_deref(), origins.served) {
+        headers.set("origin", origins.gateway)?;
     }
     if let Some(address) = request.headers().get("cf-connecting-ip")? {
         headers.set(CLIENT_IP_HEADER, &address)?;

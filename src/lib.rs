@@ -4,12 +4,19 @@
 //! [`hand_over`] → [`sandbox`] → the container. A person without a session: [`sign_in`]. The clock:
 //! [`schedule`]. What the platform itself says: [`reply`] and [`pages`].
 
+mod admin;
+mod body;
 mod clock;
 mod configuration;
+mod crossing;
+mod custom_hostname;
+mod database;
+mod domains;
 mod entry;
 mod hand_over;
 mod identify;
 mod keys;
+mod limits;
 mod log;
 mod pages;
 mod reply;
@@ -17,6 +24,8 @@ mod reply;
 mod sandbox;
 mod schedule;
 mod sign_in;
+mod sites;
+mod users;
 mod webcrypto;
 
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};

@@ -108,6 +108,32 @@ pub(crate) fn not_configured(nonce: &Nonce, problems: &[SettingProblem]) -> Mark
     layout("Not configured", nonce, &html! {}, &main)
 }
 
+/// Takes the browser to another host of ours.
+pub(crate) fn onward(nonce: &Nonce, url: &str) -> Markup {
+    let head = html! { meta http-equiv="refresh" content=(format!("0; url={url}")); };
+    let main = html! {
+        h1 { "Going to your bot" }
+        p { a.button href=(url) { "Go on" } }
+    };
+    layout("Going to your bot", nonce, &head, &main)
+}
+
+/// On a bot's own host: ends the session there. `everywhere` is where the platform's own can be ended.
+pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool, everywhere: &str) -> Markup {
+    let main = html! {
+        @if signed_in {
+            h1 { "Sign out here?" }
+            form method="post" action="/auth/sign-out" { button type="submit" { "Sign out" } }
+            p { a href="/" { "Back to my bot" } }
+        } @else {
+            h1 { "You are signed out here" }
+            p { "This browser may still be signed in on the platform. " a href=(everywhere) { "Sign out there as well" } }
+            p { a href="/" { "Sign in again" } }
+        }
+    };
+    layout("Sign out", nonce, &html! {}, &main)
+}
+
 /// A refusal, for a person.
 pub(crate) fn refusal(nonce: &Nonce, title: &str) -> Markup {
     let main = html! {

@@ -11,11 +11,11 @@ use worker::{Headers, Response, ResponseBuilder};
 use crate::{pages, webcrypto};
 
 /// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
-/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years,
-/// as browsers' preload lists ask.
+/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as
+/// browsers' preload lists ask, and for this host alone: what else lives below a person's domain is theirs.
 const ALWAYS: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
-    ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+    ("strict-transport-security", "max-age=63072000"),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -94,7 +94,8 @@ pub(crate) fn wrong_method(allow: &str) -> worker::Result<Response> {
     Ok(response)
 }
 
-/// "See other": the browser goes on with GET. `location` is a path on this host.
+/// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform
+/// chose.
 pub(crate) fn see_other(location: &str) -> worker::Result<Response> {
     let response = build(303, NOTHING_RUNS)?.empty();
     response.headers().set("location", location)?;

@@ -28,6 +28,9 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
+    fn digest(this: &SubtleCrypto, algorithm: &str, data: &Uint8Array) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
     fn verify(
         this: &SubtleCrypto,
         algorithm: &JsValue,
@@ -60,6 +63,14 @@ pub(crate) struct Key(JsValue);
 /// `length` bytes from the platform's random source.
 pub(crate) fn random_bytes(length: u32) -> worker::Result<Vec<u8>> {
     Ok(get_random_values(&Uint8Array::new_with_length(length))?.to_vec())
+}
+
+/// The SHA-256 of `data`.
+pub(crate) async fn sha256(data: &[u8]) -> worker::Result<[u8; 32]> {
+    let answer = SUBTLE.with(|subtle| subtle.digest("SHA-256", &Uint8Array::from(data)))?;
+    let mut hash = [0; 32];
+    Uint8Array::new(&JsFuture::from(answer).await?).copy_to(&mut hash);
+    Ok(hash)
 }
 
 /// A key that verifies signatures of one algorithm: a JWK for the public ones, the raw secret for HS256.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use moltworker_core::life::STOP_DEADLINE_MS;
+use moltworker_core::limits::LIMITS;
+use moltworker_core::problem::RATE_PERIOD_SECONDS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
 fn root() -> PathBuf {
@@ -143,6 +145,15 @@ fn wrangler_toml_and_the_code_name_the_same_things() {
     bound.extend(names(&wrangler, "r2_buckets", "binding"));
     let bound: BTreeSet<_> = bound.iter().map(String::as_str).collect();
     assert_eq!(bound, BINDINGS.into_iter().collect(), "bindings");
+    assert_eq!(names(&wrangler, "ratelimits", "name"), LIMITS);
+    for limit in wrangler["ratelimits"].as_array().expect("ratelimits") {
+        let period = limit["simple"]["period"].as_integer();
+        assert_eq!(
+            period,
+            Some(i64::from(RATE_PERIOD_SECONDS)),
+            "Retry-After tells it"
+        );
+    }
 
     let vars = wrangler["vars"].as_table().expect("vars");
     let known: BTreeSet<_> = REQUIRED

@@ -5,13 +5,19 @@
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 
 // Who, and what they may do.
+pub mod crossing;
+pub mod domain;
+pub mod host;
 pub mod id;
 pub mod jwks;
 pub mod session;
 pub mod token;
+pub mod users;
 
 // A request's way through the Worker.
 pub mod hygiene;
+pub mod limits;
+pub mod origin;
 pub mod problem;
 pub mod route;
 pub mod settings;

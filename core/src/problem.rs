@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Seconds over which requests are counted: `period` of the limits in `wrangler.toml`, which takes 10 or 60.
+pub const RATE_PERIOD_SECONDS: u32 = 60;
+
 /// Every refusal a caller can meet. What is logged about it is separate, and may say more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -31,6 +34,34 @@ pub enum Refusal {
     BearerRequired,
     /// This route is for admins.
     NotAnAdmin,
+    /// The person may not become a user here.
+    NotInvited,
+    /// An admin suspended the person.
+    AccountSuspended,
+    /// The person's account was deleted.
+    AccountDeleted,
+    /// Users or domains could not be looked up.
+    DirectoryUnavailable,
+    /// Somebody else's bot.
+    NotYourBot,
+    /// The bot is reached under a name of its own, not here.
+    OwnAddress,
+    /// A hand-over code that was used, is too old, or is not this browser's or this host's.
+    HandOverRefused,
+    /// Too many requests in too short a time.
+    TooMany,
+    /// More than a route of the platform takes.
+    TooLarge,
+    /// A document that is not what the route takes.
+    BadRequest,
+    /// Nothing is recorded under that name.
+    NoSuchEntry,
+    /// Somebody else has proven that the domain is theirs.
+    DomainTaken,
+    /// The person has claimed as many domains as one may.
+    TooManyDomains,
+    /// The resolver did not answer.
+    DnsUnavailable,
     /// Its owner stopped the bot.
     BotStopped,
     /// An admin suspended the bot.
@@ -106,6 +137,48 @@ impl Refusal {
                 "This address takes an access token in the Authorization header.",
             ),
             Self::NotAnAdmin => (403, "not-an-admin", "This is for administrators."),
+            Self::NotInvited => (
+                403,
+                "not-invited",
+                "This account has not been invited; ask your administrator.",
+            ),
+            Self::AccountSuspended => (
+                403,
+                "account-suspended",
+                "This account is suspended; ask your administrator.",
+            ),
+            Self::AccountDeleted => (403, "account-deleted", "This account no longer exists."),
+            Self::DirectoryUnavailable => (
+                503,
+                "directory-unavailable",
+                "Accounts cannot be looked up right now; try again.",
+            ),
+            Self::NotYourBot => (403, "not-your-bot", "This is somebody else's bot."),
+            Self::OwnAddress => (
+                403,
+                "own-address",
+                "Your bot has an address of its own; use it there.",
+            ),
+            Self::HandOverRefused => (
+                403,
+                "hand-over-refused",
+                "The sign-in for this address is no longer valid; start again.",
+            ),
+            Self::TooMany => (429, "too-many-requests", "Too many requests; wait a moment."),
+            Self::TooLarge => (413, "too-large", "This address takes no more than 16 KiB."),
+            Self::BadRequest => (400, "bad-request", "The request is not what this address takes."),
+            Self::NoSuchEntry => (404, "no-such-entry", "Nothing is recorded under that name."),
+            Self::DomainTaken => (409, "domain-taken", "This domain belongs to another bot."),
+            Self::TooManyDomains => (
+                409,
+                "too-many-domains",
+                "A bot has at most five domains; remove one first.",
+            ),
+            Self::DnsUnavailable => (
+                503,
+                "dns-unavailable",
+                "The domain cannot be looked up right now; try again.",
+            ),
             Self::BotStopped => (
                 409,
                 "bot-stopped",
@@ -149,6 +222,8 @@ impl Refusal {
             Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
             Self::NotConfigured => Some(60),
+            Self::DirectoryUnavailable | Self::DnsUnavailable => Some(5),
+            Self::TooMany => Some(RATE_PERIOD_SECONDS),
             _ => None,
         }
     }
@@ -182,7 +257,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const ALL: [Refusal; 21] = [
+    const ALL: [Refusal; 35] = [
         Refusal::NotConfigured,
         Refusal::UnknownHost,
         Refusal::NotFound,
@@ -196,6 +271,20 @@ mod tests {
         Refusal::BadForm,
         Refusal::BearerRequired,
         Refusal::NotAnAdmin,
+        Refusal::NotInvited,
+        Refusal::AccountSuspended,
+        Refusal::AccountDeleted,
+        Refusal::DirectoryUnavailable,
+        Refusal::NotYourBot,
+        Refusal::OwnAddress,
+        Refusal::HandOverRefused,
+        Refusal::TooMany,
+        Refusal::TooLarge,
+        Refusal::BadRequest,
+        Refusal::NoSuchEntry,
+        Refusal::DomainTaken,
+        Refusal::TooManyDomains,
+        Refusal::DnsUnavailable,
         Refusal::BotStopped,
         Refusal::BotSuspended,
         Refusal::NoCapacity,
@@ -213,7 +302,11 @@ mod tests {
         for refusal in ALL {
             let (status, code, _) = refusal.facts();
             assert_eq!(status == 401, refusal.challenge().is_some(), "{code}");
-            assert_eq!(status == 503, refusal.retry_after().is_some(), "{code}");
+            assert_eq!(
+                matches!(status, 429 | 503),
+                refusal.retry_after().is_some(),
+                "{code}"
+            );
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Where a request goes: a pure function of method, host and path.
 
 use crate::id::UserId;
-use crate::life::Authority;
 use crate::sandbox::Order;
+
+mod api;
+pub use api::{AdminCall, DomainCall};
 
 /// Path prefixes that belong to the platform on every host it serves. An unknown path under one of them is
 /// 404 there and never reaches a bot, so a route added later cannot change what a bot has been getting.
@@ -21,6 +23,15 @@ pub enum Route {
     LogIn,
     /// End the browser's session.
     SignOut,
+    /// On a bot's own host: the page that offers to sign out.
+    SignOutPage,
+    /// The browser's session crosses from the platform's host to a bot's own: on the former a code is made,
+    /// on the latter it is taken.
+    HandOver,
+    /// The caller's domains.
+    Domains(DomainCall),
+    /// Users, invitations and domains, for an admin.
+    Admin(AdminCall),
     /// The caller's bot: its state. Never wakes it.
     BotStatus,
     /// The caller's bot: an order of its owner.
@@ -42,9 +53,20 @@ pub enum Route {
     UnknownHost,
 }
 
-/// Decides where a request goes. `host` is the request's host with port, in lower case; `path` is the
-/// URL's path as the URL parser leaves it (dot segments resolved, percent-encoding kept).
-pub fn route(method: &str, host: &str, path: &str, platform_host: &str) -> Route {
+/// The kind of host a request came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The platform's own: everything is here.
+    Platform,
+    /// A bot's own name. Of the platform only what the bot's pages need is here, and nothing of an admin's.
+    BotHost,
+    /// A host this Worker does not serve.
+    Elsewhere,
+}
+
+/// Decides where a request goes. `path` is the URL's path as the URL parser leaves it (dot segments resolved,
+/// percent-encoding kept).
+pub fn route(method: &str, place: Place, path: &str) -> Route {
     // Health must answer on any name, also while the operator is still setting up domains.
     if path == "/healthz" {
         return for_methods(
@@ -53,9 +75,37 @@ pub fn route(method: &str, host: &str, path: &str, platform_host: &str) -> Route
             "GET, HEAD",
         );
     }
-    if host != platform_host {
-        return Route::UnknownHost;
+    match place {
+        Place::Platform => on_platform(method, path),
+        Place::BotHost => on_bot_host(method, path),
+        Place::Elsewhere => Route::UnknownHost,
     }
+}
+
+fn on_bot_host(method: &str, path: &str) -> Route {
+    match path {
+        "/auth/hand-over" => for_methods(method, &[("GET", Route::HandOver)], "GET"),
+        "/auth/sign-out" => for_methods(
+            method,
+            &[
+                ("GET", Route::SignOutPage),
+                ("HEAD", Route::SignOutPage),
+                ("POST", Route::SignOut),
+            ],
+            "GET, HEAD, POST",
+        ),
+        // The waking page asks it how far the start is.
+        "/api/bot" => for_methods(
+            method,
+            &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
+            "GET, HEAD",
+        ),
+        _ if is_reserved(path) => Route::NotFound,
+        _ => Route::Bot,
+    }
+}
+
+fn on_platform(method: &str, path: &str) -> Route {
     match path {
         "/login" => for_methods(
             method,
@@ -67,36 +117,14 @@ pub fn route(method: &str, host: &str, path: &str, platform_host: &str) -> Route
             "GET, HEAD, POST",
         ),
         "/auth/sign-out" => for_methods(method, &[("POST", Route::SignOut)], "POST"),
+        "/auth/hand-over" => for_methods(method, &[("GET", Route::HandOver)], "GET"),
         "/api/bot" => for_methods(
             method,
             &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
             "GET, HEAD",
         ),
-        _ if is_reserved(path) => bot_route(method, path).unwrap_or(Route::NotFound),
+        _ if is_reserved(path) => api::route(method, path).unwrap_or(Route::NotFound),
         _ => Route::Bot,
-    }
-}
-
-/// `/api/bot/<order>` and `/api/admin/bots/<user>[/<order>]`.
-fn bot_route(method: &str, path: &str) -> Option<Route> {
-    if let Some(name) = path.strip_prefix("/api/bot/") {
-        let order = Order::parse(Authority::Owner, name)?;
-        return Some(for_methods(method, &[("POST", Route::BotOrder(order))], "POST"));
-    }
-    let rest = path.strip_prefix("/api/admin/bots/")?;
-    match rest.split_once('/') {
-        None => {
-            let status = Route::AdminBotStatus(rest.parse().ok()?);
-            Some(for_methods(
-                method,
-                &[("GET", status), ("HEAD", status)],
-                "GET, HEAD",
-            ))
-        }
-        Some((user, name)) => {
-            let order = Route::AdminOrder(user.parse().ok()?, Order::parse(Authority::Admin, name)?);
-            Some(for_methods(method, &[("POST", order)], "POST"))
-        }
     }
 }
 
@@ -151,7 +179,9 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let Some(path) = wanted else { return "/" };
     let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
-    if local && plain && !is_reserved(path) {
+    // The one reserved path that leads on: to a bot's own host, which the caller must own.
+    let leads_on = path.starts_with("/auth/hand-over?");
+    if local && plain && (leads_on || !is_reserved(path)) {
         path
     } else {
         "/"
@@ -163,10 +193,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HOST: &str = "bots.example.com";
-
     fn get(path: &str) -> Route {
-        route("GET", HOST, path, HOST)
+        route("GET", Place::Platform, path)
     }
 
     #[test]
@@ -189,6 +217,8 @@ mod tests {
             ),
             ("POST", "/auth/sign-out", Route::SignOut),
             ("GET", "/auth/sign-out", Route::WrongMethod { allow: "POST" }),
+            ("GET", "/auth/hand-over", Route::HandOver),
+            ("POST", "/auth/hand-over", Route::WrongMethod { allow: "GET" }),
             ("GET", "/api/bot", Route::BotStatus),
             ("POST", "/api/bot", Route::WrongMethod { allow: "GET, HEAD" }),
             ("POST", "/api/bot/sleep", Route::BotOrder(Order::Sleep)),
@@ -208,7 +238,7 @@ mod tests {
             ("GET", "/assets/login", Route::Bot),
         ];
         for (method, path, expected) in cases {
-            assert_eq!(route(method, HOST, path, HOST), expected, "{method} {path}");
+            assert_eq!(route(method, Place::Platform, path), expected, "{method} {path}");
         }
     }
 
@@ -234,21 +264,45 @@ mod tests {
 
     #[test]
     fn only_hosts_we_serve_are_served() {
-        for host in [
-            "evil.example",
-            "bots.example.com:444",
-            "",
-            "bots.example.com.evil.example",
+        for path in ["/", "/login", "/api/bot"] {
+            assert_eq!(route("GET", Place::Elsewhere, path), Route::UnknownHost, "{path}");
+        }
+        assert_eq!(route("GET", Place::Elsewhere, "/healthz"), Route::Health);
+    }
+
+    #[test]
+    fn a_bots_own_host_has_nothing_of_the_platform_but_what_its_pages_need() {
+        for (method, path, expected) in [
+            ("GET", "/", Route::Bot),
+            ("POST", "/v1/chat/completions", Route::Bot),
+            ("GET", "/healthz", Route::Health),
+            ("GET", "/auth/hand-over", Route::HandOver),
+            ("POST", "/auth/hand-over", Route::WrongMethod { allow: "GET" }),
+            ("GET", "/auth/sign-out", Route::SignOutPage),
+            ("POST", "/auth/sign-out", Route::SignOut),
+            ("GET", "/api/bot", Route::BotStatus),
+            ("POST", "/api/bot/stop", Route::NotFound),
+            ("GET", "/api/bot/domains", Route::NotFound),
+            ("GET", "/api/admin/users", Route::NotFound),
+            ("GET", "/admin", Route::NotFound),
+            ("GET", "/login", Route::NotFound),
+            ("POST", "/login", Route::NotFound),
+            ("GET", "/%61uth/hand-over", Route::NotFound),
+            ("GET", "//auth/sign-out", Route::NotFound),
+            ("GET", "/auth/sign-out/", Route::NotFound),
         ] {
-            assert_eq!(route("GET", host, "/", HOST), Route::UnknownHost, "{host}");
-            assert_eq!(route("GET", host, "/login", HOST), Route::UnknownHost, "{host}");
-            assert_eq!(route("GET", host, "/healthz", HOST), Route::Health);
+            assert_eq!(route(method, Place::BotHost, path), expected, "{method} {path}");
         }
     }
 
     #[test]
     fn signing_in_leads_to_this_host_only() {
-        for good in ["/", "/chat?session=main", "/a/b#c"] {
+        for good in [
+            "/",
+            "/chat?session=main",
+            "/a/b#c",
+            "/auth/hand-over?host=claw.example.org",
+        ] {
             assert_eq!(safe_next(Some(good)), good);
         }
         for bad in [
@@ -263,6 +317,9 @@ mod tests {
             "/a\r\nSet-Cookie: x",
             "/login",
             "/auth/sign-out",
+            "/auth/hand-over",
+            "/Auth/hand-over?host=claw.example.org",
+            "/auth/hand-over/../sign-out",
             "/é",
         ] {
             assert_eq!(safe_next(Some(bad)), "/", "{bad:?}");
@@ -272,8 +329,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_at_all_is_routed(method in ".{0,8}", host in ".{0,20}", path in ".{0,60}") {
-            route(&method, &host, &path, HOST);
+        fn anything_at_all_is_routed(method in ".{0,8}", path in ".{0,60}") {
+            for place in [Place::Platform, Place::BotHost, Place::Elsewhere] {
+                route(&method, place, &path);
+            }
             prop_assert!(safe_next(Some(&path)).starts_with('/'));
         }
 
@@ -281,6 +340,7 @@ mod tests {
         fn reserved_names_are_caught_below_any_tail(tail in "[^#?]{0,30}", index in 0usize..8) {
             let path = format!("/{}/{tail}", RESERVED[index]);
             prop_assert_ne!(get(&path), Route::Bot);
+            prop_assert_ne!(route("GET", Place::BotHost, &path), Route::Bot);
         }
     }
 }

@@ -5,7 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
 use crate::life::Rules;
+pub use crate::origin::Origin;
 use crate::run::OfferedModel;
+
+mod access;
+pub use access::{
+    ADMIN_USER_IDS, ALLOW_LIST, Access, BOT_DOMAIN, CF_API_TOKEN, CF_API_URL, CF_ZONE_ID, Cloudflare,
+    DNS_QUERY_URL, SIGN_UP,
+};
 
 /// The Durable Object namespace of Sandboxes.
 pub const SANDBOX_BINDING: &str = "SANDBOX";
@@ -86,12 +93,20 @@ pub const MAX_AWAKE: Setting = Setting {
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
 pub const REQUIRED: [Setting; 4] = [PUBLIC_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SESSION_KEY];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 5] = [
+pub const OPTIONAL: [Setting; 13] = [
     SUPABASE_JWT_SECRET,
     MODEL_BASE_URL,
     MODEL_ID,
     SLEEP_AFTER,
     MAX_AWAKE,
+    SIGN_UP,
+    ALLOW_LIST,
+    ADMIN_USER_IDS,
+    BOT_DOMAIN,
+    DNS_QUERY_URL,
+    CF_API_TOKEN,
+    CF_ZONE_ID,
+    CF_API_URL,
 ];
 
 /// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
@@ -126,48 +141,6 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// `scheme://host[:port]`, without a path, in the form browsers send as `Origin`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    text: String,
-    host_start: usize,
-}
-
-impl Origin {
-    /// Reads an origin; a trailing slash is forgiven.
-    ///
-    /// `http` is accepted for this machine only: session cookies are `Secure`, and browsers keep that
-    /// promise on plain HTTP for loopback names alone.
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let text = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-        let (scheme, host) = text.split_once("://").ok_or("is not a URL")?;
-        let bare_host = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-        match scheme {
-            "https" => {}
-            "http" if matches!(bare_host, "localhost" | "127.0.0.1") || bare_host.ends_with(".localhost") => {
-            }
-            "http" => return Err("must start with https:// (http:// is for localhost only)"),
-            _ => return Err("must start with https://"),
-        }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':');
-        if bare_host.is_empty() || !host.bytes().all(allowed) {
-            return Err("must be a host without path, query or user");
-        }
-        let host_start = scheme.len() + "://".len();
-        Ok(Self { text, host_start })
-    }
-
-    /// The whole origin, as in an `Origin` header.
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    /// Host and port, as in a `Host` header.
-    pub fn host(&self) -> &str {
-        self.text.get(self.host_start..).unwrap_or_default()
-    }
-}
-
 /// Everything the Worker was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -187,6 +160,8 @@ pub struct Settings {
     pub rules: Rules,
     /// How many bots may be awake at once, if the operator set a limit.
     pub max_awake: Option<u32>,
+    /// Who gets in, and under which names.
+    pub access: Access,
 }
 
 impl Settings {
@@ -258,6 +233,8 @@ impl Settings {
             some => checked(some, SLEEP_AFTER, &mut problems, |text| idle_time(text.trim())),
         };
 
+        let access = access::read(&given, &mut problems);
+
         match (public, supabase_url, anon_key, session_key, sleep_after_ms) {
             (Some(public), Some(supabase_url), Some(anon_key), Some(session_key), Some(sleep_after_ms))
                 if problems.is_empty() =>
@@ -271,6 +248,7 @@ impl Settings {
                     offered_model,
                     rules: Rules { sleep_after_ms },
                     max_awake,
+                    access,
                 })
             }
             _ => Err(problems),

@@ -1,5 +1,5 @@
 // Runs the built Worker in workerd with everything local, and an identity provider to sign tokens.
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { createServer, request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { Readable } from "node:stream";
@@ -18,7 +18,10 @@ const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
 const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
 
-export async function startWorker(t, { bindings = {}, without = [] } = {}) {
+// As wrangler.toml has them, unless a test wants to meet one.
+const LIMITS = { ADDRESS_LIMIT: 3000, USER_LIMIT: 1200, SIGN_IN_LIMIT: 10 };
+
+export async function startWorker(t, { bindings = {}, without = [], limits = {} } = {}) {
   const provider = await startProvider(t);
   const settings = {
     PUBLIC_URL: ORIGIN,
@@ -41,6 +44,9 @@ export async function startWorker(t, { bindings = {}, without = [] } = {}) {
     durableObjects: { SANDBOX: { className: "Sandbox", useSQLite: true } },
     d1Databases: without.includes("DB") ? [] : ["DB"],
     r2Buckets: ["BUCKET"],
+    ratelimits: Object.fromEntries(
+      Object.entries({ ...LIMITS, ...limits }).map(([name, limit]) => [name, { namespace_id: name, simple: { limit, period: 60 } }]),
+    ),
     bindings: settings,
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
@@ -55,9 +61,12 @@ export async function startWorker(t, { bindings = {}, without = [] } = {}) {
 }
 
 async function migrate(database) {
-  const sql = await readFile(new URL("migrations/0001_bots.sql", root), "utf8");
-  const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
-  for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
+  const folder = new URL("migrations/", root);
+  for (const file of (await readdir(folder)).sort()) {
+    const sql = await readFile(new URL(file, folder), "utf8");
+    const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
+    for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
+  }
 }
 
 class Worker {
