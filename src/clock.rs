@@ -1,4 +1,10 @@
-//! The one place that reads the clock. In workerd it stands still between two I/O operations.
+//! The one place that reads the clock, and gives up in time. In workerd the clock stands still between two I/O
+//! operations.
+
+use std::time::Duration;
+
+use futures::future::{self, Either};
+use worker::Delay;
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
@@ -8,4 +14,19 @@ pub(crate) fn now_ms() -> u64 {
 /// Seconds since 1970, as tokens count them.
 pub(crate) fn now_seconds() -> u64 {
     now_ms() / 1_000
+}
+
+/// `work`, unless it takes longer than `deadline`.
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = worker::Result<T>>,
+) -> worker::Result<T> {
+    let work = std::pin::pin!(work);
+    match future::select(work, Delay::from(deadline)).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(worker::Error::RustError(format!(
+            "no answer within {} seconds",
+            deadline.as_secs()
+        ))),
+    }
 }

@@ -8,7 +8,7 @@ use moltworker_core::settings::Cloudflare;
 use serde_json::json;
 use worker::{Error, Fetch, Headers, Method, Request, RequestInit, Result};
 
-use crate::keys;
+use crate::clock;
 
 /// How long the API may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -68,7 +68,7 @@ async fn ask(api: &Cloudflare, method: Method, rest: &str, body: Option<String>)
         .with_body(body.map(Into::into));
     let url = format!("{}/zones/{}/custom_hostnames{rest}", api.api_url, api.zone_id);
     let request = Request::new_with_init(&url, &init)?;
-    let mut response = keys::within(DEADLINE, Fetch::Request(request).send()).await?;
+    let mut response = clock::within(DEADLINE, Fetch::Request(request).send()).await?;
     let body = response.text().await?;
     Ok(hostname_answer(response.status_code(), &body))
 }

@@ -15,7 +15,7 @@ use worker::url::form_urlencoded;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, Response};
 
 use crate::database::{self, moment, text_or_null};
-use crate::{body, clock, custom_hostname, keys, log, reply, sites, webcrypto};
+use crate::{body, clock, custom_hostname, log, reply, sites, webcrypto};
 
 /// How long a resolver may take: it asks servers that may be slow or gone.
 const DNS_DEADLINE: Duration = Duration::from_secs(10);
@@ -232,7 +232,7 @@ async fn resolve(settings: &Settings, row: &Row) -> worker::Result<bool> {
     init.with_method(Method::Get).with_headers(headers);
     let url = format!("{}?{query}", settings.access.dns_query_url);
     let request = Request::new_with_init(&url, &init)?;
-    let mut response = keys::within(DNS_DEADLINE, Fetch::Request(request).send()).await?;
+    let mut response = clock::within(DNS_DEADLINE, Fetch::Request(request).send()).await?;
     if response.status_code() != 200 {
         let said = format!("the resolver answered {}", response.status_code());
         return Err(worker::Error::RustError(said));

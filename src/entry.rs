@@ -1,5 +1,7 @@
 //! A request's way through the Worker: settings → route → who asks → whose bot → hand over.
 
+use std::cell::Cell;
+
 use moltworker_core::host::own_host;
 use moltworker_core::hygiene::same_origin;
 use moltworker_core::id::UserId;
@@ -64,10 +66,15 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
     let way = Way {
         env,
         settings: &settings,
+        renewed: Cell::default(),
     };
-    match &served {
+    let response = match &served {
         Served::Bot(host) => way.on_bot_host(request, host, route).await,
         _ => way.on_platform(request, route).await,
+    }?;
+    match way.renewed.take() {
+        Some(cookie) => reply::with_cookie(response, &cookie),
+        None => Ok(response),
     }
 }
 
@@ -75,16 +82,24 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
 struct Way<'a> {
     env: &'a Env,
     settings: &'a Settings,
+    /// The cookie of a session that was renewed on the way. Whatever the answer is, a WebSocket's too, the
+    /// browser has to get it: with the old one each of its requests would ask for a renewal.
+    renewed: Cell<Option<String>>,
 }
 
 impl Way<'_> {
     async fn on_platform(&self, mut request: Request, route: Route) -> worker::Result<Response> {
-        let Self { env, settings } = self;
+        let Self { env, settings, .. } = self;
         match route {
             Route::Health => reply::text(200, "ok\n"),
-            Route::LoginPage => sign_in::show(&request, settings).await,
-            Route::LogIn => sign_in::submit(request, settings).await,
-            Route::SignOut => sign_in::sign_out(&request, settings),
+            Route::LoginPage => {
+                let caller = self.identify(&request).await.ok();
+                sign_in::show(&request, settings, caller.as_ref())
+            }
+            Route::LogIn => sign_in::submit(env, request, settings).await,
+            Route::SignInWith(provider) => sign_in::start(&request, settings, provider).await,
+            Route::SignInCallback => sign_in::callback(env, &request, settings).await,
+            Route::SignOut => sign_in::sign_out(env, &request, settings).await,
             Route::HandOver => self.give_code(&request).await,
             Route::BotStatus => match self.caller(&request).await {
                 Ok(caller) => hand_over::ask(env, caller.identity().user, Intent::Status).await,
@@ -126,7 +141,7 @@ impl Way<'_> {
 
     /// A bot's own host has its owner's traffic and the way in and out; nothing else of the platform.
     async fn on_bot_host(&self, request: Request, host: &BotHost, route: Route) -> worker::Result<Response> {
-        let Self { env, settings } = self;
+        let Self { env, settings, .. } = self;
         match route {
             Route::Health => reply::text(200, "ok\n"),
             Route::HandOver => crossing::take_code(&request, env, host, settings).await,
@@ -159,7 +174,7 @@ impl Way<'_> {
     async fn owner(&self, request: &Request, host: &BotHost) -> Result<UserId, Refusal> {
         let headers = request.headers();
         let identity = if headers.has("authorization").unwrap_or(false) {
-            identify::caller(headers, self.settings).await?.into_bearer()?
+            self.identify(request).await?.into_bearer()?
         } else {
             let visitor = crossing::visitor(headers, host, self.settings).await;
             visitor.ok_or(Refusal::SignInRequired)?
@@ -252,10 +267,15 @@ impl Way<'_> {
 
     /// Who asks, if they are let in.
     async fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
-        let headers = request.headers();
-        let caller = identify::caller(headers, self.settings).await?;
-        self.let_in(headers, caller.identity()).await?;
+        let caller = self.identify(request).await?;
+        self.let_in(request.headers(), caller.identity()).await?;
         Ok(caller)
+    }
+
+    async fn identify(&self, request: &Request) -> Result<Caller, Refusal> {
+        let identified = identify::caller(self.env, request.headers(), self.settings).await?;
+        self.renewed.set(identified.renewed);
+        Ok(identified.caller)
     }
 
     async fn let_in(&self, headers: &Headers, identity: &Identity) -> Result<(), Refusal> {

@@ -6,9 +6,10 @@ use moltworker_core::hygiene::{self, Verdict};
 use moltworker_core::id::UserId;
 use moltworker_core::run::CLIENT_IP_HEADER;
 use moltworker_core::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::session::Ask;
 use moltworker_core::settings::SANDBOX_BINDING;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{Env, Headers, Method, Request, Response, ResponseBody, Stub, Url, web_sys};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBody, Stub, Url, web_sys};
 
 /// The Sandbox of a user: the only way anything reaches one.
 pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
@@ -112,4 +113,20 @@ pub(crate) async fn ask(env: &Env, user: UserId, intent: Intent) -> worker::Resu
     let mut request = Request::new("http://sandbox/", Method::Post)?;
     request.headers_mut()?.set(INTENT_HEADER, &intent.to_header())?;
     sandbox_of(env, user)?.fetch_with_request(request).await
+}
+
+/// Asks a person's Sandbox about one of their browser sessions.
+pub(crate) async fn about_session(env: &Env, user: UserId, ask: &Ask) -> worker::Result<Response> {
+    let headers = Headers::new();
+    headers.set(INTENT_HEADER, &Intent::Session.to_header())?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post)
+        .with_headers(headers)
+        .with_body(Some(serde_json::to_string(ask)?.into()));
+    let request = Request::new_with_init("http://sandbox/", &init)?;
+    let response = sandbox_of(env, user)?.fetch_with_request(request).await?;
+    match response.status_code() {
+        200 => Ok(response),
+        other => Err(worker::Error::RustError(format!("the Sandbox answered {other}"))),
+    }
 }

@@ -1,15 +1,15 @@
 //! Who asks: a bearer token, or the browser's sealed session cookie. Nothing else counts.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moltworker_core::problem::Refusal;
-use moltworker_core::session::{self, SESSION_COOKIE, Session};
-use moltworker_core::settings::Settings;
-use moltworker_core::token::{self, Algorithm, Identity, TokenError};
-use worker::Headers;
+use std::cell::RefCell;
 
-use crate::webcrypto::{self, VerifyingKey};
-use crate::{clock, keys, log};
+use moltworker_core::problem::Refusal;
+use moltworker_core::session::{self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing};
+use moltworker_core::settings::Settings;
+use moltworker_core::token::seen::Seen;
+use moltworker_core::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
+use worker::{Env, Headers};
+
+use crate::{clock, hand_over, keys, log, sealed, webcrypto};
 
 /// A caller whose identity was proven, and by what.
 #[derive(Debug)]
@@ -36,25 +36,91 @@ impl Caller {
     }
 }
 
-/// Identifies the caller of a request.
+/// Who asks, and what their browser must get to keep with the answer.
+pub(crate) struct Identified {
+    pub(crate) caller: Caller,
+    /// The `Set-Cookie` of a session that was renewed just now.
+    pub(crate) renewed: Option<String>,
+}
+
+impl From<Caller> for Identified {
+    fn from(caller: Caller) -> Self {
+        Self {
+            caller,
+            renewed: None,
+        }
+    }
+}
+
+/// Identifies the caller of a request. A browser's session that has run out is renewed on the way.
 ///
 /// # Errors
 /// The refusal to answer with. An `Authorization` header that does not hold is never made up for by a
 /// cookie: a program that sends one means it.
-pub(crate) async fn caller(headers: &Headers, settings: &Settings) -> Result<Caller, Refusal> {
+pub(crate) async fn caller(env: &Env, headers: &Headers, settings: &Settings) -> Result<Identified, Refusal> {
     if let Some(authorization) = header(headers, "authorization") {
         let token = bearer_token(&authorization).ok_or(Refusal::TokenRefused)?;
-        return access_token(token, settings).await.map(Caller::Bearer);
+        return Ok(Caller::Bearer(access_token(token, settings).await?).into());
     }
-    let session = match header(headers, "cookie").as_deref().and_then(session::find) {
-        Some(sealed) => open_session(sealed, settings).await,
-        None => None,
-    };
-    let identity = session.and_then(|session| session.current(clock::now_seconds()));
-    identity.map(Caller::Browser).ok_or(Refusal::SignInRequired)
+    let session = session(headers, settings).await.ok_or(Refusal::SignInRequired)?;
+    let standing = session.identity.standing(clock::now_seconds());
+    if standing == Standing::Good {
+        return Ok(Caller::Browser(session.identity).into());
+    }
+    match renew(env, &session).await {
+        // Renewed a moment ago, and not again so soon.
+        Renewal::Renewed(identity) if identity == session.identity => Ok(Caller::Browser(identity).into()),
+        Renewal::Renewed(identity) => {
+            let session = Session { identity, ..session };
+            let renewed = session_cookie(&session, settings)
+                .await
+                .inspect_err(|error| log::line("session-not-sealed", &[("reason", error)]))
+                .ok();
+            Ok(Identified {
+                caller: Caller::Browser(session.identity),
+                renewed,
+            })
+        }
+        Renewal::Ended => Err(Refusal::SignInRequired),
+        Renewal::Unavailable if standing == Standing::Ending => Ok(Caller::Browser(session.identity).into()),
+        Renewal::Unavailable => Err(Refusal::IdentityProviderUnavailable),
+    }
 }
 
-fn header(headers: &Headers, name: &str) -> Option<String> {
+/// The browser's session as its cookie says, however old. Proof only together with
+/// [`Identity::standing`].
+pub(crate) async fn session(headers: &Headers, settings: &Settings) -> Option<Session> {
+    let cookies = header(headers, "cookie")?;
+    sealed::open(settings, SESSION_COOKIE, session::find(&cookies, SESSION_COOKIE)?).await
+}
+
+/// The `Set-Cookie` that carries a session.
+pub(crate) async fn session_cookie(session: &Session, settings: &Settings) -> worker::Result<String> {
+    let value = sealed::seal(settings, SESSION_COOKIE, session).await?;
+    Ok(session::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
+}
+
+/// Asks the person's Sandbox to prove the session anew.
+async fn renew(env: &Env, session: &Session) -> Renewal {
+    let user = session.identity.user;
+    let ask = Ask::Renew {
+        id: session.id.clone(),
+    };
+    let answer = match hand_over::about_session(env, user, &ask).await {
+        Ok(mut response) => response.json().await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(Renewal::Renewed(identity)) if identity.user != user => Renewal::Ended,
+        Ok(renewal) => renewal,
+        Err(error) => {
+            log::line("renewal-failed", &[("user", &user), ("reason", &error)]);
+            Renewal::Unavailable
+        }
+    }
+}
+
+pub(crate) fn header(headers: &Headers, name: &str) -> Option<String> {
     headers.get(name).ok().flatten()
 }
 
@@ -103,13 +169,27 @@ impl From<worker::Error> for Failure {
     }
 }
 
+thread_local! {
+    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::new()) };
+}
+
 async fn verify(token: &str, settings: &Settings) -> Result<Identity, Failure> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLong.into());
+    }
+    let hash = webcrypto::sha256(token.as_bytes()).await?;
+    let known = SEEN.with_borrow(|seen| {
+        let trusted = |set| keys::still_trusted(settings, set);
+        seen.find(&hash, clock::now_seconds(), trusted).cloned()
+    });
+    if let Some(identity) = known {
+        return Ok(identity);
+    }
     let parsed = token::parse(token)?;
-    let key = match parsed.algorithm {
+    let (key, set) = match parsed.algorithm {
         Algorithm::Hs256 => {
             let secret = settings.jwt_secret.as_ref().ok_or(TokenError::UnknownKey)?;
-            let secret = VerifyingKey::Secret(secret.reveal().as_bytes());
-            webcrypto::import_verifying_key(secret, Algorithm::Hs256).await?
+            (keys::legacy(secret.reveal()).await?, None)
         }
         Algorithm::Es256 | Algorithm::Rs256 => {
             let key_id = parsed.key_id.as_deref().ok_or(TokenError::UnknownKey)?;
@@ -121,21 +201,7 @@ async fn verify(token: &str, settings: &Settings) -> Result<Identity, Failure> {
     let data = parsed.signing_input.as_bytes();
     let held = webcrypto::signature_holds(&key, parsed.algorithm, &parsed.signature, data).await?;
     let signed = parsed.signature_checked(held)?;
-    Ok(signed.into_identity(&settings.issuer(), clock::now_seconds())?)
-}
-
-/// Seals a session into the value of its cookie.
-pub(crate) async fn seal_session(session: &Session, settings: &Settings) -> worker::Result<String> {
-    let key = webcrypto::import_sealing_key(settings.session_key.reveal()).await?;
-    let sealed = webcrypto::seal(&key, SESSION_COOKIE, &serde_json::to_vec(session)?).await?;
-    Ok(URL_SAFE_NO_PAD.encode(sealed))
-}
-
-async fn open_session(value: &str, settings: &Settings) -> Option<Session> {
-    let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
-    let key = webcrypto::import_sealing_key(settings.session_key.reveal())
-        .await
-        .ok()?;
-    let plain = webcrypto::open(&key, SESSION_COOKIE, &sealed).await.ok()??;
-    serde_json::from_slice(&plain).ok()
+    let identity = signed.into_identity(&settings.issuer(), clock::now_seconds())?;
+    SEEN.with_borrow_mut(|seen| seen.remember(hash, set, identity.clone()));
+    Ok(identity)
 }

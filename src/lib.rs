@@ -1,10 +1,11 @@
 //! The Worker: thin adapters around `moltworker-core`, in the order a request travels.
 //!
 //! A request: [`entry`] → [`configuration`] → `core::route` → [`identify`] (→ [`keys`], [`webcrypto`]) →
-//! [`hand_over`] → [`sandbox`] → the container. A person without a session: [`sign_in`]. The clock:
-//! [`schedule`]. What the platform itself says: [`reply`] and [`pages`].
+//! [`hand_over`] → [`sandbox`] → the container. A person without a session: [`sign_in`] (→ [`auth_api`],
+//! [`sealed`]). The clock: [`schedule`]. What the platform itself says: [`reply`] and [`pages`].
 
 mod admin;
+mod auth_api;
 mod body;
 mod clock;
 mod configuration;
@@ -23,6 +24,7 @@ mod reply;
 #[expect(missing_docs, reason = "durable_object exports methods of its own making")]
 mod sandbox;
 mod schedule;
+mod sealed;
 mod sign_in;
 mod sites;
 mod users;

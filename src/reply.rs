@@ -94,6 +94,17 @@ pub(crate) fn wrong_method(allow: &str) -> worker::Result<Response> {
     Ok(response)
 }
 
+/// The same answer with one more `Set-Cookie`; body and WebSocket stay what they are.
+pub(crate) fn with_cookie(response: Response, cookie: &str) -> worker::Result<Response> {
+    // A copy: the headers of an answer that came from elsewhere cannot be changed.
+    let headers = Headers::new();
+    for (name, value) in response.headers() {
+        headers.append(&name, &value)?;
+    }
+    headers.append("set-cookie", cookie)?;
+    Ok(response.with_headers(headers))
+}
+
 /// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform
 /// chose.
 pub(crate) fn see_other(location: &str) -> worker::Result<Response> {

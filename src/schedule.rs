@@ -10,7 +10,7 @@ use moltworker_core::settings::DATABASE_BINDING;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
-use crate::{clock, hand_over, keys, log};
+use crate::{clock, hand_over, log};
 
 /// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and
 /// those asked longest ago come first, so a larger fleet is covered over a few minutes.
@@ -53,7 +53,7 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
 }
 
 async fn ask(env: &Env, user: UserId) -> Option<BotStatus> {
-    let answer = keys::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
+    let answer = clock::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
     let status = match answer {
         Ok(mut response) => response.json::<BotStatus>().await,
         Err(error) => Err(error),

@@ -15,26 +15,46 @@ pub const LIFETIME_MS: u64 = 10 * 60 * 1_000;
 /// Milliseconds between two questions for a key nobody knows: a stranger can make up key ids, and each
 /// must not cost a request to the provider.
 pub const UNKNOWN_KEY_PAUSE_MS: u64 = 60 * 1_000;
-/// Milliseconds between two questions while the provider does not answer and old keys still serve.
-pub const FAILURE_PAUSE_MS: u64 = 5 * 1_000;
+/// Milliseconds between two questions while the provider does not answer: callers must not wait for a time-out
+/// each, nor the provider come back to a stampede.
+pub const FAILURE_PAUSE_MS: u64 = 2 * 1_000;
 
 /// What is known about the keys at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// When they were fetched.
-    pub fetched_at: u64,
+    /// When they were fetched; `None` when the provider has not answered yet.
+    pub fetched_at: Option<u64>,
     /// When the provider was last asked, with or without an answer.
     pub asked_at: u64,
 }
 
+/// What to do about a token's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Go on with what is at hand, be it the key or the knowledge that there is none.
+    Use,
+    /// Ask the provider now.
+    Ask,
+    /// There are none, and the provider did not answer a moment ago.
+    Unavailable,
+}
+
 /// Whether to ask now. `key_known` says whether the keys at hand have the one a token names.
-pub fn ask_now(known: Option<Known>, key_known: bool, now: u64) -> bool {
-    let Some(known) = known else { return true };
+pub fn look_up(known: Option<Known>, key_known: bool, now: u64) -> Keys {
+    let Some(known) = known else { return Keys::Ask };
     let since_asked = now.saturating_sub(known.asked_at);
-    if now.saturating_sub(known.fetched_at) >= LIFETIME_MS {
-        return since_asked >= FAILURE_PAUSE_MS;
+    match known.fetched_at {
+        None if since_asked < FAILURE_PAUSE_MS => Keys::Unavailable,
+        None => Keys::Ask,
+        Some(at) if !are_fresh(at, now) && since_asked >= FAILURE_PAUSE_MS => Keys::Ask,
+        Some(_) if !key_known && since_asked >= UNKNOWN_KEY_PAUSE_MS => Keys::Ask,
+        Some(_) => Keys::Use,
     }
-    !key_known && since_asked >= UNKNOWN_KEY_PAUSE_MS
+}
+
+/// Whether keys fetched at `fetched_at` are still used without asking.
+pub fn are_fresh(fetched_at: u64, now: u64) -> bool {
+    now.saturating_sub(fetched_at) < LIFETIME_MS
 }
 
 /// One public key of the identity provider, bound to the one algorithm it is for.
@@ -102,36 +122,51 @@ mod tests {
     #[test]
     fn the_provider_is_asked_no_more_than_needed() {
         let at = |fetched_at, asked_at| Some(Known { fetched_at, asked_at });
+        let later = LIFETIME_MS + FAILURE_PAUSE_MS;
         let cases = [
-            (None, true, 0, true, "nothing is known"),
-            (at(0, 0), true, LIFETIME_MS - 1, false, "fresh"),
-            (at(0, 0), true, LIFETIME_MS, true, "old"),
+            (None, true, 0, Keys::Ask, "nothing is known"),
+            (at(Some(0), 0), true, LIFETIME_MS - 1, Keys::Use, "fresh"),
+            (at(Some(0), 0), true, LIFETIME_MS, Keys::Ask, "old"),
             (
-                at(0, LIFETIME_MS),
+                at(Some(0), LIFETIME_MS),
                 true,
-                LIFETIME_MS + 1,
-                false,
-                "old, but asked just now in vain",
+                later - 1,
+                Keys::Use,
+                "old, asked in vain just now",
             ),
             (
-                at(0, LIFETIME_MS),
+                at(Some(0), LIFETIME_MS),
                 true,
-                LIFETIME_MS + FAILURE_PAUSE_MS,
-                true,
-                "old, and asked a while ago",
+                later,
+                Keys::Ask,
+                "old, asked in vain a while ago",
             ),
             (
-                at(0, 0),
+                at(Some(0), 0),
                 false,
                 UNKNOWN_KEY_PAUSE_MS - 1,
-                false,
+                Keys::Use,
                 "a made-up key id",
             ),
-            (at(0, 0), false, UNKNOWN_KEY_PAUSE_MS, true, "perhaps a rotation"),
-            (at(9, 9), true, 0, false, "a clock that went back"),
+            (
+                at(Some(0), 0),
+                false,
+                UNKNOWN_KEY_PAUSE_MS,
+                Keys::Ask,
+                "perhaps a rotation",
+            ),
+            (at(Some(9), 9), true, 0, Keys::Use, "a clock that went back"),
+            (
+                at(None, 0),
+                false,
+                FAILURE_PAUSE_MS - 1,
+                Keys::Unavailable,
+                "it is down",
+            ),
+            (at(None, 0), false, FAILURE_PAUSE_MS, Keys::Ask, "it may be back"),
         ];
         for (known, key_known, now, expected, why) in cases {
-            assert_eq!(ask_now(known, key_known, now), expected, "{why}");
+            assert_eq!(look_up(known, key_known, now), expected, "{why}");
         }
     }
 

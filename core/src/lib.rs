@@ -11,6 +11,7 @@ pub mod host;
 pub mod id;
 pub mod jwks;
 pub mod session;
+pub mod sign_in;
 pub mod token;
 pub mod users;
 

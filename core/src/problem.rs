@@ -30,6 +30,8 @@ pub enum Refusal {
     ServiceWorker,
     /// A form that is not what the page sends.
     BadForm,
+    /// A sign-in that another browser began, or that took too long.
+    SignInNotStarted,
     /// This route takes a bearer token only, never a cookie.
     BearerRequired,
     /// This route is for admins.
@@ -130,6 +132,11 @@ impl Refusal {
                 400,
                 "bad-form",
                 "The form could not be read; reload the page and try again.",
+            ),
+            Self::SignInNotStarted => (
+                400,
+                "sign-in-not-started",
+                "This sign-in was not started in this browser, or took too long; start again.",
             ),
             Self::BearerRequired => (
                 401,
@@ -257,7 +264,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const ALL: [Refusal; 35] = [
+    const ALL: [Refusal; 36] = [
         Refusal::NotConfigured,
         Refusal::UnknownHost,
         Refusal::NotFound,
@@ -269,6 +276,7 @@ mod tests {
         Refusal::WrongOrigin,
         Refusal::ServiceWorker,
         Refusal::BadForm,
+        Refusal::SignInNotStarted,
         Refusal::BearerRequired,
         Refusal::NotAnAdmin,
         Refusal::NotInvited,

@@ -2,6 +2,7 @@
 
 use crate::id::UserId;
 use crate::sandbox::Order;
+use crate::sign_in::Provider;
 
 mod api;
 pub use api::{AdminCall, DomainCall};
@@ -21,6 +22,10 @@ pub enum Route {
     LoginPage,
     /// The sign-in form, sent.
     LogIn,
+    /// Off to an OAuth provider, by way of the identity provider.
+    SignInWith(Provider),
+    /// Back from the identity provider, with a code or an error.
+    SignInCallback,
     /// End the browser's session.
     SignOut,
     /// On a bot's own host: the page that offers to sign out.
@@ -116,6 +121,8 @@ fn on_platform(method: &str, path: &str) -> Route {
             ],
             "GET, HEAD, POST",
         ),
+        // GET only: HEAD would spend the code that came along.
+        "/auth/callback" => for_methods(method, &[("GET", Route::SignInCallback)], "GET"),
         "/auth/sign-out" => for_methods(method, &[("POST", Route::SignOut)], "POST"),
         "/auth/hand-over" => for_methods(method, &[("GET", Route::HandOver)], "GET"),
         "/api/bot" => for_methods(
@@ -123,9 +130,21 @@ fn on_platform(method: &str, path: &str) -> Route {
             &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
             "GET, HEAD",
         ),
-        _ if is_reserved(path) => api::route(method, path).unwrap_or(Route::NotFound),
+        _ if is_reserved(path) => provider_route(method, path)
+            .or_else(|| api::route(method, path))
+            .unwrap_or(Route::NotFound),
         _ => Route::Bot,
     }
+}
+
+/// `/auth/sign-in/<provider>`.
+fn provider_route(method: &str, path: &str) -> Option<Route> {
+    let provider = Provider::parse(path.strip_prefix("/auth/sign-in/")?)?;
+    Some(for_methods(
+        method,
+        &[("GET", Route::SignInWith(provider))],
+        "GET",
+    ))
 }
 
 fn for_methods(method: &str, known: &[(&str, Route)], allow: &'static str) -> Route {
@@ -219,6 +238,16 @@ mod tests {
             ("GET", "/auth/sign-out", Route::WrongMethod { allow: "POST" }),
             ("GET", "/auth/hand-over", Route::HandOver),
             ("POST", "/auth/hand-over", Route::WrongMethod { allow: "GET" }),
+            ("GET", "/auth/callback", Route::SignInCallback),
+            ("HEAD", "/auth/callback", Route::WrongMethod { allow: "GET" }),
+            ("GET", "/auth/sign-in/github", Route::SignInWith(Provider::Github)),
+            (
+                "POST",
+                "/auth/sign-in/github",
+                Route::WrongMethod { allow: "GET" },
+            ),
+            ("GET", "/auth/sign-in/GitHub", Route::NotFound),
+            ("GET", "/auth/sign-in/", Route::NotFound),
             ("GET", "/api/bot", Route::BotStatus),
             ("POST", "/api/bot", Route::WrongMethod { allow: "GET, HEAD" }),
             ("POST", "/api/bot/sleep", Route::BotOrder(Order::Sleep)),

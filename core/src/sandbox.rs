@@ -21,6 +21,9 @@ pub enum Intent {
     Tick,
     /// Do what somebody ordered, answer the [`BotStatus`].
     Order(Authority, Order),
+    /// One of the person's browser sessions; the body says what about it ([`crate::session::Ask`]). Never
+    /// wakes the bot.
+    Session,
 }
 
 /// What an owner or an admin can order.
@@ -97,6 +100,7 @@ impl Intent {
             Self::Serve => "serve".into(),
             Self::Status => "status".into(),
             Self::Tick => "tick".into(),
+            Self::Session => "session".into(),
             Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
             Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
         }
@@ -109,6 +113,7 @@ impl Intent {
             "serve" => Some(Self::Serve),
             "status" => Some(Self::Status),
             "tick" => Some(Self::Tick),
+            "session" => Some(Self::Session),
             _ => match (text.strip_prefix(OWNER_PREFIX), text.strip_prefix(ADMIN_PREFIX)) {
                 (Some(name), _) => order(Authority::Owner, name),
                 (_, Some(name)) => order(Authority::Admin, name),
@@ -323,7 +328,7 @@ mod tests {
     fn an_intent_is_read_as_it_was_written() {
         let owners = Order::OWNERS.map(|order| Intent::Order(Authority::Owner, order));
         let admins = Order::ALL.map(|order| Intent::Order(Authority::Admin, order));
-        for intent in [Intent::Serve, Intent::Status, Intent::Tick]
+        for intent in [Intent::Serve, Intent::Status, Intent::Tick, Intent::Session]
             .into_iter()
             .chain(owners)
             .chain(admins)

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::life::Rules;
 pub use crate::origin::Origin;
 use crate::run::OfferedModel;
+use crate::sign_in::Provider;
 
 mod access;
 pub use access::{
@@ -58,6 +59,12 @@ pub const SUPABASE_JWT_SECRET: Setting = Setting {
     meaning: "the project's legacy JWT secret, only if it still signs with HS256",
     how: "run: wrangler secret put SUPABASE_JWT_SECRET",
 };
+/// Other ways in.
+pub const OAUTH_PROVIDERS: Setting = Setting {
+    name: "OAUTH_PROVIDERS",
+    meaning: "the OAuth providers of the Supabase project offered on the sign-in page, for example github,google",
+    how: "set it under [vars] in wrangler.toml, or leave it out",
+};
 /// Seals session cookies.
 pub const SESSION_KEY: Setting = Setting {
     name: "SESSION_KEY",
@@ -93,8 +100,9 @@ pub const MAX_AWAKE: Setting = Setting {
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
 pub const REQUIRED: [Setting; 4] = [PUBLIC_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SESSION_KEY];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 13] = [
+pub const OPTIONAL: [Setting; 14] = [
     SUPABASE_JWT_SECRET,
+    OAUTH_PROVIDERS,
     MODEL_BASE_URL,
     MODEL_ID,
     SLEEP_AFTER,
@@ -152,6 +160,8 @@ pub struct Settings {
     pub anon_key: String,
     /// The legacy HS256 secret, where one is still in use.
     pub jwt_secret: Option<Secret<String>>,
+    /// Offered on the sign-in page, in this order.
+    pub oauth_providers: Vec<Provider>,
     /// Seals session cookies.
     pub session_key: Secret<[u8; 32]>,
     /// The model offered to bots without one.
@@ -224,6 +234,13 @@ impl Settings {
             Ok(Secret::new(secret))
         });
 
+        let oauth_providers = given(OAUTH_PROVIDERS).unwrap_or_default();
+        let oauth_providers = checked(Some(oauth_providers), OAUTH_PROVIDERS, &mut problems, |list| {
+            let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let known: Option<Vec<_>> = names.map(Provider::parse).collect();
+            known.ok_or("names a provider Supabase does not have; they are spelled as in its API: github, google, azure, …")
+        });
+
         let max_awake = checked(given(MAX_AWAKE), MAX_AWAKE, &mut problems, |text| {
             let most = text.trim().parse::<u32>().ok().filter(|most| *most > 0);
             most.ok_or("is not a whole number above 0")
@@ -244,6 +261,7 @@ impl Settings {
                     supabase_url,
                     anon_key,
                     jwt_secret,
+                    oauth_providers: oauth_providers.unwrap_or_default(),
                     session_key,
                     offered_model,
                     rules: Rules { sleep_after_ms },
@@ -344,6 +362,7 @@ mod tests {
             ("SESSION_KEY", "not base64!"),
             ("SESSION_KEY", "c2hvcnQ="),
             ("SUPABASE_JWT_SECRET", "short"),
+            ("OAUTH_PROVIDERS", "github,GOOGLE"),
             ("MAX_AWAKE", "0"),
             ("MAX_AWAKE", "many"),
             ("SLEEP_AFTER", "15"),
@@ -361,6 +380,14 @@ mod tests {
         let mut values = complete();
         values.insert("MODEL_BASE_URL", "http://models.test/v1");
         assert_eq!(read(&values).unwrap_err(), [("MODEL_ID", "is not set")]);
+    }
+
+    #[test]
+    fn providers_are_offered_in_the_order_given() {
+        let mut values = complete();
+        values.insert("OAUTH_PROVIDERS", " google , github,");
+        let expected = [Provider::Google, Provider::Github];
+        assert_eq!(read(&values).unwrap().oauth_providers, expected);
     }
 
     #[test]

@@ -11,12 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
 
+pub mod seen;
+
 /// Bytes a token may have. Supabase's are about 1 KB; user and app metadata may add some. Cloudflare takes
 /// 128 KB of headers in all, and nothing that long is worth the CPU of parsing it for a stranger.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Seconds by which the identity provider's clock and ours may differ.
 pub const CLOCK_LEEWAY_SECONDS: u64 = 30;
+
+/// Seconds a token may be valid for from now: a week is the longest a Supabase project can be set to. What
+/// lives longer was not made by signing in, and a number too large to be a time never ends a session.
+pub const MAX_LIFETIME_SECONDS: u64 = 7 * 24 * 3600;
 
 /// The `aud` and the `role` of a signed-in person's token. The project's public anon key has the role
 /// `anon`, its service key `service_role`; neither is a person.
@@ -45,7 +51,8 @@ pub enum TokenError {
     /// `alg` is missing, `none`, or not one of [`Algorithm`].
     #[error("the token's algorithm is not accepted")]
     Algorithm,
-    /// The header demands something we do not implement (`crit`), or carries its own key.
+    /// The header demands something we do not implement (`crit`), carries its own key, or says that this is
+    /// another kind of token (`typ`, `cty`).
     #[error("the token's header has a member that is not accepted")]
     Header,
     /// No key of the project has this `kid` and algorithm.
@@ -75,6 +82,9 @@ pub enum TokenError {
     /// `nbf` or `iat` lies in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
+    /// `exp` lies further in the future than signing in can put it.
+    #[error("the token is valid for longer than any real one")]
+    TooLongLived,
 }
 
 impl TokenError {
@@ -187,7 +197,9 @@ pub fn parse(token: &str) -> Result<ParsedToken<'_>, TokenError> {
     let demands = header.crit.is_some() || header.zip.is_some() || header.enc.is_some();
     let brings_a_key =
         header.jwk.is_some() || header.jku.is_some() || header.x5u.is_some() || header.x5c.is_some();
-    if demands || brings_a_key {
+    // A JWT inside a JWT, or an ID token that says so, is not an access token (RFC 8725 §3.11).
+    let is_a_jwt = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT")) && header.cty.is_none();
+    if demands || brings_a_key || !is_a_jwt {
         return Err(TokenError::Header);
     }
     let claims = jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenError::Malformed)?;
@@ -239,6 +251,9 @@ impl SignedToken {
         let user = claims.sub.parse().map_err(|_| TokenError::Subject)?;
         if claims.exp.saturating_add(CLOCK_LEEWAY_SECONDS) <= now {
             return Err(TokenError::Expired);
+        }
+        if claims.exp > now.saturating_add(MAX_LIFETIME_SECONDS + CLOCK_LEEWAY_SECONDS) {
+            return Err(TokenError::TooLongLived);
         }
         let begins = claims.nbf.into_iter().chain(claims.iat).max().unwrap_or(0);
         if begins > now.saturating_add(CLOCK_LEEWAY_SECONDS) {

@@ -11,7 +11,7 @@ use worker::{Container, Error, Headers, RequestInit, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::{keys, webcrypto};
+use crate::{clock, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -110,7 +110,7 @@ impl Inner {
 
         let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
         let answer = port.fetch(format!("http://container{STATUS_PATH}"), Some(init));
-        let mut response = keys::within(STATUS_DEADLINE, answer).await?;
+        let mut response = clock::within(STATUS_DEADLINE, answer).await?;
         if response.status_code() != 200 {
             return Err(Error::RustError(format!(
                 "the supervisor answered {}",

@@ -1,12 +1,14 @@
 //! The Sandbox: the Durable Object `openclaw-<userId>`, one writer of one bot's state.
 //!
 //! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
-//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place.
+//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place. `sessions`
+//! keeps the person's browser sessions, which have nothing to do with the bot's life.
 
 mod capacity;
 mod container;
 mod happenings;
 mod serve;
+mod sessions;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
@@ -23,6 +25,7 @@ use moltworker_core::settings::Settings;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::{configuration, log, reply};
+use sessions::Renewing;
 
 /// One user's bot.
 #[durable_object(alarm)]
@@ -37,6 +40,7 @@ struct Inner {
     env: Env,
     settings: OnceCell<Settings>,
     memory: RefCell<Memory>,
+    renewing: Renewing,
 }
 
 #[derive(Default)]
@@ -59,6 +63,7 @@ impl DurableObject for Sandbox {
                 env,
                 settings: OnceCell::new(),
                 memory: RefCell::default(),
+                renewing: Renewing::default(),
             }),
         }
     }
@@ -81,6 +86,7 @@ impl DurableObject for Sandbox {
                 inner.happened(order.event(by)).await?;
                 reply::json(&inner.status())
             }
+            Some(Intent::Session) => inner.session(request).await,
             None => reply::problem(Refusal::NotFound, None),
         }
     }

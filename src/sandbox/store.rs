@@ -9,10 +9,13 @@ use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // One row each; `record` is the JSON of `core::life::Life`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
+    // The person's browser sessions. `identity` is the JSON of `core::token::Identity`, `tokens` a sealed
+    // `core::session::Tokens`, `renewed_at` in seconds since 1970.
+    "CREATE TABLE sessions (id TEXT PRIMARY KEY, identity TEXT NOT NULL, tokens TEXT NOT NULL, renewed_at INTEGER NOT NULL);",
 ];
 
 pub(super) struct Store(SqlStorage);
@@ -73,11 +76,11 @@ impl Store {
         )
     }
 
-    fn exec(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<()> {
+    pub(super) fn exec(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<()> {
         self.0.exec(statement, bindings).map(drop)
     }
 
-    fn one<T: serde::de::DeserializeOwned>(
+    pub(super) fn one<T: serde::de::DeserializeOwned>(
         &self,
         statement: &str,
         bindings: Vec<SqlStorageValue>,

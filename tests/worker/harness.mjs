@@ -1,17 +1,18 @@
 // Runs the built Worker in workerd with everything local, and an identity provider to sign tokens.
 import { readFile, readdir } from "node:fs/promises";
-import { createServer, request as httpRequest } from "node:http";
+import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
-import * as tokens from "./tokens.mjs";
+import { startProvider } from "./provider.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
-export const ALICE = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+export { ALICE } from "./provider.mjs";
 export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
 export const ADMIN = "ad000000-0000-4000-8000-000000000001";
+export const SESSION_KEY = Buffer.alloc(32, 7);
 export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
 
 const root = new URL("../../", import.meta.url);
@@ -28,7 +29,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
     SUPABASE_URL: provider.url,
     SUPABASE_ANON_KEY: "anon-key",
     SUPABASE_JWT_SECRET: JWT_SECRET,
-    SESSION_KEY: Buffer.alloc(32, 7).toString("base64"),
+    SESSION_KEY: SESSION_KEY.toString("base64"),
     ...bindings,
   };
   for (const name of without) delete settings[name];
@@ -111,6 +112,16 @@ class Worker {
       once(socket, "unexpected-response").then(([, answer]) => answer.statusCode),
     ]);
   }
+  /** An open WebSocket with just these headers, and the headers it was opened with. */
+  async upgrade(path, headers) {
+    const socket = new WebSocket(new URL(path, this.address), { headers: { host: HOST, ...headers } });
+    const [[answer]] = await Promise.all([once(socket, "upgrade"), once(socket, "open")]);
+    return { socket, headers: answer.headers };
+  }
+  /** Waits until a request with this cookie is answered so: what failed is not tried again at once. */
+  later(cookie, status) {
+    return until(async () => (await this.fetch("/", { headers: { cookie } })).status === status, `a ${status}`);
+  }
   async fake(user, verb, body) {
     const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
     const answer = await this.mf.dispatchFetch(`http://fake.test/${user}/${verb}`, init);
@@ -128,35 +139,6 @@ class Worker {
     const database = await this.mf.getD1Database("DB");
     return (await database.prepare("SELECT * FROM bots ORDER BY user_id").all()).results;
   }
-}
-
-/** Supabase Auth as far as the Worker speaks to it: JWKS and the password grant. */
-async function startProvider(t) {
-  const keys = { es: tokens.esKey("es-1"), rs: tokens.rsKey("rs-1") };
-  const provider = { keys, published: [keys.es.jwk, keys.rs.jwk], up: true, asked: 0, grants: [] };
-  const server = createServer(async (request, response) => {
-    const send = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    if (!provider.up) return send(500, { msg: "down" });
-    if (request.url === "/auth/v1/.well-known/jwks.json") {
-      provider.asked += 1;
-      return send(200, { keys: provider.published });
-    }
-    if (request.url === "/auth/v1/token?grant_type=password") {
-      const body = JSON.parse(await new Response(request).text().catch(() => "") || "{}");
-      provider.grants.push({ apikey: request.headers.apikey, body });
-      if (body.password !== "right") return send(400, { error_code: "invalid_credentials" });
-      return send(200, { access_token: provider.token({ sub: ALICE, email: body.email }) });
-    }
-    send(404, {});
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => server.close());
-  provider.url = `http://127.0.0.1:${server.address().port}`;
-  provider.issuer = `${provider.url}/auth/v1`;
-  provider.claims = (changes) => tokens.claims(provider.issuer, changes);
-  provider.token = (changes = {}, key = keys.es) => tokens.sign(provider.claims(changes), key);
-  return provider;
 }
 
 /** Waits until `check` returns something true. */

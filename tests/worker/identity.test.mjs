@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, JWT_SECRET, startWorker } from "./harness.mjs";
+import { ALICE, BOB, JWT_SECRET, startWorker, until } from "./harness.mjs";
 import { esKey, hsKey, rsKey, sign, unsigned } from "./tokens.mjs";
 
 const bearer = (token) => ({ headers: { authorization: `Bearer ${token}` } });
@@ -110,6 +110,9 @@ test("a provider that cannot be asked is our trouble, not the caller's", async (
   assert.equal(answer.status, 503);
   assert.equal((await answer.json()).code, "identity-provider-unavailable");
   assert.ok(answer.headers.get("retry-after"));
+  const asked = worker.provider.asked;
+  for (let i = 0; i < 5; i += 1) assert.equal((await worker.as(ALICE, "/")).status, 503);
+  assert.equal(worker.provider.asked, asked, "the provider is not stampeded");
   worker.provider.up = true;
-  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  await until(async () => (await worker.as(ALICE, "/")).status === 200, "the provider is asked again");
 });
