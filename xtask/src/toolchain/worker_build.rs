@@ -23,6 +23,18 @@ const INPUTS: [&str; 6] = ["Cargo.toml", "Cargo.lock", ".cargo", "src", "core", 
 const MODULE: &str = "build/index_bg.wasm";
 const ENTRY: &str = "build/index.js";
 
+/// What the compiler and wasm-bindgen may have used. Named one by one: with all features on, wasm-opt writes what
+/// workerd does not read.
+const WASM_FEATURES: [&str; 7] = [
+    "bulk-memory",
+    "exception-handling",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+];
+
 pub(crate) struct WorkerTools {
     target: WasmTarget,
     cargo: CargoTools,
@@ -91,6 +103,7 @@ impl WorkerTools {
         if !status.success() {
             bail!("the Worker does not build ({status}); the reason is above");
         }
+        strip_names(root, node, js)?;
         fs::write(&stamp_file, stamp)?;
         measured(root, Some(started.elapsed().as_secs_f32()))
     }
@@ -113,6 +126,22 @@ impl WorkerTools {
         }
         Ok(fingerprint(parts.iter().map(Vec::as_slice)))
     }
+}
+
+/// Takes the functions' names out: an eighth of the compressed module, and they serve only stack traces. A panic
+/// says its file and line without them. worker-build itself insists on keeping them.
+fn strip_names(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
+    let module = root.join(MODULE);
+    let status = command(js.wasm_opt())
+        .env("PATH", path_with(&node.bin)?)
+        .args(["--strip-debug", "--strip-producers"])
+        .args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")))
+        .arg("-o")
+        .args([&module, &module])
+        .status()
+        .context("wasm-opt cannot be started")?;
+    anyhow::ensure!(status.success(), "wasm-opt could not strip {MODULE} ({status})");
+    Ok(())
 }
 
 fn joined_path(first: &Path, rest: &std::ffi::OsStr) -> Result<std::ffi::OsString> {
