@@ -8,7 +8,7 @@ use moltworker_core::id::UserId;
 use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
 use moltworker_core::route::{DomainCall, Place, Route, route};
-use moltworker_core::sandbox::Intent;
+use moltworker_core::sandbox::{Intent, Order};
 use moltworker_core::settings::{SettingProblem, Settings};
 use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
@@ -105,10 +105,12 @@ impl Way<'_> {
                 Ok(caller) => hand_over::ask(env, caller.identity().user, Intent::Status).await,
                 Err(refusal) => refuse(&request, refusal),
             },
-            Route::BotOrder(order) => match self.bearer(&request).await {
-                Ok(identity) => {
-                    let intent = Intent::Order(Authority::Owner, order);
-                    hand_over::ask(env, identity.user, intent).await
+            Route::BotOrder(order) => match self.caller(&request).await {
+                Ok(caller) => {
+                    let by_button = matches!(caller, Caller::Browser(_));
+                    let user = caller.identity().user;
+                    self.order(&request, user, order, by_button, settings.public.as_str())
+                        .await
                 }
                 Err(refusal) => refuse(&request, refusal),
             },
@@ -155,6 +157,13 @@ impl Way<'_> {
             },
             Route::BotStatus => match self.owner(&request, host).await {
                 Ok(owner) => hand_over::ask(env, owner, Intent::Status).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::BotOrder(order) => match self.owner(&request, host).await {
+                Ok(owner) => {
+                    let by_button = !request.headers().has("authorization")?;
+                    self.order(&request, owner, order, by_button, &host.origin).await
+                }
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::Bot => match self.owner(&request, host).await {
@@ -224,6 +233,31 @@ impl Way<'_> {
             gateway: self.settings.public.as_str(),
         };
         hand_over::serve(self.env, owner, request, &origins).await
+    }
+
+    /// An owner's order. A bearer token gives any; a session's cookie only those that our own pages have a
+    /// button for, and only from the origin that was served.
+    async fn order(
+        &self,
+        request: &Request,
+        owner: UserId,
+        order: Order,
+        by_button: bool,
+        served: &str,
+    ) -> worker::Result<Response> {
+        if by_button && !order.has_a_button() {
+            return refuse(request, Refusal::BearerRequired);
+        }
+        let origin = request.headers().get("origin")?;
+        if by_button && (origin.is_none() || !same_origin(origin.as_deref(), served)) {
+            return refuse(request, Refusal::WrongOrigin);
+        }
+        let answer = hand_over::ask(self.env, owner, Intent::Order(Authority::Owner, order)).await?;
+        if by_button {
+            reply::see_other("/")
+        } else {
+            Ok(answer)
+        }
     }
 
     async fn give_code(&self, request: &Request) -> worker::Result<Response> {

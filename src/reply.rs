@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::Markup;
 use moltworker_core::problem::Refusal;
+use moltworker_core::sandbox::Order;
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder};
 
@@ -71,7 +72,8 @@ pub(crate) fn problem(refusal: Refusal, detail: Option<String>) -> worker::Resul
 pub(crate) fn refusal_page(refusal: Refusal) -> worker::Result<Response> {
     let (status, _, title) = refusal.facts();
     let nonce = Nonce::new()?;
-    let response = page(status, &nonce, pages::refusal(&nonce, title))?;
+    let way_out = (refusal == Refusal::BotStopped).then_some((Order::Start, "Start it again"));
+    let response = page(status, &nonce, pages::refusal(&nonce, title, way_out))?;
     add_refusal_headers(response.headers(), refusal)?;
     Ok(response)
 }

@@ -30,7 +30,7 @@ struct Row {
 pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     let database = env.d1(DATABASE_BINDING)?;
     let due = database
-        .prepare("SELECT user_id FROM bots WHERE state NOT IN ('asleep', 'stopped', 'suspended') ORDER BY ticked_at LIMIT ?1")
+        .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
         .bind(&[MOST_PER_TICK.into()])?
         .all()
         .await?

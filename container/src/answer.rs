@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use moltworker_core::problem::Refusal;
+use moltworker_core::run::REFUSAL_HEADER;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -16,9 +17,12 @@ pub(crate) fn refuse(refusal: Refusal) -> Response<Body> {
 
 /// A refusal, and what more there is to say about it.
 pub(crate) fn explain(refusal: Refusal, detail: Option<String>) -> Response<Body> {
-    let (status, ..) = refusal.facts();
+    let (status, code, _) = refusal.facts();
     let mut response = encoded(&refusal.problem(detail), "application/problem+json");
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(REFUSAL_HEADER, HeaderValue::from_static(code));
     if let Some(seconds) = refusal.retry_after() {
         response
             .headers_mut()

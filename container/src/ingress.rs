@@ -73,7 +73,7 @@ pub(crate) async fn handle(
     let response = match pass(&ingress, request).await {
         Ok(response) => come_back(response, client_side, open, &ingress.activity),
         Err(Unanswered::NotThere(refusal)) => answer::refuse(refusal),
-        Err(Unanswered::CrashLooped(why)) => answer::explain(Refusal::BotFailed, why.map(in_words)),
+        Err(Unanswered::CrashLooped(why)) => answer::explain(Refusal::BotCrashLooped, why.map(in_words)),
         Err(Unanswered::Interrupted) => answer::refuse(Refusal::BotInterrupted),
     };
     response.map(|body| body.of(counted))

@@ -76,6 +76,8 @@ pub enum Refusal {
     BotStopping,
     /// The bot failed to start; it will be tried again.
     BotFailed,
+    /// The bot failed again and again and is left alone for a while.
+    BotCrashLooped,
     /// The bot stopped while it was answering.
     BotInterrupted,
     /// Something went wrong on our side.
@@ -212,6 +214,11 @@ impl Refusal {
                 "bot-failed",
                 "The bot could not be started; it will be tried again.",
             ),
+            Self::BotCrashLooped => (
+                503,
+                "bot-crash-looped",
+                "The bot fails again and again; it waits for its cause to be mended.",
+            ),
             Self::BotInterrupted => (
                 503,
                 "bot-interrupted",
@@ -228,7 +235,7 @@ impl Refusal {
             Self::BotWaking => Some(3),
             Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
-            Self::NotConfigured => Some(60),
+            Self::NotConfigured | Self::BotCrashLooped => Some(60),
             Self::DirectoryUnavailable | Self::DnsUnavailable => Some(5),
             Self::TooMany => Some(RATE_PERIOD_SECONDS),
             _ => None,
@@ -264,7 +271,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const ALL: [Refusal; 36] = [
+    const ALL: &[Refusal] = &[
         Refusal::NotConfigured,
         Refusal::UnknownHost,
         Refusal::NotFound,
@@ -299,6 +306,7 @@ mod tests {
         Refusal::BotWaking,
         Refusal::BotStopping,
         Refusal::BotFailed,
+        Refusal::BotCrashLooped,
         Refusal::BotInterrupted,
         Refusal::Internal,
     ];
@@ -307,7 +315,7 @@ mod tests {
     fn codes_are_unique_and_statuses_fit() {
         let codes: BTreeSet<_> = ALL.iter().map(|refusal| refusal.facts().1).collect();
         assert_eq!(codes.len(), ALL.len());
-        for refusal in ALL {
+        for &refusal in ALL {
             let (status, code, _) = refusal.facts();
             assert_eq!(status == 401, refusal.challenge().is_some(), "{code}");
             assert_eq!(

@@ -105,7 +105,7 @@ fn on_bot_host(method: &str, path: &str) -> Route {
             &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
             "GET, HEAD",
         ),
-        _ if is_reserved(path) => Route::NotFound,
+        _ if is_reserved(path) => api::button(method, path).unwrap_or(Route::NotFound),
         _ => Route::Bot,
     }
 }
@@ -311,6 +311,9 @@ mod tests {
             ("POST", "/auth/sign-out", Route::SignOut),
             ("GET", "/api/bot", Route::BotStatus),
             ("POST", "/api/bot/stop", Route::NotFound),
+            ("POST", "/api/bot/start", Route::BotOrder(Order::Start)),
+            ("POST", "/api/bot/restart", Route::BotOrder(Order::Restart)),
+            ("GET", "/api/bot/restart", Route::WrongMethod { allow: "POST" }),
             ("GET", "/api/bot/domains", Route::NotFound),
             ("GET", "/api/admin/users", Route::NotFound),
             ("GET", "/admin", Route::NotFound),

@@ -22,6 +22,8 @@ pub const CONTROL_PORT: u16 = 8081;
 /// The Worker tells the supervisor the caller's address in this header. The Worker drops every header
 /// a client sends under [`INTERNAL_HEADER_PREFIX`], so inside the container it can be believed.
 pub const CLIENT_IP_HEADER: &str = "x-moltbot-client-ip";
+/// The ingress names its own refusals in this header, by their code: an answer without it is the gateway's.
+pub const REFUSAL_HEADER: &str = "x-moltbot-refusal";
 /// Headers under this prefix are ours, in both directions, and never cross the edge.
 pub const INTERNAL_HEADER_PREFIX: &str = "x-moltbot-";
 

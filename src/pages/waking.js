@@ -1,20 +1,25 @@
 // Follows the bot's start and goes on to the page that was asked for as soon as it answers. Asking for the
 // state never wakes a bot; only the reload does.
 const ASK_EVERY_MS = 1000;
-const steps = ["allocating", "starting-gateway", "ready"];
-const words = {
-  allocating: "A machine is being made ready.",
-  "starting-gateway": "The machine is up; the bot is starting. This takes up to a minute.",
-  "restarting-gateway": "The bot ended while starting and is started again.",
+const list = document.querySelector("#steps");
+const steps = [...list.children];
+const tell = (id, words) => {
+  const place = document.querySelector(id);
+  if (place.textContent !== words) place.textContent = words;
 };
 
-function show(status) {
-  const at = status.phase === "allocating" || !status.phase ? 0 : 1;
-  for (const item of document.querySelectorAll("#steps li")) {
-    const index = steps.indexOf(item.dataset.step);
+function show({ phase = "allocating", restoring }) {
+  const again = phase === "restarting-gateway";
+  const at = steps.findIndex((item) => item.dataset.step === (again ? "starting-gateway" : phase));
+  if (at < 0) return;
+  steps.forEach((item, index) => {
     item.className = index < at ? "done" : index === at ? "now" : "later";
-  }
-  if (words[status.phase]) document.querySelector("#words").textContent = words[status.phase];
+  });
+  tell("#words", again ? list.dataset.startedAgain : steps[at].dataset.words);
+  const megabytes = ({ bytes }) => Math.ceil(bytes / 1e6);
+  const { done, total } = restoring ?? {};
+  const of = (count) => (total ? ` of ${count(total)}` : "");
+  tell("#progress", done ? `${done.files}${of((t) => t.files)} files, ${megabytes(done)}${of(megabytes)} MB` : "");
 }
 
 async function ask() {
@@ -22,12 +27,11 @@ async function ask() {
     const answer = await fetch("/api/bot", { headers: { accept: "application/json" } });
     if (answer.status === 401) return location.reload();
     const status = await answer.json();
-    const over = status.state === "backing-off" && Date.now() >= status.retry_at;
-    if (status.state === "running" || status.state === "asleep" || over) return location.reload();
-    if (status.state === "backing-off" && document.querySelector("#steps").dataset.state !== "backing-off") {
-      return location.reload();
-    }
-    if (status.state === "starting") show(status);
+    const waits = ["starting", "restoring", "stopping"].includes(status.state);
+    // What failed stays on the page until its pause is over or something has changed.
+    const same = status.state === list.dataset.state && !(Date.now() >= status.retry_at);
+    if (!waits && !(same && ["backing-off", "crash-looped"].includes(status.state))) return location.reload();
+    if (status.state === "starting" || status.state === "restoring") show(status);
   } catch {
     // The network is away for a moment; the next question finds out.
   }

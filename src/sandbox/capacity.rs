@@ -2,8 +2,7 @@
 //! taken the bot that has been idle longest is put to sleep first.
 
 use moltworker_core::id::UserId;
-use moltworker_core::life::Authority;
-use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::sandbox::{BotState, BotStatus, Intent};
 use moltworker_core::settings::DATABASE_BINDING;
 use serde::Deserialize;
 use worker::{D1Database, Result};
@@ -13,6 +12,10 @@ use crate::{clock, hand_over, log};
 
 /// Idle for less than this, a bot keeps its place: its owner may be reading the last answer.
 const LEAST_IDLE_MS: u64 = 2 * 60 * 1_000;
+
+/// Idle bots asked for their place on behalf of one that waits. Each answer takes up to fifteen seconds, and
+/// the caller's patience ends after ninety.
+const MOST_ASKED: u32 = 3;
 
 #[derive(Deserialize)]
 struct Awake {
@@ -50,7 +53,7 @@ impl Inner {
         let awake = database
             .prepare(
                 "SELECT count(*) AS awake, coalesce(sum(state = 'stopping'), 0) AS stopping FROM bots \
-                 WHERE state IN ('starting', 'running', 'stopping') AND user_id <> ?1",
+                 WHERE awake = 1 AND user_id <> ?1",
             )
             .bind(&[user.to_string().into()])?
             .first::<Awake>(None)
@@ -90,16 +93,23 @@ impl Inner {
         let idle_since = clock::now_ms().saturating_sub(LEAST_IDLE_MS) as f64;
         let longest_idle = database
             .prepare(
-                "SELECT user_id FROM bots WHERE state = 'running' AND pinned = 0 AND active_at <= ?1 \
-                 ORDER BY active_at LIMIT 1",
+                "SELECT user_id FROM bots WHERE awake = 1 AND state = 'running' AND pinned = 0 AND active_at <= ?1 \
+                 ORDER BY active_at LIMIT ?2",
             )
-            .bind(&[idle_since.into()])?
-            .first::<Row>(None)
-            .await?;
-        let Some(Row { user_id }) = longest_idle else {
-            return Ok(None);
-        };
-        hand_over::ask(&self.env, user_id, Intent::Order(Authority::Admin, Order::Sleep)).await?;
-        Ok(Some(user_id))
+            .bind(&[idle_since.into(), MOST_ASKED.into()])?
+            .all()
+            .await?
+            .results::<Row>()?;
+        for Row { user_id } in longest_idle {
+            // One with an agent's turn under way stays awake; the next one may not have any.
+            let status: BotStatus = hand_over::ask(&self.env, user_id, Intent::MakeRoom)
+                .await?
+                .json()
+                .await?;
+            if status.state != BotState::Running {
+                return Ok(Some(user_id));
+            }
+        }
+        Ok(None)
     }
 }

@@ -3,18 +3,22 @@
 use std::time::Duration;
 
 use js_sys::{Object, Promise, Reflect};
-use moltworker_core::control::{STATUS_PATH, Status};
+use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
+use moltworker_core::life::MaySleep;
 use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Container, Error, Headers, RequestInit, Result};
+use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::{clock, webcrypto};
+use crate::{clock, log, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a supervisor may take to say whether its bot may sleep: it asks the gateway, for at most ten
+/// seconds.
+const QUIESCE_DEADLINE: Duration = Duration::from_secs(15);
 /// Random bytes in a control token: 256 bits.
 const CONTROL_TOKEN_BYTES: u32 = 32;
 
@@ -100,23 +104,9 @@ impl Inner {
     /// # Errors
     /// It does not answer in time, or a supervisor of another run answers.
     pub(super) async fn ask_supervisor(&self, run: Run) -> Result<Status> {
-        let token = Store::open(&self.state)?.control_token(run)?;
-        let token =
-            token.ok_or_else(|| Error::RustError("no control token is stored for this run".into()))?;
-        let headers = Headers::new();
-        headers.set("authorization", &format!("Bearer {}", token.reveal()))?;
-        let mut init = RequestInit::new();
-        init.with_headers(headers);
-
-        let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
-        let answer = port.fetch(format!("http://container{STATUS_PATH}"), Some(init));
-        let mut response = clock::within(STATUS_DEADLINE, answer).await?;
-        if response.status_code() != 200 {
-            return Err(Error::RustError(format!(
-                "the supervisor answered {}",
-                response.status_code()
-            )));
-        }
+        let mut response = self
+            .control(run, Method::Get, STATUS_PATH, STATUS_DEADLINE)
+            .await?;
         let status: Status = response.json().await?;
         if status.run != run {
             return Err(Error::RustError(format!(
@@ -125,5 +115,59 @@ impl Inner {
             )));
         }
         Ok(status)
+    }
+
+    /// Whether this run's bot may be put to sleep. From a yes on the gateway takes no new work.
+    pub(super) async fn ask_may_sleep(&self, run: Run) -> MaySleep {
+        let answer = async {
+            let mut response = self
+                .control(run, Method::Post, QUIESCE_PATH, QUIESCE_DEADLINE)
+                .await?;
+            response.json::<Quiesce>().await
+        };
+        match answer.await {
+            Ok(Quiesce::Busy {
+                blockers,
+                retry_after_ms,
+            }) => {
+                log::line("sleep-put-off", &[("run", &run), ("for", &blockers.join(", "))]);
+                MaySleep::Busy {
+                    again_ms: retry_after_ms,
+                }
+            }
+            // Where the gateway cannot be asked, the stop's own drain is what protects its work.
+            Ok(Quiesce::Ready | Quiesce::Unsupported | Quiesce::NoGateway) => MaySleep::Yes,
+            Ok(Quiesce::Unknown) => MaySleep::Unknown,
+            Err(error) => {
+                log::line("sleep-unanswered", &[("run", &run), ("reason", &error)]);
+                MaySleep::Unknown
+            }
+        }
+    }
+
+    /// Has this run's supervisor start its gateway again, whatever it gave up before.
+    pub(super) async fn restart_gateway(&self, run: Run) -> Result<()> {
+        self.control(run, Method::Post, RESTART_PATH, STATUS_DEADLINE)
+            .await
+            .map(drop)
+    }
+
+    /// One question to the control port of `run`, with that run's secret.
+    async fn control(&self, run: Run, method: Method, path: &str, deadline: Duration) -> Result<Response> {
+        let token = Store::open(&self.state)?.control_token(run)?;
+        let token =
+            token.ok_or_else(|| Error::RustError("no control token is stored for this run".into()))?;
+        let headers = Headers::new();
+        headers.set("authorization", &format!("Bearer {}", token.reveal()))?;
+        let mut init = RequestInit::new();
+        init.with_method(method).with_headers(headers);
+
+        let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
+        let answer = port.fetch(format!("http://container{path}"), Some(init));
+        let response = clock::within(deadline, answer).await?;
+        match response.status_code() {
+            200..=299 => Ok(response),
+            status => Err(Error::RustError(format!("the supervisor answered {status}"))),
+        }
     }
 }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::channel::oneshot;
 use futures::future::{self, Either};
-use moltworker_core::life::{Effect, Event, Life};
+use moltworker_core::life::{Effect, Event, Life, Report};
 use moltworker_core::run::Run;
-use moltworker_core::sandbox::{Heard, StartPhase};
+use moltworker_core::sandbox::Heard;
 use moltworker_core::settings::DATABASE_BINDING;
 use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
@@ -109,13 +109,14 @@ impl Inner {
                 self.watch(*run);
                 Ok(())
             }
-            Effect::AskActivity(run) => {
-                let heard = self.listen_to(*run).await;
-                return Some(Event::Activity(
-                    *run,
-                    heard.and_then(|status| Heard::from(&status).idle_ms),
-                ));
+            Effect::Ask(run) => {
+                let said = self.listen_to(*run).await;
+                return Some(Event::Said(*run, said));
             }
+            Effect::AskMaySleep(run) => {
+                return Some(Event::SleepAnswered(*run, self.ask_may_sleep(*run).await));
+            }
+            Effect::RestartGateway(run) => self.restart_gateway(*run).await,
             Effect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
             Effect::Kill => self.kill_container().await,
             Effect::SetAlarm(at) => match i64::try_from(*at)
@@ -154,27 +155,28 @@ impl Inner {
 
     async fn until_exit(self: &Rc<Self>, run: Run) -> String {
         let mut exit = std::pin::pin!(self.exit());
-        let ready = std::pin::pin!(self.until_ready(run));
-        match future::select(exit.as_mut(), ready).await {
+        let up = std::pin::pin!(self.until_up(run));
+        match future::select(exit.as_mut(), up).await {
             Either::Left((reason, _)) => reason,
-            Either::Right(((), _)) => {
-                if let Err(error) = self.happened(Event::Ready(run)).await {
-                    log::line("ready-not-recorded", &[("run", &run), ("reason", &error)]);
-                }
-                exit.await
-            }
+            Either::Right(((), _)) => exit.await,
         }
     }
 
-    /// Ends when this run's gateway is ready, or when the run is no longer starting. The deadline of a start
-    /// is the alarm's, which outlives this object's memory.
-    async fn until_ready(&self, run: Run) {
+    /// Reports what this run's supervisor says until the run is no longer on its way up. The deadline of a
+    /// start is the alarm's, which outlives this object's memory.
+    async fn until_up(self: &Rc<Self>, run: Run) {
+        let mut last = None;
         while self.life().is_starting(run) {
             // Nothing listens before the container is up; that is not worth a line in the log.
             if let Ok(status) = self.ask_supervisor(run).await {
+                let report = Report::from(&status);
                 self.memory.borrow_mut().heard = Some((run, Heard::from(&status)));
-                if StartPhase::of(status.phase).is_none() {
-                    return;
+                if last.as_ref() != Some(&report.gateway) {
+                    last = Some(report.gateway.clone());
+                    if let Err(error) = self.happened(Event::Said(run, Some(report))).await {
+                        log::line("report-not-recorded", &[("run", &run), ("reason", &error)]);
+                    }
+                    continue;
                 }
             }
             Delay::from(ASK_AGAIN).await;
@@ -206,9 +208,11 @@ impl Inner {
             .d1(DATABASE_BINDING)?
             // Two writes may overtake each other on the way: only newer news counts.
             .prepare(
-                "INSERT INTO bots (user_id, state, run, since, pinned, active_at) VALUES (?1, ?2, ?3, ?4, ?5, ?4) \
-                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, run = excluded.run, \
-                 since = excluded.since, pinned = excluded.pinned, active_at = max(bots.active_at, excluded.since) \
+                "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at) \
+                 VALUES (?1, ?2, ?6, ?3, ?4, ?5, ?4) \
+                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
+                 run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
+                 active_at = max(bots.active_at, excluded.since) \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )
             .bind(&[
@@ -217,6 +221,7 @@ impl Inner {
                 run.into(),
                 since.into(),
                 u32::from(life.pinned).into(),
+                u32::from(life.is_awake()).into(),
             ])?
             .run()
             .await

@@ -15,9 +15,8 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
-use moltworker_core::control::Status;
 use moltworker_core::id::UserId;
-use moltworker_core::life::{Event, Life};
+use moltworker_core::life::{Event, Life, Report, State as LifeState};
 use moltworker_core::problem::Refusal;
 use moltworker_core::run::Run;
 use moltworker_core::sandbox::{BotStatus, Health, Heard, INTENT_HEADER, Intent};
@@ -82,6 +81,10 @@ impl DurableObject for Sandbox {
                 inner.happened(Event::AlarmRang).await?;
                 reply::json(&inner.status())
             }
+            Some(Intent::MakeRoom) => {
+                inner.happened(Event::RoomWanted).await?;
+                reply::json(&inner.status())
+            }
             Some(Intent::Order(by, order)) => {
                 inner.happened(order.event(by)).await?;
                 reply::json(&inner.status())
@@ -139,7 +142,11 @@ impl Inner {
             .clone()
             .filter(|(run, _)| *run == life.run);
         let mut heard = heard.map_or(Heard::NOTHING, |(_, heard)| heard);
-        if !life.is_running() {
+        // What was heard counts only while there is somebody to hear it from.
+        if !matches!(
+            life.state,
+            LifeState::Running | LifeState::Unhealthy { .. } | LifeState::CrashLooped { until: None, .. }
+        ) {
             heard.health = Health::Unknown;
         }
         life.status(heard)
@@ -147,16 +154,16 @@ impl Inner {
 
     /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
     /// else.
-    async fn listen_to(&self, run: Run) -> Option<Status> {
+    async fn listen_to(&self, run: Run) -> Option<Report> {
         let said = self.ask_supervisor(run).await;
-        let heard = match &said {
-            Ok(status) => Some((run, Heard::from(status))),
+        let (heard, report) = match &said {
+            Ok(status) => (Some((run, Heard::from(status))), Some(Report::from(status))),
             Err(error) => {
                 log::line("supervisor-unanswered", &[("run", &run), ("reason", error)]);
-                None
+                (None, None)
             }
         };
         self.memory.borrow_mut().heard = heard;
-        said.ok()
+        report
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::{self, Either};
 use moltworker_core::life::{Desired, Event, State};
 use moltworker_core::problem::Refusal;
-use moltworker_core::run::{INGRESS_PORT, Run};
+use moltworker_core::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
 use wasm_bindgen::JsValue;
 use worker::{Delay, Request, Response, Result, web_sys};
 
@@ -33,10 +33,11 @@ impl Inner {
             self.happened(Event::Wanted).await?;
             let life = self.life();
             let refusal = match life.state {
-                State::Running => {
+                // Unhealthy: the ingress holds the request while the supervisor brings the gateway back.
+                State::Running | State::Unhealthy { .. } => {
                     tries += 1;
                     match self.forward(&request, life.run).await {
-                        Some(response) => return Ok(response),
+                        Some(response) => return self.unless_given_up(&request, life.run, response).await,
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
                         None => return reply::problem(Refusal::BotInterrupted, None),
                     }
@@ -44,7 +45,10 @@ impl Inner {
                 State::BackingOff { reason, .. } => {
                     return self.refuse(&request, Refusal::BotFailed, Some(reason));
                 }
-                State::Starting { .. } => Refusal::BotWaking,
+                State::CrashLooped { reason, .. } => {
+                    return self.refuse(&request, Refusal::BotCrashLooped, Some(reason));
+                }
+                State::Starting { .. } | State::Restoring { .. } => Refusal::BotWaking,
                 State::Stopping { .. } => Refusal::BotStopping,
                 // It ended between two lines of this loop: the next round starts it.
                 State::Asleep => Refusal::BotWaking,
@@ -83,6 +87,25 @@ impl Inner {
         None
     }
 
+    /// The answer as it came, unless it is the ingress's word that there is no gateway any more: that is told
+    /// like every other state of the bot, to a person as a page.
+    async fn unless_given_up(
+        self: &Rc<Self>,
+        request: &Request,
+        run: Run,
+        response: Response,
+    ) -> Result<Response> {
+        let (_, given_up, _) = Refusal::BotCrashLooped.facts();
+        if response.headers().get(REFUSAL_HEADER)?.as_deref() == Some(given_up) {
+            let said = self.listen_to(run).await;
+            self.happened(Event::Said(run, said)).await?;
+            if let State::CrashLooped { reason, .. } = self.life().state {
+                return self.refuse(request, Refusal::BotCrashLooped, Some(reason));
+            }
+        }
+        Ok(response)
+    }
+
     /// Waits for the next change of state; false when there was none in time.
     async fn change_before(&self, give_up_at: u64) -> bool {
         let left = give_up_at.saturating_sub(clock::now_ms());
@@ -95,7 +118,7 @@ impl Inner {
 
     fn waking_page(&self, refusal: Refusal) -> Result<Response> {
         let nonce = Nonce::new()?;
-        let response = reply::page(503, &nonce, pages::waking(&nonce, &self.status(), refusal))?;
+        let response = reply::page(503, &nonce, pages::waking::page(&nonce, &self.status(), refusal))?;
         reply::add_refusal_headers(response.headers(), refusal)?;
         Ok(response)
     }
@@ -103,7 +126,9 @@ impl Inner {
     fn refuse(&self, request: &Request, refusal: Refusal, detail: Option<String>) -> Result<Response> {
         if reply::wants_page(request.method().as_ref(), request.headers()) {
             return match refusal {
-                Refusal::BotFailed | Refusal::NoCapacity => self.waking_page(refusal),
+                Refusal::BotFailed | Refusal::BotCrashLooped | Refusal::NoCapacity => {
+                    self.waking_page(refusal)
+                }
                 other => reply::refusal_page(other),
             };
         }

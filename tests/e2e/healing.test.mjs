@@ -58,7 +58,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.match(lost.crash_loop.message, /Unrecognized key: "foo"/);
     const refused = await stack.fetch("/", { token });
     const problem = await refused.json();
-    assert.deepEqual([refused.status, problem.code], [503, "bot-failed"]);
+    assert.deepEqual([refused.status, problem.code], [503, "bot-crash-looped"]);
     assert.match(problem.detail, /Unrecognized key: "foo"/);
     assert.equal(lost.endings.at(-2).reason, "restart-asked");
     assert.equal(lost.restarts, endings.length + 1, "one attempt, and no other");

@@ -121,15 +121,101 @@ test("a start that fails says why, waits, and is tried again", async (t) => {
   assert.equal((await worker.as(ALICE, "/")).status, 200);
 });
 
+const MESSAGE = 'Unrecognized key: "foo"';
+const GIVEN_UP = {
+  phase: "crash-looped",
+  crashLoop: { since_ms: 1, failures: 1, reason: "config-rejected", message: MESSAGE },
+};
+const MENDED = { phase: "ready", crashLoop: null };
+
 test("a gateway that was given up says why, and its container is left for the cure", async (t) => {
   const worker = await startWorker(t);
-  const message = 'Unrecognized key: "foo"';
-  const crashLoop = { since_ms: 1, failures: 1, reason: "config-rejected", message };
-  await worker.fake(ALICE, "set", { phase: "crash-looped", crashLoop });
-  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "set", GIVEN_UP);
+  const refused = await worker.as(ALICE, "/");
+  assert.equal(refused.status, 503);
+  const { code, detail } = await refused.json();
+  assert.deepEqual([code, detail], ["bot-crash-looped", `config-rejected: ${MESSAGE}`]);
   const given = await status(worker);
-  assert.deepEqual([given.state, given.health, given.reason], ["running", "unhealthy", `config-rejected: ${message}`]);
+  assert.deepEqual([given.state, given.health, given.reason], ["crash-looped", "unhealthy", detail]);
+  const html = await (await worker.as(ALICE, "/", PAGE)).text();
+  assert.match(html, /fails again and again/);
+  assert.match(html, /Unrecognized key: &quot;foo&quot;/);
+  assert.match(html, /action="\/api\/bot\/restart"/);
+  await worker.fake(ALICE, "evict");
+  assert.equal((await status(worker)).state, "crash-looped", "it is remembered");
   assert.equal((await worker.record(ALICE)).kills, 0);
+
+  await worker.fake(ALICE, "set", MENDED);
+  assert.equal((await worker.as(ALICE, "/")).status, 200, "the next request finds it mended");
+  assert.equal((await worker.record(ALICE)).starts.length, 1);
+});
+
+test("a gateway that is given up while its bot runs is told like one that never came", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "set", GIVEN_UP);
+  const page = await worker.as(ALICE, "/", PAGE);
+  assert.equal(page.status, 503);
+  assert.match(await page.text(), /fails again and again/);
+  assert.equal((await status(worker)).state, "crash-looped");
+});
+
+test("an order to restart reaches the gateway, and a container that is not there", async (t) => {
+  const worker = await startWorker(t);
+  await worker.fake(ALICE, "set", { ...GIVEN_UP, afterRestart: MENDED });
+  await worker.as(ALICE, "/");
+  assert.equal((await (await worker.order(ALICE, "restart")).json()).state, "running");
+  assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/restart"]);
+  await worker.order(ALICE, "sleep");
+  await until(async () => (await status(worker)).state === "asleep", "it sleeps");
+  await worker.order(ALICE, "restart");
+  await until(async () => (await status(worker)).state === "running", "it runs");
+  assert.equal((await worker.record(ALICE)).starts.length, 2);
+});
+
+test("a gateway in trouble shows, is served through, and heals or is replaced", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "set", { phase: "restarting" });
+  await worker.fake(ALICE, "intent?is=tick");
+  const troubled = await status(worker);
+  assert.deepEqual([troubled.state, troubled.health], ["unhealthy", "unhealthy"]);
+  assert.equal((await worker.as(ALICE, "/held")).status, 200, "the ingress holds and answers it");
+  await worker.fake(ALICE, "set", { phase: "ready" });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "running");
+});
+
+test("a container that dies again and again is left alone, and an order ends that", async (t) => {
+  const worker = await startWorker(t);
+  for (let deaths = 1; deaths <= 5; deaths += 1) {
+    await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`, 20_000);
+    await worker.fake(ALICE, "die");
+    await until(async () => !["running", "starting"].includes((await status(worker)).state), "the end was noticed");
+  }
+  const looped = await status(worker);
+  assert.deepEqual([looped.state, looped.failures], ["crash-looped", 5]);
+  assert.ok(looped.retry_at > Date.now() + 60_000);
+  assert.equal((await (await worker.as(ALICE, "/")).json()).code, "bot-crash-looped");
+  assert.equal((await worker.record(ALICE)).starts.length, 5);
+  await worker.order(ALICE, "restart");
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+});
+
+test("a home that is being restored shows how far it is", async (t) => {
+  const worker = await startWorker(t);
+  const amount = (files, bytes) => ({ files, bytes });
+  const backup = { under_way: { doing: "restore", done: amount(5, 1e6), total: amount(50, 9e6) } };
+  await worker.fake(ALICE, "set", { phase: "restoring", backup });
+  const waiting = worker.as(ALICE, "/");
+  const restoring = await until(async () => {
+    const now = await status(worker);
+    return now.state === "restoring" && now;
+  }, "it restores");
+  assert.deepEqual(restoring.restoring, backup.under_way);
+  assert.match(await (await worker.as(ALICE, "/", PAGE)).text(), /5 of 50 files, 1 of 9 MB/);
+  await worker.fake(ALICE, "set", { phase: "ready", backup: null });
+  assert.equal((await waiting).status, 200);
 });
 
 test("after an eviction the life goes on: the same run, the same secret", async (t) => {

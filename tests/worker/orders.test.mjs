@@ -73,6 +73,42 @@ test("an idle bot is put to sleep, a busy or pinned one is not", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).signals, [15]);
 });
 
+test("a bot without traffic that still works is not put to sleep", async (t) => {
+  const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
+  await worker.as(ALICE, "/");
+  const busy = { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 };
+  await worker.fake(ALICE, "set", { idleMs: 61_000, quiesce: busy });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "running");
+  await worker.fake(ALICE, "set", { quiesce: { answer: "of a newer supervisor" } });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "running", "what is not understood is not a yes");
+  assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/quiesce", "POST /v1/quiesce"]);
+  await worker.fake(ALICE, "set", { quiesce: { answer: "unsupported" } });
+  await worker.fake(ALICE, "alarm");
+  await reaches(worker, "asleep");
+});
+
+test("our pages' buttons work with a session, from our own origin only, and no other order does", async (t) => {
+  const worker = await startWorker(t);
+  const cookie = await worker.signIn();
+  const press = async (order, headers) => {
+    const answer = await worker.fetch(`/api/bot/${order}`, { method: "POST", headers: { cookie, ...headers } });
+    return answer.status === 303 ? answer.headers.get("location") : (await answer.json()).code;
+  };
+  await worker.order(ALICE, "stop");
+  assert.match(await (await worker.fetch("/", { headers: { cookie, ...PAGE.headers } })).text(), /action="\/api\/bot\/start"/);
+  assert.equal(await press("start", {}), "wrong-origin");
+  assert.equal(await press("start", { origin: "https://evil.example" }), "wrong-origin");
+  assert.equal(await press("start", { origin: "null" }), "wrong-origin");
+  assert.equal(await press("stop", { origin: ORIGIN }), "bearer-required");
+  assert.equal((await status(worker)).state, "stopped");
+  assert.equal(await press("start", { origin: ORIGIN }), "/");
+  assert.equal((await status(worker)).state, "asleep");
+  assert.equal(await press("restart", { origin: ORIGIN }), "/");
+  await reaches(worker, "running");
+});
+
 test("the clock finds an idle bot whose alarm was lost", async (t) => {
   const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
   await worker.as(ALICE, "/");
@@ -100,6 +136,20 @@ test("when all places are taken the longest idle bot makes room", async (t) => {
   await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
   assert.equal((await worker.as(BOB, "/")).status, 200);
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);
+});
+
+test("a bot that works keeps its place, and the next idle one makes room", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "2", SLEEP_AFTER: "never" } });
+  for (const user of [ALICE, BOB]) await worker.as(user, "/");
+  await worker.fake(ALICE, "set", { quiesce: { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 } });
+  await until(async () => (await worker.bots()).filter((row) => row.state === "running").length === 2, "the registry knows");
+  const database = await worker.mf.getD1Database("DB");
+  const idle = database.prepare("UPDATE bots SET active_at = ? WHERE user_id = ?");
+  await idle.bind(Date.now() - 60 * 60_000, ALICE).run();
+  await idle.bind(Date.now() - 10 * 60_000, BOB).run();
+  assert.equal((await worker.as(ADMIN, "/")).status, 503);
+  await reaches(worker, "asleep", BOB);
+  assert.equal((await status(worker)).state, "running");
 });
 
 test("one caller who asks again and again makes one bot go to sleep, not all", async (t) => {

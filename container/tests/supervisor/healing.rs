@@ -118,7 +118,10 @@ fn a_rejected_config_is_explained_and_cured_by_a_better_one() {
 
     // Callers are told at once, and why.
     let refused = bed.get("/headers");
-    assert_eq!((refused.status, refused.code().as_str()), (503, "bot-failed"));
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (503, "bot-crash-looped")
+    );
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
     let problem: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
     assert_eq!(problem["detail"], format!("config-rejected: {message}"));

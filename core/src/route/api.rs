@@ -63,6 +63,12 @@ pub(super) fn route(method: &str, path: &str) -> Option<Route> {
     admin(method, path.strip_prefix("/api/admin/")?)
 }
 
+/// Of an owner's orders those that the platform's pages have a button for, which a bot's own host shows too.
+pub(super) fn button(method: &str, path: &str) -> Option<Route> {
+    let order = Order::parse(Authority::Owner, path.strip_prefix("/api/bot/")?)?;
+    order.has_a_button().then(|| post(method, Route::BotOrder(order)))
+}
+
 const DOMAINS: [DomainCall; 3] = [DomainCall::List, DomainCall::Add, DomainCall::Remove];
 const INVITATIONS: [AdminCall; 3] = [AdminCall::Invitations, AdminCall::Invite, AdminCall::Uninvite];
 const ALLOW_LIST: [AdminCall; 3] = [AdminCall::AllowList, AdminCall::Allow, AdminCall::Disallow];

@@ -7,13 +7,17 @@ export class FakeContainer {
     listens: true, // false: nothing answers on any port
     lingers: false, // true: SIGTERM does not end it yet
     crashLoop: null,
+    backup: null,
     idleMs: 0, // what the supervisor says about activity
     openRequests: 0,
+    quiesce: { answer: "ready" }, // what it says to being put to sleep
+    afterRestart: null, // what an order to restart the gateway changes of all this
     refuses: false, // true: the ingress port does not answer although the supervisor does
   };
   starts = [];
   signals = [];
   kills = 0;
+  orders = [];
   served = [];
   nextEvent = Promise.withResolvers();
   running = false;
@@ -54,8 +58,8 @@ export class FakeContainer {
     return { fetch: (request, init) => this.#fetch(port, new Request(request, init)) };
   }
   record() {
-    const { starts, signals, kills, running, served } = this;
-    return { starts, signals, kills, running, served };
+    const { starts, signals, kills, orders, running, served } = this;
+    return { starts, signals, kills, orders, running, served };
   }
 
   async #fetch(port, request) {
@@ -69,6 +73,10 @@ export class FakeContainer {
     if (request.headers.get("authorization") !== `Bearer ${env.MOLTBOT_CONTROL_TOKEN}`) {
       return new Response("no", { status: 401 });
     }
+    const { pathname } = new URL(request.url);
+    if (pathname !== "/v1/status") this.orders.push(`${request.method} ${pathname}`);
+    if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
+    if (pathname === "/v1/restart") Object.assign(this.behaviour, this.behaviour.afterRestart);
     return Response.json({
       user: env.MOLTBOT_USER_ID,
       run: Number(env.MOLTBOT_RUN),
@@ -80,6 +88,7 @@ export class FakeContainer {
       restarts: 0,
       last_exit: null,
       crash_loop: this.behaviour.crashLoop,
+      backup: this.behaviour.backup,
       idle_ms: this.behaviour.idleMs,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
@@ -104,6 +113,10 @@ export class FakeContainer {
 
   async #bot(request) {
     if (this.behaviour.refuses) throw new Error("connect(): Connection refused");
+    if (this.behaviour.phase === "crash-looped") {
+      const code = "bot-crash-looped";
+      return Response.json({ code }, { status: 503, headers: { "x-moltbot-refusal": code } });
+    }
     const url = new URL(request.url);
     const headers = [...request.headers];
     this.served.push({ method: request.method, url: request.url, headers });
