@@ -69,7 +69,10 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
     };
     let mut response = post(settings, path, &body, None).await?;
     match response.status_code() {
-        200 => Ok(Granted::Tokens(clock::within(DEADLINE, response.json()).await?)),
+        200 => {
+            let body = clock::within(DEADLINE, response.text()).await?;
+            Ok(Granted::Tokens(serde_json::from_slice(body.as_bytes())?))
+        }
         // 401 is not among them: that is a wrong `apikey`, and the person can do nothing about it.
         400 | 403 | 404 | 422 => Ok(Granted::Refused),
         429 => Ok(Granted::TooMany),

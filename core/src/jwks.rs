@@ -74,7 +74,7 @@ pub struct PublicKey {
 /// # Errors
 /// The document is not a JWKS at all.
 pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
-    let set: JwkSet = serde_json::from_str(document)?;
+    let set: JwkSet = serde_json::from_slice(document.as_bytes())?;
     let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
     let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
     Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())

@@ -57,7 +57,6 @@ impl fmt::Debug for SessionId {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Who signed in, and until when that is proven.
-    #[serde(flatten)]
     pub identity: Identity,
     /// Under which the person's Sandbox keeps the refresh token.
     pub id: SessionId,

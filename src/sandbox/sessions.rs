@@ -53,7 +53,7 @@ struct Updated {
 impl Inner {
     /// Does what the Worker asks about one session.
     pub(super) async fn session(&self, mut request: Request) -> Result<Response> {
-        match request.json().await? {
+        match serde_json::from_slice(request.text().await?.as_bytes())? {
             Ask::Begin { id, identity, tokens } => {
                 self.keep_session(&id, &identity, &tokens).await?;
                 reply::json(&())
@@ -172,7 +172,7 @@ impl Inner {
             return Ok(None);
         };
         Ok(Some((
-            serde_json::from_str(&row.identity)?,
+            serde_json::from_slice(row.identity.as_bytes())?,
             tokens,
             row.renewed_at,
         )))

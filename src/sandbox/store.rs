@@ -48,7 +48,7 @@ impl Store {
 
     pub(super) fn life(&self) -> Result<Option<Life>> {
         let row: Option<Record> = self.one("SELECT record FROM life", vec![])?;
-        row.map(|row| serde_json::from_str(&row.record).map_err(Error::from))
+        row.map(|row| serde_json::from_slice(row.record.as_bytes()).map_err(Error::from))
             .transpose()
     }
 

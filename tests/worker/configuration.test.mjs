@@ -46,6 +46,9 @@ test("another host, a reserved path and a wrong method have their own answers", 
   const worker = await startWorker(t);
   const elsewhere = await worker.fetch("/", { host: "other.example.com" });
   assert.equal((await elsewhere.json()).code, "unknown-host");
+  // As browsers spell bücher.example.com.
+  const umlaut = await worker.fetch("/", { host: "xn--bcher-kva.example.com" });
+  assert.equal((await umlaut.json()).code, "unknown-host");
   assert.equal((await (await worker.as(ALICE, "/admin/users")).json()).code, "not-found");
   const wrong = await worker.as(ALICE, "/api/bot", { method: "DELETE" });
   assert.equal(wrong.status, 405);
