@@ -154,18 +154,28 @@ fn for_methods(method: &str, known: &[(&str, Route)], allow: &'static str) -> Ro
         .map_or(Route::WrongMethod { allow }, |(_, route)| *route)
 }
 
-/// Whether the first segment is a reserved name in any spelling (`/Admin`, `/%61dmin`, `//admin`): a path
-/// that a person or a proxy could read as the platform's must not be the bot's.
+/// Whether the first segment is a reserved name in any spelling (`/Admin`, `/%61dmin`, `//admin`), or becomes
+/// one when somebody on the way decodes and resolves the path (`/x%2f..%2fadmin`, `/admin/..%2fx`): what a
+/// person or a proxy could read as the platform's must not be the bot's.
 fn is_reserved(path: &str) -> bool {
-    let first = path
-        .trim_start_matches(['/', '\\'])
-        .split(['/', '\\', ';'])
-        .next()
-        .unwrap_or_default();
-    let decoded = percent_decoded(first);
+    let decoded = percent_decoded(path);
+    let mut depth = 0_usize;
+    for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        match name {
+            b"" | b"." => {}
+            b".." => depth = depth.saturating_sub(1),
+            name if depth == 0 && is_reserved_name(name) => return true,
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+fn is_reserved_name(segment: &[u8]) -> bool {
     RESERVED
         .iter()
-        .any(|name| decoded.eq_ignore_ascii_case(name.as_bytes()))
+        .any(|name| segment.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {
@@ -200,7 +210,8 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
     // The one reserved path that leads on: to a bot's own host, which the caller must own.
     let leads_on = path.starts_with("/auth/hand-over?");
-    if local && plain && (leads_on || !is_reserved(path)) {
+    let (alone, _query) = path.split_once(['?', '#']).unwrap_or((path, ""));
+    if local && plain && (leads_on || !is_reserved(alone)) {
         path
     } else {
         "/"
@@ -285,6 +296,13 @@ mod tests {
                 format!("/{name}\\x"),
                 format!("/%{code:02x}{rest}/x"),
                 format!("/%{code:02X}{rest}/x"),
+                format!("/{name}%2fx"),
+                format!("/{name}%5Cx"),
+                format!("/%2F{name}"),
+                format!("/.%2f{name}/x"),
+                format!("/x%2f..%2f{name}"),
+                format!("/{name}/..%2fx"),
+                format!("/x/y%2f..%2f..%2f{name}"),
             ] {
                 assert_eq!(get(&path), Route::NotFound, "{path}");
             }

@@ -34,7 +34,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
   };
   for (const name of without) delete settings[name];
   const text = (path) => readFile(new URL(path, root), "utf8");
-  const mf = new Miniflare({
+  const options = {
     modules: [
       { type: "ESModule", path: "entry.mjs", contents: await text("tests/worker/seam/entry.mjs") },
       { type: "ESModule", path: "fake-container.mjs", contents: await text("tests/worker/seam/fake-container.mjs") },
@@ -46,7 +46,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
     d1Databases: without.includes("DB") ? [] : ["DB"],
     r2Buckets: ["BUCKET"],
     ratelimits: Object.fromEntries(
-      Object.entries({ ...LIMITS, ...limits }).map(([name, limit]) => [name, { namespace_id: name, simple: { limit, period: 60 } }]),
+      Object.entries({ ...LIMITS, ...limits }).filter(([, limit]) => limit).map(([name, limit]) => [name, { namespace_id: name, simple: { limit, period: 60 } }]),
     ),
     bindings: settings,
     // Set LOG=1 to see what the Worker logs.
@@ -54,11 +54,12 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
       stdout.on("data", (data) => process.env.LOG && process.stdout.write(data));
       stderr.on("data", (data) => process.env.LOG && process.stderr.write(data));
     },
-  });
+  };
+  const mf = new Miniflare(options);
   t.after(() => mf.dispose());
   const address = await mf.ready;
   if (!without.includes("DB")) await migrate(await mf.getD1Database("DB"));
-  return new Worker(mf, address, provider);
+  return new Worker(mf, address, provider, options);
 }
 
 async function migrate(database) {
@@ -71,8 +72,8 @@ async function migrate(database) {
 }
 
 class Worker {
-  constructor(mf, address, provider) {
-    Object.assign(this, { mf, address, provider });
+  constructor(mf, address, provider, options) {
+    Object.assign(this, { mf, address, provider, options });
   }
   /**
    * A request with just these headers, over a real socket: `fetch` would add some of its own, hide
@@ -113,9 +114,36 @@ class Worker {
     const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, "POST"] : [`/api/admin/bots/${user}`, "GET"];
     return this.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
   }
+  /** A call of the JSON API: `who` is the claims of the caller's token. */
+  async call(who, method, path, document) {
+    const headers = { authorization: `Bearer ${this.provider.token(who)}` };
+    const body = document === undefined ? undefined : JSON.stringify(document);
+    if (body) headers["content-type"] = "application/json";
+    const answer = await this.fetch(path, { method, headers, body });
+    const text = await answer.text();
+    return { status: answer.status, ...(text && JSON.parse(text)) };
+  }
+  /** The same by an admin. */
+  asAdmin(method, path, document) {
+    return this.call({ sub: ADMIN, app_metadata: { role: "admin" } }, method, path, document);
+  }
+  /** Makes `host` the domain of `user`, on an admin's word. */
+  async giveDomain(user, host) {
+    const given = await this.asAdmin("POST", `/api/admin/users/${user}/domains`, { host });
+    if (given.state !== "verified") throw new Error(`${host} is not ${user}'s: ${JSON.stringify(given)}`);
+  }
+  database() {
+    return this.mf.getD1Database("DB");
+  }
+  /** Starts the runtime anew: what isolates and objects remember is gone, what is stored stays. */
+  async restart(bindings = {}) {
+    Object.assign(this.options.bindings, bindings);
+    await this.mf.setOptions(this.options);
+    this.address = await this.mf.ready;
+  }
   /** An open WebSocket of that user, or the status it was refused with. */
-  async socket(user, path, origin) {
-    const socket = new WebSocket(new URL(path, this.address), { headers: { host: HOST, ...this.bearer(user) }, origin });
+  async socket(user, path, origin, host = HOST) {
+    const socket = new WebSocket(new URL(path, this.address), { headers: { host, ...this.bearer(user) }, origin });
     return Promise.race([
       once(socket, "open").then(() => socket),
       once(socket, "unexpected-response").then(([, answer]) => answer.statusCode),

@@ -1,0 +1,170 @@
+// A browser's session on a domain of the bot's own: fetched from the platform's, good there and nowhere else.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Browser } from "./journey.mjs";
+import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+
+const CLAW = "claw.example.org";
+const PAW = "paw.example.org";
+const CODE = /\/auth\/hand-over\?code=/;
+const HERE = "__Host-moltbot-here";
+
+/** Alice's bot is awake and has two domains; her browser is signed in on the platform. */
+async function start(t) {
+  const worker = await startWorker(t);
+  for (const host of [CLAW, PAW]) await worker.giveDomain(ALICE, host);
+  await worker.as(ALICE, "/");
+  const browser = new Browser(worker);
+  await browser.signIn(ORIGIN, "alice@example.com");
+  return { worker, browser };
+}
+
+test("a browser that is signed in on the platform reaches its page on the domain without a question", async (t) => {
+  const { worker, browser } = await start(t);
+  const { answer, url, path } = await browser.open(`https://${CLAW}/chat?session=main`);
+  assert.equal(url, `https://${CLAW}/chat?session=main`, path.join(" → "));
+  const seen = await answer.json();
+  assert.equal(seen.headers.cookie, undefined, "no cookie of the platform's reaches the bot");
+  assert.deepEqual([...browser.jar(CLAW).keys()].sort(), [HERE, "__Host-moltbot-verifier"]);
+  const { served } = await worker.record(ALICE);
+  assert.ok(!served.some(({ url }) => CODE.test(url)), "the bot never sees a code");
+  assert.equal((await browser.open(`https://${CLAW}/`)).path.length, 1, "the next page is there at once");
+});
+
+test("a browser without a session signs in on the platform, and then arrives where it wanted to", async (t) => {
+  const { worker } = await start(t);
+  const browser = new Browser(worker);
+  const login = await browser.open(`https://${CLAW}/chat`);
+  assert.equal(new URL(login.url).origin + new URL(login.url).pathname, `${ORIGIN}/login`);
+  const next = /name="next" value="([^"]+)"/.exec(await login.answer.text())[1].replaceAll("&amp;", "&");
+  const body = new URLSearchParams({ email: "alice@example.com", password: "right", next }).toString();
+  const headers = { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN };
+  const signedIn = await browser.send(`${ORIGIN}/login`, { method: "POST", body, headers });
+  const arrived = await browser.open(new URL(signedIn.headers.get("location"), ORIGIN).href);
+  assert.equal(arrived.url, `https://${CLAW}/chat`, arrived.path.join(" → "));
+});
+
+test("two tabs at once both arrive", async (t) => {
+  const { browser } = await start(t);
+  const [one, two] = [await browser.open(`https://${CLAW}/one`, { stopAt: CODE }), await browser.open(`https://${CLAW}/two`, { stopAt: CODE })];
+  for (const [tab, path] of [[one, "/one"], [two, "/two"]]) assert.equal((await browser.open(tab.next)).url, `https://${CLAW}${path}`);
+});
+
+test("a session of one host counts on no other", async (t) => {
+  const { worker, browser } = await start(t);
+  await browser.open(`https://${CLAW}/`);
+  const here = browser.jar(CLAW).get(HERE);
+  const platforms = [...browser.jar("bots.example.com")].map(([name, value]) => `${name}=${value}`).join("; ");
+  for (const [host, cookie] of [
+    [PAW, `${HERE}=${here}`],
+    ["bots.example.com", `${HERE}=${here}`],
+    ["bots.example.com", `__Host-moltbot-session=${here}`],
+    [CLAW, platforms],
+    [CLAW, platforms.replace("__Host-moltbot-session", HERE)],
+    [CLAW, `${HERE}=${here.slice(0, -2)}AA`],
+    [CLAW, `${HERE}=${here}; ${HERE}=${here}`],
+  ]) {
+    const refused = await worker.fetch("/", { host, headers: { cookie } });
+    assert.equal((await refused.json()).code, "sign-in-required", `${host} ${cookie.slice(0, 30)}`);
+  }
+});
+
+test("a code is good once, on its host, in its browser, for its owner, for a minute", async (t) => {
+  const { worker, browser } = await start(t);
+  const database = await worker.database();
+  const fresh = async () => (await browser.open(`https://${CLAW}/`, { stopAt: CODE })).next;
+  const refused = async (who, url) => {
+    const { answer } = await who.open(url);
+    assert.equal(answer.status, 403, url);
+    assert.match(await answer.text(), /no longer valid/);
+    return answer;
+  };
+  const stored = async () => (await database.prepare("SELECT * FROM crossings").all()).results;
+
+  const used = await fresh();
+  assert.ok(!JSON.stringify(await stored()).includes(new URL(used).searchParams.get("code")), "the database has only its hash");
+  assert.equal((await browser.send(used)).status, 303);
+  const again = await refused(browser, used);
+  assert.deepEqual(again.headers.getSetCookie(), []);
+
+  browser.jar(CLAW).delete(HERE);
+  const stolen = await fresh();
+  await refused(new Browser(worker), stolen);
+  assert.equal((await browser.send(stolen)).status, 303, "who has no verifier cannot even use it up");
+
+  browser.jar(CLAW).delete(HERE);
+  const thief = new Browser(worker);
+  await thief.open(`https://${CLAW}/`);
+  await refused(thief, await fresh());
+
+  const elsewhere = (await fresh()).replace(CLAW, PAW);
+  await browser.open(`https://${PAW}/`, { stopAt: CODE });
+  await refused(browser, elsewhere);
+
+  const late = await fresh();
+  await database.prepare("UPDATE crossings SET expires_at = ?").bind(Date.now() - 1).run();
+  await refused(browser, late);
+  const wait = await fresh();
+  assert.equal((await stored()).length, 1, "codes nobody came back with are cleaned away");
+  await worker.asAdmin("DELETE", `/api/admin/users/${ALICE}/domains`, { host: CLAW });
+  await worker.giveDomain(BOB, CLAW);
+  await refused(browser, wait);
+});
+
+test("the platform makes codes for its caller's hosts only", async (t) => {
+  const { worker, browser } = await start(t);
+  await worker.giveDomain(BOB, "bobs.example.org");
+  const challenge = Buffer.alloc(32, 1).toString("base64url");
+  for (const [query, code] of [
+    [{ host: "bobs.example.org", challenge }, /somebody else/],
+    [{ host: "nobodys.example.org", challenge }, /somebody else/],
+    [{ host: "bots.example.com", challenge }, /somebody else/],
+    [{ host: "evil.example/", challenge }, /no longer valid/],
+    [{ host: CLAW }, /no longer valid/],
+    [{ host: CLAW, challenge: "short" }, /no longer valid/],
+    [{ challenge }, /no longer valid/],
+  ]) {
+    const { answer, next } = await browser.open(`${ORIGIN}/auth/hand-over?${new URLSearchParams(query)}`);
+    assert.equal(answer.status, 403, JSON.stringify(query));
+    assert.match(await answer.text(), code);
+    assert.equal(next, undefined);
+  }
+  const program = await worker.as(ALICE, `/auth/hand-over?${new URLSearchParams({ host: CLAW, challenge })}`);
+  assert.equal(program.status, 403, "a program has no use for one");
+  const { results } = await (await worker.database()).prepare("SELECT * FROM crossings").all();
+  assert.deepEqual(results, []);
+  const astray = await browser.open(`${ORIGIN}/auth/hand-over?${new URLSearchParams({ host: CLAW, challenge, next: "//evil.example/" })}`, { stopAt: CODE });
+  const { next } = await (await worker.database()).prepare("SELECT next FROM crossings").first();
+  assert.equal(next, "/", "and they lead to a path of that host");
+  assert.ok(astray.next.startsWith(`https://${CLAW}/`));
+});
+
+test("signing out on the domain ends the session there, from its own page only", async (t) => {
+  const { browser } = await start(t);
+  await browser.open(`https://${CLAW}/`);
+  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /Sign out here\?/);
+  for (const origin of [ORIGIN, "https://evil.example", "null"]) {
+    const foreign = await browser.send(`https://${CLAW}/auth/sign-out`, { method: "POST", headers: { origin } });
+    assert.equal(foreign.status, 403, origin);
+  }
+  assert.ok(browser.jar(CLAW).has(HERE));
+  const out = await browser.send(`https://${CLAW}/auth/sign-out`, { method: "POST", headers: { origin: `https://${CLAW}` } });
+  assert.equal(out.status, 303);
+  assert.ok(!browser.jar(CLAW).has(HERE));
+  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /signed out here/);
+});
+
+test("a user who is suspended is refused on their domain, and so is somebody else who is signed in", async (t) => {
+  const { worker, browser } = await start(t);
+  await browser.open(`https://${CLAW}/`);
+  await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);
+  const refused = await browser.send(`https://${CLAW}/`);
+  assert.equal(refused.status, 403);
+  assert.match(await refused.text(), /suspended/);
+  await worker.giveDomain(BOB, "bobs.example.org");
+  await worker.asAdmin("POST", `/api/admin/users/${ALICE}/activate`);
+  const { answer } = await browser.open("https://bobs.example.org/");
+  assert.equal(answer.status, 403);
+  assert.match(await answer.text(), /somebody else/);
+  assert.deepEqual((await worker.record(BOB)).starts, []);
+});

@@ -1,0 +1,53 @@
+// Who asks too often waits: by address, by user, and sooner where passwords are tried.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+
+const from = (address) => ({ "cf-connecting-ip": address });
+const PAGE = { accept: "text/html", "sec-fetch-mode": "navigate" };
+
+async function refusedAfter(limit, ask) {
+  for (let i = 0; i < limit; i += 1) assert.notEqual((await ask()).status, 429, `request ${i + 1}`);
+  const refused = await ask();
+  assert.equal(refused.status, 429);
+  assert.equal(refused.headers.get("retry-after"), "60");
+  return refused;
+}
+
+test("passwords are tried ten times a minute from one address, whoever's they are", async (t) => {
+  const worker = await startWorker(t);
+  const tries = (address) => () => worker.fetch("/login", {
+    method: "POST",
+    body: new URLSearchParams({ email: "alice@example.com", password: "wrong" }).toString(),
+    headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN, ...from(address) },
+  });
+  const refused = await refusedAfter(10, tries("203.0.113.9"));
+  assert.equal((await refused.json()).code, "too-many-requests");
+  assert.equal(worker.provider.grants.length, 10, "the identity provider is not asked any more");
+  assert.equal((await tries("203.0.113.10")()).status, 401, "another address is not meant");
+  assert.equal((await worker.fetch("/login", { headers: { ...PAGE, ...from("203.0.113.9") } })).status, 200, "the page is still there");
+  await refusedAfter(10, tries("2001:db8:0:1::1"));
+  assert.equal((await tries("2001:db8:0:1:ffff::2")()).status, 429, "an IPv6 network is one customer");
+});
+
+test("one address asks no more than its share, signed in or not", async (t) => {
+  const worker = await startWorker(t, { limits: { ADDRESS_LIMIT: 5 } });
+  const refused = await refusedAfter(5, () => worker.fetch("/", { headers: { ...PAGE, ...from("203.0.113.9") } }));
+  assert.match(await refused.text(), /Too many requests/);
+  assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.9") })).status, 429);
+  assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.10") })).status, 200);
+});
+
+test("one user asks no more than their share, from wherever", async (t) => {
+  const worker = await startWorker(t, { limits: { USER_LIMIT: 5 } });
+  let last = 0;
+  await refusedAfter(5, () => worker.as(ALICE, "/", { headers: from(`203.0.113.${(last += 1)}`) }));
+  assert.equal((await worker.as(BOB, "/", { headers: from("203.0.113.1") })).status, 200);
+  assert.equal((await worker.record(ALICE)).served.length, 5);
+});
+
+test("a limit that is not bound is named like a missing setting", async (t) => {
+  const worker = await startWorker(t, { limits: { SIGN_IN_LIMIT: undefined } });
+  const problem = await (await worker.fetch("/")).json();
+  assert.match(problem.detail, /SIGN_IN_LIMIT is not bound/);
+});
