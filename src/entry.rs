@@ -55,7 +55,7 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
         Err(refusal) => return refuse(&request, refusal),
     };
     let route = route(&method, served.place(), url.path());
-    if let Err(refusal) = limits::count_address(env, request.headers(), route == Route::LogIn).await {
+    if let Err(refusal) = limits::count_address(env, request.headers(), route.signs_in()).await {
         return refuse(&request, refusal);
     }
     if route != Route::Bot

@@ -58,6 +58,13 @@ pub enum Route {
     UnknownHost,
 }
 
+impl Route {
+    /// Whether the identity provider is asked to let somebody in: what is counted most strictly.
+    pub fn signs_in(self) -> bool {
+        matches!(self, Self::LogIn | Self::SignInWith(_) | Self::SignInCallback)
+    }
+}
+
 /// The kind of host a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {

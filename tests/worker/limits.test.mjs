@@ -23,7 +23,7 @@ test("passwords are tried ten times a minute from one address, whoever's they ar
   });
   const refused = await refusedAfter(10, tries("203.0.113.9"));
   assert.equal((await refused.json()).code, "too-many-requests");
-  assert.equal(worker.provider.grants.length, 10, "the identity provider is not asked any more");
+  assert.equal(worker.provider.called("/token").length, 10, "the identity provider is not asked any more");
   assert.equal((await tries("203.0.113.10")()).status, 401, "another address is not meant");
   assert.equal((await worker.fetch("/login", { headers: { ...PAGE, ...from("203.0.113.9") } })).status, 200, "the page is still there");
   await refusedAfter(10, tries("2001:db8:0:1::1"));
