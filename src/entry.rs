@@ -7,6 +7,7 @@ use moltworker_core::hygiene::same_origin;
 use moltworker_core::id::UserId;
 use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
+use moltworker_core::repository::request::split;
 use moltworker_core::route::{DomainCall, Place, Route, route};
 use moltworker_core::sandbox::{Intent, Order};
 use moltworker_core::settings::{SettingProblem, Settings};
@@ -18,7 +19,9 @@ use crate::hand_over::Origins;
 use crate::identify::{self, Caller};
 use crate::reply::{self, Nonce};
 use crate::sites::{self, BotHost, Served};
-use crate::{admin, body, configuration, crossing, domains, hand_over, limits, log, pages, sign_in, users};
+use crate::{
+    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, sign_in, users,
+};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
 pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Response> {
@@ -50,6 +53,11 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
         Ok(settings) => settings,
         Err(problems) => return not_configured(&request, &problems),
     };
+    // Machines with a token that says whose repository it opens. They may know the Worker by a name that no
+    // person uses (REPOSITORY_URL), they upload packs, and they ask as often as a snapshot takes.
+    if let Some((user, _)) = split(url.path()) {
+        return repository::answer(request, env, &settings, user).await;
+    }
     let served = match sites::served(env, &settings, &host).await {
         Ok(served) => served,
         Err(refusal) => return refuse(&request, refusal),

@@ -2,7 +2,8 @@
 //!
 //! A request: [`entry`] → [`configuration`] → `core::route` → [`identify`] (→ [`keys`], [`webcrypto`]) →
 //! [`hand_over`] → [`sandbox`] → the container. A person without a session: [`sign_in`] (→ [`auth_api`],
-//! [`sealed`]). The clock: [`schedule`]. What the platform itself says: [`reply`] and [`pages`].
+//! [`sealed`]). A container or an operator at a bot's snapshots: [`repository`]. The clock: [`schedule`]. What the
+//! platform itself says: [`reply`] and [`pages`].
 
 mod admin;
 mod auth_api;
@@ -21,6 +22,7 @@ mod limits;
 mod log;
 mod pages;
 mod reply;
+mod repository;
 #[expect(missing_docs, reason = "durable_object exports methods of its own making")]
 mod sandbox;
 mod schedule;

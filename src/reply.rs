@@ -120,6 +120,11 @@ pub(crate) fn text(status: u16, text: &str) -> worker::Result<Response> {
     build(status, NOTHING_RUNS)?.ok(text)
 }
 
+/// The beginning of an answer to a machine, whose body is neither a page nor a document of ours.
+pub(crate) fn bare(status: u16) -> worker::Result<ResponseBuilder> {
+    build(status, NOTHING_RUNS)
+}
+
 fn build(status: u16, policy: &str) -> worker::Result<ResponseBuilder> {
     let mut builder = ResponseBuilder::new().with_status(status);
     for (name, value) in ALWAYS {

@@ -7,6 +7,9 @@ use moltworker_core::token::Algorithm;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 
+mod derive;
+pub(crate) use derive::{derive, import_mac_key, mac};
+
 #[wasm_bindgen]
 extern "C" {
     type SubtleCrypto;

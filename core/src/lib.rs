@@ -27,5 +27,6 @@ pub mod settings;
 pub mod control;
 pub mod gateway;
 pub mod life;
+pub mod repository;
 pub mod run;
 pub mod sandbox;

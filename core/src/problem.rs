@@ -80,6 +80,34 @@ pub enum Refusal {
     BotCrashLooped,
     /// The bot stopped while it was answering.
     BotInterrupted,
+    /// A repository was asked for without its token.
+    RepositoryTokenRequired,
+    /// A repository's token whose time is over.
+    RepositoryTokenExpired,
+    /// A repository's token that does not count.
+    RepositoryTokenRefused,
+    /// A token that opens another repository than the one that was asked for.
+    ForeignRepository,
+    /// The run a token was minted for is over.
+    RunOver,
+    /// A repository holds nothing of that name or form.
+    BadObjectName,
+    /// A repository has no such object.
+    NoSuchObject,
+    /// The token may add and read, not delete.
+    DeletionRefused,
+    /// The object is there already, with other contents.
+    ObjectExists,
+    /// What arrived is not what the object's name says.
+    WrongHash,
+    /// An upload that does not say how long it is.
+    LengthRequired,
+    /// An upload longer than an object of that kind may be.
+    ObjectTooLarge,
+    /// A range of bytes the object does not have.
+    BadRange,
+    /// The bucket did not do what it was asked.
+    StorageUnavailable,
     /// Something went wrong on our side.
     Internal,
 }
@@ -224,6 +252,60 @@ impl Refusal {
                 "bot-interrupted",
                 "The bot stopped while answering; try again.",
             ),
+            Self::RepositoryTokenRequired => (
+                401,
+                "repository-token-required",
+                "A repository opens with its token, as bearer token or as the password of HTTP Basic.",
+            ),
+            Self::RepositoryTokenExpired => (
+                401,
+                "repository-token-expired",
+                "The repository token has expired.",
+            ),
+            Self::RepositoryTokenRefused => (
+                401,
+                "repository-token-refused",
+                "The repository token is not accepted.",
+            ),
+            Self::ForeignRepository => (
+                403,
+                "foreign-repository",
+                "The token opens another bot's repository.",
+            ),
+            Self::RunOver => (409, "run-over", "The run this token was made for is over."),
+            Self::BadObjectName => (
+                404,
+                "bad-object-name",
+                "A repository has a config, and keys, locks, snapshots, index and data named by 64 lower-case hex digits.",
+            ),
+            Self::NoSuchObject => (404, "no-such-object", "The repository has no such object."),
+            Self::DeletionRefused => (
+                403,
+                "deletion-refused",
+                "This token may read and add; only maintenance deletes, and nobody the config.",
+            ),
+            Self::ObjectExists => (
+                403,
+                "object-exists",
+                "The object is there already, and objects never change.",
+            ),
+            Self::WrongHash => (
+                400,
+                "wrong-hash",
+                "What arrived does not have the SHA-256 that names it; nothing was stored.",
+            ),
+            Self::LengthRequired => (411, "length-required", "An upload has to say its Content-Length."),
+            Self::ObjectTooLarge => (
+                413,
+                "object-too-large",
+                "The upload is larger than an object of that kind may be.",
+            ),
+            Self::BadRange => (416, "bad-range", "The object has no such bytes."),
+            Self::StorageUnavailable => (
+                503,
+                "storage-unavailable",
+                "The storage of backups did not answer as it should; try again.",
+            ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }
     }
@@ -231,7 +313,10 @@ impl Refusal {
     /// Seconds after which trying again makes sense, for those refusals that pass by themselves.
     pub fn retry_after(self) -> Option<u32> {
         match self {
-            Self::IdentityProviderUnavailable | Self::BotStopping | Self::BotFailed => Some(5),
+            Self::IdentityProviderUnavailable
+            | Self::BotStopping
+            | Self::BotFailed
+            | Self::StorageUnavailable => Some(5),
             Self::BotWaking => Some(3),
             Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
@@ -242,12 +327,16 @@ impl Refusal {
         }
     }
 
-    /// The `WWW-Authenticate` challenge (RFC 6750 §3), for those that signing in would cure.
+    /// The `WWW-Authenticate` challenge (RFC 6750 §3), for those that better credentials would cure.
     pub fn challenge(self) -> Option<&'static str> {
         match self {
             Self::SignInRequired | Self::BearerRequired => Some(r#"Bearer realm="moltworker""#),
             Self::TokenExpired | Self::TokenRefused => {
                 Some(r#"Bearer realm="moltworker", error="invalid_token""#)
+            }
+            // What restic speaks (RFC 7617).
+            Self::RepositoryTokenRequired | Self::RepositoryTokenExpired | Self::RepositoryTokenRefused => {
+                Some(r#"Basic realm="moltworker repository""#)
             }
             _ => None,
         }
@@ -308,6 +397,20 @@ mod tests {
         Refusal::BotFailed,
         Refusal::BotCrashLooped,
         Refusal::BotInterrupted,
+        Refusal::RepositoryTokenRequired,
+        Refusal::RepositoryTokenExpired,
+        Refusal::RepositoryTokenRefused,
+        Refusal::ForeignRepository,
+        Refusal::RunOver,
+        Refusal::BadObjectName,
+        Refusal::NoSuchObject,
+        Refusal::DeletionRefused,
+        Refusal::ObjectExists,
+        Refusal::WrongHash,
+        Refusal::LengthRequired,
+        Refusal::ObjectTooLarge,
+        Refusal::BadRange,
+        Refusal::StorageUnavailable,
         Refusal::Internal,
     ];
 

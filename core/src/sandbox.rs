@@ -4,7 +4,11 @@ mod status;
 
 pub use status::{BotState, BotStatus, Health, Heard, StartPhase};
 
+use serde::Serialize;
+
 use crate::life::{Authority, Desired, Event};
+use crate::repository::scope::Scope;
+use crate::run::Run;
 
 /// The Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
 /// like every internal header), so a Sandbox believes it.
@@ -26,6 +30,17 @@ pub enum Intent {
     /// One of the person's browser sessions; the body says what about it ([`crate::session::Ask`]). Never
     /// wakes the bot.
     Session,
+    /// A run wants a new token for its repository: answer a [`RenewedToken`] if it is the current one.
+    RenewToken(Run, Scope),
+}
+
+/// A new token for a repository, as the run that asked gets it.
+#[derive(Clone, Serialize)]
+pub struct RenewedToken {
+    /// The token.
+    pub token: String,
+    /// Until when it holds, in milliseconds since 1970.
+    pub expires_at: u64,
 }
 
 /// What an owner or an admin can order.
@@ -113,6 +128,7 @@ impl Order {
 
 const OWNER_PREFIX: &str = "owner-";
 const ADMIN_PREFIX: &str = "admin-";
+const RENEW_PREFIX: &str = "renew-";
 
 impl Intent {
     /// Its text in [`INTENT_HEADER`].
@@ -125,12 +141,19 @@ impl Intent {
             Self::Session => "session".into(),
             Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
             Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
+            Self::RenewToken(run, scope) => format!("{RENEW_PREFIX}{}-{run}", scope.as_str()),
         }
     }
 
     /// The intent of that text.
     pub fn parse(text: &str) -> Option<Self> {
         let order = |by, name| Order::parse(by, name).map(|order| Self::Order(by, order));
+        if let Some((scope, run)) = text
+            .strip_prefix(RENEW_PREFIX)
+            .and_then(|rest| rest.split_once('-'))
+        {
+            return Some(Self::RenewToken(Run(run.parse().ok()?), Scope::parse(scope)?));
+        }
         match text {
             "serve" => Some(Self::Serve),
             "status" => Some(Self::Status),
@@ -164,6 +187,7 @@ mod tests {
         .into_iter()
         .chain(owners)
         .chain(admins)
+        .chain(Scope::ALL.map(|scope| Intent::RenewToken(Run(7), scope)))
         {
             assert_eq!(Intent::parse(&intent.to_header()), Some(intent));
         }
@@ -175,6 +199,9 @@ mod tests {
             "owner-release",
             "admin-",
             "admin-serve",
+            "renew-append",
+            "renew-append--1",
+            "renew-admin-1",
         ] {
             assert_eq!(Intent::parse(text), None, "{text}");
         }

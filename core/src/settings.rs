@@ -15,6 +15,9 @@ pub use access::{
     DNS_QUERY_URL, SIGN_UP,
 };
 
+mod backups;
+pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL};
+
 /// The Durable Object namespace of Sandboxes.
 pub const SANDBOX_BINDING: &str = "SANDBOX";
 /// The D1 database.
@@ -98,9 +101,15 @@ pub const MAX_AWAKE: Setting = Setting {
 };
 
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
-pub const REQUIRED: [Setting; 4] = [PUBLIC_URL, SUPABASE_URL, SUPABASE_ANON_KEY, SESSION_KEY];
+pub const REQUIRED: [Setting; 5] = [
+    PUBLIC_URL,
+    SUPABASE_URL,
+    SUPABASE_ANON_KEY,
+    SESSION_KEY,
+    BACKUP_KEY,
+];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 14] = [
+pub const OPTIONAL: [Setting; 16] = [
     SUPABASE_JWT_SECRET,
     OAUTH_PROVIDERS,
     MODEL_BASE_URL,
@@ -115,6 +124,8 @@ pub const OPTIONAL: [Setting; 14] = [
     CF_API_TOKEN,
     CF_ZONE_ID,
     CF_API_URL,
+    REPOSITORY_URL,
+    REPOSITORY_OPERATOR_TOKEN,
 ];
 
 /// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
@@ -172,6 +183,8 @@ pub struct Settings {
     pub max_awake: Option<u32>,
     /// Who gets in, and under which names.
     pub access: Access,
+    /// What encrypts backups, and where they go.
+    pub backups: Backups,
 }
 
 impl Settings {
@@ -251,24 +264,36 @@ impl Settings {
         };
 
         let access = access::read(&given, &mut problems);
+        let backups = backups::read(&given, public.as_ref(), &mut problems);
 
-        match (public, supabase_url, anon_key, session_key, sleep_after_ms) {
-            (Some(public), Some(supabase_url), Some(anon_key), Some(session_key), Some(sleep_after_ms))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    public,
-                    supabase_url,
-                    anon_key,
-                    jwt_secret,
-                    oauth_providers: oauth_providers.unwrap_or_default(),
-                    session_key,
-                    offered_model,
-                    rules: Rules { sleep_after_ms },
-                    max_awake,
-                    access,
-                })
-            }
+        match (
+            public,
+            supabase_url,
+            anon_key,
+            session_key,
+            sleep_after_ms,
+            backups,
+        ) {
+            (
+                Some(public),
+                Some(supabase_url),
+                Some(anon_key),
+                Some(session_key),
+                Some(sleep_after_ms),
+                Some(backups),
+            ) if problems.is_empty() => Ok(Self {
+                public,
+                supabase_url,
+                anon_key,
+                jwt_secret,
+                oauth_providers: oauth_providers.unwrap_or_default(),
+                session_key,
+                offered_model,
+                rules: Rules { sleep_after_ms },
+                max_awake,
+                access,
+                backups,
+            }),
             _ => Err(problems),
         }
     }
@@ -317,6 +342,7 @@ mod tests {
             ("SUPABASE_URL", "https://abcd.supabase.co"),
             ("SUPABASE_ANON_KEY", "anon"),
             ("SESSION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+            ("BACKUP_KEY", "HxwdHh8AAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRo="),
         ])
     }
 

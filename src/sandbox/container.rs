@@ -5,7 +5,7 @@ use std::time::Duration;
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
 use moltworker_core::life::MaySleep;
-use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
+use moltworker_core::run::{CONTROL_PORT, ControlToken, RestorePoint, Run, RunSettings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
@@ -66,8 +66,13 @@ fn new_control_token() -> Result<ControlToken> {
 
 impl Inner {
     /// Starts this run's container with its own control token and everything it must know.
-    pub(super) fn start_container(&self, run: Run) -> Result<()> {
+    pub(super) async fn start_container(&self, run: Run) -> Result<()> {
         let settings = self.settings()?;
+        let repository = self.repository_access(run, RestorePoint::Latest).await?;
+        // Between two lines of the one above, somebody may have ordered otherwise. From here on nothing waits.
+        if !self.life().is_starting(run) {
+            return Err(Error::RustError("it is not wanted any more".into()));
+        }
         let control_token = new_control_token()?;
         Store::open(&self.state)?.keep_control_token(run, &control_token)?;
         let run_settings = RunSettings {
@@ -76,7 +81,7 @@ impl Inner {
             control_token,
             allowed_origins: vec![settings.public.as_str().to_owned()],
             offered_model: settings.offered_model.clone(),
-            repository: None,
+            repository: Some(repository),
         };
         start(&self.container()?, &run_settings)
     }

@@ -96,7 +96,7 @@ impl Inner {
     async fn carry_out(self: &Rc<Self>, effect: Effect) -> Option<Event> {
         let outcome = match &effect {
             Effect::Start(run) => {
-                if let Err(error) = self.start_container(*run) {
+                if let Err(error) = self.start_container(*run).await {
                     log::line("start-failed", &[("run", run), ("reason", &error)]);
                     return Some(Event::StartFailed(
                         *run,

@@ -1,12 +1,14 @@
 //! The Sandbox: the Durable Object `openclaw-<userId>`, one writer of one bot's state.
 //!
 //! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
-//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place. `sessions`
-//! keeps the person's browser sessions, which have nothing to do with the bot's life.
+//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place,
+//! `repository` mints what opens the bot's snapshots. `sessions` keeps the person's browser sessions, which have
+//! nothing to do with the bot's life.
 
 mod capacity;
 mod container;
 mod happenings;
+mod repository;
 mod serve;
 mod sessions;
 mod store;
@@ -90,6 +92,10 @@ impl DurableObject for Sandbox {
                 reply::json(&inner.status())
             }
             Some(Intent::Session) => inner.session(request).await,
+            Some(Intent::RenewToken(run, scope)) => {
+                inner.load().await?;
+                inner.renew_token(run, scope).await
+            }
             None => reply::problem(Refusal::NotFound, None),
         }
     }

@@ -13,6 +13,8 @@ export { ALICE } from "./provider.mjs";
 export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
 export const ADMIN = "ad000000-0000-4000-8000-000000000001";
 export const SESSION_KEY = Buffer.alloc(32, 7);
+export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
+export const OPERATOR_TOKEN = "operator-".repeat(4);
 export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
 
 const root = new URL("../../", import.meta.url);
@@ -30,6 +32,8 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
     SUPABASE_ANON_KEY: "anon-key",
     SUPABASE_JWT_SECRET: JWT_SECRET,
     SESSION_KEY: SESSION_KEY.toString("base64"),
+    BACKUP_KEY,
+    REPOSITORY_OPERATOR_TOKEN: OPERATOR_TOKEN,
     ...bindings,
   };
   for (const name of without) delete settings[name];

@@ -51,6 +51,8 @@ pub(super) fn json(stack: &Stack, keys: &Path) -> Value {
         "keys": keys,
         "users": users,
         "containerFilter": stack.container_filter,
+        "backupKey": stack.backup_key,
+        "operatorToken": stack.operator_token,
         "log": stack.log,
         "pids": { "xtask": std::process::id(), "wrangler": stack.wrangler_pid },
     })

@@ -19,13 +19,12 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::bridge::{self, HOST_SEEN_FROM_CONTAINERS};
 use super::environment::RealModel;
-use super::{bridge, listen};
+use super::listen;
 
 /// Where the server listens unless that port is taken.
 const PREFERRED_PORT: u16 = 8799;
-/// Under this name a container finds the machine it runs on.
-const HOST_SEEN_FROM_CONTAINERS: &str = "host.docker.internal";
 
 /// What answers a bot's questions.
 #[derive(Debug, Clone)]

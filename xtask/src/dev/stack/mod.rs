@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::task::JoinSet;
 
+use super::bridge;
 use super::environment::RealModel;
 use super::identity::Identity;
 use super::listen;
@@ -57,6 +58,8 @@ pub(crate) struct Stack {
     pub(crate) model: Mode,
     pub(crate) log: PathBuf,
     pub(crate) container_filter: String,
+    pub(crate) backup_key: String,
+    pub(crate) operator_token: String,
     pub(crate) wrangler_pid: u32,
     worker: Worker,
     containers: Containers,
@@ -87,8 +90,10 @@ impl Stack {
         let (supabase_url, anon_key) = (identity.url().to_owned(), identity.anon_key().to_owned());
         let jwt_secret = identity.jwt_secret().to_owned();
         let (model_url, mode) = (model.url(), model.mode().clone());
+        let relay = bridge::Relay::bind(port).await?;
         let settings = state.write_settings(&state::Settings {
             public_url: &url,
+            repository_url: &relay.url_for_containers(),
             supabase_url: &supabase_url,
             anon_key: &anon_key,
             jwt_secret: &jwt_secret,
@@ -98,6 +103,7 @@ impl Stack {
         let mut servers = JoinSet::new();
         servers.spawn(identity.serve());
         servers.spawn(model.serve());
+        servers.spawn(relay.serve());
 
         let config = state.config(plan.root, plan.dockerfile.as_deref())?;
         let launch = worker::Launch {
@@ -123,6 +129,8 @@ impl Stack {
             model: mode,
             log: state.log(),
             container_filter: containers.filter().to_owned(),
+            backup_key: state.backup_key()?,
+            operator_token: state.operator_token()?,
             wrangler_pid: worker.pid(),
             worker,
             containers,

@@ -14,6 +14,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::dev::keys::write_once;
 
+/// Files of kept keys.
+const BACKUP: &str = "backup";
+const OPERATOR: &str = "operator";
+
 /// A state directory that belongs to this process until it is dropped.
 pub(super) struct State {
     dir: PathBuf,
@@ -24,6 +28,7 @@ pub(super) struct State {
 /// What the Worker is told.
 pub(super) struct Settings<'a> {
     pub(super) public_url: &'a str,
+    pub(super) repository_url: &'a str,
     pub(super) supabase_url: &'a str,
     pub(super) anon_key: &'a str,
     pub(super) jwt_secret: &'a str,
@@ -72,7 +77,9 @@ impl State {
 
     /// Writes the Worker's settings, readable by this user only, and says where.
     pub(super) fn write_settings(&self, settings: &Settings<'_>) -> Result<PathBuf> {
-        let session_key = self.session_key()?;
+        let session_key = self.kept_key("session")?;
+        let backup_key = self.kept_key(BACKUP)?;
+        let operator_token = self.kept_key(OPERATOR)?;
         let path = self.dir.join("worker.env");
         let mut text = String::new();
         for (name, value) in [
@@ -81,6 +88,9 @@ impl State {
             (names::SUPABASE_ANON_KEY.name, settings.anon_key),
             (names::SUPABASE_JWT_SECRET.name, settings.jwt_secret),
             (names::SESSION_KEY.name, session_key.as_str()),
+            (names::BACKUP_KEY.name, backup_key.as_str()),
+            (names::REPOSITORY_URL.name, settings.repository_url),
+            (names::REPOSITORY_OPERATOR_TOKEN.name, operator_token.as_str()),
             (names::MODEL_BASE_URL.name, settings.model_base_url),
             (names::MODEL_ID.name, settings.model_id),
         ] {
@@ -99,9 +109,19 @@ impl State {
         Ok(path)
     }
 
-    /// The key that seals session cookies: kept, so that a restart signs nobody out.
-    fn session_key(&self) -> Result<String> {
-        let path = self.dir.join("session.key");
+    /// What encrypts the backups of this state's bots.
+    pub(super) fn backup_key(&self) -> Result<String> {
+        self.kept_key(BACKUP)
+    }
+
+    /// What opens their repositories to the developer.
+    pub(super) fn operator_token(&self) -> Result<String> {
+        self.kept_key(OPERATOR)
+    }
+
+    /// A random key, kept: a restart signs nobody out and still reads its backups.
+    fn kept_key(&self, purpose: &str) -> Result<String> {
+        let path = self.dir.join(format!("{purpose}.key"));
         if !path.exists() {
             let mut key = [0; 32];
             OsRng.fill_bytes(&mut key);
@@ -174,6 +194,7 @@ mod tests {
 
     const SETTINGS: Settings<'_> = Settings {
         public_url: "http://localhost:1",
+        repository_url: "http://host.docker.internal:1",
         supabase_url: "http://127.0.0.1:2",
         anon_key: "anon",
         jwt_secret: "a-secret-of-thirty-two-characters",
@@ -198,10 +219,19 @@ mod tests {
         assert_eq!(read.public.as_str(), SETTINGS.public_url);
         assert_eq!(read.offered_model.unwrap().base_url, SETTINGS.model_base_url);
 
-        let key = value("SESSION_KEY");
+        assert_eq!(value("BACKUP_KEY"), state.backup_key().ok());
+        assert_eq!(value("REPOSITORY_OPERATOR_TOKEN"), state.operator_token().ok());
+        let keys =
+            ["SESSION_KEY", "BACKUP_KEY", "REPOSITORY_OPERATOR_TOKEN"].map(|name| value(name).unwrap());
+        assert!(keys[0] != keys[1] && keys[1] != keys[2]);
         state.write_settings(&SETTINGS).unwrap();
         let again = fs::read_to_string(&path).unwrap();
-        assert!(again.contains(&key.unwrap()), "a restart signs nobody out");
+        for key in keys {
+            assert!(
+                again.contains(&key),
+                "a restart signs nobody out and still reads its backups"
+            );
+        }
     }
 
     #[test]

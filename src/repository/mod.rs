@@ -1,0 +1,119 @@
+//! A bot's repository of snapshots: the restic REST protocol, from a container or an operator to the bucket.
+//!
+//! What it wants (`core::repository::request`) → who asks ([`credentials`]) → may they
+//! (`core::repository::scope`) → the bucket ([`objects`]). Passwords of repositories: [`credentials`] as well.
+
+pub(crate) mod credentials;
+mod objects;
+
+use moltworker_core::id::UserId;
+use moltworker_core::problem::Refusal;
+use moltworker_core::repository::request::{self, NoWish, Wish};
+use moltworker_core::repository::scope::Bearer;
+use moltworker_core::sandbox::Intent;
+use moltworker_core::settings::Settings;
+use worker::{Env, Request, Response};
+
+use crate::{hand_over, log, reply};
+use objects::Objects;
+
+/// Why a request is not served.
+enum Failure {
+    /// The caller's fault, or a moment's.
+    Refused(Refusal, Option<String>),
+    /// Ours.
+    Broken(worker::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal, None)
+    }
+}
+
+impl From<worker::Error> for Failure {
+    fn from(error: worker::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Answers one request to the repository of `user`.
+pub(crate) async fn answer(
+    request: Request,
+    env: &Env,
+    settings: &Settings,
+    user: UserId,
+) -> worker::Result<Response> {
+    let (method, url) = (request.method().to_string(), request.url()?);
+    let rest = request::split(url.path()).map_or("", |(_, rest)| rest);
+    let wish = match request::read(&method, rest, url.query()) {
+        Ok(wish) => wish,
+        Err(NoWish::WrongMethod { allow }) => return reply::wrong_method(allow),
+        Err(NoWish::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),
+    };
+    match serve(request, env, settings, user, wish).await {
+        Ok(response) => Ok(response),
+        Err(Failure::Refused(refusal, detail)) => {
+            let (_, code, _) = refusal.facts();
+            // That something is not there is what a client asks to find out.
+            if refusal != Refusal::NoSuchObject {
+                log::line(
+                    "repository-refused",
+                    &[("user", &user), ("wish", &format!("{wish:?}")), ("code", &code)],
+                );
+            }
+            reply::problem(refusal, detail)
+        }
+        Err(Failure::Broken(error)) => Err(error),
+    }
+}
+
+async fn serve(
+    request: Request,
+    env: &Env,
+    settings: &Settings,
+    user: UserId,
+    wish: Wish,
+) -> Result<Response, Failure> {
+    let bearer = credentials::bearer(request.headers(), &settings.backups).await?;
+    if !bearer.may_enter(user) {
+        return Err(Refusal::ForeignRepository.into());
+    }
+    if !bearer.scope().allows(wish) {
+        return Err(Refusal::DeletionRefused.into());
+    }
+    let objects = Objects::of(env, user)?;
+    match wish {
+        // A bucket has no directories to make.
+        Wish::Create => done(),
+        Wish::Renew => renew(env, bearer).await,
+        Wish::List(kind) => objects.list(kind, request.headers()).await,
+        Wish::Stat(name) => objects.stat(name).await,
+        Wish::Read(name) => objects.read(name, request.headers()).await,
+        Wish::Add(name) => {
+            objects.add(name, request).await?;
+            done()
+        }
+        Wish::Delete(name) => {
+            objects.delete(name).await?;
+            done()
+        }
+    }
+}
+
+/// The Sandbox knows whether the run is the current one, and mints.
+async fn renew(env: &Env, bearer: Bearer) -> Result<Response, Failure> {
+    let Bearer::Run(user, run, scope) = bearer else {
+        let detail = "the operator's token is a setting; it does not expire";
+        return Err(Failure::Refused(
+            Refusal::RepositoryTokenRefused,
+            Some(detail.into()),
+        ));
+    };
+    Ok(hand_over::ask(env, user, Intent::RenewToken(run, scope)).await?)
+}
+
+/// Success, with nothing to say.
+fn done() -> Result<Response, Failure> {
+    Ok(reply::bare(200)?.empty())
+}

@@ -1,0 +1,203 @@
+//! The objects of one bot's repository in the bucket.
+//!
+//! Bodies pass from the socket to the bucket and back as the streams they are and never enter wasm memory; the
+//! config, of some 200 bytes, is the exception.
+
+use moltworker_core::id::UserId;
+use moltworker_core::problem::Refusal;
+use moltworker_core::repository::listing::{self, Entry, Version};
+use moltworker_core::repository::object::{self, Kind, Name, ObjectId};
+use moltworker_core::repository::range::Range;
+use moltworker_core::settings::BUCKET_BINDING;
+use worker::{Bucket, Conditional, Env, Headers, Request, Response, web_sys};
+
+use super::Failure;
+use crate::{log, reply};
+
+/// Objects in one page of the bucket's list: as many as it gives.
+const PAGE: u32 = 1_000;
+const BYTES: &str = "application/octet-stream";
+
+/// What the bucket says when something is the caller's doing: its code, in parentheses at the end of the
+/// message (the R2 error codes of Cloudflare's documentation).
+const REFUSALS: [(&str, Refusal); 3] = [
+    ("(10037)", Refusal::WrongHash),
+    ("(10039)", Refusal::BadRange),
+    ("(100100)", Refusal::ObjectTooLarge),
+];
+
+pub(super) struct Objects {
+    bucket: Bucket,
+    user: UserId,
+}
+
+impl Objects {
+    pub(super) fn of(env: &Env, user: UserId) -> worker::Result<Self> {
+        let bucket = env.bucket(BUCKET_BINDING)?;
+        Ok(Self { bucket, user })
+    }
+
+    /// Whether it is there: its length as `Content-Length`.
+    pub(super) async fn stat(&self, name: Name) -> Result<Response, Failure> {
+        let found = self
+            .bucket
+            .head(name.key(self.user))
+            .await
+            .map_err(|error| failure(&error))?;
+        let size = found.ok_or(Refusal::NoSuchObject)?.size().to_string();
+        let answer = reply::bare(200)?.with_header("content-type", BYTES)?;
+        Ok(answer.with_header("content-length", &size)?.empty())
+    }
+
+    /// Its bytes, or the range of them that was asked for.
+    pub(super) async fn read(&self, name: Name, headers: &Headers) -> Result<Response, Failure> {
+        let range = headers.get("range")?.as_deref().and_then(Range::parse);
+        let mut get = self.bucket.get(name.key(self.user));
+        if let Some(range) = range {
+            get = get.range(match range {
+                Range::From(offset) => worker::Range::OffsetToEnd { offset },
+                Range::Between(offset, last) => worker::Range::OffsetWithLength {
+                    offset,
+                    length: last.saturating_sub(offset).saturating_add(1),
+                },
+                // The bucket takes no such question; the answer is known without it.
+                Range::Last(0) => return Err(Refusal::BadRange.into()),
+                Range::Last(suffix) => worker::Range::Suffix { suffix },
+            });
+        }
+        let found = get.execute().await.map_err(|error| failure(&error))?;
+        let found = found.ok_or(Refusal::NoSuchObject)?;
+        let size = found.size();
+        let mut answer = match range {
+            None => reply::bare(200)?,
+            Some(range) => {
+                let bytes = range.within(size).ok_or(Refusal::BadRange)?;
+                let content_range = Range::content_range(bytes, size);
+                reply::bare(206)?.with_header("content-range", &content_range)?
+            }
+        };
+        answer = answer
+            .with_header("content-type", BYTES)?
+            .with_header("accept-ranges", "bytes")?;
+        let body = found
+            .body()
+            .ok_or_else(|| worker::Error::RustError("the bucket gave an object without its body".into()))?;
+        Ok(answer.body(body.response_body()?))
+    }
+
+    /// Adds an object. One that is there stays as it is: having sent its content once more is no error, so
+    /// that a client may repeat what it got no answer to.
+    pub(super) async fn add(&self, name: Name, request: Request) -> Result<(), Failure> {
+        let length = request.headers().get("content-length")?;
+        let length: u64 = length
+            .and_then(|length| length.parse().ok())
+            .filter(|length| *length > 0)
+            .ok_or(Refusal::LengthRequired)?;
+        if length > name.most_bytes() {
+            let most = format!("at most {} bytes", name.most_bytes());
+            return Err(Failure::Refused(Refusal::ObjectTooLarge, Some(most)));
+        }
+        match name {
+            Name::Config => self.add_config(request).await,
+            Name::Object(_, id) => {
+                let body = request.inner().body().ok_or(Refusal::LengthRequired)?;
+                self.add_hashed(name, id, body).await
+            }
+        }
+    }
+
+    async fn add_hashed(
+        &self,
+        name: Name,
+        id: ObjectId,
+        body: web_sys::ReadableStream,
+    ) -> Result<(), Failure> {
+        let put = self.bucket.put(name.key(self.user), body);
+        let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
+        put.execute().await.map(drop).map_err(|error| failure(&error))
+    }
+
+    async fn add_config(&self, mut request: Request) -> Result<(), Failure> {
+        let key = Name::Config.key(self.user);
+        let config = request.bytes().await?;
+        let put = self.bucket.put(key.clone(), config.clone());
+        let put = put.only_if(nothing_there()).execute().await;
+        if put.map_err(|error| failure(&error))?.is_some() {
+            return Ok(());
+        }
+        let there = self
+            .bucket
+            .get(key)
+            .execute()
+            .await
+            .map_err(|error| failure(&error))?;
+        let same = match there.as_ref().and_then(worker::Object::body) {
+            Some(body) => body.bytes().await? == config,
+            None => false,
+        };
+        if same {
+            Ok(())
+        } else {
+            Err(Refusal::ObjectExists.into())
+        }
+    }
+
+    /// Removes it, or finds it gone already: a client may repeat this as well.
+    pub(super) async fn delete(&self, name: Name) -> Result<(), Failure> {
+        self.bucket
+            .delete(name.key(self.user))
+            .await
+            .map_err(|error| failure(&error))
+    }
+
+    /// All objects of a kind, or an error; never a part of them.
+    pub(super) async fn list(&self, kind: Kind, headers: &Headers) -> Result<Response, Failure> {
+        let version = Version::accepted(headers.get("accept")?.as_deref());
+        let mut entries = Vec::new();
+        let mut cursor = None;
+        loop {
+            let mut page = self.bucket.list().limit(PAGE).prefix(kind.prefix(self.user));
+            if let Some(cursor) = cursor {
+                page = page.cursor(cursor);
+            }
+            let page = page.execute().await.map_err(|error| failure(&error))?;
+            let objects = page.objects();
+            entries.extend(
+                objects
+                    .iter()
+                    .filter_map(|found| Some(Entry::new(object::id_of(&found.key())?, found.size()))),
+            );
+            cursor = page.cursor();
+            if !page.truncated() {
+                break;
+            }
+            if cursor.is_none() {
+                return Err(worker::Error::RustError("a page of the list has no cursor".into()).into());
+            }
+        }
+        let json = listing::to_json(version, &entries).map_err(worker::Error::from)?;
+        let answer = reply::bare(200)?.with_header("content-type", version.content_type())?;
+        Ok(answer.fixed(json))
+    }
+}
+
+/// The condition under which an object may be written: none of that key is there.
+fn nothing_there() -> Conditional {
+    Conditional {
+        etag_does_not_match: Some("*".into()),
+        ..Conditional::default()
+    }
+}
+
+/// What an error of the bucket means for the caller.
+fn failure(error: &worker::Error) -> Failure {
+    let words = error.to_string();
+    let known = REFUSALS.iter().find(|(code, _)| words.contains(code));
+    match known {
+        Some((_, refusal)) => (*refusal).into(),
+        None => {
+            log::line("storage-failed", &[("reason", &words)]);
+            Refusal::StorageUnavailable.into()
+        }
+    }
+}

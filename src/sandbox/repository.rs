@@ -1,0 +1,53 @@
+//! What a run is given to reach its bot's snapshots.
+
+use moltworker_core::problem::Refusal;
+use moltworker_core::repository::scope::Scope;
+use moltworker_core::repository::token::Claims;
+use moltworker_core::run::{RepositoryAccess, RepositoryToken, RestorePoint, Run};
+use moltworker_core::sandbox::RenewedToken;
+use worker::{Response, Result};
+
+use super::Inner;
+use crate::repository::credentials;
+use crate::{clock, reply};
+
+impl Inner {
+    /// Everything `run` needs to restore and to take snapshots, with a token that only adds.
+    pub(super) async fn repository_access(
+        &self,
+        run: Run,
+        restore: RestorePoint,
+    ) -> Result<RepositoryAccess> {
+        let (user, backups) = (self.user()?, &self.settings()?.backups);
+        let (token, _) = self.mint(run, Scope::Append).await?;
+        Ok(RepositoryAccess {
+            url: backups.repository_url(user),
+            token,
+            passwords: credentials::passwords(user, &backups.keys).await?,
+            restore,
+        })
+    }
+
+    /// A new token for `run`, if it is the current one and its container lives.
+    pub(super) async fn renew_token(&self, run: Run, scope: Scope) -> Result<Response> {
+        let alive = self
+            .state
+            .container()
+            .is_some_and(|container| container.running());
+        if !(alive && self.life().is_of(run)) {
+            return reply::problem(Refusal::RunOver, None);
+        }
+        let (token, expires_at) = self.mint(run, scope).await?;
+        reply::json(&RenewedToken {
+            token: token.reveal().to_owned(),
+            expires_at,
+        })
+    }
+
+    /// A token that opens this bot's repository to `run` for an hour, and when that hour is over.
+    pub(super) async fn mint(&self, run: Run, scope: Scope) -> Result<(RepositoryToken, u64)> {
+        let claims = Claims::minted(clock::now_ms(), self.user()?, run, scope);
+        let token = credentials::mint(&claims, &self.settings()?.backups.keys).await?;
+        Ok((token, claims.expires_at))
+    }
+}
