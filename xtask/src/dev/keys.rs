@@ -34,6 +34,8 @@ pub(crate) struct Keys {
     es256: PublishedKey,
     rs256: PublishedKey,
     hs256_secret: String,
+    /// Made by [`Keys::rotate`], newest last; the newest signs. Forgotten when the process ends.
+    rotated: Vec<PublishedKey>,
 }
 
 struct PublishedKey {
@@ -80,12 +82,25 @@ impl Keys {
             es256: PublishedKey::new(Algorithm::ES256, ec)?,
             rs256: PublishedKey::new(Algorithm::RS256, rsa)?,
             hs256_secret: file.hs256_secret,
+            rotated: Vec::new(),
         })
     }
 
     /// The key set document, with the fields in which the real one publishes its keys.
     pub(crate) fn jwks(&self) -> Value {
-        json!({ "keys": [self.es256.public, self.rs256.public] })
+        let first = [&self.es256, &self.rs256].into_iter();
+        let all: Vec<_> = first.chain(&self.rotated).map(|key| &key.public).collect();
+        json!({ "keys": all })
+    }
+
+    /// Signs with a new ES256 key from now on. What the ones before signed stays good: they stay published.
+    pub(crate) fn rotate(&mut self) -> Result<()> {
+        let der = p256::SecretKey::random(&mut OsRng)
+            .to_pkcs8_der()
+            .context("cannot encode the P-256 key")?;
+        let key = EncodingKey::from_ec_der(der.as_bytes());
+        self.rotated.push(PublishedKey::new(Algorithm::ES256, key)?);
+        Ok(())
     }
 
     /// The legacy secret, which is never in the key set.
@@ -96,7 +111,7 @@ impl Keys {
     /// Signs claims. A token by the legacy secret names no key, as the real one's do not.
     pub(crate) fn sign(&self, alg: Alg, claims: &impl Serialize) -> Result<String> {
         match alg {
-            Alg::Es256 => self.es256.sign(claims),
+            Alg::Es256 => self.rotated.last().unwrap_or(&self.es256).sign(claims),
             Alg::Rs256 => self.rs256.sign(claims),
             Alg::Hs256 => {
                 let key = EncodingKey::from_secret(self.hs256_secret.as_bytes());

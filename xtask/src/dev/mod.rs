@@ -2,6 +2,7 @@
 
 mod bridge;
 mod environment;
+mod flows;
 mod identity;
 mod keys;
 mod listen;
@@ -41,6 +42,9 @@ pub(crate) struct DevArgs {
     /// Milliseconds between two pieces of a canned answer
     #[arg(long, default_value_t = model::DEFAULT_PACE_MS)]
     pace_ms: u64,
+    /// Seconds for which the local identity provider's access tokens are valid
+    #[arg(long, default_value_t = token::LIFETIME_SECONDS)]
+    token_lifetime: i64,
     /// For tests: one line of JSON on stdout once it runs, nothing else there; stops when stdin closes
     #[arg(long, hide = true)]
     json_ready: bool,
@@ -71,6 +75,7 @@ pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
         port: args.port,
         usual_ports: !args.json_ready,
         dockerfile: args.dockerfile.as_ref().map(std::path::absolute).transpose()?,
+        token_lifetime: args.token_lifetime,
         // Tests must not depend on whose machine they run on, nor spend its owner's money.
         real_model: if args.json_ready {
             None

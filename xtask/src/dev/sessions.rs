@@ -14,6 +14,8 @@ const REUSE_INTERVAL: i64 = 10;
 pub(crate) struct Session {
     pub(crate) id: Uuid,
     pub(crate) person: &'static Person,
+    /// How the person signed in, as `amr` says it.
+    pub(crate) method: &'static str,
     pub(crate) signed_in_at: i64,
 }
 
@@ -56,10 +58,16 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     /// Signs a person in; the text is the session's first refresh token.
-    pub(crate) fn start(&mut self, person: &'static Person, now: i64) -> (Session, String) {
+    pub(crate) fn start(
+        &mut self,
+        person: &'static Person,
+        method: &'static str,
+        now: i64,
+    ) -> (Session, String) {
         let session = Session {
             id: Uuid::new_v4(),
             person,
+            method,
             signed_in_at: now,
         };
         self.sessions.insert(session.id, session.clone());
@@ -144,7 +152,7 @@ mod tests {
     #[test]
     fn each_refresh_gives_a_new_token_of_the_same_session() {
         let mut sessions = Sessions::default();
-        let (session, first) = sessions.start(&PEOPLE[0], 0);
+        let (session, first) = sessions.start(&PEOPLE[0], "password", 0);
         let (same, second) = sessions.refresh(&first, 100).unwrap();
         let (_, third) = sessions.refresh(&second, 200).unwrap();
         assert_eq!((same.id, same.signed_in_at), (session.id, 0));
@@ -154,7 +162,7 @@ mod tests {
     #[test]
     fn a_client_that_lost_the_answer_gets_it_again() {
         let mut sessions = Sessions::default();
-        let (_, first) = sessions.start(&PEOPLE[0], 0);
+        let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
         let (_, second) = sessions.refresh(&first, 1_000).unwrap();
         assert_eq!(sessions.refresh(&first, MUCH_LATER).unwrap().1, second);
         assert!(sessions.refresh(&second, MUCH_LATER).is_ok());
@@ -163,7 +171,7 @@ mod tests {
     #[test]
     fn an_old_copy_ends_the_session_once_the_reuse_interval_is_over() {
         let mut sessions = Sessions::default();
-        let (_, first) = sessions.start(&PEOPLE[0], 0);
+        let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
         let (_, second) = sessions.refresh(&first, 1_000).unwrap();
         let (_, third) = sessions.refresh(&second, 1_000).unwrap();
         let (_, fourth) = sessions.refresh(&first, 1_000 + REUSE_INTERVAL).unwrap();
@@ -181,9 +189,9 @@ mod tests {
             (SignOut::Others, [true, false]),
         ] {
             let mut sessions = Sessions::default();
-            let (here, here_token) = sessions.start(&PEOPLE[0], 0);
-            let (_, there_token) = sessions.start(&PEOPLE[0], 0);
-            let (_, somebody_elses) = sessions.start(&PEOPLE[1], 0);
+            let (here, here_token) = sessions.start(&PEOPLE[0], "password", 0);
+            let (_, there_token) = sessions.start(&PEOPLE[0], "password", 0);
+            let (_, somebody_elses) = sessions.start(&PEOPLE[1], "password", 0);
             sessions.sign_out(&here, scope);
             let works = |sessions: &mut Sessions, token: &str| sessions.refresh(token, 1).is_ok();
             assert_eq!(

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::identity;
 use super::keys::{Alg, Keys};
 use super::people::{PEOPLE, Person};
+use super::sessions::Session;
 
 /// How long an access token of a real project lives unless its owner changed that.
 pub(crate) const LIFETIME_SECONDS: i64 = 3600;
@@ -48,13 +49,14 @@ struct AuthenticationMethod {
 }
 
 impl AccessClaims {
-    /// What a project at `issuer` says of a person who signed in to `session` at `signed_in_at`.
-    pub(crate) fn of(person: &Person, issuer: &str, session: Uuid, signed_in_at: i64, now: i64) -> Self {
+    /// What a project at `issuer` says of a session, for `lifetime` seconds from `now`.
+    pub(crate) fn of(session: &Session, issuer: &str, now: i64, lifetime: i64) -> Self {
+        let person = session.person;
         Self {
             iss: issuer.to_owned(),
             sub: person.id().to_owned(),
             aud: AUTHENTICATED.to_owned(),
-            exp: now.saturating_add(LIFETIME_SECONDS),
+            exp: now.saturating_add(lifetime),
             iat: now,
             email: person.email(),
             phone: String::new(),
@@ -63,10 +65,10 @@ impl AccessClaims {
             role: AUTHENTICATED.to_owned(),
             aal: "aal1",
             amr: vec![AuthenticationMethod {
-                method: "password",
-                timestamp: signed_in_at,
+                method: session.method,
+                timestamp: session.signed_in_at,
             }],
-            session_id: session.to_string(),
+            session_id: session.id.to_string(),
             is_anonymous: false,
         }
     }
@@ -154,8 +156,13 @@ fn mint(dir: &Path, args: &TokenArgs, now: i64) -> Result<String> {
         Some(issuer) => issuer.clone(),
         None => identity::last_issuer(dir)?,
     };
-    let mut claims = AccessClaims::of(person, &issuer, Uuid::new_v4(), now, now);
-    claims.exp = now.saturating_add(args.expires_in);
+    let session = Session {
+        id: Uuid::new_v4(),
+        person,
+        method: "password",
+        signed_in_at: now,
+    };
+    let mut claims = AccessClaims::of(&session, &issuer, now, args.expires_in);
     // A token that has expired was issued before it did.
     claims.iat = now.min(claims.exp.saturating_sub(LIFETIME_SECONDS));
     claims.aud.clone_from(&args.audience);

@@ -3,6 +3,7 @@
 //! It exists so that signing in can be tried and tested without a project and without the internet. What
 //! it answers was compared with the sources of the real server, error texts included; it is never deployed.
 
+mod detour;
 mod error;
 mod routes;
 
@@ -10,12 +11,13 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tokio::net::TcpListener;
 
+use super::flows::Flows;
 use super::keys::Keys;
 use super::people::{PEOPLE, Person};
 use super::sessions::Sessions;
@@ -57,15 +59,19 @@ pub(crate) struct Identity {
 
 /// What the handlers share.
 struct Project {
-    keys: Keys,
+    keys: RwLock<Keys>,
     issuer: String,
     anon_key: String,
+    jwt_secret: String,
+    /// Seconds for which an access token is valid.
+    token_lifetime: i64,
     sessions: Mutex<Sessions>,
+    flows: Mutex<Flows>,
 }
 
 impl Identity {
     /// Takes the wanted port; without a wish the usual one if it is free, else any.
-    pub(crate) async fn bind(dir: &Path, port: Option<u16>) -> Result<Self> {
+    pub(crate) async fn bind(dir: &Path, port: Option<u16>, token_lifetime: i64) -> Result<Self> {
         let keys = Keys::load_or_create(dir)?;
         let listener = match port {
             Some(port) => listen::on(Ipv4Addr::LOCALHOST, port).await?,
@@ -77,10 +83,13 @@ impl Identity {
         fs::write(&path, &issuer).with_context(|| format!("cannot write {}", path.display()))?;
         let anon_key = token::anon_key(&keys)?;
         let project = Arc::new(Project {
-            keys,
+            jwt_secret: keys.hs256_secret().to_owned(),
+            keys: RwLock::new(keys),
             issuer,
             anon_key,
+            token_lifetime,
             sessions: Mutex::default(),
+            flows: Mutex::default(),
         });
         Ok(Self {
             listener,
@@ -101,7 +110,7 @@ impl Identity {
 
     /// What the Worker is told as `SUPABASE_JWT_SECRET`.
     pub(crate) fn jwt_secret(&self) -> &str {
-        self.project.keys.hs256_secret()
+        &self.project.jwt_secret
     }
 
     /// Answers until the process ends or the caller drops this.
@@ -121,12 +130,15 @@ pub(crate) struct IdentityArgs {
     /// Where the keys are kept, if not in .dev/identity of this repository
     #[arg(long)]
     keys: Option<PathBuf>,
+    /// Seconds for which access tokens are valid
+    #[arg(long, default_value_t = token::LIFETIME_SECONDS)]
+    token_lifetime: i64,
 }
 
 /// Runs the provider alone until a signal, after one line of JSON that says where it is.
 pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
     let dir = args.keys.clone().unwrap_or_else(|| default_dir(root));
-    let identity = Identity::bind(&dir, Some(args.port)).await?;
+    let identity = Identity::bind(&dir, Some(args.port), args.token_lifetime).await?;
     let users: Vec<_> = PEOPLE.iter().map(Person::describe).collect();
     println!(
         "{}",

@@ -1,6 +1,6 @@
 //! What the local identity provider answers, path by path.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, RwLockReadGuard};
 
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
@@ -18,11 +18,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Project;
+use super::detour;
 use super::error::{AuthError, word_errors};
-use crate::dev::keys::Alg;
+use crate::dev::keys::{Alg, Keys};
 use crate::dev::people::Person;
 use crate::dev::sessions::{Refused, Session, Sessions, SignOut};
-use crate::dev::token::{AUTHENTICATED, AccessClaims, LIFETIME_SECONDS, now};
+use crate::dev::token::{AUTHENTICATED, AccessClaims, now};
 
 const API_KEY_HEADER: &str = "apikey";
 /// Moment at which the local people are said to have registered.
@@ -31,6 +32,7 @@ const REGISTERED_AT: i64 = 1_735_689_600;
 pub(super) fn router(project: Arc<Project>) -> Router {
     let behind_the_key = Router::new()
         .route("/token", post(token))
+        .route("/otp", post(detour::otp))
         .route("/user", get(user))
         .route("/logout", post(logout))
         .route("/settings", get(settings))
@@ -39,11 +41,19 @@ pub(super) fn router(project: Arc<Project>) -> Router {
             Arc::clone(&project),
             require_api_key,
         ));
+    // Where browsers come by themselves, without a key, as in front of a real project.
     let routes = Router::new()
         .route("/.well-known/jwks.json", get(jwks))
+        .route("/authorize", get(detour::authorize))
+        .route("/callback", get(detour::callback))
+        .route("/verify", get(detour::verify_link).post(detour::verify_code))
         .merge(behind_the_key);
     Router::new()
         .nest("/auth/v1", routes)
+        // What a real project has elsewhere: the provider's page, the mail box, the dashboard's key rotation.
+        .route("/provider/{provider}/{id}", get(detour::consent))
+        .route("/mails", get(detour::mails))
+        .route("/rotate-keys", post(rotate_keys))
         .layer(middleware::from_fn(word_errors))
         .with_state(project)
 }
@@ -79,7 +89,14 @@ async fn jwks(State(project): State<Arc<Project>>) -> Response {
         header::CACHE_CONTROL,
         HeaderValue::from_static("public, max-age=600"),
     )];
-    (lifetime, Json(project.keys.jwks())).into_response()
+    (lifetime, Json(keys(&project).jwks())).into_response()
+}
+
+/// A new key signs from now on; the one before stays published.
+async fn rotate_keys(State(project): State<Arc<Project>>) -> Result<Json<Value>, AuthError> {
+    let mut keys = project.keys.write().unwrap_or_else(PoisonError::into_inner);
+    keys.rotate().map_err(|error| unexpected(&error))?;
+    Ok(Json(keys.jwks()))
 }
 
 #[derive(Deserialize)]
@@ -112,6 +129,7 @@ async fn token(
     let (session, refresh_token) = match query.grant_type.as_str() {
         "password" => sign_in(&project, &parse::<PasswordGrant>(&body)?)?,
         "refresh_token" => refresh(&project, &parse::<RefreshGrant>(&body)?)?,
+        "pkce" => detour::exchange(&project, &body)?,
         _ => {
             return Err(AuthError::bad_request(
                 "invalid_credentials",
@@ -119,30 +137,33 @@ async fn token(
             ));
         }
     };
-    let now = now();
-    let claims = AccessClaims::of(
-        session.person,
-        &project.issuer,
-        session.id,
-        session.signed_in_at,
-        now,
-    );
-    let access_token = project.keys.sign(Alg::Es256, &claims).map_err(|error| {
-        AuthError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "unexpected_failure",
-            format!("{error:#}"),
-        )
-    })?;
+    session_answer(&project, &session, &refresh_token)
+}
+
+/// What every grant answers: an access token of this session, and what gets the next one.
+pub(super) fn session_answer(
+    project: &Project,
+    session: &Session,
+    refresh_token: &str,
+) -> Result<Response, AuthError> {
+    let claims = AccessClaims::of(session, &project.issuer, now(), project.token_lifetime);
+    let access_token = keys(project)
+        .sign(Alg::Es256, &claims)
+        .map_err(|error| unexpected(&error))?;
     let answer = json!({
         "access_token": access_token,
         "token_type": "bearer",
-        "expires_in": LIFETIME_SECONDS,
+        "expires_in": project.token_lifetime,
         "expires_at": claims.exp,
         "refresh_token": refresh_token,
         "user": user_document(session.person, session.signed_in_at),
     });
     Ok(Json(answer).into_response())
+}
+
+fn unexpected(error: &anyhow::Error) -> AuthError {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    AuthError::new(status, "unexpected_failure", format!("{error:#}"))
 }
 
 fn sign_in(project: &Project, grant: &PasswordGrant) -> Result<(Session, String), AuthError> {
@@ -168,7 +189,7 @@ fn sign_in(project: &Project, grant: &PasswordGrant) -> Result<(Session, String)
     let person = Person::with_email(&grant.email).filter(|person| person.password() == grant.password);
     let person =
         person.ok_or_else(|| AuthError::bad_request("invalid_credentials", "Invalid login credentials"))?;
-    Ok(sessions(project).start(person, now()))
+    Ok(sessions(project).start(person, "password", now()))
 }
 
 fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String), AuthError> {
@@ -329,11 +350,11 @@ fn verify(project: &Project, token: &str) -> Result<Presented, String> {
     let key = match (&header.kid, header.alg) {
         (Some(kid), Algorithm::ES256 | Algorithm::RS256) => {
             let published: JwkSet =
-                serde_json::from_value(project.keys.jwks()).map_err(|error| error.to_string())?;
+                serde_json::from_value(keys(project).jwks()).map_err(|error| error.to_string())?;
             let jwk = published.find(kid).ok_or("unrecognized JWT kid")?;
             DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?
         }
-        (_, Algorithm::HS256) => DecodingKey::from_secret(project.keys.hs256_secret().as_bytes()),
+        (_, Algorithm::HS256) => DecodingKey::from_secret(project.jwt_secret.as_bytes()),
         _ => return Err("signing method is invalid".to_owned()),
     };
     let mut rules = Validation::new(header.alg);
@@ -382,7 +403,7 @@ fn timestamp(seconds: i64) -> String {
         .to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
     serde_json::from_slice(body).map_err(|error| {
         AuthError::bad_request(
             "bad_json",
@@ -392,6 +413,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
 }
 
 /// The sessions are whole after every change, so a panic elsewhere does not make them unusable.
-fn sessions(project: &Project) -> MutexGuard<'_, Sessions> {
+pub(super) fn sessions(project: &Project) -> MutexGuard<'_, Sessions> {
     project.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keys(project: &Project) -> RwLockReadGuard<'_, Keys> {
+    project.keys.read().unwrap_or_else(PoisonError::into_inner)
 }

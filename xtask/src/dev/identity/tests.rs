@@ -4,6 +4,8 @@ use super::*;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
+const LIFETIME: i64 = 3600;
+
 struct Provider {
     url: String,
     anon_key: String,
@@ -15,7 +17,7 @@ impl Provider {
     async fn start() -> Self {
         crate::dev::install_tls();
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::bind(dir.path(), Some(0)).await.unwrap();
+        let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
         let (url, anon_key) = (identity.url().to_owned(), identity.anon_key().to_owned());
         tokio::spawn(identity.serve());
         Self {
@@ -262,13 +264,13 @@ async fn who_cannot_prove_who_they_are_is_refused() {
 #[tokio::test]
 async fn a_taken_port_is_said_plainly_and_the_issuer_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
-    let identity = Identity::bind(dir.path(), Some(0)).await.unwrap();
+    let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
     let port = identity.listener.local_addr().unwrap().port();
     assert_eq!(
         last_issuer(dir.path()).unwrap(),
         format!("http://127.0.0.1:{port}/auth/v1")
     );
-    let Err(error) = Identity::bind(dir.path(), Some(port)).await else {
+    let Err(error) = Identity::bind(dir.path(), Some(port), LIFETIME).await else {
         panic!("two have one port")
     };
     assert!(

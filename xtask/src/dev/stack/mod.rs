@@ -36,6 +36,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) port: u16,
     /// Takes the usual ports for the identity provider and the model server where they are free.
     pub(crate) usual_ports: bool,
+    /// Seconds for which the identity provider's access tokens are valid.
+    pub(crate) token_lifetime: i64,
     /// Another Dockerfile than the product's.
     pub(crate) dockerfile: Option<PathBuf>,
     /// The developer's own model, if there is a key for one.
@@ -80,7 +82,7 @@ impl Stack {
         containers.remove_all().await?;
 
         let stand_in_port = if plan.usual_ports { None } else { Some(0) };
-        let identity = Identity::bind(&plan.keys, stand_in_port).await?;
+        let identity = Identity::bind(&plan.keys, stand_in_port, plan.token_lifetime).await?;
         let mode = plan
             .real_model
             .map_or(Mode::Canned { pace: plan.pace }, Mode::Forward);

@@ -91,6 +91,8 @@ impl State {
             (names::BACKUP_KEY.name, backup_key.as_str()),
             (names::REPOSITORY_URL.name, settings.repository_url),
             (names::REPOSITORY_OPERATOR_TOKEN.name, operator_token.as_str()),
+            // Both played by the local identity provider.
+            (names::OAUTH_PROVIDERS.name, "github,google"),
             (names::MODEL_BASE_URL.name, settings.model_base_url),
             (names::MODEL_ID.name, settings.model_id),
         ] {

@@ -1,0 +1,128 @@
+// The real client against the local identity provider, and what it gets against the Worker: were the local one to
+// drift from what Supabase speaks, the client would notice first.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createClient } from "@supabase/supabase-js";
+import { startWorker } from "./harness.mjs";
+import { cookieOf, send, sessionOf } from "./browser.mjs";
+import { settingsFor, startIdentityProvider } from "./identity-provider.mjs";
+
+const CALLBACK = "http://localhost:3000/callback";
+
+function client({ supabaseUrl, anonKey }) {
+  const kept = new Map();
+  const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value), removeItem: (name) => kept.delete(name) };
+  return createClient(supabaseUrl, anonKey, { auth: { flowType: "pkce", autoRefreshToken: false, storage } }).auth;
+}
+
+test("the real Supabase client signs in, renews, and its tokens reach the bot", async (t) => {
+  const identity = await startIdentityProvider(t);
+  const worker = await startWorker(t, { bindings: settingsFor(identity) });
+  const [person, other] = identity.users;
+  const accepted = async (session) => {
+    const answer = await worker.fetch("/", { headers: { authorization: `Bearer ${session.access_token}` } });
+    assert.equal(answer.status, 200, await answer.text());
+  };
+
+  await t.test("by password", async () => {
+    const auth = client(identity);
+    const wrong = await auth.signInWithPassword({ email: person.email, password: "wrong" });
+    assert.equal(wrong.error.code, "invalid_credentials");
+    const { data, error } = await auth.signInWithPassword(person);
+    assert.equal(error, null);
+    assert.equal(data.user.id, person.id);
+    await accepted(data.session);
+
+    const renewed = await auth.refreshSession();
+    assert.equal(renewed.error, null);
+    assert.notEqual(renewed.data.session.refresh_token, data.session.refresh_token);
+    await accepted(renewed.data.session);
+    assert.equal((await auth.getUser()).data.user.email, person.email);
+
+    assert.equal((await auth.signOut()).error, null);
+    const late = await client(identity).refreshSession(renewed.data.session);
+    assert.equal(late.error.code, "refresh_token_not_found");
+  });
+
+  await t.test("by an OAuth round trip with PKCE", async () => {
+    const auth = client(identity);
+    const { data } = await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } });
+    const code = await throughTheProvider(data.url, person);
+    const { data: exchanged, error } = await auth.exchangeCodeForSession(code);
+    assert.equal(error, null);
+    assert.equal(exchanged.user.id, person.id);
+    await accepted(exchanged.session);
+
+    // Somebody else's code is worth nothing without their verifier.
+    const stranger = client(identity);
+    const theirs = await stranger.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } });
+    const stolen = await throughTheProvider((await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } })).data.url, person);
+    assert.ok(theirs.data.url);
+    assert.equal((await stranger.exchangeCodeForSession(stolen)).error.code, "bad_code_verifier");
+  });
+
+  await t.test("by a mailed link, and by the code beside it", async () => {
+    const auth = client(identity);
+    const ask = () => auth.signInWithOtp({ email: other.email, options: { shouldCreateUser: false, emailRedirectTo: CALLBACK } });
+    assert.equal((await ask()).error, null);
+    const opened = await fetch((await mailTo(identity, other)).link, { redirect: "manual" });
+    const code = new URL(opened.headers.get("location")).searchParams.get("code");
+    await accepted((await auth.exchangeCodeForSession(code)).data.session);
+
+    await ask();
+    const { code: typed } = await mailTo(identity, other);
+    const verified = await auth.verifyOtp({ email: other.email, token: typed, type: "email" });
+    assert.equal(verified.error, null);
+    await accepted(verified.data.session);
+    assert.equal((await auth.verifyOtp({ email: other.email, token: typed, type: "email" })).error.code, "otp_expired");
+    const nobody = await auth.signInWithOtp({ email: "nobody@moltworker.test", options: { shouldCreateUser: false } });
+    assert.equal(nobody.error.code, "otp_disabled");
+  });
+
+  await t.test("after a key rotation, old and new tokens both count", async () => {
+    const auth = client(identity);
+    const before = (await auth.signInWithPassword(person)).data.session;
+    const rotated = await fetch(new URL("/rotate-keys", identity.supabaseUrl), { method: "POST" });
+    assert.equal((await rotated.json()).keys.length, 3);
+    const after = (await auth.refreshSession()).data.session;
+    const kid = ({ access_token }) => JSON.parse(Buffer.from(access_token.split(".")[0], "base64url")).kid;
+    assert.notEqual(kid(before), kid(after));
+    await accepted(before);
+    // This isolate learned the keys a moment ago; one that starts now learns the new ones.
+    const other = await startWorker(t, { bindings: settingsFor(identity) });
+    for (const session of [before, after]) {
+      const answer = await other.fetch("/", { headers: { authorization: `Bearer ${session.access_token}` } });
+      assert.equal(answer.status, 200);
+    }
+  });
+});
+
+test("our own sign-in page and renewal work with the provider that rotates as Supabase does", async (t) => {
+  const identity = await startIdentityProvider(t, "--token-lifetime", "1");
+  const worker = await startWorker(t, { bindings: settingsFor(identity) });
+  const [person] = identity.users;
+  let cookie = cookieOf(await send(worker, { email: person.email, password: person.password }));
+  for (let round = 0; round < 3; round += 1) {
+    const { expires_at } = sessionOf(cookie).identity;
+    await new Promise((resolve) => setTimeout(resolve, expires_at * 1000 - Date.now() + 50));
+    const answers = await Promise.all(Array.from({ length: 5 }, () => worker.fetch("/", { headers: { cookie } })));
+    for (const answer of answers) assert.equal(answer.status, 200);
+    cookie = cookieOf(answers.at(-1));
+    assert.ok(sessionOf(cookie).identity.expires_at > expires_at);
+  }
+});
+
+async function throughTheProvider(url, person) {
+  const away = await fetch(url, { redirect: "manual" });
+  const page = await (await fetch(new URL(away.headers.get("location"), url))).text();
+  const state = /name=state value=([\w-]+)/.exec(page)[1];
+  const back = await fetch(new URL(`/auth/v1/callback?state=${state}&person=${person.name}`, url), { redirect: "manual" });
+  const location = back.headers.get("location");
+  assert.ok(location.startsWith(CALLBACK), location);
+  return new URL(location).searchParams.get("code");
+}
+
+async function mailTo({ supabaseUrl }, { email }) {
+  const mails = await (await fetch(new URL("/mails", supabaseUrl))).json();
+  return mails.find((mail) => mail.to === email);
+}
