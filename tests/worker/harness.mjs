@@ -42,6 +42,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
     modules: [
       { type: "ESModule", path: "entry.mjs", contents: await text("tests/worker/seam/entry.mjs") },
       { type: "ESModule", path: "fake-container.mjs", contents: await text("tests/worker/seam/fake-container.mjs") },
+      { type: "ESModule", path: "wasm-memory.mjs", contents: await text("tests/worker/seam/wasm-memory.mjs") },
       { type: "ESModule", path: "index.js", contents: await text("build/index.js") },
       { type: "CompiledWasm", path: "index_bg.wasm", contents: await readFile(new URL("build/index_bg.wasm", root)) },
     ],

@@ -1,6 +1,7 @@
 // The test seam: the built Worker as it is, with an object class that gives the built Sandbox a `ctx` whose
 // container is a fake. Real wasm, real workerd, real storage; no hook in the product.
 import { DurableObject } from "cloudflare:workers";
+import { wasmBytes } from "./wasm-memory.mjs";
 import Product, { Sandbox as Built } from "./index.js";
 import { FakeContainer } from "./fake-container.mjs";
 
@@ -54,6 +55,8 @@ async function control(url, request, env) {
   const fake = fakes.get(name) ?? new FakeContainer();
   fakes.set(name, fake);
   switch (verb) {
+    case "wasm-bytes":
+      return Response.json(wasmBytes());
     case "record":
       return Response.json(fake.record());
     case "set":

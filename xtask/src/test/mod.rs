@@ -85,11 +85,14 @@ struct Tools<'a> {
 
 impl Tools<'_> {
     fn worker(&self) -> Result<&Toolchain> {
-        self.prepared(&self.worker, &[Part::Worker])
+        self.prepared(&self.worker, &[Part::Worker, Part::Restic])
     }
 
     fn all(&self) -> Result<&Toolchain> {
-        self.prepared(&self.all, &[Part::Worker, Part::Docker, Part::Browser])
+        self.prepared(
+            &self.all,
+            &[Part::Worker, Part::Docker, Part::Browser, Part::Restic],
+        )
     }
 
     fn prepared<'t>(&self, place: &'t OnceCell<Toolchain>, parts: &[Part]) -> Result<&'t Toolchain> {

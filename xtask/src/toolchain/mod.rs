@@ -10,6 +10,7 @@ mod docker;
 mod js_tools;
 mod node;
 mod report;
+mod restic;
 mod versions;
 mod wasm_target;
 mod worker_build;
@@ -35,6 +36,8 @@ pub(crate) enum Part {
     Docker,
     /// To test in a browser.
     Browser,
+    /// To test backups with a program that is not ours.
+    Restic,
 }
 
 /// Tools that are in place and ready to be called.
@@ -45,6 +48,7 @@ pub(crate) struct Toolchain {
     worker: Option<WorkerTools>,
     docker: Option<docker::Docker>,
     browser: Option<PathBuf>,
+    restic: Option<PathBuf>,
 }
 
 impl Toolchain {
@@ -66,6 +70,9 @@ impl Toolchain {
         let browser = wants(Part::Browser)
             .then(|| chromium::find(&cache, &report))
             .transpose()?;
+        let restic = wants(Part::Restic)
+            .then(|| restic::find(&cache, &report))
+            .transpose()?;
         if detail == Detail::EveryStep {
             eprintln!("  {:<16} {:>5.1} s", "set-up", started.elapsed().as_secs_f32());
         }
@@ -76,6 +83,7 @@ impl Toolchain {
             worker,
             docker,
             browser,
+            restic,
         })
     }
 
@@ -92,6 +100,9 @@ impl Toolchain {
         }
         if let Some(browser) = &self.browser {
             command.env("CHROMIUM_BIN", browser);
+        }
+        if let Some(restic) = &self.restic {
+            command.env("RESTIC_BIN", restic);
         }
         Ok(command)
     }
@@ -132,7 +143,7 @@ pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
     eprintln!("setting up ({})", Cache::open()?.path("").display());
     Toolchain::prepare(
         root,
-        &[Part::Worker, Part::Docker, Part::Browser],
+        &[Part::Worker, Part::Docker, Part::Browser, Part::Restic],
         Detail::EveryStep,
     )?;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,14 @@
+// Imported before the built Worker: notes the memory of every wasm instance it makes, to be looked at by tests.
+const memories = [];
+const Instance = WebAssembly.Instance;
+
+WebAssembly.Instance = class extends Instance {
+  constructor(module, imports) {
+    super(module, imports);
+    memories.push(...Object.values(this.exports).filter((value) => value instanceof WebAssembly.Memory));
+  }
+};
+
+export function wasmBytes() {
+  return memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+}
