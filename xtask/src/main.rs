@@ -2,6 +2,7 @@
 
 mod bench;
 mod dev;
+mod fuzz;
 mod test;
 mod toolchain;
 mod wait;
@@ -29,6 +30,8 @@ enum Command {
     Test(test::TestArgs),
     /// Measure what the chain costs on this machine
     Bench,
+    /// Throw random input at what parses strangers' tokens and paths
+    Fuzz(fuzz::FuzzArgs),
     /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
     /// Run the local identity provider alone; `dev` runs it too
@@ -62,6 +65,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Dev(args) => dev::dev(&root, &args),
         Command::Test(args) => test::test(&root, &args),
         Command::Bench => bench::bench(&root),
+        Command::Fuzz(args) => fuzz::fuzz(&root, &args),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
         Command::Model(args) => dev::model(&args),
