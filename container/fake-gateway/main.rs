@@ -3,7 +3,7 @@
 //!
 //! Flags: `--ignore-term` survives SIGTERM; `--never-ready` answers the start-up probe with 503; `--page`
 //! answers the other probe with a page; `--no-rpc` has no control plane; `--polls` has a channel that listens
-//! by itself; `--crash` ends at once.
+//! by itself; `--agrees-late` takes its time to agree to rest; `--crash` ends at once.
 
 mod misbehave;
 mod rpc;
@@ -34,6 +34,7 @@ struct Fake {
     page: bool,
     no_rpc: bool,
     polls: bool,
+    agrees_late: bool,
     /// No new work is taken.
     suspended: AtomicBool,
     secret: String,
@@ -78,6 +79,7 @@ async fn main() -> Result<ExitCode, Failure> {
         page: flag("--page"),
         no_rpc: flag("--no-rpc"),
         polls: flag("--polls"),
+        agrees_late: flag("--agrees-late"),
         suspended: AtomicBool::new(false),
         secret: password,
         end,

@@ -14,6 +14,8 @@ use crate::{Answer, Failure, Fake, status, text};
 /// How this gateway calls itself in its lock.
 pub(crate) const OWNER: &str = "owner-of-the-state";
 const SUSPENSION: &str = "the-suspension";
+/// Longer than the supervisor waits.
+const LATE: Duration = Duration::from_secs(5);
 
 /// One call. While suspended only a few are let through.
 pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answer, Failure> {
@@ -27,9 +29,15 @@ pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answ
     let suspended = fake.suspended.load(Ordering::Relaxed);
     Ok(match part("/method").as_str() {
         Some("gateway.restart.request") => restart(fake, part),
-        Some("gateway.suspend.prepare") => prepare(fake),
+        Some("gateway.suspend.prepare") => {
+            if fake.agrees_late {
+                tokio::time::sleep(LATE).await;
+            }
+            prepare(fake)
+        }
         Some("gateway.suspend.resume") if part("/params/suspensionId") == SUSPENSION => {
             fake.suspended.store(false, Ordering::Relaxed);
+            println!("goes on");
             payload(&json!({ "ok": true, "status": "running", "resumed": suspended }))
         }
         Some("channels.status") if !suspended => payload(&channels(fake)),

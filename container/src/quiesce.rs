@@ -72,23 +72,38 @@ impl Quiescence {
                 return kept;
             }
         }
-        // One name for all: to ask again renews.
-        let request = json!({ "requestId": "moltbot-supervisor" });
         let last = self.activity.last();
-        let answer = self.rpc.call("gateway.suspend.prepare", request, PATIENCE).await;
+        let answer = self.prepare().await;
         let quiesce = prepared(answer.as_ref().map_err(|refused| *refused));
         if let (Quiesce::Ready, Ok(answer)) = (&quiesce, answer) {
-            self.resume_when_wanted(
-                launch,
-                last,
-                answer.get("suspensionId").cloned().unwrap_or_default(),
-            );
+            self.resume_when_wanted(launch, last, answer);
         }
         quiesce
     }
 
+    /// A gateway that loads code answers late, and agrees then to what nobody waits for any more: it is told to
+    /// go on.
+    async fn prepare(&self) -> Result<Value, Refused> {
+        let rpc = self.rpc.clone();
+        let mut asking = tokio::spawn(async move {
+            // One name for all: to ask again renews.
+            let request = json!({ "requestId": "moltbot-supervisor" });
+            rpc.call("gateway.suspend.prepare", request, LEASE).await
+        });
+        if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut asking).await {
+            return answer.unwrap_or(Err(Refused::NotNow(None)));
+        }
+        let rpc = self.rpc.clone();
+        tokio::spawn(async move {
+            if let Ok(Ok(answer)) = asking.await {
+                resume(&rpc, &answer).await;
+            }
+        });
+        Err(Refused::NotNow(None))
+    }
+
     /// Gives the gateway its work back as soon as the owner's traffic does something after `last`.
-    fn resume_when_wanted(&self, launch: Launch, last: u64, suspension: Value) {
+    fn resume_when_wanted(&self, launch: Launch, last: u64, agreed: Value) {
         let (rpc, activity) = (self.rpc.clone(), Arc::clone(&self.activity));
         let until = Instant::now() + LEASE;
         let watch = tokio::spawn(async move {
@@ -98,9 +113,7 @@ impl Quiescence {
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            let params = json!({ "suspensionId": suspension });
-            // Where it fails the lease ends by itself.
-            let _ = rpc.call("gateway.suspend.resume", params, PATIENCE).await;
+            resume(&rpc, &agreed).await;
         });
         if let Some((_, before)) = self.resting().replace((launch, watch.abort_handle())) {
             before.abort();
@@ -115,5 +128,13 @@ impl Quiescence {
 
     fn resting(&self) -> MutexGuard<'_, Option<(Launch, AbortHandle)>> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Undoes what was agreed to. Where that fails, the lease ends by itself.
+async fn resume(rpc: &Rpc, agreed: &Value) {
+    if let Some(id) = agreed.get("suspensionId") {
+        let params = json!({ "suspensionId": id });
+        let _ = rpc.call("gateway.suspend.resume", params, PATIENCE).await;
     }
 }

@@ -70,6 +70,14 @@ fn an_owner_who_comes_back_is_served() {
 }
 
 #[test]
+fn a_gateway_that_agrees_too_late_goes_on() {
+    let bed = start("--agrees-late", &[]);
+    assert_eq!(blockers(quiesce(&bed)), ["no answer"]);
+    bed.wait_for("it is told so", || bed.output().contains("goes on").then_some(()));
+    assert_eq!(bed.get("/startupz").status, 200);
+}
+
+#[test]
 fn a_turn_under_way_keeps_the_bot_awake() {
     let bed = Bed::ready();
     let mut turn = connect(bed.ingress);
