@@ -1,14 +1,14 @@
-// A bot that heals while it is used, with the real gateway in a real container: killed, hung, out of memory, and
-// with a config it rejects.
+// A bot that heals while it is used, with the real gateway in a real container: killed, hung, out of memory in both
+// ways there are, with a config it rejects, and with orphans by the hundred.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BACK_MS, Bot } from "./bot.mjs";
 import { docker, startStack, until } from "./stack.mjs";
 
-// A gateway needs a quarter of a minute to start, more on a busy machine; a hang is found within forty seconds.
-const BACK_MS = 180_000;
 // What a gateway leaves of this is less than the hog below takes, and less than the gateway itself has.
 const TIGHT = "900m";
 const HOG_MB = 600;
+const ORPHANS = 500;
 
 test("healing", { timeout: 40 * 60_000 }, async (t) => {
   const stack = await startStack(t);
@@ -18,19 +18,19 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
 
   await t.test("a gateway that is killed comes back, and no request is lost", async (t) => {
     const { gateway_pid } = await bot.status();
-    const traffic = keepAsking(stack, token);
+    const traffic = keepAsking(t, stack, token);
     await bot.run(`kill -9 ${gateway_pid}`);
     const { endings } = await bot.readyAfter(gateway_pid);
-    await traffic.allAnswered(t);
+    await traffic.allAnswered();
     assert.deepEqual(endings.map(({ reason, exit }) => [reason, exit.value]), [["crash", 9]]);
   });
 
   await t.test("a gateway that hangs is replaced, and no request is lost", async (t) => {
     const { gateway_pid } = await bot.status();
-    const traffic = keepAsking(stack, token);
+    const traffic = keepAsking(t, stack, token);
     await bot.run(`kill -STOP ${gateway_pid}`);
     const { endings } = await bot.readyAfter(gateway_pid);
-    await traffic.allAnswered(t);
+    await traffic.allAnswered();
     assert.equal(endings.at(-1).reason, "probe-timeout");
   });
 
@@ -44,6 +44,28 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     const status = await bot.readyAfter(gateway_pid);
     assert.equal(status.endings.at(-1).reason, "out-of-memory");
     assert.ok(status.memory.oom_kills > memory.oom_kills);
+  });
+
+  await t.test("a gateway whose heap is full is told from one that crashed", async () => {
+    const { gateway_pid } = await bot.status();
+    await bot.inGateway("const held = []; for (;;) held.push(Array.from({ length: 100_000 }, (_, i) => ({ i })))");
+    const { endings } = await bot.readyAfter(gateway_pid);
+    const { reason, exit, message } = endings.at(-1);
+    assert.deepEqual([reason, exit.value], ["heap-exhausted", 6]);
+    assert.match(message, /JavaScript heap out of memory/);
+  });
+
+  await t.test("orphans are adopted and buried", async () => {
+    const { processes } = await bot.status();
+    await bot.run(`for _ in $(seq ${ORPHANS}); do (sleep 600 > /dev/null 2>&1 & echo $! >> /tmp/orphans); done`);
+    assert.ok((await bot.status()).processes.all >= processes.all + ORPHANS, "they live");
+    // All at once: the kernel tells of many ends with one signal.
+    await bot.run("kill -9 $(cat /tmp/orphans)");
+    const after = await until("they are gone", async () => {
+      const now = (await bot.status()).processes;
+      return now.all <= processes.all && now;
+    });
+    assert.equal(after.zombies, 0);
   });
 
   await t.test("a config the gateway rejects is explained without a loop, and cured by a better one", async () => {
@@ -77,38 +99,12 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
   });
 });
 
-/** One container, looked at from inside. */
-class Bot {
-  constructor(id) {
-    this.id = id;
-  }
-
-  run(script) {
-    return docker("exec", this.id, "sh", "-c", script);
-  }
-
-  async control(method, path) {
-    const ask = `fetch("http://127.0.0.1:8081${path}", { method: "${method}", headers: {
-      authorization: "Bearer " + process.env.MOLTBOT_CONTROL_TOKEN } }).then(async (r) => console.log(await r.text()))`;
-    return JSON.parse(await docker("exec", this.id, "node", "-e", ask));
-  }
-
-  status() {
-    return this.control("GET", "/v1/status");
-  }
-
-  readyAfter(pid) {
-    const met = async () => {
-      const status = await this.status();
-      return status.phase === "ready" && status.gateway_pid !== pid && status;
-    };
-    return until(`a gateway after ${pid} is ready`, met, { deadlineMs: BACK_MS, pauseMs: 500 });
-  }
-}
-
 /** Asks for the page again and again, a few at a time, until told that it was enough. */
-function keepAsking(stack, token) {
+function keepAsking(t, stack, token) {
   let enough = false;
+  t.after(() => {
+    enough = true;
+  });
   const answers = [];
   const ask = async () => {
     while (!enough) {
@@ -119,7 +115,7 @@ function keepAsking(stack, token) {
   };
   const asking = [ask(), ask(), ask()];
   return {
-    async allAnswered(t) {
+    async allAnswered() {
       enough = true;
       await Promise.all(asking);
       const slowest = Math.max(...answers.map(({ seconds }) => seconds));

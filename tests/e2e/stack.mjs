@@ -34,11 +34,12 @@ export async function until(what, met, { deadlineMs = 60_000, pauseMs = 100 } = 
   }
 }
 
-/** Starts the system; it stops when the test is over. */
-export async function startStack(t, { dockerfile } = {}) {
+/** Starts the system, with another image, `settings` of the Worker or pace of the model if so said; it stops when the test is over. */
+export async function startStack(t, { dockerfile, settings = {}, paceMs = 20 } = {}) {
   const state = await mkdtemp(join(tmpdir(), "moltworker-e2e-"));
-  const options = ["--json-ready", "--port", "0", "--pace-ms", "20", "--state", state];
+  const options = ["--json-ready", "--port", "0", "--pace-ms", String(paceMs), "--state", state];
   if (dockerfile) options.push("--dockerfile", dockerfile);
+  for (const [name, value] of Object.entries(settings)) options.push("--set", `${name}=${value}`);
   const child = spawn("cargo", ["xtask", "dev", ...options], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
   const said = [];
   for (const stream of [child.stdout, child.stderr]) {
@@ -99,10 +100,21 @@ export class Stack {
     return found.filter(({ Name }) => !Name.endsWith("-proxy")).map(describe);
   }
 
+  /** Those that run. */
+  async running() {
+    return (await this.containers()).filter((container) => container.running);
+  }
+
+  /** Makes the clock tick once, and waits until the Worker has done what it does then. */
+  async tick() {
+    const ticked = await this.fetch("/cdn-cgi/handler/scheduled?cron=*+*+*+*+*");
+    if (!ticked.ok) throw new Error(`the clock's tick was answered ${ticked.status}`);
+  }
+
   /** The running container of one user's bot. */
   async containerOf(name) {
     const { id } = this.user(name);
-    const running = (await this.containers()).filter((container) => container.running && container.user === id);
+    const running = (await this.running()).filter((container) => container.user === id);
     if (running.length > 1) throw new Error(`${name} has ${running.length} containers`);
     return running[0];
   }

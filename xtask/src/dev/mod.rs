@@ -51,6 +51,14 @@ pub(crate) struct DevArgs {
     /// For tests: run another image than the product's
     #[arg(long, hide = true)]
     dockerfile: Option<PathBuf>,
+    /// For tests: one more setting of the Worker, as NAME=VALUE; may be given several times
+    #[arg(long = "set", hide = true, value_parser = setting)]
+    more: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting looks like NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// `cargo xtask dev`
@@ -76,6 +84,7 @@ pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
         usual_ports: !args.json_ready,
         dockerfile: args.dockerfile.as_ref().map(std::path::absolute).transpose()?,
         token_lifetime: args.token_lifetime,
+        more: &args.more,
         // Tests must not depend on whose machine they run on, nor spend its owner's money.
         real_model: if args.json_ready {
             None

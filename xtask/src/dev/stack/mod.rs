@@ -40,6 +40,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) token_lifetime: i64,
     /// Another Dockerfile than the product's.
     pub(crate) dockerfile: Option<PathBuf>,
+    /// Settings of the Worker that usually are those of wrangler.toml.
+    pub(crate) more: &'a [(String, String)],
     /// The developer's own model, if there is a key for one.
     pub(crate) real_model: Option<RealModel>,
     /// Pause between two pieces of a canned answer.
@@ -101,6 +103,7 @@ impl Stack {
             jwt_secret: &jwt_secret,
             model_base_url: &model.url_for_containers(),
             model_id: mode.model_id(),
+            more: plan.more,
         })?;
         let mut servers = JoinSet::new();
         servers.spawn(identity.serve());

@@ -34,6 +34,8 @@ pub(super) struct Settings<'a> {
     pub(super) jwt_secret: &'a str,
     pub(super) model_base_url: &'a str,
     pub(super) model_id: &'a str,
+    /// Further ones, by name.
+    pub(super) more: &'a [(String, String)],
 }
 
 impl State {
@@ -82,7 +84,9 @@ impl State {
         let operator_token = self.kept_key(OPERATOR)?;
         let path = self.dir.join("worker.env");
         let mut text = String::new();
-        for (name, value) in [
+        let more = settings.more.iter();
+        let more = more.map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = [
             (names::PUBLIC_URL.name, settings.public_url),
             (names::SUPABASE_URL.name, settings.supabase_url),
             (names::SUPABASE_ANON_KEY.name, settings.anon_key),
@@ -95,7 +99,8 @@ impl State {
             (names::OAUTH_PROVIDERS.name, "github,google"),
             (names::MODEL_BASE_URL.name, settings.model_base_url),
             (names::MODEL_ID.name, settings.model_id),
-        ] {
+        ];
+        for (name, value) in own.into_iter().chain(more) {
             if value.contains(['\'', '\n']) {
                 bail!("{name} has a quote or a line break, which a settings file cannot hold");
             }
@@ -202,13 +207,19 @@ mod tests {
         jwt_secret: "a-secret-of-thirty-two-characters",
         model_base_url: "http://host.docker.internal:3/v1",
         model_id: "local-canned",
+        more: &[],
     };
 
     #[test]
     fn the_worker_accepts_the_settings_it_is_given() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).unwrap();
-        let path = state.write_settings(&SETTINGS).unwrap();
+        let more = [("SLEEP_AFTER".to_owned(), "40s".to_owned())];
+        let settings = Settings {
+            more: &more,
+            ..SETTINGS
+        };
+        let path = state.write_settings(&settings).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let text = fs::read_to_string(&path).unwrap();
         let value = |name: &str| {
@@ -219,6 +230,7 @@ mod tests {
         };
         let read = names::Settings::read(value).unwrap();
         assert_eq!(read.public.as_str(), SETTINGS.public_url);
+        assert_eq!(read.rules.sleep_after_ms, Some(40_000));
         assert_eq!(read.offered_model.unwrap().base_url, SETTINGS.model_base_url);
 
         assert_eq!(value("BACKUP_KEY"), state.backup_key().ok());

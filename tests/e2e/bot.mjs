@@ -1,0 +1,72 @@
+// One bot's container, looked at from inside and from the host.
+import { docker, until } from "./stack.mjs";
+
+// A gateway needs a quarter of a minute to start, more on a busy machine; a hang is found within forty seconds.
+export const BACK_MS = 180_000;
+
+/** One container, looked at from inside. */
+export class Bot {
+  constructor(id) {
+    this.id = id;
+  }
+
+  run(script) {
+    return docker("exec", this.id, "sh", "-c", script);
+  }
+
+  /** Asks the supervisor, with this run's token. */
+  control(method, path) {
+    return this.#ask(`"http://127.0.0.1:8081${path}", { method: "${method}", headers: {
+      authorization: "Bearer " + process.env.MOLTBOT_CONTROL_TOKEN } }`);
+  }
+
+  /** Makes a call of the gateway's control plane, as the supervisor does: the owner's traffic it is not. */
+  async rpc(method, params) {
+    const { gateway_pid } = await this.status();
+    const variables = `require("fs").readFileSync("/proc/${gateway_pid}/environ", "utf8").split("\\0")`;
+    const password = `${variables}.find((v) => v.startsWith("OPENCLAW_GATEWAY_PASSWORD=")).split("=")[1]`;
+    const body = JSON.stringify(JSON.stringify({ method, params }));
+    // Only the gateway's own user sees its environment.
+    const answer = await this.#ask(`"http://127.0.0.1:18789/api/v1/admin/rpc", { method: "POST", body: ${body}, headers: {
+      "content-type": "application/json", authorization: "Bearer " + ${password} } }`, "moltbot");
+    if (!answer.ok) throw new Error(`${method}: ${JSON.stringify(answer)}`);
+    return answer.payload;
+  }
+
+  async #ask(what, user = "root") {
+    const script = `fetch(${what}).then(async (r) => console.log(await r.text()))`;
+    return JSON.parse(await docker("exec", "--user", user, this.id, "node", "-e", script));
+  }
+
+  /** Runs JavaScript in the gateway itself, by its own debugger. Does not wait for what it returns. */
+  async inGateway(expression) {
+    const { gateway_pid } = await this.status();
+    await this.run(`kill -USR1 ${gateway_pid}`);
+    const call = JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression } });
+    const send = `const open = (url) => { const socket = new WebSocket(url);
+        socket.onopen = () => { socket.send(${JSON.stringify(call)}); setTimeout(() => process.exit(), 500); }; };
+      const find = () => fetch("http://127.0.0.1:9229/json/list").then((r) => r.json())
+        .then(([{ webSocketDebuggerUrl }]) => open(webSocketDebuggerUrl), () => setTimeout(find, 50));
+      setTimeout(() => process.exit(1), 10_000);
+      find();`;
+    await docker("exec", this.id, "node", "-e", send);
+  }
+
+  /** The process ids of everything in it, as the host counts them. */
+  async processesOnHost() {
+    const [, ...lines] = (await docker("top", this.id, "-eo", "pid")).split("\n");
+    return lines.map(Number);
+  }
+
+  status() {
+    return this.control("GET", "/v1/status");
+  }
+
+  readyAfter(pid) {
+    const met = async () => {
+      const status = await this.status();
+      return status.phase === "ready" && status.gateway_pid !== pid && status;
+    };
+    return until(`a gateway after ${pid} is ready`, met, { deadlineMs: BACK_MS, pauseMs: 500 });
+  }
+}
