@@ -18,6 +18,8 @@ COPY container/src container/src
 # Cargo goes by the time of a file, and a copied one may be older than its empty stand-in.
 RUN touch core/src/lib.rs container/src/main.rs \
     && cargo build --locked --offline --release -p moltbot-supervisor --bin moltbot-supervisor
+# By these labels `cargo xtask` finds what earlier builds left. At the end: a change here costs no other step.
+LABEL moltworker.stage=supervisor
 
 # --- The gateway ---
 FROM node:24.21-bookworm-slim AS gateway
@@ -29,6 +31,7 @@ COPY container/openclaw/ ./
 RUN npm ci --ignore-scripts --omit=dev \
     && node node_modules/openclaw/openclaw.mjs --version \
     && touch --date='2026-01-01T00:00:00Z' node_modules/openclaw/package.json
+LABEL moltworker.stage=gateway
 
 # --- The bot ---
 FROM node:24.21-bookworm-slim
@@ -45,3 +48,4 @@ COPY start-moltbot.sh /usr/local/bin/start-moltbot.sh
 # The owner's traffic, and the Sandbox's orders.
 EXPOSE 8080 8081
 ENTRYPOINT ["start-moltbot.sh"]
+LABEL moltworker.stage=bot

@@ -1,5 +1,6 @@
-//! The containers of one local system, found by the names workerd gives them.
+//! The containers of one local system, found by the names workerd gives them, and the image they were made from.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail};
@@ -37,6 +38,29 @@ impl Containers {
     }
 }
 
+/// What the newest image of a local system is called once that system has stopped.
+const LAST_IMAGE: &str = "moltbot-sandbox:dev";
+/// wrangler calls the image of every run something else, and none of them is ever removed.
+const IMAGE_OF_A_RUN: &str = "cloudflare-dev/";
+
+/// Gives the image of a run that is over, of which this is the log, the name that the next one takes over.
+pub(super) async fn rename_image(log: &Path) {
+    let said = std::fs::read_to_string(log).unwrap_or_default();
+    if let Some(image) = image_of_the_run(&said)
+        // Where somebody has removed it meanwhile, nothing is left to do.
+        && docker(&["tag", &image, LAST_IMAGE]).await.is_ok()
+    {
+        docker(&["image", "rm", &image]).await.ok();
+    }
+}
+
+fn image_of_the_run(log: &str) -> Option<String> {
+    let (_, rest) = log.rsplit_once(IMAGE_OF_A_RUN)?;
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | ':');
+    let name = rest.split(|character| !is_part(character)).next()?;
+    name.contains(':').then(|| format!("{IMAGE_OF_A_RUN}{name}"))
+}
+
 async fn docker(arguments: &[&str]) -> Result<String> {
     let output = Command::new("docker")
         .args(arguments)
@@ -60,4 +84,24 @@ async fn docker(arguments: &[&str]) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::image_of_the_run;
+
+    #[test]
+    fn the_image_is_found_whoever_built_it() {
+        let image = Some("cloudflare-dev/sandbox:788d86b1".to_owned());
+        for log in [
+            "Step 1\nSuccessfully tagged cloudflare-dev/sandbox:788d86b1\nready",
+            "#9 naming to docker.io/cloudflare-dev/sandbox:788d86b1 done",
+            "a cloudflare-dev/sandbox:00000000 of before\ncloudflare-dev/sandbox:788d86b1",
+        ] {
+            assert_eq!(image_of_the_run(log), image, "{log}");
+        }
+        for log in ["", "no image here", "see cloudflare-dev/ for more"] {
+            assert_eq!(image_of_the_run(log), None, "{log}");
+        }
+    }
 }

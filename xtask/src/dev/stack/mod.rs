@@ -171,6 +171,7 @@ impl Stack {
         // First the Worker, which would start containers again; then its containers; last what both talk to.
         let worker = self.worker.stop().await;
         let containers = self.containers.remove_all().await;
+        containers::rename_image(&self.log).await;
         self.servers.shutdown().await;
         worker?;
         containers
@@ -180,7 +181,9 @@ impl Stack {
 /// Removes the containers of a system whose start was broken off.
 pub(crate) async fn sweep(state: &Path) -> Result<()> {
     let state = State::open(state)?;
-    Containers::of(state.worker_name()).remove_all().await
+    Containers::of(state.worker_name()).remove_all().await?;
+    containers::rename_image(&state.log()).await;
+    Ok(())
 }
 
 /// A client for this machine only: proxies that the developer's environment names are not asked.

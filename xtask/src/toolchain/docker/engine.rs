@@ -12,6 +12,7 @@ use super::super::apt;
 use super::super::cache::{Cache, require_space};
 use super::super::command::{capture, command, is_root, on_path};
 use super::super::report::{Report, Say};
+use super::leftovers;
 use crate::wait::wait_until;
 
 /// An engine that was killed leaves this behind, and the next one would wait for whoever has that number now.
@@ -44,7 +45,11 @@ pub(crate) fn find(cache: &Cache, report: &Report) -> Result<Engine> {
 impl Drop for Engine {
     fn drop(&mut self) {
         let alone = self.lease.unlock().is_ok() && self.lease.try_lock().is_ok();
-        if alone && let Some(pid) = running(&self.pid_file, "dockerd") {
+        if !alone {
+            return;
+        }
+        leftovers::remove();
+        if let Some(pid) = running(&self.pid_file, "dockerd") {
             stop(pid, &self.pid_file);
         }
     }

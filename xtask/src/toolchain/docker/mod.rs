@@ -3,6 +3,7 @@
 mod debian;
 mod engine;
 mod images;
+mod leftovers;
 mod sidecar;
 mod wrapper;
 
