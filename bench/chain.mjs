@@ -1,6 +1,6 @@
-// Measures the whole chain on this machine: how long a cold start takes and where, and what Worker, Sandbox and
-// ingress add to a warm request against the gateway asked directly. Prints ratios beside milliseconds, because
-// milliseconds are this machine's and ratios are ours.
+// Measures the whole chain on this machine: how long a cold start takes and where, what Worker, Sandbox and
+// ingress add to a warm request against the gateway asked directly, and what the supervisor costs at rest. Prints
+// ratios beside milliseconds, because milliseconds are this machine's and ratios are ours.
 import { docker, startStack, until } from "../tests/e2e/stack.mjs";
 
 const WARM_UP = 50;
@@ -8,12 +8,19 @@ const REQUESTS = 400;
 // Small, answered from memory, and the same bytes with and without a trusted proxy in front.
 const GATEWAY_PATH = "/startupz";
 
+// Long enough for six probes of the gateway, the supervisor's only regular work.
+const REST_SECONDS = 60;
+// What the supervisor may take at rest, by DESIGN: it runs beside every bot that is awake.
+const MEMORY_AIM_MB = 20;
+const CPU_AIM_PERCENT = 0.2;
+
 const endings = [];
 try {
   const stack = await startStack({ after: (ending) => endings.push(ending) });
   const token = await stack.token("dev-1");
   await coldStart(stack, token);
   await warmRequests(stack, token);
+  await rest(stack);
 } finally {
   for (const ending of endings.reverse()) await ending();
 }
@@ -52,15 +59,47 @@ async function warmRequests(stack, token) {
   const gateway = JSON.parse(await inside(18789));
   const ingress = JSON.parse(await inside(8080));
   const whole = await measure(new URL(GATEWAY_PATH, stack.url), { authorization: `Bearer ${token}` });
-  console.log(`\nwarm request, ${REQUESTS} one after the other, milliseconds`);
-  console.log(`  ${"".padEnd(36)} ${"p50".padStart(8)} ${"p99".padStart(8)}   against the gateway (p50)`);
+  console.log(`\nwarm request, ${REQUESTS} one after the other, milliseconds, and against the gateway asked directly`);
+  console.log(`  ${"".padEnd(36)} ${["p50", "p99", "p50", "p99"].map((name) => name.padStart(8)).join(" ")}`);
   for (const [name, { p50, p99 }] of [
     ["the gateway asked directly", gateway],
     ["through the ingress", ingress],
     ["through Worker, Sandbox and ingress", whole],
   ]) {
-    console.log(`  ${name.padEnd(36)} ${p50.toFixed(2).padStart(8)} ${p99.toFixed(2).padStart(8)}   × ${(p50 / gateway.p50).toFixed(1)}`);
+    const ratios = [p50 / gateway.p50, p99 / gateway.p99].map((ratio) => `× ${ratio.toFixed(1)}`);
+    const cells = [p50.toFixed(2), p99.toFixed(2), ...ratios].map((cell) => cell.padStart(8));
+    console.log(`  ${name.padEnd(36)} ${cells.join(" ")}`);
   }
+}
+
+async function rest(stack) {
+  const { id } = await stack.containerOf("dev-1");
+  const supervisor = await account(id);
+  await new Promise((resolve) => setTimeout(resolve, REST_SECONDS * 1_000));
+  const { cpuNs, atNs, residentKb, peakKb } = await account(id);
+  const percent = ((cpuNs - supervisor.cpuNs) / (atNs - supervisor.atNs)) * 100;
+  console.log(`\nthe supervisor at rest, over ${REST_SECONDS} s after those requests`);
+  aimed("resident memory, MB", residentKb / 1_024, 1, MEMORY_AIM_MB);
+  aimed("its peak, MB", peakKb / 1_024, 1, MEMORY_AIM_MB);
+  aimed("of one core, %", percent, 3, CPU_AIM_PERCENT);
+}
+
+function aimed(name, value, digits, aim) {
+  console.log(`  ${name.padEnd(36)} ${value.toFixed(digits).padStart(8)}   aim: under ${aim}`);
+}
+
+/** What the kernel says of the first process: time on a core of all its threads, and memory. */
+async function account(id) {
+  const script = "cat /proc/1/task/*/schedstat; date +%s%N; grep -E '^Vm(RSS|HWM)' /proc/1/status";
+  const lines = (await docker("exec", id, "sh", "-c", script)).split("\n");
+  const threads = lines.filter((line) => /^\d+ \d+ \d+$/.test(line));
+  const kb = (name) => Number(lines.find((line) => line.startsWith(name)).match(/\d+/)[0]);
+  return {
+    cpuNs: threads.reduce((sum, line) => sum + Number(line.split(" ")[0]), 0),
+    atNs: Number(lines.find((line) => /^\d+$/.test(line))),
+    residentKb: kb("VmRSS"),
+    peakKb: kb("VmHWM"),
+  };
 }
 
 // The same code on both sides of the container's wall, sent there as text.
