@@ -11,8 +11,8 @@ import { docker, startStack, until } from "./stack.mjs";
 const CALLERS = 50;
 // The shortest that may be set.
 const SLEEP_AFTER = "30s";
-// One word of an answer every three seconds, and so many words to repeat: a turn of more than a minute.
-const PACE_MS = 3_000;
+// One word of an answer every two seconds, and so many words to repeat: a turn of a minute and a half.
+const PACE_MS = 2_000;
 const LONG_QUESTION = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen";
 // After those thirty seconds the alarm may find a bot that was used since it was set, and is set again.
 const ASLEEP_MS = 120_000;
