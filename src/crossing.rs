@@ -1,47 +1,26 @@
 //! A browser's session on a bot's own host, and its way there from the platform's. `core::crossing` says what
 //! holds; this carries it out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moltworker_core::crossing::{
-    CODE_LIFETIME_MS, HOST_COOKIE, HOST_SESSION_SECONDS, HostSession, Opaque, Pending, SECRET_BYTES,
-    VERIFIER_COOKIE, VERIFIER_LIFETIME_SECONDS, find_cookie, set_cookie,
+    CODE_LIFETIME_MS, CROSSING_PURPOSE, Opaque, Pending, SECRET_BYTES, VERIFIER_COOKIE,
+    VERIFIER_LIFETIME_SECONDS, purpose,
 };
 use moltworker_core::host::HostName;
-use moltworker_core::id::UserId;
 use moltworker_core::problem::Refusal;
 use moltworker_core::route::safe_next;
+use moltworker_core::session::{self, Session};
 use moltworker_core::settings::Settings;
-use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response, Url};
 
 use crate::database::{self, moment};
+use crate::identify::{self, header};
 use crate::reply::{self, Nonce};
 use crate::sites::{self, BotHost, Served};
-use crate::{clock, log, pages, webcrypto};
-
-/// Who has a session on this host. An admin is nobody special here.
-pub(crate) async fn visitor(headers: &Headers, host: &BotHost, settings: &Settings) -> Option<Identity> {
-    let sealed = cookie(headers, HOST_COOKIE)?;
-    let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-    let key = webcrypto::import_sealing_key(settings.session_key.reveal())
-        .await
-        .ok()?;
-    let plain = webcrypto::open(&key, HOST_COOKIE, &sealed).await.ok()??;
-    let session: HostSession = serde_json::from_slice(&plain).ok()?;
-    let user = session.current(&host.name, clock::now_seconds())?;
-    Some(Identity {
-        user,
-        admin: false,
-        email: None,
-        expires_at: session.expires_at,
-    })
-}
+use crate::{clock, log, pages, sealed, webcrypto};
 
 fn cookie(headers: &Headers, name: &str) -> Option<String> {
-    let header = headers.get("cookie").ok().flatten()?;
-    find_cookie(&header, name).map(str::to_owned)
+    session::find(&header(headers, "cookie")?, name).map(str::to_owned)
 }
 
 /// On the bot's host: sends a browser without a session to the platform's, with a challenge.
@@ -64,11 +43,11 @@ pub(crate) async fn lead_away(
         .finish();
     let platform = settings.public.as_str();
     let response = reply::see_other(&format!("{platform}/auth/hand-over?{query}"))?;
-    if is_new {
-        let cookie = set_cookie(VERIFIER_COOKIE, verifier.as_str(), VERIFIER_LIFETIME_SECONDS);
-        response.headers().append("set-cookie", &cookie)?;
+    if !is_new {
+        return Ok(response);
     }
-    Ok(response)
+    let cookie = session::set(VERIFIER_COOKIE, verifier.as_str(), VERIFIER_LIFETIME_SECONDS);
+    reply::with_cookie(response, &cookie)
 }
 
 /// On the platform's host: makes a code for a host that is the caller's, and sends the browser there with it.
@@ -76,7 +55,7 @@ pub(crate) async fn give_code(
     request: &Request,
     env: &Env,
     settings: &Settings,
-    user: UserId,
+    session: &Session,
 ) -> worker::Result<Response> {
     let url = request.url()?;
     let asked = |wanted: &str| {
@@ -95,14 +74,22 @@ pub(crate) async fn give_code(
         None => name.to_string(),
     };
     let host = match sites::served(env, settings, &at).await {
-        Ok(Served::Bot(host)) if host.owner == user => host,
+        Ok(Served::Bot(host)) if host.owner == session.identity.user => host,
         // A host that is nobody's looks like one that is somebody else's.
         Ok(_) => return refuse(Refusal::NotYourBot),
         Err(refusal) => return refuse(refusal),
     };
     let next = asked("next");
     let code = Opaque::of(&webcrypto::random_bytes(SECRET_BYTES)?);
-    keep(env, &code, &host, &challenge, safe_next(next.as_deref())).await?;
+    let pending = Pending {
+        host: host.name.clone(),
+        user_id: host.owner,
+        challenge: challenge.as_str().to_owned(),
+        next: safe_next(next.as_deref()).to_owned(),
+        session: sealed::seal(settings, CROSSING_PURPOSE, session).await?,
+        expires_at: clock::now_ms().saturating_add(CODE_LIFETIME_MS),
+    };
+    keep(env, &code, &pending).await?;
     onward(&format!("{}/auth/hand-over?code={}", host.origin, code.as_str()))
 }
 
@@ -113,32 +100,26 @@ pub(crate) fn onward(url: &str) -> worker::Result<Response> {
     reply::page(200, &nonce, pages::onward(&nonce, url))
 }
 
-async fn keep(
-    env: &Env,
-    code: &Opaque,
-    host: &BotHost,
-    challenge: &Opaque,
-    next: &str,
-) -> worker::Result<()> {
+async fn keep(env: &Env, code: &Opaque, pending: &Pending) -> worker::Result<()> {
     let database = database::open(env)?;
-    let now = clock::now_ms();
     let insert = database
         .prepare(
-            "INSERT INTO crossings (code_hash, host, user_id, challenge, next, expires_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO crossings (code_hash, host, user_id, challenge, next, session, expires_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .bind(&[
             digest(code).await?.as_str().into(),
-            host.name.as_str().into(),
-            host.owner.to_string().into(),
-            challenge.as_str().into(),
-            next.into(),
-            moment(now.saturating_add(CODE_LIFETIME_MS)),
+            pending.host.as_str().into(),
+            pending.user_id.to_string().into(),
+            pending.challenge.as_str().into(),
+            pending.next.as_str().into(),
+            pending.session.as_str().into(),
+            moment(pending.expires_at),
         ])?;
     // Codes nobody came back with go when the next one is made.
     let clean = database
         .prepare("DELETE FROM crossings WHERE expires_at <= ?1")
-        .bind(&[moment(now)])?;
+        .bind(&[moment(clock::now_ms())])?;
     database.batch(vec![clean, insert]).await?;
     Ok(())
 }
@@ -161,7 +142,7 @@ pub(crate) async fn take_code(
     // Deleted by being read: of two who come with the same code, the database answers one.
     let pending = database::open(env)?
         .prepare(
-            "DELETE FROM crossings WHERE code_hash = ?1 RETURNING host, user_id, challenge, next, expires_at",
+            "DELETE FROM crossings WHERE code_hash = ?1 RETURNING host, user_id, challenge, next, session, expires_at",
         )
         .bind(&[digest(&code).await?.as_str().into()])?
         .first::<Pending>(None)
@@ -175,33 +156,18 @@ pub(crate) async fn take_code(
         log::line("code-refused", &[("reason", &reason), ("host", &host.name)]);
         return refuse(Refusal::HandOverRefused);
     }
-    let session = HostSession {
-        user: pending.user_id,
-        host: host.name.clone(),
-        expires_at: clock::now_seconds().saturating_add(HOST_SESSION_SECONDS),
+    let session: Option<Session> = sealed::open(settings, CROSSING_PURPOSE, &pending.session).await;
+    let Some(session) = session.filter(|session| session.identity.user == pending.user_id) else {
+        return refuse(Refusal::HandOverRefused);
     };
-    let key = webcrypto::import_sealing_key(settings.session_key.reveal()).await?;
-    let sealed = webcrypto::seal(&key, HOST_COOKIE, &serde_json::to_vec(&session)?).await?;
-    let response = reply::see_other(safe_next(Some(&pending.next)))?;
-    let cookie = set_cookie(HOST_COOKIE, &URL_SAFE_NO_PAD.encode(sealed), HOST_SESSION_SECONDS);
-    response.headers().append("set-cookie", &cookie)?;
-    Ok(response)
+    let cookie = identify::session_cookie(&session, settings, &purpose(&host.name)).await?;
+    reply::with_cookie(reply::see_other(safe_next(Some(&pending.next)))?, &cookie)
 }
 
 /// On the bot's host: the page that offers to sign out.
-pub(crate) fn sign_out_page(signed_in: bool, settings: &Settings) -> worker::Result<Response> {
+pub(crate) fn sign_out_page(signed_in: bool) -> worker::Result<Response> {
     let nonce = Nonce::new()?;
-    let everywhere = format!("{}/login", settings.public.as_str());
-    reply::page(200, &nonce, pages::sign_out(&nonce, signed_in, &everywhere))
-}
-
-/// On the bot's host: ends the session there.
-pub(crate) fn sign_out() -> worker::Result<Response> {
-    let response = reply::see_other("/auth/sign-out")?;
-    response
-        .headers()
-        .append("set-cookie", &set_cookie(HOST_COOKIE, "", 0))?;
-    Ok(response)
+    reply::page(200, &nonce, pages::sign_out(&nonce, signed_in))
 }
 
 fn refuse(refusal: Refusal) -> worker::Result<Response> {

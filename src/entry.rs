@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 
+use moltworker_core::crossing::purpose;
 use moltworker_core::host::own_host;
 use moltworker_core::hygiene::same_origin;
 use moltworker_core::id::UserId;
@@ -10,6 +11,7 @@ use moltworker_core::problem::Refusal;
 use moltworker_core::repository::request::split;
 use moltworker_core::route::{DomainCall, Place, Route, route};
 use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::session::{self, Renewal, SESSION_COOKIE, Session};
 use moltworker_core::settings::{SettingProblem, Settings};
 use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
@@ -18,10 +20,9 @@ use worker::{Env, Headers, Request, Response};
 use crate::hand_over::Origins;
 use crate::identify::{self, Caller};
 use crate::reply::{self, Nonce};
+use crate::sign_in::{self, Exit};
 use crate::sites::{self, BotHost, Served};
-use crate::{
-    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, sign_in, users,
-};
+use crate::{admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, users};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
 pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Response> {
@@ -101,13 +102,20 @@ impl Way<'_> {
         match route {
             Route::Health => reply::text(200, "ok\n"),
             Route::LoginPage => {
-                let caller = self.identify(&request).await.ok();
+                let caller = self.identify(&request, SESSION_COOKIE).await.ok();
                 sign_in::show(&request, settings, caller.as_ref())
             }
             Route::LogIn => sign_in::submit(env, request, settings).await,
             Route::SignInWith(provider) => sign_in::start(&request, settings, provider).await,
             Route::SignInCallback => sign_in::callback(env, &request, settings).await,
-            Route::SignOut => sign_in::sign_out(env, &request, settings).await,
+            Route::SignOut => {
+                let exit = Exit {
+                    origin: settings.public.as_str(),
+                    purpose: SESSION_COOKIE,
+                    then: "/login",
+                };
+                sign_in::sign_out(env, &request, settings, &exit).await
+            }
             Route::HandOver => self.give_code(&request).await,
             Route::BotStatus => match self.caller(&request).await {
                 Ok(caller) => hand_over::ask(env, caller.identity().user, Intent::Status).await,
@@ -156,13 +164,18 @@ impl Way<'_> {
             Route::Health => reply::text(200, "ok\n"),
             Route::HandOver => crossing::take_code(&request, env, host, settings).await,
             Route::SignOutPage => {
-                let visitor = crossing::visitor(request.headers(), host, settings).await;
-                crossing::sign_out_page(visitor.is_some(), settings)
+                let purpose = purpose(&host.name);
+                let session = identify::session(request.headers(), settings, &purpose).await;
+                crossing::sign_out_page(session.is_some())
             }
-            Route::SignOut => match request.headers().get("origin")? {
-                origin if same_origin(origin.as_deref(), &host.origin) => crossing::sign_out(),
-                _ => reply::problem(Refusal::WrongOrigin, None),
-            },
+            Route::SignOut => {
+                let exit = Exit {
+                    origin: &host.origin,
+                    purpose: &purpose(&host.name),
+                    then: "/auth/sign-out",
+                };
+                sign_in::sign_out(env, &request, settings, &exit).await
+            }
             Route::BotStatus => match self.owner(&request, host).await {
                 Ok(owner) => hand_over::ask(env, owner, Intent::Status).await,
                 Err(refusal) => refuse(&request, refusal),
@@ -189,17 +202,12 @@ impl Way<'_> {
     /// Whoever is served as this bot's owner here: by an access token, or by a session of this very host. The
     /// platform's own cookie counts for nothing here.
     async fn owner(&self, request: &Request, host: &BotHost) -> Result<UserId, Refusal> {
-        let headers = request.headers();
-        let identity = if headers.has("authorization").unwrap_or(false) {
-            self.identify(request).await?.into_bearer()?
-        } else {
-            let visitor = crossing::visitor(headers, host, self.settings).await;
-            visitor.ok_or(Refusal::SignInRequired)?
-        };
+        let caller = self.identify(request, &purpose(&host.name)).await?;
+        let identity = caller.identity();
         if identity.user != host.owner {
             return Err(Refusal::NotYourBot);
         }
-        self.let_in(headers, &identity).await?;
+        self.let_in(request.headers(), identity).await?;
         Ok(host.owner)
     }
 
@@ -270,13 +278,28 @@ impl Way<'_> {
 
     async fn give_code(&self, request: &Request) -> worker::Result<Response> {
         match self.caller(request).await {
-            Ok(Caller::Browser(identity)) => {
-                crossing::give_code(request, self.env, self.settings, identity.user).await
-            }
+            Ok(Caller::Browser(_)) => {}
             // A program needs no session, and a code would be one.
-            Ok(Caller::Bearer(_)) => refuse(request, Refusal::HandOverRefused),
-            Err(Refusal::SignInRequired) if wants_page(request) => to_login(request),
-            Err(refusal) => refuse(request, refusal),
+            Ok(Caller::Bearer(_)) => return refuse(request, Refusal::HandOverRefused),
+            Err(Refusal::SignInRequired) if wants_page(request) => return to_login(request),
+            Err(refusal) => return refuse(request, refusal),
+        }
+        match self.live_session(request.headers()).await {
+            Some(session) => crossing::give_code(request, self.env, self.settings, &session).await,
+            // It was ended on another host: here as well.
+            None => reply::with_cookie(to_login(request)?, &session::clear(SESSION_COOKIE)),
+        }
+    }
+
+    /// The browser's session, if the person's Sandbox still has it. The cookie's own proof may hold for an hour
+    /// after the session was ended elsewhere, and must not begin it again there.
+    async fn live_session(&self, headers: &Headers) -> Option<Session> {
+        let session = identify::session(headers, self.settings, SESSION_COOKIE).await?;
+        match identify::renew(self.env, &session).await {
+            Renewal::Renewed(identity) => Some(Session { identity, ..session }),
+            // Whoever was let in so far is not kept out by the provider's outage.
+            Renewal::Unavailable => Some(session),
+            Renewal::Ended => None,
         }
     }
 
@@ -309,13 +332,13 @@ impl Way<'_> {
 
     /// Who asks, if they are let in.
     async fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
-        let caller = self.identify(request).await?;
+        let caller = self.identify(request, SESSION_COOKIE).await?;
         self.let_in(request.headers(), caller.identity()).await?;
         Ok(caller)
     }
 
-    async fn identify(&self, request: &Request) -> Result<Caller, Refusal> {
-        let identified = identify::caller(self.env, request.headers(), self.settings).await?;
+    async fn identify(&self, request: &Request, purpose: &str) -> Result<Caller, Refusal> {
+        let identified = identify::caller(self.env, request.headers(), self.settings, purpose).await?;
         self.renewed.set(identified.renewed);
         Ok(identified.caller)
     }

@@ -52,17 +52,25 @@ impl From<Caller> for Identified {
     }
 }
 
-/// Identifies the caller of a request. A browser's session that has run out is renewed on the way.
+/// Identifies the caller of a request. A browser's session that has run out is renewed on the way. Its cookie is
+/// sealed for the host it was given on: `purpose` names that.
 ///
 /// # Errors
 /// The refusal to answer with. An `Authorization` header that does not hold is never made up for by a
 /// cookie: a program that sends one means it.
-pub(crate) async fn caller(env: &Env, headers: &Headers, settings: &Settings) -> Result<Identified, Refusal> {
+pub(crate) async fn caller(
+    env: &Env,
+    headers: &Headers,
+    settings: &Settings,
+    purpose: &str,
+) -> Result<Identified, Refusal> {
     if let Some(authorization) = header(headers, "authorization") {
         let token = bearer_token(&authorization).ok_or(Refusal::TokenRefused)?;
         return Ok(Caller::Bearer(access_token(token, settings).await?).into());
     }
-    let session = session(headers, settings).await.ok_or(Refusal::SignInRequired)?;
+    let session = session(headers, settings, purpose)
+        .await
+        .ok_or(Refusal::SignInRequired)?;
     let standing = session.identity.standing(clock::now_seconds());
     if standing == Standing::Good {
         return Ok(Caller::Browser(session.identity).into());
@@ -72,7 +80,7 @@ pub(crate) async fn caller(env: &Env, headers: &Headers, settings: &Settings) ->
         Renewal::Renewed(identity) if identity == session.identity => Ok(Caller::Browser(identity).into()),
         Renewal::Renewed(identity) => {
             let session = Session { identity, ..session };
-            let renewed = session_cookie(&session, settings)
+            let renewed = session_cookie(&session, settings, purpose)
                 .await
                 .inspect_err(|error| log::line("session-not-sealed", &[("reason", error)]))
                 .ok();
@@ -89,19 +97,23 @@ pub(crate) async fn caller(env: &Env, headers: &Headers, settings: &Settings) ->
 
 /// The browser's session as its cookie says, however old. Proof only together with
 /// [`Identity::standing`].
-pub(crate) async fn session(headers: &Headers, settings: &Settings) -> Option<Session> {
+pub(crate) async fn session(headers: &Headers, settings: &Settings, purpose: &str) -> Option<Session> {
     let cookies = header(headers, "cookie")?;
-    sealed::open(settings, SESSION_COOKIE, session::find(&cookies, SESSION_COOKIE)?).await
+    sealed::open(settings, purpose, session::find(&cookies, SESSION_COOKIE)?).await
 }
 
-/// The `Set-Cookie` that carries a session.
-pub(crate) async fn session_cookie(session: &Session, settings: &Settings) -> worker::Result<String> {
-    let value = sealed::seal(settings, SESSION_COOKIE, session).await?;
+/// The `Set-Cookie` that carries a session on the host that `purpose` names.
+pub(crate) async fn session_cookie(
+    session: &Session,
+    settings: &Settings,
+    purpose: &str,
+) -> worker::Result<String> {
+    let value = sealed::seal(settings, purpose, session).await?;
     Ok(session::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
 }
 
-/// Asks the person's Sandbox to prove the session anew.
-async fn renew(env: &Env, session: &Session) -> Renewal {
+/// Asks the person's Sandbox whether there still is this session, and to prove it anew if need be.
+pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
     let user = session.identity.user;
     let ask = Ask::Renew {
         id: session.id.clone(),

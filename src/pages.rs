@@ -54,16 +54,15 @@ pub(crate) fn onward(nonce: &Nonce, url: &str) -> Markup {
     layout("Going to your bot", nonce, &head, &main)
 }
 
-/// On a bot's own host: ends the session there. `everywhere` is where the platform's own can be ended.
-pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool, everywhere: &str) -> Markup {
+/// On a bot's own host: the way out.
+pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool) -> Markup {
     let main = html! {
         @if signed_in {
-            h1 { "Sign out here?" }
+            h1 { "Sign out?" }
             form method="post" action="/auth/sign-out" { button type="submit" { "Sign out" } }
             p { a href="/" { "Back to my bot" } }
         } @else {
-            h1 { "You are signed out here" }
-            p { "This browser may still be signed in on the platform. " a href=(everywhere) { "Sign out there as well" } }
+            h1 { "You are signed out" }
             p { a href="/" { "Sign in again" } }
         }
     };

@@ -1,17 +1,18 @@
 //! How a browser's session crosses from the platform's host to a bot's own.
 //!
 //! Cookies do not cross hosts. So the bot's host sends the browser to the platform with a challenge, the
-//! platform sends it back with a code, and the host takes the code for a session of its own. The code is
+//! platform sends it back with a code, and the host takes the code for a cookie of its own. The code is
 //! good once, for one host, for a minute, and only in the browser that holds what the challenge was made
 //! from: who reads a code in a log cannot use it, and who makes somebody else's browser open a code of their
 //! own signs nobody in.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::host::HostName;
 use crate::id::UserId;
+use crate::session::SESSION_COOKIE;
 
 /// Random bytes in a code and in a verifier, and bytes of a SHA-256: all are written the same way.
 pub const SECRET_BYTES: u32 = 32;
@@ -20,12 +21,8 @@ pub const CODE_LIFETIME_MS: u64 = 60 * 1_000;
 /// How long a browser keeps what its challenge was made from. Signing in lies between, which may take a
 /// person a while.
 pub const VERIFIER_LIFETIME_SECONDS: u64 = 60 * 60;
-/// How long a session on a bot's own host lasts. Then the next page fetches a new one from the platform's,
-/// without the person noticing; ending the platform's session is noticed here by then at the latest.
-pub const HOST_SESSION_SECONDS: u64 = 12 * 60 * 60;
-
-/// The browser's session on a bot's own host.
-pub const HOST_COOKIE: &str = "__Host-moltbot-here";
+/// For what a session is sealed while it crosses.
+pub const CROSSING_PURPOSE: &str = "crossing-session";
 /// What the challenge was made from.
 pub const VERIFIER_COOKIE: &str = "__Host-moltbot-verifier";
 
@@ -70,6 +67,8 @@ pub struct Pending {
     pub challenge: String,
     /// Where to go then: a path on that host.
     pub next: String,
+    /// The session, sealed for [`CROSSING_PURPOSE`].
+    pub session: String,
     /// Milliseconds since 1970.
     pub expires_at: u64,
 }
@@ -120,38 +119,10 @@ impl Pending {
     }
 }
 
-/// What the sealed cookie of a bot's own host says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HostSession {
-    /// Who signed in.
-    pub user: UserId,
-    /// The host it was given on. It counts nowhere else.
-    pub host: HostName,
-    /// Seconds since 1970.
-    pub expires_at: u64,
-}
-
-impl HostSession {
-    /// The user, if the session counts on this host now (`now` in seconds since 1970).
-    pub fn current(&self, host: &HostName, now: u64) -> Option<UserId> {
-        (self.host == *host && now < self.expires_at).then_some(self.user)
-    }
-}
-
-/// The value of the one cookie of that name in a `Cookie` header. Two of them count as none.
-pub fn find_cookie<'a>(cookie_header: &'a str, wanted: &str) -> Option<&'a str> {
-    let mut values = cookie_header
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == wanted)
-        .map(|(_, value)| value);
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
-}
-
-/// `Set-Cookie` for one of ours. Lax: it has to come along when the browser is led back from the platform.
-pub fn set_cookie(name: &str, value: &str, max_age: u64) -> String {
-    format!("{name}={value}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax")
+/// For what a session's cookie is sealed on a bot's own host. The host is part of it, so that a cookie of one
+/// host opens on no other, wherever somebody takes it.
+pub fn purpose(host: &HostName) -> String {
+    format!("{SESSION_COOKIE}@{host}")
 }
 
 #[cfg(test)]
@@ -173,6 +144,7 @@ mod tests {
             user_id: ALICE.parse().unwrap(),
             challenge: challenge.as_str().into(),
             next: "/".into(),
+            session: String::new(),
             expires_at: 1_000,
         };
         let (alice, bob) = (ALICE.parse().unwrap(), BOB.parse().unwrap());
@@ -196,18 +168,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hosts_session_counts_nowhere_else() {
-        let session = HostSession {
-            user: ALICE.parse().unwrap(),
-            host: host("claw.example.org"),
-            expires_at: 100,
-        };
-        assert_eq!(session.current(&host("claw.example.org"), 99), Some(session.user));
-        assert_eq!(session.current(&host("claw.example.org"), 100), None);
-        assert_eq!(session.current(&host("other.example.org"), 99), None);
-    }
-
-    #[test]
     fn a_secret_has_one_form_and_never_prints_itself() {
         let secret = Opaque::of(&[255; 32]);
         assert_eq!(Opaque::parse(secret.as_str()), Some(secret.clone()));
@@ -225,13 +185,13 @@ mod tests {
     }
 
     #[test]
-    fn of_two_cookies_none_counts() {
-        assert_eq!(find_cookie("a=1; __Host-moltbot-here=v", HOST_COOKIE), Some("v"));
-        assert_eq!(
-            find_cookie("__Host-moltbot-here=v; __Host-moltbot-here=w", HOST_COOKIE),
-            None
-        );
-        assert_eq!(find_cookie("x__Host-moltbot-here=v", HOST_COOKIE), None);
-        assert!(set_cookie(HOST_COOKIE, "v", 60).ends_with("; Secure; HttpOnly; SameSite=Lax"));
+    fn every_host_has_a_purpose_of_its_own() {
+        let purposes = [
+            purpose(&host("a.example.org")),
+            purpose(&host("b.example.org")),
+            SESSION_COOKIE.to_owned(),
+        ];
+        assert_ne!(purposes[0], purposes[1]);
+        assert!(!purposes[..2].contains(&purposes[2]));
     }
 }

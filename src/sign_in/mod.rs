@@ -212,16 +212,31 @@ async fn begin(
     if let Err(error) = hand_over::about_session(env, session.identity.user, &ask).await {
         return Ok(Err(unavailable("session-not-kept", &error)));
     }
-    let cookie = identify::session_cookie(&session, settings).await?;
+    let cookie = identify::session_cookie(&session, settings, SESSION_COOKIE).await?;
     reply::with_cookie(reply::see_other(next)?, &cookie).map(Ok)
 }
 
-/// `POST /auth/sign-out`.
-pub(crate) async fn sign_out(env: &Env, request: &Request, settings: &Settings) -> worker::Result<Response> {
-    if !from_our_page(request.headers(), settings) {
+/// Where somebody signs out.
+pub(crate) struct Exit<'a> {
+    /// The origin whose pages may ask for it.
+    pub(crate) origin: &'a str,
+    /// For what the cookie there is sealed.
+    pub(crate) purpose: &'a str,
+    /// Where it leads to on that host.
+    pub(crate) then: &'a str,
+}
+
+/// `POST /auth/sign-out`. Ends the session on every host it crossed to: none of them can renew it any more.
+pub(crate) async fn sign_out(
+    env: &Env,
+    request: &Request,
+    settings: &Settings,
+    exit: &Exit<'_>,
+) -> worker::Result<Response> {
+    if !same_origin(header(request.headers(), "origin").as_deref(), exit.origin) {
         return reply::problem(Refusal::WrongOrigin, None);
     }
-    if let Some(session) = identify::session(request.headers(), settings).await {
+    if let Some(session) = identify::session(request.headers(), settings, exit.purpose).await {
         let ask = Ask::End { id: session.id };
         if let Err(error) = hand_over::about_session(env, session.identity.user, &ask).await {
             log::line(
@@ -230,7 +245,7 @@ pub(crate) async fn sign_out(env: &Env, request: &Request, settings: &Settings) 
             );
         }
     }
-    reply::with_cookie(reply::see_other("/login")?, &session::clear(SESSION_COOKIE))
+    reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))
 }
 
 fn unavailable(event: &str, error: &worker::Error) -> Message {

@@ -7,7 +7,7 @@ import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
 const CLAW = "claw.example.org";
 const PAW = "paw.example.org";
 const CODE = /\/auth\/hand-over\?code=/;
-const HERE = "__Host-moltbot-here";
+const HERE = "__Host-moltbot-session";
 
 /** Alice's bot is awake and has two domains; her browser is signed in on the platform. */
 async function start(t) {
@@ -58,9 +58,7 @@ test("a session of one host counts on no other", async (t) => {
   for (const [host, cookie] of [
     [PAW, `${HERE}=${here}`],
     ["bots.example.com", `${HERE}=${here}`],
-    ["bots.example.com", `__Host-moltbot-session=${here}`],
     [CLAW, platforms],
-    [CLAW, platforms.replace("__Host-moltbot-session", HERE)],
     [CLAW, `${HERE}=${here.slice(0, -2)}AA`],
     [CLAW, `${HERE}=${here}; ${HERE}=${here}`],
   ]) {
@@ -139,19 +137,46 @@ test("the platform makes codes for its caller's hosts only", async (t) => {
   assert.ok(astray.next.startsWith(`https://${CLAW}/`));
 });
 
-test("signing out on the domain ends the session there, from its own page only", async (t) => {
-  const { browser } = await start(t);
-  await browser.open(`https://${CLAW}/`);
-  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /Sign out here\?/);
-  for (const origin of [ORIGIN, "https://evil.example", "null"]) {
+test("signing out on the domain ends the session everywhere, from the domain's own page only", async (t) => {
+  const { worker, browser } = await start(t);
+  for (const host of [CLAW, PAW]) await browser.open(`https://${host}/`);
+  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /Sign out\?/);
+  for (const origin of [ORIGIN, `https://${PAW}`, "https://evil.example", "null"]) {
     const foreign = await browser.send(`https://${CLAW}/auth/sign-out`, { method: "POST", headers: { origin } });
     assert.equal(foreign.status, 403, origin);
   }
   assert.ok(browser.jar(CLAW).has(HERE));
+  const kept = browser.jar("bots.example.com").get(HERE);
   const out = await browser.send(`https://${CLAW}/auth/sign-out`, { method: "POST", headers: { origin: `https://${CLAW}` } });
   assert.equal(out.status, 303);
   assert.ok(!browser.jar(CLAW).has(HERE));
-  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /signed out here/);
+  assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /You are signed out/);
+  assert.equal(worker.provider.called("/logout?scope=local").length, 1, "the provider knows");
+
+  assert.equal(browser.jar("bots.example.com").get(HERE), kept, "the platform's cookie is still there");
+  const back = await browser.open(`https://${CLAW}/`);
+  assert.equal(new URL(back.url).pathname, "/login", "and does not begin the session again");
+  assert.ok(!browser.jar("bots.example.com").has(HERE));
+});
+
+test("a session that runs out on the domain is renewed there without a question", async (t) => {
+  const worker = await startWorker(t);
+  await worker.giveDomain(ALICE, CLAW);
+  await worker.as(ALICE, "/");
+  const browser = new Browser(worker);
+  worker.provider.lifetime = -10; // its tokens count, and their proof has ended
+  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.open(`https://${CLAW}/`);
+  const before = browser.jar(CLAW).get(HERE);
+  const renewals = () => worker.provider.called("/token?grant_type=refresh_token").length;
+  const spent = renewals();
+  worker.provider.lifetime = 3600;
+  const script = { headers: { "sec-fetch-mode": "cors", accept: "*/*" } };
+  assert.equal((await browser.send(`https://${CLAW}/`, script)).status, 200);
+  assert.equal(renewals(), spent + 1);
+  assert.notEqual(browser.jar(CLAW).get(HERE), before);
+  assert.equal((await browser.send(`https://${CLAW}/`, script)).status, 200);
+  assert.equal(renewals(), spent + 1, "the new cookie holds");
 });
 
 test("a user who is suspended is refused on their domain, and so is somebody else who is signed in", async (t) => {
