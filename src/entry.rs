@@ -22,7 +22,9 @@ use crate::identify::{self, Caller};
 use crate::reply::{self, Nonce};
 use crate::sign_in::{self, Exit};
 use crate::sites::{self, BotHost, Served};
-use crate::{admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, users};
+use crate::{
+    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, users,
+};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
 pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Response> {
