@@ -40,7 +40,8 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
     let failed = failed(status);
     let head = html! {
         noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
-        script nonce=(nonce.as_str()) defer { (PreEscaped(SCRIPT)) }
+        // A module: it runs when the page is there. `defer` does nothing for a script without a source.
+        script nonce=(nonce.as_str()) type="module" { (PreEscaped(SCRIPT)) }
     };
     let title = match status.state {
         BotState::CrashLooped => "Your bot fails again and again",
