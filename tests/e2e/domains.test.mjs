@@ -109,7 +109,8 @@ async function say(page, text) {
 }
 
 function composer(page) {
-  return page.locator("textarea").first();
+  // There is a hidden one as well, for the icon of a session.
+  return page.locator("textarea:visible").first();
 }
 
 function answers(page) {
