@@ -8,11 +8,19 @@ use anyhow::{Context as _, Result};
 use crate::toolchain::{Detail, Part, Toolchain};
 
 pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
-    let tools = Toolchain::prepare(root, &[Part::Worker, Part::Docker], Detail::OnlyWork)?;
+    let tools = Toolchain::prepare(
+        root,
+        &[Part::Worker, Part::Docker, Part::Restic],
+        Detail::OnlyWork,
+    )?;
     println!("{}", tools.build_worker()?);
     let mut code = ExitCode::SUCCESS;
-    // The quick one first.
-    for part in ["bench/verification.mjs", "bench/chain.mjs"] {
+    // The quick ones first.
+    for part in [
+        "bench/verification.mjs",
+        "bench/repository.mjs",
+        "bench/chain.mjs",
+    ] {
         let status = tools
             .node()?
             .arg(part)
