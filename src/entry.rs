@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use moltworker_core::crossing::purpose;
+use moltworker_core::event::{Actor, Kind};
 use moltworker_core::host::own_host;
 use moltworker_core::hygiene::same_origin;
 use moltworker_core::id::UserId;
@@ -17,6 +18,7 @@ use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response};
 
+use crate::events::{self, Entry};
 use crate::hand_over::Origins;
 use crate::identify::{self, Caller};
 use crate::reply::{self, Nonce};
@@ -141,6 +143,14 @@ impl Way<'_> {
             },
             Route::Domains(call) => match self.bearer(&request).await {
                 Ok(identity) => domains::call(&mut request, env, settings, identity.user, call).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::BotEvents => match self.caller(&request).await {
+                Ok(caller) => events::list(&request, env, Some(caller.identity().user)).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::AdminEvents(bot) => match self.admin(&request).await {
+                Ok(_) => events::list(&request, env, bot).await,
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::AdminBotStatus(user) => self.for_admin(&request, user, Intent::Status).await,
@@ -270,12 +280,25 @@ impl Way<'_> {
         if by_button && (origin.is_none() || !same_origin(origin.as_deref(), served)) {
             return refuse(request, Refusal::WrongOrigin);
         }
+        self.remember_order(owner, Actor::Owner, order).await;
         let answer = hand_over::ask(self.env, owner, Intent::Order(Authority::Owner, order)).await?;
         if by_button {
             reply::see_other("/")
         } else {
             Ok(answer)
         }
+    }
+
+    /// Before the order is given: an order that goes wrong was given all the same.
+    async fn remember_order(&self, bot: UserId, actor: Actor, order: Order) {
+        let entry = Entry {
+            bot,
+            run: None,
+            kind: Kind::Ordered,
+            actor,
+            detail: Some(order.as_str().to_owned()),
+        };
+        events::record(self.env, &entry).await;
     }
 
     async fn give_code(&self, request: &Request) -> worker::Result<Response> {
@@ -309,10 +332,9 @@ impl Way<'_> {
     async fn for_admin(&self, request: &Request, user: UserId, intent: Intent) -> worker::Result<Response> {
         match self.admin(request).await {
             Ok(admin) => {
-                log::line(
-                    "admin",
-                    &[("admin", &admin), ("bot", &user), ("intent", &intent.to_header())],
-                );
+                if let Intent::Order(_, order) = intent {
+                    self.remember_order(user, Actor::Admin(admin), order).await;
+                }
                 hand_over::ask(self.env, user, intent).await
             }
             Err(refusal) => refuse(request, refusal),

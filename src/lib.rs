@@ -15,6 +15,7 @@ mod custom_hostname;
 mod database;
 mod domains;
 mod entry;
+mod events;
 mod hand_over;
 mod identify;
 mod keys;

@@ -10,7 +10,7 @@ use moltworker_core::settings::DATABASE_BINDING;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
-use crate::{clock, hand_over, log};
+use crate::{clock, events, hand_over, log};
 
 /// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and
 /// those asked longest ago come first, so a larger fleet is covered over a few minutes.
@@ -18,8 +18,9 @@ const MOST_PER_TICK: u32 = 500;
 /// Sandboxes asked side by side. Six connections may wait for headers at once (Workers limits); more would
 /// only queue behind them with their deadlines running.
 const SIDE_BY_SIDE: usize = 6;
-/// How long one Sandbox may take: it asks its container, which gets five seconds.
-const TICK_DEADLINE: Duration = Duration::from_secs(10);
+/// How long one Sandbox may take: it asks its container how it is, which gets five seconds, and an idle one
+/// whether it may sleep, which gets fifteen.
+const TICK_DEADLINE: Duration = Duration::from_secs(25);
 
 #[derive(Deserialize)]
 struct Row {
@@ -47,6 +48,9 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
         if let Err(error) = write_down(&database, user, health, idle_ms).await {
             log::line("tick-not-recorded", &[("user", &user), ("reason", &error)]);
         }
+    }
+    if let Err(error) = events::forget_old(&database).await {
+        log::line("history-not-trimmed", &[("reason", &error)]);
     }
     log::line("tick", &[("asked", &asked), ("healthy", &healthy)]);
     Ok(())

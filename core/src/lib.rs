@@ -25,6 +25,7 @@ pub mod settings;
 
 // A bot's life, and the words on each wire.
 pub mod control;
+pub mod event;
 pub mod gateway;
 pub mod life;
 pub mod repository;

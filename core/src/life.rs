@@ -9,6 +9,7 @@
 //! to: one of an older run is ignored, and counted.
 
 mod limits;
+mod notices;
 #[cfg(test)]
 mod properties;
 mod steps;
@@ -18,6 +19,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use limits::*;
+pub use notices::notice;
 
 use crate::run::Run;
 

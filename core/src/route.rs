@@ -41,6 +41,10 @@ pub enum Route {
     BotStatus,
     /// The caller's bot: an order of its owner.
     BotOrder(Order),
+    /// The caller's bot: its history.
+    BotEvents,
+    /// The history of one bot, or of all, for an admin.
+    AdminEvents(Option<UserId>),
     /// Somebody's bot: an order of an admin.
     AdminOrder(UserId, Order),
     /// Somebody's bot: its state, for an admin. Never wakes it.
@@ -268,6 +272,14 @@ mod tests {
             ("GET", "/auth/sign-in/", Route::NotFound),
             ("GET", "/api/bot", Route::BotStatus),
             ("POST", "/api/bot", Route::WrongMethod { allow: "GET, HEAD" }),
+            ("GET", "/api/bot/events", Route::BotEvents),
+            ("GET", "/api/admin/events", Route::AdminEvents(None)),
+            ("GET", &format!("{admin}/events"), Route::AdminEvents(Some(user))),
+            (
+                "POST",
+                "/api/admin/events",
+                Route::WrongMethod { allow: "GET, HEAD" },
+            ),
             ("POST", "/api/bot/sleep", Route::BotOrder(Order::Sleep)),
             ("POST", "/api/bot/start", Route::BotOrder(Order::Start)),
             ("POST", "/api/bot/suspend", Route::NotFound),

@@ -1,6 +1,9 @@
 //! A free place for a bot that wants to wake: the platform runs a limited number of containers. When all are
 //! taken the bot that has been idle longest is put to sleep first.
 
+use std::rc::Rc;
+
+use moltworker_core::event::Kind;
 use moltworker_core::id::UserId;
 use moltworker_core::sandbox::{BotState, BotStatus, Intent};
 use moltworker_core::settings::DATABASE_BINDING;
@@ -34,7 +37,7 @@ impl Inner {
     ///
     /// The count is the registry's and can be a moment old; the platform's own limit is the one that holds,
     /// and a start beyond it fails and is tried again. So when the registry is away, the answer is yes.
-    pub(super) async fn has_place(&self) -> bool {
+    pub(super) async fn has_place(self: &Rc<Self>) -> bool {
         match self.find_place().await {
             Ok(found) => found,
             Err(error) => {
@@ -44,7 +47,7 @@ impl Inner {
         }
     }
 
-    async fn find_place(&self) -> Result<bool> {
+    async fn find_place(self: &Rc<Self>) -> Result<bool> {
         let Some(most) = self.settings()?.max_awake else {
             return Ok(true);
         };
@@ -72,16 +75,8 @@ impl Inner {
             return Ok(false);
         }
         let freed = self.free_a_place(&database).await?;
-        let freed = freed.map_or_else(|| "none is idle".to_owned(), |user| user.to_string());
-        log::line(
-            "no-capacity",
-            &[
-                ("user", &user),
-                ("awake", &awake),
-                ("most", &most),
-                ("put_to_sleep", &freed),
-            ],
-        );
+        let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
+        self.remember(Kind::NoCapacity, self.life().run, Some(room))?;
         Ok(false)
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::channel::oneshot;
 use futures::future::{self, Either};
-use moltworker_core::life::{Effect, Event, Life, Report};
+use moltworker_core::event::{Actor, Kind};
+use moltworker_core::life::{Effect, Event, Life, Report, notice};
 use moltworker_core::run::Run;
 use moltworker_core::sandbox::Heard;
 use moltworker_core::settings::DATABASE_BINDING;
@@ -17,6 +18,7 @@ use worker::{Delay, Result};
 
 use super::Inner;
 use super::store::Store;
+use crate::events::{self, Entry};
 use crate::{clock, log};
 
 /// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
@@ -52,7 +54,7 @@ impl Inner {
     async fn take(self: &Rc<Self>, event: Event) -> Result<()> {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
-            for effect in self.decide(event)? {
+            for effect in self.decide(&event)? {
                 events.extend(self.carry_out(effect).await);
             }
         }
@@ -60,13 +62,16 @@ impl Inner {
     }
 
     /// Decides and stores, without an await in between: no other event can slip in.
-    fn decide(self: &Rc<Self>, event: Event) -> Result<Vec<Effect>> {
+    fn decide(self: &Rc<Self>, event: &Event) -> Result<Vec<Effect>> {
         let before = self.life();
         let mut life = before.clone();
         let rules = self.settings()?.rules;
-        let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event);
+        let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event.clone());
         if life == before {
             return Ok(effects);
+        }
+        if let Some((kind, detail)) = notice(&before, event, &life) {
+            self.remember(kind, life.run, detail)?;
         }
         Store::open(&self.state)?.keep_life(&life)?;
         if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
@@ -188,6 +193,20 @@ impl Inner {
         let (sender, receiver) = oneshot::channel();
         self.memory.borrow_mut().waiting.push(sender);
         receiver
+    }
+
+    /// Adds an entry to the history, without waiting for it.
+    pub(super) fn remember(self: &Rc<Self>, kind: Kind, run: Run, detail: Option<String>) -> Result<()> {
+        let entry = Entry {
+            bot: self.user()?,
+            run: Some(run),
+            kind,
+            actor: Actor::Platform,
+            detail,
+        };
+        let inner = Rc::clone(self);
+        spawn_local(async move { events::record(&inner.env, &entry).await });
+        Ok(())
     }
 
     /// Tells the registry (D1) what state the bot is in, for the clock and the admins. The Sandbox's own

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
 const PAGE = { headers: { accept: "text/html", "sec-fetch-mode": "navigate" } };
 const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot")).json();
@@ -276,4 +276,38 @@ test("the registry follows, and the clock looks only at bots that ought to be aw
   assert.equal((await worker.bots()).find((row) => row.user_id === ALICE).health, "unknown", "no answer is neither");
   assert.equal((await worker.record(ALICE)).starts.length, 1);
   assert.equal((await worker.record(ALICE)).kills, 0);
+});
+
+test("what happens to a bot can be read afterwards, by its owner and by admins", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.as(BOB, "/");
+  await worker.fake(ALICE, "die");
+  await until(async () => (await status(worker)).state === "asleep", "the end was noticed");
+  await worker.admin(ALICE, "suspend");
+  const read = async (path, user = ALICE) => (await (await worker.as(user, path)).json()).events;
+  const told = await until(async () => {
+    const events = await read("/api/bot/events");
+    return events.length === 5 && events;
+  }, "all entries are there");
+  assert.deepEqual(
+    new Set(told.map(({ kind, actor, detail }) => [kind, actor, detail].join())),
+    new Set(["started,platform,", "ready,platform,", `died,platform,${told.find(({ kind }) => kind === "died").detail}`,
+      `ordered,${ADMIN},suspend`, "suspended,platform,"]),
+  );
+  assert.match(told.find(({ kind }) => kind === "died").detail, /137/);
+  assert.ok(told.every(({ user_id, at }) => user_id === ALICE && Math.abs(Date.now() - at) < 60_000));
+  const older = await read(`/api/bot/events?before=${told[1].id}`);
+  assert.deepEqual(older.map(({ id }) => id), told.slice(2).map(({ id }) => id));
+  assert.equal((await worker.as(ALICE, "/api/bot/events?before=x")).status, 400);
+
+  assert.equal((await worker.as(ALICE, "/api/admin/events")).status, 403);
+  const token = worker.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
+  const all = await (await worker.fetch("/api/admin/events", { headers: { authorization: `Bearer ${token}` } })).json();
+  assert.deepEqual(new Set(all.events.map(({ user_id }) => user_id)), new Set([ALICE, BOB]));
+
+  const database = await worker.mf.getD1Database("DB");
+  await database.prepare("UPDATE events SET at = 0 WHERE kind = 'started'").run();
+  await worker.tick();
+  assert.deepEqual((await read("/api/bot/events")).filter(({ kind }) => kind === "started"), []);
 });

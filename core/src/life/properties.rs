@@ -67,7 +67,9 @@ struct World {
     now: u64,
     alive: bool,
     alarm: Option<u64>,
+    /// Questions whose answers are still to come: how it is, and whether it may sleep.
     asked: bool,
+    asked_to_sleep: bool,
 }
 
 impl World {
@@ -82,8 +84,10 @@ impl World {
         if event == Event::AlarmRang {
             self.alarm = None;
         }
-        if matches!(event, Event::Said(run, _) | Event::SleepAnswered(run, _) if run == before.run) {
-            self.asked = false;
+        match event {
+            Event::Said(run, _) if run == before.run => self.asked = false,
+            Event::SleepAnswered(run, _) if run == before.run => self.asked_to_sleep = false,
+            _ => {}
         }
         let ordered = event == Event::RestartWanted;
         for effect in self.life.on(&RULES, self.now, jitter, event) {
@@ -109,9 +113,13 @@ impl World {
                 Effect::Kill => self.alive = false,
                 Effect::SetAlarm(at) => self.alarm = Some(at),
                 Effect::ClearAlarm => self.alarm = None,
-                Effect::Ask(run) | Effect::AskMaySleep(run) => {
+                Effect::Ask(run) => {
                     prop_assert_eq!(run, self.life.run);
                     self.asked = true;
+                }
+                Effect::AskMaySleep(run) => {
+                    prop_assert_eq!(run, self.life.run);
+                    self.asked_to_sleep = true;
                 }
                 Effect::Watch(run) | Effect::RestartGateway(run) => prop_assert_eq!(run, self.life.run),
                 Effect::Terminate => {}
@@ -138,19 +146,19 @@ proptest! {
     /// container has something that leads out of it; and when nothing more happens, the bot goes to sleep.
     #[test]
     fn no_order_of_events_breaks_it(events in prop::collection::vec(any_event(), 0..60), jitter in 0.0f64..=1.0) {
-        let mut world = World { life: Life::new(0), now: 0, alive: false, alarm: None, asked: false };
+        let mut world = World { life: Life::new(0), now: 0, alive: false, alarm: None, asked: false, asked_to_sleep: false };
         for (pause, event) in events {
             world.now += pause;
             let event = aimed(event, world.life.run);
             world.step(jitter, event)?;
         }
         world.step(jitter, Event::Pinned(false))?;
-        for _ in 0..8 {
+        for _ in 0..12 {
             let run = world.life.run;
-            if world.asked && world.life.state == State::Running {
-                world.step(jitter, Event::SleepAnswered(run, MaySleep::Yes))?;
-            } else if world.asked {
+            if world.asked {
                 world.step(jitter, idle(run, QUARTER))?;
+            } else if world.asked_to_sleep {
+                world.step(jitter, Event::SleepAnswered(run, MaySleep::Yes))?;
             } else if let Some(at) = world.alarm {
                 world.now = world.now.max(at);
                 world.step(jitter, Event::AlarmRang)?;

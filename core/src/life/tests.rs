@@ -23,7 +23,7 @@ pub(super) fn said(run: Run, gateway: Gateway, idle_ms: u64) -> Event {
     Event::Said(run, Some(Report { gateway, idle_ms }))
 }
 
-fn ready(run: Run) -> Event {
+pub(super) fn ready(run: Run) -> Event {
     said(run, Gateway::Answering, 0)
 }
 

@@ -53,6 +53,7 @@ pub enum AdminCall {
 pub(super) fn route(method: &str, path: &str) -> Option<Route> {
     match path {
         "/api/bot/domains" => return Some(read_add_remove(method, DOMAINS.map(Route::Domains))),
+        "/api/bot/events" => return Some(read(method, Route::BotEvents)),
         "/api/bot/domains/check" => return Some(post(method, Route::Domains(DomainCall::Check))),
         _ => {}
     }
@@ -75,6 +76,7 @@ const ALLOW_LIST: [AdminCall; 3] = [AdminCall::AllowList, AdminCall::Allow, Admi
 
 fn admin(method: &str, path: &str) -> Option<Route> {
     match path {
+        "events" => return Some(read(method, Route::AdminEvents(None))),
         "users" => return Some(read(method, Route::Admin(AdminCall::Users))),
         "invitations" => return Some(read_add_remove(method, INVITATIONS.map(Route::Admin))),
         "allow-list" => return Some(read_add_remove(method, ALLOW_LIST.map(Route::Admin))),
@@ -88,6 +90,7 @@ fn admin(method: &str, path: &str) -> Option<Route> {
     let user: UserId = user.parse().ok()?;
     match (what, verb) {
         ("bots", None) => Some(read(method, Route::AdminBotStatus(user))),
+        ("bots", Some("events")) => Some(read(method, Route::AdminEvents(Some(user)))),
         ("bots", Some(name)) => {
             let order = Order::parse(Authority::Admin, name)?;
             Some(post(method, Route::AdminOrder(user, order)))
