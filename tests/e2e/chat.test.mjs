@@ -63,7 +63,8 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
 });
 
 function composer(page) {
-  return page.locator("textarea").first();
+  // There is a hidden one as well, for the icon of a session.
+  return page.locator("textarea:visible").first();
 }
 
 function answers(page) {
