@@ -19,8 +19,8 @@ const ASLEEP_MS = 120_000;
 // What the supervisor gives the gateway (`Rules::stop_grace`); the engine would kill the container later.
 const DRAIN_MS = 25_000;
 const ENGINE_KILLS_AFTER_S = "60";
-// When a scheduled turn is due: after it was written down.
-const SOON_MS = 2_000;
+// When a scheduled turn is due: after it was written down, on a busy machine too.
+const SOON_MS = 10_000;
 
 test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
   const stack = await startStack(t, { settings: { SLEEP_AFTER }, paceMs: PACE_MS });
@@ -54,11 +54,11 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
       delivery: { mode: "none" },
     });
     await until("the turn has begun", async () => (await bot.rpc("cron.get", { id })).state.runningAtMs);
-    const putOff = await until("its sleep is put off", async () => {
-      const log = await readFile(stack.log, "utf8");
-      return log.split("\n").find((line) => line.includes('"sleep-put-off"'));
-    }, { deadlineMs: ASLEEP_MS });
-    assert.match(putOff, /cron-run|embedded-run/);
+    // For the turn, and not only for a call this test makes.
+    const putOff = /"sleep-put-off".*(cron|embedded)-run/;
+    await until("its sleep is put off", async () => putOff.test(await readFile(stack.log, "utf8")), {
+      deadlineMs: ASLEEP_MS,
+    });
     // Once it is over the bot would fall asleep before anybody could see how it ended.
     await order("pin");
     const [{ status }] = await until("the turn is over", async () => {
