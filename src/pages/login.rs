@@ -108,7 +108,7 @@ fn ways_in(page: &LoginPage<'_>) -> Markup {
         p { "Sign in to reach it. Nobody else can." }
         (message(page))
         @if !page.providers.is_empty() {
-            nav.providers aria-label="Sign in with" {
+            nav aria-label="Sign in with" {
                 @for provider in page.providers {
                     a.button.quiet href=(start(*provider, page.next)) { "Continue with " (provider.label()) }
                 }

@@ -35,10 +35,11 @@ export async function until(what, met, { deadlineMs = 60_000, pauseMs = 100 } = 
 }
 
 /** Starts the system, with another image, `settings` of the Worker or pace of the model if so said; it stops when the test is over. */
-export async function startStack(t, { dockerfile, settings = {}, paceMs = 20 } = {}) {
+export async function startStack(t, { dockerfile, settings = {}, paceMs = 20, tokenLifetime } = {}) {
   const state = await mkdtemp(join(tmpdir(), "moltworker-e2e-"));
   const options = ["--json-ready", "--port", "0", "--pace-ms", String(paceMs), "--state", state];
   if (dockerfile) options.push("--dockerfile", dockerfile);
+  if (tokenLifetime) options.push("--token-lifetime", String(tokenLifetime));
   for (const [name, value] of Object.entries(settings)) options.push("--set", `${name}=${value}`);
   const child = spawn("cargo", ["xtask", "dev", ...options], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
   const said = [];

@@ -1,0 +1,118 @@
+// A person's session in a real browser: signing in by password and by way of a provider, landing where they wanted,
+// chatting on while sessions run out and are renewed, and signing out.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { chromium } from "playwright-core";
+import { startStack, until } from "./stack.mjs";
+
+const ANSWER = 'This is the local stand-in model. You said: "hello".';
+// A bot that sleeps needs half a minute to wake on a busy machine.
+const WAKING_MS = 180_000;
+/** Seconds; long enough to load a page in, short enough to wait for. */
+const TOKEN_LIFETIME = 20;
+const COOKIE = "__Host-moltbot-session";
+
+test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
+  const stack = await startStack(t, { tokenLifetime: TOKEN_LIFETIME });
+  const user = stack.user("dev-1");
+  const browser = await openBrowser(t);
+
+  await t.test("by password, to the page that was asked for, with its query", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${stack.url}/chat?from=a%20mail`);
+    await page.waitForURL("**/login?next=**");
+    await page.getByLabel("E-mail").fill(user.email);
+    await page.getByLabel("Password").fill(user.password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "a mail");
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    await context.close();
+  });
+
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await t.test("by an OAuth round trip, and chat over a WebSocket", async () => {
+    await page.goto(`${stack.url}/chat?from=oauth`);
+    await page.getByRole("link", { name: "Continue with GitHub" }).click();
+    await page.getByRole("button", { name: "Continue as dev-1" }).click();
+    await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "oauth");
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    await hello(page, 1);
+  });
+
+  await t.test("a session runs out and is renewed without the person noticing", async () => {
+    const first = await session(context);
+    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    // The open conversation goes on; the next page load renews and is not sent to the sign-in page.
+    await hello(page, 2);
+    await page.reload();
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    assert.notEqual(new URL(page.url()).pathname, "/login");
+    const second = await session(context);
+    assert.notEqual(second, first, "the cookie is a new one");
+    // A WebSocket alone renews as well: the page's own, after its connection was cut.
+    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await context.setOffline(true);
+    await context.setOffline(false);
+    await hello(page, 3);
+  });
+
+  await t.test("signing out ends it, and the bot is out of reach", async () => {
+    const held = await session(context);
+    await page.goto(`${stack.url}/login`);
+    await page.getByText(user.email).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Password").waitFor();
+    assert.equal(await session(context), undefined);
+    await page.goto(`${stack.url}/chat`);
+    await page.waitForURL("**/login?next=**");
+    // A copy of the cookie is not renewed any more.
+    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${COOKIE}=${held}` } })).status === 401, {
+      deadlineMs: (TOKEN_LIFETIME + 10) * 1000,
+      pauseMs: 500,
+    });
+  });
+
+  await t.test("changing one's mind at the provider is said in our words", async () => {
+    await page.goto(`${stack.url}/login`);
+    await page.getByRole("link", { name: "Continue with Google" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("alert").getByText("did not sign you in").waitFor();
+  });
+
+  await t.test("without JavaScript, by the code in a mail", async () => {
+    const plain = await browser.newContext({ javaScriptEnabled: false });
+    const tab = await plain.newPage();
+    await tab.goto(`${stack.url}/login`);
+    await tab.getByLabel("E-mail").fill(user.email);
+    await tab.getByRole("button", { name: "E-mail me a link instead" }).click();
+    const [mail] = await (await fetch(new URL("/mails", stack.supabaseUrl))).json();
+    await tab.getByLabel("Code").fill(mail.code);
+    await tab.getByRole("button", { name: "Sign in" }).click();
+    await tab.waitForURL((url) => url.pathname === "/");
+    await plain.close();
+  });
+});
+
+async function hello(page, times) {
+  await composer(page).fill("hello");
+  await composer(page).press("Enter");
+  await page.getByText(ANSWER).nth(times - 1).waitFor({ timeout: 60_000 });
+}
+
+function composer(page) {
+  // The page has other ones, which it shows now and then.
+  return page.locator("textarea:visible").first();
+}
+
+async function session(context) {
+  return (await context.cookies()).find(({ name, value }) => name === COOKIE && value)?.value;
+}
+
+async function openBrowser(t) {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
+  t.after(() => browser.close());
+  return browser;
+}
