@@ -29,5 +29,8 @@ pub mod event;
 pub mod gateway;
 pub mod life;
 pub mod repository;
+pub mod retention;
 pub mod run;
 pub mod sandbox;
+pub mod snapshots;
+pub mod suspicion;
