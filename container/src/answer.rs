@@ -57,6 +57,11 @@ pub(crate) fn following(text: mpsc::Receiver<Bytes>) -> Response<Body> {
     response(Body::following(text), "text/plain; charset=utf-8")
 }
 
+/// Bytes as they come.
+pub(crate) fn file(bytes: mpsc::Receiver<Bytes>) -> Response<Body> {
+    response(Body::following(bytes), "application/octet-stream")
+}
+
 /// Metrics in the form Prometheus reads.
 pub(crate) fn metrics(text: String) -> Response<Body> {
     response(Body::own(text), "text/plain; version=0.0.4; charset=utf-8")

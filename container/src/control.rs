@@ -17,12 +17,13 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::body::Body;
+use crate::errands::Errands;
 use crate::logs::Logs;
 use crate::metrics::{self, More};
 use crate::quiesce::Quiescence;
 use crate::signals::Asked;
 use crate::status::Account;
-use crate::{answer, processes};
+use crate::{answer, home_orders, processes};
 
 /// What the control port needs to know.
 pub(crate) struct Control {
@@ -32,6 +33,8 @@ pub(crate) struct Control {
     pub(crate) logs: Arc<Logs>,
     /// Whether the bot may be put to sleep.
     pub(crate) quiescence: Quiescence,
+    /// Where the bot's repository is asked, if it has one.
+    pub(crate) errands: Option<Arc<Errands>>,
     /// Where orders go.
     pub(crate) ask: mpsc::Sender<Asked>,
 }
@@ -40,6 +43,10 @@ pub(crate) struct Control {
 pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) -> Response<Body> {
     if !is_authorised(request.headers(), control.account.run.control_token.reveal()) {
         return answer::refuse(Refusal::BearerRequired);
+    }
+    if home_orders::are_asked(request.uri().path()) {
+        let answered = home_orders::handle(&control, request).await;
+        return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
     }
     let query = request.uri().query();
     let answered = match (request.uri().path(), request.method()) {
@@ -74,10 +81,10 @@ impl Control {
     }
 
     /// Passes an order on and answers how things were before it is carried out.
-    async fn order(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(crate) async fn order(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
         let before: Status = self.account.status();
         // A gateway that is ending for good is not started again; that it ends can be hurried.
-        if before.phase == GatewayPhase::Draining && asked == Asked::Restart {
+        if before.phase == GatewayPhase::Draining && !matches!(asked, Asked::Stop(_)) {
             return Err(Refusal::BotStopping);
         }
         // Nobody takes orders once the supervisor leaves.
@@ -132,7 +139,7 @@ fn is_authorised(headers: &HeaderMap, token: &str) -> bool {
     scheme.eq_ignore_ascii_case("bearer") && bool::from(value.as_bytes().ct_eq(token.as_bytes()))
 }
 
-fn value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
     let mut pairs = query.unwrap_or_default().split('&');
     pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }

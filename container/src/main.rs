@@ -3,16 +3,21 @@
 
 mod activity;
 mod answer;
+mod backup;
 mod body;
 mod cgroup;
+mod changes;
 mod config;
 mod control;
+mod errands;
 mod farewell;
 mod frames;
 mod gateway;
 mod headers;
 mod home;
+mod home_orders;
 mod ingress;
+mod keep;
 mod listener;
 mod locks;
 mod logs;
@@ -39,7 +44,9 @@ use tokio::time::Instant;
 
 use crate::activity::Activity;
 use crate::control::Control;
+use crate::errands::Errands;
 use crate::ingress::Ingress;
+use crate::keep::Keep;
 use crate::listener::Port;
 use crate::logs::Logs;
 use crate::quiesce::Quiescence;
@@ -54,6 +61,9 @@ const BAD_SETTINGS: u8 = 78;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(backup::SUBCOMMAND) {
+        return backup::main();
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
@@ -78,7 +88,16 @@ fn main() -> ExitCode {
 fn live(settings: Settings) -> Result<(), Failure> {
     confine()?;
     let password = password()?;
-    let secrets = vec![settings.run.control_token.reveal().to_owned(), password.clone()];
+    let mut secrets = vec![settings.run.control_token.reveal().to_owned(), password.clone()];
+    if let Some(repository) = &settings.run.repository {
+        secrets.push(repository.token.reveal().to_owned());
+        secrets.extend(
+            repository
+                .passwords
+                .iter()
+                .map(|password| password.reveal().to_owned()),
+        );
+    }
     let (logs, printer) = Logs::start(secrets, logs::print)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,10 +131,18 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let since = Instant::now();
     let (ask, asked) = signals::listen()?;
     let settings = Arc::new(settings);
-    let (life, first) = Life::begin(since.elapsed(), settings.rules);
+    let restore = settings
+        .run
+        .repository
+        .as_ref()
+        .map(|repository| repository.restore.clone());
+    let (life, first) = Life::begin(since.elapsed(), settings.rules, restore);
     let (view, seen) = watch::channel(life.view().clone());
     let activity = Activity::new(since);
     let version = Arc::new(OnceLock::new());
+    let (backup, backed_up) = watch::channel(None);
+    let errands = Errands::new(&settings, &logs);
+    let keep = Keep::new(&settings, errands.clone(), &logs, since, &version, backup);
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
@@ -139,8 +166,10 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
             since,
             activity,
             version: Arc::clone(&version),
+            backup: backed_up,
         },
         logs: Arc::clone(&logs),
+        errands,
         ask,
     });
     let control = Port::open(settings.control, move |request, _| {
@@ -154,7 +183,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     ));
 
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
-    supervision.run(first, asked).await;
+    supervision.keeping(keep).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(())
 }

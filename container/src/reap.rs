@@ -3,6 +3,7 @@
 //! All waiting happens here, so that the gateway's exit status cannot be taken by the collector of
 //! orphans: whoever started a process asks this list for its end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use moltworker_core::control::ExitReason;
@@ -21,12 +22,13 @@ pub(crate) fn ended() -> Vec<(u32, ExitReason)> {
 }
 
 /// Ends and collects every process that is left, generation by generation: the children of a killed
-/// process become ours.
-pub(crate) async fn end_the_rest() {
+/// process become ours. Those in `spared` go on.
+pub(crate) async fn end_the_rest(spared: &BTreeSet<u32>) {
     let all_gone = async {
         loop {
             ended();
-            let children = children();
+            let mut children = children();
+            children.retain(|child| !spared.contains(&number(*child)));
             if children.is_empty() {
                 return;
             }

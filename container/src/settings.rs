@@ -18,6 +18,11 @@
 //! | `MOLTBOT_PROBE_PATIENCE_MS` | 10000 |
 //! | `MOLTBOT_CRASH_LOOP_FAILURES` | 5 |
 //! | `MOLTBOT_CRASH_LOOP_WINDOW_MS` | 900000 |
+//! | `MOLTBOT_RESTORE_DEADLINE_MS` | 1800000 |
+//! | `MOLTBOT_SAVE_DEADLINE_MS` | 60000 |
+//! | `MOLTBOT_SNAPSHOT_SETTLE_MS` | 5000 |
+//! | `MOLTBOT_SNAPSHOT_SPACING_MS` | 60000 |
+//! | `MOLTBOT_REPOSITORY_PATIENCE_MS` | 30000 |
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -26,6 +31,7 @@ use std::time::Duration;
 
 use moltworker_core::gateway::Rules;
 use moltworker_core::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
+use moltworker_core::snapshots;
 use rustix::process::{Gid, Uid};
 
 const HOME: &str = "/data/moltbot";
@@ -36,6 +42,8 @@ const GATEWAY_PORT: u16 = 18789;
 /// that a restart loses none; shorter than the 100 s after which the edge gives up, so that the caller reads our
 /// reason and not somebody's time-out.
 const HOLD: Duration = Duration::from_secs(75);
+/// How long the repository may take to begin an answer. A Durable Object and R2 are behind it: seconds at most.
+const REPOSITORY_PATIENCE: Duration = Duration::from_secs(30);
 const SHORTEST_PROBE: Duration = Duration::from_millis(50);
 /// User and group `moltbot` of the image.
 const MOLTBOT_ID: u32 = 1500;
@@ -62,6 +70,10 @@ pub(crate) struct Settings {
     pub(crate) hold: Duration,
     /// How its life is led.
     pub(crate) rules: Rules,
+    /// When snapshots are taken.
+    pub(crate) snapshots: snapshots::Rules,
+    /// How long the repository may take to begin an answer.
+    pub(crate) repository_patience: Duration,
     /// Variables the gateway gets as the container has them.
     pub(crate) passed_on: Vec<(&'static str, String)>,
     /// Who the gateway runs as; `None` when the supervisor is not root and cannot choose.
@@ -109,6 +121,11 @@ impl Settings {
             )?,
             hold: milliseconds(&get, "MOLTBOT_HOLD_MS", HOLD)?,
             rules: rules(&get)?,
+            snapshots: snapshots::Rules {
+                settle: milliseconds(&get, "MOLTBOT_SNAPSHOT_SETTLE_MS", snapshots::SETTLE)?,
+                spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", snapshots::SPACING)?,
+            },
+            repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_PATIENCE)?,
             passed_on: PASSED_ON
                 .iter()
                 .filter_map(|name| get(name).map(|value| (*name, value)))
@@ -131,6 +148,8 @@ fn rules(get: &impl Fn(&str) -> Option<String>) -> Result<Rules, BadRunSetting> 
         probe_patience: milliseconds(get, "MOLTBOT_PROBE_PATIENCE_MS", rules.probe_patience)?,
         failures: parsed(get, "MOLTBOT_CRASH_LOOP_FAILURES", rules.failures, "a number")?,
         window: milliseconds(get, "MOLTBOT_CRASH_LOOP_WINDOW_MS", rules.window)?,
+        restore_deadline: milliseconds(get, "MOLTBOT_RESTORE_DEADLINE_MS", rules.restore_deadline)?,
+        save_deadline: milliseconds(get, "MOLTBOT_SAVE_DEADLINE_MS", rules.save_deadline)?,
     })
 }
 
@@ -206,6 +225,11 @@ mod tests {
             "MOLTBOT_PROBE_PATIENCE_MS",
             "MOLTBOT_CRASH_LOOP_FAILURES",
             "MOLTBOT_CRASH_LOOP_WINDOW_MS",
+            "MOLTBOT_RESTORE_DEADLINE_MS",
+            "MOLTBOT_SAVE_DEADLINE_MS",
+            "MOLTBOT_SNAPSHOT_SETTLE_MS",
+            "MOLTBOT_SNAPSHOT_SPACING_MS",
+            "MOLTBOT_REPOSITORY_PATIENCE_MS",
             "MOLTBOT_RUN",
         ] {
             let env = env(&[(variable, "x")]);

@@ -3,12 +3,16 @@
 use std::io;
 use std::time::Duration;
 
+use moltworker_core::control::SnapshotOrder;
+use moltworker_core::run::{RepositoryToken, RestorePoint};
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::backup::wire::Maintenance;
+
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// Let the gateway finish, within this time if so said, and leave.
     Stop(Option<Duration>),
@@ -18,6 +22,12 @@ pub(crate) enum Asked {
     PassOn(Signal),
     /// Some process ended.
     Collect,
+    /// Take a snapshot.
+    Snapshot(SnapshotOrder),
+    /// Make the home from this snapshot.
+    RestoreTo(RestorePoint),
+    /// Maintain the repository, with this token.
+    Maintain(Maintenance, RepositoryToken),
 }
 
 /// SIGUSR1 is not among them: it makes Node open its debugger to everything on loopback.
@@ -43,14 +53,14 @@ pub(crate) fn listen() -> io::Result<(mpsc::Sender<Asked>, mpsc::Receiver<Asked>
     let (queue, asked) = mpsc::channel(QUEUED);
     // Not passed on, but not deadly either.
     let streams: Vec<(Stream, Asked)> = ASKED
-        .iter()
-        .map(|(kind, asked)| Ok((signal(SignalKind::from_raw(kind.as_raw()))?, *asked)))
+        .into_iter()
+        .map(|(kind, asked)| Ok((signal(SignalKind::from_raw(kind.as_raw()))?, asked)))
         .collect::<io::Result<_>>()?;
     for (mut stream, asked) in streams {
         let queue = queue.clone();
-        tokio::spawn(
-            async move { while stream.recv().await.is_some() && queue.send(asked).await.is_ok() {} },
-        );
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() && queue.send(asked.clone()).await.is_ok() {}
+        });
     }
     Ok((queue, asked))
 }

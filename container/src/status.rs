@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::control::Status;
+use moltworker_core::control::{BackupStatus, Status};
 use moltworker_core::gateway::View;
 use moltworker_core::run::RunSettings;
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) activity: Arc<Activity>,
     /// The gateway's version, once one has said it.
     pub(crate) version: Arc<OnceLock<String>>,
+    /// How the bot's snapshots are; nothing without a repository.
+    pub(crate) backup: watch::Receiver<Option<BackupStatus>>,
 }
 
 impl Account {
@@ -51,7 +53,7 @@ impl Account {
             open: self.activity.open(),
             memory: Cgroup::here().memory(),
             processes: processes::count(),
-            backup: None,
+            backup: self.backup.borrow().clone(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Carries out what [`Life`] decides: the loop around the gateway.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::cgroup::Cgroup;
 use crate::farewell::Farewell;
 use crate::gateway::{self, Gateway, Readers};
 use crate::home::Fingerprint;
+use crate::keep::{Keep, Stirred};
 use crate::logs::Logs;
 use crate::rpc::Rpc;
 use crate::settings::Settings;
@@ -44,6 +46,8 @@ pub(crate) struct Supervision {
     config: Option<Fingerprint>,
     reports: mpsc::Sender<Event>,
     reported: mpsc::Receiver<Event>,
+    /// Keeps the home, where there is a repository.
+    keep: Option<Keep>,
 }
 
 /// The process there is, and what is being asked of it.
@@ -89,7 +93,14 @@ impl Supervision {
             config: None,
             reports,
             reported,
+            keep: None,
         }
+    }
+
+    /// With somebody who keeps the home.
+    pub(crate) fn keeping(mut self, keep: Option<Keep>) -> Self {
+        self.keep = keep;
+        self
     }
 
     /// Keeps a gateway running until it is told to stop; returns when nothing is left of it.
@@ -98,7 +109,7 @@ impl Supervision {
         loop {
             while let Some(effect) = due.take() {
                 if effect == Effect::Leave {
-                    reap::end_the_rest().await;
+                    reap::end_the_rest(&BTreeSet::new()).await;
                     let elapsed = self.since.elapsed().as_millis();
                     self.logs
                         .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
@@ -112,11 +123,22 @@ impl Supervision {
                     Asked::Collect => self.collect(),
                     Asked::Stop(grace) => due = self.on(Event::Stop(grace)),
                     Asked::Restart => due = self.on(Event::Restart),
+                    Asked::RestoreTo(point) => due = self.on(Event::RestoreTo(point)),
+                    Asked::Snapshot(order) => if let Some(keep) = &mut self.keep {
+                        keep.order(order);
+                    },
+                    Asked::Maintain(maintenance, token) => if let Some(keep) = &mut self.keep {
+                        keep.maintain(maintenance, token.reveal().to_owned());
+                    },
                     Asked::PassOn(signal) => if let Some(running) = &self.running {
                         running.gateway.signal(signal);
                     },
                 },
                 Some(event) = self.reported.recv() => due = self.on(event),
+                stirred = stirred(&mut self.keep) => {
+                    let event = self.keep.as_mut().and_then(|keep| keep.take(stirred, chance()));
+                    due = event.and_then(|event| self.on(event));
+                }
                 () = at(self.since, deadline), if deadline.is_some() => due = self.on(Event::Deadline),
             }
         }
@@ -137,9 +159,21 @@ impl Supervision {
                     return self.on(Event::ConfigChanged);
                 }
             }
+            Effect::Restore => {
+                let point = self.life.restore_point().clone();
+                return self.kept(|keep| keep.restore(&point));
+            }
+            Effect::Save(reason) => return self.kept(|keep| keep.save(reason)),
+            Effect::BreakOff => return self.kept(Keep::break_off),
             Effect::Leave => {}
         }
         None
+    }
+
+    /// Has something done with the home. The machine wants that only where there is a repository.
+    fn kept(&mut self, work: impl FnOnce(&mut Keep) -> Option<Event>) -> Option<Effect> {
+        let event = self.keep.as_mut().and_then(work);
+        event.and_then(|event| self.on(event))
     }
 
     fn on(&mut self, event: Event) -> Option<Effect> {
@@ -165,6 +199,9 @@ impl Supervision {
             self.config = gateway::config_fingerprint(&self.settings);
             self.logs
                 .say("gateway: given up until it is asked for or its config changes");
+        }
+        if let Some(keep) = &mut self.keep {
+            keep.look(view);
         }
         self.view.send_replace(view.clone());
         effect
@@ -261,8 +298,9 @@ impl Supervision {
             if let Some(ended) = ended {
                 ended.gateway.signal_group(Signal::KILL);
                 let (logs, reports) = (Arc::clone(&self.logs), self.reports.clone());
+                let spared = self.keep.as_ref().map(Keep::processes).unwrap_or_default();
                 tokio::spawn(async move {
-                    let event = obituary(ended, exit, &logs).await;
+                    let event = obituary(ended, exit, &logs, &spared).await;
                     let _ = reports.send(event).await;
                 });
             }
@@ -271,8 +309,8 @@ impl Supervision {
 }
 
 /// Waits until nothing is left of a gateway and everything it said has arrived, and finds out why it ended.
-async fn obituary(mut ended: Running, exit: ExitReason, logs: &Logs) -> Event {
-    reap::end_the_rest().await;
+async fn obituary(mut ended: Running, exit: ExitReason, logs: &Logs, spared: &BTreeSet<u32>) -> Event {
+    reap::end_the_rest(spared).await;
     let until = Instant::now() + LAST_WORDS;
     for reader in ended.readers.drain(..) {
         // Too late, or broken: what has arrived by then has to do.
@@ -298,8 +336,19 @@ fn words(event: &Event) -> Option<String> {
         Event::Stop(_) => "told to stop".to_owned(),
         Event::Restart => "told to restart the gateway".to_owned(),
         Event::ConfigChanged => "gateway: its config has changed".to_owned(),
+        Event::Restored => "the home is confirmed".to_owned(),
+        Event::NotRestored { .. } => "the home is not restored".to_owned(),
+        Event::Saved(well) => format!("the last snapshot was {}taken", if *well { "" } else { "not " }),
+        Event::RestoreTo(point) => format!("told to restore {point}"),
         Event::Ended(..) | Event::Probed(..) | Event::Deadline => return None,
     })
+}
+
+async fn stirred(keep: &mut Option<Keep>) -> Stirred {
+    match keep {
+        Some(keep) => keep.stirred().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn at(since: Instant, deadline: Option<Duration>) {

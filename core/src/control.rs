@@ -8,8 +8,9 @@ use crate::run::Run;
 mod backup;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, Doing, MaintenanceReport, Progress, RestoreReport, Snapshot,
-    SnapshotOrder, SnapshotReason,
+    Amount, BackupError, BackupStatus, Doing, Entry, EntryKind, MAINTAIN_PATH, MaintenanceOrder,
+    MaintenanceReport, Progress, RESTORE_PATH, RestoreOrder, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH,
+    Snapshot, SnapshotOrder, SnapshotReason,
 };
 
 /// `GET`: a [`Status`] as JSON.
@@ -25,8 +26,6 @@ pub const RESTART_PATH: &str = "/v1/restart";
 /// `POST`: what SIGTERM does: let the gateway finish, end it, leave. `?grace_ms=N` gives it less time than the
 /// supervisor would. Answers 202 with the [`Status`] from before.
 pub const DRAIN_PATH: &str = "/v1/drain";
-/// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`] from before.
-pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `POST`: may this bot be put to sleep? Answers a [`Quiesce`] within ten seconds. A bot that is ready takes no
 /// new work from then on, so the container is to be stopped at once; if it is not, the owner's next request, or
 /// two minutes, undo it.

@@ -1,11 +1,14 @@
 //! The life of one gateway process after the other, as the supervisor sees it: `on(now, event) → effect`.
 //!
 //! ```text
+//! Restoring ◀─▶ pause         (only with a repository; see `data.rs`)
+//!    │ restored
+//!    ▼
 //! Starting ──started──▶ Up (ready, or suspect while its probes fail)
 //!    │  ▲                │
 //!    │  └─pause over─ Restarting ◀─exit─ Ending ◀─ too late, probes failed, restart asked for
 //!    │                   │  ▲               │
-//!    └──exit─────────────┴──┘               └─exit, after a stop─▶ Over
+//!    └──exit─────────────┴──┘               └─exit, after a stop─▶ Saving ─▶ Over
 //!                        │
 //!                        └─too many failures, or config rejected─▶ CrashLooped ─asked, config changed─▶ Starting
 //! ```
@@ -18,16 +21,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::control::{CrashLoop, EndReason, Ending, ExitReason, GatewayPhase, StartTimes};
+use crate::run::RestorePoint;
 
+mod data;
 mod judge;
 mod quiesce;
 mod rules;
+mod state;
 mod words;
+
+use state::{Probe, State, Then};
 
 pub use judge::{Evidence, judge};
 pub use quiesce::{Refused, kept_awake_by_channels, prepared};
-pub use rules::{FIRST_PAUSE, LONGEST_PAUSE, Rules, STEADY, pause};
-pub use words::{Effect, Event, Launch, View};
+pub use rules::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RESTORE_PAUSE, Rules, SAVE_AGAIN, STEADY, pause};
+pub use words::{Effect, Event, Home, Launch, View};
 
 /// A killed process goes at once, unless the kernel holds it in I/O: then it is killed again.
 pub const KILL_AGAIN: Duration = Duration::from_secs(5);
@@ -37,42 +45,6 @@ pub const LOOK_AGAIN: Duration = Duration::from_secs(2);
 pub const FAILED_PROBES: u32 = 3;
 /// Endings that are remembered and reported.
 const REMEMBERED: usize = 10;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Starting {
-        deadline: Duration,
-    },
-    Up {
-        failed: u32,
-        probe: Probe,
-    },
-    /// It is being ended, for a reason that is not its own.
-    Ending {
-        reason: EndReason,
-        deadline: Duration,
-        then: Then,
-    },
-    Restarting {
-        until: Duration,
-    },
-    CrashLooped {
-        look: Duration,
-    },
-    Over,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Probe {
-    Next(Duration),
-    Asked(Duration),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Then {
-    StartAgain,
-    Leave,
-}
 
 /// The machine.
 #[derive(Debug)]
@@ -85,11 +57,18 @@ pub struct Life {
     quick: u32,
     /// When failures happened, as far as they count.
     failures: VecDeque<Duration>,
+    /// What the home is, or is to be, made from.
+    point: RestorePoint,
+    /// Whether that is another one than the restore under way has.
+    superseded: bool,
+    /// Restores in a row that failed.
+    failed_restores: u32,
 }
 
 impl Life {
-    /// The machine at its beginning, with what to do first.
-    pub fn begin(now: Duration, rules: Rules) -> (Self, Effect) {
+    /// The machine at its beginning, with what to do first. With a repository that is to make the home from
+    /// `point`.
+    pub fn begin(now: Duration, rules: Rules, point: Option<RestorePoint>) -> (Self, Effect) {
         let mut life = Self {
             rules,
             state: State::Over,
@@ -102,28 +81,30 @@ impl Life {
                 restarts: 0,
                 endings: VecDeque::new(),
                 crash_loop: None,
+                home: Home::Unkept,
                 ignored: 0,
             },
             launched: now,
             quick: 0,
             failures: VecDeque::new(),
+            point: RestorePoint::Latest,
+            superseded: false,
+            failed_restores: 0,
         };
-        let first = life.launch(now);
+        let first = match point {
+            None => life.launch(now),
+            Some(point) => {
+                life.point = point;
+                life.restore(now, false)
+            }
+        };
+        life.view.phase = life.state.phase();
         (life, first)
     }
 
     /// When [`Event::Deadline`] is due.
     pub fn deadline(&self) -> Option<Duration> {
-        match self.state {
-            State::Starting { deadline } | State::Ending { deadline, .. } => Some(deadline),
-            State::Up { probe, .. } => match probe {
-                Probe::Next(at) => Some(at),
-                Probe::Asked(at) => Some(at + self.rules.probe_patience),
-            },
-            State::Restarting { until } => Some(until),
-            State::CrashLooped { look } => Some(look),
-            State::Over => None,
-        }
+        self.state.deadline(&self.rules)
     }
 
     /// What others may know.
@@ -134,21 +115,7 @@ impl Life {
     /// Takes note of `event` and says what to do. `chance` is a fresh random number in `0.0..1.0`.
     pub fn on(&mut self, now: Duration, chance: f64, event: Event) -> Option<Effect> {
         let effect = self.take(now, chance, event);
-        self.view.phase = match self.state {
-            State::Starting { .. } => GatewayPhase::Starting,
-            State::Up { failed: 0, .. } => GatewayPhase::Ready,
-            State::Up { .. } => GatewayPhase::Suspect,
-            State::Ending {
-                then: Then::StartAgain,
-                ..
-            }
-            | State::Restarting { .. } => GatewayPhase::Restarting,
-            State::CrashLooped { .. } => GatewayPhase::CrashLooped,
-            State::Ending {
-                then: Then::Leave, ..
-            }
-            | State::Over => GatewayPhase::Draining,
-        };
+        self.view.phase = self.state.phase();
         effect
     }
 
@@ -182,6 +149,10 @@ impl Life {
                 self.stop(now, grace)
             }
             Event::Restart => self.restart(now),
+            Event::Restored => self.restored(now),
+            Event::NotRestored { intact } => self.not_restored(now, chance, intact),
+            Event::Saved(well) => self.saved(now, well),
+            Event::RestoreTo(point) => self.restore_to(now, point),
             Event::ConfigChanged if matches!(self.state, State::CrashLooped { .. }) => self.afresh(now),
             Event::Deadline if self.deadline().is_some_and(|due| due <= now) => self.time_is_up(now),
             // News of an earlier process, an answer nobody waits for any more, a clock that rings early.
@@ -255,6 +226,9 @@ impl Life {
                 Some(Effect::Kill)
             }
             State::Restarting { .. } => Some(self.launch(now)),
+            State::Restoring { .. } | State::RestorePause { .. } | State::Saving { .. } => {
+                self.data_time_is_up(now)
+            }
             State::CrashLooped { .. } => {
                 let look = now + LOOK_AGAIN;
                 self.state = State::CrashLooped { look };
@@ -294,18 +268,24 @@ impl Life {
 
     fn restart(&mut self, now: Duration) -> Option<Effect> {
         match self.state {
-            State::Starting { .. } | State::Up { .. } => {
-                self.state = State::Ending {
-                    reason: EndReason::RestartAsked,
-                    deadline: now + self.rules.stop_grace,
-                    then: Then::StartAgain,
-                };
-                Some(Effect::Terminate(self.rules.stop_grace))
-            }
+            State::Starting { .. } | State::Up { .. } => self.end_for(now, Then::StartAgain),
             State::Restarting { .. } | State::CrashLooped { .. } => self.afresh(now),
             // One is on its way already, or none is wanted any more.
-            State::Ending { .. } | State::Over => self.ignore(),
+            State::Restoring { .. }
+            | State::RestorePause { .. }
+            | State::Saving { .. }
+            | State::Ending { .. }
+            | State::Over => self.ignore(),
         }
+    }
+
+    fn end_for(&mut self, now: Duration, then: Then) -> Option<Effect> {
+        self.state = State::Ending {
+            reason: EndReason::RestartAsked,
+            deadline: now + self.rules.stop_grace,
+            then,
+        };
+        Some(Effect::Terminate(self.rules.stop_grace))
     }
 
     fn stop(&mut self, now: Duration, grace: Duration) -> Option<Effect> {
@@ -323,7 +303,14 @@ impl Life {
                 *deadline = (*deadline).min(now + grace);
                 None
             }
-            State::Restarting { .. } | State::CrashLooped { .. } => self.leave(),
+            State::Restarting { .. } | State::CrashLooped { .. } => self.save(now, Then::Leave),
+            // What was saved for a restore is saved.
+            State::Saving { then, .. } => {
+                *then = Then::Leave;
+                None
+            }
+            // There is nothing to save that is not in the repository.
+            State::Restoring { .. } | State::RestorePause { .. } => self.leave(),
             State::Over => self.ignore(),
         }
     }
@@ -359,8 +346,8 @@ impl Life {
         while self.view.endings.len() > REMEMBERED {
             self.view.endings.pop_front();
         }
-        if then == Then::Leave {
-            return self.leave();
+        if then != Then::StartAgain {
+            return self.save(now, then);
         }
         if reason == EndReason::RestartAsked {
             self.forgive();

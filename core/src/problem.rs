@@ -108,6 +108,10 @@ pub enum Refusal {
     BadRange,
     /// The bucket did not do what it was asked.
     StorageUnavailable,
+    /// The bot has no repository, so that nothing is saved or restored.
+    NoRepository,
+    /// The bot's home is not confirmed yet, so that nothing may be saved from it.
+    NotRestored,
     /// Something went wrong on our side.
     Internal,
 }
@@ -306,6 +310,16 @@ impl Refusal {
                 "storage-unavailable",
                 "The storage of backups did not answer as it should; try again.",
             ),
+            Self::NoRepository => (
+                409,
+                "no-repository",
+                "This bot has no backups: the platform is not set up for them.",
+            ),
+            Self::NotRestored => (
+                503,
+                "not-restored",
+                "The bot's home is being restored; nothing is saved before that is done.",
+            ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }
     }
@@ -316,6 +330,7 @@ impl Refusal {
             Self::IdentityProviderUnavailable
             | Self::BotStopping
             | Self::BotFailed
+            | Self::NotRestored
             | Self::StorageUnavailable => Some(5),
             Self::BotWaking => Some(3),
             Self::NoCapacity => Some(10),

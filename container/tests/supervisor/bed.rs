@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moltworker_core::control::{GatewayPhase, STATUS_PATH, Status};
-use moltworker_core::run::{ControlToken, OfferedModel, Run, RunSettings};
+use moltworker_core::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,6 +42,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) config: Option<&'a str>,
     /// Where the gateway is to listen.
     pub(crate) gateway_port: Option<u16>,
+    /// Where the bot's snapshots are.
+    pub(crate) repository: Option<RepositoryAccess>,
 }
 
 /// What the Sandbox would say.
@@ -87,10 +89,14 @@ impl Bed {
             std::fs::create_dir_all(home.join(".openclaw")).unwrap();
             std::fs::write(home.join(".openclaw/openclaw.json"), config).unwrap();
         }
+        let run = RunSettings {
+            repository: setup.repository.clone(),
+            ..run_settings()
+        };
         let gateway_port = setup.gateway_port.unwrap_or_else(Self::free_port);
         let mut supervisor = Command::new(env!("CARGO_BIN_EXE_moltbot-supervisor"))
             .env_clear()
-            .envs(run_settings().to_env())
+            .envs(run.to_env())
             .env("MOLTBOT_HOME", &home)
             .env(
                 "MOLTBOT_GATEWAY_PROGRAM",

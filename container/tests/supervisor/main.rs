@@ -7,9 +7,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod backup;
 mod bed;
 mod control;
 mod healing;
 mod ingress;
 mod life;
 mod quiesce;
+mod repository;
+mod tree;

@@ -6,6 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::SnapshotId;
 
+/// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`](super::Status)
+/// from before.
+pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
+/// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
+/// `<id>/files?path=…` what is in a directory, as a list of [`Entry`]; `<id>/file?path=…` the bytes of a file.
+/// A path counts from the home, is percent-encoded, and is empty for the home itself.
+pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
+/// `POST`: make the home what it was in a snapshot; the body is a [`RestoreOrder`]. What there is now is saved
+/// first. Answers 202 with the [`Status`](super::Status) from before.
+pub const RESTORE_PATH: &str = "/v1/restore";
+/// `POST`: maintain the repository; the body is a [`MaintenanceOrder`]. Answers 202 with the
+/// [`Status`](super::Status) from before.
+pub const MAINTAIN_PATH: &str = "/v1/maintain";
+
 /// Why a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -208,6 +222,67 @@ pub struct SnapshotOrder {
     /// suspicious, however much is gone.
     #[serde(default)]
     pub accept: bool,
+}
+
+/// What a restore is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreOrder {
+    /// Which snapshot; without one the newest that is not suspicious.
+    pub snapshot: Option<SnapshotId>,
+}
+
+/// What maintenance is asked for with.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaintenanceOrder {
+    /// A token of the repository that may delete: the run's own may not.
+    pub token: String,
+    /// Snapshots that stay because somebody said so.
+    #[serde(default)]
+    pub pinned: Vec<SnapshotId>,
+    /// The snapshot that was restored and compared last; it stays.
+    #[serde(default)]
+    pub verified: Option<SnapshotId>,
+    /// Which part of the repository's data is read back: `part` of `parts`, counted from one.
+    #[serde(default = "one")]
+    pub part: u32,
+    /// In how many parts all of it is read back.
+    #[serde(default = "one")]
+    pub parts: u32,
+    /// Whether to restore the newest good snapshot into scratch and compare it.
+    #[serde(default)]
+    pub drill: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Something in a directory of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name; what is not UTF-8 in it is replaced.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// When it was last written.
+    #[serde(default)]
+    pub modified_at: Option<i64>,
+}
+
+/// What something in a snapshot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
 }
 
 #[cfg(test)]

@@ -29,6 +29,12 @@ enum Step {
     ConfigChanged,
     /// The clock rings early.
     Rings,
+    /// The restore or the snapshot under way ends; without one it is news of an earlier one.
+    ErrandEnds {
+        well: bool,
+        intact: bool,
+    },
+    RestoreTo,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -43,6 +49,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Restart),
         2 => Just(Step::ConfigChanged),
         1 => Just(Step::Rings),
+        5 => any::<(bool, bool)>().prop_map(|(well, intact)| Step::ErrandEnds { well, intact }),
+        1 => Just(Step::RestoreTo),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -61,11 +69,21 @@ struct World {
     /// Whether somebody has asked since the last end.
     asked: bool,
     left: bool,
+    /// What is being done with the repository.
+    errand: Option<Effect>,
+    /// Whether the home is what the repository says; `None` without one.
+    confirmed: Option<bool>,
+    /// Whether there is a whole home, confirmed once in this run.
+    whole: bool,
+    /// Whether a process has written to the home since the last snapshot, and since when it is to be saved.
+    unsaved: bool,
+    saving_since: Option<Duration>,
 }
 
 impl World {
-    fn begin(chance: f64, starts: Vec<bool>) -> Self {
-        let (life, first) = Life::begin(Duration::ZERO, Rules::default());
+    fn begin(chance: f64, starts: Vec<bool>, kept: bool) -> Self {
+        let point = kept.then_some(RestorePoint::Latest);
+        let (life, first) = Life::begin(Duration::ZERO, Rules::default(), point);
         let mut world = Self {
             life,
             now: Duration::ZERO,
@@ -76,6 +94,11 @@ impl World {
             earliest: Duration::ZERO,
             asked: false,
             left: false,
+            errand: None,
+            confirmed: kept.then_some(false),
+            whole: false,
+            unsaved: false,
+            saving_since: None,
         };
         world.carry_out(Some(first));
         world
@@ -98,6 +121,13 @@ impl World {
         match effect {
             Some(Effect::Spawn(launch)) => {
                 assert_eq!(self.process, None, "two processes at once");
+                assert_eq!(self.errand, None, "started while the home is being worked on");
+                assert_ne!(
+                    self.confirmed,
+                    Some(false),
+                    "started on a home that is not confirmed"
+                );
+                self.unsaved = self.confirmed.is_some();
                 assert!(launch > self.last_launch, "the number of another process");
                 assert!(
                     self.asked || self.now >= self.earliest,
@@ -116,14 +146,65 @@ impl World {
                 }
             }
             Some(Effect::Kill) => self.ends(EndReason::Crash),
+            Some(effect @ Effect::Restore) => {
+                assert_eq!(self.process, None, "restored below a running process");
+                assert!(self.errand.is_none(), "two errands at once");
+                assert!(!self.unsaved, "replaced what was not saved");
+                self.confirmed = Some(false);
+                self.errand = Some(effect);
+            }
+            Some(effect @ Effect::Save(_)) => {
+                assert_eq!(self.process, None, "the last snapshot of a running process");
+                assert!(self.errand.is_none(), "two errands at once");
+                assert_eq!(
+                    self.confirmed,
+                    Some(true),
+                    "saved from a home that is not confirmed"
+                );
+                self.saving_since.get_or_insert(self.now);
+                self.errand = Some(effect);
+            }
+            Some(Effect::BreakOff) => self.errand_ends(false, true),
             Some(Effect::Leave) => {
                 assert_eq!(self.process, None, "left a process behind");
+                let tried = self.saving_since.map_or(Duration::ZERO, |since| self.now - since);
+                assert!(
+                    !self.unsaved || tried >= Rules::default().save_deadline,
+                    "left without the last snapshot after {tried:?}"
+                );
                 self.left = true;
                 assert_eq!(self.life.deadline(), None);
             }
             // Whether and when these have an answer is for the steps to say.
             Some(Effect::Probe(_) | Effect::Terminate(_) | Effect::LookAtConfig) | None => {}
         }
+    }
+
+    fn errand_ends(&mut self, well: bool, intact: bool) {
+        let event = match self.errand.take() {
+            Some(Effect::Save(_)) => {
+                self.unsaved &= !well;
+                if well {
+                    self.saving_since = None;
+                }
+                Event::Saved(well)
+            }
+            Some(_) if well => {
+                self.whole = true;
+                self.confirmed = Some(true);
+                Event::Restored
+            }
+            Some(_) => {
+                self.whole &= intact;
+                self.confirmed = Some(self.whole);
+                Event::NotRestored { intact }
+            }
+            // Of an earlier one: it must mean nothing.
+            None if well => Event::Restored,
+            None => Event::Saved(intact),
+        };
+        self.asked = true;
+        self.tell(event);
     }
 
     /// After a failure there is a pause, and each is at least half of the first.
@@ -172,22 +253,32 @@ impl World {
             Step::Restart => self.tell(Event::Restart),
             Step::ConfigChanged => self.tell(Event::ConfigChanged),
             Step::Rings => self.tell(Event::Deadline),
+            Step::ErrandEnds { well, intact } => self.errand_ends(well, intact),
+            Step::RestoreTo => self.tell(Event::RestoreTo(RestorePoint::Latest)),
         }
     }
 
     /// Nothing happens any more but the machine's own deadlines. Says how many processes it took.
-    fn comes_to_rest(&mut self, well: bool) -> u32 {
+    fn comes_to_rest(&mut self, well: bool, hangs: bool) -> u32 {
         let before = self.last_launch.0;
         for _ in 0..200 {
             let Some(due) = self.life.deadline() else {
                 return self.last_launch.0 - before;
             };
-            self.now = self.now.max(due);
             let phase = self.life.view().phase;
-            self.tell(Event::Deadline);
+            if self.errand.is_some() && !hangs {
+                self.errand_ends(well, false);
+            } else {
+                self.now = self.now.max(due);
+                self.tell(Event::Deadline);
+            }
             let launch = self.life.view().launch;
             match self.life.view().phase {
                 GatewayPhase::CrashLooped if phase == GatewayPhase::CrashLooped => {
+                    return self.last_launch.0 - before;
+                }
+                // Tried again for ever: without its home no bot begins.
+                GatewayPhase::Restoring if phase == GatewayPhase::Restoring && !well => {
                     return self.last_launch.0 - before;
                 }
                 GatewayPhase::Starting if well && self.process.is_some() => self.tell(Event::Started(launch)),
@@ -204,36 +295,37 @@ impl World {
 
 proptest! {
     #[test]
-    fn no_order_of_events_breaks_it(steps in steps(), chance in 0.0..1.0, starts in prop::collection::vec(any::<bool>(), 0..5)) {
-        let mut world = World::begin(chance, starts);
+    fn no_order_of_events_breaks_it(steps in steps(), chance in 0.0..1.0, starts in prop::collection::vec(any::<bool>(), 0..5), kept in any::<bool>()) {
+        let mut world = World::begin(chance, starts, kept);
         for step in steps {
             world.step(step);
         }
     }
 
     #[test]
-    fn it_comes_to_rest_when_events_stop(steps in steps(), chance in 0.0..1.0, well in any::<bool>()) {
-        let mut world = World::begin(chance, vec![]);
+    fn it_comes_to_rest_when_events_stop(steps in steps(), chance in 0.0..1.0, well in any::<bool>(), kept in any::<bool>()) {
+        let mut world = World::begin(chance, vec![], kept);
         for step in steps {
             world.step(step);
         }
         // In a world where nothing works it gives up after as many processes as the breaker allows, and one
         // that was under way.
-        let spawned = world.comes_to_rest(well);
+        let spawned = world.comes_to_rest(well, false);
         prop_assert!(spawned <= 6, "{spawned} processes");
         prop_assert!(world.left || !well || world.life.view().phase != GatewayPhase::Restarting);
     }
 
     #[test]
-    fn a_stop_is_over_within_its_time(steps in steps(), chance in 0.0..1.0) {
-        let mut world = World::begin(chance, vec![]);
+    fn a_stop_is_over_within_its_time(steps in steps(), chance in 0.0..1.0, kept in any::<bool>(), hangs in any::<bool>()) {
+        let mut world = World::begin(chance, vec![], kept);
         for step in steps {
             world.step(step);
         }
         let told = world.now;
         world.tell(Event::Stop(None));
-        world.comes_to_rest(false);
+        world.comes_to_rest(false, hangs);
         prop_assert!(world.left);
-        prop_assert!(world.now - told <= Rules::default().stop_grace + KILL_AGAIN);
+        let rules = Rules::default();
+        prop_assert!(world.now - told <= rules.stop_grace + KILL_AGAIN + rules.save_deadline);
     }
 }

@@ -24,6 +24,10 @@ pub struct Rules {
     pub failures: usize,
     /// How long a failure counts.
     pub window: Duration,
+    /// How long one attempt to restore the home may take.
+    pub restore_deadline: Duration,
+    /// How long the last snapshot before a stop or a restore may take, all attempts together.
+    pub save_deadline: Duration,
 }
 
 impl Default for Rules {
@@ -31,7 +35,6 @@ impl Default for Rules {
         Self {
             // On a quarter of a core the gateway was seen to need 92 s.
             start_deadline: Duration::from_secs(150),
-            // The Sandbox kills the container ten seconds later.
             stop_grace: Duration::from_secs(25),
             // With three failed probes a hang is over after 30 to 40 s. Loading code for its first answer keeps
             // a healthy gateway from answering for seconds, on half a core for many of them.
@@ -42,8 +45,34 @@ impl Default for Rules {
             failures: 5,
             // Five starts that each run into their deadline, and the pauses between them, fit in.
             window: Duration::from_secs(15 * 60),
+            // Ten GB at 6 MB/s. What takes longer has been given up by everybody who waited for it.
+            restore_deadline: Duration::from_secs(30 * 60),
+            // What changed since the snapshot of a minute ago; a first one of some 500 MB fits in as well.
+            save_deadline: Duration::from_secs(60),
         }
     }
+}
+
+/// The first pause after a restore that failed; it doubles with each further one. A repository that hiccups is
+/// back soon, and the owner waits.
+pub(super) const FIRST_RESTORE_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts to restore.
+pub const LONGEST_RESTORE_PAUSE: Duration = Duration::from_secs(60);
+/// Between two attempts at the last snapshot.
+pub const SAVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The pause after so many failed restores in a row, spread as [`pause`] is.
+pub(super) fn restore_pause(failed: u32, chance: f64) -> Duration {
+    let doublings = failed.saturating_sub(1).min(16);
+    let whole = FIRST_RESTORE_PAUSE
+        .saturating_mul(1 << doublings)
+        .min(LONGEST_RESTORE_PAUSE);
+    spread(whole, chance)
+}
+
+/// Half of it is fixed and half is chance.
+fn spread(whole: Duration, chance: f64) -> Duration {
+    whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
 }
 
 /// The pause after so many quick ends in a row. Half of it is fixed and half is chance: a fleet that fell
@@ -55,5 +84,5 @@ pub fn pause(quick: u32, chance: f64) -> Duration {
     let whole = FIRST_PAUSE
         .saturating_mul(1 << doublings.min(16))
         .min(LONGEST_PAUSE);
-    whole.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0)
+    spread(whole, chance)
 }

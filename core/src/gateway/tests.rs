@@ -9,6 +9,8 @@ const RULES: Rules = Rules {
     probe_patience: Duration::from_secs(10),
     failures: 5,
     window: Duration::from_secs(900),
+    restore_deadline: Duration::from_secs(600),
+    save_deadline: Duration::from_secs(60),
 };
 const FIRST: Launch = Launch(1);
 
@@ -29,7 +31,7 @@ fn ended(launch: Launch, code: i32, reason: EndReason) -> Event {
 }
 
 fn begun() -> Life {
-    let (life, first) = Life::begin(at(0), RULES);
+    let (life, first) = Life::begin(at(0), RULES, None);
     assert_eq!(first, Effect::Spawn(FIRST));
     life
 }

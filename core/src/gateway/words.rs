@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::control::{CrashLoop, EndReason, Ending, ExitReason, GatewayPhase, StartTimes};
+use crate::control::{CrashLoop, EndReason, Ending, ExitReason, GatewayPhase, SnapshotReason, StartTimes};
+use crate::run::RestorePoint;
 
 /// The number of a process, growing by one for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,17 @@ pub enum Event {
     Stop(Option<Duration>),
     /// Somebody wants another gateway.
     Restart,
+    /// The home was made from a snapshot and compared with it, or there was nothing to restore.
+    Restored,
+    /// That failed. The home is as it was before, if so said; otherwise nobody knows.
+    NotRestored {
+        /// Whether the home is as it was.
+        intact: bool,
+    },
+    /// The last snapshot before a stop or a restore was taken, or could not be.
+    Saved(bool),
+    /// Somebody wants the home as it was in this snapshot.
+    RestoreTo(RestorePoint),
     /// The config is another one than when the last gateway ended.
     ConfigChanged,
     /// The time [`Life::deadline`](super::Life::deadline) named has come.
@@ -45,6 +57,12 @@ pub enum Effect {
     Terminate(Duration),
     /// End it.
     Kill,
+    /// Make the home from [`Life::restore_point`](super::Life::restore_point).
+    Restore,
+    /// Take a snapshot, for this reason, before what comes next.
+    Save(SnapshotReason),
+    /// End the restore or the snapshot that is under way.
+    BreakOff,
     /// Look whether the config has changed.
     LookAtConfig,
     /// There is no gateway any more and none is to come: leave.
@@ -70,6 +88,19 @@ pub struct View {
     pub endings: VecDeque<Ending>,
     /// Why it is not started again.
     pub crash_loop: Option<CrashLoop>,
+    /// Whether the home is what its repository says it should be: only then may a snapshot be taken.
+    pub home: Home,
     /// Events that meant nothing where they came.
     pub ignored: u64,
+}
+
+/// What is known of the bot's home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// There is no repository: it is what it is.
+    Unkept,
+    /// It is not, or not yet, what the repository says.
+    Unconfirmed,
+    /// It was restored in this run, or there was nothing to restore.
+    Confirmed,
 }

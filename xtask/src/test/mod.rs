@@ -76,14 +76,19 @@ struct Row {
     remark: String,
 }
 
-/// The tools, set up when the first phase needs them: format, lints and native tests wait for nothing.
+/// The tools, set up when the first phase needs them: format and lints wait for nothing.
 struct Tools<'a> {
     root: &'a Path,
+    native: OnceCell<Toolchain>,
     worker: OnceCell<Toolchain>,
     all: OnceCell<Toolchain>,
 }
 
 impl Tools<'_> {
+    fn native(&self) -> Result<&Toolchain> {
+        self.prepared(&self.native, &[Part::Restic])
+    }
+
     fn worker(&self) -> Result<&Toolchain> {
         self.prepared(&self.worker, &[Part::Worker, Part::Restic])
     }
@@ -108,6 +113,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
     let stop = Stop::listen()?;
     let tools = Tools {
         root,
+        native: OnceCell::new(),
         worker: OnceCell::new(),
         all: OnceCell::new(),
     };
@@ -158,7 +164,11 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
                 "warnings",
             ],
         ),
-        Phase::Native => cargo(tools.root, &["test", "--workspace", "--quiet", "--no-fail-fast"]),
+        Phase::Native => {
+            let mut command = tools.native()?.command("cargo")?;
+            command.args(["test", "--workspace", "--quiet", "--no-fail-fast"]);
+            command
+        }
         Phase::Build => {
             let built = tools.worker()?.build_worker()?;
             return Ok((

@@ -1,0 +1,146 @@
+//! Maintenance: what policy does not keep is deleted, a part of the rest is read back and checked, and the newest
+//! good snapshot is restored into scratch and compared. Needs a token that may delete.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use moltworker_core::control::{MaintenanceReport, RestoreReport, Snapshot};
+use moltworker_core::retention::{Held, forgettable};
+use moltworker_core::run::SnapshotId;
+use rustic_core::jiff::Span;
+use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
+
+use super::now_ms;
+use super::remote::Remote;
+use super::repository::{Failure, Opened, SUSPICIOUS, explain, open, told};
+use super::restore::{extract, remove};
+use super::say::note;
+use super::wire::{Access, Maintenance};
+
+/// So many problems are told in full.
+const TOLD: usize = 10;
+
+/// Does all of it.
+///
+/// # Errors
+/// When it could not be done. What a check finds is no error but in the report.
+pub(crate) fn maintain(
+    access: &Access,
+    remote: &Arc<Remote>,
+    scratch: &Path,
+    maintenance: &Maintenance,
+) -> Result<MaintenanceReport, Failure> {
+    let begun = Instant::now();
+    let Some(opened) = open(access, remote)? else {
+        return Err(Failure::new("there is no repository to maintain"));
+    };
+    let snapshots: Vec<Snapshot> = opened.snapshots()?.iter().filter_map(told).collect();
+
+    // Verified before anything is deleted: what is left must be known to be good.
+    let before = remote.traffic().received;
+    let mut problems = check(&opened, remote, maintenance)?;
+    let checked_bytes = remote.traffic().received.saturating_sub(before);
+    let mut drill = None;
+    if maintenance.drill {
+        match rehearse(access, remote, scratch) {
+            Ok(report) => drill = report,
+            Err(failure) => problems.push(format!("the restore drill failed: {failure}")),
+        }
+    }
+
+    let mut forgotten = Vec::new();
+    let mut pruned_bytes = 0;
+    if problems.is_empty() {
+        let drilled = drill.as_ref().and_then(|report| report.snapshot.as_ref());
+        (forgotten, pruned_bytes) = clear(&opened, remote, &snapshots, maintenance, drilled)?;
+    } else {
+        note("nothing is deleted from a repository with problems");
+    }
+    problems.truncate(TOLD);
+    Ok(MaintenanceReport {
+        finished_at: now_ms(),
+        duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        kept: u32::try_from(snapshots.len().saturating_sub(forgotten.len())).unwrap_or(u32::MAX),
+        forgotten,
+        pruned_bytes,
+        checked_bytes,
+        problems,
+        drill,
+    })
+}
+
+/// Reads all snapshots, trees and indexes, and the part of the data whose turn it is.
+fn check(opened: &Opened, remote: &Remote, maintenance: &Maintenance) -> Result<Vec<String>, Failure> {
+    let parts = maintenance.parts.max(1);
+    let part = maintenance.part.clamp(1, parts);
+    let options = CheckOptions::default()
+        .read_data(true)
+        .read_data_subset(ReadSubsetOption::IdSubSet((part, parts)));
+    let checked = opened.repository.check(options);
+    let checked = checked.map_err(|error| explain(remote, "checking the repository", &error))?;
+    if checked.is_ok().is_ok() {
+        return Ok(Vec::new());
+    }
+    Ok(checked
+        .0
+        .iter()
+        .map(|(_, problem)| problem.to_string().replace('\n', " "))
+        .collect())
+}
+
+/// Restores the newest good snapshot where nobody uses it.
+fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Option<RestoreReport>, Failure> {
+    let Some(opened) = open(access, remote)? else {
+        return Ok(None);
+    };
+    let snapshots = opened.snapshots()?;
+    let good = snapshots
+        .iter()
+        .find(|snapshot| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS));
+    let Some(good) = good else { return Ok(None) };
+    let place = scratch.join("drill");
+    let report = extract(opened, good, &place, Instant::now());
+    remove(&place)?;
+    report.map(Some)
+}
+
+fn clear(
+    opened: &Opened,
+    remote: &Remote,
+    snapshots: &[Snapshot],
+    maintenance: &Maintenance,
+    drilled: Option<&SnapshotId>,
+) -> Result<(Vec<SnapshotId>, u64), Failure> {
+    // Until the Sandbox has heard of this drill, the one before it is the last it knows.
+    let mut pinned = maintenance.pinned.clone();
+    pinned.extend(drilled.cloned());
+    let held = Held {
+        pinned: &pinned,
+        verified: maintenance.verified.as_ref(),
+    };
+    let forgotten: Vec<SnapshotId> = forgettable(snapshots, held, now_ms()).into_iter().collect();
+    let ids = forgotten.iter().filter_map(|id| id.as_str().parse().ok());
+    let ids: Vec<rustic_core::repofile::SnapshotId> = ids.collect();
+    let deleted = opened.repository.delete_snapshots(&ids);
+    deleted.map_err(|error| explain(remote, "deleting snapshots", &error))?;
+    // Nobody else works on this repository: a run is the only one, and this is its only backup process.
+    let options = PruneOptions::default()
+        .instant_delete(true)
+        .keep_delete(Span::new())
+        .keep_pack(Span::new());
+    let plan = opened.repository.prune_plan(&options);
+    let plan = plan.map_err(|error| explain(remote, "looking for what can be removed", &error))?;
+    let packs = plan.stats.size_sum();
+    let removed = packs
+        .remove
+        .saturating_add(packs.repackrm)
+        .saturating_add(plan.stats.size_unref)
+        .saturating_add(plan.stats.size_to_delete.remove);
+    let pruned = opened.repository.prune(&options, plan);
+    pruned.map_err(|error| explain(remote, "removing what is not needed", &error))?;
+    if let Some(failed) = remote.failed_write() {
+        return Err(Failure(failed));
+    }
+    Ok((forgotten, removed))
+}

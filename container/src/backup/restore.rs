@@ -1,0 +1,300 @@
+//! Makes the home from a snapshot: into a fresh directory, compared with the snapshot, then put in the home's
+//! place as a whole.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use moltworker_core::control::{Amount, Doing, Progress, RestoreReport};
+use moltworker_core::run::RestorePoint;
+use rustic_core::DataId;
+use rustic_core::repofile::{Node, NodeType, SnapshotFile};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, statvfs, utimensat};
+
+use super::compare::{compare, place};
+use super::now_ms;
+use super::remote::Remote;
+use super::repository::{Failure, Opened, SUSPICIOUS, open};
+use super::say::{Ticker, note};
+use super::sources::permissions;
+use super::tree::{Done, Tree};
+use super::wire::Access;
+
+/// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
+const SPARE: u64 = 64 * 1024 * 1024;
+
+/// Makes the home from a snapshot, or finds that there is nothing to make it from.
+///
+/// # Errors
+/// Whenever it is not certain that the home is now what the snapshot says, or that there is none.
+pub(crate) fn restore(
+    access: &Access,
+    remote: &Arc<Remote>,
+    home: &Path,
+    fresh: &Path,
+    point: &RestorePoint,
+) -> Result<RestoreReport, Failure> {
+    let begun = Instant::now();
+    let Some((opened, snapshot, passed_over)) = choose(access, remote, point)? else {
+        return Ok(RestoreReport {
+            snapshot: None,
+            taken_at: None,
+            restored_at: now_ms(),
+            amount: Amount::default(),
+            duration_ms: millis(begun),
+            compared: 0,
+            mismatches: 0,
+            passed_over: Vec::new(),
+        });
+    };
+    for passed in &passed_over {
+        note(&format!("snapshot {} is suspicious and passed over", passed.id));
+    }
+    let report = extract(opened, &snapshot, fresh, begun)?;
+    replace(home, fresh)?;
+    let ids = passed_over.iter();
+    Ok(RestoreReport {
+        passed_over: ids
+            .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
+            .collect(),
+        ..report
+    })
+}
+
+type Chosen = (Opened, SnapshotFile, Vec<SnapshotFile>);
+
+/// The snapshot to restore, with the newer ones that are passed over; `None` when there is nothing to restore.
+fn choose(access: &Access, remote: &Arc<Remote>, point: &RestorePoint) -> Result<Option<Chosen>, Failure> {
+    let snapshots = match open(access, remote)? {
+        Some(opened) => opened.snapshots().map(|snapshots| Some((opened, snapshots)))?,
+        None => None,
+    };
+    match (snapshots, point) {
+        (None, RestorePoint::Latest) => Ok(None),
+        (None, RestorePoint::Snapshot(id)) => Err(Failure(format!(
+            "there is no repository, and so no snapshot {id}"
+        ))),
+        (Some((_, snapshots)), RestorePoint::Latest) if snapshots.is_empty() => Ok(None),
+        (Some((opened, mut snapshots)), RestorePoint::Latest) => {
+            let is_good = |snapshot: &SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
+            let Some(at) = snapshots.iter().position(is_good) else {
+                return Err(Failure::new(
+                    "every snapshot is suspicious: name the one to restore, or accept one",
+                ));
+            };
+            let passed_over = snapshots.drain(..at).collect();
+            let chosen = snapshots.into_iter().next();
+            Ok(chosen.map(|chosen| (opened, chosen, passed_over)))
+        }
+        (Some((opened, snapshots)), RestorePoint::Snapshot(id)) => {
+            let mut snapshots = snapshots.into_iter();
+            let chosen = snapshots.find(|snapshot| snapshot.id.to_hex().as_str() == id.as_str());
+            let chosen = chosen.ok_or_else(|| Failure(format!("the repository has no snapshot {id}")))?;
+            Ok(Some((opened, chosen, Vec::new())))
+        }
+    }
+}
+
+/// Writes a snapshot into a directory that is not there yet and compares it.
+///
+/// # Errors
+/// When it cannot be read or written as a whole, or anything differs afterwards.
+pub(crate) fn extract(
+    opened: Opened,
+    snapshot: &SnapshotFile,
+    fresh: &Path,
+    begun: Instant,
+) -> Result<RestoreReport, Failure> {
+    let tree = Arc::new(Tree::open(opened, snapshot)?);
+    let total = tree.amount();
+    remove(fresh)?;
+    room_for(total, fresh)?;
+    let owners = rustix::process::geteuid().is_root();
+
+    let done = Arc::new(Done::default());
+    let ticker = ticker(Doing::Restore, &done, total);
+    write(&tree, fresh, owners, &done)?;
+    drop(ticker);
+
+    let done = Arc::new(Done::default());
+    let ticker = self::ticker(Doing::Compare, &done, total);
+    let compared = compare(&tree, fresh, owners, &done)?;
+    drop(ticker);
+    if compared.mismatches > 0 {
+        return Err(Failure(format!(
+            "{} of {} entries differ from the snapshot after the restore: {}",
+            compared.mismatches,
+            compared.compared,
+            compared.told.join("; ")
+        )));
+    }
+    Ok(RestoreReport {
+        snapshot: snapshot.id.to_hex().as_str().parse().ok(),
+        taken_at: Some(snapshot.time.timestamp().as_millisecond()),
+        restored_at: now_ms(),
+        amount: done.amount(),
+        duration_ms: millis(begun),
+        compared: compared.compared,
+        mismatches: 0,
+        passed_over: Vec::new(),
+    })
+}
+
+fn ticker(doing: Doing, done: &Arc<Done>, total: Amount) -> Ticker {
+    let done = Arc::clone(done);
+    Ticker::start(move || Progress {
+        doing,
+        done: done.amount(),
+        total: Some(total),
+    })
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn room_for(total: Amount, fresh: &Path) -> Result<(), Failure> {
+    let parent = fresh.parent().unwrap_or(fresh);
+    let room = statvfs(parent).map_err(|error| failed(parent, "asking for free space", &error.into()))?;
+    let free = room.f_bavail.saturating_mul(room.f_frsize);
+    let wanted = total.bytes.saturating_add(SPARE);
+    if free < wanted {
+        return Err(Failure(format!(
+            "the disk has {free} bytes free; the snapshot needs {wanted}"
+        )));
+    }
+    Ok(())
+}
+
+fn failed(path: &Path, doing: &str, error: &io::Error) -> Failure {
+    Failure(format!("{doing} {}: {error}", path.display()))
+}
+
+/// Removes a directory with all that is in it, if it is there.
+///
+/// # Errors
+/// When the file system refuses.
+pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(directory, "removing", &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Links between files of one snapshot: the first of each, and what it consists of.
+type Linked = HashMap<(u64, u64), (PathBuf, Option<Vec<DataId>>)>;
+
+fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Failure> {
+    let mut linked = Linked::new();
+    let mut links = Vec::new();
+    for (path, node) in &tree.nodes {
+        let here = place(fresh, path);
+        match &node.node_type {
+            // Closed to everybody else until everything in it has its owner and mode.
+            NodeType::Dir => DirBuilder::new()
+                .mode(0o700)
+                .create(&here)
+                .map_err(|error| failed(&here, "making", &error))?,
+            NodeType::Symlink { .. } => {
+                symlink(node.node_type.to_link(), &here).map_err(|error| failed(&here, "making", &error))?;
+                dress(&here, node, owners)?;
+            }
+            NodeType::File if node.meta.links > 1 => {
+                let key = (node.meta.device_id, node.meta.inode);
+                match linked.get(&key) {
+                    Some((first, content)) if *content == node.content => links.push((path, first.clone())),
+                    Some(_) => {}
+                    None => {
+                        linked.insert(key, (path.clone(), node.content.clone()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_link: std::collections::HashSet<&Path> = links.iter().map(|(path, _)| path.as_path()).collect();
+    tree.for_each(Node::is_file, |path, node| {
+        if is_link.contains(path) {
+            return Ok(());
+        }
+        let here = place(fresh, path);
+        file(tree, &here, node, owners, done)?;
+        done.file();
+        dress(&here, node, owners)
+    })?;
+    for (path, first) in &links {
+        let here = place(fresh, path);
+        std::fs::hard_link(place(fresh, first), &here).map_err(|error| failed(&here, "linking", &error))?;
+        done.file();
+    }
+    // A directory's time changes with what is put into it: the innermost first.
+    let directories = tree.nodes.iter().rev().filter(|(_, node)| node.is_dir());
+    for (path, node) in directories {
+        dress(&place(fresh, path), node, owners)?;
+    }
+    Ok(())
+}
+
+fn file(tree: &Tree, here: &Path, node: &Node, owners: bool, done: &Done) -> Result<(), Failure> {
+    let writing = |error: io::Error| failed(here, "writing", &error);
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(here)
+        .map_err(writing)?;
+    for (id, _) in tree.pieces(node)? {
+        let bytes = tree.piece(id)?;
+        file.write_all(&bytes).map_err(writing)?;
+        done.bytes(bytes.len());
+    }
+    if owners {
+        fchown(&file, node.meta.uid, node.meta.gid).map_err(writing)?;
+    }
+    Ok(())
+}
+
+/// Gives something its owner, its mode and its time, in this order: each may change the next.
+fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), Failure> {
+    if owners && !node.is_file() {
+        lchown(here, node.meta.uid, node.meta.gid)
+            .map_err(|error| failed(here, "giving to its owner", &error))?;
+    }
+    if let Some(mode) = node.meta.mode.filter(|_| !node.is_symlink()) {
+        std::fs::set_permissions(here, Permissions::from_mode(permissions(mode)))
+            .map_err(|error| failed(here, "setting the mode of", &error))?;
+    }
+    if let Some(time) = node.meta.mtime {
+        let time = Timespec {
+            tv_sec: time.as_second(),
+            tv_nsec: time.subsec_nanosecond().into(),
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        utimensat(CWD, here, &times, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| failed(here, "setting the time of", &error.into()))?;
+    }
+    Ok(())
+}
+
+/// Puts `fresh` in the home's place. Where the file system can, both change places in one step and there is
+/// always a whole home. A directory of the image cannot be moved on an overlay: then it is emptied and removed
+/// first, which happens only where a run begins, and no gateway starts before the end of it.
+fn replace(home: &Path, fresh: &Path) -> Result<(), Failure> {
+    use rustix::io::Errno;
+    match renameat_with(CWD, fresh, CWD, home, RenameFlags::EXCHANGE) {
+        Ok(()) => remove(fresh),
+        Err(Errno::NOENT | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => {
+            super::say::say(&super::wire::Line::Replacing);
+            remove(home)?;
+            std::fs::rename(fresh, home).map_err(|error| failed(home, "moving the restored home to", &error))
+        }
+        Err(error) => Err(failed(home, "moving the restored home to", &error.into())),
+    }
+}

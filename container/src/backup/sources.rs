@@ -1,0 +1,413 @@
+//! What goes into a snapshot: the walk through a home, in the order rustic wants it.
+//!
+//! Whatever rustic cannot read it leaves out, saying so only in its log. So every failure is noted here, and
+//! `snapshot.rs` writes no snapshot when something is missing that should be in it.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{File, Metadata as Stat};
+use std::io::{self, ErrorKind as IoKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moltworker_core::control::Amount;
+use rustic_core::jiff::Timestamp;
+use rustic_core::repofile::{Metadata, Node, NodeType};
+use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
+
+use super::databases::{self, Copy, NotCopied};
+use super::exclusions::{CACHE_TAG, CACHE_TAG_BEGINS, SIDECARS, is_excluded};
+use super::repository::HOME_IN_SNAPSHOT;
+
+/// The bits Go's `fs.FileMode` has for what restic stores beside the nine permission bits.
+const GO_DIRECTORY: u32 = 1 << 31;
+const GO_SYMLINK: u32 = 1 << 27;
+const GO_SETUID: u32 = 1 << 23;
+const GO_SETGID: u32 = 1 << 22;
+const GO_STICKY: u32 = 1 << 20;
+const PERMISSIONS: u32 = 0o777;
+const SETUID: u32 = 0o4000;
+const SETGID: u32 = 0o2000;
+const STICKY: u32 = 0o1000;
+/// A file written this recently may be written once more without its time changing: the kernel's clock for files
+/// is coarse.
+const RACY_NANOSECONDS: i128 = 1_000_000_000;
+
+/// What a walk has found, and what it could not read.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    /// What was found so far.
+    pub(crate) amount: Amount,
+    /// Databases that were copied and are sound, by their path below the home.
+    pub(crate) databases: BTreeSet<String>,
+    /// What could not be read although it is there.
+    pub(crate) failures: Vec<String>,
+    /// What is worth saying, and no failure.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A home as a source of a snapshot.
+pub(crate) struct Home {
+    /// Where it lies.
+    pub(crate) path: PathBuf,
+    /// A directory of our own for copies of databases.
+    pub(crate) scratch: PathBuf,
+    /// What was found.
+    pub(crate) findings: Arc<Mutex<Findings>>,
+}
+
+/// How the bytes of a file are come by.
+pub(crate) struct Source {
+    bytes: Bytes,
+    path: PathBuf,
+    findings: Arc<Mutex<Findings>>,
+}
+
+enum Bytes {
+    File,
+    Copy(Copy),
+}
+
+/// Reads a file and notes when that fails.
+pub(crate) struct Noting {
+    file: File,
+    path: PathBuf,
+    findings: Arc<Mutex<Findings>>,
+}
+
+fn note(findings: &Mutex<Findings>, change: impl FnOnce(&mut Findings)) {
+    change(&mut findings.lock().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Gone between two looks is no failure: the owner's programs go on while we read.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), IoKind::NotFound)
+}
+
+impl Read for Noting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer).inspect_err(|error| {
+            if error.kind() != IoKind::Interrupted {
+                let said = format!("{}: {error}", self.path.display());
+                note(&self.findings, |findings| findings.failures.push(said));
+            }
+        })
+    }
+}
+
+impl ReadSourceOpen for Source {
+    type Reader = Noting;
+
+    fn open(self) -> RusticResult<Noting> {
+        let Self {
+            bytes,
+            path,
+            findings,
+        } = self;
+        let opened = match bytes {
+            Bytes::Copy(copy) => Ok(copy.file),
+            Bytes::File => File::options()
+                .read(true)
+                .custom_flags(databases::read_flags())
+                .open(&path),
+        };
+        match opened {
+            Ok(file) => Ok(Noting { file, path, findings }),
+            Err(error) => {
+                let said = format!("{}: {error}", path.display());
+                note(&findings, |findings| {
+                    findings.amount.files = findings.amount.files.saturating_sub(1);
+                    if !is_gone(&error) {
+                        unreadable(findings, &error, said.clone());
+                    }
+                });
+                Err(RusticError::new(ErrorKind::InputOutput, said))
+            }
+        }
+    }
+}
+
+/// What its owner has closed to themselves is left out and said; everything else that fails is a failure.
+fn unreadable(findings: &mut Findings, error: &io::Error, said: String) {
+    if error.kind() == IoKind::PermissionDenied {
+        findings.notes.push(said);
+    } else {
+        findings.failures.push(said);
+    }
+}
+
+impl ReadSource for Home {
+    type Open = Source;
+    type Iter = Walk;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        Ok(None)
+    }
+
+    fn entries(&self) -> Walk {
+        Walk {
+            home: self.path.clone(),
+            scratch: self.scratch.clone(),
+            findings: Arc::clone(&self.findings),
+            begun: false,
+            levels: Vec::new(),
+        }
+    }
+}
+
+/// A walk through a home: each directory, then what is in it, by name.
+pub(crate) struct Walk {
+    home: PathBuf,
+    scratch: PathBuf,
+    findings: Arc<Mutex<Findings>>,
+    begun: bool,
+    levels: Vec<Level>,
+}
+
+/// A directory on the way.
+struct Level {
+    /// Its path below the home.
+    path: PathBuf,
+    names: std::vec::IntoIter<OsString>,
+    databases: BTreeSet<OsString>,
+}
+
+impl Iterator for Walk {
+    type Item = RusticResult<ReadSourceEntry<Source>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if !self.begun {
+            self.begun = true;
+            let home = self.entry(Path::new(""), false);
+            if home.is_none() {
+                // Whatever the reason: without it there is nothing, and nothing is no snapshot.
+                let said = format!("the home {} cannot be read", self.home.display());
+                note(&self.findings, |findings| findings.failures.push(said));
+            }
+            return home.map(Ok);
+        }
+        loop {
+            let level = self.levels.last_mut()?;
+            let Some(name) = level.names.next() else {
+                self.levels.pop();
+                continue;
+            };
+            let is_database = level.databases.contains(&name);
+            let path = level.path.join(name);
+            if let Some(entry) = self.entry(&path, is_database) {
+                return Some(Ok(entry));
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// What is at a path below the home; nothing where it is in no snapshot. A directory's content comes next.
+    fn entry(&mut self, path: &Path, is_database: bool) -> Option<ReadSourceEntry<Source>> {
+        if is_excluded(path) {
+            return None;
+        }
+        let here = self.home.join(path);
+        let stat = match std::fs::symlink_metadata(&here) {
+            Ok(stat) => stat,
+            Err(error) => {
+                self.missed(&here, &error);
+                return None;
+            }
+        };
+        let mut meta = metadata(&stat);
+        let kind = stat.file_type();
+        let mut bytes = None;
+        let node_type = if kind.is_dir() {
+            if !self.enter(path.to_owned(), &here) {
+                return None;
+            }
+            NodeType::Dir
+        } else if kind.is_symlink() {
+            match std::fs::read_link(&here) {
+                Ok(target) => NodeType::from_link(&target),
+                Err(error) => {
+                    self.missed(&here, &error);
+                    return None;
+                }
+            }
+        } else if kind.is_file() {
+            bytes = Some(if is_database {
+                self.database(path, &here, &mut meta)?
+            } else {
+                Bytes::File
+            });
+            note(&self.findings, |findings| {
+                findings.amount.files = findings.amount.files.saturating_add(1);
+                findings.amount.bytes = findings.amount.bytes.saturating_add(meta.size);
+            });
+            NodeType::File
+        } else {
+            return None;
+        };
+        let in_snapshot = Path::new(HOME_IN_SNAPSHOT).join(path);
+        // `join` with an empty path adds a slash.
+        let in_snapshot: PathBuf = in_snapshot.components().collect();
+        let name = in_snapshot.file_name()?;
+        Some(ReadSourceEntry {
+            node: Node::new_node(name, node_type, meta),
+            path: in_snapshot.clone(),
+            open: bytes.map(|bytes| Source {
+                bytes,
+                path: here,
+                findings: Arc::clone(&self.findings),
+            }),
+        })
+    }
+
+    fn missed(&self, path: &Path, error: &io::Error) {
+        if !is_gone(error) {
+            let said = format!("{}: {error}", path.display());
+            note(&self.findings, |findings| unreadable(findings, error, said));
+        }
+    }
+
+    /// Reads a directory; false when it is in no snapshot, or gone.
+    fn enter(&mut self, path: PathBuf, here: &Path) -> bool {
+        if is_tagged_cache(here) {
+            return false;
+        }
+        let listed = std::fs::read_dir(here).and_then(|entries| {
+            entries
+                .map(|entry| Ok(entry?.file_name()))
+                .collect::<io::Result<Vec<_>>>()
+        });
+        let mut names = match listed {
+            Ok(names) => names,
+            Err(error) => {
+                self.missed(here, &error);
+                return false;
+            }
+        };
+        names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        let databases: BTreeSet<OsString> = names
+            .iter()
+            .filter(|name| !is_excluded(&path.join(name)) && databases::is_database(&here.join(name)))
+            .cloned()
+            .collect();
+        let sidecars: BTreeSet<OsString> = databases
+            .iter()
+            .flat_map(|name| SIDECARS.map(|suffix| with_suffix(name.clone(), suffix)))
+            .collect();
+        names.retain(|name| !sidecars.contains(name));
+        self.levels.push(Level {
+            path,
+            names: names.into_iter(),
+            databases,
+        });
+        true
+    }
+
+    /// Copies a database. Its time is that of whatever of it was written last: while it is in use that is its
+    /// write-ahead log, and by the time rustic sees what has changed.
+    fn database(&self, path: &Path, here: &Path, meta: &mut Metadata) -> Option<Bytes> {
+        for suffix in SIDECARS {
+            let sidecar = PathBuf::from(with_suffix(here.as_os_str().to_owned(), suffix));
+            if let Ok(stat) = std::fs::symlink_metadata(sidecar)
+                && stat.len() > 0
+                && suffix != "-shm"
+            {
+                let sidecar = metadata(&stat);
+                meta.mtime = meta.mtime.max(sidecar.mtime);
+                meta.ctime = meta.ctime.max(sidecar.ctime);
+            }
+        }
+        match databases::copy(here, &self.scratch) {
+            Ok(copy) => {
+                meta.size = copy.bytes;
+                let name = path.to_string_lossy().into_owned();
+                note(&self.findings, |findings| {
+                    findings.databases.insert(name);
+                });
+                Some(Bytes::Copy(copy))
+            }
+            Err(_) if !here.exists() => None,
+            Err(NotCopied::Damaged(reason)) => {
+                let said = format!(
+                    "{} is a damaged database, stored as it is: {reason}",
+                    path.display()
+                );
+                note(&self.findings, |findings| findings.notes.push(said));
+                Some(Bytes::File)
+            }
+            Err(NotCopied::Failed(reason)) => {
+                let said = format!("{}: {reason}", path.display());
+                note(&self.findings, |findings| findings.failures.push(said));
+                None
+            }
+        }
+    }
+}
+
+fn with_suffix(mut name: OsString, suffix: &str) -> OsString {
+    name.push(suffix);
+    name
+}
+
+fn is_tagged_cache(directory: &Path) -> bool {
+    let mut begin = [0; CACHE_TAG_BEGINS.len()];
+    let tag = File::options()
+        .read(true)
+        .custom_flags(databases::read_flags())
+        .open(directory.join(CACHE_TAG));
+    tag.and_then(|mut tag| tag.read_exact(&mut begin)).is_ok() && begin == *CACHE_TAG_BEGINS
+}
+
+/// As restic stores it.
+pub(crate) fn metadata(stat: &Stat) -> Metadata {
+    let time = |seconds: i64, nanoseconds: i64| {
+        let nanoseconds = i32::try_from(nanoseconds).ok()?;
+        Timestamp::new(seconds, nanoseconds).ok()
+    };
+    let mtime = time(stat.mtime(), stat.mtime_nsec());
+    let linked = stat.is_file() && stat.nlink() > 1;
+    Metadata {
+        mode: Some(go_mode(stat)),
+        mtime,
+        atime: mtime,
+        ctime: time(stat.ctime(), stat.ctime_nsec()).map(unlike_when_racy),
+        uid: Some(stat.uid()),
+        gid: Some(stat.gid()),
+        inode: stat.ino(),
+        // Only where it tells which files are one: a new device is no change of a file.
+        device_id: if linked { stat.dev() } else { 0 },
+        size: if stat.is_file() { stat.len() } else { 0 },
+        links: if linked { stat.nlink() } else { 1 },
+        ..Metadata::default()
+    }
+}
+
+/// A change that leaves no trace must not go unnoticed: a time this young is stored as one that no file has, so
+/// that the next snapshot reads the file again.
+fn unlike_when_racy(changed: Timestamp) -> Timestamp {
+    let age = Timestamp::now().as_nanosecond() - changed.as_nanosecond();
+    if age < RACY_NANOSECONDS {
+        Timestamp::from_nanosecond(changed.as_nanosecond() - 1).unwrap_or(changed)
+    } else {
+        changed
+    }
+}
+
+fn go_mode(stat: &Stat) -> u32 {
+    let (mode, kind) = (stat.mode(), stat.file_type());
+    let bit = |is: bool, bit: u32| if is { bit } else { 0 };
+    (mode & PERMISSIONS)
+        | bit(kind.is_dir(), GO_DIRECTORY)
+        | bit(kind.is_symlink(), GO_SYMLINK)
+        | bit(mode & SETUID != 0, GO_SETUID)
+        | bit(mode & SETGID != 0, GO_SETGID)
+        | bit(mode & STICKY != 0, GO_STICKY)
+}
+
+/// The permission bits of a stored mode, as `chmod` takes them.
+pub(crate) fn permissions(go_mode: u32) -> u32 {
+    let bit = |go: u32, bit: u32| if go_mode & go != 0 { bit } else { 0 };
+    (go_mode & PERMISSIONS) | bit(GO_SETUID, SETUID) | bit(GO_SETGID, SETGID) | bit(GO_STICKY, STICKY)
+}

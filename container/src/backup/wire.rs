@@ -1,0 +1,165 @@
+//! What the supervisor and its backup process say to each other: one [`Job`] as JSON on its standard input,
+//! [`Line`]s of JSON on its standard output.
+//!
+//! The job holds secrets and is therefore neither in the arguments nor in the environment, which others could
+//! read, and has no `Debug`.
+
+use std::path::PathBuf;
+
+use moltworker_core::control::{Entry, MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotReason};
+use moltworker_core::run::{RepositoryPassword, RepositoryToken, RestorePoint, SnapshotId};
+use serde::{Deserialize, Serialize};
+
+/// What a backup process is started for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// How the repository is reached.
+    pub(crate) access: Access,
+    /// The bot's home.
+    pub(crate) home: PathBuf,
+    /// User and group who own it, where this is another user.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// What is to be done.
+    pub(crate) work: Work,
+}
+
+/// How a repository is reached and opened.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Access {
+    /// Base of the repository in the restic REST protocol; ends in a slash.
+    pub(crate) url: String,
+    /// What it asks for.
+    pub(crate) token: String,
+    /// From this moment on the token is renewed first, in Unix milliseconds.
+    pub(crate) renew_at: i64,
+    /// What may decrypt it, newest first.
+    pub(crate) passwords: Vec<String>,
+    /// How long a connection or the beginning of an answer may take, in milliseconds.
+    pub(crate) patience_ms: u64,
+}
+
+impl Access {
+    /// As the Sandbox said it.
+    pub(crate) fn new(
+        url: &str,
+        token: &RepositoryToken,
+        passwords: &[RepositoryPassword],
+        patience_ms: u64,
+    ) -> Self {
+        Self {
+            url: url.to_owned(),
+            token: token.reveal().to_owned(),
+            // How old it is nobody has said.
+            renew_at: 0,
+            passwords: passwords
+                .iter()
+                .map(|password| password.reveal().to_owned())
+                .collect(),
+            patience_ms,
+        }
+    }
+}
+
+/// What can be done with a repository.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Work {
+    /// Make the home from a snapshot.
+    Restore(RestorePoint),
+    /// Take a snapshot of the home.
+    Snapshot(Taking),
+    /// Renew the token.
+    Renew,
+    /// Say which snapshots there are.
+    List,
+    /// Say what is in a directory of a snapshot.
+    Browse(SnapshotId, PathBuf),
+    /// Give out one file of a snapshot: a [`Line::File`], then its bytes.
+    Download(SnapshotId, PathBuf),
+    /// Delete what policy does not keep, check what is kept, restore into scratch.
+    Maintain(Maintenance),
+}
+
+/// With what a snapshot is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Taking {
+    /// Why.
+    pub(crate) reason: SnapshotReason,
+    /// Never mark it as suspicious: somebody has looked.
+    pub(crate) accept: bool,
+    /// The run it is taken in.
+    pub(crate) run: u64,
+    /// The gateway that writes the home, if that is known.
+    pub(crate) gateway_version: Option<String>,
+}
+
+/// What maintenance is to respect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Maintenance {
+    /// Snapshots that are never deleted, because somebody said so.
+    pub(crate) pinned: Vec<SnapshotId>,
+    /// The last snapshot that was restored and compared; it is never deleted.
+    pub(crate) verified: Option<SnapshotId>,
+    /// Which part of the repository is read back, `part` of `parts`, counted from one.
+    pub(crate) part: u32,
+    /// See `part`.
+    pub(crate) parts: u32,
+    /// Whether to restore the newest good snapshot into scratch.
+    pub(crate) drill: bool,
+}
+
+/// What a backup process says.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Line {
+    /// The token was renewed. A secret: it goes no further than the supervisor's memory.
+    Token(Renewed),
+    /// How far it is.
+    Progress(Progress),
+    /// Worth a line in the log.
+    Note(String),
+    /// The home is about to be removed to make room for the restored one: if nothing more is heard, there is none.
+    Replacing,
+    /// The home was made from a snapshot and compared with it, or there is nothing to restore.
+    Restored(RestoreReport),
+    /// A snapshot was taken; `None` when nothing had changed since the one before.
+    Taken(Option<Snapshot>, Traffic),
+    /// The snapshots there are, newest first.
+    Snapshots(Vec<Snapshot>),
+    /// What is in a directory.
+    Entries(Vec<Entry>),
+    /// A file of so many bytes follows.
+    File(u64),
+    /// Maintenance is over.
+    Maintained(MaintenanceReport),
+    /// It did not work; the text is fit for the bot's owner.
+    Failed(String),
+}
+
+/// A renewed token.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Renewed {
+    /// The secret.
+    pub(crate) token: String,
+    /// See [`Access::renew_at`].
+    pub(crate) renew_at: i64,
+}
+
+impl std::fmt::Debug for Renewed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Renewed(hidden, renew at {})", self.renew_at)
+    }
+}
+
+/// What went over the wire to the repository.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Traffic {
+    /// Requests that read one object or ask for it: R2's class B.
+    pub(crate) reads: u64,
+    /// Requests that write or list: R2's class A.
+    pub(crate) writes: u64,
+    /// Bytes that were sent.
+    pub(crate) sent: u64,
+    /// Bytes that were received.
+    pub(crate) received: u64,
+}

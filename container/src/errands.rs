@@ -1,0 +1,169 @@
+//! Starts backup processes, each for one errand, and hears what they say.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::pipe;
+
+use crate::backup::SUBCOMMAND;
+use crate::backup::wire::{Access, Job, Line, Renewed, Work};
+use crate::logs::Logs;
+use crate::settings::Settings;
+
+/// This very program, whatever became of its file.
+const PROGRAM: &str = "/proc/self/exe";
+/// A longer line is broken: the longest, a directory of a snapshot, has some 100 bytes for each entry.
+const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+
+/// Where errands are started.
+pub(crate) struct Errands {
+    access: Mutex<Access>,
+    home: PathBuf,
+    owner: Option<(u32, u32)>,
+    logs: Arc<Logs>,
+    /// Those under way: they are not the gateway's leftovers.
+    alive: Mutex<BTreeSet<u32>>,
+}
+
+/// An errand under way, and its place among those alive.
+pub(crate) struct Errand {
+    /// Its process.
+    pub(crate) pid: u32,
+    errands: Arc<Errands>,
+}
+
+impl Drop for Errand {
+    fn drop(&mut self) {
+        self.errands.alive().remove(&self.pid);
+    }
+}
+
+impl Errand {
+    /// Ends it.
+    pub(crate) fn kill(&self) {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // Ended already is as good.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// What an errand says.
+pub(crate) struct Words(BufReader<pipe::Receiver>);
+
+impl Words {
+    /// The next line; nothing once it has ended, or broke off in the middle of a word.
+    pub(crate) async fn next(&mut self) -> Option<Line> {
+        let mut line = Vec::new();
+        let read = (&mut self.0)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+            .await;
+        read.ok().filter(|count| *count > 0)?;
+        serde_json::from_slice(&line).ok()
+    }
+
+    /// What follows the lines, as it comes.
+    pub(crate) fn rest(self) -> BufReader<pipe::Receiver> {
+        self.0
+    }
+}
+
+impl Errands {
+    /// None where there is no repository.
+    pub(crate) fn new(settings: &Settings, logs: &Arc<Logs>) -> Option<Arc<Self>> {
+        let repository = settings.run.repository.as_ref()?;
+        let access = Access::new(
+            &repository.url,
+            &repository.token,
+            &repository.passwords,
+            u64::try_from(settings.repository_patience.as_millis()).unwrap_or(u64::MAX),
+        );
+        Some(Arc::new(Self {
+            access: Mutex::new(access),
+            home: settings.home.clone(),
+            owner: settings
+                .owner
+                .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
+            logs: Arc::clone(logs),
+            alive: Mutex::default(),
+        }))
+    }
+
+    fn access(&self) -> std::sync::MutexGuard<'_, Access> {
+        self.access.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bot's home.
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The processes of the errands under way.
+    pub(crate) fn processes(&self) -> BTreeSet<u32> {
+        self.alive().clone()
+    }
+
+    /// From now on the repository is asked with this token.
+    pub(crate) fn renewed(&self, renewed: Renewed) {
+        let mut access = self.access();
+        access.token = renewed.token;
+        access.renew_at = renewed.renew_at;
+    }
+
+    /// Starts an errand; with another token than the run's, if so said.
+    ///
+    /// # Errors
+    /// When there is no process afterwards.
+    pub(crate) fn start(self: &Arc<Self>, work: Work, token: Option<String>) -> io::Result<(Errand, Words)> {
+        let mut access = self.access().clone();
+        if let Some(token) = token {
+            access.token = token;
+        }
+        let job = Job {
+            access,
+            home: self.home.clone(),
+            owner: self.owner,
+            work,
+        };
+        let mut child = Command::new(PROGRAM)
+            .arg(SUBCOMMAND)
+            .env_clear()
+            // Threads side by side otherwise keep what each of them has freed.
+            .env("MALLOC_ARENA_MAX", "2")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let errand = Errand {
+            pid: child.id(),
+            errands: Arc::clone(self),
+        };
+        self.alive().insert(errand.pid);
+        let broken = || io::Error::other("a backup process without its pipes");
+        let output = child.stdout.take().ok_or_else(broken)?;
+        let words = Words(BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(
+            output,
+        ))?));
+        if let Some(errors) = child.stderr.take() {
+            // Nothing but a panic goes there.
+            let errors = pipe::Receiver::from_owned_fd(OwnedFd::from(errors))?;
+            tokio::spawn(Arc::clone(&self.logs).follow(errors));
+        }
+        // Some hundred bytes: they fit into the pipe, whoever reads them when.
+        let job = serde_json::to_vec(&job)?;
+        child.stdin.take().ok_or_else(broken)?.write_all(&job)?;
+        Ok((errand, words))
+    }
+}

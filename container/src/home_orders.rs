@@ -1,0 +1,194 @@
+//! The Sandbox's orders and questions about the bot's home and its snapshots.
+//!
+//! What changes something goes to the supervisor's loop. What only reads the repository is answered by a backup
+//! process of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
+use hyper::{Method, Request, Response};
+use moltworker_core::control::{
+    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SNAPSHOTS_PATH, SnapshotOrder,
+};
+use moltworker_core::gateway::Home;
+use moltworker_core::problem::Refusal;
+use moltworker_core::run::{RepositoryToken, RestorePoint, SnapshotId};
+use serde::de::DeserializeOwned;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+
+use crate::answer;
+use crate::backup::wire::{Line, Maintenance, Work};
+use crate::body::Body;
+use crate::control::{Control, value};
+use crate::errands::{Errand, Errands, Words};
+use crate::signals::Asked;
+
+/// An order is some hundred bytes; with a thousand pins it is 70 KB.
+const LARGEST_ORDER: usize = 128 * 1024;
+/// A file is passed on in pieces of this size.
+const PIECE: usize = 64 * 1024;
+
+type Refused = (Refusal, Option<String>);
+
+/// Whether this path is answered here.
+pub(crate) fn are_asked(path: &str) -> bool {
+    matches!(path, SNAPSHOT_PATH | RESTORE_PATH | MAINTAIN_PATH) || path.starts_with(SNAPSHOTS_PATH)
+}
+
+/// Answers one question, or passes one order on.
+pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
+    let Some(errands) = &control.errands else {
+        return Err((Refusal::NoRepository, None));
+    };
+    let path = request.uri().path().to_owned();
+    let asked = match (path.as_str(), request.method()) {
+        (SNAPSHOT_PATH, &Method::POST) => {
+            let order: SnapshotOrder = read(request).await?;
+            if control.account.view.borrow().home != Home::Confirmed {
+                return Err((Refusal::NotRestored, None));
+            }
+            Asked::Snapshot(order)
+        }
+        (RESTORE_PATH, &Method::POST) => {
+            let order: RestoreOrder = read(request).await?;
+            Asked::RestoreTo(
+                order
+                    .snapshot
+                    .map_or(RestorePoint::Latest, RestorePoint::Snapshot),
+            )
+        }
+        (MAINTAIN_PATH, &Method::POST) => {
+            let order: MaintenanceOrder = read(request).await?;
+            let token = RepositoryToken::new(order.token)
+                .map_err(|reason| (Refusal::BadRequest, Some(reason.to_owned())))?;
+            let maintenance = Maintenance {
+                pinned: order.pinned,
+                verified: order.verified,
+                part: order.part,
+                parts: order.parts,
+                drill: order.drill,
+            };
+            Asked::Maintain(maintenance, token)
+        }
+        (_, &Method::GET) => return look(errands, &path, request.uri().query()).await,
+        _ => return Err((Refusal::WrongMethod, None)),
+    };
+    control.order(asked).await.map_err(|refusal| (refusal, None))
+}
+
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refused> {
+    let body = Limited::new(request.into_body(), LARGEST_ORDER).collect().await;
+    let body = body.map_err(|error| (Refusal::BadRequest, Some(error.to_string())))?;
+    // Its words would quote what was sent, a token among it.
+    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
+        let place = format!("the body is not this order, at column {}", error.column());
+        (Refusal::BadRequest, Some(place))
+    })
+}
+
+/// Reads the repository.
+async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refused> {
+    let below = path.strip_prefix(SNAPSHOTS_PATH).unwrap_or_default();
+    let mut parts = below.split('/').skip(1);
+    let work = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) if below.is_empty() => Work::List,
+        (Some(id), Some(what @ ("files" | "file")), None) => {
+            let bad = |reason: &str| (Refusal::BadRequest, Some(reason.to_owned()));
+            let id: SnapshotId = id.parse().map_err(bad)?;
+            let path = decoded(value(query, "path").unwrap_or_default());
+            let path = path.ok_or_else(|| bad("`path` is not percent-encoded UTF-8"))?;
+            if what == "files" {
+                Work::Browse(id, path)
+            } else {
+                Work::Download(id, path)
+            }
+        }
+        _ => return Err((Refusal::NotFound, None)),
+    };
+    let failed = |detail: String| (Refusal::StorageUnavailable, Some(detail));
+    let (errand, mut words) = errands
+        .start(work, None)
+        .map_err(|error| failed(error.to_string()))?;
+    loop {
+        return match words.next().await {
+            Some(Line::Token(renewed)) => {
+                errands.renewed(renewed);
+                continue;
+            }
+            Some(Line::Note(_) | Line::Progress(_)) => continue,
+            Some(Line::Snapshots(snapshots)) => Ok(answer::json(&snapshots)),
+            Some(Line::Entries(entries)) => Ok(answer::json(&entries)),
+            Some(Line::File(length)) => Ok(file(errand, words, length)),
+            Some(Line::Failed(message)) => Err(failed(message)),
+            _ => Err(failed("the backup process ended before it was done".to_owned())),
+        };
+    }
+}
+
+/// Passes a file on as it comes. One that breaks off is shorter than announced, so that nobody takes it for whole.
+fn file(errand: Errand, words: Words, length: u64) -> Response<Body> {
+    let (pieces, read) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut file = words.rest().take(length);
+        let mut left = length;
+        let mut piece = vec![0; PIECE];
+        while left > 0
+            && let Ok(count @ 1..) = file.read(&mut piece).await
+        {
+            let bytes = piece.get(..count).map(Bytes::copy_from_slice).unwrap_or_default();
+            left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+            if pieces.send(bytes).await.is_err() {
+                break;
+            }
+        }
+        // Whoever wanted it has it, or has gone.
+        errand.kill();
+    });
+    let mut response = answer::file(read);
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+/// A percent-encoded path.
+fn decoded(text: &str) -> Option<PathBuf> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let (high, low) = (rest.next()?, rest.next()?);
+            let digits = [high, low];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_or_refused() {
+        assert_eq!(decoded("a%20b/%C3%A4"), Some("a b/ä".into()));
+        assert_eq!(decoded(""), Some(PathBuf::new()));
+        for bad in ["%", "%2", "%zz", "%ff"] {
+            assert_eq!(decoded(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_paths_about_the_home_are_answered_here() {
+        assert!(are_asked("/v1/snapshot") && are_asked("/v1/snapshots/x/files"));
+        assert!(!are_asked("/v1/status") && !are_asked("/v1/restart"));
+    }
+}

@@ -1,0 +1,317 @@
+//! The bot's home is saved and restored, and nothing runs on one that is not.
+
+use std::path::Path;
+
+use moltworker_core::control::{GatewayPhase, SnapshotReason, Status};
+
+use crate::bed::{Answer, Bed, Setup, TOKEN, ask, authorised, kill};
+use crate::repository::{Fault, Repository, What, password};
+use crate::tree::{furnish, listed, noise, without_caches};
+
+/// Snapshots soon after changes, and as many as a test likes.
+const QUICK: [(&str, &str); 3] = [
+    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "50"),
+    ("MOLTBOT_SNAPSHOT_SPACING_MS", "50"),
+    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
+];
+/// Snapshots when the test asks for them, after the first.
+const ON_DEMAND: [(&str, &str); 3] = [
+    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "0"),
+    ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
+    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
+];
+
+fn start(repository: &Repository, env: &[(&str, &str)]) -> Bed {
+    Bed::start(&Setup {
+        repository: Some(repository.access()),
+        env,
+        ..Setup::default()
+    })
+}
+
+fn is_ready(status: &Status) -> bool {
+    status.phase == GatewayPhase::Ready
+}
+
+fn taken(status: &Status) -> usize {
+    status.backup.as_ref().unwrap().taken.len()
+}
+
+/// A bed whose gateway is ready and whose first snapshot is taken.
+fn settled(repository: &Repository) -> Bed {
+    let bed = start(repository, &ON_DEMAND);
+    bed.until("the first snapshot is taken", |status| {
+        is_ready(status) && taken(status) > 0
+    });
+    bed
+}
+
+fn post(bed: &Bed, path: &str, body: &str) -> Answer {
+    let head = format!("POST {path} HTTP/1.1\r\nauthorization: Bearer {TOKEN}");
+    ask(bed.control, &head, body.as_bytes())
+}
+
+/// Takes a snapshot and waits for it.
+fn snapshot(bed: &Bed) -> Status {
+    let before = taken(&bed.status());
+    assert_eq!(post(bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    bed.until("the snapshot is taken", |status| taken(status) > before)
+}
+
+/// The machine is gone, without a word.
+fn lose(mut bed: Bed) {
+    kill("KILL", bed.pid());
+    bed.ended();
+}
+
+fn home(bed: &Bed) -> std::collections::BTreeMap<String, String> {
+    without_caches(listed(&bed.home))
+}
+
+#[test]
+fn a_new_bot_starts_with_nothing_and_has_a_restore_point_soon() {
+    let repository = Repository::start();
+    let bed = start(&repository, &QUICK);
+    let status = bed.until("the first snapshot is taken", |status| {
+        is_ready(status) && taken(status) > 0
+    });
+    let backup = status.backup.unwrap();
+    let restored = backup.restored.unwrap();
+    assert_eq!((restored.snapshot, restored.mismatches), (None, 0));
+    assert_eq!(backup.taken[0].reason, Some(SnapshotReason::Change));
+    assert_eq!(backup.taken[0].run, Some(7));
+    assert_eq!(backup.error, None);
+    repository.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn what_was_in_the_home_is_there_in_the_next_run_to_the_last_byte() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let expected = home(&bed);
+    let status = snapshot(&bed);
+    let snapshot = status.backup.unwrap().taken.pop().unwrap();
+    lose(bed);
+
+    let bed = start(&repository, &ON_DEMAND);
+    let status = bed.until("it is ready", is_ready);
+    let report = status.backup.unwrap().restored.unwrap();
+    assert_eq!(report.snapshot, Some(snapshot.id));
+    assert_eq!((report.amount, report.mismatches), (snapshot.amount, 0));
+    let mut found = home(&bed);
+    // The gateway runs already: what it does to its own files is its own business.
+    let own = |path: &String| path.starts_with(".openclaw") || path.is_empty();
+    let mut expected = expected;
+    expected.retain(|path, _| !own(path));
+    found.retain(|path, _| !own(path));
+    assert!(expected.len() > 210);
+    for (path, line) in &expected {
+        assert_eq!(found.get(path), Some(line), "{path}");
+    }
+    assert_eq!(found.len(), expected.len());
+    assert!(!bed.home.join(".cache").exists() && !bed.home.join("tagged").exists());
+}
+
+#[test]
+fn stock_restic_reads_what_is_written() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    snapshot(&bed);
+    // A second one, with something changed and something gone.
+    std::fs::write(bed.home.join("notes/today.md"), "and this").unwrap();
+    std::fs::remove_file(bed.home.join("a.txt")).unwrap();
+    snapshot(&bed);
+    repository.restic(&["check", "--read-data"]);
+    let target = tempfile::tempdir().unwrap();
+    repository.restic(&["restore", "latest", "--target", target.path().to_str().unwrap()]);
+    let restored = without_caches(listed(&target.path().join("data/moltbot")));
+    let expected = home(&bed);
+    for (path, line) in &expected {
+        assert_eq!(restored.get(path), Some(line), "{path}");
+    }
+    assert_eq!(restored.len(), expected.len());
+    let tags = repository.restic(&["snapshots", "--json"]);
+    assert!(tags.contains("reason:manual") && tags.contains("run:7"), "{tags}");
+}
+
+#[test]
+fn a_stop_saves_what_was_written_last() {
+    let repository = Repository::start();
+    let mut bed = settled(&repository);
+    std::fs::write(bed.home.join("last-words"), "do not forget").unwrap();
+    bed.signal("TERM");
+    bed.signal("TERM");
+    assert!(bed.ended().success());
+    assert!(
+        bed.output().contains("the last snapshot was taken"),
+        "{}",
+        bed.output()
+    );
+    let bed = start(&repository, &ON_DEMAND);
+    bed.until("it is ready", is_ready);
+    assert_eq!(
+        std::fs::read_to_string(bed.home.join("last-words")).unwrap(),
+        "do not forget"
+    );
+}
+
+#[test]
+fn changes_are_saved_without_being_asked_for() {
+    let repository = Repository::start();
+    let bed = start(&repository, &QUICK);
+    bed.until("the first snapshot is taken", |status| {
+        is_ready(status) && taken(status) > 0
+    });
+    bed.until("all is saved", |status| !status.backup.as_ref().unwrap().changed);
+    let before = repository.snapshots();
+    std::fs::write(bed.home.join("new"), noise(3, 100)).unwrap();
+    bed.wait_for("the change is saved", || {
+        (repository.snapshots() > before).then_some(())
+    });
+}
+
+#[test]
+fn no_gateway_starts_and_nothing_is_written_while_the_repository_fails() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("memory"), "of years").unwrap();
+    snapshot(&bed);
+    lose(bed);
+    let objects = repository.objects();
+    for (what, fault) in [
+        (
+            "500 for the config",
+            Fault::always("HEAD", "config", What::Status(500)),
+        ),
+        (
+            "403 for the config",
+            Fault::always("", "config", What::Status(403)),
+        ),
+        ("404 for everything", Fault::always("", "", What::Status(404))),
+        ("no answer", Fault::always("GET", "snapshots/", What::Hang)),
+        (
+            "500 for snapshots",
+            Fault::always("GET", "snapshots/", What::Status(500)),
+        ),
+        (
+            "an empty list of snapshots",
+            Fault::always("GET", "snapshots/", What::Empty),
+        ),
+        ("truncated packs", Fault::always("GET", "data/", What::Truncate)),
+        ("corrupt packs", Fault::always("GET", "data/", What::Corrupt)),
+        ("a corrupt index", Fault::always("GET", "index/", What::Corrupt)),
+        ("a corrupt key", Fault::always("GET", "keys/", What::Corrupt)),
+        (
+            "an expired token",
+            Fault::always("POST", "token", What::Status(401)),
+        ),
+    ] {
+        let repository = repository.copy();
+        repository.break_with(fault);
+        let bed = start(&repository, &QUICK);
+        let status = bed.until(what, |status| {
+            let error = status.backup.as_ref().unwrap().error.as_ref();
+            error.is_some_and(|error| error.attempts > 0)
+        });
+        assert_eq!(status.phase, GatewayPhase::Restoring, "{what}");
+        assert_eq!(
+            (status.gateway_pid, status.backup.unwrap().restored),
+            (None, None),
+            "{what}"
+        );
+        assert_eq!(
+            post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
+            "not-restored"
+        );
+        assert_eq!(repository.objects(), objects, "{what}");
+        repository.mend();
+        bed.until("it is ready after all", is_ready);
+        assert_eq!(
+            std::fs::read_to_string(bed.home.join("memory")).unwrap(),
+            "of years"
+        );
+        lose(bed);
+    }
+}
+
+#[test]
+fn keys_are_added_for_the_newest_password_and_older_ones_still_open() {
+    let repository = Repository::start();
+    lose(settled(&repository));
+    let keys = |repository: &Repository| {
+        repository
+            .objects()
+            .iter()
+            .filter(|path| path.starts_with("keys/"))
+            .count()
+    };
+    assert_eq!(keys(&repository), 1);
+    let mut access = repository.access();
+    access.passwords = vec![password('b'), password('a')];
+    for run in 0..2 {
+        let bed = Bed::start(&Setup {
+            repository: Some(access.clone()),
+            env: &ON_DEMAND,
+            ..Setup::default()
+        });
+        bed.until("it is ready", is_ready);
+        assert_eq!(keys(&repository), 2, "run {run}");
+    }
+    access.passwords = vec![password('c')];
+    let bed = Bed::start(&Setup {
+        repository: Some(access),
+        env: &ON_DEMAND,
+        ..Setup::default()
+    });
+    let status = bed.until("it says why", |status| {
+        status.backup.as_ref().unwrap().error.is_some()
+    });
+    let message = status.backup.unwrap().error.unwrap().message;
+    assert!(message.contains("none of the passwords"), "{message}");
+}
+
+#[test]
+fn snapshots_are_listed_browsed_and_downloaded_from() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let id = snapshot(&bed).backup.unwrap().taken.pop().unwrap().id;
+    let listed: serde_json::Value =
+        serde_json::from_str(&authorised(&bed, "GET /v1/snapshots").text()).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), repository.snapshots());
+    assert_eq!(listed[0]["id"], id.as_str());
+    let entries = authorised(&bed, &format!("GET /v1/snapshots/{id}/files?path=notes")).text();
+    let entries: serde_json::Value = serde_json::from_str(&entries).unwrap();
+    assert_eq!(entries[0]["name"], "empty");
+    assert_eq!(
+        (&entries[1]["name"], &entries[1]["bytes"]),
+        (&"today.md".into(), &13.into())
+    );
+    let file = authorised(&bed, &format!("GET /v1/snapshots/{id}/file?path=large.bin"));
+    assert_eq!(
+        (file.status, file.body),
+        (200, std::fs::read(bed.home.join("large.bin")).unwrap())
+    );
+    for (path, status) in [
+        (format!("/v1/snapshots/{id}/file?path=notes"), 503),
+        (format!("/v1/snapshots/{id}/file?path=../../etc/passwd"), 503),
+        (format!("/v1/snapshots/{id}/file?path=%zz"), 400),
+        ("/v1/snapshots/abc/files".to_owned(), 400),
+        ("/v1/snapshotsx".to_owned(), 404),
+    ] {
+        assert_eq!(authorised(&bed, &format!("GET {path}")).status, status, "{path}");
+    }
+}
+
+#[test]
+fn without_a_repository_there_are_no_backups_and_it_says_so() {
+    let bed = Bed::ready();
+    assert_eq!(bed.status().backup, None);
+    assert_eq!(
+        post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
+        "no-repository"
+    );
+    assert!(!Path::new(&bed.home).join("../.moltbot.scratch").exists());
+}
