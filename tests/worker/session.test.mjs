@@ -171,7 +171,7 @@ test("a session that ran out before signing out is revoked as well", async (t) =
   assert.equal(provider.called("/logout?scope=local").length, 1);
 });
 
-test("browsers of one person are sessions of their own, up to a bound", async (t) => {
+test("browsers of one person are sessions of their own", async (t) => {
   const worker = await startWorker(t);
   worker.provider.lifetime = -10;
   const first = await signIn(worker);
@@ -179,4 +179,16 @@ test("browsers of one person are sessions of their own, up to a bound", async (t
   await worker.fetch("/auth/sign-out", { method: "POST", headers: { origin: ORIGIN, cookie: first } });
   assert.equal((await worker.fetch("/", { headers: { cookie: first } })).status, 401);
   assert.equal((await worker.fetch("/", { headers: { cookie: second } })).status, 200);
+});
+
+test("a person has thirty-two sessions at most; the longest unused one makes room", async (t) => {
+  const worker = await startWorker(t, { limits: { SIGN_IN_LIMIT: 1_000 } });
+  worker.provider.lifetime = -10;
+  const first = await signIn(worker);
+  // Times are kept in seconds.
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  let last;
+  for (let i = 0; i < 32; i += 1) last = await signIn(worker);
+  assert.equal((await worker.fetch("/", { headers: { cookie: first } })).status, 401);
+  assert.equal((await worker.fetch("/", { headers: { cookie: last } })).status, 200);
 });
