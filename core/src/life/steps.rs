@@ -145,10 +145,7 @@ impl Life {
             return self.ignore();
         }
         let Some(Report { gateway, idle_ms }) = report else {
-            return match self.state {
-                State::Starting { .. } | State::Restoring { .. } => Vec::new(),
-                _ => self.look_again(now, ASK_ACTIVITY_AGAIN_MS),
-            };
+            return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
         };
         match gateway {
             Gateway::Answering => {
@@ -164,14 +161,13 @@ impl Life {
                 }
                 self.while_idle(rules, now, idle_ms)
             }
-            Gateway::Restoring => match self.state {
-                State::Restoring { .. } => Vec::new(),
-                _ => {
+            Gateway::Restoring => {
+                if !matches!(self.state, State::Restoring { .. }) {
                     let deadline = now.saturating_add(RESTORE_DEADLINE_MS);
                     self.enter(now, State::Restoring { deadline });
-                    vec![Effect::SetAlarm(deadline)]
                 }
-            },
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
+            }
             Gateway::Starting | Gateway::Troubled => self.not_answering(now),
         }
     }
@@ -180,12 +176,12 @@ impl Life {
         match &mut self.state {
             State::Starting { met, .. } => {
                 *met = true;
-                Vec::new()
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
             }
             State::Restoring { .. } => {
                 let deadline = now.saturating_add(START_DEADLINE_MS);
                 self.enter(now, State::Starting { deadline, met: true });
-                vec![Effect::SetAlarm(deadline)]
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
             }
             State::Unhealthy { deadline } if *deadline <= now => self.replace(now),
             State::Unhealthy { .. } => self.look_again(now, ASK_UNHEALTHY_AGAIN_MS),
@@ -348,10 +344,15 @@ impl Life {
                 effects
             }
             // Rang early or late: the deadline that counts is the stored one.
-            State::Starting { deadline, .. }
-            | State::Restoring { deadline }
-            | State::Stopping { deadline, .. } => vec![Effect::SetAlarm(deadline)],
-            State::Running | State::Unhealthy { .. } | State::CrashLooped { until: None, .. } => {
+            State::Starting { deadline, met: false } | State::Stopping { deadline, .. } => {
+                vec![Effect::SetAlarm(deadline)]
+            }
+            // A restore that was ordered while it ran has nobody else who follows it.
+            State::Starting { .. }
+            | State::Restoring { .. }
+            | State::Running
+            | State::Unhealthy { .. }
+            | State::CrashLooped { until: None, .. } => {
                 vec![Effect::Ask(self.run)]
             }
             State::Asleep | State::BackingOff { .. } | State::CrashLooped { until: Some(_), .. } => {

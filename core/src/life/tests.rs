@@ -3,6 +3,7 @@
 mod failing;
 
 use super::*;
+use crate::sandbox::BotState;
 
 pub(super) const R1: Run = Run(1);
 
@@ -96,22 +97,19 @@ fn a_home_is_restored_before_the_start_is_timed() {
     let restoring = said(R1, Gateway::Restoring, 0);
     assert_eq!(
         on(&mut life, 1_000, restoring.clone()),
-        [Effect::SetAlarm(1_000 + RESTORE_DEADLINE_MS)]
+        [Effect::SetAlarm(1_000 + ASK_UNHEALTHY_AGAIN_MS)]
     );
     assert_eq!(
         on(&mut life, START_DEADLINE_MS + 1, Event::AlarmRang),
-        [Effect::SetAlarm(1_000 + RESTORE_DEADLINE_MS)]
+        [Effect::Ask(R1)]
     );
-    assert_eq!(
-        on(&mut life, START_DEADLINE_MS + 2, restoring),
-        [],
-        "the deadline stands"
-    );
+    on(&mut life, START_DEADLINE_MS + 2, restoring);
+    let deadline = 1_000 + RESTORE_DEADLINE_MS;
+    assert_eq!(life.state, State::Restoring { deadline }, "the deadline stands");
     let late = START_DEADLINE_MS + 3;
-    assert_eq!(
-        on(&mut life, late, said(R1, Gateway::Starting, 0)),
-        [Effect::SetAlarm(late + START_DEADLINE_MS)]
-    );
+    on(&mut life, late, said(R1, Gateway::Starting, 0));
+    let deadline = late + START_DEADLINE_MS;
+    assert_eq!(life.state, State::Starting { deadline, met: true });
     on(&mut life, late + 1, ready(R1));
     assert_eq!(life.state, State::Running);
 
@@ -122,6 +120,32 @@ fn a_home_is_restored_before_the_start_is_timed() {
         on(&mut stuck, RESTORE_DEADLINE_MS, Event::AlarmRang),
         [Effect::ClearAlarm, Effect::Kill]
     );
+}
+
+#[test]
+fn a_restore_that_was_ordered_while_it_ran_is_followed_to_its_end() {
+    let mut life = running();
+    let asked_again = |now: u64| vec![Effect::SetAlarm(now + ASK_UNHEALTHY_AGAIN_MS)];
+    for (now, gateway, state) in [
+        (1_000, Gateway::Troubled, BotState::Unhealthy),
+        (2_000, Gateway::Restoring, BotState::Restoring),
+        (3_000, Gateway::Restoring, BotState::Restoring),
+        (4_000, Gateway::Starting, BotState::Starting),
+        (5_000, Gateway::Starting, BotState::Starting),
+    ] {
+        assert_eq!(on(&mut life, now, said(R1, gateway, 0)), asked_again(now));
+        assert_eq!(life.bot_state(), state);
+        assert_eq!(on(&mut life, now + 1, Event::AlarmRang), [Effect::Ask(R1)]);
+    }
+    on(&mut life, 6_000, ready(R1));
+    assert_eq!(life.state, State::Running);
+}
+
+#[test]
+fn a_stop_has_time_for_the_last_snapshot() {
+    let rules = crate::gateway::Rules::default();
+    let supervisor = rules.stop_grace + rules.save_deadline;
+    assert!(u128::from(STOP_DEADLINE_MS) > supervisor.as_millis());
 }
 
 #[test]
