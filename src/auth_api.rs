@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use worker::url::form_urlencoded;
 use worker::{Fetch, Headers, Method, Request, RequestInit, Response};
 
-use crate::clock;
+use crate::{clock, json};
 
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -71,7 +71,7 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
     match response.status_code() {
         200 => {
             let body = clock::within(DEADLINE, response.text()).await?;
-            Ok(Granted::Tokens(serde_json::from_slice(body.as_bytes())?))
+            Ok(Granted::Tokens(json::read(&body)?))
         }
         // 401 is not among them: that is a wrong `apikey`, and the person can do nothing about it.
         400 | 403 | 404 | 422 => Ok(Granted::Refused),

@@ -4,6 +4,8 @@ use moltworker_core::problem::Refusal;
 use serde::de::DeserializeOwned;
 use worker::{Headers, Request};
 
+use crate::json;
+
 /// Bytes a request to a route of the platform's own may have: an e-mail address, a password, a path, a host
 /// name, percent-encoded. A bot's requests have no limit of ours.
 pub(crate) const MOST_BYTES: u64 = 16 * 1024;
@@ -40,5 +42,6 @@ pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T
     if length.is_none() || !kind.starts_with("application/json") {
         return Err(Refusal::BadRequest);
     }
-    request.json().await.map_err(|_| Refusal::BadRequest)
+    let text = request.text().await.map_err(|_| Refusal::BadRequest)?;
+    json::read(&text).map_err(|_| Refusal::BadRequest)
 }

@@ -11,7 +11,7 @@ use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
 use moltworker_core::repository::request::split;
 use moltworker_core::route::{DomainCall, Place, Route, route};
-use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::sandbox::{Intent, Order, SnapshotCall};
 use moltworker_core::session::{self, Renewal, SESSION_COOKIE, Session};
 use moltworker_core::settings::{SettingProblem, Settings};
 use moltworker_core::token::Identity;
@@ -25,7 +25,8 @@ use crate::reply::{self, Nonce};
 use crate::sign_in::{self, Exit};
 use crate::sites::{self, BotHost, Served};
 use crate::{
-    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, users,
+    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, snapshots,
+    users,
 };
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
@@ -147,6 +148,14 @@ impl Way<'_> {
             },
             Route::BotEvents => match self.caller(&request).await {
                 Ok(caller) => events::list(&request, env, Some(caller.identity().user)).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::Snapshots(call) => match self.for_snapshots(&request, call).await {
+                Ok(user) => snapshots::call(&mut request, env, user, Actor::Owner, call).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::AdminSnapshots(bot, call) => match self.admin(&request).await {
+                Ok(admin) => snapshots::call(&mut request, env, bot, Actor::Admin(admin), call).await,
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::AdminEvents(bot) => match self.admin(&request).await {
@@ -339,6 +348,14 @@ impl Way<'_> {
             }
             Err(refusal) => refuse(request, refusal),
         }
+    }
+
+    /// A session is enough to look at one's own snapshots; what changes something takes a bearer token.
+    async fn for_snapshots(&self, request: &Request, call: SnapshotCall) -> Result<UserId, Refusal> {
+        if call.changes() {
+            return self.bearer(request).await.map(|identity| identity.user);
+        }
+        self.caller(request).await.map(|caller| caller.identity().user)
     }
 
     async fn admin(&self, request: &Request) -> Result<UserId, Refusal> {

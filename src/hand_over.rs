@@ -8,6 +8,7 @@ use moltworker_core::run::CLIENT_IP_HEADER;
 use moltworker_core::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::session::Ask;
 use moltworker_core::settings::SANDBOX_BINDING;
+use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBody, Stub, Url, web_sys};
 
@@ -115,16 +116,26 @@ pub(crate) async fn ask(env: &Env, user: UserId, intent: Intent) -> worker::Resu
     sandbox_of(env, user)?.fetch_with_request(request).await
 }
 
-/// Asks a person's Sandbox about one of their browser sessions.
-pub(crate) async fn about_session(env: &Env, user: UserId, ask: &Ask) -> worker::Result<Response> {
+/// Asks a Sandbox for something that is not the caller's request, with what goes with it.
+pub(crate) async fn ask_with(
+    env: &Env,
+    user: UserId,
+    intent: Intent,
+    document: &impl Serialize,
+) -> worker::Result<Response> {
     let headers = Headers::new();
-    headers.set(INTENT_HEADER, &Intent::Session.to_header())?;
+    headers.set(INTENT_HEADER, &intent.to_header())?;
     let mut init = RequestInit::new();
     init.with_method(Method::Post)
         .with_headers(headers)
-        .with_body(Some(serde_json::to_string(ask)?.into()));
+        .with_body(Some(serde_json::to_string(document)?.into()));
     let request = Request::new_with_init("http://sandbox/", &init)?;
-    let response = sandbox_of(env, user)?.fetch_with_request(request).await?;
+    sandbox_of(env, user)?.fetch_with_request(request).await
+}
+
+/// Asks a person's Sandbox about one of their browser sessions.
+pub(crate) async fn about_session(env: &Env, user: UserId, ask: &Ask) -> worker::Result<Response> {
+    let response = ask_with(env, user, Intent::Session, ask).await?;
     match response.status_code() {
         200 => Ok(response),
         other => Err(worker::Error::RustError(format!("the Sandbox answered {other}"))),

@@ -9,7 +9,7 @@ use moltworker_core::token::seen::Seen;
 use moltworker_core::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use worker::{Env, Headers};
 
-use crate::{clock, hand_over, keys, log, sealed, webcrypto};
+use crate::{clock, hand_over, json, keys, log, sealed, webcrypto};
 
 /// A caller whose identity was proven, and by what.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
         id: session.id.clone(),
     };
     let answer = match hand_over::about_session(env, user, &ask).await {
-        Ok(mut response) => response.json().await,
+        Ok(mut response) => json::of(&mut response).await,
         Err(error) => Err(error),
     };
     match answer {

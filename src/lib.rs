@@ -18,6 +18,7 @@ mod entry;
 mod events;
 mod hand_over;
 mod identify;
+mod json;
 mod keys;
 mod limits;
 mod log;
@@ -30,6 +31,7 @@ mod schedule;
 mod sealed;
 mod sign_in;
 mod sites;
+mod snapshots;
 mod users;
 mod webcrypto;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use moltworker_core::id::UserId;
-use moltworker_core::sandbox::{BotStatus, Health, Intent};
+use moltworker_core::sandbox::{Glance, Health, Intent};
 use moltworker_core::settings::DATABASE_BINDING;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
-use crate::{clock, events, hand_over, log};
+use crate::{clock, events, hand_over, json, log};
 
 /// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and
 /// those asked longest ago come first, so a larger fleet is covered over a few minutes.
@@ -56,10 +56,10 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     Ok(())
 }
 
-async fn ask(env: &Env, user: UserId) -> Option<BotStatus> {
+async fn ask(env: &Env, user: UserId) -> Option<Glance> {
     let answer = clock::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
     let status = match answer {
-        Ok(mut response) => response.json::<BotStatus>().await,
+        Ok(mut response) => json::of(&mut response).await,
         Err(error) => Err(error),
     };
     status

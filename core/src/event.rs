@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::UserId;
 
 /// How long an entry is kept, in milliseconds: a quarter of a year, what an incident's aftermath takes. Bots
-/// leave a handful a day, so a thousand of them stay within D1's 10 GB for ever.
+/// leave some twenty a day, so a thousand of them stay within D1's 10 GB for ever.
 pub const KEPT_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
 /// Entries told at a time.
 pub const PAGE: u32 = 100;
@@ -46,11 +46,33 @@ pub enum Kind {
     NoCapacity,
     /// Somebody gave it an order; the detail says which.
     Ordered,
+    /// Its home was made from a snapshot and compared with it; the detail says which, and how much.
+    Restored,
+    /// Its home could not be made from a snapshot.
+    RestoreFailed,
+    /// A snapshot lost more than it should have; a restore passes it over.
+    SnapshotSuspicious,
+    /// Snapshots fail, several in a row.
+    BackupFailed,
+    /// Changes wait for a snapshot longer than they should.
+    BackupOverdue,
+    /// Backups are in order again.
+    BackupResumed,
+    /// A run ended with changes that no snapshot has.
+    ChangesLost,
+    /// Its repository was checked and cleared; the detail says how much.
+    Maintained,
+    /// Maintenance could not be done.
+    MaintenanceFailed,
+    /// Maintenance found the repository damaged, or could not restore from it.
+    RepositoryDamaged,
+    /// An admin read a file of a snapshot, or its directories; the detail says which.
+    Inspected,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 26] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -66,6 +88,17 @@ impl Kind {
         Self::Suspended,
         Self::NoCapacity,
         Self::Ordered,
+        Self::Restored,
+        Self::RestoreFailed,
+        Self::SnapshotSuspicious,
+        Self::BackupFailed,
+        Self::BackupOverdue,
+        Self::BackupResumed,
+        Self::ChangesLost,
+        Self::Maintained,
+        Self::MaintenanceFailed,
+        Self::RepositoryDamaged,
+        Self::Inspected,
     ];
 
     /// Its name in JSON and in D1.
@@ -86,6 +119,17 @@ impl Kind {
             Self::Suspended => "suspended",
             Self::NoCapacity => "no-capacity",
             Self::Ordered => "ordered",
+            Self::Restored => "restored",
+            Self::RestoreFailed => "restore-failed",
+            Self::SnapshotSuspicious => "snapshot-suspicious",
+            Self::BackupFailed => "backup-failed",
+            Self::BackupOverdue => "backup-overdue",
+            Self::BackupResumed => "backup-resumed",
+            Self::ChangesLost => "changes-lost",
+            Self::Maintained => "maintained",
+            Self::MaintenanceFailed => "maintenance-failed",
+            Self::RepositoryDamaged => "repository-damaged",
+            Self::Inspected => "inspected",
         }
     }
 }

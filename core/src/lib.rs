@@ -27,6 +27,7 @@ pub mod settings;
 pub mod control;
 pub mod event;
 pub mod gateway;
+pub mod ledger;
 pub mod life;
 pub mod repository;
 pub mod retention;

@@ -112,6 +112,10 @@ pub enum Refusal {
     NoRepository,
     /// The bot's home is not confirmed yet, so that nothing may be saved from it.
     NotRestored,
+    /// A snapshot the bot's repository does not have.
+    NoSuchSnapshot,
+    /// Something only a bot that is awake can do.
+    BotAsleep,
     /// Something went wrong on our side.
     Internal,
 }
@@ -320,6 +324,16 @@ impl Refusal {
                 "not-restored",
                 "The bot's home is being restored; nothing is saved before that is done.",
             ),
+            Self::NoSuchSnapshot => (
+                404,
+                "no-such-snapshot",
+                "This bot has no such snapshot; list them to see which there are.",
+            ),
+            Self::BotAsleep => (
+                409,
+                "bot-asleep",
+                "The bot is asleep, and only its container reads and takes snapshots; open it first.",
+            ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }
     }
@@ -426,6 +440,10 @@ mod tests {
         Refusal::ObjectTooLarge,
         Refusal::BadRange,
         Refusal::StorageUnavailable,
+        Refusal::NoRepository,
+        Refusal::NotRestored,
+        Refusal::NoSuchSnapshot,
+        Refusal::BotAsleep,
         Refusal::Internal,
     ];
 

@@ -1,7 +1,7 @@
 //! Where a request goes: a pure function of method, host and path.
 
 use crate::id::UserId;
-use crate::sandbox::Order;
+use crate::sandbox::{Order, SnapshotCall};
 use crate::sign_in::Provider;
 
 mod api;
@@ -43,6 +43,10 @@ pub enum Route {
     BotOrder(Order),
     /// The caller's bot: its history.
     BotEvents,
+    /// The snapshots of the caller's bot.
+    Snapshots(SnapshotCall),
+    /// The snapshots of somebody's bot, for an admin.
+    AdminSnapshots(UserId, SnapshotCall),
     /// The history of one bot, or of all, for an admin.
     AdminEvents(Option<UserId>),
     /// Somebody's bot: an order of an admin.

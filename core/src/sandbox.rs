@@ -1,8 +1,10 @@
 //! What the Worker and the Sandbox say to each other, and what both tell the owner about a bot.
 
+mod snapshots;
 mod status;
 
-pub use status::{BotState, BotStatus, Health, Heard, StartPhase};
+pub use snapshots::{Details, ShownSnapshot, SnapshotAsk, SnapshotCall};
+pub use status::{BotState, BotStatus, Glance, Health, Heard, StartPhase};
 
 use serde::Serialize;
 
@@ -30,6 +32,8 @@ pub enum Intent {
     /// One of the person's browser sessions; the body says what about it ([`crate::session::Ask`]). Never
     /// wakes the bot.
     Session,
+    /// Something about the bot's snapshots; the body is a [`SnapshotAsk`]. Of these only a restore wakes the bot.
+    Snapshots(SnapshotCall),
     /// A run wants a new token for its repository: answer a [`RenewedToken`] if it is the current one.
     RenewToken(Run, Scope),
 }
@@ -129,6 +133,7 @@ impl Order {
 const OWNER_PREFIX: &str = "owner-";
 const ADMIN_PREFIX: &str = "admin-";
 const RENEW_PREFIX: &str = "renew-";
+const SNAPSHOTS_PREFIX: &str = "snapshots-";
 
 impl Intent {
     /// Its text in [`INTENT_HEADER`].
@@ -142,6 +147,7 @@ impl Intent {
             Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
             Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
             Self::RenewToken(run, scope) => format!("{RENEW_PREFIX}{}-{run}", scope.as_str()),
+            Self::Snapshots(call) => format!("{SNAPSHOTS_PREFIX}{}", call.as_str()),
         }
     }
 
@@ -153,6 +159,9 @@ impl Intent {
             .and_then(|rest| rest.split_once('-'))
         {
             return Some(Self::RenewToken(Run(run.parse().ok()?), Scope::parse(scope)?));
+        }
+        if let Some(call) = text.strip_prefix(SNAPSHOTS_PREFIX) {
+            return SnapshotCall::parse(call).map(Self::Snapshots);
         }
         match text {
             "serve" => Some(Self::Serve),
@@ -188,6 +197,7 @@ mod tests {
         .chain(owners)
         .chain(admins)
         .chain(Scope::ALL.map(|scope| Intent::RenewToken(Run(7), scope)))
+        .chain(SnapshotCall::ALL.map(Intent::Snapshots))
         {
             assert_eq!(Intent::parse(&intent.to_header()), Some(intent));
         }
@@ -202,6 +212,8 @@ mod tests {
             "renew-append",
             "renew-append--1",
             "renew-admin-1",
+            "snapshots-",
+            "snapshots-delete",
         ] {
             assert_eq!(Intent::parse(text), None, "{text}");
         }

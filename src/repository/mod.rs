@@ -10,6 +10,7 @@ use moltworker_core::id::UserId;
 use moltworker_core::problem::Refusal;
 use moltworker_core::repository::request::{self, NoWish, Wish};
 use moltworker_core::repository::scope::Bearer;
+use moltworker_core::run::SnapshotId;
 use moltworker_core::sandbox::Intent;
 use moltworker_core::settings::Settings;
 use worker::{Env, Request, Response};
@@ -35,6 +36,32 @@ impl From<worker::Error> for Failure {
     fn from(error: worker::Error) -> Self {
         Self::Broken(error)
     }
+}
+
+/// A snapshot in the bucket.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) id: SnapshotId,
+    /// When the bucket got it, in milliseconds since 1970.
+    pub(crate) stored_at: u64,
+}
+
+/// The snapshots of `user`: that they are there, not what is in them.
+///
+/// # Errors
+/// When the bucket does not tell all of them.
+pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Stored>> {
+    let found = async { Objects::of(env, user)?.snapshots().await };
+    let found = found.await.map_err(|failure| match failure {
+        Failure::Broken(error) => error,
+        Failure::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
+    })?;
+    let stored = found.into_iter().map(|(id, stored_at)| {
+        let id = id.to_string().parse();
+        id.map(|id| Stored { id, stored_at })
+            .map_err(|reason: &str| worker::Error::RustError(reason.into()))
+    });
+    stored.collect()
 }
 
 /// Answers one request to the repository of `user`.

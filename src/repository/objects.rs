@@ -9,7 +9,7 @@ use moltworker_core::repository::listing::{self, Entry, Version};
 use moltworker_core::repository::object::{self, Kind, Name, ObjectId};
 use moltworker_core::repository::range::Range;
 use moltworker_core::settings::BUCKET_BINDING;
-use worker::{Bucket, Conditional, Env, Headers, Request, Response, web_sys};
+use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_sys};
 
 use super::Failure;
 use crate::{log, reply};
@@ -131,7 +131,7 @@ impl Objects {
             .execute()
             .await
             .map_err(|error| failure(&error))?;
-        let same = match there.as_ref().and_then(worker::Object::body) {
+        let same = match there.as_ref().and_then(Object::body) {
             Some(body) => body.bytes().await? == config,
             None => false,
         };
@@ -150,10 +150,15 @@ impl Objects {
             .map_err(|error| failure(&error))
     }
 
+    /// The snapshots, each with the time at which the bucket got it.
+    pub(super) async fn snapshots(&self) -> Result<Vec<(ObjectId, u64)>, Failure> {
+        self.each(Kind::Snapshots, |id, found| (id, found.uploaded().as_millis()))
+            .await
+    }
+
     /// All objects of a kind, or an error; never a part of them.
-    pub(super) async fn list(&self, kind: Kind, headers: &Headers) -> Result<Response, Failure> {
-        let version = Version::accepted(headers.get("accept")?.as_deref());
-        let mut entries = Vec::new();
+    async fn each<T>(&self, kind: Kind, as_told: impl Fn(ObjectId, &Object) -> T) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
         let mut cursor = None;
         loop {
             let mut page = self.bucket.list().limit(PAGE).prefix(kind.prefix(self.user));
@@ -162,19 +167,25 @@ impl Objects {
             }
             let page = page.execute().await.map_err(|error| failure(&error))?;
             let objects = page.objects();
-            entries.extend(
+            all.extend(
                 objects
                     .iter()
-                    .filter_map(|found| Some(Entry::new(object::id_of(&found.key())?, found.size()))),
+                    .filter_map(|found| Some(as_told(object::id_of(&found.key())?, found))),
             );
             cursor = page.cursor();
             if !page.truncated() {
-                break;
+                return Ok(all);
             }
             if cursor.is_none() {
                 return Err(worker::Error::RustError("a page of the list has no cursor".into()).into());
             }
         }
+    }
+
+    /// All objects of a kind, as a client of the protocol reads them.
+    pub(super) async fn list(&self, kind: Kind, headers: &Headers) -> Result<Response, Failure> {
+        let version = Version::accepted(headers.get("accept")?.as_deref());
+        let entries = self.each(kind, |id, found| Entry::new(id, found.size())).await?;
         let json = listing::to_json(version, &entries).map_err(worker::Error::from)?;
         let answer = reply::bare(200)?.with_header("content-type", version.content_type())?;
         Ok(answer.fixed(json))

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use moltworker_core::event::Kind;
 use moltworker_core::id::UserId;
-use moltworker_core::sandbox::{BotState, BotStatus, Intent};
+use moltworker_core::sandbox::{BotState, Glance, Intent};
 use moltworker_core::settings::DATABASE_BINDING;
 use serde::Deserialize;
 use worker::{D1Database, Result};
 
 use super::Inner;
-use crate::{clock, hand_over, log};
+use crate::{clock, hand_over, json, log};
 
 /// Idle for less than this, a bot keeps its place: its owner may be reading the last answer.
 const LEAST_IDLE_MS: u64 = 2 * 60 * 1_000;
@@ -97,11 +97,9 @@ impl Inner {
             .results::<Row>()?;
         for Row { user_id } in longest_idle {
             // One with an agent's turn under way stays awake; the next one may not have any.
-            let status: BotStatus = hand_over::ask(&self.env, user_id, Intent::MakeRoom)
-                .await?
-                .json()
-                .await?;
-            if status.state != BotState::Running {
+            let mut answer = hand_over::ask(&self.env, user_id, Intent::MakeRoom).await?;
+            let glance: Glance = json::of(&mut answer).await?;
+            if glance.state != BotState::Running {
                 return Ok(Some(user_id));
             }
         }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
 use moltworker_core::life::MaySleep;
-use moltworker_core::run::{CONTROL_PORT, ControlToken, RestorePoint, Run, RunSettings};
+use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
+use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::{clock, log, webcrypto};
+use crate::{clock, json, log, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -68,7 +69,8 @@ impl Inner {
     /// Starts this run's container with its own control token and everything it must know.
     pub(super) async fn start_container(&self, run: Run) -> Result<()> {
         let settings = self.settings()?;
-        let repository = self.repository_access(run, RestorePoint::Latest).await?;
+        let restore = self.restore_point(run).await?;
+        let repository = self.repository_access(run, restore).await?;
         // Between two lines of the one above, somebody may have ordered otherwise. From here on nothing waits.
         if !self.life().is_starting(run) {
             return Err(Error::RustError("it is not wanted any more".into()));
@@ -110,9 +112,9 @@ impl Inner {
     /// It does not answer in time, or a supervisor of another run answers.
     pub(super) async fn ask_supervisor(&self, run: Run) -> Result<Status> {
         let mut response = self
-            .control(run, Method::Get, STATUS_PATH, STATUS_DEADLINE)
+            .control(run, Method::Get, STATUS_PATH, None, STATUS_DEADLINE)
             .await?;
-        let status: Status = response.json().await?;
+        let status: Status = json::of(&mut response).await?;
         if status.run != run {
             return Err(Error::RustError(format!(
                 "the supervisor of run {} answered",
@@ -126,9 +128,9 @@ impl Inner {
     pub(super) async fn ask_may_sleep(&self, run: Run) -> MaySleep {
         let answer = async {
             let mut response = self
-                .control(run, Method::Post, QUIESCE_PATH, QUIESCE_DEADLINE)
+                .control(run, Method::Post, QUIESCE_PATH, None, QUIESCE_DEADLINE)
                 .await?;
-            response.json::<Quiesce>().await
+            json::of::<Quiesce>(&mut response).await
         };
         match answer.await {
             Ok(Quiesce::Busy {
@@ -152,27 +154,64 @@ impl Inner {
 
     /// Has this run's supervisor start its gateway again, whatever it gave up before.
     pub(super) async fn restart_gateway(&self, run: Run) -> Result<()> {
-        self.control(run, Method::Post, RESTART_PATH, STATUS_DEADLINE)
+        self.control(run, Method::Post, RESTART_PATH, None, STATUS_DEADLINE)
             .await
             .map(drop)
     }
 
-    /// One question to the control port of `run`, with that run's secret.
-    async fn control(&self, run: Run, method: Method, path: &str, deadline: Duration) -> Result<Response> {
+    /// One order to the control port of `run`, with what goes with it; the answer whatever it is.
+    pub(super) async fn ask_control_with(
+        &self,
+        run: Run,
+        path: &str,
+        order: &impl Serialize,
+    ) -> Result<Response> {
+        let order = serde_json::to_string(order)?;
+        self.ask_control(run, Method::Post, path, Some(order), STATUS_DEADLINE)
+            .await
+    }
+
+    /// One question or order to the control port of `run` that is answered well.
+    pub(super) async fn control(
+        &self,
+        run: Run,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        deadline: Duration,
+    ) -> Result<Response> {
+        well(self.ask_control(run, method, path, body, deadline).await?)
+    }
+
+    /// One question or order to the control port of `run`, with that run's secret; the answer whatever it is.
+    pub(super) async fn ask_control(
+        &self,
+        run: Run,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        deadline: Duration,
+    ) -> Result<Response> {
         let token = Store::open(&self.state)?.control_token(run)?;
         let token =
             token.ok_or_else(|| Error::RustError("no control token is stored for this run".into()))?;
         let headers = Headers::new();
         headers.set("authorization", &format!("Bearer {}", token.reveal()))?;
         let mut init = RequestInit::new();
-        init.with_method(method).with_headers(headers);
+        init.with_method(method)
+            .with_headers(headers)
+            .with_body(body.map(Into::into));
 
         let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
         let answer = port.fetch(format!("http://container{path}"), Some(init));
-        let response = clock::within(deadline, answer).await?;
-        match response.status_code() {
-            200..=299 => Ok(response),
-            status => Err(Error::RustError(format!("the supervisor answered {status}"))),
-        }
+        clock::within(deadline, answer).await
+    }
+}
+
+/// An answer, unless it is a refusal.
+pub(super) fn well(answer: Response) -> Result<Response> {
+    match answer.status_code() {
+        200..=299 => Ok(answer),
+        status => Err(Error::RustError(format!("the supervisor answered {status}"))),
     }
 }

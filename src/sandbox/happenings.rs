@@ -155,6 +155,7 @@ impl Inner {
             if let Err(error) = inner.happened(Event::Exited(run, reason)).await {
                 log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
             }
+            inner.account_for(run).await;
         });
     }
 
@@ -176,6 +177,7 @@ impl Inner {
             if let Ok(status) = self.ask_supervisor(run).await {
                 let report = Report::from(&status);
                 self.memory.borrow_mut().heard = Some((run, Heard::from(&status)));
+                self.look_after_backups(run, &status).await;
                 if last.as_ref() != Some(&report.gateway) {
                     last = Some(report.gateway.clone());
                     if let Err(error) = self.happened(Event::Said(run, Some(report))).await {

@@ -1,16 +1,20 @@
 //! The Sandbox: the Durable Object `openclaw-<userId>`, one writer of one bot's state.
 //!
 //! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
-//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place,
-//! `repository` mints what opens the bot's snapshots. `sessions` keeps the person's browser sessions, which have
+//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place. `backups` looks
+//! after the bot's snapshots, with what is on the `shelf`; `snapshots` answers what people ask of them, `repository` mints
+//! what opens them. `sessions` keeps the person's browser sessions, which have
 //! nothing to do with the bot's life.
 
+mod backups;
 mod capacity;
 mod container;
 mod happenings;
 mod repository;
 mod serve;
 mod sessions;
+mod shelf;
+mod snapshots;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
@@ -27,6 +31,7 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use crate::{configuration, log, reply};
 use sessions::Renewing;
+use store::Store;
 
 /// One user's bot.
 #[durable_object(alarm)]
@@ -78,6 +83,7 @@ impl DurableObject for Sandbox {
                 inner.load().await?;
                 reply::json(&inner.status())
             }
+            Some(Intent::Snapshots(call)) => inner.snapshots(call, request).await,
             Some(Intent::Tick) => {
                 // Asks a running bot how it is, by way of asking whether it is idle.
                 inner.happened(Event::AlarmRang).await?;
@@ -155,13 +161,20 @@ impl Inner {
         ) {
             heard.health = Health::Unknown;
         }
-        life.status(heard)
+        let backups = Store::open(&self.state).and_then(|store| store.ledger());
+        BotStatus {
+            backups: backups.ok().map(|ledger| ledger.summary()),
+            ..life.status(heard)
+        }
     }
 
     /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
     /// else.
-    async fn listen_to(&self, run: Run) -> Option<Report> {
+    async fn listen_to(self: &Rc<Self>, run: Run) -> Option<Report> {
         let said = self.ask_supervisor(run).await;
+        if let Ok(status) = &said {
+            self.look_after_backups(run, status).await;
+        }
         let (heard, report) = match &said {
             Ok(status) => (Some((run, Heard::from(status))), Some(Report::from(status))),
             Err(error) => {

@@ -17,7 +17,7 @@ use worker::{Request, Response, Result, SqlStorageValue};
 use super::Inner;
 use super::store::Store;
 use crate::auth_api::{self, Grant, Granted};
-use crate::{clock, identify, log, reply, sealed};
+use crate::{clock, identify, json, log, reply, sealed};
 
 /// What the tokens are sealed for; distinct from every cookie.
 const PURPOSE: &str = "session-tokens";
@@ -53,7 +53,7 @@ struct Updated {
 impl Inner {
     /// Does what the Worker asks about one session.
     pub(super) async fn session(&self, mut request: Request) -> Result<Response> {
-        match serde_json::from_slice(request.text().await?.as_bytes())? {
+        match json::read(&request.text().await?)? {
             Ask::Begin { id, identity, tokens } => {
                 self.keep_session(&id, &identity, &tokens).await?;
                 reply::json(&())
@@ -171,11 +171,7 @@ impl Inner {
         let Some(tokens) = sealed::open(self.settings()?, PURPOSE, &row.tokens).await else {
             return Ok(None);
         };
-        Ok(Some((
-            serde_json::from_slice(row.identity.as_bytes())?,
-            tokens,
-            row.renewed_at,
-        )))
+        Ok(Some((json::read(&row.identity)?, tokens, row.renewed_at)))
     }
 
     async fn keep_session(&self, id: &SessionId, identity: &Identity, tokens: &Tokens) -> Result<()> {

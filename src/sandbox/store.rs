@@ -1,4 +1,5 @@
-//! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run.
+//! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run. The tables about snapshots are
+//! read and written in `shelf`, those about sessions in `sessions`.
 //!
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
@@ -8,14 +9,22 @@ use moltworker_core::run::{ControlToken, Run};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
+use crate::json;
+
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // One row each; `record` is the JSON of `core::life::Life`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
     // The person's browser sessions. `identity` is the JSON of `core::token::Identity`, `tokens` a sealed
     // `core::session::Tokens`, `renewed_at` in seconds since 1970.
     "CREATE TABLE sessions (id TEXT PRIMARY KEY, identity TEXT NOT NULL, tokens TEXT NOT NULL, renewed_at INTEGER NOT NULL);",
+    // `ledger.record` is the JSON of `core::ledger::Ledger`, `snapshots.details` that of `core::sandbox::Details`. A hold
+    // without an end is somebody's pin.
+    "CREATE TABLE ledger (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
+     CREATE TABLE snapshots (id TEXT PRIMARY KEY, details TEXT, verified_at INTEGER);
+     CREATE TABLE holds (id TEXT NOT NULL, until INTEGER, PRIMARY KEY (id, until));
+     CREATE UNIQUE INDEX pins ON holds (id) WHERE until IS NULL;",
 ];
 
 pub(super) struct Store(SqlStorage);
@@ -48,8 +57,7 @@ impl Store {
 
     pub(super) fn life(&self) -> Result<Option<Life>> {
         let row: Option<Record> = self.one("SELECT record FROM life", vec![])?;
-        row.map(|row| serde_json::from_slice(row.record.as_bytes()).map_err(Error::from))
-            .transpose()
+        row.map(|row| json::read(&row.record)).transpose()
     }
 
     pub(super) fn keep_life(&self, life: &Life) -> Result<()> {
@@ -85,12 +93,15 @@ impl Store {
         statement: &str,
         bindings: Vec<SqlStorageValue>,
     ) -> Result<Option<T>> {
-        Ok(self
-            .0
-            .exec(statement, bindings)?
-            .to_array::<T>()?
-            .into_iter()
-            .next())
+        Ok(self.all(statement, bindings)?.into_iter().next())
+    }
+
+    pub(super) fn all<T: serde::de::DeserializeOwned>(
+        &self,
+        statement: &str,
+        bindings: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>> {
+        self.0.exec(statement, bindings)?.to_array::<T>()
     }
 }
 
@@ -110,7 +121,11 @@ struct RunSecret {
 }
 
 fn number(run: Run) -> Result<SqlStorageValue> {
-    let number =
-        i64::try_from(run.0).map_err(|_| Error::RustError("the run number is out of range".into()))?;
+    whole(run.0)
+}
+
+/// A number as SQLite takes it.
+pub(super) fn whole(number: u64) -> Result<SqlStorageValue> {
+    let number = i64::try_from(number).map_err(|_| Error::RustError("a number is out of range".into()))?;
     SqlStorageValue::try_from_i64(number)
 }

@@ -164,7 +164,7 @@ test("a gateway that is given up while its bot runs is told like one that never 
 
 test("an order to restart reaches the gateway, and a container that is not there", async (t) => {
   const worker = await startWorker(t);
-  await worker.fake(ALICE, "set", { ...GIVEN_UP, afterRestart: MENDED });
+  await worker.fake(ALICE, "set", { ...GIVEN_UP, after: { "/v1/restart": MENDED } });
   await worker.as(ALICE, "/");
   assert.equal((await (await worker.order(ALICE, "restart")).json()).state, "running");
   assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/restart"]);

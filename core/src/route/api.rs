@@ -3,7 +3,7 @@
 use super::{Route, for_methods};
 use crate::id::UserId;
 use crate::life::Authority;
-use crate::sandbox::Order;
+use crate::sandbox::{Order, SnapshotCall};
 use crate::users::UserStatus;
 
 /// What an owner does with the domains of their bot. A domain's name is in the body, not in the path.
@@ -57,6 +57,9 @@ pub(super) fn route(method: &str, path: &str) -> Option<Route> {
         "/api/bot/domains/check" => return Some(post(method, Route::Domains(DomainCall::Check))),
         _ => {}
     }
+    if let Some(rest) = path.strip_prefix("/api/bot/snapshots") {
+        return snapshots(method, rest, Route::Snapshots);
+    }
     if let Some(name) = path.strip_prefix("/api/bot/") {
         let order = Order::parse(Authority::Owner, name)?;
         return Some(post(method, Route::BotOrder(order)));
@@ -90,6 +93,10 @@ fn admin(method: &str, path: &str) -> Option<Route> {
     let user: UserId = user.parse().ok()?;
     match (what, verb) {
         ("bots", None) => Some(read(method, Route::AdminBotStatus(user))),
+        ("bots", Some(rest)) if rest == "snapshots" || rest.starts_with("snapshots/") => {
+            let rest = rest.strip_prefix("snapshots").unwrap_or_default();
+            snapshots(method, rest, |call| Route::AdminSnapshots(user, call))
+        }
         ("bots", Some("events")) => Some(read(method, Route::AdminEvents(Some(user)))),
         ("bots", Some(name)) => {
             let order = Order::parse(Authority::Admin, name)?;
@@ -108,6 +115,27 @@ fn admin(method: &str, path: &str) -> Option<Route> {
             let status = UserStatus::ALL.into_iter().find(|status| status.verb() == verb)?;
             Some(post(method, Route::Admin(AdminCall::SetStatus(user, status))))
         }
+        _ => None,
+    }
+}
+
+/// What follows `…/snapshots`. Which one is meant is in the body or the query, not in the path.
+fn snapshots(method: &str, rest: &str, route: impl Fn(SnapshotCall) -> Route) -> Option<Route> {
+    match rest {
+        "" => {
+            let list = route(SnapshotCall::List);
+            let known = [("GET", list), ("HEAD", list), ("POST", route(SnapshotCall::Take))];
+            Some(for_methods(method, &known, "GET, HEAD, POST"))
+        }
+        "/restore" => Some(post(method, route(SnapshotCall::Restore))),
+        "/pin" => Some(post(method, route(SnapshotCall::Pin))),
+        "/unpin" => Some(post(method, route(SnapshotCall::Unpin))),
+        "/files" => Some(read(method, route(SnapshotCall::Browse))),
+        "/file" => Some(for_methods(
+            method,
+            &[("GET", route(SnapshotCall::Download))],
+            "GET",
+        )),
         _ => None,
     }
 }
@@ -185,6 +213,51 @@ mod tests {
                     allow: "GET, HEAD, POST, DELETE",
                 }),
             ),
+            (
+                "GET",
+                "/api/bot/snapshots",
+                Some(Route::Snapshots(SnapshotCall::List)),
+            ),
+            (
+                "POST",
+                "/api/bot/snapshots",
+                Some(Route::Snapshots(SnapshotCall::Take)),
+            ),
+            (
+                "POST",
+                "/api/bot/snapshots/restore",
+                Some(Route::Snapshots(SnapshotCall::Restore)),
+            ),
+            (
+                "GET",
+                "/api/bot/snapshots/restore",
+                Some(Route::WrongMethod { allow: "POST" }),
+            ),
+            (
+                "DELETE",
+                "/api/bot/snapshots",
+                Some(Route::WrongMethod {
+                    allow: "GET, HEAD, POST",
+                }),
+            ),
+            (
+                "GET",
+                "/api/bot/snapshots/file",
+                Some(Route::Snapshots(SnapshotCall::Download)),
+            ),
+            ("GET", "/api/bot/snapshotsx", None),
+            ("GET", "/api/bot/snapshots/", None),
+            (
+                "POST",
+                &format!("/api/admin/bots/{user}/snapshots/pin"),
+                Some(Route::AdminSnapshots(user, SnapshotCall::Pin)),
+            ),
+            (
+                "GET",
+                &format!("/api/admin/bots/{user}/snapshots"),
+                Some(Route::AdminSnapshots(user, SnapshotCall::List)),
+            ),
+            ("GET", &format!("/api/admin/bots/{user}/snapshotsx"), None),
             ("GET", "/api/admin/users/undefined", None),
             ("GET", "/api/admin/users/", None),
             ("GET", "/api/admin/", None),

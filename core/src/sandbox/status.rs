@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::{BackupStatus, GatewayPhase, Progress, RestoreReport, StartTimes, Status};
+use crate::ledger::BackupSummary;
 use crate::life::{Desired, Gateway, Life, Report, State};
 use crate::run::Run;
 
@@ -18,8 +19,19 @@ pub enum Health {
     Unknown,
 }
 
+/// What the clock and other Sandboxes read of a [`BotStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Glance {
+    /// See [`BotStatus::state`].
+    pub state: BotState,
+    /// See [`BotStatus::health`].
+    pub health: Health,
+    /// See [`BotStatus::idle_ms`].
+    pub idle_ms: Option<u64>,
+}
+
 /// A bot's state in words for owners, admins and the waking page. Free of secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BotStatus {
     /// Where it is in its life.
     pub state: BotState,
@@ -46,6 +58,9 @@ pub struct BotStatus {
     /// From what the home of this run was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restored: Option<RestoreReport>,
+    /// How its backups are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<BackupSummary>,
     /// Backing off, crash-looped, or held up while restoring: why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -252,6 +267,7 @@ impl Life {
             start: heard.start,
             restoring,
             restored: backup.restored,
+            backups: None,
             reason,
             retry_at,
             failures: self.failures,

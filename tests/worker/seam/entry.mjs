@@ -24,6 +24,10 @@ export class Sandbox extends DurableObject {
   }
   async fetch(request) {
     if (request.headers.has("x-test-abort")) this.ctx.abort("evicted by a test");
+    // Time cannot be made to pass here: what a record says of it can.
+    if (request.headers.has("x-test-sql")) {
+      return Response.json(this.ctx.storage.sql.exec(request.headers.get("x-test-sql")).toArray());
+    }
     // Rings the alarm if one is set, without the wait.
     if (request.headers.has("x-test-alarm")) {
       if ((await this.ctx.storage.getAlarm()) === null) return new Response("no alarm is set", { status: 409 });
@@ -71,6 +75,10 @@ async function control(url, request, env) {
     case "alarm":
       return env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
         headers: { "x-test-alarm": "1" },
+      });
+    case "sql":
+      return env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
+        headers: { "x-test-sql": await request.json() },
       });
     case "evict": {
       // Throws the object out of memory, as the platform does; its storage stays.

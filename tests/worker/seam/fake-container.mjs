@@ -11,13 +11,17 @@ export class FakeContainer {
     idleMs: 0, // what the supervisor says about activity
     openRequests: 0,
     quiesce: { answer: "ready" }, // what it says to being put to sleep
-    afterRestart: null, // what an order to restart the gateway changes of all this
+    after: {}, // what an order to the supervisor changes of all this, by its path
+    snapshots: [], // what it reads in the repository
+    files: {}, // bytes of a snapshot's files, by path
+    readyForMs: null, // how long the gateway has been ready
     refuses: false, // true: the ingress port does not answer although the supervisor does
   };
   starts = [];
   signals = [];
   kills = 0;
   orders = [];
+  bodies = [];
   served = [];
   nextEvent = Promise.withResolvers();
   running = false;
@@ -58,8 +62,8 @@ export class FakeContainer {
     return { fetch: (request, init) => this.#fetch(port, new Request(request, init)) };
   }
   record() {
-    const { starts, signals, kills, orders, running, served } = this;
-    return { starts, signals, kills, orders, running, served };
+    const { starts, signals, kills, orders, bodies, running, served } = this;
+    return { starts, signals, kills, orders, bodies, running, served };
   }
 
   async #fetch(port, request) {
@@ -68,15 +72,18 @@ export class FakeContainer {
     return port === 8081 ? this.#supervisor(request) : this.#bot(request);
   }
 
-  #supervisor(request) {
+  async #supervisor(request) {
     const env = this.starts.at(-1).env;
     if (request.headers.get("authorization") !== `Bearer ${env.MOLTBOT_CONTROL_TOKEN}`) {
       return new Response("no", { status: 401 });
     }
-    const { pathname } = new URL(request.url);
-    if (pathname !== "/v1/status") this.orders.push(`${request.method} ${pathname}`);
+    const { pathname, search } = new URL(request.url);
+    if (pathname !== "/v1/status") this.orders.push(`${request.method} ${pathname}${search}`);
+    const body = await request.text();
+    if (body) this.bodies.push([pathname, JSON.parse(body)]);
+    Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
-    if (pathname === "/v1/restart") Object.assign(this.behaviour, this.behaviour.afterRestart);
+    if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(pathname, search);
     return Response.json({
       user: env.MOLTBOT_USER_ID,
       run: Number(env.MOLTBOT_RUN),
@@ -89,9 +96,19 @@ export class FakeContainer {
       last_exit: null,
       crash_loop: this.behaviour.crashLoop,
       backup: this.behaviour.backup,
+      ready_for_ms: this.behaviour.readyForMs,
       idle_ms: this.behaviour.idleMs,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
+  }
+
+  #snapshots(pathname, search) {
+    const { snapshots, files } = this.behaviour;
+    if (pathname === "/v1/snapshots") return Response.json(snapshots);
+    const path = decodeURIComponent(search.replace("?path=", ""));
+    if (pathname.endsWith("/files")) return Response.json([{ name: `in ${path}`, kind: "file", bytes: 1, modified_at: null }]);
+    if (path in files) return new Response(files[path], { headers: { "content-type": "text/html" } });
+    return Response.json({ code: "storage-unavailable", detail: `${path} is no file of this snapshot` }, { status: 503 });
   }
 
   // The next event is made only when the test has seen the one before: nothing on the way may hold any back.

@@ -1,0 +1,253 @@
+//! Taking note of what a supervisor says.
+
+use super::{Ledger, Newest, News, OVERDUE_AFTER_MS, TELL_AFTER, Verified};
+use crate::control::{BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
+use crate::event::Kind;
+use crate::run::{RestorePoint, Run, SnapshotId};
+
+impl Ledger {
+    /// Takes note of what the supervisor of `run` says.
+    pub fn heard(&mut self, now: u64, run: Run, status: &Status) -> News {
+        let mut news = News::default();
+        let Some(backup) = &status.backup else { return news };
+        if self.run != run {
+            self.run = run;
+            self.restored = None;
+            self.unsaved_since = None;
+            self.overdue = false;
+        }
+        self.hear_of_restores(now, backup, &mut news);
+        self.hear_of_snapshots(now, backup, &mut news);
+        self.hear_of_maintenance(now, backup, &mut news);
+        self.hear_of_failures(backup, &mut news);
+        self.settle_wanted(now, run, status.phase, backup, &mut news);
+        news
+    }
+
+    fn hear_of_restores(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+        let Some(report) = &backup.restored else { return };
+        if self.restored.as_ref() == Some(report) {
+            return;
+        }
+        self.restored = Some(report.clone());
+        self.proven(now, report, news);
+        let passed_over = match report.passed_over.len() {
+            0 => String::new(),
+            more => format!("; {more} suspicious ones passed over"),
+        };
+        let detail = match &report.snapshot {
+            Some(id) => format!("{}{passed_over}", in_words(id, report)),
+            None => "there was nothing to restore".to_owned(),
+        };
+        news.notices.push((Kind::Restored, Some(detail)));
+    }
+
+    /// A snapshot that was restored whole.
+    fn proven(&mut self, now: u64, report: &RestoreReport, news: &mut News) {
+        if let Some(id) = &report.snapshot
+            && report.mismatches == 0
+        {
+            self.verified = Some(Verified {
+                id: id.clone(),
+                at: now,
+            });
+            if self.newest.is_none() {
+                self.newest = Some(Newest {
+                    id: id.clone(),
+                    at: report.taken_at.unwrap_or_default(),
+                });
+            }
+            self.maintenance.begun_at.get_or_insert(now);
+            news.verified = Some(id.clone());
+        }
+    }
+
+    fn hear_of_snapshots(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+        let known = self.newest.as_ref().map(|newest| &newest.id);
+        // Oldest first: what follows the one we know is new.
+        let after = backup
+            .taken
+            .iter()
+            .rposition(|snapshot| Some(&snapshot.id) == known);
+        let skipped = after.map_or(0, |position| position.saturating_add(1));
+        let fresh: Vec<Snapshot> = backup.taken.iter().skip(skipped).cloned().collect();
+        if let Some(newest) = fresh.last() {
+            self.newest = Some(Newest {
+                id: newest.id.clone(),
+                at: newest.taken_at,
+            });
+            self.maintenance.begun_at.get_or_insert(now);
+            self.unsaved_since = None;
+            if self
+                .wanted
+                .as_ref()
+                .is_some_and(|wanted| wanted.done_at.is_some())
+            {
+                self.wanted = None;
+            }
+        }
+        for snapshot in &fresh {
+            if let Some(lost) = &snapshot.suspicious {
+                let detail = format!("{}: {lost}", short(&snapshot.id));
+                news.notices.push((Kind::SnapshotSuspicious, Some(detail)));
+            }
+        }
+        news.snapshots = fresh;
+        if backup.changed {
+            self.unsaved_since.get_or_insert(now);
+        } else {
+            self.unsaved_since = None;
+        }
+        let taking = backup
+            .under_way
+            .as_ref()
+            .is_some_and(|progress| progress.doing == Doing::Snapshot);
+        let late = |since: u64| now.saturating_sub(since) >= OVERDUE_AFTER_MS;
+        match (self.overdue, self.unsaved_since.is_some_and(late)) {
+            (false, true) if !taking => {
+                self.overdue = true;
+                news.notices.push((Kind::BackupOverdue, None));
+            }
+            (true, false) => {
+                self.overdue = false;
+                news.notices.push((Kind::BackupResumed, None));
+            }
+            _ => {}
+        }
+    }
+
+    fn hear_of_maintenance(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+        let Some(report) = &backup.maintained else { return };
+        let upkeep = &mut self.maintenance;
+        if upkeep.reported_at == Some(report.finished_at) {
+            return;
+        }
+        upkeep.reported_at = Some(report.finished_at);
+        upkeep.finished_at = Some(now);
+        upkeep.turns = upkeep.turns.wrapping_add(1);
+        news.forgotten.clone_from(&report.forgotten);
+        let known = std::mem::replace(&mut upkeep.problems, report.problems.clone());
+        if let Some(drill) = &report.drill {
+            upkeep.drilled_at = Some(now);
+            self.proven(now, drill, news);
+        }
+        if report.problems.is_empty() {
+            news.notices.push((Kind::Maintained, Some(accounted(report))));
+        } else if report.problems != known {
+            news.notices
+                .push((Kind::RepositoryDamaged, Some(report.problems.join("; "))));
+        }
+    }
+
+    fn hear_of_failures(&mut self, backup: &BackupStatus, news: &mut News) {
+        match &backup.error {
+            // A comparison that failed is a restore that failed.
+            Some(error) if error.attempts >= patience(error.doing) && self.failing != Some(error.doing) => {
+                self.failing = Some(error.doing);
+                let detail = Some(error.message.clone());
+                news.notices.push((failure(error.doing), detail));
+            }
+            None if self.failing.take().is_some() => news.notices.push((Kind::BackupResumed, None)),
+            _ => {}
+        }
+    }
+
+    /// Whether an ordered restore is done, or has failed for good.
+    fn settle_wanted(
+        &mut self,
+        now: u64,
+        run: Run,
+        phase: GatewayPhase,
+        backup: &BackupStatus,
+        news: &mut News,
+    ) {
+        let Some(wanted) = &mut self.wanted else { return };
+        if wanted.given_to != Some(run) || wanted.done_at.is_some() {
+            return;
+        }
+        let restored = backup.restored.as_ref();
+        let asked_for = restored.is_some_and(|report| match &wanted.point {
+            RestorePoint::Latest => true,
+            RestorePoint::Snapshot(id) => report.snapshot.as_ref() == Some(id),
+        });
+        if asked_for && restored.map(|report| report.restored_at) != wanted.restored_before {
+            // Both on the container's clock: a snapshot of what was restored ends it, and `latest` needs none.
+            let since = restored.map(|report| report.restored_at);
+            let saved = backup
+                .taken
+                .iter()
+                .any(|snapshot| Some(snapshot.taken_at) >= since);
+            wanted.done_at = Some(now);
+            if saved || wanted.point == RestorePoint::Latest {
+                self.wanted = None;
+            }
+            return;
+        }
+        // A start that cannot restore tries again for ever; a gateway that comes back instead was given its old home.
+        let went_on = matches!(
+            phase,
+            GatewayPhase::Starting | GatewayPhase::Ready | GatewayPhase::Suspect
+        );
+        let error = backup
+            .error
+            .as_ref()
+            .filter(|error| error.doing != Doing::Maintain);
+        if let Some(error) = error
+            && went_on
+            && Some(error.failed_at) != wanted.failed_before
+        {
+            let detail = format!("the bot keeps what it had: {}", error.message);
+            self.wanted = None;
+            news.notices.push((Kind::RestoreFailed, Some(detail)));
+        }
+    }
+}
+
+/// Failures in a row before it is told. Maintenance is not tried again by itself.
+fn patience(doing: Doing) -> u32 {
+    match doing {
+        Doing::Maintain => 1,
+        _ => TELL_AFTER,
+    }
+}
+
+fn failure(doing: Doing) -> Kind {
+    match doing {
+        Doing::Restore | Doing::Compare => Kind::RestoreFailed,
+        Doing::Maintain => Kind::MaintenanceFailed,
+        Doing::Snapshot | Doing::Unknown => Kind::BackupFailed,
+    }
+}
+
+/// As restic shortens an id.
+fn short(id: &SnapshotId) -> &str {
+    id.as_str().get(..8).unwrap_or_default()
+}
+
+fn in_words(id: &SnapshotId, report: &RestoreReport) -> String {
+    format!(
+        "{}: {} files, {} bytes, {} compared, {} differ",
+        short(id),
+        report.amount.files,
+        report.amount.bytes,
+        report.compared,
+        report.mismatches
+    )
+}
+
+fn accounted(report: &MaintenanceReport) -> String {
+    let drill = match &report.drill {
+        Some(drill) => match &drill.snapshot {
+            Some(id) => format!("; restored into scratch: {}", in_words(id, drill)),
+            None => String::new(),
+        },
+        None => String::new(),
+    };
+    format!(
+        "{} snapshots forgotten, {} kept, {} bytes freed, {} bytes read back{drill}",
+        report.forgotten.len(),
+        report.kept,
+        report.pruned_bytes,
+        report.checked_bytes
+    )
+}

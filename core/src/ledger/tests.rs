@@ -1,0 +1,402 @@
+use super::*;
+use crate::control::{
+    Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, RestoreOrder,
+    SnapshotReason, StartTimes, Status,
+};
+
+const R1: Run = Run(1);
+const R2: Run = Run(2);
+const HOUR: u64 = 60 * 60 * 1_000;
+
+fn id(digit: char) -> SnapshotId {
+    digit.to_string().repeat(64).parse().unwrap()
+}
+
+fn snapshot(digit: char, taken_at: i64) -> Snapshot {
+    Snapshot {
+        id: id(digit),
+        taken_at,
+        reason: Some(SnapshotReason::Change),
+        run: Some(1),
+        gateway_version: None,
+        amount: Amount::default(),
+        added_bytes: 0,
+        suspicious: None,
+    }
+}
+
+fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport {
+    RestoreReport {
+        snapshot: snapshot.map(id),
+        taken_at: Some(0),
+        restored_at,
+        amount: Amount { files: 3, bytes: 4 },
+        duration_ms: 1,
+        compared: 5,
+        mismatches: 0,
+        passed_over: Vec::new(),
+    }
+}
+
+fn maintained(finished_at: i64, problems: &[&str]) -> MaintenanceReport {
+    MaintenanceReport {
+        finished_at,
+        duration_ms: 1,
+        forgotten: vec![id('e')],
+        kept: 2,
+        pruned_bytes: 3,
+        checked_bytes: 4,
+        problems: problems.iter().map(|problem| (*problem).to_owned()).collect(),
+        drill: None,
+    }
+}
+
+fn error(doing: Doing, failed_at: i64, attempts: u32) -> BackupError {
+    BackupError {
+        failed_at,
+        doing,
+        attempts,
+        message: "it answers 500".into(),
+    }
+}
+
+/// What a gateway that has been ready for long says, with these backups.
+fn status(run: Run, backup: BackupStatus) -> Status {
+    Status {
+        user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
+        run,
+        supervisor_version: String::new(),
+        uptime_ms: 0,
+        phase: GatewayPhase::Ready,
+        gateway_pid: None,
+        start: StartTimes::default(),
+        restarts: 0,
+        last_exit: None,
+        gateway_version: None,
+        ready_for_ms: Some(SETTLED_MS),
+        endings: Vec::new(),
+        crash_loop: None,
+        idle_ms: 0,
+        open: crate::control::OpenTraffic::default(),
+        memory: None,
+        processes: crate::control::ProcessCount::default(),
+        backup: Some(backup),
+    }
+}
+
+/// A bot with a home made from nothing, at rest.
+fn at_rest() -> BackupStatus {
+    BackupStatus {
+        restored: Some(report(None, 10)),
+        ..BackupStatus::default()
+    }
+}
+
+fn kinds(news: &News) -> Vec<Kind> {
+    news.notices.iter().map(|(kind, _)| *kind).collect()
+}
+
+/// Hears `backup` and says which entries follow.
+fn hear(ledger: &mut Ledger, now: u64, run: Run, backup: BackupStatus) -> Vec<Kind> {
+    kinds(&ledger.heard(now, run, &status(run, backup)))
+}
+
+#[test]
+fn a_first_day_is_told_once() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    assert_eq!(hear(&mut ledger, 1, R1, backup.clone()), [Kind::Restored]);
+    assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
+    backup.taken = vec![snapshot('a', 20), snapshot('b', 30)];
+    let news = ledger.heard(3, R1, &status(R1, backup.clone()));
+    assert_eq!(news.snapshots, backup.taken);
+    assert_eq!(ledger.summary().newest, Some(Newest { id: id('b'), at: 30 }));
+    backup.taken.push(snapshot('c', 40));
+    let news = ledger.heard(4, R1, &status(R1, backup));
+    assert_eq!(news.snapshots, [snapshot('c', 40)]);
+    assert_eq!(ledger.verified(), None, "nothing was restored yet");
+}
+
+#[test]
+fn what_was_restored_whole_is_proven_good() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    backup.restored = Some(report(Some('a'), 10));
+    let news = ledger.heard(7, R1, &status(R1, backup.clone()));
+    assert_eq!(news.verified, Some(id('a')));
+    let detail = news.notices.first().unwrap().1.as_deref().unwrap();
+    assert_eq!(detail, "aaaaaaaa: 3 files, 4 bytes, 5 compared, 0 differ");
+    // The same snapshot in another run is a restore of its own.
+    assert_eq!(hear(&mut ledger, 8, R2, backup.clone()), [Kind::Restored]);
+    let mut differing = report(Some('b'), 11);
+    differing.mismatches = 1;
+    backup.restored = Some(differing);
+    ledger.heard(9, R2, &status(R2, backup));
+    assert_eq!(ledger.verified(), Some(&id('a')));
+}
+
+#[test]
+fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    backup.changed = true;
+    hear(&mut ledger, 0, R1, backup.clone());
+    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS - 1, R1, backup.clone()), []);
+    assert_eq!(ledger.errand(0, R1, &status(R1, backup.clone())), None);
+    // One that is being taken is on its way, however long it takes.
+    let mut taking = backup.clone();
+    taking.under_way = Some(Progress {
+        doing: Doing::Snapshot,
+        done: Amount::default(),
+        total: None,
+    });
+    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS, R1, taking), []);
+    assert_eq!(
+        hear(&mut ledger, OVERDUE_AFTER_MS, R1, backup.clone()),
+        [Kind::BackupOverdue]
+    );
+    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS + 1, R1, backup.clone()), []);
+    let errand = ledger.errand(OVERDUE_AFTER_MS, R1, &status(R1, backup.clone()));
+    assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
+    backup.taken = vec![snapshot('a', 20)];
+    assert_eq!(
+        hear(&mut ledger, OVERDUE_AFTER_MS + 2, R1, backup.clone()),
+        [Kind::BackupResumed]
+    );
+    assert_eq!(
+        ledger.summary().unsaved_since,
+        Some(OVERDUE_AFTER_MS + 2),
+        "it goes on changing"
+    );
+    backup.changed = false;
+    hear(&mut ledger, OVERDUE_AFTER_MS + 3, R1, backup);
+    assert_eq!(ledger.summary().unsaved_since, None);
+}
+
+#[test]
+fn what_a_run_took_with_it_is_told() {
+    let mut changed = at_rest();
+    changed.changed = true;
+    for (newest, lost) in [
+        (None, true),
+        (Some((id('a'), 99)), true),
+        (Some((id('a'), 101)), false),
+    ] {
+        let mut ledger = Ledger::default();
+        hear(&mut ledger, 100, R1, changed.clone());
+        let entry = ledger.ended(R1, newest.clone());
+        assert_eq!(entry.is_some(), lost, "{newest:?}");
+        assert_eq!(
+            ledger.summary().newest.map(|newest| newest.id),
+            newest.map(|(id, _)| id)
+        );
+        assert_eq!(ledger.ended(R1, None), None, "once");
+    }
+    let mut saved = Ledger::default();
+    hear(&mut saved, 100, R1, at_rest());
+    assert_eq!(saved.ended(R1, None), None);
+}
+
+#[test]
+fn failures_are_told_when_they_last_and_once() {
+    for (doing, attempts, expected) in [
+        (Doing::Snapshot, 1, vec![]),
+        (Doing::Snapshot, TELL_AFTER, vec![Kind::BackupFailed]),
+        (Doing::Restore, TELL_AFTER, vec![Kind::RestoreFailed]),
+        (Doing::Compare, TELL_AFTER, vec![Kind::RestoreFailed]),
+        (Doing::Maintain, 1, vec![Kind::MaintenanceFailed]),
+    ] {
+        let mut ledger = Ledger::default();
+        let mut backup = BackupStatus {
+            error: Some(error(doing, 1, attempts)),
+            ..BackupStatus::default()
+        };
+        assert_eq!(hear(&mut ledger, 1, R1, backup.clone()), expected, "{doing:?}");
+        assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), [], "{doing:?} again");
+        backup.error = None;
+        let over: &[Kind] = if expected.is_empty() {
+            &[]
+        } else {
+            &[Kind::BackupResumed]
+        };
+        assert_eq!(hear(&mut ledger, 3, R1, backup), over, "{doing:?} is over");
+    }
+}
+
+#[test]
+fn a_suspicious_snapshot_is_told() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    let mut lossy = snapshot('a', 20);
+    lossy.suspicious = Some("databases are gone: x".into());
+    backup.taken = vec![lossy];
+    let news = ledger.heard(1, R1, &status(R1, backup));
+    let (kind, detail) = news.notices.last().unwrap();
+    assert_eq!(
+        (*kind, detail.as_deref()),
+        (Kind::SnapshotSuspicious, Some("aaaaaaaa: databases are gone: x"))
+    );
+}
+
+fn restore_of(digit: char) -> Errand {
+    Errand::Restore(RestoreOrder {
+        snapshot: Some(id(digit)),
+    })
+}
+
+#[test]
+fn an_ordered_restore_is_given_once_and_over_with_the_next_snapshot() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    backup.restored = Some(report(Some('a'), 10));
+    backup.taken = vec![snapshot('b', 20)];
+    hear(&mut ledger, 1, R1, backup.clone());
+    ledger.want(2, RestorePoint::Snapshot(id('a')));
+    let now = status(R1, backup.clone());
+    let errand = ledger.errand(3, R1, &now).unwrap();
+    assert_eq!(errand, restore_of('a'));
+    ledger.asked(3, R1, &now, &errand);
+    assert_eq!(ledger.errand(4, R1, &now), None, "it was given");
+
+    // The home was made from this very snapshot before; that is not the restore that was ordered.
+    hear(&mut ledger, 5, R1, backup.clone());
+    assert_eq!(
+        ledger.clone().point_for(R2, Some(99)),
+        RestorePoint::Snapshot(id('a'))
+    );
+    backup.restored = Some(report(Some('a'), 30));
+    hear(&mut ledger, 6, R1, backup.clone());
+    // Restored but not saved: should the run end now, `latest` would undo it.
+    assert_eq!(
+        ledger.clone().point_for(R2, Some(6)),
+        RestorePoint::Snapshot(id('a'))
+    );
+    assert_eq!(ledger.clone().point_for(R2, Some(7)), RestorePoint::Latest);
+    backup.taken.push(snapshot('c', 40));
+    hear(&mut ledger, 8, R1, backup);
+    assert_eq!(ledger.point_for(R2, None), RestorePoint::Latest);
+    assert_eq!(ledger.summary().restore_wanted, None);
+}
+
+#[test]
+fn a_restore_and_its_snapshot_may_be_heard_of_together() {
+    let mut ledger = Ledger::default();
+    ledger.want(1, RestorePoint::Snapshot(id('a')));
+    assert_eq!(ledger.point_for(R1, None), RestorePoint::Snapshot(id('a')));
+    let mut backup = at_rest();
+    backup.restored = Some(report(Some('a'), 30));
+    backup.taken = vec![snapshot('c', 40)];
+    hear(&mut ledger, 2, R1, backup);
+    assert_eq!(ledger.summary().restore_wanted, None);
+}
+
+#[test]
+fn a_restore_that_fails_is_told_and_given_up_where_the_bot_goes_on() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    hear(&mut ledger, 1, R1, backup.clone());
+    ledger.want(2, RestorePoint::Snapshot(id('a')));
+    let now = status(R1, backup.clone());
+    let errand = ledger.errand(3, R1, &now).unwrap();
+    ledger.asked(3, R1, &now, &errand);
+    backup.error = Some(error(Doing::Restore, 50, 1));
+    let mut trying = status(R1, backup.clone());
+    trying.phase = GatewayPhase::Restoring;
+    assert_eq!(kinds(&ledger.heard(4, R1, &trying)), []);
+    assert!(ledger.has_wanted());
+    assert_eq!(hear(&mut ledger, 5, R1, backup), [Kind::RestoreFailed]);
+    assert!(!ledger.has_wanted());
+}
+
+#[test]
+fn a_later_order_replaces_an_earlier_one_and_reaches_the_run_that_has_that() {
+    let mut ledger = Ledger::default();
+    ledger.want(1, RestorePoint::Snapshot(id('a')));
+    ledger.point_for(R1, None);
+    ledger.want(2, RestorePoint::Latest);
+    let restoring = status(R1, BackupStatus::default());
+    let latest = Errand::Restore(RestoreOrder { snapshot: None });
+    assert_eq!(ledger.errand(3, R1, &restoring), Some(latest.clone()));
+    ledger.asked(3, R1, &restoring, &latest);
+    hear(&mut ledger, 4, R1, at_rest());
+    assert!(!ledger.has_wanted(), "the latest is what a next run begins with");
+}
+
+#[test]
+fn maintenance_comes_once_a_day_to_a_bot_at_rest_and_rehearses_once_a_week() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    let due =
+        |ledger: &Ledger, now, backup: &BackupStatus| ledger.errand(now, R1, &status(R1, backup.clone()));
+    assert_eq!(
+        due(&ledger, 100 * HOUR, &backup),
+        None,
+        "there is no snapshot yet"
+    );
+    backup.taken = vec![snapshot('a', 20)];
+    hear(&mut ledger, 0, R1, backup.clone());
+    assert_eq!(due(&ledger, MAINTAIN_EVERY_MS - 1, &backup), None);
+    let mut now = MAINTAIN_EVERY_MS;
+    for day in 0..9_u32 {
+        let errand = due(&ledger, now, &backup).unwrap();
+        let drill = day == 0 || day == 7;
+        assert_eq!(
+            errand,
+            Errand::Maintain {
+                part: day % PARTS + 1,
+                drill
+            }
+        );
+        ledger.asked(now, R1, &status(R1, backup.clone()), &errand);
+        assert_eq!(
+            due(&ledger, now + MAINTAIN_AGAIN_MS - 1, &backup),
+            None,
+            "it was asked for"
+        );
+        assert!(
+            due(&ledger, now + MAINTAIN_AGAIN_MS, &backup).is_some(),
+            "it was not heard of"
+        );
+        let mut done = maintained(i64::from(day), &[]);
+        done.drill = drill.then(|| report(Some('a'), 60));
+        backup.maintained = Some(done);
+        let news = ledger.heard(now, R1, &status(R1, backup.clone()));
+        assert_eq!(kinds(&news), [Kind::Maintained]);
+        assert_eq!(news.forgotten, [id('e')]);
+        assert_eq!(due(&ledger, now + MAINTAIN_EVERY_MS - 1, &backup), None);
+        now += MAINTAIN_EVERY_MS;
+    }
+    assert_eq!(ledger.verified(), Some(&id('a')));
+    let mut busy = status(R1, backup.clone());
+    busy.ready_for_ms = Some(SETTLED_MS - 1);
+    assert_eq!(ledger.errand(now, R1, &busy), None, "it has just started");
+    backup.restored = None;
+    assert_eq!(due(&ledger, now, &backup), None, "its home is not confirmed");
+}
+
+#[test]
+fn damage_is_told_once_and_shown_until_it_is_gone() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    hear(&mut ledger, 0, R1, backup.clone());
+    backup.maintained = Some(maintained(1, &["pack x is gone"]));
+    assert_eq!(
+        hear(&mut ledger, 1, R1, backup.clone()),
+        [Kind::RepositoryDamaged]
+    );
+    backup.maintained = Some(maintained(2, &["pack x is gone"]));
+    assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
+    assert_eq!(ledger.summary().problems, ["pack x is gone"]);
+    backup.maintained = Some(maintained(3, &[]));
+    assert_eq!(hear(&mut ledger, 3, R1, backup), [Kind::Maintained]);
+    assert_eq!(ledger.summary().problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_bot_without_backups_and_an_older_record_are_understood() {
+    let mut ledger: Ledger = serde_json::from_str("{}").unwrap();
+    let mut without = status(R1, at_rest());
+    without.backup = None;
+    assert_eq!(ledger.heard(1, R1, &without), News::default());
+    assert_eq!(ledger.errand(1, R1, &without), None);
+}

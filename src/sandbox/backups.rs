@@ -1,0 +1,139 @@
+//! Looks after the bot's backups: takes note of what a supervisor says of them, asks it for what is due, and knows what
+//! a run is to be started from. What follows from what is decided in `core::ledger`.
+
+use std::rc::Rc;
+
+use moltworker_core::control::{MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, SNAPSHOT_PATH, Status};
+use moltworker_core::ledger::{Errand, Ledger, PARTS};
+use moltworker_core::repository::scope::Scope;
+use moltworker_core::run::{RestorePoint, Run, SnapshotId};
+use moltworker_core::sandbox::Details;
+use worker::Result;
+
+use super::Inner;
+use super::container::well;
+use super::store::Store;
+use crate::repository::{self, Stored};
+use crate::{clock, log};
+
+impl Inner {
+    /// Takes note of what the supervisor of `run` says, and asks it for what is due.
+    pub(super) async fn look_after_backups(self: &Rc<Self>, run: Run, status: &Status) {
+        let outcome = async {
+            self.hear_of_backups(run, status)?;
+            let store = Store::open(&self.state)?;
+            let Some(errand) = store.ledger()?.errand(clock::now_ms(), run, status) else {
+                return Ok(());
+            };
+            self.run_errand(run, &errand).await?;
+            self.with_ledger(|ledger| ledger.asked(clock::now_ms(), run, status, &errand))
+        };
+        if let Err(error) = outcome.await {
+            log::line("backups-not-looked-after", &[("run", &run), ("reason", &error)]);
+        }
+    }
+
+    fn hear_of_backups(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
+        let now = clock::now_ms();
+        let news = self.with_ledger(|ledger| ledger.heard(now, run, status))?;
+        let store = Store::open(&self.state)?;
+        for snapshot in news.snapshots {
+            store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
+        }
+        if let Some(id) = &news.verified {
+            store.verified(id, now)?;
+        }
+        for id in &news.forgotten {
+            store.forget(id)?;
+        }
+        for (kind, detail) in news.notices {
+            self.remember(kind, run, detail)?;
+        }
+        Ok(())
+    }
+
+    async fn run_errand(&self, run: Run, errand: &Errand) -> Result<()> {
+        log::line(
+            "backup-errand",
+            &[("run", &run), ("errand", &format!("{errand:?}"))],
+        );
+        let done = match errand {
+            Errand::Restore(order) => self.ask_control_with(run, RESTORE_PATH, order).await,
+            Errand::Snapshot(order) => self.ask_control_with(run, SNAPSHOT_PATH, order).await,
+            Errand::Maintain { part, drill } => {
+                let order = self.maintenance(run, *part, *drill).await?;
+                self.ask_control_with(run, MAINTAIN_PATH, &order).await
+            }
+        };
+        well(done?).map(drop)
+    }
+
+    async fn maintenance(&self, run: Run, part: u32, drill: bool) -> Result<MaintenanceOrder> {
+        let store = Store::open(&self.state)?;
+        let (pinned, verified) = (store.held(clock::now_ms())?, store.ledger()?.verified().cloned());
+        let (token, _) = self.mint(run, Scope::Maintain).await?;
+        Ok(MaintenanceOrder {
+            token: token.reveal().to_owned(),
+            pinned,
+            verified,
+            part,
+            parts: PARTS,
+            drill,
+        })
+    }
+
+    /// What `run` makes its home from.
+    pub(super) async fn restore_point(&self, run: Run) -> Result<RestorePoint> {
+        let newest = match Store::open(&self.state)?.ledger()?.has_wanted() {
+            true => self
+                .stored()
+                .await?
+                .into_iter()
+                .map(|stored| stored.stored_at)
+                .max(),
+            false => None,
+        };
+        self.with_ledger(|ledger| ledger.point_for(run, newest))
+    }
+
+    /// `run` is over: what it saved last, only the bucket knows.
+    pub(super) async fn account_for(self: &Rc<Self>, run: Run) {
+        let outcome = async {
+            let newest = self
+                .stored()
+                .await?
+                .into_iter()
+                .max_by_key(|stored| stored.stored_at);
+            let newest = newest.map(|Stored { id, stored_at }| (id, stored_at));
+            match self.with_ledger(|ledger| ledger.ended(run, newest))? {
+                Some((kind, detail)) => self.remember(kind, run, detail),
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = outcome.await {
+            log::line("run-not-accounted-for", &[("run", &run), ("reason", &error)]);
+        }
+    }
+
+    /// The snapshots in the bucket.
+    pub(super) async fn stored(&self) -> Result<Vec<Stored>> {
+        repository::snapshots(&self.env, self.user()?).await
+    }
+
+    /// Whether the bucket has this one.
+    pub(super) async fn has_stored(&self, id: &SnapshotId) -> Result<bool> {
+        Ok(self.stored().await?.iter().any(|stored| stored.id == *id))
+    }
+
+    /// Changes the ledger, without an await in between, and stores it if it is another one afterwards.
+    pub(super) fn with_ledger<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> Result<T> {
+        let store = Store::open(&self.state)?;
+        let before = store.ledger()?;
+        let mut ledger = before.clone();
+        let answer = change(&mut ledger);
+        if ledger != before {
+            store.keep_ledger(&ledger)?;
+        }
+        Ok(answer)
+    }
+}

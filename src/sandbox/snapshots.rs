@@ -1,0 +1,194 @@
+//! What owners and admins ask about a bot's snapshots. Which there are the bucket says; what is in them only the bot's
+//! container can read, so what is known of each is kept, and the container is asked only while it is up.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use moltworker_core::control::{SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason};
+use moltworker_core::event::in_short;
+use moltworker_core::ledger::HELD_FOR_MS;
+use moltworker_core::life::{Desired, Event};
+use moltworker_core::problem::Refusal;
+use moltworker_core::run::{RestorePoint, Run, SnapshotId};
+use moltworker_core::sandbox::{Details, SnapshotAsk, SnapshotCall};
+use serde::Deserialize;
+use worker::url::form_urlencoded;
+use worker::{Method, Request, Response, Result};
+
+use super::Inner;
+use super::store::Store;
+use crate::{clock, json, log, reply};
+
+/// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
+/// its index, a few MB for a large home.
+const READ_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A refusal of the supervisor's.
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(default)]
+    detail: Option<String>,
+}
+
+impl Inner {
+    /// Answers one call.
+    pub(super) async fn snapshots(
+        self: &Rc<Self>,
+        call: SnapshotCall,
+        mut request: Request,
+    ) -> Result<Response> {
+        let ask: SnapshotAsk = json::read(&request.text().await?)?;
+        self.load().await?;
+        match (call, ask.snapshot) {
+            (SnapshotCall::List, _) => self.list_snapshots().await,
+            (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
+            (SnapshotCall::Restore, None) => self.order_restore(RestorePoint::Latest).await,
+            (_, None) => reply::problem(Refusal::BadRequest, Some("name a snapshot".into())),
+            (_, Some(id)) if !self.has_stored(&id).await? => reply::problem(Refusal::NoSuchSnapshot, None),
+            (SnapshotCall::Restore, Some(id)) => self.order_restore(RestorePoint::Snapshot(id)).await,
+            (SnapshotCall::Pin, Some(id)) => {
+                Store::open(&self.state)?.hold(&id, None)?;
+                self.list_snapshots().await
+            }
+            (SnapshotCall::Unpin, Some(id)) => {
+                Store::open(&self.state)?.unpin(&id)?;
+                self.list_snapshots().await
+            }
+            (SnapshotCall::Browse, Some(id)) => self.read_snapshot(&id, "files", &ask.path).await,
+            (SnapshotCall::Download, Some(id)) => self.read_snapshot(&id, "file", &ask.path).await,
+        }
+    }
+
+    async fn list_snapshots(self: &Rc<Self>) -> Result<Response> {
+        let stored = self.stored().await?;
+        let store = Store::open(&self.state)?;
+        let mut shown = store.shown(stored.clone(), clock::now_ms())?;
+        // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
+        if shown.iter().any(|snapshot| snapshot.details.is_none())
+            && let Some(run) = self.run_that_answers()
+        {
+            match self.ask_for_snapshots(run).await {
+                Ok(snapshots) => {
+                    for snapshot in snapshots {
+                        store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
+                    }
+                    shown = store.shown(stored, clock::now_ms())?;
+                }
+                Err(error) => log::line("snapshots-unanswered", &[("run", &run), ("reason", &error)]),
+            }
+        }
+        reply::json(&serde_json::json!({ "snapshots": shown }))
+    }
+
+    async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
+        let mut answer = self
+            .control(run, Method::Get, SNAPSHOTS_PATH, None, READ_DEADLINE)
+            .await?;
+        json::of(&mut answer).await
+    }
+
+    /// The run whose supervisor can be asked.
+    fn run_that_answers(&self) -> Option<Run> {
+        let life = self.life();
+        life.is_awake().then_some(life.run)
+    }
+
+    async fn take_snapshot(self: &Rc<Self>, accept: bool) -> Result<Response> {
+        let Some(run) = self.run_that_answers() else {
+            return reply::problem(Refusal::BotAsleep, None);
+        };
+        let order = SnapshotOrder {
+            reason: SnapshotReason::Manual,
+            accept,
+        };
+        let answer = self.ask_control_with(run, SNAPSHOT_PATH, &order).await?;
+        if !(200..300).contains(&answer.status_code()) {
+            return refused(answer).await;
+        }
+        self.happened(Event::AlarmRang).await?;
+        self.accepted()
+    }
+
+    async fn order_restore(self: &Rc<Self>, point: RestorePoint) -> Result<Response> {
+        // What there is now stays within reach, also where nothing has changed since it was saved.
+        let now = clock::now_ms();
+        let newest = self
+            .stored()
+            .await?
+            .into_iter()
+            .max_by_key(|stored| stored.stored_at);
+        if let Some(newest) = newest {
+            Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
+        }
+        self.with_ledger(|ledger| ledger.want(now, point))?;
+        let life = self.life();
+        if life.is_awake() {
+            // The first answer is from before the order; the second sees what came of it, and so goes on asking.
+            self.happened(Event::AlarmRang).await?;
+            self.happened(Event::AlarmRang).await?;
+        } else if life.desired == Desired::Available {
+            self.happened(Event::RestartWanted).await?;
+        }
+        self.accepted()
+    }
+
+    /// The state a call led to so far.
+    fn accepted(&self) -> Result<Response> {
+        Ok(reply::json(&self.status())?.with_status(202))
+    }
+
+    /// Passes on what the container reads, as it comes. Whatever it is, no browser shows it as a page.
+    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Response> {
+        let Some(run) = self.run_that_answers() else {
+            return reply::problem(Refusal::BotAsleep, None);
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("path", path)
+            .finish()
+            // What a form writes as a plus is a space; the supervisor decodes percents only.
+            .replace('+', "%20");
+        let place = format!("{SNAPSHOTS_PATH}/{id}/{what}?{query}");
+        let answer = self
+            .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
+            .await?;
+        if !(200..300).contains(&answer.status_code()) {
+            return refused(answer).await;
+        }
+        let length = answer.headers().get("content-length")?;
+        let (kind, disposition) = match what {
+            "files" => ("application/json", None),
+            _ => ("application/octet-stream", Some("attachment")),
+        };
+        let mut builder = reply::bare(200)?.with_header("content-type", kind)?;
+        if let Some(disposition) = disposition {
+            builder = builder.with_header("content-disposition", disposition)?;
+        }
+        if let Some(length) = length {
+            builder = builder.with_header("content-length", &length)?;
+        }
+        let (_, body) = answer.into_parts();
+        Ok(builder.body(body))
+    }
+}
+
+/// Why the supervisor did not do it, in its words.
+async fn refused(mut answer: Response) -> Result<Response> {
+    let status = answer.status_code();
+    let refusal = match status {
+        400 => Refusal::BadRequest,
+        409 => Refusal::NoRepository,
+        _ => Refusal::StorageUnavailable,
+    };
+    let said = json::of::<Refused>(&mut answer)
+        .await
+        .ok()
+        .and_then(|refused| refused.detail);
+    log::line(
+        "snapshot-call-refused",
+        &[
+            ("status", &status),
+            ("reason", &said.as_deref().unwrap_or_default()),
+        ],
+    );
+    reply::problem(refusal, said.as_deref().map(in_short))
+}

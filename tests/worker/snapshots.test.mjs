@@ -1,0 +1,277 @@
+// What owners and admins do with snapshots, and what the Sandbox does about them by itself. The bucket is real; what the
+// supervisor would say of its repository is the fake container's.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
+
+const SNAPSHOTS = "/api/bot/snapshots";
+const [OLD, NEW, LAST] = ["a", "b", "c"].map((digit) => digit.repeat(64));
+const DAY = 24 * 60 * 60 * 1_000;
+
+const taken = (id, taken_at, change = {}) => ({
+  id, taken_at, reason: "change", run: 1, gateway_version: "2026.9.6", amount: { files: 3, bytes: 400 }, added_bytes: 50, ...change,
+});
+const report = (snapshot, restored_at, change = {}) => ({
+  snapshot, taken_at: 1, restored_at, amount: { files: 3, bytes: 400 }, duration_ms: 5, compared: 6, mismatches: 0, passed_over: [], ...change,
+});
+const backup = (change = {}) => ({ restored: report(null, 10), under_way: null, taken: [], error: null, maintained: null, changed: false, ...change });
+
+/** A Worker whose bucket has these snapshots of Alice's, in this order. */
+async function start(t, ...ids) {
+  const worker = await startWorker(t);
+  const bucket = await worker.mf.getR2Bucket("BUCKET");
+  for (const id of ids) await store(bucket, id);
+  return { worker, bucket };
+}
+
+/** Puts one there so much later that the bucket's clock shows it. */
+async function store(bucket, id) {
+  const { uploaded } = await bucket.put(`users/${ALICE}/repo/snapshots/${id}`, "sealed");
+  await until(() => Date.now() > uploaded.getTime(), "the clock went on");
+}
+
+/** Runs Alice's bot with a supervisor that says this of its backups. */
+async function run(worker, change) {
+  await worker.fake(ALICE, "set", { backup: backup(change) });
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+}
+
+/** Lets the Sandbox hear what the supervisor says now. */
+const hear = (worker) => worker.fake(ALICE, "intent?is=tick");
+const call = (worker, method, path, document) => worker.call({ sub: ALICE }, method, path, document);
+const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
+const bodies = async (worker, path) => (await worker.record(ALICE)).bodies.filter(([to]) => to === path).map(([, body]) => body);
+
+/** Loses the container, and looks until that was noticed. */
+async function die(worker) {
+  await worker.fake(ALICE, "die");
+  await until(async () => (await call(worker, "GET", "/api/bot")).state !== "running", "the end was noticed");
+}
+
+async function told(worker, kind) {
+  const find = async () => (await call(worker, "GET", "/api/bot/events")).events.find((event) => event.kind === kind);
+  return until(find, `the history has ${kind}`);
+}
+
+test("snapshots are listed by what the bucket has, without waking anybody", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW);
+  const unknown = await call(worker, "GET", SNAPSHOTS);
+  assert.deepEqual(unknown.snapshots.map(({ id }) => id), [NEW, OLD], "the newest first");
+  assert.equal(unknown.snapshots[0].taken_at, undefined, "what is in it nobody can know");
+  assert.deepEqual(await starts(worker), []);
+
+  await worker.fake(ALICE, "set", { snapshots: [taken(NEW, 20, { reason: "stop" }), taken(OLD, 10)] });
+  await run(worker, { restored: report(NEW, 30) });
+  const [newest, older] = (await call(worker, "GET", SNAPSHOTS)).snapshots;
+  assert.deepEqual([newest.reason, newest.files, newest.bytes, newest.added_bytes], ["stop", 3, 400, 50]);
+  assert.ok(newest.verified_at > 0, "its restore was compared, byte by byte");
+  assert.deepEqual([older.reason, older.verified_at], ["change", null]);
+
+  await worker.order(ALICE, "sleep");
+  await store(bucket, LAST);
+  const asleep = (await call(worker, "GET", SNAPSHOTS)).snapshots;
+  assert.deepEqual(asleep.map(({ id, reason }) => [id, reason]), [[LAST, undefined], [NEW, "stop"], [OLD, "change"]]);
+  assert.equal((await starts(worker)).length, 1, "nobody was woken");
+});
+
+test("one is taken when asked for, of a bot that is awake", async (t) => {
+  const { worker } = await start(t);
+  const asleep = await call(worker, "POST", SNAPSHOTS);
+  assert.deepEqual([asleep.status, asleep.code], [409, "bot-asleep"]);
+  await run(worker);
+  assert.equal((await call(worker, "POST", SNAPSHOTS)).run, 1);
+  assert.equal((await call(worker, "POST", SNAPSHOTS, { accept: true })).run, 1);
+  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [{ reason: "manual", accept: false }, { reason: "manual", accept: true }]);
+  assert.equal((await told(worker, "ordered")).detail, "take snapshot, whatever is gone");
+});
+
+test("a running bot is given a restore, and keeps it across its runs until it is saved", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW);
+  await run(worker, { restored: report(NEW, 10), taken: [taken(NEW, 5)] });
+  await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restarting" } } });
+  assert.equal((await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD })).state, "unhealthy");
+  assert.deepEqual(await bodies(worker, "/v1/restore"), [{ snapshot: OLD }]);
+  const held = (await call(worker, "GET", SNAPSHOTS)).snapshots.find(({ id }) => id === NEW);
+  assert.ok(held.held_until > Date.now() + 29 * DAY, "what there was stays within reach");
+
+  await worker.fake(ALICE, "set", { after: {}, phase: "restoring" });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await call(worker, "GET", "/api/bot")).state, "restoring");
+  await worker.fake(ALICE, "set", { phase: "ready", backup: backup({ restored: report(OLD, 20), taken: [taken(NEW, 5)] }) });
+  await worker.fake(ALICE, "alarm");
+  const running = await call(worker, "GET", "/api/bot");
+  assert.deepEqual([running.state, running.backups.restore_wanted], ["running", { snapshot: OLD }]);
+  assert.match((await told(worker, "restored")).detail, /^aaaaaaaa: 3 files, 400 bytes, 6 compared, 0 differ$/);
+
+  // The run is lost before it could save what was restored: the next one does not bring back what was before.
+  const again = async () => {
+    await die(worker);
+    await call(worker, "POST", "/api/bot/restart");
+    await until(async () => (await call(worker, "GET", "/api/bot")).state === "running", "it runs again");
+  };
+  await again();
+  assert.deepEqual(await starts(worker), ["latest", OLD]);
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 30), taken: [taken(LAST, 40)] }) });
+  await store(bucket, LAST);
+  await hear(worker);
+  await again();
+  assert.deepEqual(await starts(worker), ["latest", OLD, "latest"]);
+});
+
+test("a bot that sleeps is woken by a restore, and one that is stopped is not", async (t) => {
+  const { worker } = await start(t, OLD, NEW);
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 20) }) });
+  await worker.order(ALICE, "stop");
+  const stopped = await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  assert.deepEqual([stopped.state, await starts(worker)], ["stopped", []]);
+  assert.deepEqual(stopped.backups.restore_wanted, { snapshot: OLD }, "it waits for the next start");
+  await worker.order(ALICE, "start");
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, {});
+  await until(async () => (await call(worker, "GET", "/api/bot")).state === "running", "it runs");
+  assert.deepEqual(await starts(worker), ["latest"], "the later order counts");
+  await worker.order(ALICE, "sleep");
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  await until(async () => (await starts(worker)).length === 2, "it was woken");
+  assert.deepEqual((await starts(worker))[1], OLD);
+});
+
+test("only what is there is restored, pinned or read, and only by whom it belongs to", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker);
+  for (const [method, path, document, status, code] of [
+    ["POST", "/restore", { snapshot: NEW }, 404, "no-such-snapshot"],
+    ["POST", "/restore", { snapshot: "latest" }, 400, "bad-request"],
+    ["POST", "/restore", { snapshots: null }, 400, "bad-request"],
+    ["POST", "/pin", {}, 400, "bad-request"],
+    ["POST", "/pin", { snapshot: NEW }, 404, "no-such-snapshot"],
+    ["GET", "/files", undefined, 400, "bad-request"],
+    ["GET", `/files?snapshot=${NEW}`, undefined, 404, "no-such-snapshot"],
+    ["GET", `/file?snapshot=../../x&path=y`, undefined, 400, "bad-request"],
+    ["GET", `/file?snapshot=${OLD}&user=${BOB}`, undefined, 400, "bad-request"],
+  ]) {
+    const answer = await call(worker, method, SNAPSHOTS + path, document);
+    assert.deepEqual([answer.status, answer.code], [status, code], `${method} ${path}`);
+  }
+  assert.deepEqual((await worker.call({ sub: BOB }, "GET", SNAPSHOTS)).snapshots, []);
+  assert.equal((await worker.call({ sub: BOB }, "POST", `${SNAPSHOTS}/pin`, { snapshot: OLD })).code, "no-such-snapshot");
+  assert.equal((await worker.call({ sub: BOB }, "GET", `/api/admin/bots/${ALICE}/snapshots`)).code, "not-an-admin");
+
+  // A bot's page could use its owner's cookie: that looks, and changes nothing.
+  const cookie = await worker.signIn();
+  assert.equal((await worker.fetch(SNAPSHOTS, { headers: { cookie } })).status, 200);
+  const ordered = await worker.fetch(`${SNAPSHOTS}/restore`, { method: "POST", headers: { cookie } });
+  assert.equal((await ordered.json()).code, "bearer-required");
+  assert.deepEqual((await worker.record(ALICE)).bodies, []);
+});
+
+test("a snapshot is browsed, and a file of it comes as bytes and never as a page", async (t) => {
+  const { worker } = await start(t, OLD);
+  const file = (path) => worker.as(ALICE, `${SNAPSHOTS}/file?snapshot=${OLD}&path=${encodeURIComponent(path)}`);
+  assert.equal((await (await file("a")).json()).code, "bot-asleep");
+  await run(worker);
+  const path = "notes/ü + & b.html";
+  await worker.fake(ALICE, "set", { files: { [path]: "<script>alert(1)</script>" } });
+  const answer = await file(path);
+  assert.equal(await answer.text(), "<script>alert(1)</script>");
+  const header = (name) => answer.headers.get(name);
+  assert.deepEqual(
+    ["content-type", "content-disposition", "x-content-type-options", "content-length"].map(header),
+    ["application/octet-stream", "attachment", "nosniff", "25"],
+  );
+  assert.match(header("content-security-policy"), /default-src 'none'/);
+  const missing = await file("gone");
+  const problem = await missing.json();
+  assert.deepEqual([missing.status, problem.detail], [503, "gone is no file of this snapshot"]);
+  const browsed = await worker.as(ALICE, `${SNAPSHOTS}/files?snapshot=${OLD}&path=notes`);
+  assert.deepEqual((await browsed.json())[0].name, "in notes");
+});
+
+test("an admin does the same for somebody, and the history says so", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker);
+  await worker.fake(ALICE, "set", { files: { "a.md": "a" } });
+  const base = `/api/admin/bots/${ALICE}/snapshots`;
+  assert.equal((await worker.asAdmin("GET", base)).snapshots[0].id, OLD);
+  await worker.asAdmin("GET", `${base}/files?snapshot=${OLD}`);
+  await worker.asAdmin("POST", base, { accept: true });
+  await worker.asAdmin("POST", `${base}/pin`, { snapshot: OLD });
+  const { events } = await worker.asAdmin("GET", `/api/admin/bots/${ALICE}/events`);
+  const byAdmin = events.filter(({ actor }) => actor === ADMIN).map(({ kind, detail }) => [kind, detail]);
+  assert.deepEqual(byAdmin, [
+    ["ordered", `pin snapshot ${OLD}`],
+    ["ordered", "take snapshot, whatever is gone"],
+    ["inspected", `browse snapshot ${OLD}`],
+  ]);
+});
+
+test("maintenance comes by itself, spares what is pinned and proven, and its findings are kept", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW);
+  await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
+  await worker.fake(ALICE, "set", { readyForMs: DAY });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
+  await hear(worker);
+  assert.deepEqual(await bodies(worker, "/v1/maintain"), [], "not on its first day");
+
+  const yesterday = Date.now() - DAY;
+  await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.maintenance.begun_at', ${yesterday})`);
+  await hear(worker);
+  const [{ token, ...order }] = await bodies(worker, "/v1/maintain");
+  assert.deepEqual(order, { pinned: [NEW], verified: OLD, part: 1, parts: 7, drill: true });
+  const remove = (id) => worker.fetch(`/_repo/${ALICE}/snapshots/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
+  await hear(worker);
+  assert.equal((await bodies(worker, "/v1/maintain")).length, 1, "it was asked for");
+
+  assert.equal((await remove(OLD)).status, 200, "the token may delete");
+  const maintained = { finished_at: 50, duration_ms: 1, forgotten: [OLD], kept: 1, pruned_bytes: 2, checked_bytes: 3, problems: [], drill: report(NEW, 40) };
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [taken(NEW, 20)], maintained }) });
+  await hear(worker);
+  assert.match((await told(worker, "maintained")).detail, /^1 snapshots forgotten, 1 kept, 2 bytes freed, 3 bytes read back; restored into scratch: bbbbbbbb/);
+  const [left, ...others] = (await call(worker, "GET", SNAPSHOTS)).snapshots;
+  assert.deepEqual([left.id, left.pinned, others], [NEW, true, []]);
+  assert.ok(left.verified_at > yesterday);
+  const [unpinned] = (await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: NEW })).snapshots;
+  assert.equal(unpinned.pinned, false);
+
+  const problems = ["pack x is damaged"];
+  await worker.fake(ALICE, "set", { backup: backup({ maintained: { ...maintained, finished_at: 60, problems } }) });
+  await hear(worker);
+  assert.equal((await told(worker, "repository-damaged")).detail, "pack x is damaged");
+  assert.deepEqual((await call(worker, "GET", "/api/bot")).backups.problems, problems);
+  assert.ok(await bucket.head(`users/${ALICE}/repo/snapshots/${NEW}`));
+});
+
+test("what goes wrong with backups is told, and what a lost run took with it", async (t) => {
+  const { worker } = await start(t, OLD);
+  const suspicious = "databases are gone or damaged: x";
+  await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20, { suspicious })], changed: true });
+  await hear(worker);
+  assert.equal((await told(worker, "snapshot-suspicious")).detail, `bbbbbbbb: ${suspicious}`);
+
+  const long = Date.now() - 10 * 60_000;
+  await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.unsaved_since', ${long})`);
+  await hear(worker);
+  await told(worker, "backup-overdue");
+  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [{ reason: "change", accept: false }]);
+  assert.equal((await call(worker, "GET", "/api/bot")).backups.overdue, true);
+
+  const saved = taken(LAST, 30);
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [saved], changed: true }) });
+  await hear(worker);
+  await told(worker, "backup-resumed");
+  await die(worker);
+  await told(worker, "changes-lost");
+  const { backups } = await call(worker, "GET", "/api/bot");
+  assert.deepEqual([backups.newest.id, backups.unsaved_since], [OLD, null], "what the bucket has is what there is");
+});
+
+test("an ordered restore outlives the object that was told of it", async (t) => {
+  const { worker } = await start(t, OLD);
+  await worker.order(ALICE, "stop");
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  await worker.fake(ALICE, "evict");
+  await worker.order(ALICE, "start");
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 20) }) });
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.deepEqual(await starts(worker), [OLD]);
+});
