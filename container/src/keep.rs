@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::now_ms;
-use crate::backup::wire::{Line, Maintenance, Taking, Work};
+use crate::backup::wire::{Line, Maintenance, Restoring, Taking, Work};
 use crate::changes::watch;
 use crate::errands::{Errand, Errands};
 use crate::logs::Logs;
@@ -80,6 +80,8 @@ pub(crate) struct Keep {
     since: Instant,
     run: u64,
     version: Arc<OnceLock<String>>,
+    /// The gateway that is installed, where that can be read.
+    installed: Option<String>,
     schedule: Schedule,
     status: watch::Sender<Option<BackupStatus>>,
     current: Option<Current>,
@@ -121,6 +123,7 @@ impl Keep {
             since,
             run: settings.run.run.0,
             version: Arc::clone(version),
+            installed: settings.installed_version(),
             schedule: Schedule::new(settings.snapshots),
             status,
             current: None,
@@ -204,7 +207,12 @@ impl Keep {
 
     /// The machine wants the home restored.
     pub(crate) fn restore(&mut self, point: &RestorePoint) -> Option<Event> {
-        self.require(Kind::Restore, Work::Restore(point.clone()))
+        let restoring = Restoring {
+            point: point.clone(),
+            run: self.run,
+            gateway_version: self.installed.clone(),
+        };
+        self.require(Kind::Restore, Work::Restore(restoring))
     }
 
     /// The machine wants the last snapshot before something.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `MOLTBOT_HOME` | `/data/moltbot` |
 //! | `MOLTBOT_GATEWAY_PROGRAM` | `/usr/local/bin/node` |
+//! | `MOLTBOT_GATEWAY_PACKAGE` | `/opt/openclaw/node_modules/openclaw/package.json` |
 //! | `MOLTBOT_GATEWAY_ARGS` (split at white space) | `/opt/openclaw/node_modules/openclaw/openclaw.mjs gateway` |
 //! | `MOLTBOT_GATEWAY_PORT` | 18789 |
 //! | `MOLTBOT_INGRESS_ADDRESS` | `0.0.0.0:8080` |
@@ -33,10 +34,13 @@ use moltworker_core::gateway::Rules;
 use moltworker_core::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
 use moltworker_core::snapshots;
 use rustix::process::{Gid, Uid};
+use serde::Deserialize;
 
 const HOME: &str = "/data/moltbot";
 const GATEWAY_PROGRAM: &str = "/usr/local/bin/node";
 const GATEWAY_ARGS: &str = "/opt/openclaw/node_modules/openclaw/openclaw.mjs gateway";
+/// Says which version of the gateway is installed.
+const GATEWAY_PACKAGE: &str = "/opt/openclaw/node_modules/openclaw/package.json";
 const GATEWAY_PORT: u16 = 18789;
 /// How long a request waits for a gateway that is not ready. Longer than a start takes on half a core (45 s), so
 /// that a restart loses none; shorter than the 100 s after which the edge gives up, so that the caller reads our
@@ -60,6 +64,8 @@ pub(crate) struct Settings {
     pub(crate) program: PathBuf,
     /// Its arguments.
     pub(crate) args: Vec<String>,
+    /// The file that says its version.
+    pub(crate) package: PathBuf,
     /// Where the gateway listens, on loopback.
     pub(crate) gateway: SocketAddr,
     /// Where the owner's traffic comes in.
@@ -90,6 +96,17 @@ pub(crate) struct Owner {
 }
 
 impl Settings {
+    /// Which version of the gateway is installed, where its package says so.
+    pub(crate) fn installed_version(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Package {
+            version: String,
+        }
+        let text = std::fs::read(&self.package).ok()?;
+        let package: Package = serde_json::from_slice(&text).ok()?;
+        Some(package.version)
+    }
+
     /// Reads the environment; `get` looks one variable up.
     ///
     /// # Errors
@@ -106,6 +123,7 @@ impl Settings {
                 .split_whitespace()
                 .map(str::to_owned)
                 .collect(),
+            package: text("MOLTBOT_GATEWAY_PACKAGE", GATEWAY_PACKAGE).into(),
             gateway: (Ipv4Addr::LOCALHOST, gateway_port).into(),
             ingress: parsed(
                 &get,

@@ -99,9 +99,9 @@ fn errand() -> Result<Option<Line>, Failure> {
     }
     let done = match work {
         Work::Renew => None,
-        Work::Restore(point) => {
+        Work::Restore(restoring) => {
             let fresh = beside(&home, FRESH);
-            let restored = restore::restore(&access, &remote, &home, &fresh, &point);
+            let restored = restore::restore(&access, &remote, &home, &fresh, &restoring);
             if restored.is_err() {
                 // The next attempt begins with nothing; until then the space is free.
                 let _ = restore::remove(&fresh);

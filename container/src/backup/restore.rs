@@ -20,9 +20,10 @@ use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, open};
 use super::say::{Ticker, note};
+use super::snapshot::mark_before_upgrade;
 use super::sources::permissions;
 use super::tree::{Done, Tree};
-use super::wire::Access;
+use super::wire::{Access, Restoring};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
@@ -36,10 +37,10 @@ pub(crate) fn restore(
     remote: &Arc<Remote>,
     home: &Path,
     fresh: &Path,
-    point: &RestorePoint,
+    restoring: &Restoring,
 ) -> Result<RestoreReport, Failure> {
     let begun = Instant::now();
-    let Some((opened, snapshot, passed_over)) = choose(access, remote, point)? else {
+    let Some((opened, snapshot, passed_over)) = choose(access, remote, &restoring.point)? else {
         return Ok(RestoreReport {
             snapshot: None,
             taken_at: None,
@@ -56,6 +57,7 @@ pub(crate) fn restore(
     }
     let report = extract(opened, &snapshot, fresh, begun)?;
     replace(home, fresh)?;
+    mark_before_upgrade(access, remote, &snapshot, restoring)?;
     let ids = passed_over.iter();
     Ok(RestoreReport {
         passed_over: ids

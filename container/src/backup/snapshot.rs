@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use moltworker_core::control::{Amount, Doing, Progress, Snapshot};
+use moltworker_core::control::{Amount, Doing, Progress, Snapshot, SnapshotReason};
 use moltworker_core::suspicion::{Content, suspicion};
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
@@ -15,7 +15,7 @@ use super::repository::{
 };
 use super::say::{Ticker, note};
 use super::sources::{Findings, Home};
-use super::wire::{Access, Taking};
+use super::wire::{Access, Restoring, Taking};
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
@@ -94,6 +94,49 @@ pub(crate) fn take(
         .map(Into::into)
         .ok_or_else(|| Failure::new("the snapshot was not written"))?;
     Ok(told(&snapshot))
+}
+
+/// A home that another version of the gateway wrote is about to be used by this one, which may change what the other
+/// could not read any more. Its snapshot is written once more under a reason that the policy keeps for longer. It is the
+/// same content, so that costs one object; and it holds nothing of this run, so that it may be written before the run is
+/// confirmed.
+///
+/// # Errors
+/// When it could not be written: without a way back nothing is upgraded.
+pub(crate) fn mark_before_upgrade(
+    access: &Access,
+    remote: &Arc<Remote>,
+    snapshot: &SnapshotFile,
+    restoring: &Restoring,
+) -> Result<(), Failure> {
+    let Some(known) = told(snapshot) else {
+        return Ok(());
+    };
+    let (Some(from), Some(to)) = (&known.gateway_version, &restoring.gateway_version) else {
+        return Ok(());
+    };
+    if from == to || known.reason == Some(SnapshotReason::BeforeUpgrade) {
+        return Ok(());
+    }
+    let Some(opened) = open(access, remote)? else {
+        return Err(Failure::new("the repository is gone"));
+    };
+    let newest = opened.snapshots()?.into_iter().next();
+    let mut marked = snapshot.clone();
+    marked.time = later_than(newest.as_ref());
+    let marking = Taking {
+        reason: SnapshotReason::BeforeUpgrade,
+        accept: false,
+        run: restoring.run,
+        gateway_version: Some(from.clone()),
+    };
+    marked.tags = tags(&marking, known.amount, known.suspicious.is_some());
+    let saved = opened.repository.save_snapshots(vec![marked]);
+    saved.map_err(|error| explain(remote, "marking the snapshot before an upgrade", &error))?;
+    note(&format!(
+        "gateway {from} wrote this home and {to} will use it: kept as a snapshot before an upgrade"
+    ));
+    Ok(())
 }
 
 /// Stores everything a snapshot refers to, and makes the snapshot without writing it.

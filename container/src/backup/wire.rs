@@ -65,7 +65,7 @@ impl Access {
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Work {
     /// Make the home from a snapshot.
-    Restore(RestorePoint),
+    Restore(Restoring),
     /// Take a snapshot of the home.
     Snapshot(Taking),
     /// Renew the token.
@@ -78,6 +78,17 @@ pub(crate) enum Work {
     Download(SnapshotId, PathBuf),
     /// Delete what policy does not keep, check what is kept, restore into scratch.
     Maintain(Maintenance),
+}
+
+/// What a home is made from, and for which gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Restoring {
+    /// Which snapshot.
+    pub(crate) point: RestorePoint,
+    /// The run it is for.
+    pub(crate) run: u64,
+    /// The gateway that is about to use the home, if that is known.
+    pub(crate) gateway_version: Option<String>,
 }
 
 /// With what a snapshot is taken.
