@@ -27,6 +27,8 @@ const READ_DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Deserialize)]
 struct Refused {
     #[serde(default)]
+    code: String,
+    #[serde(default)]
     detail: Option<String>,
 }
 
@@ -101,9 +103,10 @@ impl Inner {
             reason: SnapshotReason::Manual,
             accept,
         };
-        let answer = self.ask_control_with(run, SNAPSHOT_PATH, &order).await?;
-        if !(200..300).contains(&answer.status_code()) {
-            return refused(answer).await;
+        match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
+            Ok(answer) if well(answer.status_code()) => {}
+            Ok(answer) => return refused(answer).await,
+            Err(error) => return unanswered(run, &error),
         }
         self.happened(Event::AlarmRang).await?;
         self.accepted()
@@ -148,12 +151,14 @@ impl Inner {
             // What a form writes as a plus is a space; the supervisor decodes percents only.
             .replace('+', "%20");
         let place = format!("{SNAPSHOTS_PATH}/{id}/{what}?{query}");
-        let answer = self
+        let answer = match self
             .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
-            .await?;
-        if !(200..300).contains(&answer.status_code()) {
-            return refused(answer).await;
-        }
+            .await
+        {
+            Ok(answer) if well(answer.status_code()) => answer,
+            Ok(answer) => return refused(answer).await,
+            Err(error) => return unanswered(run, &error),
+        };
         let length = answer.headers().get("content-length")?;
         let (kind, disposition) = match what {
             "files" => ("application/json", None),
@@ -171,24 +176,33 @@ impl Inner {
     }
 }
 
+fn well(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// A container that is awake and does not answer is on its way up or down.
+fn unanswered(run: Run, error: &worker::Error) -> Result<Response> {
+    log::line("snapshot-call-unanswered", &[("run", &run), ("reason", error)]);
+    reply::problem(Refusal::BotWaking, None)
+}
+
 /// Why the supervisor did not do it, in its words.
 async fn refused(mut answer: Response) -> Result<Response> {
     let status = answer.status_code();
-    let refusal = match status {
-        400 => Refusal::BadRequest,
-        409 => Refusal::NoRepository,
-        _ => Refusal::StorageUnavailable,
-    };
-    let said = json::of::<Refused>(&mut answer)
-        .await
-        .ok()
-        .and_then(|refused| refused.detail);
+    let said = json::of::<Refused>(&mut answer).await;
+    let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
+    let passed_on = [Refusal::BadRequest, Refusal::NoRepository, Refusal::NotRestored];
+    let refusal = passed_on.into_iter().find(|refusal| refusal.facts().1 == code);
     log::line(
         "snapshot-call-refused",
         &[
             ("status", &status),
-            ("reason", &said.as_deref().unwrap_or_default()),
+            ("code", &code),
+            ("reason", &detail.as_deref().unwrap_or_default()),
         ],
     );
-    reply::problem(refusal, said.as_deref().map(in_short))
+    reply::problem(
+        refusal.unwrap_or(Refusal::StorageUnavailable),
+        detail.as_deref().map(in_short),
+    )
 }

@@ -79,9 +79,15 @@ test("one is taken when asked for, of a bot that is awake", async (t) => {
   const asleep = await call(worker, "POST", SNAPSHOTS);
   assert.deepEqual([asleep.status, asleep.code], [409, "bot-asleep"]);
   await run(worker);
+  await worker.fake(ALICE, "set", { refusal: { status: 503, code: "not-restored", detail: "not yet" } });
+  const early = await call(worker, "POST", SNAPSHOTS);
+  assert.deepEqual([early.status, early.code, early.detail], [503, "not-restored", "not yet"]);
+  await worker.fake(ALICE, "set", { refusal: null, listens: false });
+  assert.equal((await call(worker, "POST", SNAPSHOTS)).code, "bot-waking");
+  await worker.fake(ALICE, "set", { listens: true });
   assert.equal((await call(worker, "POST", SNAPSHOTS)).run, 1);
   assert.equal((await call(worker, "POST", SNAPSHOTS, { accept: true })).run, 1);
-  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [{ reason: "manual", accept: false }, { reason: "manual", accept: true }]);
+  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [false, false, true].map((accept) => ({ reason: "manual", accept })));
   assert.equal((await told(worker, "ordered")).detail, "take snapshot, whatever is gone");
 });
 

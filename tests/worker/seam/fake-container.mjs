@@ -12,6 +12,7 @@ export class FakeContainer {
     openRequests: 0,
     quiesce: { answer: "ready" }, // what it says to being put to sleep
     after: {}, // what an order to the supervisor changes of all this, by its path
+    refusal: null, // how it refuses whatever changes something
     snapshots: [], // what it reads in the repository
     files: {}, // bytes of a snapshot's files, by path
     readyForMs: null, // how long the gateway has been ready
@@ -81,6 +82,7 @@ export class FakeContainer {
     if (pathname !== "/v1/status") this.orders.push(`${request.method} ${pathname}${search}`);
     const body = await request.text();
     if (body) this.bodies.push([pathname, JSON.parse(body)]);
+    if (this.behaviour.refusal && request.method === "POST") return Response.json(this.behaviour.refusal, this.behaviour.refusal);
     Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
     if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(pathname, search);
