@@ -3,11 +3,13 @@
 //! What is to be done when is decided by [`Life`](moltworker_core::gateway::Life) and [`Schedule`]; here it is
 //! carried out and accounted for.
 
+mod kind;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltworker_core::control::{
-    BackupError, BackupStatus, Doing, GatewayPhase, RestoreReport, SnapshotOrder, SnapshotReason,
+    BackupError, BackupStatus, GatewayPhase, RestoreReport, SnapshotOrder, SnapshotReason,
 };
 use moltworker_core::gateway::{Event, Home, View};
 use moltworker_core::run::RestorePoint;
@@ -22,34 +24,12 @@ use crate::changes::watch;
 use crate::errands::{Errand, Errands};
 use crate::logs::Logs;
 use crate::settings::Settings;
+use kind::Kind;
 
 /// The token of an idle bot is renewed this often; it lives for an hour.
 const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 /// Snapshots of this run that are told.
 const TOLD: usize = 10;
-
-/// What an errand is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The home is made from a snapshot.
-    Restore,
-    /// The last snapshot before something.
-    Save(SnapshotReason),
-    /// A snapshot of the running bot.
-    Snapshot(SnapshotOrder),
-    Renew,
-    Maintain,
-}
-
-impl Kind {
-    fn doing(self) -> Doing {
-        match self {
-            Self::Restore => Doing::Restore,
-            Self::Save(_) | Self::Snapshot(_) => Doing::Snapshot,
-            Self::Renew | Self::Maintain => Doing::Maintain,
-        }
-    }
-}
 
 /// The errand under way.
 struct Current {
@@ -230,7 +210,7 @@ impl Keep {
             current.errand.kill();
         }
         let (kind, _) = self.next.take()?;
-        ended(kind, false, true)
+        kind.ended(false, true)
     }
 
     fn taking(&self, order: SnapshotOrder) -> Work {
@@ -373,7 +353,7 @@ impl Keep {
             self.schedule.over(self.since.elapsed(), chance, well);
             self.tell(|_| {});
         }
-        let event = ended(kind, well, intact);
+        let event = kind.ended(well, intact);
         if event.is_none()
             && let Some((kind, work)) = self.next.take()
         {
@@ -440,15 +420,5 @@ impl Keep {
             change(status);
             status.changed = changed;
         });
-    }
-}
-
-/// What the machine is told about the end of an errand it wanted.
-fn ended(kind: Kind, well: bool, intact: bool) -> Option<Event> {
-    match kind {
-        Kind::Restore if well => Some(Event::Restored),
-        Kind::Restore => Some(Event::NotRestored { intact }),
-        Kind::Save(_) => Some(Event::Saved(well)),
-        Kind::Snapshot(_) | Kind::Renew | Kind::Maintain => None,
     }
 }
