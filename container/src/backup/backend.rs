@@ -71,27 +71,8 @@ impl ReadBackend for Remote {
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        let path = path_of(kind, id);
-        let last = offset.saturating_add(length).saturating_sub(1);
-        let pack = self.pack(&path, id).map_err(|error| rustic(&error))?;
-        let part = match &pack {
-            Some(pack) => {
-                let from = usize::try_from(offset).unwrap_or(usize::MAX);
-                let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-                (to <= pack.len()).then(|| pack.slice(from..to))
-            }
-            None => Some(
-                self.read(&Method::GET, &path, Some((offset, last)))
-                    .map_err(|error| rustic(&error))?,
-            ),
-        };
-        let whole = |part: &Bytes| u32::try_from(part.len()) == Ok(length);
-        part.filter(whole).ok_or_else(|| {
-            rustic(&RemoteError::Damaged {
-                path,
-                what: "it is shorter than its index says".to_owned(),
-            })
-        })
+        let part = self.part(&path_of(kind, id), id, offset, length);
+        part.map_err(|error| rustic(&error))
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {

@@ -9,6 +9,7 @@ mod compare;
 mod databases;
 mod exclusions;
 mod maintain;
+mod packs;
 mod read;
 mod remote;
 mod repository;

@@ -4,9 +4,8 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::now_ms;
+use super::packs::Packs;
 use super::wire::{Access, Renewed, Traffic};
 
 /// So often something is tried before it has failed.
@@ -26,13 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A body may take so many times as long as the beginning of an answer: 2 minutes for some 16 MB with the
 /// usual 30 s, that is 1 Mbit/s.
 const BODY_FACTOR: u32 = 4;
-/// Larger objects are not read as a whole: of a pack of that size only what is asked for.
-const LARGEST_WHOLE: u64 = 40 * 1024 * 1024;
 /// Larger than any listing or range should be. What is longer is refused, not cut.
 pub(super) const LARGEST_BODY: u64 = 256 * 1024 * 1024;
-/// Packs that are kept in memory while their blobs are asked for one by one. They hold up to 8 MiB each (see
-/// `repository.rs`), and a tree is read in the order in which it was written.
-const KEPT_PACKS: usize = 4;
 /// A token is renewed when a third of what is left of it is over: two more attempts fit in.
 const RENEW_AFTER: i64 = 3;
 
@@ -67,6 +62,9 @@ pub(crate) enum RemoteError {
         /// What is wrong with it.
         what: String,
     },
+    /// It was asked for before, in vain.
+    #[error("{0}")]
+    Again(String),
 }
 
 impl RemoteError {
@@ -74,12 +72,11 @@ impl RemoteError {
         match self {
             Self::Status { status, .. } => *status >= 500 || matches!(status, 408 | 425 | 429),
             Self::Silent { .. } | Self::Damaged { .. } => true,
+            Self::Again(_) => false,
         }
     }
 }
 
-/// A pack, once it is read; nothing when it is too large to be kept.
-type KeptPack = Arc<Mutex<Option<Bytes>>>;
 /// Takes what is wanted from an answer; what is wrong with it is named by the function it is given.
 type Take<'a, T> = dyn Fn(&mut Response<Body>, &dyn Fn(String) -> RemoteError) -> Result<T, RemoteError> + 'a;
 
@@ -89,7 +86,7 @@ pub(crate) struct Remote {
     pub(super) base: String,
     authorization: Mutex<String>,
     renew_at: Mutex<i64>,
-    packs: Mutex<VecDeque<(Id, KeptPack)>>,
+    pub(super) packs: Packs,
     /// The first write that failed for good.
     pub(super) failed: Mutex<Option<String>>,
     /// The last failure, in our words: rustic's own are for its own users.
@@ -135,7 +132,7 @@ impl Remote {
             base: access.url.clone(),
             authorization: Mutex::new(bearer(&access.token)),
             renew_at: Mutex::new(access.renew_at),
-            packs: Mutex::default(),
+            packs: Packs::default(),
             failed: Mutex::default(),
             last_failure: Mutex::default(),
             holding_back: AtomicBool::new(false),
@@ -269,40 +266,6 @@ impl Remote {
         })
     }
 
-    /// A pack as a whole, from memory if it was just read; `None` when it is too large for that.
-    pub(super) fn pack(&self, path: &str, id: &Id) -> Result<Option<Bytes>, RemoteError> {
-        let kept = {
-            let mut packs = locked(&self.packs);
-            let at = packs.iter().position(|(kept, _)| kept == id);
-            let entry = at
-                .and_then(|at| packs.remove(at))
-                .unwrap_or_else(|| (*id, Arc::default()));
-            let kept = Arc::clone(&entry.1);
-            packs.push_back(entry);
-            while packs.len() > KEPT_PACKS {
-                packs.pop_front();
-            }
-            kept
-        };
-        // Whoever wants the same pack waits here, and does not ask for it again.
-        let mut kept = locked(&kept);
-        if kept.is_none() {
-            *kept = self.attempts(&Method::GET, path, None, &[], &|response, damaged| {
-                if response
-                    .body()
-                    .content_length()
-                    .is_none_or(|length| length > LARGEST_WHOLE)
-                {
-                    return Ok(None);
-                }
-                let bytes = self.body(response, LARGEST_WHOLE).map_err(damaged)?;
-                check_digest(&bytes, id).map_err(damaged)?;
-                Ok(Some(bytes))
-            })?;
-        }
-        Ok(kept.clone())
-    }
-
     /// Sends a request until it is answered or has failed too often.
     pub(super) fn attempts<T>(
         &self,
@@ -398,7 +361,7 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn check_digest(bytes: &[u8], id: &Id) -> Result<(), String> {
+pub(super) fn check_digest(bytes: &[u8], id: &Id) -> Result<(), String> {
     if Id::new(Sha256::digest(bytes).into()) == *id {
         Ok(())
     } else {

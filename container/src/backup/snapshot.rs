@@ -186,6 +186,11 @@ fn archive(
     if let Some(failed) = remote.failed_write() {
         return Err(Failure(failed));
     }
+    // It also goes on without what it could not read of the snapshot before, and that is what this one would refer
+    // to for everything that is unchanged.
+    if let Some(unreadable) = remote.unreadable_pack() {
+        return Err(Failure(unreadable));
+    }
     Ok((indexed, archived))
 }
 
