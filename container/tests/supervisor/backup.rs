@@ -2,78 +2,21 @@
 
 use std::path::Path;
 
-use moltworker_core::control::{GatewayPhase, SnapshotReason, Status};
+use moltworker_core::control::{Doing, GatewayPhase, SnapshotReason};
 
-use crate::bed::{Answer, Bed, Setup, TOKEN, ask, authorised, kill};
+use crate::bed::{Bed, Setup, authorised};
+use crate::kept::{
+    ON_DEMAND, QUICK, failure, home, is_ready, lose, own, post, settled, snapshot, start, taken,
+};
 use crate::repository::{Fault, Repository, What, password};
-use crate::tree::{furnish, listed, noise, without_caches};
-
-/// Snapshots soon after changes, and as many as a test likes.
-const QUICK: [(&str, &str); 3] = [
-    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "50"),
-    ("MOLTBOT_SNAPSHOT_SPACING_MS", "50"),
-    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
-];
-/// Snapshots when the test asks for them, after the first.
-const ON_DEMAND: [(&str, &str); 3] = [
-    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "0"),
-    ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
-    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
-];
-
-fn start(repository: &Repository, env: &[(&str, &str)]) -> Bed {
-    Bed::start(&Setup {
-        repository: Some(repository.access()),
-        env,
-        ..Setup::default()
-    })
-}
-
-fn is_ready(status: &Status) -> bool {
-    status.phase == GatewayPhase::Ready
-}
-
-fn taken(status: &Status) -> usize {
-    status.backup.as_ref().unwrap().taken.len()
-}
-
-/// A bed whose gateway is ready and whose first snapshot is taken.
-fn settled(repository: &Repository) -> Bed {
-    let bed = start(repository, &ON_DEMAND);
-    bed.until("the first snapshot is taken", |status| {
-        is_ready(status) && taken(status) > 0
-    });
-    bed
-}
-
-fn post(bed: &Bed, path: &str, body: &str) -> Answer {
-    let head = format!("POST {path} HTTP/1.1\r\nauthorization: Bearer {TOKEN}");
-    ask(bed.control, &head, body.as_bytes())
-}
-
-/// Takes a snapshot and waits for it.
-fn snapshot(bed: &Bed) -> Status {
-    let before = taken(&bed.status());
-    assert_eq!(post(bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    bed.until("the snapshot is taken", |status| taken(status) > before)
-}
-
-/// The machine is gone, without a word.
-fn lose(mut bed: Bed) {
-    kill("KILL", bed.pid());
-    bed.ended();
-}
-
-fn home(bed: &Bed) -> std::collections::BTreeMap<String, String> {
-    without_caches(listed(&bed.home))
-}
+use crate::tree::{assert_same, furnish, listed, noise, without_caches};
 
 #[test]
 fn a_new_bot_starts_with_nothing_and_has_a_restore_point_soon() {
     let repository = Repository::start();
     let bed = start(&repository, &QUICK);
     let status = bed.until("the first snapshot is taken", |status| {
-        is_ready(status) && taken(status) > 0
+        is_ready(status) && !taken(status).is_empty()
     });
     let backup = status.backup.unwrap();
     let restored = backup.restored.unwrap();
@@ -89,9 +32,8 @@ fn what_was_in_the_home_is_there_in_the_next_run_to_the_last_byte() {
     let repository = Repository::start();
     let bed = settled(&repository);
     furnish(&bed.home);
-    let expected = home(&bed);
-    let status = snapshot(&bed);
-    let snapshot = status.backup.unwrap().taken.pop().unwrap();
+    let expected = own(&bed);
+    let snapshot = snapshot(&bed);
     lose(bed);
 
     let bed = start(&repository, &ON_DEMAND);
@@ -99,17 +41,8 @@ fn what_was_in_the_home_is_there_in_the_next_run_to_the_last_byte() {
     let report = status.backup.unwrap().restored.unwrap();
     assert_eq!(report.snapshot, Some(snapshot.id));
     assert_eq!((report.amount, report.mismatches), (snapshot.amount, 0));
-    let mut found = home(&bed);
-    // The gateway runs already: what it does to its own files is its own business.
-    let own = |path: &String| path.starts_with(".openclaw") || path.is_empty();
-    let mut expected = expected;
-    expected.retain(|path, _| !own(path));
-    found.retain(|path, _| !own(path));
     assert!(expected.len() > 210);
-    for (path, line) in &expected {
-        assert_eq!(found.get(path), Some(line), "{path}");
-    }
-    assert_eq!(found.len(), expected.len());
+    assert_same(&own(&bed), &expected);
     assert!(!bed.home.join(".cache").exists() && !bed.home.join("tagged").exists());
 }
 
@@ -124,14 +57,8 @@ fn stock_restic_reads_what_is_written() {
     std::fs::remove_file(bed.home.join("a.txt")).unwrap();
     snapshot(&bed);
     repository.restic(&["check", "--read-data"]);
-    let target = tempfile::tempdir().unwrap();
-    repository.restic(&["restore", "latest", "--target", target.path().to_str().unwrap()]);
-    let restored = without_caches(listed(&target.path().join("data/moltbot")));
-    let expected = home(&bed);
-    for (path, line) in &expected {
-        assert_eq!(restored.get(path), Some(line), "{path}");
-    }
-    assert_eq!(restored.len(), expected.len());
+    let (_target, restored) = repository.restored("latest");
+    assert_same(&without_caches(listed(&restored)), &home(&bed));
     let tags = repository.restic(&["snapshots", "--json"]);
     assert!(tags.contains("reason:manual") && tags.contains("run:7"), "{tags}");
 }
@@ -162,7 +89,7 @@ fn changes_are_saved_without_being_asked_for() {
     let repository = Repository::start();
     let bed = start(&repository, &QUICK);
     bed.until("the first snapshot is taken", |status| {
-        is_ready(status) && taken(status) > 0
+        is_ready(status) && !taken(status).is_empty()
     });
     bed.until("all is saved", |status| !status.backup.as_ref().unwrap().changed);
     let before = repository.snapshots();
@@ -211,10 +138,7 @@ fn no_gateway_starts_and_nothing_is_written_while_the_repository_fails() {
         let repository = repository.copy();
         repository.break_with(fault);
         let bed = start(&repository, &QUICK);
-        let status = bed.until(what, |status| {
-            let error = status.backup.as_ref().unwrap().error.as_ref();
-            error.is_some_and(|error| error.attempts > 0)
-        });
+        let status = bed.until(what, |status| failure(status, Doing::Restore).is_some());
         assert_eq!(status.phase, GatewayPhase::Restoring, "{what}");
         assert_eq!(
             (status.gateway_pid, status.backup.unwrap().restored),
@@ -277,7 +201,7 @@ fn snapshots_are_listed_browsed_and_downloaded_from() {
     let repository = Repository::start();
     let bed = settled(&repository);
     furnish(&bed.home);
-    let id = snapshot(&bed).backup.unwrap().taken.pop().unwrap().id;
+    let id = snapshot(&bed).id;
     let listed: serde_json::Value =
         serde_json::from_str(&authorised(&bed, "GET /v1/snapshots").text()).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), repository.snapshots());

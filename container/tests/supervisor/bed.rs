@@ -14,6 +14,8 @@ use moltworker_core::run::{ControlToken, OfferedModel, RepositoryAccess, Run, Ru
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at what is waited for.
+const GLANCE: Duration = Duration::from_millis(20);
 pub(crate) const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -42,6 +44,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) config: Option<&'a str>,
     /// Where the gateway is to listen.
     pub(crate) gateway_port: Option<u16>,
+    /// The directory the home lies in, if not one of this bed's own.
+    pub(crate) disk: Option<&'a Path>,
     /// Where the bot's snapshots are.
     pub(crate) repository: Option<RepositoryAccess>,
 }
@@ -84,7 +88,7 @@ impl Bed {
             .arg(&gateway)
             .status();
         assert!(copied.unwrap().success());
-        let home = directory.path().join("moltbot");
+        let home = setup.disk.unwrap_or(directory.path()).join("moltbot");
         if let Some(config) = setup.config {
             std::fs::create_dir_all(home.join(".openclaw")).unwrap();
             std::fs::write(home.join(".openclaw/openclaw.json"), config).unwrap();
@@ -187,7 +191,7 @@ impl Bed {
                 "the supervisor did not end:\n{}",
                 self.output()
             );
-            std::thread::yield_now();
+            std::thread::park_timeout(GLANCE);
         }
     }
 
@@ -218,7 +222,8 @@ impl Bed {
                 "waited in vain until {what}:\n{}",
                 self.output()
             );
-            std::thread::yield_now();
+            // What is waited for needs the processor more.
+            std::thread::park_timeout(GLANCE);
         }
     }
 
@@ -240,7 +245,7 @@ impl Drop for Bed {
             self.signal("TERM");
             let until = Instant::now() + PATIENCE;
             while self.supervisor.try_wait().unwrap().is_none() && Instant::now() < until {
-                std::thread::yield_now();
+                std::thread::park_timeout(GLANCE);
             }
             let _ = self.supervisor.kill();
             let _ = self.supervisor.wait();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -23,7 +24,7 @@ pub(crate) struct Fault {
     /// The method, or nothing for each.
     pub(crate) method: &'static str,
     /// What its path contains.
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     /// So many requests that fit go well first.
     pub(crate) after: usize,
     /// So many go wrong then.
@@ -42,14 +43,16 @@ pub(crate) enum What {
     Corrupt,
     /// An empty list.
     Empty,
+    /// It is done, and the connection is closed without a word.
+    Lost,
 }
 
 impl Fault {
     /// Every request that fits goes wrong.
-    pub(crate) fn always(method: &'static str, path: &'static str, what: What) -> Self {
+    pub(crate) fn always(method: &'static str, path: impl Into<String>, what: What) -> Self {
         Self {
             method,
-            path,
+            path: path.into(),
             after: 0,
             times: usize::MAX,
             what,
@@ -61,6 +64,8 @@ impl Fault {
 struct State {
     objects: BTreeMap<String, Vec<u8>>,
     faults: Vec<Fault>,
+    /// Requests that were not answered.
+    hung: usize,
 }
 
 /// The endpoint. It lives as long as the test's process.
@@ -113,6 +118,11 @@ impl Repository {
         self.state().faults.clear();
     }
 
+    /// Requests that were not answered.
+    pub(crate) fn hung(&self) -> usize {
+        self.state().hung
+    }
+
     /// The paths of its objects.
     pub(crate) fn objects(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
@@ -124,6 +134,42 @@ impl Repository {
             .iter()
             .filter(|path| path.starts_with("snapshots/"))
             .count()
+    }
+
+    /// Bytes in all objects.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().objects.values().map(Vec::len).sum()
+    }
+
+    /// The paths of the packs that were added since there were only those objects, the largest first.
+    pub(crate) fn packs_since(&self, objects: &[String]) -> Vec<String> {
+        let state = self.state();
+        let added = state
+            .objects
+            .iter()
+            .filter(|(path, _)| path.starts_with("data/") && !objects.contains(path));
+        let mut added: Vec<_> = added.map(|(path, bytes)| (bytes.len(), path.clone())).collect();
+        added.sort_unstable_by(|a, b| b.cmp(a));
+        added.into_iter().map(|(_, path)| path).collect()
+    }
+
+    /// A bit of an object turns over where it is stored.
+    pub(crate) fn rot(&self, path: &str) {
+        let mut state = self.state();
+        let object = state.objects.get_mut(path).unwrap();
+        let middle = object.len() / 2;
+        object[middle] ^= 1;
+    }
+
+    /// An object is gone.
+    pub(crate) fn lose(&self, path: &str) {
+        assert!(self.state().objects.remove(path).is_some());
+    }
+
+    /// An object is again what it is in another repository.
+    pub(crate) fn mend_object(&self, path: &str, from: &Self) {
+        let object = from.state().objects[path].clone();
+        self.state().objects.insert(path.to_owned(), object);
     }
 
     /// Another one with the same objects.
@@ -149,6 +195,14 @@ impl Repository {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "restic {arguments:?}: {text}{errors}");
         text
+    }
+
+    /// A snapshot's home as stock restic restores it.
+    pub(crate) fn restored(&self, snapshot: &str) -> (tempfile::TempDir, PathBuf) {
+        let target = tempfile::tempdir().unwrap();
+        self.restic(&["restore", snapshot, "--target", target.path().to_str().unwrap()]);
+        let home = target.path().join("data/moltbot");
+        (target, home)
     }
 
     /// Answers one request; nothing when the connection is over.
@@ -188,6 +242,7 @@ impl Repository {
         let (status, mut bytes) = match fault {
             Some(What::Status(status)) => (status, Vec::new()),
             Some(What::Hang) => {
+                self.state().hung += 1;
                 std::thread::park_timeout(PATIENCE);
                 return None;
             }
@@ -197,6 +252,9 @@ impl Repository {
             }
             _ => self.serve(&method, &path, &token, range.as_deref(), body),
         };
+        if fault == Some(What::Lost) {
+            return None;
+        }
         if fault == Some(What::Corrupt)
             && let Some(byte) = bytes.last_mut()
         {
@@ -224,7 +282,7 @@ impl Repository {
     fn fault(&self, method: &str, path: &str) -> Option<What> {
         let mut state = self.state();
         for fault in &mut state.faults {
-            let fits = (fault.method.is_empty() || fault.method == method) && path.contains(fault.path);
+            let fits = (fault.method.is_empty() || fault.method == method) && path.contains(&fault.path);
             if !fits {
                 continue;
             }

@@ -42,6 +42,18 @@ fn list(root: &Path, directory: &Path, all: &mut BTreeMap<String, String>) {
     }
 }
 
+/// Fails with the first path that is not the same.
+pub(crate) fn assert_same(found: &BTreeMap<String, String>, expected: &BTreeMap<String, String>) {
+    for (path, line) in expected {
+        assert_eq!(found.get(path), Some(line), "{path}");
+    }
+    let more: Vec<_> = found
+        .keys()
+        .filter(|path| !expected.contains_key(*path))
+        .collect();
+    assert!(more.is_empty(), "too many: {more:?}");
+}
+
 /// Bytes that do not compress and are others for each seed.
 pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -54,6 +66,14 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// Everything in a home is its owner's.
+pub(crate) fn hand_over(home: &Path) {
+    let owner = std::fs::metadata(home).unwrap();
+    let owner = format!("{}:{}", owner.uid(), owner.gid());
+    let given = Command::new("chown").args(["-hR", &owner]).arg(home).status();
+    assert!(given.unwrap().success());
 }
 
 /// A little of everything a home may hold.
@@ -92,11 +112,7 @@ pub(crate) fn furnish(home: &Path) {
         .args(["notes", "link", "a/b"].map(|path| home.join(path)))
         .status();
     assert!(touched.unwrap().success());
-    // Everything in a home is its owner's.
-    let owner = std::fs::metadata(home).unwrap();
-    let owner = format!("{}:{}", owner.uid(), owner.gid());
-    let given = Command::new("chown").args(["-hR", &owner]).arg(home).status();
-    assert!(given.unwrap().success());
+    hand_over(home);
     for (path, mode) in modes {
         std::fs::set_permissions(home.join(path), PermissionsExt::from_mode(mode)).unwrap();
     }

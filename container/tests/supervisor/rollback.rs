@@ -1,0 +1,200 @@
+//! An older state of the home is brought back, and a loss is not taken for the newest state.
+
+use std::path::Path;
+
+use moltworker_core::control::{Doing, SnapshotReason, Status};
+
+use crate::bed::{Bed, authorised};
+use crate::kept::{
+    ON_DEMAND, failure, is_ready, lose, ordered, own, post, settled, snapshot, start, until_settled,
+};
+use crate::repository::{Fault, Repository, What};
+use crate::tree::{assert_same, furnish, hand_over, noise};
+
+fn restore(bed: &Bed, id: &str) {
+    let order = format!("{{\"snapshot\":\"{id}\"}}");
+    assert_eq!(post(bed, "/v1/restore", &order).status, 202);
+}
+
+fn restored_from(status: &Status) -> Option<&str> {
+    let report = status.backup.as_ref()?.restored.as_ref()?;
+    report.snapshot.as_ref().map(|id| id.as_str())
+}
+
+/// The ids of the snapshots that were taken before a restore, newest first.
+fn before_restores(bed: &Bed) -> Vec<String> {
+    let listed = authorised(bed, "GET /v1/snapshots").text();
+    let listed: Vec<moltworker_core::control::Snapshot> = serde_json::from_str(&listed).unwrap();
+    let before = listed
+        .into_iter()
+        .filter(|snapshot| snapshot.reason == Some(SnapshotReason::BeforeRestore));
+    before.map(|snapshot| snapshot.id.as_str().to_owned()).collect()
+}
+
+/// Nothing of an attempt is left beside the home.
+fn assert_tidy(bed: &Bed) {
+    assert!(!bed.home.with_file_name(".moltbot.restoring").exists());
+}
+
+/// What an owner does to a furnished home.
+fn go_on(home: &Path) {
+    std::fs::write(home.join("notes/today.md"), "something else").unwrap();
+    std::fs::write(home.join("new.bin"), noise(9, 500_000)).unwrap();
+    std::fs::remove_file(home.join("a.txt")).unwrap();
+    std::fs::remove_dir_all(home.join("many")).unwrap();
+}
+
+#[test]
+fn an_older_state_comes_back_and_so_does_what_it_replaced() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let older = snapshot(&bed);
+    let then = own(&bed);
+    go_on(&bed.home);
+    let now = own(&bed);
+
+    restore(&bed, older.id.as_str());
+    let status = bed.until("the older state is back", |status| {
+        is_ready(status) && restored_from(status) == Some(older.id.as_str())
+    });
+    let report = status.backup.unwrap().restored.unwrap();
+    assert_eq!((report.amount, report.mismatches), (older.amount, 0));
+    assert_same(&own(&bed), &then);
+    assert_tidy(&bed);
+
+    let saved = before_restores(&bed);
+    assert_eq!(saved.len(), 1, "what there was is saved, once");
+    restore(&bed, &saved[0]);
+    bed.until("what there was is back", |status| {
+        is_ready(status) && restored_from(status) == Some(&saved[0])
+    });
+    assert_same(&own(&bed), &now);
+    repository.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_restore_that_fails_keeps_the_present_home() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    let objects = repository.objects();
+    furnish(&bed.home);
+    let older = snapshot(&bed);
+    let packs = repository.packs_since(&objects);
+    go_on(&bed.home);
+    let now = own(&bed);
+    let never = "0".repeat(64);
+    for (id, fault, said) in [
+        (older.id.as_str(), What::Corrupt, "damaged"),
+        (older.id.as_str(), What::Hang, "does not answer"),
+        (older.id.as_str(), What::Status(503), "answers 503"),
+        (never.as_str(), What::Empty, "has no snapshot"),
+    ] {
+        // What only the older one needs: the snapshot before the restore is taken as ever.
+        repository.break_with(Fault::always("GET", &packs[0], fault));
+        std::fs::write(bed.home.join("said"), said).unwrap();
+        let gateway = bed.status().gateway_pid;
+        restore(&bed, id);
+        let status = bed.until(said, |status| {
+            is_ready(status) && failure(status, Doing::Restore).is_some() && status.gateway_pid != gateway
+        });
+        let message = &failure(&status, Doing::Restore).unwrap().message;
+        assert!(message.contains(said), "{message}");
+        assert_eq!(std::fs::read_to_string(bed.home.join("said")).unwrap(), said);
+        std::fs::remove_file(bed.home.join("said")).unwrap();
+        assert_same(&own(&bed), &now);
+        assert_tidy(&bed);
+        repository.mend();
+    }
+    assert_eq!(before_restores(&bed).len(), 4);
+    restore(&bed, older.id.as_str());
+    let status = bed.until("the older state is back after all", |status| {
+        is_ready(status) && restored_from(status) == Some(older.id.as_str())
+    });
+    assert_eq!(status.backup.unwrap().error, None);
+}
+
+#[test]
+fn what_cannot_be_saved_is_not_replaced() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let older = snapshot(&bed);
+    go_on(&bed.home);
+    let now = own(&bed);
+    let (gateway, objects) = (bed.status().gateway_pid, repository.objects());
+    repository.break_with(Fault::always("POST", "data/", What::Status(507)));
+    restore(&bed, older.id.as_str());
+    let status = bed.until("it goes on", |status| {
+        is_ready(status) && status.gateway_pid != gateway && failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(restored_from(&status), None);
+    assert_same(&own(&bed), &now);
+    assert_eq!(repository.objects(), objects);
+    // A stop would try to save it until the deadline.
+    lose(bed);
+}
+
+/// A database of a bot, and as much again of other things.
+fn remember(home: &Path) {
+    let database = rusqlite::Connection::open(home.join("memory.sqlite")).unwrap();
+    let begin = "CREATE TABLE memories(what); INSERT INTO memories VALUES ('everything');";
+    database.execute_batch(begin).unwrap();
+    database.close().unwrap();
+    std::fs::write(home.join("photos.bin"), noise(4, 20_000_000)).unwrap();
+    std::fs::write(home.join("notes.md"), "some notes").unwrap();
+    hand_over(home);
+}
+
+#[test]
+fn a_snapshot_after_a_loss_is_passed_over_until_somebody_accepts_it() {
+    for (lost, said) in [
+        ("memory.sqlite", "databases are gone or damaged: memory.sqlite"),
+        ("photos.bin", "bytes"),
+    ] {
+        let repository = Repository::start();
+        let bed = settled(&repository);
+        remember(&bed.home);
+        let good = snapshot(&bed);
+        assert_eq!(good.suspicious, None);
+        std::fs::remove_file(bed.home.join(lost)).unwrap();
+        let mut suspicious = vec![snapshot(&bed)];
+        // The loss is not forgotten with the next change.
+        std::fs::write(bed.home.join("notes.md"), "more notes").unwrap();
+        suspicious.insert(0, snapshot(&bed));
+        for snapshot in &suspicious {
+            let words = snapshot.suspicious.as_deref().unwrap_or_default();
+            assert!(words.contains(said), "{lost}: {words}");
+        }
+        lose(bed);
+
+        let bed = start(&repository, &ON_DEMAND);
+        let status = until_settled(&bed);
+        let report = status.backup.unwrap().restored.unwrap();
+        let passed_over: Vec<_> = suspicious.into_iter().map(|snapshot| snapshot.id).collect();
+        assert_eq!(
+            (report.snapshot, report.passed_over),
+            (Some(good.id), passed_over),
+            "{lost}"
+        );
+        assert!(bed.home.join(lost).exists());
+        std::fs::remove_file(bed.home.join(lost)).unwrap();
+        let marked = snapshot(&bed);
+        assert!(marked.suspicious.is_some(), "{lost}");
+        // Nothing has changed since: that it is accepted is all that is new.
+        let accepted = ordered(&bed, r#"{"reason":"manual","accept":true}"#);
+        assert_eq!(accepted.suspicious, None, "{lost}");
+        lose(bed);
+
+        let bed = start(&repository, &ON_DEMAND);
+        let status = bed.until("it is ready", is_ready);
+        let report = status.backup.unwrap().restored.unwrap();
+        assert_eq!(
+            (report.snapshot, report.passed_over),
+            (Some(accepted.id), Vec::new()),
+            "{lost}"
+        );
+        assert!(!bed.home.join(lost).exists());
+        repository.restic(&["check", "--read-data"]);
+    }
+}
