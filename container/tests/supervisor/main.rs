@@ -14,6 +14,7 @@ mod healing;
 mod ingress;
 mod kept;
 mod life;
+mod maintenance;
 mod quiesce;
 mod repository;
 mod rollback;

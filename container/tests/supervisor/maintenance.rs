@@ -1,0 +1,306 @@
+//! Maintenance: what policy does not keep goes, what must stay stays, and nothing goes from a repository that is not
+//! sound.
+
+use std::collections::BTreeSet;
+
+use moltworker_core::control::{Doing, MaintenanceReport, Snapshot};
+use serde_json::{Value, json};
+
+use crate::bed::Bed;
+use crate::kept::{ON_DEMAND, failure, is_ready, lose, own, post, settled, snapshot, start, until_settled};
+use crate::repository::{APPEND, Fault, MAINTAIN, Repository, What};
+use crate::tree::{assert_same, furnish, listed, noise};
+
+/// When the old snapshots were taken: policy keeps none of them.
+const OLD: [&str; 4] = [
+    "2020-01-01 00:00:00",
+    "2020-02-01 00:00:00",
+    "2020-03-01 00:00:00",
+    "2020-04-01 00:00:00",
+];
+/// What each of them holds: files of so many bytes, by the seed of their noise. Of the first one's
+/// one pack a third is needed without it, little enough to be written anew; the last has a half of its own.
+const FILES: [&[(std::ops::Range<u64>, usize)]; 4] = [
+    &[(0..6, 100_000)],
+    &[(4..6, 100_000), (100..116, 100_000)],
+    &[(200..216, 100_000)],
+    &[(208..224, 100_000)],
+];
+/// What is nobody's any more without the first and the last.
+const GONE: usize = 4 * 100_000 + 8 * 100_000;
+
+/// A bot with a furnished home, its last snapshot, and older ones.
+struct Old {
+    repository: Repository,
+    bed: Bed,
+    newest: Snapshot,
+    /// The packs of the newest one, the largest first.
+    packs: Vec<String>,
+    /// Oldest first, as [`OLD`].
+    ids: Vec<String>,
+    /// What each of them holds, in the same order.
+    sources: Vec<tempfile::TempDir>,
+}
+
+fn old() -> Old {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    let mut sources = Vec::new();
+    for (files, time) in FILES.iter().zip(OLD) {
+        let source = tempfile::tempdir().unwrap();
+        for (seeds, length) in *files {
+            for seed in seeds.clone() {
+                std::fs::write(source.path().join(seed.to_string()), noise(1_000 + seed, *length)).unwrap();
+            }
+        }
+        let path = source.path().to_str().unwrap();
+        repository.restic(&["backup", "--host", "moltbot", "--time", time, path]);
+        sources.push(source);
+    }
+    furnish(&bed.home);
+    let before = repository.objects();
+    let newest = snapshot(&bed);
+    let packs = repository.packs_since(&before);
+    let ids = ids(&repository);
+    Old {
+        ids: ids.into_iter().take(OLD.len()).collect(),
+        repository,
+        bed,
+        newest,
+        packs,
+        sources,
+    }
+}
+
+/// All snapshots as stock restic sees them, oldest first.
+fn ids(repository: &Repository) -> Vec<String> {
+    let all: Value = serde_json::from_str(&repository.restic(&["snapshots", "--json"])).unwrap();
+    let all = all.as_array().unwrap().iter();
+    let mut all: Vec<_> = all
+        .map(|one| (one["time"].as_str(), one["id"].as_str()))
+        .collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, id)| id.unwrap().to_owned()).collect()
+}
+
+/// Maintains the repository and waits for the report.
+fn maintain(bed: &Bed, order: Value) -> MaintenanceReport {
+    let last = |bed: &Bed| bed.status().backup.unwrap().maintained;
+    let before = last(bed);
+    let order = with_token(order, MAINTAIN);
+    assert_eq!(post(bed, "/v1/maintain", &order).status, 202);
+    bed.wait_for("maintenance is over", || {
+        last(bed).filter(|report| before.as_ref() != Some(report))
+    })
+}
+
+fn with_token(mut order: Value, token: &str) -> String {
+    order["token"] = token.into();
+    order.to_string()
+}
+
+fn texts(ids: &[moltworker_core::run::SnapshotId]) -> BTreeSet<&str> {
+    ids.iter().map(|id| id.as_str()).collect()
+}
+
+#[test]
+fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
+    let Old {
+        repository,
+        bed,
+        newest,
+        ids: old,
+        sources,
+        ..
+    } = old();
+    let all = ids(&repository);
+    let bytes = repository.bytes();
+    let order = json!({"pinned": [old[1]], "verified": old[2], "drill": true});
+    let report = maintain(&bed, order.clone());
+    assert_eq!(report.problems, [""; 0]);
+    let forgotten = BTreeSet::from([old[0].as_str(), old[3].as_str()]);
+    assert_eq!(texts(&report.forgotten), forgotten);
+    let left: Vec<_> = all
+        .iter()
+        .filter(|id| !forgotten.contains(id.as_str()))
+        .cloned()
+        .collect();
+    assert_eq!(ids(&repository), left);
+    assert_eq!(usize::try_from(report.kept).unwrap(), left.len());
+    assert!(report.checked_bytes > 3_000_000, "{report:?}");
+    assert!(
+        bytes - repository.bytes() > GONE * 9 / 10,
+        "{}",
+        repository.bytes()
+    );
+    assert!(report.pruned_bytes > u64::try_from(GONE).unwrap() * 9 / 10);
+
+    let drill = report.drill.unwrap();
+    assert_eq!(
+        (drill.snapshot, drill.amount, drill.mismatches),
+        (Some(newest.id.clone()), newest.amount, 0)
+    );
+    assert!(!bed.home.with_file_name(".moltbot.scratch").exists());
+    repository.restic(&["check", "--read-data"]);
+    for (id, source) in [(&old[1], &sources[1]), (&old[2], &sources[2])] {
+        let (target, _) = repository.restored(id);
+        let path = source.path().strip_prefix("/").unwrap();
+        assert_same(&listed(&target.path().join(path)), &listed(source.path()));
+    }
+
+    // Once more there is nothing to do, and the bot goes on.
+    let report = maintain(&bed, order);
+    assert_eq!((report.forgotten.len(), report.problems.len()), (0, 0));
+    std::fs::write(bed.home.join("later"), "still saved").unwrap();
+    let later = snapshot(&bed);
+    let expected = own(&bed);
+    lose(bed);
+    let bed = start(&repository, &ON_DEMAND);
+    let status = bed.until("it is ready", is_ready);
+    assert_eq!(status.backup.unwrap().restored.unwrap().snapshot, Some(later.id));
+    assert_same(&own(&bed), &expected);
+}
+
+#[test]
+fn nothing_goes_from_a_repository_that_is_damaged() {
+    let Old {
+        repository,
+        bed,
+        packs,
+        ids: old,
+        ..
+    } = old();
+    let whole = repository.copy();
+    let newest = packs[0].as_str();
+    let other = {
+        let objects = repository.objects();
+        let mut others = objects
+            .iter()
+            .filter(|path| path.starts_with("data/") && !packs.contains(path));
+        others.next().unwrap().clone()
+    };
+    for (what, path, is_lost, drilled) in [
+        ("a rotten pack of the newest", newest, false, false),
+        ("a lost pack of the newest", newest, true, false),
+        ("a rotten pack of another", &other, false, true),
+        ("a lost pack of another", &other, true, true),
+    ] {
+        if is_lost {
+            repository.lose(path);
+        } else {
+            repository.rot(path);
+        }
+        let objects = repository.objects();
+        let report = maintain(&bed, json!({"drill": true}));
+        let problems = &report.problems;
+        let name: String = path.chars().skip("data/".len()).take(8).collect();
+        assert!(!problems.is_empty(), "{what}");
+        assert!(
+            problems.iter().any(|said| said.contains(&name)),
+            "{what}: {problems:?}"
+        );
+        assert_eq!((report.forgotten.len(), report.pruned_bytes), (0, 0), "{what}");
+        assert_eq!(repository.objects(), objects, "{what}");
+        assert_eq!(report.drill.is_some(), drilled, "{what}: {problems:?}");
+        let failed = problems
+            .iter()
+            .any(|said| said.contains("the restore drill failed"));
+        assert_eq!(failed, !drilled, "{what}: {problems:?}");
+        repository.mend_object(path, &whole);
+    }
+    let report = maintain(&bed, json!({"drill": true}));
+    assert_eq!((report.problems.len(), report.forgotten.len()), (0, old.len()));
+    repository.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn every_part_is_read_in_its_turn() {
+    let Old {
+        repository,
+        bed,
+        packs,
+        ..
+    } = old();
+    repository.rot(&packs[0]);
+    let parts = 3;
+    let reports: Vec<_> = (1..=parts)
+        .map(|part| maintain(&bed, json!({"part": part, "parts": parts})))
+        .collect();
+    let found = reports.iter().filter(|report| !report.problems.is_empty());
+    assert_eq!(found.count(), 1, "{reports:?}");
+}
+
+#[test]
+fn maintenance_that_breaks_off_leaves_a_sound_repository() {
+    let Old {
+        repository,
+        bed,
+        ids: old,
+        ..
+    } = old();
+    lose(bed);
+    let order = json!({"pinned": [old[1]]});
+    let append = with_token(order.clone(), APPEND);
+    let allowed = with_token(order, MAINTAIN);
+    let cases = [
+        ("a token that may not delete", &append, None),
+        (
+            "snapshots cannot be deleted",
+            &allowed,
+            Some(Fault::always("DELETE", "snapshots/", What::Status(500))),
+        ),
+        (
+            "packs cannot be written",
+            &allowed,
+            Some(Fault::always("POST", "data/", What::Status(500))),
+        ),
+        (
+            "the index cannot be written",
+            &allowed,
+            Some(Fault::always("POST", "index/", What::Status(507))),
+        ),
+        (
+            "the index cannot be deleted",
+            &allowed,
+            Some(Fault::always("DELETE", "index/", What::Status(500))),
+        ),
+        (
+            "packs cannot be deleted",
+            &allowed,
+            Some(Fault::always("DELETE", "data/", What::Status(500))),
+        ),
+    ];
+    // Most of it is waiting for further attempts.
+    std::thread::scope(|scope| {
+        for (what, order, fault) in cases {
+            let (repository, old) = (repository.copy(), &old);
+            scope.spawn(move || break_off(what, &repository, old, order, fault));
+        }
+    });
+}
+
+fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, fault: Option<Fault>) {
+    let bed = start(repository, &ON_DEMAND);
+    until_settled(&bed);
+    if let Some(fault) = fault {
+        repository.break_with(fault);
+    }
+    assert_eq!(post(&bed, "/v1/maintain", order).status, 202);
+    let status = bed.until(what, |status| failure(status, Doing::Maintain).is_some());
+    assert_eq!(status.backup.unwrap().maintained, None, "{what}");
+    repository.mend();
+    repository.restic(&["check", "--read-data"]);
+    assert!(
+        ids(repository).contains(&old[1]),
+        "{what}: the pinned one is there"
+    );
+    let report = maintain(&bed, json!({"pinned": [old[1]], "drill": true}));
+    assert_eq!(report.problems, [""; 0], "{what}");
+    assert!(report.drill.is_some(), "{what}");
+    repository.restic(&["check", "--read-data"]);
+    let left = ids(repository);
+    assert!(
+        old.iter().all(|id| left.contains(id) == (*id == old[1])),
+        "{what}: {left:?}"
+    );
+}
