@@ -19,3 +19,4 @@ mod quiesce;
 mod repository;
 mod rollback;
 mod tree;
+mod upgrade;

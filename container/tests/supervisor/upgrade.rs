@@ -1,0 +1,68 @@
+//! Another version of the gateway is about to use a home.
+
+use moltworker_core::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+
+use crate::bed::{Bed, authorised};
+use crate::kept::{is_ready, lose, settled, snapshot, start};
+use crate::repository::Repository;
+
+/// What the fake gateway says of itself.
+const OLD: &str = "2026.0.0-fake";
+const NEW: &str = "2027.1.0";
+
+/// Starts a run in whose image that version is installed. It takes no snapshot by itself meanwhile.
+fn run(repository: &Repository, version: &str) -> Bed {
+    let directory = tempfile::tempdir().unwrap();
+    let package = directory.path().join("package.json");
+    std::fs::write(
+        &package,
+        format!(r#"{{"name":"openclaw","version":"{version}"}}"#),
+    )
+    .unwrap();
+    let env = [
+        ("MOLTBOT_GATEWAY_PACKAGE", package.to_str().unwrap()),
+        ("MOLTBOT_SNAPSHOT_SETTLE_MS", "600000"),
+    ];
+    let bed = start(repository, &env);
+    bed.until("it is ready", is_ready);
+    bed
+}
+
+fn marked(bed: &Bed) -> Vec<Snapshot> {
+    let answer = authorised(bed, &format!("GET {SNAPSHOTS_PATH}"));
+    let all: Vec<Snapshot> = serde_json::from_slice(&answer.body).unwrap();
+    let marked = all.into_iter();
+    marked
+        .filter(|snapshot| snapshot.reason == Some(SnapshotReason::BeforeUpgrade))
+        .collect()
+}
+
+#[test]
+fn what_an_older_gateway_wrote_is_kept_before_a_newer_one_uses_it() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("note"), "by the old one").unwrap();
+    let last = snapshot(&bed);
+    assert_eq!(last.gateway_version.as_deref(), Some(OLD));
+    lose(bed);
+
+    let same = run(&repository, OLD);
+    assert_eq!(marked(&same), []);
+    lose(same);
+
+    // Lost twice before it saved anything: that makes no second one.
+    for _ in 0..2 {
+        let upgraded = run(&repository, NEW);
+        let [kept]: [Snapshot; 1] = marked(&upgraded).try_into().unwrap();
+        assert_eq!(kept.gateway_version.as_deref(), Some(OLD));
+        assert_eq!(kept.amount, last.amount);
+        assert_ne!(kept.id, last.id);
+        lose(upgraded);
+    }
+    repository.restic(&["check", "--read-data"]);
+    let (_target, restored) = repository.restored("latest");
+    assert_eq!(
+        std::fs::read_to_string(restored.join("note")).unwrap(),
+        "by the old one"
+    );
+}
