@@ -258,11 +258,7 @@ impl Way<'_> {
 
     /// Hands the owner's request to their bot.
     async fn bot(&self, request: &Request, owner: UserId, served: &str) -> worker::Result<Response> {
-        // Any page on the web can open a WebSocket here, and the browser sends our cookie along: only the
-        // origin tells them apart.
-        let upgrade = request.headers().has("upgrade")?;
-        let origin = request.headers().get("origin")?;
-        if upgrade && !same_origin(origin.as_deref(), served) {
+        if !identify::is_owners(request, served)? {
             return refuse(request, Refusal::WrongOrigin);
         }
         let origins = Origins {

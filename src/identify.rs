@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 
+use moltworker_core::hygiene::{self, Asked, same_origin};
 use moltworker_core::problem::Refusal;
 use moltworker_core::session::{self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing};
 use moltworker_core::settings::Settings;
 use moltworker_core::token::seen::Seen;
 use moltworker_core::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
-use worker::{Env, Headers};
+use worker::{Env, Headers, Request};
 
 use crate::{clock, hand_over, json, keys, log, sealed, webcrypto};
 
@@ -130,6 +131,30 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
             Renewal::Unavailable
         }
     }
+}
+
+/// Whether a request to a bot that is served at `served` is its owner's wish. Other people's pages can have a
+/// browser send one, and it sends our cookie along. Who sends a token means it; but what such a WebSocket is for,
+/// the gateway goes by the origin as well.
+pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool> {
+    let headers = request.headers();
+    let (method, upgrade) = (request.method(), headers.has("upgrade")?);
+    let origin = header(headers, "origin");
+    if headers.has("authorization")? {
+        return Ok(!upgrade || same_origin(origin.as_deref(), served));
+    }
+    let (site, mode) = (
+        header(headers, "sec-fetch-site"),
+        header(headers, "sec-fetch-mode"),
+    );
+    let asked = Asked {
+        method: method.as_ref(),
+        upgrade,
+        origin: origin.as_deref(),
+        site: site.as_deref(),
+        mode: mode.as_deref(),
+    };
+    Ok(hygiene::is_owners(&asked, served))
 }
 
 pub(crate) fn header(headers: &Headers, name: &str) -> Option<String> {

@@ -71,9 +71,136 @@ pub fn same_origin(origin: Option<&str>, served: &str) -> bool {
     origin.is_none_or(|origin| origin.eq_ignore_ascii_case(served))
 }
 
+/// What a browser says about where a request comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Whether it is to become a WebSocket.
+    pub upgrade: bool,
+    /// `Origin`: the page it comes from.
+    pub origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`: how that page is related to this host. No page can set it.
+    pub site: Option<&'a str>,
+    /// `Sec-Fetch-Mode`: whether a tab goes there, or a page only loads it.
+    pub mode: Option<&'a str>,
+}
+
+/// Whether a request that came with a session's cookie is its owner's, or of a page of this host's.
+///
+/// The cookie alone does not say: browsers send it along for the pages of every host below the same registered
+/// domain (`SameSite` means the site, not the origin), and all of those together are not ours. Pages elsewhere may
+/// lead a tab here; they may not send a form, load a file or open a WebSocket in the owner's name.
+pub fn is_owners(asked: &Asked<'_>, served: &str) -> bool {
+    let by_our_page = asked.origin.is_some() && same_origin(asked.origin, served);
+    if asked.upgrade {
+        return by_our_page;
+    }
+    let only_asks = matches!(asked.method, "GET" | "HEAD");
+    match asked.site {
+        Some("same-origin" | "none") => true,
+        Some(_) => only_asks && asked.mode == Some("navigate"),
+        // Browsers before 2023 do not tell; those send `Origin` with everything that changes something.
+        None => only_asks || by_our_page,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_alone_is_not_its_owners_wish() {
+        const SERVED: &str = "https://bots.example.com";
+        // Method, upgrade, Origin, Sec-Fetch-Site, Sec-Fetch-Mode.
+        let cases = [
+            (("GET", false, None, Some("none"), Some("navigate")), true),
+            (("GET", false, None, Some("cross-site"), Some("navigate")), true),
+            (("HEAD", false, None, Some("same-site"), Some("navigate")), true),
+            (("GET", false, None, Some("same-origin"), Some("no-cors")), true),
+            (("GET", false, None, Some("same-site"), Some("no-cors")), false),
+            (("GET", false, None, Some("cross-site"), Some("cors")), false),
+            (("GET", false, None, Some("cross-site"), None), false),
+            (("GET", false, None, Some("a new word"), Some("cors")), false),
+            (("GET", false, None, None, None), true),
+            (
+                ("POST", false, Some(SERVED), Some("same-origin"), Some("cors")),
+                true,
+            ),
+            // A form of a page that tells nobody where it is from.
+            (
+                ("POST", false, Some("null"), Some("same-origin"), Some("navigate")),
+                true,
+            ),
+            (
+                (
+                    "POST",
+                    false,
+                    Some("https://wiki.example.com"),
+                    Some("same-site"),
+                    Some("navigate"),
+                ),
+                false,
+            ),
+            (
+                ("POST", false, Some(SERVED), Some("same-site"), Some("navigate")),
+                false,
+            ),
+            (("POST", false, Some(SERVED), None, None), true),
+            (
+                ("POST", false, Some("https://wiki.example.com"), None, None),
+                false,
+            ),
+            (("POST", false, Some("null"), None, None), false),
+            (("DELETE", false, None, None, None), false),
+            (
+                (
+                    "OPTIONS",
+                    false,
+                    Some("https://wiki.example.com"),
+                    Some("same-site"),
+                    Some("cors"),
+                ),
+                false,
+            ),
+            (("GET", true, Some(SERVED), None, None), true),
+            (
+                ("GET", true, Some(SERVED), Some("same-origin"), Some("websocket")),
+                true,
+            ),
+            (
+                (
+                    "GET",
+                    true,
+                    Some("https://wiki.example.com"),
+                    Some("same-site"),
+                    Some("websocket"),
+                ),
+                false,
+            ),
+            (
+                (
+                    "GET",
+                    true,
+                    Some("https://wiki.example.com"),
+                    Some("same-origin"),
+                    None,
+                ),
+                false,
+            ),
+            (("GET", true, None, None, None), false),
+        ];
+        for ((method, upgrade, origin, site, mode), owners) in cases {
+            let asked = Asked {
+                method,
+                upgrade,
+                origin,
+                site,
+                mode,
+            };
+            assert_eq!(is_owners(&asked, SERVED), owners, "{asked:?}");
+        }
+    }
 
     #[test]
     fn what_proves_the_caller_to_the_platform_stays_there() {

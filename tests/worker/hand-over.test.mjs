@@ -4,6 +4,7 @@ import { gzipSync } from "node:zlib";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { ALICE, HOST, ORIGIN, startWorker } from "./harness.mjs";
+import { Browser } from "./journey.mjs";
 
 test("the bot sees the request, and nothing that proves the caller to the platform", async (t) => {
   const worker = await startWorker(t);
@@ -97,6 +98,41 @@ test("a WebSocket from another site's page is refused before any bot hears of it
     assert.equal(await worker.socket(ALICE, "/ws", origin), 403);
   }
   assert.deepEqual((await worker.record(ALICE)).starts, []);
+});
+
+test("a page of another host cannot use the cookie, though browsers send it along within one site", async (t) => {
+  const worker = await startWorker(t);
+  await worker.giveDomain(ALICE, "claw.example.org");
+  const browser = new Browser(worker);
+  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.open("https://claw.example.org/");
+  const before = (await worker.record(ALICE)).served.length;
+  for (const host of [HOST, "claw.example.org"]) {
+    const cookie = [...browser.jar(host)].map(([name, value]) => `${name}=${value}`).join("; ");
+    const from = (site, mode, origin) => ({ cookie, "sec-fetch-site": site, "sec-fetch-mode": mode, ...(origin && { origin }) });
+    const sibling = `https://wiki.${host}`;
+    for (const [method, headers] of [
+      ["POST", from("same-site", "navigate", sibling)],
+      ["POST", from("cross-site", "no-cors", "null")],
+      ["DELETE", from("same-site", "cors", sibling)],
+      ["GET", from("same-site", "no-cors")],
+      ["GET", from("cross-site", "cors", "https://evil.example")],
+      // As browsers before 2023 send it.
+      ["POST", { cookie, origin: sibling }],
+      ["POST", { cookie }],
+    ]) {
+      const answer = await worker.fetch("/tools/invoke", { host, method, headers });
+      assert.deepEqual([answer.status, (await answer.json()).code], [403, "wrong-origin"], `${method} ${JSON.stringify(headers)} on ${host}`);
+    }
+    assert.equal((await worker.record(ALICE)).served.length, before + (host === HOST ? 0 : 3), "the bot heard of none");
+    for (const [method, headers] of [
+      ["POST", from("same-origin", "cors", `https://${host}`)],
+      ["POST", { cookie, origin: `https://${host}` }],
+      ["GET", from("cross-site", "navigate")],
+    ]) {
+      assert.equal((await worker.fetch("/tools/invoke", { host, method, headers })).status, 200, `${method} on ${host}`);
+    }
+  }
 });
 
 test("a bot's page cannot install a service worker between the person and the sign-in page", async (t) => {
