@@ -46,13 +46,23 @@ pub fn toward_bot(name: &str, value: &str) -> Verdict {
     }
 }
 
+/// Headers with which one answer speaks for the whole host, or for longer than itself: what is stored there, which
+/// requests are reported to whom, how the host is reached. On the platform's host that is not a bot's to say.
+const OF_THE_HOST: [&str; 6] = [
+    "alt-svc",
+    "clear-site-data",
+    "nel",
+    "report-to",
+    "service-worker-allowed",
+    "strict-transport-security",
+];
+
 /// A header on its way from the bot to the caller: a bot must not set the platform's cookies, wipe them, or
 /// speak in the platform's name.
 pub fn toward_caller(name: &str, value: &str) -> Verdict {
     let name = name.to_ascii_lowercase();
     let forged_cookie = name == "set-cookie" && is_platform_cookie(value.trim_start());
-    let platform_only = matches!(name.as_str(), "clear-site-data" | "service-worker-allowed");
-    if forged_cookie || platform_only || name.starts_with(INTERNAL_HEADER_PREFIX) {
+    if forged_cookie || OF_THE_HOST.contains(&name.as_str()) || name.starts_with(INTERNAL_HEADER_PREFIX) {
         Verdict::Drop
     } else {
         Verdict::Keep
@@ -260,6 +270,10 @@ mod tests {
             ("X-Moltbot-State", "running"),
             ("Clear-Site-Data", "\"*\""),
             ("Service-Worker-Allowed", "/"),
+            ("NEL", r#"{"report_to":"x","max_age":9,"success_fraction":1}"#),
+            ("Report-To", "{}"),
+            ("Strict-Transport-Security", "max-age=0"),
+            ("Alt-Svc", "clear"),
         ] {
             assert_eq!(toward_caller(name, value), Verdict::Drop, "{name}: {value}");
         }
