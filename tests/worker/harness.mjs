@@ -173,6 +173,14 @@ class Worker {
   record(user) {
     return this.fake(user, "record");
   }
+  /** Every question any Sandbox was asked so far: `[name, intent]`. */
+  asked() {
+    return this.fake("any", "asked");
+  }
+  /** Sets the Worker's clock ahead of this machine's. */
+  ahead(ms) {
+    return this.fake("any", `clock?ahead=${ms}`);
+  }
   async tick() {
     const worker = await this.mf.getWorker();
     return worker.scheduled({ cron: "* * * * *" });

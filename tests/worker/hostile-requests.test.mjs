@@ -130,6 +130,37 @@ test("hostile requests", async (t) => {
   assert.ok(!users.some(({ user_id }) => user_id === MALLORY));
 });
 
+test("who proves nothing reaches no Sandbox, whatever they ask for", async (t) => {
+  const worker = await startWorker(t, { bindings: { BOT_DOMAIN: "claws.example.net" } });
+  await worker.giveDomain(ALICE, CLAW);
+  assert.deepEqual(await worker.asked(), [], "nobody has been here");
+  const forged = { cookie: `__Host-moltbot-session=${"A".repeat(300)}; __Host-moltbot-sign-in=${"A".repeat(300)}` };
+  const internal = { "x-moltbot-intent": "serve", "x-moltbot-user": ALICE, "x-forwarded-user": ALICE };
+  const page = { accept: "text/html", "sec-fetch-mode": "navigate" };
+  const expired = worker.provider.token({ sub: ALICE, exp: Math.floor(Date.now() / 1000) - 60 });
+  const nobodies = [{}, page, forged, { ...forged, ...page }, internal, { authorization: `Bearer ${expired}` }, { authorization: "Basic eDp5" }];
+  const paths = ["/", "/chat?session=main", "/v1/chat/completions", "/login", "/auth/callback?code=x&state=y", "/auth/hand-over?code=x",
+    `/auth/hand-over?host=${CLAW}&challenge=${"A".repeat(43)}`, "/auth/sign-out", "/auth/sign-in/github", "/api/bot", "/api/bot/events", "/api/bot/domains",
+    "/api/bot/start", "/api/bot/restart", "/api/admin/users", `/api/admin/bots/${ALICE}`, `/api/admin/bots/${ALICE}/suspend`,
+    `/_repo/${ALICE}/config`, `/_repo/${ALICE}/token`, "/healthz", "/favicon.ico"];
+  for (const host of [HOST, CLAW, `${ALICE}.claws.example.net`, "other.example.org"]) {
+    for (const path of paths) {
+      for (const headers of nobodies) {
+        for (const method of ["GET", "POST"]) {
+          const answer = await worker.fetch(path, { host, method, headers: { ...headers, ...(method === "POST" && { origin: `https://${host}` }) } });
+          await answer.arrayBuffer();
+        }
+      }
+      assert.deepEqual(await worker.asked(), [], `${path} on ${host}`);
+    }
+  }
+  for (const origin of [ORIGIN, "https://evil.example"]) await assert.rejects(worker.upgrade("/ws", { ...forged, origin }), /401/);
+  assert.deepEqual(await worker.asked(), []);
+  // The count counts.
+  await worker.as(ALICE, "/api/bot");
+  assert.deepEqual(await worker.asked(), [[`openclaw-${ALICE}`, "status"]]);
+});
+
 test("what a client says about itself in our own headers never arrives, on any host", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, CLAW);

@@ -146,6 +146,7 @@ test("hostile tokens", async (t) => {
     assert.equal(answer.headers.get("www-authenticate"), 'Bearer realm="moltworker", error="invalid_token"', name);
     assert.equal(answer.headers.get("set-cookie"), null, name);
   }
+  assert.deepEqual(await worker.asked(), [], "no Sandbox ever heard of any");
   // The same key, the same claims, nothing bent: the table tests what it says.
   for (const key of [provider.keys.es, provider.keys.rs, hsKey(JWT_SECRET)]) {
     assert.equal((await worker.fetch("/api/bot", { headers: { authorization: `Bearer ${provider.token({ sub: ALICE }, key)}` } })).status, 200);

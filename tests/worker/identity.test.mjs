@@ -83,6 +83,43 @@ test("the provider is asked for its keys once, and again for a new one", async (
   assert.equal((await worker.as(ALICE, "/")).status, 200);
 });
 
+test("a key nobody knew is asked for once a minute", async (t) => {
+  const worker = await startWorker(t);
+  const { provider } = worker;
+  assert.equal((await worker.as(ALICE, "/api/bot")).status, 200);
+  const next = esKey("es-2");
+  provider.published.push(next.jwk);
+  const status = async (key) => (await worker.fetch("/api/bot", bearer(provider.token({ sub: ALICE }, key)))).status;
+  await worker.ahead(50_000);
+  assert.equal(await status(next), 401);
+  assert.equal(provider.asked, 1, "not within the minute");
+  await worker.ahead(70_000);
+  assert.equal(await status(next), 200);
+  assert.equal(provider.asked, 2);
+  for (let i = 0; i < 5; i += 1) assert.equal(await status(esKey(`made-up-${i}`)), 401);
+  assert.equal(provider.asked, 2, "a stranger's word costs no second question");
+});
+
+test("keys that are old go on while the provider is down, and what it withdrew meanwhile ends when it is back", async (t) => {
+  const worker = await startWorker(t);
+  const { provider } = worker;
+  const known = provider.token({ sub: ALICE });
+  const status = async (token) => (await worker.fetch("/api/bot", bearer(token))).status;
+  assert.equal(await status(known), 200);
+  const lifetime = 10 * 60_000;
+  await worker.ahead(lifetime + 1_000);
+  provider.up = false;
+  assert.equal(await status(known), 200, "one that was seen before");
+  assert.equal(await status(provider.token({ sub: ALICE, jti: "new" })), 200, "and one that was not");
+  const asked = provider.asked;
+  assert.ok(asked > 1, "it was asked");
+  provider.up = true;
+  provider.published = [esKey("es-2").jwk];
+  await worker.ahead(lifetime + 10_000);
+  assert.equal(await status(known), 401);
+  assert.equal(provider.asked, asked + 1);
+});
+
 test("a provider that cannot be asked is our trouble, not the caller's", async (t) => {
   const worker = await startWorker(t);
   worker.provider.up = false;

@@ -6,6 +6,19 @@ import Product, { Sandbox as Built } from "./index.js";
 import { FakeContainer } from "./fake-container.mjs";
 
 const fakes = new Map();
+/** Every question any Sandbox was asked, by whom it belongs to. */
+const asked = [];
+/** By how much the Worker's clock is ahead of this machine's. */
+let aheadMs = 0;
+const MachineDate = Date;
+globalThis.Date = class extends MachineDate {
+  constructor(...given) {
+    super(...(given.length > 0 ? given : [MachineDate.now() + aheadMs]));
+  }
+  static now() {
+    return MachineDate.now() + aheadMs;
+  }
+};
 
 export class Sandbox extends DurableObject {
   constructor(ctx, env) {
@@ -34,6 +47,7 @@ export class Sandbox extends DurableObject {
       await this.built.alarm();
       return new Response();
     }
+    asked.push([this.ctx.id.name, request.headers.get("x-moltbot-intent")]);
     return this.built.fetch(request);
   }
   alarm() {
@@ -59,6 +73,11 @@ async function control(url, request, env) {
   const fake = fakes.get(name) ?? new FakeContainer();
   fakes.set(name, fake);
   switch (verb) {
+    case "asked":
+      return Response.json(asked);
+    case "clock":
+      aheadMs = Number(url.searchParams.get("ahead"));
+      return new Response();
     case "wasm-bytes":
       return Response.json(wasmBytes());
     case "record":
