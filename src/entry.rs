@@ -31,7 +31,7 @@ use crate::{
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
 pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Response> {
-    let (method, path) = (request.method(), request.path());
+    let (method, path, is_page) = (request.method(), request.path(), wants_page(&request));
     match dispatch(request, env).await {
         Ok(response) => Ok(response),
         Err(error) => {
@@ -39,6 +39,9 @@ pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Respon
                 "internal-error",
                 &[("method", &method), ("path", &path), ("reason", &error)],
             );
+            if is_page {
+                return reply::refusal_page(Refusal::Internal);
+            }
             reply::problem(Refusal::Internal, None)
         }
     }

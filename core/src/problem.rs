@@ -338,6 +338,17 @@ impl Refusal {
         }
     }
 
+    /// The refusal of that code, of those the ingress in a bot's container gives.
+    pub fn of_the_ingress(code: &str) -> Option<Self> {
+        let its = [
+            Self::BotWaking,
+            Self::BotStopping,
+            Self::BotInterrupted,
+            Self::BotCrashLooped,
+        ];
+        its.into_iter().find(|refusal| refusal.facts().1 == code)
+    }
+
     /// Seconds after which trying again makes sense, for those refusals that pass by themselves.
     pub fn retry_after(self) -> Option<u32> {
         match self {

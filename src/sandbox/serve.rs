@@ -37,9 +37,9 @@ impl Inner {
                 State::Running | State::Unhealthy { .. } => {
                     tries += 1;
                     match self.forward(&request, life.run).await {
-                        Some(response) => return self.unless_given_up(&request, life.run, response).await,
+                        Some(response) => return self.in_its_form(&request, life.run, response).await,
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
-                        None => return reply::problem(Refusal::BotInterrupted, None),
+                        None => return self.refuse(&request, Refusal::BotInterrupted, None),
                     }
                 }
                 State::BackingOff { reason, .. } => {
@@ -87,21 +87,27 @@ impl Inner {
         None
     }
 
-    /// The answer as it came, unless it is the ingress's word that there is no gateway any more: that is told
-    /// like every other state of the bot, to a person as a page.
-    async fn unless_given_up(
+    /// The answer as it came, unless it is the ingress's own refusal: that is told like every other state of the
+    /// bot, to a person as a page.
+    async fn in_its_form(
         self: &Rc<Self>,
         request: &Request,
         run: Run,
         response: Response,
     ) -> Result<Response> {
-        let (_, given_up, _) = Refusal::BotCrashLooped.facts();
-        if response.headers().get(REFUSAL_HEADER)?.as_deref() == Some(given_up) {
+        let code = response.headers().get(REFUSAL_HEADER)?;
+        let Some(refusal) = code.as_deref().and_then(Refusal::of_the_ingress) else {
+            return Ok(response);
+        };
+        if refusal == Refusal::BotCrashLooped {
             let said = self.listen_to(run).await;
             self.happened(Event::Said(run, said)).await?;
             if let State::CrashLooped { reason, .. } = self.life().state {
-                return self.refuse(request, Refusal::BotCrashLooped, Some(reason));
+                return self.refuse(request, refusal, Some(reason));
             }
+        }
+        if reply::wants_page(request.method().as_ref(), request.headers()) {
+            return self.refuse(request, refusal, None);
         }
         Ok(response)
     }
@@ -126,9 +132,11 @@ impl Inner {
     fn refuse(&self, request: &Request, refusal: Refusal, detail: Option<String>) -> Result<Response> {
         if reply::wants_page(request.method().as_ref(), request.headers()) {
             return match refusal {
-                Refusal::BotFailed | Refusal::BotCrashLooped | Refusal::NoCapacity => {
-                    self.waking_page(refusal)
-                }
+                Refusal::BotFailed
+                | Refusal::BotCrashLooped
+                | Refusal::NoCapacity
+                | Refusal::BotWaking
+                | Refusal::BotStopping => self.waking_page(refusal),
                 other => reply::refusal_page(other),
             };
         }

@@ -103,7 +103,25 @@ test("an ingress that does not answer is told as such", async (t) => {
     assert.equal((await answer.json()).code, "bot-interrupted");
     assert.equal(answer.headers.get("retry-after"), "1");
   }
+  const page = await worker.as(ALICE, "/", PAGE);
+  assert.equal(page.status, 503);
+  assert.match(await page.text(), /<h1>The bot stopped while answering; try again\./);
   assert.equal((await worker.record(ALICE)).starts.length, 1, "a container that runs is not replaced for that");
+});
+
+test("what the ingress says in the gateway's place is a page for a person and a reason for a program", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  for (const [code, title] of [["bot-waking", /Your bot is waking up/], ["bot-stopping", /Your bot is waking up/], ["bot-interrupted", /stopped while answering/]]) {
+    await worker.fake(ALICE, "set", { ingressRefuses: code });
+    const page = await worker.as(ALICE, "/chat", PAGE);
+    assert.equal(page.status, 503, code);
+    assert.match(page.headers.get("content-type"), /^text\/html/, code);
+    assert.ok(page.headers.get("retry-after"), code);
+    assert.match(await page.text(), title);
+    const program = await worker.as(ALICE, "/chat");
+    assert.deepEqual([program.status, (await program.json()).code], [503, code]);
+  }
 });
 
 test("a start that fails says why, waits, and is tried again", async (t) => {

@@ -1,3 +1,5 @@
+//! Every refusal, in one table.
+
 use super::*;
 use std::collections::BTreeSet;
 
@@ -58,6 +60,20 @@ const ALL: &[Refusal] = &[
     Refusal::BotAsleep,
     Refusal::Internal,
 ];
+
+#[test]
+fn no_refusal_is_left_out_of_the_table() {
+    let source = include_str!("../problem.rs");
+    let (_, rest) = source.split_once("pub enum Refusal {\n").unwrap();
+    let (variants, _) = rest.split_once("\n}").unwrap();
+    let written = variants.lines().map(str::trim);
+    let written: BTreeSet<_> = written
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .map(|line| line.trim_end_matches(',').to_owned())
+        .collect();
+    let listed: BTreeSet<_> = ALL.iter().map(|refusal| format!("{refusal:?}")).collect();
+    assert_eq!(written, listed);
+}
 
 #[test]
 fn codes_are_unique_and_statuses_fit() {

@@ -16,6 +16,7 @@ export class FakeContainer {
     snapshots: [], // what it reads in the repository
     files: {}, // bytes of a snapshot's files, by path
     readyForMs: null, // how long the gateway has been ready
+    ingressRefuses: null, // the code of what the ingress says in the gateway's place
     refuses: false, // true: the ingress port does not answer although the supervisor does
   };
   starts = [];
@@ -132,8 +133,8 @@ export class FakeContainer {
 
   async #bot(request) {
     if (this.behaviour.refuses) throw new Error("connect(): Connection refused");
-    if (this.behaviour.phase === "crash-looped") {
-      const code = "bot-crash-looped";
+    const code = this.behaviour.phase === "crash-looped" ? "bot-crash-looped" : this.behaviour.ingressRefuses;
+    if (code) {
       return Response.json({ code }, { status: 503, headers: { "x-moltbot-refusal": code } });
     }
     const url = new URL(request.url);
