@@ -289,6 +289,18 @@ impl Life {
         }
     }
 
+    /// Whether being wanted now starts a container: it needs a free place for that.
+    pub fn would_start(&self, now: u64) -> bool {
+        match self.state {
+            State::Asleep => true,
+            State::BackingOff { until, .. }
+            | State::CrashLooped {
+                until: Some(until), ..
+            } => until <= now,
+            _ => false,
+        }
+    }
+
     /// Whether `run` is the current one.
     pub fn is_of(&self, run: Run) -> bool {
         self.run == run

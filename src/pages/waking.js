@@ -37,4 +37,6 @@ async function ask() {
   }
   setTimeout(ask, ASK_EVERY_MS);
 }
-setTimeout(ask, ASK_EVERY_MS);
+// Who waits for a free place has no start to follow yet.
+const pause = list.dataset.again;
+setTimeout(pause ? () => location.reload() : ask, pause ?? ASK_EVERY_MS);

@@ -13,6 +13,9 @@ const SCRIPT: &str = include_str!("waking.js");
 /// Seconds after which a page without JavaScript asks again.
 const REFRESH_SECONDS: u32 = 4;
 
+/// Milliseconds after which a page that waits for a free place looks again. There is no start to follow meanwhile.
+const LOOK_FOR_A_PLACE_MS: u32 = 5_000;
+
 /// The steps of a start: the name of the phase in a bot's status, its line in the list, and the words that go
 /// with it. The script takes them from the page.
 const STEPS: [(&str, &str, &str); 4] = [
@@ -50,7 +53,8 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
     };
     let main = html! {
         h1 { (title) }
-        ol #steps data-state=(status.state.as_str()) data-started-again=(STARTED_AGAIN) {
+        ol #steps data-state=(status.state.as_str()) data-started-again=(STARTED_AGAIN)
+            data-again=[(refusal == Refusal::NoCapacity).then_some(LOOK_FOR_A_PLACE_MS)] {
             @for (index, (step, line, words)) in STEPS.iter().enumerate() {
                 li data-step=(step) class=(standing(index, status)) data-words=(words) { (line) }
             }

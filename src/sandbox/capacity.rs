@@ -16,6 +16,12 @@ use crate::{clock, hand_over, json, log};
 /// Idle for less than this, a bot keeps its place: its owner may be reading the last answer.
 const LEAST_IDLE_MS: u64 = 2 * 60 * 1_000;
 
+/// How long the answer that there is no place is good for. Who waits is told to ask again after twice as long, but
+/// a page may ask every second, and each question costs queries and other bots' time.
+const NO_PLACE_FOR_MS: u64 = 5_000;
+/// Looking in vain this long after the last time is another incident, and is written down again.
+const ANOTHER_INCIDENT_AFTER_MS: u64 = 10 * 60 * 1_000;
+
 /// Idle bots asked for their place on behalf of one that waits. Each answer takes up to fifteen seconds, and
 /// the caller's patience ends after ninety.
 const MOST_ASKED: u32 = 3;
@@ -38,8 +44,18 @@ impl Inner {
     /// The count is the registry's and can be a moment old; the platform's own limit is the one that holds,
     /// and a start beyond it fails and is tried again. So when the registry is away, the answer is yes.
     pub(super) async fn has_place(self: &Rc<Self>) -> bool {
-        match self.find_place().await {
-            Ok(found) => found,
+        let now = clock::now_ms();
+        let before = self.memory.borrow().no_place_at;
+        let ago = before.map(|at| now.saturating_sub(at));
+        if ago.is_some_and(|ago| ago < NO_PLACE_FOR_MS) {
+            return false;
+        }
+        let is_news = ago.is_none_or(|ago| ago >= ANOTHER_INCIDENT_AFTER_MS);
+        match self.find_place(is_news).await {
+            Ok(found) => {
+                self.memory.borrow_mut().no_place_at = (!found).then_some(now);
+                found
+            }
             Err(error) => {
                 log::line("capacity-unknown", &[("reason", &error)]);
                 true
@@ -47,7 +63,7 @@ impl Inner {
         }
     }
 
-    async fn find_place(self: &Rc<Self>) -> Result<bool> {
+    async fn find_place(self: &Rc<Self>, is_news: bool) -> Result<bool> {
         let Some(most) = self.settings()?.max_awake else {
             return Ok(true);
         };
@@ -75,8 +91,10 @@ impl Inner {
             return Ok(false);
         }
         let freed = self.free_a_place(&database).await?;
-        let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
-        self.remember(Kind::NoCapacity, self.life().run, Some(room))?;
+        if is_news || freed.is_some() {
+            let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
+            self.remember(Kind::NoCapacity, self.life().run, Some(room))?;
+        }
         Ok(false)
     }
 

@@ -57,6 +57,8 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     heard: Option<(Run, Heard)>,
+    /// When this bot last looked for a place in vain.
+    no_place_at: Option<u64>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }

@@ -150,7 +150,7 @@ impl Inner {
         match life.desired {
             Desired::Stopped => Ok(Some(Refusal::BotStopped)),
             Desired::Suspended => Ok(Some(Refusal::BotSuspended)),
-            Desired::Available if life.state == State::Asleep => {
+            Desired::Available if life.would_start(clock::now_ms()) => {
                 Ok((!self.has_place().await).then_some(Refusal::NoCapacity))
             }
             Desired::Available => Ok(None),

@@ -126,14 +126,20 @@ test("when all places are taken the longest idle bot makes room", async (t) => {
   assert.equal(refused.status, 503);
   assert.equal((await refused.json()).code, "no-capacity");
   assert.ok(refused.headers.get("retry-after"));
-  assert.match(await (await worker.as(BOB, "/", PAGE)).text(), /All places are taken/);
+  const page = await (await worker.as(BOB, "/", PAGE)).text();
+  assert.match(page, /All places are taken/);
+  assert.match(page, /data-again="\d+"/, "its script asks no more often than the answer is good for");
   assert.equal((await status(worker)).state, "running", "a bot in use keeps its place");
 
   const database = await worker.mf.getD1Database("DB");
   await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
   assert.equal((await worker.as(BOB, "/")).status, 503);
+  assert.equal((await status(worker)).state, "running", "the answer is good for a moment");
+  await worker.ahead(6_000);
+  assert.equal((await worker.as(BOB, "/")).status, 503);
   await reaches(worker, "asleep");
   await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
+  await worker.ahead(12_000);
   assert.equal((await worker.as(BOB, "/")).status, 200);
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);
 });
@@ -164,7 +170,40 @@ test("one caller who asks again and again makes one bot go to sleep, not all", a
   await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
   assert.equal((await worker.as(ADMIN, "/")).status, 503);
   await until(async () => (await states()) === "running,stopping", "one makes room");
-  for (let i = 0; i < 3; i += 1) assert.equal((await worker.as(ADMIN, "/")).status, 503);
+  for (let i = 1; i <= 3; i += 1) {
+    await worker.ahead(i * 6_000);
+    assert.equal((await worker.as(ADMIN, "/")).status, 503);
+  }
   const signals = [...(await worker.record(ALICE)).signals, ...(await worker.record(BOB)).signals];
   assert.deepEqual(signals, [15]);
+});
+
+test("want of a place is written down once, however often somebody asks", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
+  await worker.as(ALICE, "/");
+  await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
+  const told = async () => {
+    const { events } = await (await worker.as(BOB, "/api/bot/events")).json();
+    return events.filter(({ kind }) => kind === "no-capacity").map(({ detail }) => detail);
+  };
+  for (let i = 0; i < 10; i += 1) {
+    await worker.ahead(i * 6_000);
+    assert.equal((await worker.as(BOB, "/")).status, 503);
+  }
+  assert.deepEqual(await until(async () => (await told()).length > 0 && told(), "it is written down"), ["none is idle"]);
+  await worker.ahead(20 * 60_000);
+  assert.equal((await worker.as(BOB, "/")).status, 503);
+  await until(async () => (await told()).length === 2, "another incident is another entry");
+});
+
+test("a bot that failed takes a place like any other when it is tried again", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
+  await worker.fake(BOB, "set", { startThrows: "no machine" });
+  assert.equal((await (await worker.as(BOB, "/")).json()).code, "bot-failed");
+  await worker.as(ALICE, "/");
+  await until(async () => (await worker.bots()).some(({ user_id, state }) => user_id === ALICE && state === "running"), "the registry knows");
+  await worker.fake(BOB, "set", { startThrows: null });
+  await worker.ahead(60_000);
+  assert.equal((await (await worker.as(BOB, "/")).json()).code, "no-capacity");
+  assert.deepEqual((await worker.record(BOB)).starts, []);
 });
