@@ -1,18 +1,20 @@
 //! What admins do with users, invitations, the allow-list and domains. Every change is a log line with who,
 //! what, whom and, by the log itself, when.
 
+use moltworker_core::event::{Actor, Kind};
 use moltworker_core::id::UserId;
 use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
 use moltworker_core::route::AdminCall;
-use moltworker_core::sandbox::{Intent, Order};
+use moltworker_core::sandbox::{BotState, BotStatus, Intent, Order};
 use moltworker_core::settings::Settings;
-use moltworker_core::users::{Entry, UserStatus};
+use moltworker_core::users::{self as rules, UserStatus};
 use serde::{Deserialize, Serialize};
 use worker::{Env, Request, Response};
 
 use crate::database::{self, moment};
 use crate::domains::{self, unavailable};
+use crate::events::{self, Entry};
 use crate::{body, clock, hand_over, log, reply, users};
 
 /// Users told at a time.
@@ -156,17 +158,36 @@ async fn set_status(env: &Env, admin: UserId, user: UserId, status: UserStatus) 
         "admin",
         &[("admin", &admin), ("what", &status.verb()), ("user", &user)],
     );
-    let order = match status {
-        UserStatus::Active => Order::Start,
-        UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
+    let entry = Entry {
+        bot: user,
+        run: None,
+        kind: Kind::Ordered,
+        actor: Actor::Admin(admin),
+        detail: Some(format!("{} the account", status.verb())),
     };
-    let intent = Intent::Order(Authority::Admin, order);
-    if let Err(error) = hand_over::ask(env, user, intent).await {
+    events::record(env, &entry).await;
+    if let Err(error) = tell_bot(env, user, status).await {
         log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
         let detail = "the account was changed, but its bot could not be told; do it again".into();
         return Err((Refusal::Internal, Some(detail)));
     }
     reply::json(&updated).map_err(unavailable)
+}
+
+async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result<()> {
+    let order = match status {
+        UserStatus::Active => {
+            let mut answer = hand_over::ask(env, user, Intent::Status).await?;
+            // What its owner stopped is not the account's affair, and stays stopped.
+            if answer.json::<BotStatus>().await?.state == BotState::Stopped {
+                return Ok(());
+            }
+            Order::Start
+        }
+        UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
+    };
+    let intent = Intent::Order(Authority::Admin, order);
+    hand_over::ask(env, user, intent).await.map(drop)
 }
 
 async fn invitations(env: &Env) -> Outcome {
@@ -232,10 +253,10 @@ const DISALLOW: Change = Change {
 
 async fn change(request: &mut Request, env: &Env, admin: UserId, change: &Change) -> Outcome {
     let Named { entry } = body::json(request).await.map_err(|refusal| (refusal, None))?;
-    let entry: Entry = entry
+    let entry: rules::Entry = entry
         .parse()
         .map_err(|error| (Refusal::BadRequest, Some(format!("entry: {error}"))))?;
-    if matches!(entry, Entry::Domain(_)) && !change.takes_domains {
+    if matches!(entry, rules::Entry::Domain(_)) && !change.takes_domains {
         let detail = "entry: an invitation is for one person, an e-mail address or a user id".into();
         return Err((Refusal::BadRequest, Some(detail)));
     }

@@ -127,3 +127,17 @@ test("an admin cannot lock themselves out, and nobody's status changes by a typi
   }
   assert.equal((await worker.asAdmin("POST", "/api/admin/allow-list", { wrong: 1 })).code, "bad-request");
 });
+
+test("what an admin does to an account is in its bot's history, and does not start what its owner stopped", async (t) => {
+  const worker = await startWorker(t);
+  await worker.call(alice, "GET", "/api/bot");
+  assert.equal((await worker.order(ALICE, "stop")).status, 200);
+  assert.equal((await worker.asAdmin("POST", `/api/admin/users/${ALICE}/activate`)).user_id, ALICE);
+  assert.equal((await worker.call(alice, "GET", "/api/bot")).state, "stopped");
+  await worker.order(ALICE, "start");
+  for (const verb of ["suspend", "activate"]) await worker.asAdmin("POST", `/api/admin/users/${ALICE}/${verb}`);
+  assert.equal((await worker.call(alice, "GET", "/api/bot")).state, "asleep");
+  const { events } = await worker.call(alice, "GET", "/api/bot/events");
+  const ordered = events.filter(({ actor }) => actor === ADMIN).map(({ kind, detail }) => `${kind} ${detail}`);
+  assert.deepEqual(ordered, ["ordered activate the account", "ordered suspend the account", "ordered activate the account"]);
+});
