@@ -126,6 +126,9 @@ pub struct Life {
     /// Never put to sleep for being idle.
     #[serde(default)]
     pub pinned: bool,
+    /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
+    #[serde(default)]
+    pub works_alone: bool,
 }
 
 /// What the supervisor says about its gateway.
@@ -235,6 +238,7 @@ impl Life {
             ignored: 0,
             desired: Desired::Available,
             pinned: false,
+            works_alone: false,
         }
     }
 
@@ -256,7 +260,7 @@ impl Life {
             Event::Desired(_, desired) => self.desire(now, desired),
             Event::Pinned(pinned) => {
                 self.pinned = pinned;
-                self.ask_if_up()
+                self.pinned_or_not()
             }
             Event::Said(run, report) if run == self.run => self.said(rules, now, report),
             Event::SleepAnswered(run, answer) if run == self.run => self.sleep_answered(now, answer),

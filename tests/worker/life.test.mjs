@@ -85,6 +85,34 @@ test("a container that dies is replaced by the next request; the neighbour notic
   assert.equal((await status(worker, BOB)).state, "running");
 });
 
+test("a pinned bot, and one with work of its own, come back without being asked for", async (t) => {
+  const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
+  await worker.as(ALICE, "/");
+  await worker.order(ALICE, "pin");
+  await worker.as(BOB, "/");
+  const busy = { answer: "busy", blockers: ["1 listening channel"], retry_after_ms: 20_000 };
+  await worker.fake(BOB, "set", { idleMs: 61_000, quiesce: busy });
+  await worker.fake(BOB, "alarm");
+  for (const user of [ALICE, BOB]) {
+    await worker.fake(user, "die");
+    const back = await until(async () => {
+      const now = await status(worker, user);
+      return now.run === 2 && now.state === "running" && now;
+    }, `${user}'s bot is back`);
+    assert.equal(back.failures, 1);
+    await until(async () => {
+      const { events } = await (await worker.as(user, "/api/bot/events")).json();
+      const kinds = events.map(({ kind }) => kind);
+      return ["died", "started", "ready"].every((kind) => kinds.includes(kind)) && kinds.filter((kind) => kind === "started").length === 2;
+    }, "its history says so");
+  }
+  // An end that nobody saw is noticed when the clock looks.
+  await worker.fake(ALICE, "evict");
+  await worker.fake(ALICE, "die");
+  await worker.tick();
+  await until(async () => (await worker.record(ALICE)).starts.length === 3, "it is started once more");
+});
+
 test("a request that meets a dead container is carried by the next one", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");

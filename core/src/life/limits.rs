@@ -30,6 +30,9 @@ pub const STABLE_AFTER_MS: u64 = 10 * 60_000;
 pub const CRASH_LOOP_AFTER: u32 = 5;
 /// How long a bot rests after that. Then one request may try once more: the cause may have been outside.
 pub const CRASH_LOOP_REST_MS: u64 = 10 * 60_000;
+/// Failures in a row up to which a bot that nobody has to ask for (pinned, or with work of its own) is started again
+/// by itself: with the pauses above a quarter of an hour, longer than the platform usually has no machine to give.
+pub const SELF_STARTS: u32 = 20;
 
 /// The pause after `failures` earlier failures: doubling, with up to a quarter taken off by `jitter`, which
 /// spreads many bots that failed together.

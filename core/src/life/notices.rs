@@ -33,6 +33,7 @@ pub fn notice(before: &Life, event: &Event, after: &Life) -> Option<(Kind, Optio
         (State::Stopping { .. }, State::Asleep, _) => Some((Kind::Slept, None)),
         (_, _, Event::Exited(_, reason)) => Some((Kind::Died, because(reason))),
         (_, State::Asleep, Event::Loaded { .. }) => Some((Kind::Died, None)),
+        (_, State::BackingOff { reason, .. }, Event::Loaded { .. }) => Some((Kind::Died, because(reason))),
         (State::Starting { .. } | State::Restoring { .. }, State::Running, _) => Some((Kind::Ready, None)),
         (_, State::Running, _) => Some((Kind::Healed, None)),
         (_, State::Unhealthy { .. }, _) => Some((Kind::Unhealthy, None)),

@@ -136,6 +136,14 @@ impl World {
             "nothing would lead out of {:?}",
             self.life
         );
+        let nobody_asks = self.life.desired == Desired::Available
+            && (self.life.pinned || self.life.works_alone)
+            && self.life.failures < SELF_STARTS;
+        prop_assert!(
+            !nobody_asks || !matches!(self.life.state, State::BackingOff { .. }) || self.alarm.is_some(),
+            "it would not come back: {:?}",
+            self.life
+        );
         Ok(())
     }
 }
@@ -153,7 +161,8 @@ proptest! {
             world.step(jitter, event)?;
         }
         world.step(jitter, Event::Pinned(false))?;
-        for _ in 0..12 {
+        // Two steps for every start it may still make by itself, and those of going to sleep.
+        for _ in 0..2 * SELF_STARTS + 12 {
             let run = world.life.run;
             if world.asked {
                 world.step(jitter, idle(run, QUARTER))?;

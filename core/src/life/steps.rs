@@ -2,8 +2,8 @@
 
 use super::{
     ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, CRASH_LOOP_REST_MS, Desired, Effect,
-    Gateway, Life, MaySleep, RESTORE_DEADLINE_MS, Report, Rules, STABLE_AFTER_MS, START_DEADLINE_MS,
-    STOP_DEADLINE_MS, State, UNHEALTHY_DEADLINE_MS, limits::backoff_ms,
+    Gateway, Life, MaySleep, RESTORE_DEADLINE_MS, Report, Rules, SELF_STARTS, STABLE_AFTER_MS,
+    START_DEADLINE_MS, STOP_DEADLINE_MS, State, UNHEALTHY_DEADLINE_MS, limits::backoff_ms,
 };
 
 impl Life {
@@ -71,6 +71,7 @@ impl Life {
     }
 
     pub(super) fn sleep_wanted(&mut self, now: u64) -> Vec<Effect> {
+        self.works_alone = false;
         if let State::Stopping { wanted, .. } = &mut self.state {
             *wanted = false;
             return Vec::new();
@@ -130,9 +131,10 @@ impl Life {
         self.sleep_wanted(now)
     }
 
-    /// Asks a container that is up how it is: whatever was decided about it shows in what follows.
-    pub(super) fn ask_if_up(&self) -> Vec<Effect> {
+    /// Asks a container that is up how it is: what was decided about it shows in what follows.
+    pub(super) fn pinned_or_not(&self) -> Vec<Effect> {
         match self.state {
+            State::BackingOff { until, .. } if self.returns_by_itself() => vec![Effect::SetAlarm(until)],
             State::Running | State::Unhealthy { .. } | State::CrashLooped { until: None, .. } => {
                 vec![Effect::Ask(self.run)]
             }
@@ -193,10 +195,24 @@ impl Life {
         }
     }
 
-    /// Ends a container whose supervisor could not help; the next request starts another.
+    /// Ends a container whose supervisor could not help; the next request starts another, if it does not return by
+    /// itself.
     fn replace(&mut self, now: u64) -> Vec<Effect> {
         self.count_failure(now);
-        self.sleep_wanted(now)
+        let (again, works_alone) = (self.returns_by_itself(), self.works_alone);
+        let effects = self.sleep_wanted(now);
+        self.works_alone = works_alone;
+        if let State::Stopping { wanted, .. } = &mut self.state {
+            *wanted = again && self.failures < CRASH_LOOP_AFTER;
+        }
+        effects
+    }
+
+    /// Whether this bot is started again without being asked for: nobody may be there to ask, and what it does on
+    /// its own would stand still unnoticed.
+    fn returns_by_itself(&self) -> bool {
+        let works = self.pinned || self.works_alone;
+        works && self.desired == Desired::Available && self.failures < SELF_STARTS
     }
 
     /// Rings in `after` milliseconds, or when the state's time is over.
@@ -229,6 +245,7 @@ impl Life {
                 self.sleep_wanted(now)
             }
             (State::Running | State::CrashLooped { until: None, .. }, MaySleep::Busy { again_ms }) => {
+                self.works_alone = true;
                 self.look_again(now, again_ms.clamp(ASK_UNHEALTHY_AGAIN_MS, ASK_ACTIVITY_AGAIN_MS))
             }
             (State::Running | State::CrashLooped { until: None, .. }, MaySleep::Unknown) => {
@@ -263,10 +280,11 @@ impl Life {
         }
     }
 
-    /// A container that had answered is gone. The first time, the next request starts another at once.
+    /// A container that had answered is gone. The first time, another may be started at once.
     fn died(&mut self, now: u64, jitter: f64, reason: String) -> Vec<Effect> {
         self.count_failure(now);
         match self.failures {
+            0 | 1 if self.returns_by_itself() => self.pause(now, 0, reason),
             0 | 1 => {
                 self.enter(now, State::Asleep);
                 vec![Effect::ClearAlarm]
@@ -295,7 +313,12 @@ impl Life {
     fn pause(&mut self, now: u64, pause: u64, reason: String) -> Vec<Effect> {
         let until = now.saturating_add(pause);
         self.enter(now, State::BackingOff { until, reason });
-        vec![Effect::ClearAlarm, Effect::Kill]
+        let alarm = if self.returns_by_itself() {
+            Effect::SetAlarm(until)
+        } else {
+            Effect::ClearAlarm
+        };
+        vec![alarm, Effect::Kill]
     }
 
     fn give_up(&mut self, now: u64, reason: String) -> Vec<Effect> {
@@ -354,6 +377,13 @@ impl Life {
             | State::Unhealthy { .. }
             | State::CrashLooped { until: None, .. } => {
                 vec![Effect::Ask(self.run)]
+            }
+            State::BackingOff { until, .. } if self.returns_by_itself() => {
+                if until <= now {
+                    self.start(now)
+                } else {
+                    vec![Effect::SetAlarm(until)]
+                }
             }
             State::Asleep | State::BackingOff { .. } | State::CrashLooped { until: Some(_), .. } => {
                 Vec::new()

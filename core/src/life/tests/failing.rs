@@ -159,3 +159,100 @@ fn a_gateway_that_was_given_up_keeps_its_container_for_the_cure() {
     on(&mut life, 17, Event::SleepAnswered(R1, MaySleep::Yes));
     assert!(matches!(life.state, State::Stopping { .. }));
 }
+
+/// A bot that was up and whose container then ended.
+fn bereft(before: impl FnOnce(&mut Life)) -> (Life, Vec<Effect>) {
+    let mut life = running();
+    before(&mut life);
+    let effects = on(&mut life, 50, Event::Exited(R1, "killed".into()));
+    (life, effects)
+}
+
+#[test]
+fn a_bot_that_nobody_has_to_ask_for_comes_back_by_itself() {
+    let pin = |life: &mut Life| {
+        on(life, 5, Event::Pinned(true));
+    };
+    let listens = |life: &mut Life| {
+        on(life, 5, idle(R1, QUARTER));
+        on(life, 6, Event::SleepAnswered(R1, MaySleep::Busy { again_ms: 0 }));
+    };
+    for before in [&pin as &dyn Fn(&mut Life), &listens] {
+        let (mut life, effects) = bereft(before);
+        assert_eq!(effects, [Effect::SetAlarm(50), Effect::Kill]);
+        assert!(on(&mut life, 50, Event::AlarmRang).contains(&Effect::Start(Run(2))));
+        // Again, and each time later.
+        on(&mut life, 51, Event::StartFailed(Run(2), "no machine".into()));
+        let State::BackingOff { until, .. } = life.state else {
+            panic!("{life:?}")
+        };
+        assert_eq!(
+            on(&mut life, until - 1, Event::AlarmRang),
+            [Effect::SetAlarm(until)]
+        );
+        assert!(on(&mut life, until, Event::AlarmRang).contains(&Effect::Start(Run(3))));
+        // A request that comes first starts it, and the alarm finds it started.
+        let (mut life, _) = bereft(before);
+        assert!(on(&mut life, 50, Event::Wanted).contains(&Effect::Start(Run(2))));
+        assert_eq!(
+            on(&mut life, 50, Event::AlarmRang),
+            [Effect::SetAlarm(50 + START_DEADLINE_MS)]
+        );
+        // One that is stopped meanwhile stays so.
+        for desired in [Desired::Stopped, Desired::Suspended] {
+            let (mut life, _) = bereft(before);
+            on(&mut life, 50, Event::Desired(Authority::Admin, desired));
+            assert_eq!(on(&mut life, 50, Event::AlarmRang), []);
+        }
+        // And one whose supervisor could not help it gets another container.
+        let mut life = running();
+        before(&mut life);
+        on(&mut life, 10, said(R1, Gateway::Troubled, 0));
+        on(&mut life, 10 + UNHEALTHY_DEADLINE_MS, Event::AlarmRang);
+        let gone = on(
+            &mut life,
+            20 + UNHEALTHY_DEADLINE_MS,
+            Event::Exited(R1, String::new()),
+        );
+        assert!(gone.contains(&Effect::Start(Run(2))), "{gone:?}");
+    }
+    let (life, effects) = bereft(|_| ());
+    assert_eq!(
+        (life.state, effects),
+        (State::Asleep, vec![Effect::ClearAlarm]),
+        "its owner asks"
+    );
+    let (life, _) = bereft(|life| {
+        listens(life);
+        on(life, 7, Event::SleepAnswered(R1, MaySleep::Yes));
+    });
+    assert_eq!(
+        (life.state, life.works_alone),
+        (State::Asleep, false),
+        "it went to sleep"
+    );
+}
+
+#[test]
+fn coming_back_by_itself_has_an_end() {
+    let mut life = running();
+    on(&mut life, 5, Event::Pinned(true));
+    on(&mut life, 6, Event::Exited(R1, "killed".into()));
+    let mut starts = 0;
+    while let State::BackingOff { until, .. } = life.state {
+        let effects = on(&mut life, until, Event::AlarmRang);
+        if !effects.contains(&Effect::Start(life.run)) {
+            break;
+        }
+        starts += 1;
+        let run = life.run;
+        on(&mut life, until, Event::StartFailed(run, "no machine".into()));
+    }
+    assert_eq!(starts, SELF_STARTS - 1);
+    let late = life.since + MAX_BACKOFF_MS;
+    let run = life.run.next();
+    assert!(
+        on(&mut life, late, Event::Wanted).contains(&Effect::Start(run)),
+        "a request still starts it"
+    );
+}
