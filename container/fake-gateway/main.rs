@@ -208,6 +208,7 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
 
 fn process() -> Value {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let of = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_default().trim().to_owned()
@@ -221,6 +222,8 @@ fn process() -> Value {
         "uid": of("Uid:"),
         "groups": of("Groups:"),
         "no_new_privs": of("NoNewPrivs:"),
+        "umask": of("Umask:"),
+        "core": limits.lines().find(|line| line.starts_with("Max core file size")),
         "args": std::env::args().collect::<Vec<_>>(),
         "env": env,
     })

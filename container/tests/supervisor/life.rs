@@ -13,6 +13,9 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
     let gateway = bed.gateway();
     assert_eq!(gateway["group"], gateway["pid"], "a process group of its own");
     assert_eq!(gateway["no_new_privs"], "1");
+    assert_eq!(gateway["umask"], "0077", "what it writes is its user's alone");
+    let core: Vec<_> = gateway["core"].as_str().unwrap().split_whitespace().collect();
+    assert_eq!(core[4..6], ["0", "0"], "no core, and no way to ask for one");
     if rustix::process::geteuid().is_root() {
         assert_eq!(gateway["uid"], "1500\t1500\t1500\t1500");
         assert_eq!(gateway["groups"], "");
