@@ -11,6 +11,7 @@ const WAKING_MS = 180_000;
 /** Seconds; long enough to load a page in, short enough to wait for. */
 const TOKEN_LIFETIME = 20;
 const COOKIE = "__Host-moltbot-session";
+const CLAW = "claw.localhost";
 
 test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t, { tokenLifetime: TOKEN_LIFETIME });
@@ -58,6 +59,40 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await hello(page, 3);
   });
 
+  await t.test("the same on a domain of one's own: by a provider, renewed unnoticed, and out again", async () => {
+    const claw = `http://${CLAW}:${new URL(stack.url).port}`;
+    const given = await stack.fetch(`/api/admin/users/${user.id}/domains`, {
+      method: "POST",
+      token: await stack.token("dev-admin"),
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ host: CLAW }),
+    });
+    assert.equal(given.status, 200, await given.clone().text());
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${claw}/chat?from=domain`);
+    await page.waitForURL(`${stack.url}/login**`);
+    await page.getByRole("link", { name: "Continue with GitHub" }).click();
+    await page.getByRole("button", { name: "Continue as dev-1" }).click();
+    await page.waitForURL((url) => url.origin === claw && url.pathname === "/chat" && url.searchParams.get("from") === "domain");
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    await hello(page, 4);
+    const first = await session(context, claw);
+    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await hello(page, 5);
+    await page.reload();
+    await composer(page).waitFor({ timeout: WAKING_MS });
+    assert.equal(new URL(page.url()).origin, claw, "it was not led to the sign-in page");
+    assert.notEqual(await session(context, claw), first, "the cookie is a new one");
+    await page.goto(`${claw}/auth/sign-out`);
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByText("You are signed out").waitFor();
+    await page.goto(`${claw}/chat`);
+    await page.waitForURL(`${stack.url}/login**`);
+    await page.getByLabel("Password").waitFor();
+    await context.close();
+  });
+
   await t.test("signing out ends it, and the bot is out of reach", async () => {
     const held = await session(context);
     await page.goto(`${stack.url}/login`);
@@ -91,6 +126,18 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await tab.getByLabel("Code").fill(mail.code);
     await tab.getByRole("button", { name: "Sign in" }).click();
     await tab.waitForURL((url) => url.pathname === "/");
+
+    // The waking page needs none either: it asks again by itself, for the address that was asked for.
+    const token = await stack.token("dev-1");
+    assert.equal((await stack.fetch("/api/bot/sleep", { token, method: "POST" })).status, 200);
+    const state = async () => (await (await stack.fetch("/api/bot", { token })).json()).state;
+    await until("the bot sleeps", async () => (await state()) === "asleep", { deadlineMs: 60_000, pauseMs: 500 });
+    const address = `${stack.url}/chat?from=plain`;
+    const arrived = tab.waitForResponse((answer) => answer.url() === address && answer.status() === 200, { timeout: WAKING_MS });
+    assert.equal((await tab.goto(address)).status(), 503);
+    await tab.getByRole("heading", { name: "Your bot is waking up" }).waitFor();
+    await tab.getByText("asks again by itself").waitFor();
+    await arrived;
     await plain.close();
   });
 });
@@ -106,8 +153,8 @@ function composer(page) {
   return page.locator("textarea:visible").first();
 }
 
-async function session(context) {
-  return (await context.cookies()).find(({ name, value }) => name === COOKIE && value)?.value;
+async function session(context, url) {
+  return (await context.cookies(url)).find(({ name, value }) => name === COOKIE && value)?.value;
 }
 
 async function openBrowser(t) {
