@@ -281,6 +281,35 @@ fn every_invariant_that_names_a_test_names_one_that_exists() {
 }
 
 #[test]
+fn every_secret_is_in_the_security_page_and_every_refusal_in_the_operations_page() {
+    let page = read("docs/security.md");
+    for setting in REQUIRED.iter().chain(&OPTIONAL) {
+        let is_secret = setting.how.contains("secret put");
+        let named = page.contains(&format!("| `{}`", setting.name));
+        assert!(
+            !is_secret || named,
+            "docs/security.md does not say what {} opens",
+            setting.name
+        );
+    }
+    let page = read("docs/operations.md");
+    let source: String = read("core/src/problem.rs").split_whitespace().collect();
+    let codes: Vec<_> = source
+        .split("=>(")
+        .skip(1)
+        .filter_map(|facts| facts.split('"').nth(1))
+        .filter(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'))
+        .collect();
+    assert!(codes.len() > 50, "the refusals are written in another way now");
+    for code in codes {
+        assert!(
+            page.contains(&format!("`{code}`")),
+            "docs/operations.md does not explain {code}"
+        );
+    }
+}
+
+#[test]
 fn the_start_script_is_short_and_ends_in_the_supervisor() {
     let script = read("start-moltbot.sh");
     assert!(script.lines().count() <= 30);
