@@ -6,7 +6,7 @@ use moltworker_core::id::UserId;
 use moltworker_core::life::Authority;
 use moltworker_core::problem::Refusal;
 use moltworker_core::route::AdminCall;
-use moltworker_core::sandbox::{BotState, BotStatus, Intent, Order};
+use moltworker_core::sandbox::{BotState, Glance, Intent, Order};
 use moltworker_core::settings::Settings;
 use moltworker_core::users::{self as rules, UserStatus};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use worker::{Env, Request, Response};
 use crate::database::{self, moment};
 use crate::domains::{self, unavailable};
 use crate::events::{self, Entry};
-use crate::{body, clock, hand_over, log, reply, users};
+use crate::{body, clock, hand_over, json, log, reply, users};
 
 /// Users told at a time.
 const PAGE: u32 = 100;
@@ -179,7 +179,8 @@ async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result
         UserStatus::Active => {
             let mut answer = hand_over::ask(env, user, Intent::Status).await?;
             // What its owner stopped is not the account's affair, and stays stopped.
-            if answer.json::<BotStatus>().await?.state == BotState::Stopped {
+            let glance: Glance = json::of(&mut answer).await?;
+            if glance.state == BotState::Stopped {
                 return Ok(());
             }
             Order::Start
