@@ -214,10 +214,15 @@ impl Keep {
     }
 
     fn taking(&self, order: SnapshotOrder) -> Work {
+        let first = self.status.borrow().as_ref().is_some_and(|status| {
+            let restored = status.restored.as_ref();
+            status.taken.is_empty() && restored.is_some_and(|report| report.snapshot.is_none())
+        });
         Work::Snapshot(Taking {
             reason: order.reason,
             accept: order.accept,
             run: self.run,
+            first,
             gateway_version: self.version.get().cloned(),
         })
     }

@@ -164,8 +164,7 @@ impl Opened {
     /// a snapshot, so one was there, and an empty list is not believed. Should a first snapshot have been broken
     /// off in just that moment, `restic recover` finds what it had stored (docs/recovery.md).
     pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotFile>, Failure> {
-        let read = self.repository.get_all_snapshots();
-        let mut snapshots = read.map_err(|error| explain(&self.remote, "reading the snapshots", &error))?;
+        let snapshots = self.listed()?;
         if snapshots.is_empty() {
             let indexes = self.repository.list::<IndexId>();
             let indexes = indexes.map_err(|error| explain(&self.remote, "listing the index", &error))?;
@@ -175,6 +174,16 @@ impl Opened {
                 ));
             }
         }
+        Ok(snapshots)
+    }
+
+    /// What is listed as snapshots, newest first; an empty list is believed.
+    ///
+    /// # Errors
+    /// When they cannot all be read.
+    pub(crate) fn listed(&self) -> Result<Vec<SnapshotFile>, Failure> {
+        let read = self.repository.get_all_snapshots();
+        let mut snapshots = read.map_err(|error| explain(&self.remote, "reading the snapshots", &error))?;
         snapshots.sort_by(|a, b| (&b.time, b.id).cmp(&(&a.time, a.id)));
         Ok(snapshots)
     }

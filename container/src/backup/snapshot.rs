@@ -35,7 +35,12 @@ pub(crate) fn take(
         Some(opened) => opened,
         None => init(access, remote)?,
     };
-    let earlier = opened.snapshots()?;
+    // The first attempt of all may have come as far as the index.
+    let earlier = if taking.first {
+        opened.listed()?
+    } else {
+        opened.snapshots()?
+    };
     let parent = earlier.first();
     let good = earlier
         .iter()

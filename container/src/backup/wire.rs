@@ -100,6 +100,9 @@ pub(crate) struct Taking {
     pub(crate) accept: bool,
     /// The run it is taken in.
     pub(crate) run: u64,
+    /// Whether this run began with nothing to restore and has taken none yet: that no snapshot is listed is no
+    /// surprise then.
+    pub(crate) first: bool,
     /// The gateway that writes the home, if that is known.
     pub(crate) gateway_version: Option<String>,
 }

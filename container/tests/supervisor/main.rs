@@ -10,6 +10,8 @@
 mod backup;
 mod bed;
 mod control;
+mod disk;
+mod faults;
 mod healing;
 mod ingress;
 mod kept;

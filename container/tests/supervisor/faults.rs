@@ -1,0 +1,209 @@
+//! What can go wrong with a repository or a disk: nothing starts on half a home, nothing is written that refers to
+//! what is missing, and it is said why.
+
+use moltworker_core::control::{Doing, GatewayPhase};
+
+use crate::bed::{Bed, Setup};
+use crate::disk::Disk;
+use crate::kept::{
+    ON_DEMAND, QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, taken, until_settled,
+};
+use crate::repository::{Fault, Repository, What};
+use crate::tree::{assert_same, furnish, hand_over, listed, noise, without_caches};
+
+/// Larger than a pack, so that some go well before one goes wrong.
+const CHANGE: usize = 9_000_000;
+/// So many beds are waited for at the same time.
+const SIDE_BY_SIDE: usize = 6;
+
+#[test]
+fn a_snapshot_that_meets_a_fault_is_none_and_the_next_one_is_whole() {
+    let pack_after_the_first = Fault {
+        after: 1,
+        ..Fault::always("POST", "data/", What::Status(500))
+    };
+    let always = Fault::always;
+    let cases = [
+        ("500 for packs", always("POST", "data/", What::Status(500))),
+        ("500 for the second pack", pack_after_the_first),
+        ("no room for packs", always("POST", "data/", What::Status(507))),
+        ("403 for packs", always("POST", "data/", What::Status(403))),
+        ("no answer to packs", always("POST", "data/", What::Hang)),
+        ("500 for the index", always("POST", "index/", What::Status(500))),
+        ("500 for it", always("POST", "snapshots/", What::Status(500))),
+        ("a corrupt index", always("GET", "index/", What::Corrupt)),
+        ("a truncated index", always("GET", "index/", What::Truncate)),
+        (
+            "an empty list of snapshots",
+            always("GET", "snapshots/", What::Empty),
+        ),
+        (
+            "a corrupt snapshot before it",
+            always("GET", "snapshots/", What::Corrupt),
+        ),
+        (
+            "corrupt trees of the one before it",
+            always("GET", "data/", What::Corrupt),
+        ),
+        (
+            "404 for trees of the one before it",
+            always("GET", "data/", What::Status(404)),
+        ),
+        ("404 for the config", always("HEAD", "config", What::Status(404))),
+        ("404 for everything", always("", "", What::Status(404))),
+        ("an expired token", always("POST", "token", What::Status(401))),
+    ];
+    // Most of it is waiting for the next attempt.
+    for some in cases.chunks(SIDE_BY_SIDE) {
+        std::thread::scope(|scope| {
+            for (what, fault) in some {
+                scope.spawn(|| snapshot_with(what, fault.clone()));
+            }
+        });
+    }
+}
+
+fn snapshot_with(what: &str, fault: Fault) {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    snapshot(&bed);
+    std::fs::write(bed.home.join("change.bin"), noise(7, CHANGE)).unwrap();
+    hand_over(&bed.home);
+    let (before, gateway) = (repository.snapshots(), bed.status().gateway_pid);
+    repository.break_with(fault);
+    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    let status = bed.until(what, |status| failure(status, Doing::Snapshot).is_some());
+    assert!(!failure(&status, Doing::Snapshot).unwrap().message.is_empty());
+    assert_eq!(
+        (status.phase, status.gateway_pid, repository.snapshots()),
+        (GatewayPhase::Ready, gateway, before),
+        "{what}"
+    );
+    repository.mend();
+    let taken_before = taken(&status).len();
+    let status = bed.until(&format!("a snapshot is taken after {what}"), |status| {
+        taken(status).len() > taken_before
+    });
+    assert_eq!(status.backup.unwrap().error, None, "{what}");
+    repository.restic(&["check", "--read-data"]);
+    let (_target, restored) = repository.restored("latest");
+    assert_same(&without_caches(listed(&restored)), &home(&bed));
+}
+
+#[test]
+fn an_answer_that_is_lost_is_asked_for_again() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    for path in ["data/", "index/", "snapshots/", "token"] {
+        repository.break_with(Fault {
+            times: 1,
+            ..Fault::always("POST", path, What::Lost)
+        });
+    }
+    let before = repository.snapshots();
+    snapshot(&bed);
+    assert_eq!(repository.snapshots(), before + 1);
+    assert_eq!(bed.status().backup.unwrap().error, None);
+    repository.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_first_snapshot_that_could_not_be_written_is_taken_as_soon_as_it_can() {
+    let repository = Repository::start();
+    repository.break_with(Fault::always("POST", "snapshots/", What::Status(500)));
+    let bed = start(&repository, &QUICK);
+    bed.until("it says why", |status| {
+        is_ready(status) && failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(repository.snapshots(), 0);
+    let stored = |kind: &str| repository.objects().iter().any(|path| path.starts_with(kind));
+    assert!(stored("index/"), "all but the snapshot itself was stored");
+    repository.mend();
+    let status = until_settled(&bed);
+    assert_eq!(status.backup.unwrap().error, None);
+    repository.restic(&["check", "--read-data"]);
+}
+
+#[test]
+fn a_disk_too_small_for_the_home_starts_nothing() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let expected = home(&bed);
+    snapshot(&bed);
+    lose(bed);
+    for (what, too_small, large_enough, said) in [
+        ("too few bytes", "size=40m", "size=200m", "bytes free"),
+        // Nothing tells beforehand: it ends in the middle.
+        (
+            "too few files",
+            "size=200m,nr_inodes=100",
+            "size=200m,nr_inodes=10000",
+            "No space left",
+        ),
+    ] {
+        let Some(disk) = Disk::mount(too_small) else {
+            return;
+        };
+        let bed = Bed::start(&Setup {
+            repository: Some(repository.access()),
+            env: &ON_DEMAND,
+            disk: Some(disk.path()),
+            ..Setup::default()
+        });
+        let status = bed.until(what, |status| failure(status, Doing::Restore).is_some());
+        let message = &failure(&status, Doing::Restore).unwrap().message;
+        assert!(message.contains(said), "{what}: {message}");
+        assert_eq!(
+            (status.phase, status.gateway_pid),
+            (GatewayPhase::Restoring, None),
+            "{what}"
+        );
+        disk.remount(large_enough);
+        bed.until("there is room", is_ready);
+        let mut found = home(&bed);
+        let mut expected = expected.clone();
+        for own in [&mut found, &mut expected] {
+            own.retain(|path, _| !path.starts_with(".openclaw"));
+        }
+        assert_same(&found, &expected);
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_keeps_a_snapshot_from_being_taken_and_loses_none() {
+    let Some(disk) = Disk::mount("size=200m") else {
+        return;
+    };
+    let repository = Repository::start();
+    let bed = Bed::start(&Setup {
+        repository: Some(repository.access()),
+        env: &ON_DEMAND,
+        disk: Some(disk.path()),
+        ..Setup::default()
+    });
+    until_settled(&bed);
+    let database = rusqlite::Connection::open(bed.home.join("memory.sqlite")).unwrap();
+    let fill = "CREATE TABLE memories(what); INSERT INTO memories VALUES (randomblob(4000000));";
+    database.execute_batch(fill).unwrap();
+    hand_over(&bed.home);
+    let before = repository.snapshots();
+    // The copy of a database needs room of its own.
+    let ballast = disk.fill();
+    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    let status = bed.until("it says why", |status| failure(status, Doing::Snapshot).is_some());
+    let message = &failure(&status, Doing::Snapshot).unwrap().message;
+    assert!(message.contains("memory.sqlite"), "{message}");
+    assert_eq!(repository.snapshots(), before);
+    assert_eq!(status.phase, GatewayPhase::Ready);
+    std::fs::remove_file(ballast).unwrap();
+    let count = taken(&status).len();
+    bed.until("there is room", |status| taken(status).len() > count);
+    repository.restic(&["check", "--read-data"]);
+    let (_target, restored) = repository.restored("latest");
+    let restored = rusqlite::Connection::open(restored.join("memory.sqlite")).unwrap();
+    let bytes = restored.query_row("SELECT length(what) FROM memories", [], |row| row.get(0));
+    assert_eq!(bytes, Ok(4_000_000));
+}
