@@ -36,6 +36,8 @@ struct Old {
     newest: Snapshot,
     /// The packs of the newest one, the largest first.
     packs: Vec<String>,
+    /// The packs that only older ones need, the largest first.
+    old_packs: Vec<String>,
     /// Oldest first, as [`OLD`].
     ids: Vec<String>,
     /// What each of them holds, in the same order.
@@ -46,6 +48,7 @@ fn old() -> Old {
     let repository = Repository::start();
     let bed = settled(&repository);
     let mut sources = Vec::new();
+    let before = repository.objects();
     for (files, time) in FILES.iter().zip(OLD) {
         let source = tempfile::tempdir().unwrap();
         for (seeds, length) in *files {
@@ -57,6 +60,7 @@ fn old() -> Old {
         repository.restic(&["backup", "--host", "moltbot", "--time", time, path]);
         sources.push(source);
     }
+    let old_packs = repository.packs_since(&before);
     furnish(&bed.home);
     let before = repository.objects();
     let newest = snapshot(&bed);
@@ -68,6 +72,7 @@ fn old() -> Old {
         bed,
         newest,
         packs,
+        old_packs,
         sources,
     }
 }
@@ -167,23 +172,17 @@ fn nothing_goes_from_a_repository_that_is_damaged() {
         repository,
         bed,
         packs,
+        old_packs,
         ids: old,
         ..
     } = old();
     let whole = repository.copy();
-    let newest = packs[0].as_str();
-    let other = {
-        let objects = repository.objects();
-        let mut others = objects
-            .iter()
-            .filter(|path| path.starts_with("data/") && !packs.contains(path));
-        others.next().unwrap().clone()
-    };
+    let (newest, other) = (packs[0].as_str(), old_packs[0].as_str());
     for (what, path, is_lost, drilled) in [
         ("a rotten pack of the newest", newest, false, false),
         ("a lost pack of the newest", newest, true, false),
-        ("a rotten pack of another", &other, false, true),
-        ("a lost pack of another", &other, true, true),
+        ("a rotten pack of another", other, false, true),
+        ("a lost pack of another", other, true, true),
     ] {
         if is_lost {
             repository.lose(path);
