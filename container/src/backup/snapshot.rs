@@ -132,6 +132,7 @@ pub(crate) fn mark_before_upgrade(
     let marking = Taking {
         reason: SnapshotReason::BeforeUpgrade,
         accept: false,
+        first: false,
         run: restoring.run,
         gateway_version: Some(from.clone()),
     };
