@@ -3,8 +3,10 @@
 
 use std::rc::Rc;
 
-use moltworker_core::control::{MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, SNAPSHOT_PATH, Status};
-use moltworker_core::ledger::{Errand, Ledger, PARTS};
+use moltworker_core::control::{
+    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, SNAPSHOT_PATH, SnapshotReason, Status,
+};
+use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
 use moltworker_core::repository::scope::Scope;
 use moltworker_core::run::{RestorePoint, Run, SnapshotId};
 use moltworker_core::sandbox::Details;
@@ -38,6 +40,9 @@ impl Inner {
         let news = self.with_ledger(|ledger| ledger.heard(now, run, status))?;
         let store = Store::open(&self.state)?;
         for snapshot in news.snapshots {
+            if snapshot.reason == Some(SnapshotReason::BeforeRestore) {
+                store.hold(&snapshot.id, Some(now.saturating_add(HELD_FOR_MS)))?;
+            }
             store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
         }
         if let Some(id) = &news.verified {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
-const [OLD, NEW, LAST] = ["a", "b", "c"].map((digit) => digit.repeat(64));
+const [OLD, NEW, LAST, AFTER] = ["a", "b", "c", "d"].map((digit) => digit.repeat(64));
 const DAY = 24 * 60 * 60 * 1_000;
 
 const taken = (id, taken_at, change = {}) => ({
@@ -103,8 +103,12 @@ test("a running bot is given a restore, and keeps it across its runs until it is
   await worker.fake(ALICE, "set", { after: {}, phase: "restoring" });
   await worker.fake(ALICE, "alarm");
   assert.equal((await call(worker, "GET", "/api/bot")).state, "restoring");
-  await worker.fake(ALICE, "set", { phase: "ready", backup: backup({ restored: report(OLD, 20), taken: [taken(NEW, 5)] }) });
+  const before = taken(LAST, 15, { reason: "before-restore" });
+  await worker.fake(ALICE, "set", { phase: "ready", backup: backup({ restored: report(OLD, 20), taken: [taken(NEW, 5), before] }) });
+  await store(bucket, LAST);
   await worker.fake(ALICE, "alarm");
+  const saved = (await call(worker, "GET", SNAPSHOTS)).snapshots[0];
+  assert.deepEqual([saved.id, saved.held_until > Date.now() + 29 * DAY], [LAST, true], "what was not saved yet as well");
   const running = await call(worker, "GET", "/api/bot");
   assert.deepEqual([running.state, running.backups.restore_wanted], ["running", { snapshot: OLD }]);
   assert.match((await told(worker, "restored")).detail, /^aaaaaaaa: 3 files, 400 bytes, 6 compared, 0 differ$/);
@@ -117,8 +121,8 @@ test("a running bot is given a restore, and keeps it across its runs until it is
   };
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD]);
-  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 30), taken: [taken(LAST, 40)] }) });
-  await store(bucket, LAST);
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 30), taken: [taken(AFTER, 40)] }) });
+  await store(bucket, AFTER);
   await hear(worker);
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD, "latest"]);
