@@ -121,6 +121,23 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_nobody_saw_is_told_by_who_looks_next() {
+        use Kind::{Died, Ready, Started};
+        let gone = Event::Loaded {
+            container_runs: false,
+        };
+        for pinned in [false, true] {
+            let day = vec![
+                (0, Event::Wanted),
+                (1, ready(R1)),
+                (2, Event::Pinned(pinned)),
+                (3, gone.clone()),
+            ];
+            assert_eq!(history(day), [Started, Ready, Died], "{pinned}");
+        }
+    }
+
+    #[test]
     fn decisions_are_told_and_a_reason_comes_along() {
         let suspend = Event::Desired(Authority::Admin, Desired::Suspended);
         let undone = Event::Desired(Authority::Owner, Desired::Available);

@@ -239,7 +239,10 @@ fn coming_back_by_itself_has_an_end() {
     on(&mut life, 5, Event::Pinned(true));
     on(&mut life, 6, Event::Exited(R1, "killed".into()));
     let mut starts = 0;
-    while let State::BackingOff { until, .. } = life.state {
+    for _ in 0..2 * SELF_STARTS {
+        let State::BackingOff { until, .. } = life.state else {
+            panic!("{life:?}")
+        };
         let effects = on(&mut life, until, Event::AlarmRang);
         if !effects.contains(&Effect::Start(life.run)) {
             break;
