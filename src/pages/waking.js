@@ -8,7 +8,7 @@ const tell = (id, words) => {
   if (place.textContent !== words) place.textContent = words;
 };
 
-function show({ phase = "allocating", restoring }) {
+function show({ phase = "allocating", restoring, reason = "" }) {
   const again = phase === "restarting-gateway";
   const at = steps.findIndex((item) => item.dataset.step === (again ? "starting-gateway" : phase));
   if (at < 0) return;
@@ -20,6 +20,9 @@ function show({ phase = "allocating", restoring }) {
   const { done, total } = restoring ?? {};
   const of = (count) => (total ? ` of ${count(total)}` : "");
   tell("#progress", done ? `${done.files}${of((t) => t.files)} files, ${megabytes(done)}${of(megabytes)} MB` : "");
+  // A restore that is held up is tried again by itself.
+  tell("#reason", reason);
+  document.querySelector("#reason").hidden = !reason;
 }
 
 async function ask() {

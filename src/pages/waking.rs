@@ -61,7 +61,8 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
         }
         p #words role="status" { (words(status, refusal)) }
         p #progress { @if let Some(progress) = &status.restoring { (progress_words(progress)) } }
-        @if let Some(reason) = &status.reason { p.error #reason role="alert" { (reason) } }
+        // There from the start: a restore that is held up says so while the page is open.
+        p.error #reason role="alert" hidden[status.reason.is_none()] { (status.reason.as_deref().unwrap_or_default()) }
         @if failed { (order_form(Order::Restart, "Try again now")) }
         noscript { p { "This page asks again by itself every few seconds." } }
     };
@@ -218,6 +219,14 @@ mod tests {
             "{}",
             shown(&status)
         );
+    }
+
+    #[test]
+    fn a_restore_that_is_held_up_says_why() {
+        let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
+        assert!(shown(&status).contains("id=\"reason\" role=\"alert\" hidden></p>"));
+        status.reason = Some("the repository answers 500".into());
+        assert!(shown(&status).contains("id=\"reason\" role=\"alert\">the repository answers 500</p>"));
     }
 
     #[test]
