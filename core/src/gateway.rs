@@ -401,6 +401,8 @@ fn millis(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
+mod diagram;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -35,3 +35,6 @@ pub mod run;
 pub mod sandbox;
 pub mod snapshots;
 pub mod suspicion;
+
+#[cfg(test)]
+mod picture;

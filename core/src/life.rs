@@ -8,6 +8,8 @@
 //! until somebody wants the bot. Every result that comes back later carries the number of the run it belongs
 //! to: one of an older run is ignored, and counted.
 
+#[cfg(test)]
+mod diagram;
 mod limits;
 mod notices;
 #[cfg(test)]
