@@ -25,8 +25,8 @@ use crate::reply::{self, Nonce};
 use crate::sign_in::{self, Exit};
 use crate::sites::{self, BotHost, Served};
 use crate::{
-    admin, body, configuration, crossing, domains, hand_over, limits, log, pages, repository, snapshots,
-    users,
+    admin, body, configuration, crossing, domains, hand_over, limits, log, logs, pages, repository,
+    snapshots, users,
 };
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
@@ -159,6 +159,14 @@ impl Way<'_> {
             },
             Route::AdminSnapshots(bot, call) => match self.admin(&request).await {
                 Ok(admin) => snapshots::call(&mut request, env, bot, Actor::Admin(admin), call).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::BotLogs => match self.caller(&request).await {
+                Ok(caller) => logs::tell(&request, env, caller.identity().user, Actor::Owner).await,
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::AdminLogs(bot) => match self.admin(&request).await {
+                Ok(admin) => logs::tell(&request, env, bot, Actor::Admin(admin)).await,
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::AdminEvents(bot) => match self.admin(&request).await {

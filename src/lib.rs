@@ -22,6 +22,7 @@ mod json;
 mod keys;
 mod limits;
 mod log;
+mod logs;
 mod pages;
 mod reply;
 mod repository;

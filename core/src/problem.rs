@@ -332,7 +332,7 @@ impl Refusal {
             Self::BotAsleep => (
                 409,
                 "bot-asleep",
-                "The bot is asleep, and only its container reads and takes snapshots; open it first.",
+                "The bot is asleep, and only its container can do that; open the bot first.",
             ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }

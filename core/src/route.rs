@@ -47,6 +47,10 @@ pub enum Route {
     Snapshots(SnapshotCall),
     /// The snapshots of somebody's bot, for an admin.
     AdminSnapshots(UserId, SnapshotCall),
+    /// What the gateway of the caller's bot wrote last.
+    BotLogs,
+    /// The same of somebody's bot, for an admin.
+    AdminLogs(UserId),
     /// The history of one bot, or of all, for an admin.
     AdminEvents(Option<UserId>),
     /// Somebody's bot: an order of an admin.

@@ -34,6 +34,8 @@ pub enum Intent {
     Session,
     /// Something about the bot's snapshots; the body is a [`SnapshotAsk`]. Of these only a restore wakes the bot.
     Snapshots(SnapshotCall),
+    /// Tell the last so many lines of the gateway's output. Never wakes the bot.
+    Logs(u16),
     /// A run wants a new token for its repository: answer a [`RenewedToken`] if it is the current one.
     RenewToken(Run, Scope),
 }
@@ -134,6 +136,9 @@ const OWNER_PREFIX: &str = "owner-";
 const ADMIN_PREFIX: &str = "admin-";
 const RENEW_PREFIX: &str = "renew-";
 const SNAPSHOTS_PREFIX: &str = "snapshots-";
+const LOGS_PREFIX: &str = "logs-";
+/// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
+pub const MOST_LOG_LINES: u16 = 1_000;
 
 impl Intent {
     /// Its text in [`INTENT_HEADER`].
@@ -147,6 +152,7 @@ impl Intent {
             Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
             Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
             Self::RenewToken(run, scope) => format!("{RENEW_PREFIX}{}-{run}", scope.as_str()),
+            Self::Logs(lines) => format!("{LOGS_PREFIX}{lines}"),
             Self::Snapshots(call) => format!("{SNAPSHOTS_PREFIX}{}", call.as_str()),
         }
     }
@@ -162,6 +168,9 @@ impl Intent {
         }
         if let Some(call) = text.strip_prefix(SNAPSHOTS_PREFIX) {
             return SnapshotCall::parse(call).map(Self::Snapshots);
+        }
+        if let Some(lines) = text.strip_prefix(LOGS_PREFIX) {
+            return lines.parse().ok().map(Self::Logs);
         }
         match text {
             "serve" => Some(Self::Serve),
@@ -192,6 +201,7 @@ mod tests {
             Intent::Tick,
             Intent::MakeRoom,
             Intent::Session,
+            Intent::Logs(200),
         ]
         .into_iter()
         .chain(owners)
@@ -214,6 +224,9 @@ mod tests {
             "renew-admin-1",
             "snapshots-",
             "snapshots-delete",
+            "logs-",
+            "logs--1",
+            "logs-70000",
         ] {
             assert_eq!(Intent::parse(text), None, "{text}");
         }

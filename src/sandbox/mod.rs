@@ -3,13 +3,14 @@
 //! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
 //! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place. `backups` looks
 //! after the bot's snapshots, with what is on the `shelf`; `snapshots` answers what people ask of them, `repository` mints
-//! what opens them. `sessions` keeps the person's browser sessions, which have
+//! what opens them. `logs` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have
 //! nothing to do with the bot's life.
 
 mod backups;
 mod capacity;
 mod container;
 mod happenings;
+mod logs;
 mod repository;
 mod serve;
 mod sessions;
@@ -85,6 +86,7 @@ impl DurableObject for Sandbox {
                 inner.load().await?;
                 reply::json(&inner.status())
             }
+            Some(Intent::Logs(lines)) => inner.logs(lines).await,
             Some(Intent::Snapshots(call)) => inner.snapshots(call, request).await,
             Some(Intent::Tick) => {
                 // Asks a running bot how it is, by way of asking whether it is idle.

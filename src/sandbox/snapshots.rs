@@ -90,7 +90,7 @@ impl Inner {
     }
 
     /// The run whose supervisor can be asked.
-    fn run_that_answers(&self) -> Option<Run> {
+    pub(super) fn run_that_answers(&self) -> Option<Run> {
         let life = self.life();
         life.is_awake().then_some(life.run)
     }
@@ -176,25 +176,25 @@ impl Inner {
     }
 }
 
-fn well(status: u16) -> bool {
+pub(super) fn well(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
 /// A container that is awake and does not answer is on its way up or down.
-fn unanswered(run: Run, error: &worker::Error) -> Result<Response> {
-    log::line("snapshot-call-unanswered", &[("run", &run), ("reason", error)]);
+pub(super) fn unanswered(run: Run, error: &worker::Error) -> Result<Response> {
+    log::line("container-call-unanswered", &[("run", &run), ("reason", error)]);
     reply::problem(Refusal::BotWaking, None)
 }
 
 /// Why the supervisor did not do it, in its words.
-async fn refused(mut answer: Response) -> Result<Response> {
+pub(super) async fn refused(mut answer: Response) -> Result<Response> {
     let status = answer.status_code();
     let said = json::of::<Refused>(&mut answer).await;
     let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
     let passed_on = [Refusal::BadRequest, Refusal::NoRepository, Refusal::NotRestored];
     let refusal = passed_on.into_iter().find(|refusal| refusal.facts().1 == code);
     log::line(
-        "snapshot-call-refused",
+        "container-call-refused",
         &[
             ("status", &status),
             ("code", &code),

@@ -72,6 +72,7 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
   await t.test("an idle bot is put to sleep, and nothing of it is left", async () => {
     const bot = new Bot((await stack.containerOf("dev-1")).id);
     const processes = await bot.processesOnHost();
+    assert.match(await (await stack.fetch("/api/bot/logs", { token })).text(), /\[gateway\]/);
     assert.ok(processes.length > 1 && processes.every(lives), "the gateway is among them");
     await reaches("asleep");
     assert.deepEqual(processes.filter(lives), []);
@@ -84,6 +85,9 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     for (const [path, by] of [["/api/bot", token], [adminPath, admin], ["/healthz", undefined], ["/login", undefined]]) {
       assert.ok((await stack.fetch(path, { token: by })).ok, path);
     }
+    const log = await stack.fetch("/api/bot/logs", { token });
+    assert.deepEqual([log.status, (await log.json()).code], [409, "bot-asleep"]);
+    assert.ok((await stack.fetch("/api/bot/snapshots", { token })).ok);
     await stack.tick();
     assert.deepEqual(await state(), before);
     assert.deepEqual(await stack.running(), []);

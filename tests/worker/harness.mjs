@@ -114,9 +114,9 @@ class Worker {
     return this.as(user, `/api/bot/${name}`, { method: "POST" });
   }
   /** An admin's order to a user's bot, or without a name its state. */
-  async admin(user, name) {
+  async admin(user, name, asked = "POST") {
     const token = this.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
-    const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, "POST"] : [`/api/admin/bots/${user}`, "GET"];
+    const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, asked] : [`/api/admin/bots/${user}`, "GET"];
     return this.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
   }
   /** A call of the JSON API: `who` is the claims of the caller's token. */

@@ -7,6 +7,25 @@ const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot"
 const reaches = (worker, state, user = ALICE) =>
   until(async () => (await status(worker, user)).state === state, `${user} is ${state}`);
 
+test("the log of a bot is read by its owner and by admins, and wakes nobody", async (t) => {
+  const worker = await startWorker(t);
+  const log = async (path = "") => {
+    const answer = await worker.as(ALICE, `/api/bot/logs${path}`);
+    return [answer.status, await answer.text()];
+  };
+  const [asleep, problem] = await log();
+  assert.deepEqual([asleep, JSON.parse(problem).code], [409, "bot-asleep"]);
+  assert.deepEqual((await worker.record(ALICE)).starts, []);
+  await worker.as(ALICE, "/");
+  assert.deepEqual(await log(), [200, "the last 200 lines"]);
+  assert.deepEqual(await log("?lines=60000"), [200, "the last 1000 lines"]);
+  assert.equal((await log("?lines=many"))[0], 400);
+  assert.equal((await worker.as(BOB, `/api/admin/bots/${ALICE}/logs`)).status, 403);
+  assert.equal(await (await worker.admin(ALICE, "logs", "GET")).text(), "the last 200 lines");
+  const { events } = await worker.asAdmin("GET", `/api/admin/bots/${ALICE}/events`);
+  assert.deepEqual(events.filter(({ actor }) => actor === ADMIN).map(({ kind, detail }) => [kind, detail]), [["inspected", "read the log"]]);
+});
+
 test("a stopped bot is woken by nothing but its owner's start", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");

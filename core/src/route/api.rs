@@ -54,6 +54,7 @@ pub(super) fn route(method: &str, path: &str) -> Option<Route> {
     match path {
         "/api/bot/domains" => return Some(read_add_remove(method, DOMAINS.map(Route::Domains))),
         "/api/bot/events" => return Some(read(method, Route::BotEvents)),
+        "/api/bot/logs" => return Some(read(method, Route::BotLogs)),
         "/api/bot/domains/check" => return Some(post(method, Route::Domains(DomainCall::Check))),
         _ => {}
     }
@@ -97,6 +98,7 @@ fn admin(method: &str, path: &str) -> Option<Route> {
             let rest = rest.strip_prefix("snapshots").unwrap_or_default();
             snapshots(method, rest, |call| Route::AdminSnapshots(user, call))
         }
+        ("bots", Some("logs")) => Some(read(method, Route::AdminLogs(user))),
         ("bots", Some("events")) => Some(read(method, Route::AdminEvents(Some(user)))),
         ("bots", Some(name)) => {
             let order = Order::parse(Authority::Admin, name)?;
@@ -244,6 +246,17 @@ mod tests {
                 "GET",
                 "/api/bot/snapshots/file",
                 Some(Route::Snapshots(SnapshotCall::Download)),
+            ),
+            ("GET", "/api/bot/logs", Some(Route::BotLogs)),
+            (
+                "POST",
+                "/api/bot/logs",
+                Some(Route::WrongMethod { allow: "GET, HEAD" }),
+            ),
+            (
+                "GET",
+                &format!("/api/admin/bots/{user}/logs"),
+                Some(Route::AdminLogs(user)),
             ),
             ("GET", "/api/bot/snapshotsx", None),
             ("GET", "/api/bot/snapshots/", None),

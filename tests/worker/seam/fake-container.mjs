@@ -86,6 +86,7 @@ export class FakeContainer {
     if (this.behaviour.refusal && request.method === "POST") return Response.json(this.behaviour.refusal, this.behaviour.refusal);
     Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
+    if (pathname === "/v1/logs") return new Response(`the last ${search.replace("?lines=", "")} lines`);
     if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(pathname, search);
     return Response.json({
       user: env.MOLTBOT_USER_ID,

@@ -1,0 +1,40 @@
+//! What a bot's gateway wrote last, for whoever may read it. An admin's look is written into the history.
+
+use moltworker_core::control::DEFAULT_LOG_LINES;
+use moltworker_core::event::{Actor, Kind};
+use moltworker_core::id::UserId;
+use moltworker_core::problem::Refusal;
+use moltworker_core::sandbox::{Intent, MOST_LOG_LINES};
+use worker::{Env, Request, Response};
+
+use crate::events::{self, Entry};
+use crate::{hand_over, reply};
+
+/// Tells the last lines; `?lines=` says how many.
+pub(crate) async fn tell(
+    request: &Request,
+    env: &Env,
+    bot: UserId,
+    actor: Actor,
+) -> worker::Result<Response> {
+    let url = request.url()?;
+    let asked = url.query_pairs().find(|(name, _)| name == "lines");
+    let lines = match asked.map(|(_, lines)| lines.parse::<u16>()).transpose() {
+        Ok(lines) => lines.unwrap_or(u16::try_from(DEFAULT_LOG_LINES).unwrap_or(MOST_LOG_LINES)),
+        Err(_) => {
+            let detail = format!("`lines` is a number up to {MOST_LOG_LINES}");
+            return reply::problem(Refusal::BadRequest, Some(detail));
+        }
+    };
+    if let Actor::Admin(_) = actor {
+        let entry = Entry {
+            bot,
+            run: None,
+            kind: Kind::Inspected,
+            actor,
+            detail: Some("read the log".to_owned()),
+        };
+        events::record(env, &entry).await;
+    }
+    hand_over::ask(env, bot, Intent::Logs(lines.min(MOST_LOG_LINES))).await
+}
