@@ -8,6 +8,7 @@ mod backend;
 mod compare;
 mod databases;
 mod exclusions;
+mod leases;
 mod maintain;
 mod packs;
 mod read;
@@ -102,7 +103,7 @@ fn errand() -> Result<Option<Line>, Failure> {
         Work::Renew => None,
         Work::Restore(restoring) => {
             let fresh = beside(&home, FRESH);
-            let restored = restore::restore(&access, &remote, &home, &fresh, &restoring);
+            let restored = restore::restore(&access, &remote, &home, &fresh, &restoring, owner);
             if restored.is_err() {
                 // The next attempt begins with nothing; until then the space is free.
                 let _ = restore::remove(&fresh);

@@ -16,7 +16,7 @@ use rustic_core::repofile::{Node, NodeType, SnapshotFile};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, statvfs, utimensat};
 
 use super::compare::{compare, place};
-use super::now_ms;
+use super::leases;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, open};
 use super::say::{Ticker, note};
@@ -24,6 +24,7 @@ use super::snapshot::mark_before_upgrade;
 use super::sources::permissions;
 use super::tree::{Done, Tree};
 use super::wire::{Access, Restoring};
+use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
@@ -38,6 +39,7 @@ pub(crate) fn restore(
     home: &Path,
     fresh: &Path,
     restoring: &Restoring,
+    owner: Option<(u32, u32)>,
 ) -> Result<RestoreReport, Failure> {
     let begun = Instant::now();
     let Some((opened, snapshot, passed_over)) = choose(access, remote, &restoring.point)? else {
@@ -56,6 +58,7 @@ pub(crate) fn restore(
         note(&format!("snapshot {} is suspicious and passed over", passed.id));
     }
     let report = extract(opened, &snapshot, fresh, begun)?;
+    release_leases(fresh, owner);
     replace(home, fresh)?;
     mark_before_upgrade(access, remote, &snapshot, restoring)?;
     let ids = passed_over.iter();
@@ -65,6 +68,27 @@ pub(crate) fn restore(
             .collect(),
         ..report
     })
+}
+
+/// Releases what the gateway of a lost machine held, in a thread that has no more rights than the home's owner: the
+/// database is theirs. Where that fails the gateway waits for the leases to end, as it would without us.
+fn release_leases(fresh: &Path, owner: Option<(u32, u32)>) {
+    let released = std::thread::scope(|scope| {
+        let work = scope.spawn(|| {
+            become_reader(owner)?;
+            leases::release(fresh).map_err(|error| Failure(error.to_string()))
+        });
+        work.join().unwrap_or_else(|_| Err(Failure::new("it panicked")))
+    });
+    match released {
+        Ok(0) => {}
+        Ok(count) => note(&format!(
+            "{count} leases of the gateway before this one are released"
+        )),
+        Err(error) => note(&format!(
+            "the leases of the gateway before this one are left: {error}"
+        )),
+    }
 }
 
 type Chosen = (Opened, SnapshotFile, Vec<SnapshotFile>);
