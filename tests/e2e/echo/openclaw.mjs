@@ -8,6 +8,7 @@ const streams = new Set();
 createServer((request, response) => {
   const { pathname } = new URL(request.url, "http://gateway");
   if (pathname === "/startupz") return json(response, { ok: true, status: "started" });
+  if (pathname === "/healthz") return json(response, { ok: true, status: "live" });
   if (pathname === "/echo") {
     response.setHeader("content-type", "application/octet-stream");
     if (request.headers["content-length"]) response.setHeader("content-length", request.headers["content-length"]);
