@@ -1,8 +1,14 @@
 // One bot's container, looked at from inside and from the host.
+import { readFile } from "node:fs/promises";
 import { docker, until } from "./stack.mjs";
 
 // A gateway needs a quarter of a minute to start, more on a busy machine; a hang is found within forty seconds.
 export const BACK_MS = 180_000;
+/** Where the home lies, in a container and in every snapshot. */
+export const HOME = "/data/moltbot";
+// A minute from one snapshot to the next, and what it takes to take one on a busy machine.
+const SAVED_MS = 120_000;
+const HOME_MODULE = new URL("./home.mjs", import.meta.url);
 
 /** One container, looked at from inside. */
 export class Bot {
@@ -14,10 +20,36 @@ export class Bot {
     return docker("exec", this.id, "sh", "-c", script);
   }
 
+  /** The same as the gateway's own user, to whom the home belongs. */
+  own(script) {
+    return docker("exec", "--user", "moltbot", "--workdir", HOME, this.id, "sh", "-c", script);
+  }
+
+  /** Everything in its home, as `home.mjs` tells it. */
+  async home() {
+    const script = `${await readFile(HOME_MODULE, "utf8")}\nconsole.log(JSON.stringify(await describe("${HOME}")));`;
+    const node = ["node", "--no-warnings", "--input-type=module", "--eval", script];
+    return JSON.parse(await docker("exec", "--user", "moltbot", this.id, ...node));
+  }
+
   /** Asks the supervisor, with this run's token. */
-  control(method, path) {
-    return this.#ask(`"http://127.0.0.1:8081${path}", { method: "${method}", headers: {
+  control(method, path, order) {
+    const body = order ? `body: ${JSON.stringify(JSON.stringify(order))},` : "";
+    return this.#ask(`"http://127.0.0.1:8081${path}", { method: "${method}", ${body} headers: {
       authorization: "Bearer " + process.env.MOLTBOT_CONTROL_TOKEN } }`);
+  }
+
+  /** Waits for a snapshot that began after `then`, by the clock that both share. */
+  saved(then) {
+    const met = async () => (await this.status()).backup.taken.find(({ taken_at }) => taken_at > then);
+    return until("everything is saved", met, { deadlineMs: SAVED_MS, pauseMs: 500 });
+  }
+
+  /** Orders a snapshot of what has changed, and waits for it. */
+  async save() {
+    const then = Date.now();
+    await this.control("POST", "/v1/snapshot", { reason: "manual" });
+    return this.saved(then);
   }
 
   /** Makes a call of the gateway's control plane, as the supervisor does: the owner's traffic it is not. */

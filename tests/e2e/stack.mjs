@@ -1,6 +1,6 @@
 // Runs the whole system on free ports with a state of its own, and looks behind it.
 import { execFile, spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -37,35 +37,21 @@ export async function until(what, met, { deadlineMs = 60_000, pauseMs = 100 } = 
 /** Starts the system, with another image, `settings` of the Worker or pace of the model if so said; it stops when the test is over. */
 export async function startStack(t, { dockerfile, settings = {}, paceMs = 20, tokenLifetime } = {}) {
   const state = await mkdtemp(join(tmpdir(), "moltworker-e2e-"));
-  const options = ["--json-ready", "--port", "0", "--pace-ms", String(paceMs), "--state", state];
+  const options = ["--json-ready", "--pace-ms", String(paceMs), "--state", state];
   if (dockerfile) options.push("--dockerfile", dockerfile);
   if (tokenLifetime) options.push("--token-lifetime", String(tokenLifetime));
   for (const [name, value] of Object.entries(settings)) options.push("--set", `${name}=${value}`);
-  const child = spawn("cargo", ["xtask", "dev", ...options], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
-  const said = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface(stream).on("line", (line) => said.push(line));
-  }
-  const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
-  const stop = async () => {
-    // It stops when its input ends, and so does when this process dies.
-    child.stdin.end();
-    const code = await Promise.race([ended, timeLimit("the system stops", STOP_DEADLINE_MS)]);
-    await copyFile(join(state, "wrangler.log"), join(kept, `${t.name}.log`)).catch(() => {});
-    await rm(state, { recursive: true, force: true });
-    return code;
-  };
+  const stack = new Stack(state, options);
   t.after(async () => {
-    const code = await stop();
-    if (code !== 0) throw new Error(`the system ended with ${code}:\n${said.slice(-40).join("\n")}`);
+    try {
+      await stack.stop();
+    } finally {
+      await copyFile(join(state, "wrangler.log"), join(kept, `${t.name}.log`)).catch(() => {});
+      await rm(state, { recursive: true, force: true });
+    }
   });
-  const ready = new Promise((resolve) => {
-    // Builds say things on stdout as well; the line that counts is an object.
-    createInterface(child.stdout).on("line", (line) => line.startsWith("{") && resolve(JSON.parse(line)));
-  });
-  const first = await Promise.race([ready, ended, timeLimit("the system starts", START_DEADLINE_MS)]);
-  if (typeof first !== "object") throw new Error(`the system did not start:\n${said.slice(-60).join("\n")}`);
-  return new Stack(first);
+  await stack.start("0");
+  return stack;
 }
 
 function timeLimit(what, ms) {
@@ -73,8 +59,55 @@ function timeLimit(what, ms) {
 }
 
 export class Stack {
-  constructor(facts) {
-    Object.assign(this, facts);
+  #options;
+  #running;
+
+  constructor(state, options) {
+    this.state = state;
+    this.#options = options;
+  }
+
+  /** Starts the system on a port. */
+  async start(port) {
+    const child = spawn("cargo", ["xtask", "dev", ...this.#options, "--port", port], { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
+    const said = [];
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface(stream).on("line", (line) => said.push(line));
+    }
+    const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
+    this.#running = { child, said, ended };
+    const ready = new Promise((resolve) => {
+      // Builds say things on stdout as well; the line that counts is an object.
+      createInterface(child.stdout).on("line", (line) => line.startsWith("{") && resolve(JSON.parse(line)));
+    });
+    const first = await Promise.race([ready, ended, timeLimit("the system starts", START_DEADLINE_MS)]);
+    if (typeof first !== "object") throw new Error(`the system did not start:\n${said.slice(-60).join("\n")}`);
+    Object.assign(this, first);
+  }
+
+  /** Stops everything but what its state directory keeps. */
+  async stop() {
+    const { child, said, ended } = this.#running;
+    // It stops when its input ends, and so does when this process dies.
+    child.stdin.end();
+    const code = await Promise.race([ended, timeLimit("the system stops", STOP_DEADLINE_MS)]);
+    if (code !== 0) throw new Error(`the system ended with ${code}:\n${said.slice(-40).join("\n")}`);
+  }
+
+  /** Deploys the Worker again while containers run: its process is replaced by one with a changed setting. */
+  async redeploy() {
+    const config = join(this.state, "wrangler.toml");
+    const before = await readFile(config, "utf8");
+    const after = before.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"');
+    if (after === before) throw new Error("the configuration that runs is not a copy with the usual settings");
+    await writeFile(config, after);
+    await until("the Worker was replaced", async () => (await readFile(this.log, "utf8")).includes("Local server updated and ready"));
+  }
+
+  /** Stops it and starts it again at the same address and with what it had kept. No container outlives that. */
+  async restart() {
+    await this.stop();
+    await this.start(new URL(this.url).port);
   }
 
   user(name) {
@@ -97,7 +130,12 @@ export class Stack {
   async containers() {
     const ids = await docker("ps", "--all", "--quiet", "--no-trunc", "--filter", this.containerFilter);
     if (!ids) return [];
-    const found = JSON.parse(await docker("inspect", ...ids.split("\n")));
+    // Of one that has gone between the two questions nothing is told.
+    const told = await docker("inspect", ...ids.split("\n")).catch((error) => {
+      if (!error.stderr?.includes("No such object")) throw error;
+      return error.stdout;
+    });
+    const found = JSON.parse(told);
     return found.filter(({ Name }) => !Name.endsWith("-proxy")).map(describe);
   }
 
