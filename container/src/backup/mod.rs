@@ -73,9 +73,7 @@ pub(crate) fn main() -> ExitCode {
 fn errand() -> Result<Option<Line>, Failure> {
     let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     hidden.map_err(|error| Failure(format!("hiding this process: {error}")))?;
-    // Nobody would hear what comes of it.
-    let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    bound.map_err(|error| Failure(format!("binding this process to the supervisor: {error}")))?;
+    bind_to_supervisor()?;
     let mut text = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut text);
     read.map_err(|error| Failure(format!("reading the job: {error}")))?;
@@ -129,6 +127,13 @@ fn errand() -> Result<Option<Line>, Failure> {
     Ok(done)
 }
 
+/// Ends this process with the supervisor: nobody would hear what comes of it, and what it wrote would come as a
+/// surprise to the next run.
+fn bind_to_supervisor() -> Result<(), Failure> {
+    let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    bound.map_err(|error| Failure(format!("binding this process to the supervisor: {error}")))
+}
+
 /// An empty directory of our own.
 fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, Failure> {
     let scratch = beside(home, SCRATCH);
@@ -150,5 +155,7 @@ fn become_reader(owner: Option<(u32, u32)>) -> Result<(), Failure> {
     let taken = rustix::thread::set_thread_groups(&[])
         .and_then(|()| rustix::thread::set_thread_res_gid(None, Gid::from_raw(gid), None))
         .and_then(|()| rustix::thread::set_thread_res_uid(None, Uid::from_raw(uid), None));
-    taken.map_err(|error| Failure(format!("taking the rights of the home's owner: {error}")))
+    taken.map_err(|error| Failure(format!("taking the rights of the home's owner: {error}")))?;
+    // The kernel forgets it where rights change.
+    bind_to_supervisor()
 }

@@ -15,6 +15,7 @@ mod faults;
 mod healing;
 mod ingress;
 mod kept;
+mod kills;
 mod life;
 mod maintenance;
 mod quiesce;
