@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: what is measured, printed with ratios. Nothing here passes or fails.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::toolchain::{Detail, Part, Toolchain};
 
@@ -14,16 +14,15 @@ pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
         Detail::OnlyWork,
     )?;
     println!("{}", tools.build_worker()?);
+    let programs = build_supervisor(&tools, root)?;
     let mut code = ExitCode::SUCCESS;
     // The quick ones first.
-    for part in [
-        "bench/verification.mjs",
-        "bench/repository.mjs",
-        "bench/chain.mjs",
-    ] {
+    for part in ["bench/verification.mjs", "bench/home.mjs", "bench/chain.mjs"] {
         let status = tools
             .node()?
             .arg(part)
+            .env("SUPERVISOR_BIN", programs.join("moltbot-supervisor"))
+            .env("FAKE_GATEWAY_BIN", programs.join("fake-gateway"))
             .current_dir(root)
             .status()
             .context("node cannot be started")?;
@@ -32,4 +31,18 @@ pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Builds the supervisor as it ships, and the gateway of its tests; where they are.
+fn build_supervisor(tools: &Toolchain, root: &Path) -> Result<PathBuf> {
+    let target = root.join("target");
+    let status = tools
+        .command("cargo")?
+        .args(["build", "--release", "--quiet", "--package", "moltbot-supervisor"])
+        .arg("--target-dir")
+        .arg(&target)
+        .status()
+        .context("cargo cannot be started")?;
+    ensure!(status.success(), "the supervisor does not build");
+    Ok(target.join("release"))
 }

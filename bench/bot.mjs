@@ -1,0 +1,107 @@
+// The real supervisor as a process of its own, with the environment a Sandbox starts its container with.
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { once } from "node:events";
+import { ALICE, until } from "../tests/worker/harness.mjs";
+
+export const GLANCE_MS = 20;
+const DEADLINE_MS = 600_000;
+
+/** The most memory a process has had, in MB; 0 once it has ended. */
+export function peak(pid) {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(contentOf(`/proc/${pid}/status`))?.[1] ?? 0) / 1_024;
+}
+
+function contentOf(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** What a Sandbox starts its container with. */
+export async function environment(worker, counter) {
+  await worker.as(ALICE, "/");
+  const { starts } = await until(async () => {
+    const record = await worker.record(ALICE);
+    return record.starts.length > 0 && record;
+  }, "the bot is started");
+  const { env } = starts.at(-1);
+  return { ...env, MOLTBOT_REPOSITORY_URL: env.MOLTBOT_REPOSITORY_URL.replace(/^https?:\/\/[^/]+/, counter.url) };
+}
+
+/** The supervisor as a process of its own. */
+export class Bot {
+  constructor(gateway, env) {
+    Object.assign(this, { gateway, env });
+  }
+  async start(home) {
+    const env = {
+      ...this.env,
+      MOLTBOT_HOME: home,
+      MOLTBOT_GATEWAY_PROGRAM: this.gateway,
+      MOLTBOT_GATEWAY_ARGS: "--no-rpc",
+      MOLTBOT_GATEWAY_PORT: "18790",
+      MOLTBOT_INGRESS_ADDRESS: "127.0.0.1:0",
+      MOLTBOT_CONTROL_ADDRESS: "127.0.0.1:0",
+      // The snapshots that are measured, and no others.
+      MOLTBOT_SNAPSHOT_SETTLE_MS: "3600000",
+      MOLTBOT_SNAPSHOT_SPACING_MS: "3600000",
+    };
+    this.child = spawn(process.env.SUPERVISOR_BIN, [], { env, stdio: ["ignore", "ignore", "pipe"] });
+    this.pid = this.child.pid;
+    this.closed = once(this.child, "close");
+    this.output = "";
+    createInterface({ input: this.child.stderr }).on("line", (line) => (this.output += `${line}\n`));
+    const control = await until(() => /control on (\S+)/.exec(this.output)?.[1], "the control port is open");
+    this.control = `http://${control}`;
+  }
+  async status() {
+    return (await this.ask("GET", "/v1/status")).json();
+  }
+  ask(method, path, body) {
+    const headers = { authorization: `Bearer ${this.env.MOLTBOT_CONTROL_TOKEN}` };
+    return fetch(`${this.control}${path}`, { method, headers, body });
+  }
+  /** Waits until a backup process has come and gone. */
+  async errand() {
+    const ours = () => {
+      const children = contentOf(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(" ");
+      return children.find((pid) => contentOf(`/proc/${pid}/cmdline`).endsWith("\0backup\0"));
+    };
+    const pid = await until(ours, "a backup process begins", DEADLINE_MS);
+    const begun = performance.now();
+    let peakMb = 0;
+    await until(() => {
+      peakMb = Math.max(peakMb, peak(pid));
+      return ours() !== pid;
+    }, "the backup process is over", DEADLINE_MS);
+    return { seconds: (performance.now() - begun) / 1_000, peakMb };
+  }
+  async snapshot() {
+    await until(async () => (await this.status()).phase === "ready", "the gateway is ready");
+    const accepted = await this.ask("POST", "/v1/snapshot", JSON.stringify({ reason: "manual" }));
+    if (accepted.status !== 202) throw new Error(`a snapshot is refused: ${await accepted.text()}`);
+    const found = await this.errand();
+    const { error } = (await this.status()).backup;
+    if (error) throw new Error(`no snapshot: ${error.message}`);
+    return found;
+  }
+  async restore(home) {
+    await this.start(home);
+    const found = await this.errand();
+    const { restored, error } = (await this.status()).backup;
+    if (!restored?.snapshot) throw new Error(`not restored: ${error?.message}`);
+    return found;
+  }
+  kill() {
+    this.child?.kill("SIGKILL");
+  }
+  /** Told to stop, and gone. */
+  async end() {
+    this.child.kill("SIGTERM");
+    await this.closed;
+  }
+}
