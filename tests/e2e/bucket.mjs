@@ -1,7 +1,7 @@
 // A bot's repository in the local bucket, where things go wrong that no caller of the Worker can do. Each fault
 // answers how to mend it.
 import assert from "node:assert/strict";
-import { readFile, readdir, rename, writeFile } from "node:fs/promises";
+import { readFile, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { mint } from "../worker/repository.mjs";
 
@@ -30,6 +30,16 @@ export class Bucket {
     damaged[damaged.length >> 1] ^= 1;
     await writeFile(join(this.blobs, name), damaged);
     return () => writeFile(join(this.blobs, name), whole);
+  }
+
+  /** Flips a bit of the largest object. */
+  async damageLargest() {
+    const names = await readdir(this.blobs);
+    const sized = await Promise.all(names.map(async (name) => ({ name, size: (await stat(join(this.blobs, name))).size })));
+    const { name } = sized.reduce((a, b) => (b.size > a.size ? b : a));
+    const bytes = await readFile(join(this.blobs, name));
+    bytes[bytes.length >> 1] ^= 1;
+    await writeFile(join(this.blobs, name), bytes);
   }
 
   /** Takes every object's bytes away. */
