@@ -23,3 +23,4 @@ mod repository;
 mod rollback;
 mod tree;
 mod upgrade;
+mod writes;
