@@ -40,10 +40,10 @@ async function coldStart(stack, token) {
   }, { deadlineMs: 180_000, pauseMs: 25 });
   const { status, at } = await page;
   if (status !== 200) throw new Error(`the first request was answered ${status}`);
-  const { start } = await (await stack.fetch("/api/bot", { token })).json();
+  const { start, restored } = await (await stack.fetch("/api/bot", { token })).json();
   console.log("\ncold start, one bot, milliseconds");
   row("container and supervisor", supervisor);
-  row("restore (there are no backups yet)", 0);
+  row("restore (a new bot has nothing yet)", restored.duration_ms);
   row("gateway: spawned to TCP", start.tcp_ms);
   row("gateway: TCP to ready", start.ready_ms - start.tcp_ms);
   row("first answer after the request", at);
