@@ -6,15 +6,19 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use moltworker_core::id::UserId;
 use moltworker_core::sandbox::{Glance, Health, Intent};
-use moltworker_core::settings::DATABASE_BINDING;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::{D1Database, Env};
 
+use crate::database::{self, moment};
 use crate::{clock, events, hand_over, json, log};
 
-/// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and
-/// those asked longest ago come first, so a larger fleet is covered over a few minutes.
+/// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and what it
+/// said a fiftieth ([`WRITTEN_AT_ONCE`]). Those asked longest ago come first, so a larger fleet is covered over a
+/// few minutes.
 const MOST_PER_TICK: u32 = 500;
+/// Answers written down with one statement. Each is about 120 bytes of JSON, and D1 takes 2 MB; a tick that is cut
+/// short loses no more than these.
+const WRITTEN_AT_ONCE: usize = 50;
 /// Sandboxes asked side by side. Six connections may wait for headers at once (Workers limits); more would
 /// only queue behind them with their deadlines running.
 const SIDE_BY_SIDE: usize = 6;
@@ -29,7 +33,7 @@ struct Row {
 
 /// One tick.
 pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
-    let database = env.d1(DATABASE_BINDING)?;
+    let database = database::open(env)?;
     let due = database
         .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
         .bind(&[MOST_PER_TICK.into()])?
@@ -37,16 +41,15 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
         .await?
         .results::<Row>()?;
     let mut answers = futures::stream::iter(due)
-        .map(|row| async move { (row.user_id, ask(env, row.user_id).await) })
-        .buffer_unordered(SIDE_BY_SIDE);
-    let (mut asked, mut healthy) = (0u32, 0u32);
-    while let Some((user, status)) = answers.next().await {
-        asked = asked.saturating_add(1);
-        let health = status.as_ref().map_or(Health::Unknown, |status| status.health);
-        healthy = healthy.saturating_add(u32::from(health == Health::Healthy));
-        let idle_ms = status.and_then(|status| status.idle_ms);
-        if let Err(error) = write_down(&database, user, health, idle_ms).await {
-            log::line("tick-not-recorded", &[("user", &user), ("reason", &error)]);
+        .map(|row| look_at(env, row.user_id))
+        .buffer_unordered(SIDE_BY_SIDE)
+        .chunks(WRITTEN_AT_ONCE);
+    let (mut asked, mut healthy) = (0, 0);
+    while let Some(seen) = answers.next().await {
+        asked += seen.len();
+        healthy += seen.iter().filter(|bot| bot.health == Health::Healthy).count();
+        if let Err(error) = write_down(&database, &seen).await {
+            log::line("tick-not-recorded", &[("bots", &seen.len()), ("reason", &error)]);
         }
     }
     if let Err(error) = events::forget_old(&database).await {
@@ -56,43 +59,46 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     Ok(())
 }
 
+/// What the clock saw of one bot.
+#[derive(Serialize)]
+struct Seen {
+    user: UserId,
+    health: Health,
+    /// When the owner's traffic last did something; 0 where nobody knows.
+    active_at: u64,
+}
+
+async fn look_at(env: &Env, user: UserId) -> Seen {
+    let glance = ask(env, user).await;
+    let idle_ms = glance.as_ref().and_then(|glance| glance.idle_ms);
+    Seen {
+        user,
+        health: glance.map_or(Health::Unknown, |glance| glance.health),
+        active_at: idle_ms.map_or(0, |idle| clock::now_ms().saturating_sub(idle)),
+    }
+}
+
 async fn ask(env: &Env, user: UserId) -> Option<Glance> {
     let answer = clock::within(TICK_DEADLINE, hand_over::ask(env, user, Intent::Tick)).await;
-    let status = match answer {
+    let glance = match answer {
         Ok(mut response) => json::of(&mut response).await,
         Err(error) => Err(error),
     };
-    status
+    glance
         .map_err(|error| log::line("tick-unanswered", &[("user", &user), ("reason", &error)]))
         .ok()
 }
 
-/// Health, and when the bot was last active; what nobody knows stays as it was.
-async fn write_down(
-    database: &D1Database,
-    user: UserId,
-    health: Health,
-    idle_ms: Option<u64>,
-) -> worker::Result<()> {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
-    )]
-    let at = |ms: u64| ms as f64;
-    let now = clock::now_ms();
-    let active_at = idle_ms.map_or(0, |idle| now.saturating_sub(idle));
-    let health = serde_json::to_value(health)?;
+/// Health, and when each bot was last active; what nobody knows stays as it was.
+async fn write_down(database: &D1Database, seen: &[Seen]) -> worker::Result<()> {
     database
         .prepare(
-            "UPDATE bots SET ticked_at = ?2, health = ?3, active_at = max(active_at, ?4) WHERE user_id = ?1",
+            "UPDATE bots SET ticked_at = ?1, health = seen.value ->> 'health',
+                 active_at = max(active_at, seen.value ->> 'active_at')
+             FROM json_each(?2) AS seen WHERE user_id = seen.value ->> 'user'",
         )
-        .bind(&[
-            user.to_string().into(),
-            at(now).into(),
-            health.as_str().unwrap_or_default().into(),
-            at(active_at).into(),
-        ])?
+        .bind(&[moment(clock::now_ms()), serde_json::to_string(seen)?.into()])?
         .run()
-        .await?;
-    Ok(())
+        .await
+        .map(drop)
 }

@@ -305,13 +305,20 @@ test("the registry follows, and the clock looks only at bots that ought to be aw
   }, "both are registered");
   assert.deepEqual(rows.map((row) => [row.run, row.health, row.ticked_at]), [[1, "unknown", 0], [1, "unknown", 0]]);
 
+  await worker.fake(BOB, "set", { phase: "restarting", idleMs: 0 });
+  await worker.tick();
+  const both = Object.fromEntries((await worker.bots()).map((row) => [row.user_id, row]));
+  assert.deepEqual([both[ALICE].health, both[BOB].health], ["healthy", "unhealthy"], "each its own");
+  assert.ok(both[ALICE].ticked_at > 0 && both[BOB].ticked_at > 0);
+  assert.ok(both[BOB].active_at > 0);
+
   await worker.as(BOB, "/api/bot/sleep", { method: "POST" });
   await until(async () => (await worker.bots()).find((row) => row.user_id === BOB).state === "asleep", "Bob is seen asleep");
   await worker.tick();
   const after = Object.fromEntries((await worker.bots()).map((row) => [row.user_id, row]));
   assert.equal(after[ALICE].health, "healthy");
-  assert.ok(after[ALICE].ticked_at > 0);
-  assert.equal(after[BOB].ticked_at, 0);
+  assert.ok(after[ALICE].ticked_at > both[ALICE].ticked_at);
+  assert.equal(after[BOB].ticked_at, both[BOB].ticked_at);
   assert.equal((await worker.record(BOB)).starts.length, 1);
 
   await worker.fake(ALICE, "set", { phase: "restarting" });
