@@ -75,7 +75,7 @@ struct Told {
     detail: Option<String>,
 }
 
-/// The newest entries, of one bot or of all, before the one named by `?before=`.
+/// Tells the newest entries, of one bot or of all, before the one named by `?before=`.
 pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> Result<Response> {
     let url = request.url()?;
     let before = url.query_pairs().find(|(name, _)| name == "before");
@@ -83,6 +83,16 @@ pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> R
         let detail = "before must be the id of an entry".to_owned();
         return reply::problem(Refusal::BadForm, Some(detail));
     };
+    match read(env, bot, before).await {
+        Ok(entries) => reply::json(&serde_json::json!({ "events": entries })),
+        Err(error) => {
+            log::line("directory-unavailable", &[("reason", &error)]);
+            reply::problem(Refusal::DirectoryUnavailable, None)
+        }
+    }
+}
+
+async fn read(env: &Env, bot: Option<UserId>, before: Option<u32>) -> Result<Vec<Told>> {
     let mut bindings = vec![
         before.map_or_else(|| moment(u64::from(u32::MAX)), JsValue::from),
         PAGE.into(),
@@ -94,15 +104,14 @@ pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> R
         }
         None => "",
     };
-    let entries: Vec<Told> = database::open(env)?
+    database::open(env)?
         .prepare(format!(
             "SELECT id, at, user_id, run, kind, actor, detail FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
         ))
         .bind(&bindings)?
         .all()
         .await?
-        .results()?;
-    reply::json(&serde_json::json!({ "events": entries }))
+        .results()
 }
 
 /// Forgets what is older than it has to be kept.

@@ -42,7 +42,7 @@ pub enum Refusal {
     AccountSuspended,
     /// The person's account was deleted.
     AccountDeleted,
-    /// Users or domains could not be looked up.
+    /// Users, domains or the history could not be looked up.
     DirectoryUnavailable,
     /// Somebody else's bot.
     NotYourBot,
@@ -196,7 +196,7 @@ impl Refusal {
             Self::DirectoryUnavailable => (
                 503,
                 "directory-unavailable",
-                "Accounts cannot be looked up right now; try again.",
+                "The records of users and bots cannot be read right now; try again.",
             ),
             Self::NotYourBot => (403, "not-your-bot", "This is somebody else's bot."),
             Self::OwnAddress => (

@@ -115,6 +115,9 @@ test("without the database who is known goes on, and who is not waits", async (t
   assert.equal((await refused.json()).code, "directory-unavailable");
   assert.ok(refused.headers.get("retry-after"));
   assert.equal(await starts(worker, BOB), 0);
+  await database.prepare("ALTER TABLE events RENAME TO events_away").run();
+  const history = await worker.call(alice, "GET", "/api/bot/events");
+  assert.deepEqual([history.status, history.code], [503, "directory-unavailable"]);
 });
 
 test("an admin cannot lock themselves out, and nobody's status changes by a typing error", async (t) => {
