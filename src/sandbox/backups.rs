@@ -8,7 +8,7 @@ use moltworker_core::control::{
 };
 use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
 use moltworker_core::repository::scope::Scope;
-use moltworker_core::run::{RestorePoint, Run, SnapshotId};
+use moltworker_core::run::{RestorePoint, Run};
 use moltworker_core::sandbox::Details;
 use worker::Result;
 
@@ -123,11 +123,6 @@ impl Inner {
     /// The snapshots in the bucket.
     pub(super) async fn stored(&self) -> Result<Vec<Stored>> {
         repository::snapshots(&self.env, self.user()?).await
-    }
-
-    /// Whether the bucket has this one.
-    pub(super) async fn has_stored(&self, id: &SnapshotId) -> Result<bool> {
-        Ok(self.stored().await?.iter().any(|stored| stored.id == *id))
     }
 
     /// Changes the ledger, without an await in between, and stores it if it is another one afterwards.

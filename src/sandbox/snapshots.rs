@@ -17,6 +17,7 @@ use worker::{Method, Request, Response, Result};
 
 use super::Inner;
 use super::store::Store;
+use crate::repository::Stored;
 use crate::{clock, json, log, reply};
 
 /// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
@@ -41,28 +42,33 @@ impl Inner {
     ) -> Result<Response> {
         let ask: SnapshotAsk = json::read(&request.text().await?)?;
         self.load().await?;
+        // Once for each call that needs it: a listing costs an operation for every thousand snapshots.
+        let stored = match call {
+            SnapshotCall::Take => Vec::new(),
+            _ => self.stored().await?,
+        };
+        let has = |id: &SnapshotId| stored.iter().any(|one| one.id == *id);
         match (call, ask.snapshot) {
-            (SnapshotCall::List, _) => self.list_snapshots().await,
+            (SnapshotCall::List, _) => self.list_snapshots(stored).await,
             (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
-            (SnapshotCall::Restore, None) => self.order_restore(RestorePoint::Latest).await,
+            (SnapshotCall::Restore, None) => self.order_restore(stored, RestorePoint::Latest).await,
             (_, None) => reply::problem(Refusal::BadRequest, Some("name a snapshot".into())),
-            (_, Some(id)) if !self.has_stored(&id).await? => reply::problem(Refusal::NoSuchSnapshot, None),
-            (SnapshotCall::Restore, Some(id)) => self.order_restore(RestorePoint::Snapshot(id)).await,
+            (_, Some(id)) if !has(&id) => reply::problem(Refusal::NoSuchSnapshot, None),
+            (SnapshotCall::Restore, Some(id)) => self.order_restore(stored, RestorePoint::Snapshot(id)).await,
             (SnapshotCall::Pin, Some(id)) => {
                 Store::open(&self.state)?.hold(&id, None)?;
-                self.list_snapshots().await
+                self.list_snapshots(stored).await
             }
             (SnapshotCall::Unpin, Some(id)) => {
                 Store::open(&self.state)?.unpin(&id)?;
-                self.list_snapshots().await
+                self.list_snapshots(stored).await
             }
             (SnapshotCall::Browse, Some(id)) => self.read_snapshot(&id, "files", &ask.path).await,
             (SnapshotCall::Download, Some(id)) => self.read_snapshot(&id, "file", &ask.path).await,
         }
     }
 
-    async fn list_snapshots(self: &Rc<Self>) -> Result<Response> {
-        let stored = self.stored().await?;
+    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<Response> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
         // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
@@ -112,14 +118,10 @@ impl Inner {
         self.accepted()
     }
 
-    async fn order_restore(self: &Rc<Self>, point: RestorePoint) -> Result<Response> {
+    async fn order_restore(self: &Rc<Self>, stored: Vec<Stored>, point: RestorePoint) -> Result<Response> {
         // What there is now stays within reach, also where nothing has changed since it was saved.
         let now = clock::now_ms();
-        let newest = self
-            .stored()
-            .await?
-            .into_iter()
-            .max_by_key(|stored| stored.stored_at);
+        let newest = stored.into_iter().max_by_key(|stored| stored.stored_at);
         if let Some(newest) = newest {
             Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
         }
