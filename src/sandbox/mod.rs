@@ -165,9 +165,13 @@ impl Inner {
         ) {
             heard.health = Health::Unknown;
         }
-        let backups = Store::open(&self.state).and_then(|store| store.ledger());
+        // A ledger that cannot be read must not hide the rest from whoever looks for what is wrong.
+        let ledger = Store::open(&self.state).and_then(|store| store.ledger());
+        let backups = ledger
+            .map(|ledger| ledger.summary())
+            .inspect_err(|error| log::line("ledger-unreadable", &[("run", &life.run), ("reason", error)]));
         BotStatus {
-            backups: backups.ok().map(|ledger| ledger.summary()),
+            backups: backups.ok(),
             ..life.status(heard)
         }
     }
