@@ -12,7 +12,7 @@ use moltworker_core::control::{
     BackupError, BackupStatus, GatewayPhase, RestoreReport, SnapshotOrder, SnapshotReason,
 };
 use moltworker_core::gateway::{Event, Home, View};
-use moltworker_core::run::RestorePoint;
+use moltworker_core::run::{RestorePoint, SnapshotId};
 use moltworker_core::snapshots::Schedule;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -68,6 +68,8 @@ pub(crate) struct Keep {
     /// What the machine wants next, as soon as the errand under way is over.
     next: Option<(Kind, Work)>,
     maintenance: Option<(Maintenance, String)>,
+    /// What the home was made from, or the last good snapshot of it since: what is gone is judged by that.
+    base: Option<SnapshotId>,
     said: (mpsc::Sender<Stirred>, mpsc::Receiver<Stirred>),
     changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
     watching: Option<JoinHandle<()>>,
@@ -109,6 +111,7 @@ impl Keep {
             current: None,
             next: None,
             maintenance: None,
+            base: None,
             said: mpsc::channel(16),
             changes: mpsc::channel(1),
             watching: None,
@@ -223,6 +226,7 @@ impl Keep {
             accept: order.accept,
             run: self.run,
             first,
+            base: self.base.clone(),
             gateway_version: self.version.get().cloned(),
         })
     }
@@ -376,6 +380,7 @@ impl Keep {
             None => "there is nothing to restore".to_owned(),
         };
         self.logs.say(&format!("backup: {what}"));
+        self.base.clone_from(&report.snapshot);
         self.tell(|status| status.restored = Some(report));
         // The directories are others than before.
         if let Some(before) = self.watching.take() {
@@ -396,6 +401,9 @@ impl Keep {
             "backup: snapshot {} of {} files, {} bytes, {} bytes added ({traffic})",
             snapshot.id, snapshot.amount.files, snapshot.amount.bytes, snapshot.added_bytes
         ));
+        if snapshot.suspicious.is_none() {
+            self.base = Some(snapshot.id.clone());
+        }
         self.tell(|status| {
             status.taken.push(snapshot);
             let many = status.taken.len().saturating_sub(TOLD);

@@ -42,9 +42,15 @@ pub(crate) fn take(
         opened.snapshots()?
     };
     let parent = earlier.first();
-    let good = earlier
+    let named = |snapshot: &&SnapshotFile| {
+        let base = taking.base.as_ref();
+        base.is_some_and(|base| base.as_str() == snapshot.id.to_hex().as_str())
+    };
+    let is_good = |snapshot: &&SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
+    let base = earlier
         .iter()
-        .find(|snapshot| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS));
+        .find(named)
+        .or_else(|| earlier.iter().find(is_good));
 
     let findings = Arc::new(Mutex::new(Findings::default()));
     let archived = archive(opened, home, scratch, parent, &findings)?;
@@ -70,10 +76,10 @@ pub(crate) fn take(
         files: findings.amount.files,
         bytes: summary.map_or(findings.amount.bytes, |summary| summary.total_bytes_processed),
     };
-    let lost = good.filter(|_| !taking.accept).and_then(|good| {
+    let lost = base.filter(|_| !taking.accept).and_then(|base| {
         let before = Content {
-            bytes: told(good).map_or(0, |good| good.amount.bytes),
-            databases: Description::of(good).databases,
+            bytes: told(base).map_or(0, |base| base.amount.bytes),
+            databases: Description::of(base).databases,
         };
         let now = Content {
             bytes: amount.bytes,
@@ -133,6 +139,7 @@ pub(crate) fn mark_before_upgrade(
         reason: SnapshotReason::BeforeUpgrade,
         accept: false,
         first: false,
+        base: None,
         run: restoring.run,
         gateway_version: Some(from.clone()),
     };

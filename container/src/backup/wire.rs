@@ -103,6 +103,9 @@ pub(crate) struct Taking {
     /// Whether this run began with nothing to restore and has taken none yet: that no snapshot is listed is no
     /// surprise then.
     pub(crate) first: bool,
+    /// What the home is known to have held whole: what this run has restored, or its last good snapshot since. What is
+    /// gone is judged by that, and not by a newer one that somebody has put aside.
+    pub(crate) base: Option<SnapshotId>,
     /// The gateway that writes the home, if that is known.
     pub(crate) gateway_version: Option<String>,
 }

@@ -198,3 +198,30 @@ fn a_snapshot_after_a_loss_is_passed_over_until_somebody_accepts_it() {
         repository.restic(&["check", "--read-data"]);
     }
 }
+
+#[test]
+fn an_older_state_without_what_came_later_has_lost_nothing() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("notes.md"), "before it remembered anything").unwrap();
+    let older = snapshot(&bed);
+    remember(&bed.home);
+    assert_eq!(snapshot(&bed).suspicious, None);
+    restore(&bed, older.id.as_str());
+    bed.until("the older state is back", |status| {
+        is_ready(status) && restored_from(status) == Some(older.id.as_str())
+    });
+    std::fs::write(bed.home.join("notes.md"), "begun again").unwrap();
+    let next = snapshot(&bed);
+    assert_eq!(next.suspicious, None);
+    lose(bed);
+
+    let bed = start(&repository, &ON_DEMAND);
+    let status = bed.until("it is ready", is_ready);
+    assert_eq!(restored_from(&status), Some(next.id.as_str()));
+    assert_eq!(
+        std::fs::read_to_string(bed.home.join("notes.md")).unwrap(),
+        "begun again"
+    );
+    assert!(!bed.home.join("memory.sqlite").exists());
+}
