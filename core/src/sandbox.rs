@@ -9,6 +9,7 @@ pub use status::{BotState, BotStatus, Glance, Health, Heard, StartPhase};
 use serde::Serialize;
 
 use crate::life::{Authority, Desired, Event};
+use crate::repository::object::ObjectId;
 use crate::repository::scope::Scope;
 use crate::run::Run;
 
@@ -38,6 +39,8 @@ pub enum Intent {
     Logs(u16),
     /// A run wants a new token for its repository: answer a [`RenewedToken`] if it is the current one.
     RenewToken(Run, Scope),
+    /// A run wants to delete a snapshot by policy: whether it is the current one, and nobody holds that snapshot.
+    MayForget(Run, ObjectId),
 }
 
 /// A new token for a repository, as the run that asked gets it.
@@ -137,6 +140,7 @@ const ADMIN_PREFIX: &str = "admin-";
 const RENEW_PREFIX: &str = "renew-";
 const SNAPSHOTS_PREFIX: &str = "snapshots-";
 const LOGS_PREFIX: &str = "logs-";
+const FORGET_PREFIX: &str = "forget-";
 /// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
 pub const MOST_LOG_LINES: u16 = 1_000;
 
@@ -152,6 +156,7 @@ impl Intent {
             Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
             Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
             Self::RenewToken(run, scope) => format!("{RENEW_PREFIX}{}-{run}", scope.as_str()),
+            Self::MayForget(run, snapshot) => format!("{FORGET_PREFIX}{run}-{snapshot}"),
             Self::Logs(lines) => format!("{LOGS_PREFIX}{lines}"),
             Self::Snapshots(call) => format!("{SNAPSHOTS_PREFIX}{}", call.as_str()),
         }
@@ -165,6 +170,12 @@ impl Intent {
             .and_then(|rest| rest.split_once('-'))
         {
             return Some(Self::RenewToken(Run(run.parse().ok()?), Scope::parse(scope)?));
+        }
+        if let Some((run, snapshot)) = text
+            .strip_prefix(FORGET_PREFIX)
+            .and_then(|rest| rest.split_once('-'))
+        {
+            return Some(Self::MayForget(Run(run.parse().ok()?), snapshot.parse().ok()?));
         }
         if let Some(call) = text.strip_prefix(SNAPSHOTS_PREFIX) {
             return SnapshotCall::parse(call).map(Self::Snapshots);
@@ -202,6 +213,7 @@ mod tests {
             Intent::MakeRoom,
             Intent::Session,
             Intent::Logs(200),
+            Intent::MayForget(Run(7), "ab".repeat(32).parse().unwrap()),
         ]
         .into_iter()
         .chain(owners)
@@ -226,6 +238,8 @@ mod tests {
             "snapshots-delete",
             "logs-",
             "logs--1",
+            "forget-1",
+            "forget-1-ab",
             "logs-70000",
         ] {
             assert_eq!(Intent::parse(text), None, "{text}");

@@ -8,6 +8,7 @@ mod objects;
 
 use moltworker_core::id::UserId;
 use moltworker_core::problem::Refusal;
+use moltworker_core::repository::object::{Kind, Name};
 use moltworker_core::repository::request::{self, NoWish, Wish};
 use moltworker_core::repository::scope::Bearer;
 use moltworker_core::run::SnapshotId;
@@ -122,9 +123,27 @@ async fn serve(
             done()
         }
         Wish::Delete(name) => {
+            ask_whether_it_is_held(env, bearer, name).await?;
             objects.delete(name).await?;
             done()
         }
+    }
+}
+
+/// What a run was told to spare it learned when it began, and somebody may have pinned a snapshot since.
+async fn ask_whether_it_is_held(env: &Env, bearer: Bearer, name: Name) -> Result<(), Failure> {
+    let (Bearer::Run(user, run, _), Name::Object(Kind::Snapshots, id)) = (bearer, name) else {
+        return Ok(());
+    };
+    match hand_over::ask(env, user, Intent::MayForget(run, id))
+        .await?
+        .status_code()
+    {
+        200 => Ok(()),
+        _ => Err(Failure::Refused(
+            Refusal::DeletionRefused,
+            Some(format!("snapshot {id} is held, or the run is over")),
+        )),
     }
 }
 

@@ -106,6 +106,10 @@ impl DurableObject for Sandbox {
                 inner.load().await?;
                 inner.renew_token(run, scope).await
             }
+            Some(Intent::MayForget(run, snapshot)) => {
+                inner.load().await?;
+                inner.may_forget(run, &snapshot.to_string())
+            }
             None => reply::problem(Refusal::NotFound, None),
         }
     }

@@ -8,6 +8,7 @@ use moltworker_core::sandbox::RenewedToken;
 use worker::{Response, Result};
 
 use super::Inner;
+use super::store::Store;
 use crate::repository::credentials;
 use crate::{clock, reply};
 
@@ -42,6 +43,17 @@ impl Inner {
             token: token.reveal().to_owned(),
             expires_at,
         })
+    }
+
+    /// Whether `run` may delete this snapshot.
+    pub(super) fn may_forget(&self, run: Run, snapshot: &str) -> Result<Response> {
+        let store = Store::open(&self.state)?;
+        let verified = store.ledger()?.verified().cloned();
+        let mut spared = store.held(clock::now_ms())?.into_iter().chain(verified);
+        if !self.life().is_of(run) || spared.any(|id| id.as_str() == snapshot) {
+            return reply::problem(Refusal::DeletionRefused, None);
+        }
+        Response::empty()
     }
 
     /// A token that opens this bot's repository to `run` for an hour, and when that hour is over.

@@ -91,6 +91,7 @@ test("a run adds and never deletes; maintenance deletes all but the config", asy
   const run = new Repository(worker, ALICE);
   const maintenance = new Repository(worker, ALICE, mint(ALICE, { scope: "maintain" }));
   const operator = new Repository(worker, ALICE, OPERATOR_TOKEN);
+  await worker.as(ALICE, "/");
   await run.ask("POST", "config", { body: "config" });
   for (const kind of ["keys", "snapshots", "index", "data"]) {
     const { path } = await run.add(kind, BYTES);
@@ -108,6 +109,10 @@ test("a run adds and never deletes; maintenance deletes all but the config", asy
   for (const repository of [run, operator, maintenance]) {
     assert.equal(await repository.refusal("DELETE", "config"), "403 deletion-refused");
   }
+  // A run that is over may still be at it.
+  const { path } = await run.add("snapshots", BYTES);
+  const over = new Repository(worker, ALICE, mint(ALICE, { scope: "maintain", run: 7 }));
+  assert.equal(await over.refusal("DELETE", path), "403 deletion-refused");
 });
 
 test("only a token that holds opens a repository, and only its own", async (t) => {
