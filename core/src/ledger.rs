@@ -8,6 +8,7 @@
 
 mod errands;
 mod notes;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -18,9 +19,13 @@ use crate::event::Kind;
 use crate::run::{RestorePoint, Run, SnapshotId};
 
 pub use errands::{DRILL_EVERY_MS, Errand, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
+pub use start::InBucket;
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
 pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
+/// A snapshot that is being taken may put that off for so long: a first one of a large home takes its time, and one that
+/// hangs must be told all the same.
+pub const LONG_SNAPSHOT_MS: u64 = 60 * 60_000;
 /// Failures in a row that are worth an entry in the history: one or two pass by themselves.
 pub const TELL_AFTER: u32 = 3;
 /// How long what there was before a restore is held: as long as somebody may notice that it was the wrong one.
@@ -82,8 +87,8 @@ pub struct Wanted {
     restored_before: Option<i64>,
     #[serde(default)]
     failed_before: Option<i64>,
-    /// When it was heard to be done. It is over only with the next snapshot: until then `latest` is still what there
-    /// was before, and a new run would silently undo it.
+    /// When it was heard to be done. It is over only with the next snapshot that is not suspicious: until then `latest`
+    /// is still what there was before, and a new run would silently undo it.
     #[serde(default)]
     done_at: Option<u64>,
 }
@@ -168,46 +173,5 @@ impl Ledger {
             failed_before: None,
             done_at: None,
         });
-    }
-
-    /// Whether starting a run takes knowing when the newest snapshot was stored.
-    pub fn has_wanted(&self) -> bool {
-        self.wanted.is_some()
-    }
-
-    /// What `run`, which is about to start, makes its home from. `newest_stored_at`: when the bucket got the newest
-    /// snapshot. One that came after the ordered restore holds what was restored, and what was done with it since.
-    pub fn point_for(&mut self, run: Run, newest_stored_at: Option<u64>) -> RestorePoint {
-        let Some(wanted) = &mut self.wanted else {
-            return RestorePoint::Latest;
-        };
-        if wanted.done_at.is_some() && wanted.done_at < newest_stored_at {
-            self.wanted = None;
-            return RestorePoint::Latest;
-        }
-        wanted.given_to = Some(run);
-        wanted.restored_before = None;
-        wanted.failed_before = None;
-        wanted.done_at = None;
-        wanted.point.clone()
-    }
-
-    /// `run` is over; `newest` is what the bucket has. What was not saved, and is not there either, is worth an entry.
-    pub fn ended(&mut self, run: Run, newest: Option<(SnapshotId, u64)>) -> Option<(Kind, Option<String>)> {
-        let stored_at = newest.as_ref().map(|(_, at)| *at);
-        if let Some((id, at)) = newest
-            && self.newest.as_ref().is_none_or(|known| known.id != id)
-        {
-            self.newest = Some(Newest {
-                id,
-                at: i64::try_from(at).unwrap_or(i64::MAX),
-            });
-        }
-        if run != self.run {
-            return None;
-        }
-        let since = self.unsaved_since.take()?;
-        self.overdue = false;
-        (stored_at < Some(since)).then_some((Kind::ChangesLost, None))
     }
 }

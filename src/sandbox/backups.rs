@@ -8,7 +8,7 @@ use moltworker_core::control::{
 };
 use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
 use moltworker_core::repository::scope::Scope;
-use moltworker_core::run::{RestorePoint, Run};
+use moltworker_core::run::{RestorePoint, Run, SnapshotId};
 use moltworker_core::sandbox::Details;
 use worker::Result;
 
@@ -88,29 +88,23 @@ impl Inner {
     }
 
     /// What `run` makes its home from.
-    pub(super) async fn restore_point(&self, run: Run) -> Result<RestorePoint> {
-        let newest = match Store::open(&self.state)?.ledger()?.has_wanted() {
-            true => self
-                .stored()
-                .await?
-                .into_iter()
-                .map(|stored| stored.stored_at)
-                .max(),
-            false => None,
+    ///
+    /// # Errors
+    /// The inner one: a snapshot that was there and is not any more.
+    pub(super) async fn restore_point(&self, run: Run) -> Result<Result<RestorePoint, SnapshotId>> {
+        let store = Store::open(&self.state)?;
+        let stored = match store.ledger()?.asks_the_bucket() {
+            true => store.in_bucket(self.stored().await?)?,
+            false => Vec::new(),
         };
-        self.with_ledger(|ledger| ledger.point_for(run, newest))
+        self.with_ledger(|ledger| ledger.point_for(run, &stored))
     }
 
     /// `run` is over: what it saved last, only the bucket knows.
     pub(super) async fn account_for(self: &Rc<Self>, run: Run) {
         let outcome = async {
-            let newest = self
-                .stored()
-                .await?
-                .into_iter()
-                .max_by_key(|stored| stored.stored_at);
-            let newest = newest.map(|Stored { id, stored_at }| (id, stored_at));
-            match self.with_ledger(|ledger| ledger.ended(run, newest))? {
+            let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
+            match self.with_ledger(|ledger| ledger.ended(run, &stored))? {
                 Some((kind, detail)) => self.remember(kind, run, detail),
                 None => Ok(()),
             }

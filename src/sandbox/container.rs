@@ -5,7 +5,7 @@ use std::time::Duration;
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
 use moltworker_core::life::MaySleep;
-use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings};
+use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -59,6 +59,33 @@ fn start(container: &Container, settings: &RunSettings) -> Result<()> {
     Ok(plain(container).start(&options)?)
 }
 
+/// Why a container was not started.
+pub(super) enum NotStarted {
+    /// The bucket lacks the newest snapshot that is known.
+    SnapshotMissing(SnapshotId),
+    /// Something of ours, or the platform's.
+    Broken(Error),
+}
+
+impl From<Error> for NotStarted {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl NotStarted {
+    /// Why, for the bot's owner.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Self::SnapshotMissing(id) => format!(
+                "the newest snapshot, {id}, is not in the storage any more; nothing is started on an older state before \
+                 somebody restores one, or accepts that it is gone"
+            ),
+            Self::Broken(_) => "the platform had no container to start".to_owned(),
+        }
+    }
+}
+
 fn new_control_token() -> Result<ControlToken> {
     let bytes = webcrypto::random_bytes(CONTROL_TOKEN_BYTES)?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -67,13 +94,16 @@ fn new_control_token() -> Result<ControlToken> {
 
 impl Inner {
     /// Starts this run's container with its own control token and everything it must know.
-    pub(super) async fn start_container(&self, run: Run) -> Result<()> {
+    pub(super) async fn start_container(&self, run: Run) -> std::result::Result<(), NotStarted> {
         let settings = self.settings()?;
-        let restore = self.restore_point(run).await?;
+        let restore = self
+            .restore_point(run)
+            .await?
+            .map_err(NotStarted::SnapshotMissing)?;
         let repository = self.repository_access(run, restore).await?;
         // Between two lines of the one above, somebody may have ordered otherwise. From here on nothing waits.
         if !self.life().is_starting(run) {
-            return Err(Error::RustError("it is not wanted any more".into()));
+            return Err(Error::RustError("it is not wanted any more".into()).into());
         }
         let control_token = new_control_token()?;
         Store::open(&self.state)?.keep_control_token(run, &control_token)?;
@@ -85,7 +115,7 @@ impl Inner {
             offered_model: settings.offered_model.clone(),
             repository: Some(repository),
         };
-        start(&self.container()?, &run_settings)
+        Ok(start(&self.container()?, &run_settings)?)
     }
 
     /// Resolves when the container has ended, with the runtime's words for how.

@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
 
 use super::Inner;
+use super::container::NotStarted;
 use super::store::Store;
 use crate::events::{self, Entry};
 use crate::{clock, log};
@@ -37,11 +38,17 @@ impl Inner {
         let life = Store::open(&self.state)?
             .life()?
             .unwrap_or_else(|| Life::new(clock::now_ms()));
-        self.memory.borrow_mut().life = Some(life);
         let container_runs = self
             .state
             .container()
             .is_some_and(|container| container.running());
+        let ended = (life.is_awake() && !container_runs).then_some(life.run);
+        self.memory.borrow_mut().life = Some(life);
+        if let Some(run) = ended {
+            // Nobody watched it. Long before another run is heard of, with which what this one left unsaved is forgotten.
+            let inner = Rc::clone(self);
+            spawn_local(async move { inner.account_for(run).await });
+        }
         self.take(Event::Loaded { container_runs }).await
     }
 
@@ -101,12 +108,14 @@ impl Inner {
     async fn carry_out(self: &Rc<Self>, effect: Effect) -> Option<Event> {
         let outcome = match &effect {
             Effect::Start(run) => {
-                if let Err(error) = self.start_container(*run).await {
-                    log::line("start-failed", &[("run", run), ("reason", &error)]);
-                    return Some(Event::StartFailed(
-                        *run,
-                        "the platform had no container to start".into(),
-                    ));
+                if let Err(not_started) = self.start_container(*run).await {
+                    let reason = not_started.in_words();
+                    let cause = match &not_started {
+                        NotStarted::Broken(error) => error.to_string(),
+                        NotStarted::SnapshotMissing(_) => reason.clone(),
+                    };
+                    log::line("start-failed", &[("run", run), ("reason", &cause)]);
+                    return Some(Event::StartFailed(*run, reason));
                 }
                 Ok(())
             }

@@ -1,8 +1,8 @@
 //! What a Sandbox keeps in its SQLite about the bot's snapshots: the ledger, what is known of each, and which are held.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use moltworker_core::ledger::Ledger;
+use moltworker_core::ledger::{InBucket, Ledger};
 use moltworker_core::run::SnapshotId;
 use moltworker_core::sandbox::{Details, ShownSnapshot};
 use serde::Deserialize;
@@ -22,6 +22,11 @@ struct Known {
     id: SnapshotId,
     details: Option<String>,
     verified_at: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: SnapshotId,
 }
 
 #[derive(Deserialize)]
@@ -100,6 +105,21 @@ impl Store {
     fn holds(&self, now: u64) -> Result<Vec<Hold>> {
         self.exec("DELETE FROM holds WHERE until <= ?", vec![whole(now)?])?;
         self.all("SELECT id, until FROM holds", vec![])
+    }
+
+    /// What the bucket has, and which of it is known to have lost too much.
+    pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<InBucket>> {
+        let suspicious: Vec<Named> = self.all(
+            "SELECT id FROM snapshots WHERE details ->> 'suspicious' IS NOT NULL",
+            vec![],
+        )?;
+        let suspicious: BTreeSet<SnapshotId> = suspicious.into_iter().map(|row| row.id).collect();
+        let known = |Stored { id, stored_at }| InBucket {
+            stored_at,
+            suspicious: suspicious.contains(&id),
+            id,
+        };
+        Ok(stored.into_iter().map(known).collect())
     }
 
     /// What the bucket has, with what is known of it, newest first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use moltworker_core::control::{SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason};
 use moltworker_core::event::in_short;
-use moltworker_core::ledger::HELD_FOR_MS;
+use moltworker_core::ledger::{HELD_FOR_MS, Ledger};
 use moltworker_core::life::{Desired, Event};
 use moltworker_core::problem::Refusal;
 use moltworker_core::run::{RestorePoint, Run, SnapshotId};
@@ -51,7 +51,12 @@ impl Inner {
         match (call, ask.snapshot) {
             (SnapshotCall::List, _) => self.list_snapshots(stored).await,
             (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
-            (SnapshotCall::Restore, None) => self.order_restore(stored, RestorePoint::Latest).await,
+            (SnapshotCall::Restore, None) => {
+                if ask.accept {
+                    self.with_ledger(Ledger::accept_the_bucket)?;
+                }
+                self.order_restore(stored, RestorePoint::Latest).await
+            }
             (_, None) => reply::problem(Refusal::BadRequest, Some("name a snapshot".into())),
             (_, Some(id)) if !has(&id) => reply::problem(Refusal::NoSuchSnapshot, None),
             (SnapshotCall::Restore, Some(id)) => self.order_restore(stored, RestorePoint::Snapshot(id)).await,

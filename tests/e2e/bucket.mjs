@@ -20,6 +20,11 @@ export class Bucket {
     return async () => assert.equal((await this.#ask("POST", `data/${pack}`, whole)).status, 200);
   }
 
+  /** Deletes a snapshot, as maintenance of the current run does. */
+  async forget(id, run) {
+    assert.equal((await this.#ask("DELETE", `snapshots/${id}`, undefined, run)).status, 200);
+  }
+
   /** Flips a bit of the repository's config. */
   async damageConfig() {
     const whole = await this.#read("config");
@@ -59,9 +64,9 @@ export class Bucket {
     return Buffer.from(await answer.arrayBuffer());
   }
 
-  #ask(method, path, body) {
+  #ask(method, path, body, run = 1) {
     const { stack, user } = this;
-    const token = mint(user, { scope: "maintain", key: stack.backupKey });
+    const token = mint(user, { run, scope: "maintain", key: stack.backupKey });
     return stack.fetch(`/_repo/${user}/${path}`, { method, token, body });
   }
 }

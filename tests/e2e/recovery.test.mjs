@@ -136,4 +136,18 @@ test("recovery", { timeout: 30 * 60_000 }, async (t) => {
     await saved();
     assert.equal(await words(), "four");
   });
+
+  await t.test("a missing snapshot", async () => {
+    await write("five");
+    await post("/api/bot/sleep");
+    await until("it sleeps", async () => (await json("/api/bot")).state === "asleep", { deadlineMs: BACK_MS });
+    const [newest] = (await json("/api/bot/snapshots")).snapshots;
+    await new Bucket(stack, id).forget(newest.id, (await json("/api/bot")).run);
+    const refused = await json("/headers");
+    assert.equal(refused.code, "bot-failed");
+    assert.match(refused.detail, new RegExp(newest.id));
+    await follow("A missing snapshot");
+    await serves();
+    assert.equal(await words(), "four");
+  });
 });

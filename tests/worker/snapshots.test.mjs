@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
-const [OLD, NEW, LAST, AFTER] = ["a", "b", "c", "d"].map((digit) => digit.repeat(64));
+const [OLD, NEW, LAST, AFTER, LOSSY] = ["a", "b", "c", "d", "e"].map((digit) => digit.repeat(64));
 const DAY = 24 * 60 * 60 * 1_000;
 
 const taken = (id, taken_at, change = {}) => ({
@@ -121,11 +121,36 @@ test("a running bot is given a restore, and keeps it across its runs until it is
   };
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD]);
+  // Nor does one that saved it with a loss: `latest` would pass that over.
+  const lossy = taken(LOSSY, 35, { suspicious: "databases are gone or damaged: x" });
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 25), taken: [lossy] }) });
+  await store(bucket, LOSSY);
+  await hear(worker);
+  await again();
+  assert.deepEqual(await starts(worker), ["latest", OLD, OLD]);
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 30), taken: [taken(AFTER, 40)] }) });
   await store(bucket, AFTER);
   await hear(worker);
   await again();
-  assert.deepEqual(await starts(worker), ["latest", OLD, "latest"]);
+  assert.deepEqual(await starts(worker), ["latest", OLD, OLD, "latest"]);
+});
+
+test("a bot whose newest snapshot is gone from the storage starts on no older one until somebody says so", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW);
+  await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
+  await hear(worker);
+  await worker.order(ALICE, "sleep");
+  await until(async () => (await call(worker, "GET", "/api/bot")).state === "asleep", "it sleeps");
+  await bucket.delete(`users/${ALICE}/repo/snapshots/${NEW}`);
+  const refused = await call(worker, "GET", "/");
+  assert.deepEqual([refused.status, refused.code], [503, "bot-failed"]);
+  assert.match(refused.detail, new RegExp(`the newest snapshot, ${NEW}, is not in the storage`));
+  assert.match((await told(worker, "start-failed")).detail, new RegExp(NEW));
+  await call(worker, "POST", `${SNAPSHOTS}/restore`);
+  assert.equal((await starts(worker)).length, 1, "`latest` is another one now");
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { accept: true });
+  await until(async () => (await call(worker, "GET", "/api/bot")).state === "running", "it runs");
+  assert.deepEqual(await starts(worker), ["latest", "latest"]);
 });
 
 test("a bot that sleeps is woken by a restore, and one that is stopped is not", async (t) => {
@@ -215,7 +240,7 @@ test("an admin does the same for somebody, and the history says so", async (t) =
 });
 
 test("maintenance comes by itself, spares what is pinned and proven, and its findings are kept", async (t) => {
-  const { worker, bucket } = await start(t, OLD, NEW);
+  const { worker, bucket } = await start(t, LAST, OLD, NEW);
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
   await worker.fake(ALICE, "set", { readyForMs: DAY });
   await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
@@ -232,13 +257,20 @@ test("maintenance comes by itself, spares what is pinned and proven, and its fin
   await hear(worker);
   assert.equal((await bodies(worker, "/v1/maintain")).length, 1, "it was asked for");
 
-  assert.equal((await remove(OLD)).status, 200, "the token may delete");
-  const maintained = { finished_at: 50, duration_ms: 1, forgotten: [OLD], kept: 1, pruned_bytes: 2, checked_bytes: 3, problems: [], drill: report(NEW, 40) };
+  // Somebody pins one that the order does not name: what decides is what is held when it is to go.
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: LAST });
+  for (const [id, why] of [[NEW, "pinned"], [OLD, "proven"], [LAST, "pinned meanwhile"]]) {
+    const refused = await remove(id);
+    assert.deepEqual([refused.status, (await refused.json()).code], [403, "deletion-refused"], why);
+  }
+  await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: LAST });
+  assert.equal((await remove(LAST)).status, 200, "the token may delete");
+  const maintained = { finished_at: 50, duration_ms: 1, forgotten: [LAST], kept: 1, pruned_bytes: 2, checked_bytes: 3, problems: [], drill: report(NEW, 40) };
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [taken(NEW, 20)], maintained }) });
   await hear(worker);
   assert.match((await told(worker, "maintained")).detail, /^1 snapshots forgotten, 1 kept, 2 bytes freed, 3 bytes read back; restored into scratch: bbbbbbbb/);
   const [left, ...others] = (await call(worker, "GET", SNAPSHOTS)).snapshots;
-  assert.deepEqual([left.id, left.pinned, others], [NEW, true, []]);
+  assert.deepEqual([left.id, left.pinned, others.map(({ id }) => id)], [NEW, true, [OLD]]);
   assert.ok(left.verified_at > yesterday);
   const [unpinned] = (await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: NEW })).snapshots;
   assert.equal(unpinned.pinned, false);
@@ -252,7 +284,7 @@ test("maintenance comes by itself, spares what is pinned and proven, and its fin
 });
 
 test("what goes wrong with backups is told, and what a lost run took with it", async (t) => {
-  const { worker } = await start(t, OLD);
+  const { worker, bucket } = await start(t, OLD);
   const suspicious = "databases are gone or damaged: x";
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20, { suspicious })], changed: true });
   await hear(worker);
@@ -269,10 +301,22 @@ test("what goes wrong with backups is told, and what a lost run took with it", a
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [saved], changed: true }) });
   await hear(worker);
   await told(worker, "backup-resumed");
+  for (const id of [NEW, LAST]) await store(bucket, id);
+  await worker.fake(ALICE, "sql", "UPDATE ledger SET record = json_set(record, '$.unsaved_since', unixepoch() * 1000 + 60000)");
   await die(worker);
   await told(worker, "changes-lost");
   const { backups } = await call(worker, "GET", "/api/bot");
-  assert.deepEqual([backups.newest.id, backups.unsaved_since], [OLD, null], "what the bucket has is what there is");
+  assert.deepEqual([backups.newest.id, backups.unsaved_since], [LAST, null]);
+});
+
+test("what a run took with it is told also where nobody saw its end", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker, { restored: report(OLD, 10), changed: true });
+  await hear(worker);
+  await worker.fake(ALICE, "evict");
+  await worker.fake(ALICE, "die");
+  assert.equal((await call(worker, "GET", "/api/bot")).state, "asleep");
+  await told(worker, "changes-lost");
 });
 
 test("an ordered restore outlives the object that was told of it", async (t) => {

@@ -1,6 +1,6 @@
 //! Taking note of what a supervisor says.
 
-use super::{Ledger, Newest, News, OVERDUE_AFTER_MS, TELL_AFTER, Verified};
+use super::{LONG_SNAPSHOT_MS, Ledger, Newest, News, OVERDUE_AFTER_MS, TELL_AFTER, Verified};
 use crate::control::{BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
 use crate::event::Kind;
 use crate::run::{RestorePoint, Run, SnapshotId};
@@ -78,12 +78,8 @@ impl Ledger {
             });
             self.maintenance.begun_at.get_or_insert(now);
             self.unsaved_since = None;
-            if self
-                .wanted
-                .as_ref()
-                .is_some_and(|wanted| wanted.done_at.is_some())
-            {
-                self.wanted = None;
+            if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
+                self.wanted.take_if(|wanted| wanted.done_at.is_some());
             }
         }
         for snapshot in &fresh {
@@ -102,13 +98,18 @@ impl Ledger {
             .under_way
             .as_ref()
             .is_some_and(|progress| progress.doing == Doing::Snapshot);
-        let late = |since: u64| now.saturating_sub(since) >= OVERDUE_AFTER_MS;
-        match (self.overdue, self.unsaved_since.is_some_and(late)) {
-            (false, true) if !taking => {
+        let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
+        let patience = if taking {
+            LONG_SNAPSHOT_MS
+        } else {
+            OVERDUE_AFTER_MS
+        };
+        match self.overdue {
+            false if unsaved_for >= Some(patience) => {
                 self.overdue = true;
                 news.notices.push((Kind::BackupOverdue, None));
             }
-            (true, false) => {
+            true if unsaved_for < Some(OVERDUE_AFTER_MS) => {
                 self.overdue = false;
                 news.notices.push((Kind::BackupResumed, None));
             }
@@ -147,7 +148,11 @@ impl Ledger {
                 let detail = Some(error.message.clone());
                 news.notices.push((failure(error.doing), detail));
             }
-            None if self.failing.take().is_some() => news.notices.push((Kind::BackupResumed, None)),
+            // A run that has just begun has no error, and has done nothing yet either.
+            None if self.failing.is_some_and(|doing| has_done(doing, backup)) => {
+                self.failing = None;
+                news.notices.push((Kind::BackupResumed, None));
+            }
             _ => {}
         }
     }
@@ -176,7 +181,7 @@ impl Ledger {
             let saved = backup
                 .taken
                 .iter()
-                .any(|snapshot| Some(snapshot.taken_at) >= since);
+                .any(|snapshot| Some(snapshot.taken_at) >= since && snapshot.suspicious.is_none());
             wanted.done_at = Some(now);
             if saved || wanted.point == RestorePoint::Latest {
                 self.wanted = None;
@@ -216,6 +221,16 @@ fn failure(doing: Doing) -> Kind {
         Doing::Restore | Doing::Compare => Kind::RestoreFailed,
         Doing::Maintain => Kind::MaintenanceFailed,
         Doing::Snapshot | Doing::Unknown => Kind::BackupFailed,
+    }
+}
+
+/// Whether a run has succeeded with it at least once.
+fn has_done(doing: Doing, backup: &BackupStatus) -> bool {
+    match doing {
+        Doing::Restore | Doing::Compare => backup.restored.is_some(),
+        Doing::Maintain => backup.maintained.is_some(),
+        Doing::Snapshot => !backup.taken.is_empty(),
+        Doing::Unknown => true,
     }
 }
 

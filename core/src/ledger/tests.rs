@@ -4,15 +4,15 @@ use crate::control::{
     SnapshotReason, StartTimes, Status,
 };
 
-const R1: Run = Run(1);
-const R2: Run = Run(2);
+pub(super) const R1: Run = Run(1);
+pub(super) const R2: Run = Run(2);
 const HOUR: u64 = 60 * 60 * 1_000;
 
-fn id(digit: char) -> SnapshotId {
+pub(super) fn id(digit: char) -> SnapshotId {
     digit.to_string().repeat(64).parse().unwrap()
 }
 
-fn snapshot(digit: char, taken_at: i64) -> Snapshot {
+pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
     Snapshot {
         id: id(digit),
         taken_at,
@@ -25,7 +25,7 @@ fn snapshot(digit: char, taken_at: i64) -> Snapshot {
     }
 }
 
-fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport {
+pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport {
     RestoreReport {
         snapshot: snapshot.map(id),
         taken_at: Some(0),
@@ -85,7 +85,7 @@ fn status(run: Run, backup: BackupStatus) -> Status {
 }
 
 /// A bot with a home made from nothing, at rest.
-fn at_rest() -> BackupStatus {
+pub(super) fn at_rest() -> BackupStatus {
     BackupStatus {
         restored: Some(report(None, 10)),
         ..BackupStatus::default()
@@ -97,7 +97,7 @@ fn kinds(news: &News) -> Vec<Kind> {
 }
 
 /// Hears `backup` and says which entries follow.
-fn hear(ledger: &mut Ledger, now: u64, run: Run, backup: BackupStatus) -> Vec<Kind> {
+pub(super) fn hear(ledger: &mut Ledger, now: u64, run: Run, backup: BackupStatus) -> Vec<Kind> {
     kinds(&ledger.heard(now, run, &status(run, backup)))
 }
 
@@ -143,19 +143,25 @@ fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
     hear(&mut ledger, 0, R1, backup.clone());
     assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS - 1, R1, backup.clone()), []);
     assert_eq!(ledger.errand(0, R1, &status(R1, backup.clone())), None);
-    // One that is being taken is on its way, however long it takes.
+    // One that is being taken is on its way, within reason.
     let mut taking = backup.clone();
     taking.under_way = Some(Progress {
         doing: Doing::Snapshot,
         done: Amount::default(),
         total: None,
     });
-    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS, R1, taking), []);
+    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS, R1, taking.clone()), []);
+    let mut hanging = ledger.clone();
+    assert_eq!(
+        hear(&mut hanging, LONG_SNAPSHOT_MS, R1, taking.clone()),
+        [Kind::BackupOverdue]
+    );
+    assert_eq!(hear(&mut hanging, LONG_SNAPSHOT_MS + 1, R1, taking.clone()), []);
     assert_eq!(
         hear(&mut ledger, OVERDUE_AFTER_MS, R1, backup.clone()),
         [Kind::BackupOverdue]
     );
-    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS + 1, R1, backup.clone()), []);
+    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS + 1, R1, taking), []);
     let errand = ledger.errand(OVERDUE_AFTER_MS, R1, &status(R1, backup.clone()));
     assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
     backup.taken = vec![snapshot('a', 20)];
@@ -171,30 +177,6 @@ fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
     backup.changed = false;
     hear(&mut ledger, OVERDUE_AFTER_MS + 3, R1, backup);
     assert_eq!(ledger.summary().unsaved_since, None);
-}
-
-#[test]
-fn what_a_run_took_with_it_is_told() {
-    let mut changed = at_rest();
-    changed.changed = true;
-    for (newest, lost) in [
-        (None, true),
-        (Some((id('a'), 99)), true),
-        (Some((id('a'), 101)), false),
-    ] {
-        let mut ledger = Ledger::default();
-        hear(&mut ledger, 100, R1, changed.clone());
-        let entry = ledger.ended(R1, newest.clone());
-        assert_eq!(entry.is_some(), lost, "{newest:?}");
-        assert_eq!(
-            ledger.summary().newest.map(|newest| newest.id),
-            newest.map(|(id, _)| id)
-        );
-        assert_eq!(ledger.ended(R1, None), None, "once");
-    }
-    let mut saved = Ledger::default();
-    hear(&mut saved, 100, R1, at_rest());
-    assert_eq!(saved.ended(R1, None), None);
 }
 
 #[test]
@@ -214,12 +196,16 @@ fn failures_are_told_when_they_last_and_once() {
         assert_eq!(hear(&mut ledger, 1, R1, backup.clone()), expected, "{doing:?}");
         assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), [], "{doing:?} again");
         backup.error = None;
-        let over: &[Kind] = if expected.is_empty() {
-            &[]
-        } else {
-            &[Kind::BackupResumed]
-        };
-        assert_eq!(hear(&mut ledger, 3, R1, backup), over, "{doing:?} is over");
+        assert_eq!(
+            hear(&mut ledger, 3, R2, backup.clone()),
+            [],
+            "{doing:?} in a run that did nothing yet"
+        );
+        backup.restored = Some(report(None, 10));
+        backup.taken = vec![snapshot('a', 20)];
+        backup.maintained = Some(maintained(30, &[]));
+        let over = hear(&mut ledger, 4, R2, backup).contains(&Kind::BackupResumed);
+        assert_eq!(over, !expected.is_empty(), "{doing:?} is over");
     }
 }
 
@@ -260,21 +246,17 @@ fn an_ordered_restore_is_given_once_and_over_with_the_next_snapshot() {
 
     // The home was made from this very snapshot before; that is not the restore that was ordered.
     hear(&mut ledger, 5, R1, backup.clone());
-    assert_eq!(
-        ledger.clone().point_for(R2, Some(99)),
-        RestorePoint::Snapshot(id('a'))
-    );
+    assert!(ledger.summary().restore_wanted.is_some());
     backup.restored = Some(report(Some('a'), 30));
     hear(&mut ledger, 6, R1, backup.clone());
-    // Restored but not saved: should the run end now, `latest` would undo it.
-    assert_eq!(
-        ledger.clone().point_for(R2, Some(6)),
-        RestorePoint::Snapshot(id('a'))
-    );
-    assert_eq!(ledger.clone().point_for(R2, Some(7)), RestorePoint::Latest);
-    backup.taken.push(snapshot('c', 40));
+    // Restored but not saved, or saved with a loss: should the run end now, `latest` would undo it.
+    let mut lossy = snapshot('c', 40);
+    lossy.suspicious = Some("databases are gone: x".into());
+    backup.taken.push(lossy);
+    hear(&mut ledger, 7, R1, backup.clone());
+    assert!(ledger.summary().restore_wanted.is_some());
+    backup.taken.push(snapshot('d', 50));
     hear(&mut ledger, 8, R1, backup);
-    assert_eq!(ledger.point_for(R2, None), RestorePoint::Latest);
     assert_eq!(ledger.summary().restore_wanted, None);
 }
 
@@ -282,7 +264,7 @@ fn an_ordered_restore_is_given_once_and_over_with_the_next_snapshot() {
 fn a_restore_and_its_snapshot_may_be_heard_of_together() {
     let mut ledger = Ledger::default();
     ledger.want(1, RestorePoint::Snapshot(id('a')));
-    assert_eq!(ledger.point_for(R1, None), RestorePoint::Snapshot(id('a')));
+    assert_eq!(ledger.point_for(R1, &[]), Ok(RestorePoint::Snapshot(id('a'))));
     let mut backup = at_rest();
     backup.restored = Some(report(Some('a'), 30));
     backup.taken = vec![snapshot('c', 40)];
@@ -303,23 +285,24 @@ fn a_restore_that_fails_is_told_and_given_up_where_the_bot_goes_on() {
     let mut trying = status(R1, backup.clone());
     trying.phase = GatewayPhase::Restoring;
     assert_eq!(kinds(&ledger.heard(4, R1, &trying)), []);
-    assert!(ledger.has_wanted());
+    assert!(ledger.summary().restore_wanted.is_some());
     assert_eq!(hear(&mut ledger, 5, R1, backup), [Kind::RestoreFailed]);
-    assert!(!ledger.has_wanted());
+    assert!(ledger.summary().restore_wanted.is_none());
 }
 
 #[test]
 fn a_later_order_replaces_an_earlier_one_and_reaches_the_run_that_has_that() {
     let mut ledger = Ledger::default();
     ledger.want(1, RestorePoint::Snapshot(id('a')));
-    ledger.point_for(R1, None);
+    ledger.point_for(R1, &[]).unwrap();
     ledger.want(2, RestorePoint::Latest);
     let restoring = status(R1, BackupStatus::default());
     let latest = Errand::Restore(RestoreOrder { snapshot: None });
     assert_eq!(ledger.errand(3, R1, &restoring), Some(latest.clone()));
     ledger.asked(3, R1, &restoring, &latest);
     hear(&mut ledger, 4, R1, at_rest());
-    assert!(!ledger.has_wanted(), "the latest is what a next run begins with");
+    let ordered = ledger.summary().restore_wanted;
+    assert_eq!(ordered, None, "the latest is what a next run begins with");
 }
 
 #[test]

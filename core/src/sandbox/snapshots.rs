@@ -71,7 +71,8 @@ impl SnapshotCall {
 pub struct SnapshotAsk {
     /// Which one. For a restore: without one, the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
-    /// When one is taken: that whatever is gone may be gone, so that it is not marked suspicious.
+    /// When one is taken: that whatever is gone may be gone, so that it is not marked suspicious. When the newest is
+    /// restored: that the storage has what it has, even if a newer one was there.
     pub accept: bool,
     /// Where in it, from the home on.
     pub path: String,
