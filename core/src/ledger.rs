@@ -49,6 +49,8 @@ pub struct Ledger {
     unsaved_since: Option<u64>,
     /// That was told.
     overdue: bool,
+    /// The suspicious snapshot that was told last.
+    suspicious: Option<SnapshotId>,
     /// What fails, once that was told.
     failing: Option<Doing>,
     maintenance: Upkeep,
@@ -136,6 +138,8 @@ pub struct BackupSummary {
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
     pub overdue: bool,
+    /// Newer snapshots than the one the home was made from, newest first: they had lost too much.
+    pub passed_over: Vec<SnapshotId>,
     /// What somebody ordered back, until it is there.
     pub restore_wanted: Option<RestorePoint>,
     /// When maintenance was last over.
@@ -152,6 +156,11 @@ impl Ledger {
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
             overdue: self.overdue,
+            passed_over: self
+                .restored
+                .as_ref()
+                .map(|report| report.passed_over.clone())
+                .unwrap_or_default(),
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
             problems: self.maintenance.problems.clone(),

@@ -40,6 +40,14 @@ impl Ledger {
             None => "there was nothing to restore".to_owned(),
         };
         news.notices.push((Kind::Restored, Some(detail)));
+        // The last one of a run is heard of by nobody before it is passed over.
+        if let Some(id) = report.passed_over.first()
+            && self.suspicious.as_ref() != Some(id)
+        {
+            self.suspicious = Some(id.clone());
+            let detail = format!("{}: passed over at this start", short(id));
+            news.notices.push((Kind::SnapshotSuspicious, Some(detail)));
+        }
     }
 
     /// A snapshot that was restored whole.
@@ -84,6 +92,7 @@ impl Ledger {
         }
         for snapshot in &fresh {
             if let Some(lost) = &snapshot.suspicious {
+                self.suspicious = Some(snapshot.id.clone());
                 let detail = format!("{}: {lost}", short(&snapshot.id));
                 news.notices.push((Kind::SnapshotSuspicious, Some(detail)));
             }

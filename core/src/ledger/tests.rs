@@ -222,6 +222,21 @@ fn a_suspicious_snapshot_is_told() {
         (*kind, detail.as_deref()),
         (Kind::SnapshotSuspicious, Some("aaaaaaaa: databases are gone: x"))
     );
+    let passing_over = |digits: &[char]| {
+        let mut backup = at_rest();
+        let mut report = report(Some('0'), 10);
+        report.passed_over = digits.iter().copied().map(id).collect();
+        backup.restored = Some(report);
+        backup
+    };
+    let told = hear(&mut ledger, 2, R2, passing_over(&['a']));
+    assert_eq!(told, [Kind::Restored], "that one was told");
+    // One that was the last of its run.
+    let told = hear(&mut ledger, 3, Run(3), passing_over(&['b', 'a']));
+    assert_eq!(told, [Kind::Restored, Kind::SnapshotSuspicious]);
+    assert_eq!(ledger.summary().passed_over, [id('b'), id('a')]);
+    let told = hear(&mut ledger, 4, Run(4), passing_over(&['b', 'a']));
+    assert_eq!(told, [Kind::Restored], "once");
 }
 
 fn restore_of(digit: char) -> Errand {
