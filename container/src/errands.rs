@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use moltworker_core::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 
 use crate::backup::SUBCOMMAND;
-use crate::backup::wire::{Access, Job, Line, Renewed, Work};
+use crate::backup::wire::{Access, Job, Line, Renewed, UNKNOWN_AGE, Work};
 use crate::logs::Logs;
 use crate::settings::Settings;
 
@@ -120,6 +121,13 @@ impl Errands {
         let mut access = self.access();
         access.token = renewed.token;
         access.renew_at = renewed.renew_at;
+    }
+
+    /// From now on the repository is asked with this token, which the Sandbox has just minted.
+    pub(crate) fn given(&self, token: &RepositoryToken) {
+        let mut access = self.access();
+        token.reveal().clone_into(&mut access.token);
+        access.renew_at = UNKNOWN_AGE;
     }
 
     /// Starts an errand; with another token than the run's, if so said.

@@ -17,6 +17,7 @@ use moltworker_core::control::{
 use moltworker_core::gateway::Home;
 use moltworker_core::problem::Refusal;
 use moltworker_core::run::{RepositoryToken, RestorePoint, SnapshotId};
+use moltworker_core::snapshots::Purpose;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
@@ -49,13 +50,15 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
     let asked = match (path.as_str(), request.method()) {
         (SNAPSHOT_PATH, &Method::POST) => {
             let order: SnapshotOrder = read(request).await?;
+            take(errands, order.token.as_ref());
             if control.account.view.borrow().home != Home::Confirmed {
                 return Err((Refusal::NotRestored, None));
             }
-            Asked::Snapshot(order)
+            Asked::Snapshot(Purpose::from(&order))
         }
         (RESTORE_PATH, &Method::POST) => {
             let order: RestoreOrder = read(request).await?;
+            take(errands, order.token.as_ref());
             Asked::RestoreTo(
                 order
                     .snapshot
@@ -64,8 +67,6 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
         }
         (MAINTAIN_PATH, &Method::POST) => {
             let order: MaintenanceOrder = read(request).await?;
-            let token = RepositoryToken::new(order.token)
-                .map_err(|reason| (Refusal::BadRequest, Some(reason.to_owned())))?;
             let maintenance = Maintenance {
                 pinned: order.pinned,
                 verified: order.verified,
@@ -73,12 +74,19 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
                 parts: order.parts,
                 drill: order.drill,
             };
-            Asked::Maintain(maintenance, token)
+            Asked::Maintain(maintenance, order.token)
         }
         (_, &Method::GET) => return look(errands, &path, request.uri().query()).await,
         _ => return Err((Refusal::WrongMethod, None)),
     };
     control.order(asked).await.map_err(|refusal| (refusal, None))
+}
+
+/// A fresh token is good from now on, whatever becomes of the order it came with.
+fn take(errands: &Errands, token: Option<&RepositoryToken>) {
+    if let Some(token) = token {
+        errands.given(token);
+    }
 }
 
 async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refused> {

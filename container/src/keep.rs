@@ -8,12 +8,10 @@ mod kind;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::control::{
-    BackupError, BackupStatus, GatewayPhase, RestoreReport, SnapshotOrder, SnapshotReason,
-};
+use moltworker_core::control::{BackupError, BackupStatus, GatewayPhase, RestoreReport, SnapshotReason};
 use moltworker_core::gateway::{Event, Home, View};
 use moltworker_core::run::{RestorePoint, SnapshotId};
-use moltworker_core::snapshots::Schedule;
+use moltworker_core::snapshots::{Purpose, Schedule};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -26,8 +24,6 @@ use crate::logs::Logs;
 use crate::settings::Settings;
 use kind::Kind;
 
-/// The token of an idle bot is renewed this often; it lives for an hour.
-const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 /// Snapshots of this run that are told.
 const TOLD: usize = 10;
 
@@ -76,6 +72,9 @@ pub(crate) struct Keep {
     /// Whether snapshots of the running bot may be taken now.
     may: bool,
     was_ready: bool,
+    renew_every: Duration,
+    renew_again: Duration,
+    /// When the token is to be renewed, should nothing else do it.
     renew_at: Instant,
 }
 
@@ -117,7 +116,9 @@ impl Keep {
             watching: None,
             may: false,
             was_ready: false,
-            renew_at: since + RENEW_EVERY,
+            renew_every: settings.renew_every,
+            renew_again: settings.renew_again,
+            renew_at: since + settings.renew_every,
         })
     }
 
@@ -127,13 +128,15 @@ impl Keep {
         tokio::select! {
             Some(said) = self.said.1.recv() => said,
             Some(()) = self.changes.1.recv() => Stirred::Changed,
-            () = tokio::time::sleep_until(due) => Stirred::Due,
+            () = at(due) => Stirred::Due,
         }
     }
 
-    fn due(&self) -> Instant {
-        let snapshot = self.schedule.due().filter(|_| self.is_free());
-        snapshot.map_or(self.renew_at, |due| self.renew_at.min(self.since + due))
+    /// When something is to begin; never while nothing may, or this would be asked again and again.
+    fn due(&self) -> Option<Instant> {
+        let snapshot = self.schedule.due().map(|due| self.since + due);
+        let first = snapshot.map_or(self.renew_at, |due| self.renew_at.min(due));
+        self.is_free().then_some(first)
     }
 
     fn is_free(&self) -> bool {
@@ -172,8 +175,8 @@ impl Keep {
     }
 
     /// Somebody wants a snapshot.
-    pub(crate) fn order(&mut self, order: SnapshotOrder) {
-        self.schedule.order(order);
+    pub(crate) fn order(&mut self, purpose: Purpose) {
+        self.schedule.order(purpose);
         self.go_on();
     }
 
@@ -200,7 +203,7 @@ impl Keep {
 
     /// The machine wants the last snapshot before something.
     pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<Event> {
-        let work = self.taking(SnapshotOrder {
+        let work = self.taking(Purpose {
             reason,
             accept: false,
         });
@@ -216,14 +219,14 @@ impl Keep {
         kind.ended(false, true)
     }
 
-    fn taking(&self, order: SnapshotOrder) -> Work {
+    fn taking(&self, purpose: Purpose) -> Work {
         let first = self.status.borrow().as_ref().is_some_and(|status| {
             let restored = status.restored.as_ref();
             status.taken.is_empty() && restored.is_some_and(|report| report.snapshot.is_none())
         });
         Work::Snapshot(Taking {
-            reason: order.reason,
-            accept: order.accept,
+            reason: purpose.reason,
+            accept: purpose.accept,
             run: self.run,
             first,
             base: self.base.clone(),
@@ -252,18 +255,19 @@ impl Keep {
             return;
         }
         let now = self.since.elapsed();
-        if let Some(order) = self.schedule.begin(now) {
-            let work = self.taking(order);
-            self.start(Kind::Snapshot(order), work, None);
+        if let Some(purpose) = self.schedule.begin(now) {
+            let work = self.taking(purpose);
+            self.start(Kind::Snapshot(purpose), work, None);
+        } else if self.renew_at <= Instant::now() {
+            // Once it has expired it opens nothing, a renewal included: where this fails, it is soon tried again.
+            self.renew_at = Instant::now() + self.renew_again;
+            self.start(Kind::Renew, Work::Renew, None);
         } else if let Some((maintenance, token)) = self.maintenance.take() {
             self.start(Kind::Maintain, Work::Maintain(maintenance), Some(token));
-        } else if self.renew_at <= Instant::now() {
-            self.start(Kind::Renew, Work::Renew, None);
         }
     }
 
     fn start(&mut self, kind: Kind, work: Work, token: Option<String>) -> Option<Event> {
-        self.renew_at = Instant::now() + RENEW_EVERY;
         let (errand, mut words) = match self.errands.start(work, token) {
             Ok(started) => started,
             Err(error) => {
@@ -292,7 +296,10 @@ impl Keep {
 
     fn heard(&mut self, line: Line) {
         match line {
-            Line::Token(renewed) => self.errands.renewed(renewed),
+            Line::Token(renewed) => {
+                self.renew_at = Instant::now() + self.renew_every;
+                self.errands.renewed(renewed);
+            }
             Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
             Line::Replacing => {
@@ -433,5 +440,12 @@ impl Keep {
             change(status);
             status.changed = changed;
         });
+    }
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }

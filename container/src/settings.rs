@@ -24,6 +24,8 @@
 //! | `MOLTBOT_SNAPSHOT_SETTLE_MS` | 5000 |
 //! | `MOLTBOT_SNAPSHOT_SPACING_MS` | 60000 |
 //! | `MOLTBOT_REPOSITORY_PATIENCE_MS` | 30000 |
+//! | `MOLTBOT_RENEW_EVERY_MS` | 1200000 |
+//! | `MOLTBOT_RENEW_AGAIN_MS` | 60000 |
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -48,6 +50,11 @@ const GATEWAY_PORT: u16 = 18789;
 const HOLD: Duration = Duration::from_secs(75);
 /// How long the repository may take to begin an answer. A Durable Object and R2 are behind it: seconds at most.
 const REPOSITORY_PATIENCE: Duration = Duration::from_secs(30);
+/// The repository's token of an idle bot is renewed this often. It lives for an hour: two further attempts fit in.
+const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
+/// A renewal that failed is tried again after this, until one works. One that is missed for good costs the run
+/// everything it would have saved; one a minute costs the repository nothing.
+const RENEW_AGAIN: Duration = Duration::from_secs(60);
 const SHORTEST_PROBE: Duration = Duration::from_millis(50);
 /// User and group `moltbot` of the image.
 const MOLTBOT_ID: u32 = 1500;
@@ -80,6 +87,10 @@ pub(crate) struct Settings {
     pub(crate) snapshots: snapshots::Rules,
     /// How long the repository may take to begin an answer.
     pub(crate) repository_patience: Duration,
+    /// How often the repository's token is renewed where nothing else does it.
+    pub(crate) renew_every: Duration,
+    /// How soon a renewal that failed is tried again.
+    pub(crate) renew_again: Duration,
     /// Variables the gateway gets as the container has them.
     pub(crate) passed_on: Vec<(&'static str, String)>,
     /// Who the gateway runs as; `None` when the supervisor is not root and cannot choose.
@@ -144,6 +155,8 @@ impl Settings {
                 spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", snapshots::SPACING)?,
             },
             repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_PATIENCE)?,
+            renew_every: milliseconds(&get, "MOLTBOT_RENEW_EVERY_MS", RENEW_EVERY)?,
+            renew_again: milliseconds(&get, "MOLTBOT_RENEW_AGAIN_MS", RENEW_AGAIN)?,
             passed_on: PASSED_ON
                 .iter()
                 .filter_map(|name| get(name).map(|value| (*name, value)))
@@ -248,6 +261,8 @@ mod tests {
             "MOLTBOT_SNAPSHOT_SETTLE_MS",
             "MOLTBOT_SNAPSHOT_SPACING_MS",
             "MOLTBOT_REPOSITORY_PATIENCE_MS",
+            "MOLTBOT_RENEW_EVERY_MS",
+            "MOLTBOT_RENEW_AGAIN_MS",
             "MOLTBOT_RUN",
         ] {
             let env = env(&[(variable, "x")]);

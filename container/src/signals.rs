@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use moltworker_core::control::SnapshotOrder;
 use moltworker_core::run::{RepositoryToken, RestorePoint};
+use moltworker_core::snapshots::Purpose;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -23,7 +23,7 @@ pub(crate) enum Asked {
     /// Some process ended.
     Collect,
     /// Take a snapshot.
-    Snapshot(SnapshotOrder),
+    Snapshot(Purpose),
     /// Make the home from this snapshot.
     RestoreTo(RestorePoint),
     /// Maintain the repository, with this token.

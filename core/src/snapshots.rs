@@ -37,6 +37,24 @@ impl Default for Rules {
     }
 }
 
+/// What a snapshot is taken for: an order without what is nobody else's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// Why.
+    pub reason: SnapshotReason,
+    /// See [`SnapshotOrder::accept`].
+    pub accept: bool,
+}
+
+impl From<&SnapshotOrder> for Purpose {
+    fn from(order: &SnapshotOrder) -> Self {
+        Self {
+            reason: order.reason,
+            accept: order.accept,
+        }
+    }
+}
+
 /// What is to be saved and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Change {
@@ -49,9 +67,9 @@ struct Change {
 pub struct Schedule {
     rules: Rules,
     change: Option<Change>,
-    order: Option<SnapshotOrder>,
+    order: Option<Purpose>,
     /// What is being taken.
-    taking: Option<SnapshotOrder>,
+    taking: Option<Purpose>,
     begun: Option<Duration>,
     failed: u32,
     not_before: Duration,
@@ -78,9 +96,9 @@ impl Schedule {
     }
 
     /// Somebody wants one. A loss that one of two orders accepts is accepted.
-    pub fn order(&mut self, order: SnapshotOrder) {
+    pub fn order(&mut self, order: Purpose) {
         let accept = order.accept || self.order.is_some_and(|earlier| earlier.accept);
-        self.order = Some(SnapshotOrder { accept, ..order });
+        self.order = Some(Purpose { accept, ..order });
     }
 
     /// Whether something is not saved yet.
@@ -106,9 +124,9 @@ impl Schedule {
     }
 
     /// Begins the next one if it is due.
-    pub fn begin(&mut self, now: Duration) -> Option<SnapshotOrder> {
+    pub fn begin(&mut self, now: Duration) -> Option<Purpose> {
         self.due().filter(|due| *due <= now)?;
-        let order = self.order.take().unwrap_or(SnapshotOrder {
+        let order = self.order.take().unwrap_or(Purpose {
             reason: SnapshotReason::Change,
             accept: false,
         });
@@ -146,7 +164,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    const MANUAL: SnapshotOrder = SnapshotOrder {
+    const MANUAL: Purpose = Purpose {
         reason: SnapshotReason::Manual,
         accept: false,
     };
@@ -188,14 +206,14 @@ mod tests {
         let mut schedule = Schedule::new(Rules::default());
         schedule.changed(at(0));
         schedule.begin(at(5));
-        schedule.order(SnapshotOrder {
+        schedule.order(Purpose {
             accept: true,
             ..MANUAL
         });
         schedule.order(MANUAL);
         schedule.over(at(8), 1.0, true);
         assert_eq!(schedule.due(), Some(at(0)));
-        let accepted = SnapshotOrder {
+        let accepted = Purpose {
             accept: true,
             ..MANUAL
         };

@@ -4,7 +4,8 @@
 use std::rc::Rc;
 
 use moltworker_core::control::{
-    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, SNAPSHOT_PATH, SnapshotReason, Status,
+    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SnapshotOrder,
+    SnapshotReason, Status,
 };
 use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
 use moltworker_core::repository::scope::Scope;
@@ -63,8 +64,22 @@ impl Inner {
             &[("run", &run), ("errand", &format!("{errand:?}"))],
         );
         let done = match errand {
-            Errand::Restore(order) => self.ask_control_with(run, RESTORE_PATH, order).await,
-            Errand::Snapshot(order) => self.ask_control_with(run, SNAPSHOT_PATH, order).await,
+            Errand::Restore(order) => {
+                let token = self.fresh_token(run).await?;
+                let order = RestoreOrder {
+                    token,
+                    ..order.clone()
+                };
+                self.ask_control_with(run, RESTORE_PATH, &order).await
+            }
+            Errand::Snapshot(order) => {
+                let token = self.fresh_token(run).await?;
+                let order = SnapshotOrder {
+                    token,
+                    ..order.clone()
+                };
+                self.ask_control_with(run, SNAPSHOT_PATH, &order).await
+            }
             Errand::Maintain { part, drill } => {
                 let order = self.maintenance(run, *part, *drill).await?;
                 self.ask_control_with(run, MAINTAIN_PATH, &order).await
@@ -78,7 +93,7 @@ impl Inner {
         let (pinned, verified) = (store.held(clock::now_ms())?, store.ledger()?.verified().cloned());
         let (token, _) = self.mint(run, Scope::Maintain).await?;
         Ok(MaintenanceOrder {
-            token: token.reveal().to_owned(),
+            token,
             pinned,
             verified,
             part,

@@ -56,6 +56,11 @@ impl Inner {
         Response::empty()
     }
 
+    /// What an order brings for the rest of `run`: the token it has may have expired while it could not be renewed.
+    pub(super) async fn fresh_token(&self, run: Run) -> Result<Option<RepositoryToken>> {
+        self.mint(run, Scope::Append).await.map(|(token, _)| Some(token))
+    }
+
     /// A token that opens this bot's repository to `run` for an hour, and when that hour is over.
     pub(super) async fn mint(&self, run: Run, scope: Scope) -> Result<(RepositoryToken, u64)> {
         let claims = Claims::minted(clock::now_ms(), self.user()?, run, scope);

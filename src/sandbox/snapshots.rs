@@ -113,6 +113,7 @@ impl Inner {
         let order = SnapshotOrder {
             reason: SnapshotReason::Manual,
             accept,
+            token: self.fresh_token(run).await?,
         };
         match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
             Ok(answer) if well(answer.status_code()) => {}

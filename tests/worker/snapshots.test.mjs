@@ -42,6 +42,12 @@ const call = (worker, method, path, document) => worker.call({ sub: ALICE }, met
 const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
 const bodies = async (worker, path) => (await worker.record(ALICE)).bodies.filter(([to]) => to === path).map(([, body]) => body);
 
+/** A token of Alice's first run that only adds, just minted. */
+function assertFresh(token) {
+  assert.match(token, new RegExp(`^mr1\\.1\\.${ALICE}\\.1\\.append\\.\\d+\\.`));
+  assert.ok(Number(token.split(".")[5]) - Date.now() > 59 * 60_000);
+}
+
 /** Loses the container, and looks until that was noticed. */
 async function die(worker) {
   await worker.fake(ALICE, "die");
@@ -87,7 +93,9 @@ test("one is taken when asked for, of a bot that is awake", async (t) => {
   await worker.fake(ALICE, "set", { listens: true });
   assert.equal((await call(worker, "POST", SNAPSHOTS)).run, 1);
   assert.equal((await call(worker, "POST", SNAPSHOTS, { accept: true })).run, 1);
-  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [false, false, true].map((accept) => ({ reason: "manual", accept })));
+  const orders = await bodies(worker, "/v1/snapshot");
+  assert.deepEqual(orders.map(({ token, ...order }) => order), [false, false, true].map((accept) => ({ reason: "manual", accept })));
+  for (const { token } of orders) assertFresh(token);
   assert.equal((await told(worker, "ordered")).detail, "take snapshot, whatever is gone");
 });
 
@@ -96,7 +104,9 @@ test("a running bot is given a restore, and keeps it across its runs until it is
   await run(worker, { restored: report(NEW, 10), taken: [taken(NEW, 5)] });
   await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restarting" } } });
   assert.equal((await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD })).state, "unhealthy");
-  assert.deepEqual(await bodies(worker, "/v1/restore"), [{ snapshot: OLD }]);
+  const [{ token, ...order }, ...others] = await bodies(worker, "/v1/restore");
+  assert.deepEqual([order, others], [{ snapshot: OLD }, []]);
+  assertFresh(token);
   const held = (await call(worker, "GET", SNAPSHOTS)).snapshots.find(({ id }) => id === NEW);
   assert.ok(held.held_until > Date.now() + 29 * DAY, "what there was stays within reach");
 
@@ -294,7 +304,10 @@ test("what goes wrong with backups is told, and what a lost run took with it", a
   await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.unsaved_since', ${long})`);
   await hear(worker);
   await told(worker, "backup-overdue");
-  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [{ reason: "change", accept: false }]);
+  const [{ token, ...order }, ...others] = await bodies(worker, "/v1/snapshot");
+  assert.deepEqual([order, others], [{ reason: "change", accept: false }, []]);
+  assertFresh(token);
+  assert.equal((await worker.fetch(`/_repo/${ALICE}/data/`, { headers: { authorization: `Bearer ${token}` } })).status, 200);
   assert.equal((await call(worker, "GET", "/api/bot")).backups.overdue, true);
 
   const saved = taken(LAST, 30);

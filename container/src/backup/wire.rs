@@ -10,6 +10,9 @@ use moltworker_core::control::{Entry, MaintenanceReport, Progress, RestoreReport
 use moltworker_core::run::{RepositoryPassword, RepositoryToken, RestorePoint, SnapshotId};
 use serde::{Deserialize, Serialize};
 
+/// [`Access::renew_at`] of a token whose age nobody has said: it is renewed first.
+pub(crate) const UNKNOWN_AGE: i64 = 0;
+
 /// What a backup process is started for.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Job {
@@ -49,8 +52,7 @@ impl Access {
         Self {
             url: url.to_owned(),
             token: token.reveal().to_owned(),
-            // How old it is nobody has said.
-            renew_at: 0,
+            renew_at: UNKNOWN_AGE,
             passwords: passwords
                 .iter()
                 .map(|password| password.reveal().to_owned())

@@ -1,7 +1,8 @@
 //! What errands are for.
 
-use moltworker_core::control::{Doing, SnapshotOrder, SnapshotReason};
+use moltworker_core::control::{Doing, SnapshotReason};
 use moltworker_core::gateway::Event;
+use moltworker_core::snapshots::Purpose;
 
 /// What an errand is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub(super) enum Kind {
     /// The last snapshot before something.
     Save(SnapshotReason),
     /// A snapshot of the running bot.
-    Snapshot(SnapshotOrder),
+    Snapshot(Purpose),
     /// The token is renewed.
     Renew,
     /// The repository is maintained.

@@ -21,6 +21,7 @@ mod maintenance;
 mod quiesce;
 mod repository;
 mod rollback;
+mod tokens;
 mod tree;
 mod upgrade;
 mod writes;

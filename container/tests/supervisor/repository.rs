@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use moltworker_core::run::{RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,8 @@ pub(crate) const APPEND: &str = "append-token";
 /// May delete as well.
 pub(crate) const MAINTAIN: &str = "maintain-token";
 pub(crate) const PASSWORD: char = 'a';
+/// Longer than any test runs.
+const FOR_EVER: Duration = Duration::from_secs(1_000_000_000);
 
 /// What goes wrong with a request that fits.
 #[derive(Clone)]
@@ -66,6 +69,12 @@ struct State {
     faults: Vec<Fault>,
     /// Requests that were not answered.
     hung: usize,
+    /// How long a token lives; without it, for ever.
+    life: Option<Duration>,
+    /// Tokens that were minted or renewed, and when they expire.
+    minted: Vec<(String, Instant)>,
+    /// Renewals that were granted.
+    renewed: usize,
 }
 
 /// The endpoint. It lives as long as the test's process.
@@ -107,6 +116,48 @@ impl Repository {
             token: RepositoryToken::new(APPEND).unwrap(),
             passwords: vec![password(PASSWORD)],
             restore: RestorePoint::Latest,
+        }
+    }
+
+    /// Tokens expire from now on, the first one as well.
+    pub(crate) fn tokens_live(&self, life: Duration) {
+        let mut state = self.state();
+        state.life = Some(life);
+        state.minted.push((APPEND.to_owned(), Instant::now() + life));
+    }
+
+    /// A fresh token, as the Sandbox mints it.
+    pub(crate) fn mint(&self, life: Duration) -> String {
+        let mut state = self.state();
+        let token = format!("{APPEND}.{}", state.minted.len());
+        state.minted.push((token.clone(), Instant::now() + life));
+        token
+    }
+
+    /// What opened it until now opens it no more.
+    pub(crate) fn expire(&self) {
+        for (_, until) in &mut self.state().minted {
+            *until = Instant::now();
+        }
+    }
+
+    /// Whether no token opens it any more that ever did.
+    pub(crate) fn all_expired(&self) -> bool {
+        let state = self.state();
+        state.minted.iter().all(|(_, until)| *until < Instant::now())
+    }
+
+    /// Renewals that were granted.
+    pub(crate) fn renewed(&self) -> usize {
+        self.state().renewed
+    }
+
+    fn opens(&self, token: &str) -> bool {
+        let state = self.state();
+        let minted = state.minted.iter().find(|(minted, _)| minted == token);
+        match minted {
+            Some((_, until)) => Instant::now() < *until,
+            None => token == APPEND || token == MAINTAIN,
         }
     }
 
@@ -247,7 +298,7 @@ impl Repository {
                 return None;
             }
             Some(What::Empty) => (200, b"[]".to_vec()),
-            _ if method == "GET" && path.ends_with('/') && token_opens(&token) => {
+            _ if method == "GET" && path.ends_with('/') && self.opens(&token) => {
                 (200, self.list(&path, second_version))
             }
             _ => self.serve(&method, &path, &token, range.as_deref(), body),
@@ -317,16 +368,22 @@ impl Repository {
         range: Option<&str>,
         body: Vec<u8>,
     ) -> (u16, Vec<u8>) {
-        if !token_opens(token) {
+        if !self.opens(token) {
             return (401, Vec::new());
+        }
+        if method == "POST" && path == "token" {
+            let life = self.state().life;
+            let (token, life) = match life {
+                Some(life) => (self.mint(life), life),
+                None => (token.to_owned(), FOR_EVER),
+            };
+            self.state().renewed += 1;
+            let expires_at = now_ms() + life.as_millis();
+            let answer = format!("{{\"token\":\"{token}\",\"expires_at\":{expires_at}}}");
+            return (200, answer.into_bytes());
         }
         let objects = &mut self.state().objects;
         match method {
-            "POST" if path == "token" => {
-                let expires_at = 4_000_000_000_000_u64;
-                let answer = format!("{{\"token\":\"{token}\",\"expires_at\":{expires_at}}}");
-                (200, answer.into_bytes())
-            }
             "POST" if path.is_empty() || path.starts_with('?') => (200, Vec::new()),
             "POST" if objects.contains_key(path) => (403, Vec::new()),
             "POST" => {
@@ -371,8 +428,9 @@ impl Repository {
     }
 }
 
-fn token_opens(token: &str) -> bool {
-    token == APPEND || token == MAINTAIN
+#[expect(clippy::disallowed_methods, reason = "the double's own clock")]
+fn now_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()
 }
 
 /// The token of a Bearer or Basic header.

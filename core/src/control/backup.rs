@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::SnapshotId;
+use crate::run::{RepositoryToken, SnapshotId};
 
 /// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`](super::Status)
 /// from before.
@@ -213,7 +213,7 @@ pub struct BackupStatus {
 }
 
 /// What a snapshot is asked for with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotOrder {
     /// Why.
@@ -222,6 +222,10 @@ pub struct SnapshotOrder {
     /// suspicious, however much is gone.
     #[serde(default)]
     pub accept: bool,
+    /// A fresh token of the repository that adds and reads, for the rest of the run: the one it has may have expired
+    /// while the repository could not be reached, and one that has expired cannot be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
 }
 
 /// What a restore is asked for with.
@@ -230,14 +234,17 @@ pub struct SnapshotOrder {
 pub struct RestoreOrder {
     /// Which snapshot; without one the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
+    /// A fresh token of the repository, as in a [`SnapshotOrder`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
 }
 
 /// What maintenance is asked for with.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaintenanceOrder {
     /// A token of the repository that may delete: the run's own may not.
-    pub token: String,
+    pub token: RepositoryToken,
     /// Snapshots that stay because somebody said so.
     #[serde(default)]
     pub pinned: Vec<SnapshotId>,
@@ -304,9 +311,25 @@ mod tests {
         let manual = SnapshotOrder {
             reason: SnapshotReason::Manual,
             accept: false,
+            token: None,
         };
+        assert_eq!(
+            serde_json::to_string(&manual).unwrap(),
+            r#"{"reason":"manual","accept":false}"#
+        );
         assert_eq!(read(r#"{"reason":"manual"}"#).unwrap(), manual);
         assert!(read(r#"{"reason":"manual","acept":true}"#).is_err());
         assert!(read("{}").is_err());
+    }
+
+    #[test]
+    fn an_order_carries_a_token_and_does_not_tell_it() {
+        let text = r#"{"snapshot":null,"token":"secret"}"#;
+        let order: RestoreOrder = serde_json::from_str(text).unwrap();
+        assert_eq!(order.token.as_ref().unwrap().reveal(), "secret");
+        assert_eq!(serde_json::to_string(&order).unwrap(), text);
+        assert!(!format!("{order:?}").contains("secret"));
+        let bad = r#"{"reason":"manual","token":"two words"}"#;
+        assert!(serde_json::from_str::<SnapshotOrder>(bad).is_err());
     }
 }

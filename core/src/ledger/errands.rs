@@ -15,7 +15,7 @@ pub const PARTS: u32 = 7;
 /// How long a gateway has to be ready before maintenance begins: its start and the owner's first words come first.
 pub const SETTLED_MS: u64 = 2 * 60_000;
 
-/// What the supervisor is asked for.
+/// What the supervisor is asked for. Tokens are for the Sandbox to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
     /// An ordered restore.
@@ -42,7 +42,10 @@ impl Ledger {
                 RestorePoint::Latest => None,
                 RestorePoint::Snapshot(id) => Some(id.clone()),
             };
-            return Some(Errand::Restore(RestoreOrder { snapshot }));
+            return Some(Errand::Restore(RestoreOrder {
+                snapshot,
+                token: None,
+            }));
         }
         if backup.restored.is_none() || backup.under_way.is_some() {
             return None;
@@ -51,6 +54,7 @@ impl Ledger {
             return Some(Errand::Snapshot(SnapshotOrder {
                 reason: SnapshotReason::Change,
                 accept: false,
+                token: None,
             }));
         }
         let settled = status.phase == GatewayPhase::Ready

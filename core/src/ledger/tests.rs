@@ -162,8 +162,13 @@ fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
         [Kind::BackupOverdue]
     );
     assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS + 1, R1, taking), []);
-    let errand = ledger.errand(OVERDUE_AFTER_MS, R1, &status(R1, backup.clone()));
-    assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
+    // Also where attempts fail, because a token has expired for example: the order brings a fresh one.
+    let mut failing = backup.clone();
+    failing.error = Some(error(Doing::Snapshot, 20, 9));
+    for overdue in [&backup, &failing] {
+        let errand = ledger.errand(OVERDUE_AFTER_MS, R1, &status(R1, overdue.clone()));
+        assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
+    }
     backup.taken = vec![snapshot('a', 20)];
     assert_eq!(
         hear(&mut ledger, OVERDUE_AFTER_MS + 2, R1, backup.clone()),
@@ -242,6 +247,7 @@ fn a_suspicious_snapshot_is_told() {
 fn restore_of(digit: char) -> Errand {
     Errand::Restore(RestoreOrder {
         snapshot: Some(id(digit)),
+        token: None,
     })
 }
 
@@ -312,7 +318,10 @@ fn a_later_order_replaces_an_earlier_one_and_reaches_the_run_that_has_that() {
     ledger.point_for(R1, &[]).unwrap();
     ledger.want(2, RestorePoint::Latest);
     let restoring = status(R1, BackupStatus::default());
-    let latest = Errand::Restore(RestoreOrder { snapshot: None });
+    let latest = Errand::Restore(RestoreOrder {
+        snapshot: None,
+        token: None,
+    });
     assert_eq!(ledger.errand(3, R1, &restoring), Some(latest.clone()));
     ledger.asked(3, R1, &restoring, &latest);
     hear(&mut ledger, 4, R1, at_rest());

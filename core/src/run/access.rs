@@ -65,7 +65,8 @@ impl fmt::Display for SnapshotId {
 
 /// What opens one bot's repository to one run: short-lived, renewed at the repository itself. Opaque to the
 /// container. Never printed: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct RepositoryToken(String);
 
 impl RepositoryToken {
@@ -87,6 +88,20 @@ impl RepositoryToken {
     /// The secret itself, for those who send it.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for RepositoryToken {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(text)
+    }
+}
+
+impl From<RepositoryToken> for String {
+    fn from(token: RepositoryToken) -> Self {
+        token.0
     }
 }
 
