@@ -49,7 +49,11 @@ impl ReadBackend for Remote {
                 })
                 .collect::<Result<Vec<_>, _>>()
         });
-        listed.map_err(|error| rustic(&error))
+        let listed = listed.map_err(|error| rustic(&error))?;
+        if kind == FileType::Snapshot {
+            *locked(&self.listed) = listed.iter().map(|(id, _)| *id).collect();
+        }
+        Ok(listed)
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {

@@ -1,6 +1,7 @@
 //! Maintenance: what policy does not keep is deleted, a part of the rest is read back and checked, and the newest
 //! good snapshot is restored into scratch and compared. Needs a token that may delete.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,7 @@ pub(crate) fn maintain(
     // Verified before anything is deleted: what is left must be known to be good.
     let before = remote.traffic().received;
     let mut problems = check(&opened, remote, maintenance)?;
+    saw_all(remote, &snapshots)?;
     let checked_bytes = remote.traffic().received.saturating_sub(before);
     let mut drill = None;
     if maintenance.drill {
@@ -89,6 +91,24 @@ fn check(opened: &Opened, remote: &Remote, maintenance: &Maintenance) -> Result<
         .collect())
 }
 
+/// rustic lists the snapshots anew for whatever it does, and takes an empty or a short list for the truth. What it did by
+/// a list that is not the one at the beginning is not gone on with.
+fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), Failure> {
+    let listed: BTreeSet<String> = remote
+        .listed_snapshots()
+        .iter()
+        .map(|id| id.to_hex().as_str().to_owned())
+        .collect();
+    if snapshots.len() == listed.len() && snapshots.iter().all(|one| listed.contains(one.id.as_str())) {
+        return Ok(());
+    }
+    Err(Failure(format!(
+        "the repository listed {} snapshots at first and then {}, not the same ones: nothing is deleted",
+        snapshots.len(),
+        listed.len()
+    )))
+}
+
 /// Restores the newest good snapshot where nobody uses it.
 fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Option<RestoreReport>, Failure> {
     let Some(opened) = open(access, remote)? else {
@@ -122,15 +142,18 @@ fn clear(
     let forgotten: Vec<SnapshotId> = forgettable(snapshots, held, now_ms()).into_iter().collect();
     let ids = forgotten.iter().filter_map(|id| id.as_str().parse().ok());
     let ids: Vec<rustic_core::repofile::SnapshotId> = ids.collect();
-    let deleted = opened.repository.delete_snapshots(&ids);
-    deleted.map_err(|error| explain(remote, "deleting snapshots", &error))?;
     // Nobody else works on this repository: a run is the only one, and this is its only backup process.
     let options = PruneOptions::default()
+        .ignore_snaps(ids.clone())
         .instant_delete(true)
         .keep_delete(Span::new())
         .keep_pack(Span::new());
     let plan = opened.repository.prune_plan(&options);
     let plan = plan.map_err(|error| explain(remote, "looking for what can be removed", &error))?;
+    // What a snapshot needs that was not listed, the plan takes for nobody's.
+    saw_all(remote, snapshots)?;
+    let deleted = opened.repository.delete_snapshots(&ids);
+    deleted.map_err(|error| explain(remote, "deleting snapshots", &error))?;
     let packs = plan.stats.size_sum();
     let removed = packs
         .remove

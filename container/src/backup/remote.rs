@@ -4,6 +4,7 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -94,6 +95,8 @@ pub(crate) struct Remote {
     pub(super) holding_back: AtomicBool,
     /// The snapshot that was written last.
     pub(super) written: Mutex<Option<Id>>,
+    /// The snapshots that were listed last.
+    pub(super) listed: Mutex<BTreeSet<Id>>,
     reads: AtomicU64,
     writes: AtomicU64,
     sent: AtomicU64,
@@ -137,6 +140,7 @@ impl Remote {
             last_failure: Mutex::default(),
             holding_back: AtomicBool::new(false),
             written: Mutex::default(),
+            listed: Mutex::default(),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -212,6 +216,12 @@ impl Remote {
     /// Which snapshot was written last.
     pub(crate) fn written_snapshot(&self) -> Option<Id> {
         *locked(&self.written)
+    }
+
+    /// Which snapshots the repository listed when it was last asked: rustic asks anew whenever it needs them, and
+    /// believes what it hears.
+    pub(crate) fn listed_snapshots(&self) -> BTreeSet<Id> {
+        locked(&self.listed).clone()
     }
 
     /// The last failure of any kind, in words.

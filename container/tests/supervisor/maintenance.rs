@@ -303,3 +303,55 @@ fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, f
         "{what}: {left:?}"
     );
 }
+
+/// Maintenance asks which snapshots there are when it begins, when it checks, and when it looks for what none of them
+/// needs.
+const LISTS: usize = 3;
+
+#[test]
+fn a_list_of_snapshots_that_is_suddenly_empty_costs_none_of_them() {
+    let Old {
+        repository,
+        bed,
+        newest,
+        ids: old,
+        ..
+    } = old();
+    lose(bed);
+    let order = with_token(json!({"pinned": [old[1]]}), MAINTAIN);
+    // Most of it is waiting.
+    std::thread::scope(|scope| {
+        for after in 0..=LISTS {
+            let (repository, newest, old, order) = (repository.copy(), &newest, &old, &order);
+            scope.spawn(move || {
+                let bed = start(&repository, &ON_DEMAND);
+                until_settled(&bed);
+                let objects = repository.objects();
+                repository.break_with(Fault {
+                    after,
+                    ..Fault::always("GET", "snapshots/", What::Empty)
+                });
+                assert_eq!(post(&bed, "/v1/maintain", order).status, 202);
+                let status = bed.until("maintenance ends", |status| {
+                    let maintained = status.backup.as_ref().unwrap().maintained.is_some();
+                    maintained || failure(status, Doing::Maintain).is_some()
+                });
+                repository.mend();
+                repository.restic(&["check", "--read-data"]);
+                for kept in [newest.id.as_str(), &old[1]] {
+                    repository.restored(kept);
+                }
+                let failure = failure(&status, Doing::Maintain);
+                assert_eq!(failure.is_some(), after < LISTS, "{after}: {failure:?}");
+                if let Some(failure) = failure {
+                    assert_eq!(repository.objects(), objects, "{after}");
+                    assert!(
+                        failure.message.contains("snapshot"),
+                        "{after}: {}",
+                        failure.message
+                    );
+                }
+            });
+        }
+    });
+}

@@ -44,7 +44,7 @@ pub(crate) enum What {
     Truncate,
     /// One byte is another.
     Corrupt,
-    /// An empty list.
+    /// An empty list; what is no list is answered as it is.
     Empty,
     /// It is done, and the connection is closed without a word.
     Lost,
@@ -334,7 +334,7 @@ impl Repository {
         let mut state = self.state();
         for fault in &mut state.faults {
             let fits = (fault.method.is_empty() || fault.method == method) && path.contains(&fault.path);
-            if !fits {
+            if !fits || (fault.what == What::Empty && !path.ends_with('/')) {
                 continue;
             }
             if fault.after > 0 {
