@@ -12,9 +12,9 @@ use rustic_core::Id;
 use rustic_core::repofile::{Node, NodeType};
 use sha2::{Digest, Sha256};
 
+use super::attributes::{metadata, permissions};
 use super::databases::read_flags;
 use super::repository::Failure;
-use super::sources::{metadata, permissions};
 use super::tree::{Done, Tree};
 
 /// So many differences are told.

@@ -27,12 +27,23 @@ pub(crate) struct Copy {
     pub(crate) file: File,
     /// Bytes in it.
     pub(crate) bytes: u64,
+    /// What the check found.
+    pub(crate) found: Found,
+}
+
+/// What the check of a copy found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It is sound.
+    Sound,
+    /// So is the database damaged. The copy is of one moment, which its files are not.
+    Damaged(String),
 }
 
 /// Why a database was not copied.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotCopied {
-    /// It is damaged, or only looks like a database: it is stored as the file it is.
+    /// It is too damaged to be copied, or only looks like a database: it is stored as the file it is.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// It may be sound, but cannot be copied now.
@@ -59,13 +70,13 @@ pub(crate) fn read_flags() -> i32 {
 pub(crate) fn copy(database: &Path, scratch: &Path) -> Result<Copy, NotCopied> {
     let target = scratch.join("database");
     let copied = copy_to(database, &target);
-    let opened = copied.and_then(|()| {
+    let opened = copied.and_then(|found| {
         let file = File::open(&target).map_err(|error| NotCopied::Failed(error.to_string()))?;
         let bytes = file
             .metadata()
             .map_err(|error| NotCopied::Failed(error.to_string()))?
             .len();
-        Ok(Copy { file, bytes })
+        Ok(Copy { file, bytes, found })
     });
     // The open file stays; nothing is left behind when we are killed later.
     for suffix in [""].into_iter().chain(super::exclusions::SIDECARS) {
@@ -76,7 +87,7 @@ pub(crate) fn copy(database: &Path, scratch: &Path) -> Result<Copy, NotCopied> {
     opened
 }
 
-fn copy_to(database: &Path, target: &Path) -> Result<(), NotCopied> {
+fn copy_to(database: &Path, target: &Path) -> Result<Found, NotCopied> {
     let source = open(database)?;
     let mut copy = Connection::open(target).map_err(|error| judge(&error))?;
     {
@@ -88,13 +99,20 @@ fn copy_to(database: &Path, target: &Path) -> Result<(), NotCopied> {
         }
     }
     drop(source);
-    let found: String = copy
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| judge(&error))?;
-    if found != SOUND {
-        return Err(NotCopied::Damaged(found));
+    let found = check(&copy)?;
+    copy.close().map_err(|(_, error)| judge(&error))?;
+    Ok(found)
+}
+
+fn check(copy: &Connection) -> Result<Found, NotCopied> {
+    match copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0)) {
+        Ok(said) if said == SOUND => Ok(Found::Sound),
+        Ok(said) => Ok(Found::Damaged(said)),
+        Err(error) => match judge(&error) {
+            NotCopied::Damaged(reason) => Ok(Found::Damaged(reason)),
+            failed @ NotCopied::Failed(_) => Err(failed),
+        },
     }
-    copy.close().map_err(|(_, error)| judge(&error))
 }
 
 /// Opens a database to read it. What a killed process had not finished can be undone by writing only.

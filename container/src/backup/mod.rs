@@ -4,6 +4,7 @@
 //! nothing but itself, and it can be killed at a deadline. It gets one [`Job`] on standard input and answers
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
+mod attributes;
 mod backend;
 mod compare;
 mod databases;

@@ -15,13 +15,13 @@ use rustic_core::DataId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
 use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, statvfs, utimensat};
 
+use super::attributes::permissions;
 use super::compare::{compare, place};
 use super::leases;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, open};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
-use super::sources::permissions;
 use super::tree::{Done, Tree};
 use super::wire::{Access, Restoring};
 use super::{become_reader, now_ms};
