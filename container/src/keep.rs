@@ -4,6 +4,7 @@
 //! carried out and accounted for.
 
 mod kind;
+mod uncopied;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::errands::{Errand, Errands};
 use crate::logs::Logs;
 use crate::settings::Settings;
 use kind::Kind;
+use uncopied::Uncopied;
 
 /// Snapshots of this run that are told.
 const TOLD: usize = 10;
@@ -66,6 +68,7 @@ pub(crate) struct Keep {
     maintenance: Option<(Maintenance, String)>,
     /// What the home was made from, or the last good snapshot of it since: what is gone is judged by that.
     base: Option<SnapshotId>,
+    uncopied: Uncopied,
     said: (mpsc::Sender<Stirred>, mpsc::Receiver<Stirred>),
     changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
     watching: Option<JoinHandle<()>>,
@@ -111,6 +114,7 @@ impl Keep {
             next: None,
             maintenance: None,
             base: None,
+            uncopied: Uncopied::default(),
             said: mpsc::channel(16),
             changes: mpsc::channel(1),
             watching: None,
@@ -231,6 +235,7 @@ impl Keep {
             first,
             base: self.base.clone(),
             gateway_version: self.version.get().cloned(),
+            raw: self.uncopied.put_up_with(),
         })
     }
 
@@ -302,6 +307,7 @@ impl Keep {
             }
             Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
+            Line::Uncopied(databases) => self.uncopied.heard(databases),
             Line::Replacing => {
                 if let Some(current) = &mut self.current {
                     current.intact = false;

@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 pub struct Content {
     /// Bytes in all files.
     pub bytes: u64,
-    /// The sound databases, by their path.
+    /// The databases that are sound, or were stored unchecked because nobody let them be copied, by their path.
     pub databases: BTreeSet<String>,
 }
 

@@ -49,10 +49,20 @@ pub(crate) fn metadata(stat: &Stat) -> Metadata {
 fn unlike_when_racy(changed: Timestamp) -> Timestamp {
     let age = Timestamp::now().as_nanosecond() - changed.as_nanosecond();
     if age < RACY_NANOSECONDS {
-        Timestamp::from_nanosecond(changed.as_nanosecond() - 1).unwrap_or(changed)
+        just_before(changed)
     } else {
         changed
     }
+}
+
+fn just_before(changed: Timestamp) -> Timestamp {
+    Timestamp::from_nanosecond(changed.as_nanosecond() - 1).unwrap_or(changed)
+}
+
+/// A database that is stored as the file it is must not be taken for the copy of it in an earlier snapshot, nor the
+/// other way round.
+pub(crate) fn unlike_a_copy(meta: &mut Metadata) {
+    meta.ctime = meta.ctime.map(just_before);
 }
 
 fn go_mode(stat: &Stat) -> u32 {

@@ -17,7 +17,7 @@ use rustix::fs::OFlags;
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 /// A writer that does not use the write-ahead log holds the database for its transaction. Longer than any of the
 /// gateway's.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// What `PRAGMA integrity_check` answers when all is well.
 const SOUND: &str = "ok";
 
@@ -38,6 +38,8 @@ pub(crate) enum Found {
     Sound,
     /// So is the database damaged. The copy is of one moment, which its files are not.
     Damaged(String),
+    /// It needs something to be checked that only its owner's program has, such as a collation.
+    Unchecked(String),
 }
 
 /// Why a database was not copied.
@@ -46,7 +48,10 @@ pub(crate) enum NotCopied {
     /// It is too damaged to be copied, or only looks like a database: it is stored as the file it is.
     #[error("it is damaged: {0}")]
     Damaged(String),
-    /// It may be sound, but cannot be copied now.
+    /// SQLite does not let it be copied: somebody holds it, or what belongs to it cannot be opened.
+    #[error("{0}")]
+    Refused(String),
+    /// Our disk or our memory does not do.
     #[error("{0}")]
     Failed(String),
 }
@@ -63,13 +68,14 @@ pub(crate) fn read_flags() -> i32 {
     i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default()
 }
 
-/// Copies a database into `scratch`, a directory of our own on the same file system, and checks the copy.
+/// Copies a database into `scratch`, a directory of our own on the same file system, and checks the copy. Whoever
+/// holds it is waited for with `patience`.
 ///
 /// # Errors
 /// See [`NotCopied`].
-pub(crate) fn copy(database: &Path, scratch: &Path) -> Result<Copy, NotCopied> {
+pub(crate) fn copy(database: &Path, scratch: &Path, patience: Duration) -> Result<Copy, NotCopied> {
     let target = scratch.join("database");
-    let copied = copy_to(database, &target);
+    let copied = copy_to(database, &target, patience);
     let opened = copied.and_then(|found| {
         let file = File::open(&target).map_err(|error| NotCopied::Failed(error.to_string()))?;
         let bytes = file
@@ -87,15 +93,15 @@ pub(crate) fn copy(database: &Path, scratch: &Path) -> Result<Copy, NotCopied> {
     opened
 }
 
-fn copy_to(database: &Path, target: &Path) -> Result<Found, NotCopied> {
-    let source = open(database)?;
-    let mut copy = Connection::open(target).map_err(|error| judge(&error))?;
+fn copy_to(database: &Path, target: &Path, patience: Duration) -> Result<Found, NotCopied> {
+    let source = open(database, patience)?;
+    let mut copy = Connection::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
     {
         let backup = Backup::new(&source, &mut copy).map_err(|error| judge(&error))?;
         // All pages in one step: the copy is of one moment, and no writer can start it over.
         match backup.step(-1).map_err(|error| judge(&error))? {
             StepResult::Done => {}
-            _ => return Err(NotCopied::Failed("it is being written for too long".to_owned())),
+            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned())),
         }
     }
     drop(source);
@@ -110,29 +116,43 @@ fn check(copy: &Connection) -> Result<Found, NotCopied> {
         Ok(said) => Ok(Found::Damaged(said)),
         Err(error) => match judge(&error) {
             NotCopied::Damaged(reason) => Ok(Found::Damaged(reason)),
+            // Nobody else holds the copy.
+            NotCopied::Refused(reason) => Ok(Found::Unchecked(reason)),
             failed @ NotCopied::Failed(_) => Err(failed),
         },
     }
 }
 
 /// Opens a database to read it. What a killed process had not finished can be undone by writing only.
-fn open(database: &Path) -> Result<Connection, NotCopied> {
+fn open(database: &Path, patience: Duration) -> Result<Connection, NotCopied> {
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy};
     let readable = |flags| {
         let connection = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(patience)?;
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(connection)
     };
     readable(OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .or_else(|_: rusqlite::Error| readable(OpenFlags::SQLITE_OPEN_READ_WRITE))
-        .map_err(|error| judge(&error))
+        .or_else(|error: rusqlite::Error| match error.sqlite_error_code() {
+            // It would be waited for once more.
+            Some(DatabaseBusy) => Err(error),
+            _ => readable(OpenFlags::SQLITE_OPEN_READ_WRITE),
+        })
+        .map_err(|error| match error.sqlite_error_code() {
+            Some(CannotOpen) => NotCopied::Refused(error.to_string()),
+            _ => judge(&error),
+        })
 }
 
 fn judge(error: &rusqlite::Error) -> NotCopied {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, OutOfMemory, SystemIoFailure,
+    };
     match error.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => NotCopied::Damaged(error.to_string()),
-        _ => NotCopied::Failed(error.to_string()),
+        // What cannot be opened then is a file of the copy.
+        Some(CannotOpen | DiskFull | OutOfMemory | SystemIoFailure) => NotCopied::Failed(error.to_string()),
+        _ => NotCopied::Refused(error.to_string()),
     }
 }
 
@@ -180,7 +200,7 @@ mod tests {
                 let scratch = scratch(directory.path());
                 let mut found = Vec::new();
                 for _ in 0..copies {
-                    let mut copy = copy(&path, &scratch).unwrap();
+                    let mut copy = copy(&path, &scratch, BUSY).unwrap();
                     let restored = directory.path().join("restored.sqlite");
                     std::io::copy(&mut copy.file, &mut File::create(&restored).unwrap()).unwrap();
                     let restored = Connection::open(&restored).unwrap();
@@ -213,7 +233,7 @@ mod tests {
         let path = directory.path().join("x");
         std::fs::write(&path, [HEADER.as_slice(), &[7; 4096]].concat()).unwrap();
         assert!(is_database(&path));
-        assert!(matches!(copy(&path, &scratch), Err(NotCopied::Damaged(_))));
+        assert!(matches!(copy(&path, &scratch, BUSY), Err(NotCopied::Damaged(_))));
         assert!(!is_database(directory.path()));
         std::fs::write(&path, "SQLite format").unwrap();
         assert!(!is_database(&path));

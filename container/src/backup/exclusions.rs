@@ -10,7 +10,7 @@
 //! | `*generation-lock.sqlite`, `*generation-writer.sqlite`, `*reindex-lock.sqlite` below `.openclaw/agents` | locks in the form of a database |
 //! | `*.lock` inside a directory `.git` | git's own locks; restored, they would block the repository |
 //! | a directory with a `CACHEDIR.TAG` as bford.info/cachedir describes it | its maker says that it is a cache |
-//! | `-wal`, `-shm` and `-journal` of a database | the copy of the database has what they hold |
+//! | `-wal`, `-shm` and `-journal` of a database that was copied | the copy of the database has what they hold |
 //!
 //! Everything else is in it, `.git` and other people's `*.lock` files (`package-lock.json`, `Cargo.lock`) included.
 
@@ -44,6 +44,8 @@ pub(crate) const CACHE_TAG: &str = "CACHEDIR.TAG";
 pub(crate) const CACHE_TAG_BEGINS: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 /// What SQLite puts beside a database.
 pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// Those that hold what is not in the database yet, or undo what should not be.
+pub(crate) const LOGS: [&str; 2] = ["-wal", "-journal"];
 
 /// Whether `path`, which is below the home, is in no snapshot, judged by its name alone.
 pub(crate) fn is_excluded(path: &Path) -> bool {

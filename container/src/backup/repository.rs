@@ -1,6 +1,6 @@
 //! Opens a bot's repository, or makes it where the repository's endpoint says there is none; lists snapshots.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -44,6 +44,10 @@ pub(crate) struct Description {
     /// The databases in it, below the home, that were copied and found sound.
     #[serde(default)]
     pub(crate) databases: BTreeSet<String>,
+    /// The databases in it that are not known to be sound, and why: stored as the files they are, because they could not
+    /// be copied, or as copies that could not be checked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) raw: BTreeMap<String, String>,
     /// What was lost since the snapshot before, if that was too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) suspicious: Option<String>,
@@ -54,6 +58,11 @@ impl Description {
     pub(crate) fn of(snapshot: &SnapshotFile) -> Self {
         let text = snapshot.description.as_deref().unwrap_or_default();
         serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// All databases that are not lost.
+    pub(crate) fn all(&self) -> BTreeSet<String> {
+        self.databases.iter().chain(self.raw.keys()).cloned().collect()
     }
 }
 
@@ -210,6 +219,7 @@ pub(crate) fn told(snapshot: &SnapshotFile) -> Option<Snapshot> {
     };
     let count = |name: &str| tag(name)?.parse::<u64>().ok();
     let summary = snapshot.summary.as_ref();
+    let description = Description::of(snapshot);
     let suspicious = snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
     Some(Snapshot {
         id: snapshot.id.to_hex().as_str().parse().ok()?,
@@ -227,9 +237,14 @@ pub(crate) fn told(snapshot: &SnapshotFile) -> Option<Snapshot> {
         },
         added_bytes: summary.map_or(0, |summary| summary.data_added_packed),
         suspicious: suspicious.then(|| {
-            let said = Description::of(snapshot).suspicious;
+            let said = description.suspicious;
             said.unwrap_or_else(|| "it is marked as suspicious".to_owned())
         }),
+        raw: description
+            .raw
+            .iter()
+            .map(|(name, reason)| format!("{name}: {reason}"))
+            .collect(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Takes a snapshot of the home.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +10,14 @@ use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
+use super::databases::BUSY;
 use super::remote::Remote;
 use super::repository::{
     Description, Failure, HOME_IN_SNAPSHOT, HOST, Opened, SUSPICIOUS, explain, init, open, told,
 };
-use super::say::{Ticker, note};
+use super::say::{Ticker, note, say};
 use super::sources::{Findings, Home};
-use super::wire::{Access, Restoring, Taking};
+use super::wire::{Access, Line, Restoring, Taking};
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
@@ -53,11 +55,12 @@ pub(crate) fn take(
         .or_else(|| earlier.iter().find(is_good));
 
     let findings = Arc::new(Mutex::new(Findings::default()));
-    let archived = archive(opened, home, scratch, parent, &findings)?;
+    let archived = archive(opened, home, scratch, parent, &taking.raw, &findings)?;
     let findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     for said in &findings.notes {
         note(said);
     }
+    say(&Line::Uncopied(findings.uncopied));
     if !findings.failures.is_empty() {
         let named: Vec<_> = findings.failures.iter().take(NAMED).cloned().collect();
         return Err(Failure(format!(
@@ -76,14 +79,19 @@ pub(crate) fn take(
         files: findings.amount.files,
         bytes: summary.map_or(findings.amount.bytes, |summary| summary.total_bytes_processed),
     };
+    let mut description = Description {
+        databases: findings.databases,
+        raw: findings.raw,
+        suspicious: None,
+    };
     let lost = base.filter(|_| !taking.accept).and_then(|base| {
         let before = Content {
             bytes: told(base).map_or(0, |base| base.amount.bytes),
-            databases: Description::of(base).databases,
+            databases: Description::of(base).all(),
         };
         let now = Content {
             bytes: amount.bytes,
-            databases: findings.databases.clone(),
+            databases: description.all(),
         };
         suspicion(&before, &now)
     });
@@ -91,10 +99,7 @@ pub(crate) fn take(
         note(&format!("the snapshot is marked as suspicious: {lost}"));
     }
     snapshot.tags = tags(taking, amount, lost.is_some());
-    let description = Description {
-        databases: findings.databases,
-        suspicious: lost,
-    };
+    description.suspicious = lost;
     snapshot.description = serde_json::to_string(&description).ok();
 
     remote.let_snapshots_pass();
@@ -142,6 +147,7 @@ pub(crate) fn mark_before_upgrade(
         base: None,
         run: restoring.run,
         gateway_version: Some(from.clone()),
+        raw: BTreeSet::new(),
     };
     marked.tags = tags(&marking, known.amount, known.suspicious.is_some());
     let saved = opened.repository.save_snapshots(vec![marked]);
@@ -158,6 +164,7 @@ fn archive(
     home: &Path,
     scratch: &Path,
     parent: Option<&SnapshotFile>,
+    raw: &BTreeSet<String>,
     findings: &Arc<Mutex<Findings>>,
 ) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), Failure> {
     let Opened { remote, repository } = opened;
@@ -166,6 +173,8 @@ fn archive(
     let source = Home {
         path: home.to_owned(),
         scratch: scratch.to_owned(),
+        raw: Arc::new(raw.clone()),
+        patience: BUSY,
         findings: Arc::clone(findings),
     };
     let parents: Vec<_> = parent

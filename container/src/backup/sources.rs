@@ -3,7 +3,7 @@
 //! Whatever rustic cannot read it leaves out, saying so only in its log. So every failure is noted here, and
 //! `snapshot.rs` writes no snapshot when something is missing that should be in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind as IoKind, Read};
@@ -11,14 +11,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use moltworker_core::control::Amount;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
 
-use super::attributes::metadata;
+use super::attributes::{metadata, unlike_a_copy};
 use super::databases::{self, Copy, Found, NotCopied};
-use super::exclusions::{CACHE_TAG, CACHE_TAG_BEGINS, SIDECARS, is_excluded};
+use super::exclusions::{CACHE_TAG, CACHE_TAG_BEGINS, LOGS, SIDECARS, is_excluded};
 use super::repository::HOME_IN_SNAPSHOT;
 
 /// What a walk has found, and what it could not read.
@@ -28,6 +29,11 @@ pub(crate) struct Findings {
     pub(crate) amount: Amount,
     /// Databases that were copied and are sound, by their path below the home.
     pub(crate) databases: BTreeSet<String>,
+    /// Databases that are stored without being known to be sound, and why: as the files they are, or as copies that
+    /// cannot be checked.
+    pub(crate) raw: BTreeMap<String, String>,
+    /// Databases that could not be copied, stored as they are or not.
+    pub(crate) uncopied: BTreeSet<String>,
     /// What could not be read although it is there.
     pub(crate) failures: Vec<String>,
     /// What is worth saying, and no failure.
@@ -40,6 +46,10 @@ pub(crate) struct Home {
     pub(crate) path: PathBuf,
     /// A directory of our own for copies of databases.
     pub(crate) scratch: PathBuf,
+    /// Databases that are stored as the files they are when they cannot be copied.
+    pub(crate) raw: Arc<BTreeSet<String>>,
+    /// How long is waited for whoever holds a database.
+    pub(crate) patience: Duration,
     /// What was found.
     pub(crate) findings: Arc<Mutex<Findings>>,
 }
@@ -136,6 +146,8 @@ impl ReadSource for Home {
         Walk {
             home: self.path.clone(),
             scratch: self.scratch.clone(),
+            raw: Arc::clone(&self.raw),
+            patience: self.patience,
             findings: Arc::clone(&self.findings),
             begun: false,
             levels: Vec::new(),
@@ -147,6 +159,8 @@ impl ReadSource for Home {
 pub(crate) struct Walk {
     home: PathBuf,
     scratch: PathBuf,
+    raw: Arc<BTreeSet<String>>,
+    patience: Duration,
     findings: Arc<Mutex<Findings>>,
     begun: bool,
     levels: Vec<Level>,
@@ -158,6 +172,8 @@ struct Level {
     path: PathBuf,
     names: std::vec::IntoIter<OsString>,
     databases: BTreeSet<OsString>,
+    /// What is passed over, because it belongs to a database.
+    sidecars: BTreeSet<OsString>,
 }
 
 impl Iterator for Walk {
@@ -180,6 +196,9 @@ impl Iterator for Walk {
                 self.levels.pop();
                 continue;
             };
+            if level.sidecars.contains(&name) {
+                continue;
+            }
             let is_database = level.databases.contains(&name);
             let path = level.path.join(name);
             if let Some(entry) = self.entry(&path, is_database) {
@@ -278,62 +297,96 @@ impl Walk {
             .filter(|name| !is_excluded(&path.join(name)) && databases::is_database(&here.join(name)))
             .cloned()
             .collect();
-        let sidecars: BTreeSet<OsString> = databases
+        let sidecars = databases
             .iter()
             .flat_map(|name| SIDECARS.map(|suffix| with_suffix(name.clone(), suffix)))
             .collect();
-        names.retain(|name| !sidecars.contains(name));
         self.levels.push(Level {
             path,
             names: names.into_iter(),
             databases,
+            sidecars,
         });
         true
     }
 
     /// Copies a database. Its time is that of whatever of it was written last: while it is in use that is its
     /// write-ahead log, and by the time rustic sees what has changed.
-    fn database(&self, path: &Path, here: &Path, meta: &mut Metadata) -> Option<Bytes> {
-        for suffix in SIDECARS {
-            let sidecar = PathBuf::from(with_suffix(here.as_os_str().to_owned(), suffix));
-            if let Ok(stat) = std::fs::symlink_metadata(sidecar)
+    fn database(&mut self, path: &Path, here: &Path, meta: &mut Metadata) -> Option<Bytes> {
+        let mut of_copy = meta.clone();
+        for suffix in LOGS {
+            let log = PathBuf::from(with_suffix(here.as_os_str().to_owned(), suffix));
+            if let Ok(stat) = std::fs::symlink_metadata(log)
                 && stat.len() > 0
-                && suffix != "-shm"
             {
-                let sidecar = metadata(&stat);
-                meta.mtime = meta.mtime.max(sidecar.mtime);
-                meta.ctime = meta.ctime.max(sidecar.ctime);
+                let log = metadata(&stat);
+                of_copy.mtime = of_copy.mtime.max(log.mtime);
+                of_copy.ctime = of_copy.ctime.max(log.ctime);
             }
         }
-        match databases::copy(here, &self.scratch) {
+        let name = path.to_string_lossy().into_owned();
+        let note = |change: &mut dyn FnMut(&mut Findings)| note(&self.findings, change);
+        match databases::copy(here, &self.scratch, self.patience) {
             Ok(copy) => {
-                meta.size = copy.bytes;
-                let name = path.to_string_lossy().into_owned();
-                note(&self.findings, |findings| match &copy.found {
-                    Found::Sound => {
-                        findings.databases.insert(name);
-                    }
-                    Found::Damaged(reason) => {
-                        let said = format!("{name} is a damaged database, stored as it was copied: {reason}");
-                        findings.notes.push(said);
-                    }
-                });
-                Some(Bytes::Copy(copy))
+                of_copy.size = copy.bytes;
+                *meta = of_copy;
+                note(&mut |findings| findings.copied(&name, &copy.found));
+                return Some(Bytes::Copy(copy));
             }
-            Err(_) if !here.exists() => None,
-            Err(NotCopied::Damaged(reason)) => {
-                let said = format!(
-                    "{} is a damaged database, stored as it is: {reason}",
-                    path.display()
-                );
-                note(&self.findings, |findings| findings.notes.push(said));
-                Some(Bytes::File)
+            Err(_) if !here.exists() => return None,
+            Err(NotCopied::Damaged(reason)) => note(&mut |findings| {
+                let said = format!("{name} is a damaged database, stored as it is: {reason}");
+                findings.notes.push(said);
+            }),
+            Err(NotCopied::Refused(reason)) => {
+                let stored = self.raw.contains(&name);
+                note(&mut |findings| findings.refused(&name, &reason, stored));
+                if !stored {
+                    return None;
+                }
             }
             Err(NotCopied::Failed(reason)) => {
-                let said = format!("{}: {reason}", path.display());
-                note(&self.findings, |findings| findings.failures.push(said));
-                None
+                note(&mut |findings| findings.failures.push(format!("{name}: {reason}")));
+                return None;
             }
+        }
+        // As the file it is, and then with its logs, which come later by their names.
+        unlike_a_copy(meta);
+        if let (Some(level), Some(name)) = (self.levels.last_mut(), path.file_name()) {
+            for suffix in LOGS {
+                level.sidecars.remove(&with_suffix(name.to_owned(), suffix));
+            }
+        }
+        Some(Bytes::File)
+    }
+}
+
+impl Findings {
+    fn copied(&mut self, name: &str, found: &Found) {
+        match found {
+            Found::Sound => {
+                self.databases.insert(name.to_owned());
+            }
+            Found::Damaged(reason) => {
+                let said = format!("{name} is a damaged database, stored as it was copied: {reason}");
+                self.notes.push(said);
+            }
+            Found::Unchecked(reason) => {
+                self.notes
+                    .push(format!("{name} is stored without being checked: {reason}"));
+                self.raw.insert(name.to_owned(), reason.clone());
+            }
+        }
+    }
+
+    fn refused(&mut self, name: &str, reason: &str, stored: bool) {
+        self.uncopied.insert(name.to_owned());
+        if stored {
+            let said = format!("{name} cannot be copied, stored as the files it is: {reason}");
+            self.notes.push(said);
+            self.raw.insert(name.to_owned(), reason.to_owned());
+        } else {
+            self.failures.push(format!("{name}: {reason}"));
         }
     }
 }

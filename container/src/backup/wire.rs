@@ -4,6 +4,7 @@
 //! The job holds secrets and is therefore neither in the arguments nor in the environment, which others could
 //! read, and has no `Debug`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use moltworker_core::control::{Entry, MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotReason};
@@ -110,6 +111,9 @@ pub(crate) struct Taking {
     pub(crate) base: Option<SnapshotId>,
     /// The gateway that writes the home, if that is known.
     pub(crate) gateway_version: Option<String>,
+    /// Databases, by their path below the home, for which snapshots have failed often enough: when they still cannot be
+    /// copied, they are stored as the files they are.
+    pub(crate) raw: BTreeSet<String>,
 }
 
 /// What maintenance is to respect.
@@ -141,6 +145,9 @@ pub(crate) enum Line {
     Replacing,
     /// The home was made from a snapshot and compared with it, or there is nothing to restore.
     Restored(RestoreReport),
+    /// Which databases a snapshot could not copy, at the end of its walk through the home: it fails for them, unless
+    /// [`Taking::raw`] names them.
+    Uncopied(BTreeSet<String>),
     /// A snapshot was taken; `None` when nothing had changed since the one before.
     Taken(Option<Snapshot>, Traffic),
     /// The snapshots there are, newest first.

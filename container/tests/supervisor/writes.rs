@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
+use moltworker_core::control::Doing;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::kept::{settled, snapshot};
+use crate::kept::{failure, post, settled, snapshot, taken};
 use crate::repository::Repository;
 use crate::tree::hand_over;
 
@@ -137,4 +138,58 @@ fn databases_under_constant_writes_are_whole_in_a_hundred_copies_of_a_hundred() 
     assert_eq!(problems.into_inner().unwrap(), [""; 0]);
     assert_eq!(checked.into_inner(), 100);
     repository.restic(&["check"]);
+}
+
+#[test]
+fn a_database_that_cannot_be_copied_holds_snapshots_up_three_times_and_no_longer() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    let path = bed.home.join("held.sqlite");
+    let database = Connection::open(&path).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE notes(what); INSERT INTO notes VALUES ('kept'); PRAGMA journal_mode = WAL;",
+        )
+        .unwrap();
+    drop(database);
+    hand_over(&bed.home);
+    assert_eq!(snapshot(&bed).raw, [""; 0]);
+
+    // Nobody can open its log, and that is found out at once.
+    let log = bed.home.join("held.sqlite-wal");
+    let _ = std::fs::remove_file(&log);
+    std::fs::create_dir(&log).unwrap();
+    std::fs::write(bed.home.join("other"), "to be saved").unwrap();
+    hand_over(&bed.home);
+    let before = repository.snapshots();
+    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    for attempt in 1..=3 {
+        bed.until("it says why", |status| {
+            failure(status, Doing::Snapshot).is_some_and(|error| {
+                assert!(error.message.contains("held.sqlite: "), "{error:?}");
+                error.attempts >= attempt
+            })
+        });
+        assert_eq!(repository.snapshots(), before);
+    }
+    let status = bed.until("it is taken all the same", |status| {
+        status.backup.as_ref().unwrap().error.is_none()
+    });
+    let last = taken(&status).last().unwrap();
+    assert!(last.raw[0].starts_with("held.sqlite: "), "{last:?}");
+    assert_eq!((last.raw.len(), &last.suspicious), (1, &None));
+    let (_target, restored) = repository.restored(last.id.as_str());
+    assert_eq!(
+        std::fs::read(restored.join("held.sqlite")).unwrap(),
+        std::fs::read(&path).unwrap()
+    );
+    assert_eq!(
+        std::fs::read_to_string(restored.join("other")).unwrap(),
+        "to be saved"
+    );
+
+    // As soon as it can be copied it is, and its loss is one all the while.
+    std::fs::remove_dir(&log).unwrap();
+    let copied = snapshot(&bed);
+    assert_eq!((copied.raw.len(), copied.suspicious), (0, None));
 }

@@ -98,6 +98,10 @@ pub struct Snapshot {
     /// Set when it lost more than it should have: `latest` passes it over. Says what was lost.
     #[serde(default)]
     pub suspicious: Option<String>,
+    /// Databases in it that are not known to be sound, each with the reason: nobody let them be copied or checked, and
+    /// they are in it as they were. A snapshot without them would be none of anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw: Vec<String>,
 }
 
 /// What a home was made from.

@@ -38,6 +38,7 @@ fn backup() -> BackupStatus {
             amount,
             added_bytes: 4_096,
             suspicious: Some("more than half of its bytes are gone".into()),
+            raw: vec!["memory.sqlite: database is locked".into()],
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,

@@ -2,11 +2,13 @@ use super::*;
 use rusqlite::Connection;
 
 /// What a snapshot of a home would hold, by path, and what was found.
-fn stored(home: &Path) -> (Vec<(String, Vec<u8>)>, Findings) {
+fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
     let scratch = tempfile::tempdir().unwrap();
     let source = Home {
         path: home.to_owned(),
         scratch: scratch.path().to_owned(),
+        raw: Arc::new(raw.iter().map(|name| (*name).to_owned()).collect()),
+        patience: Duration::ZERO,
         findings: Arc::default(),
     };
     let entries = source.entries().map(|entry| entry.unwrap());
@@ -52,7 +54,7 @@ fn a_damaged_database_is_stored_with_what_its_log_holds() {
     let home = tempfile::tempdir().unwrap();
     let writer = in_wal_mode(&home.path().join("damaged.sqlite"));
     writer.execute_batch(DAMAGE).unwrap();
-    let (files, findings) = stored(home.path());
+    let (files, findings) = stored(home.path(), &[]);
     assert_eq!(names(&files), ["damaged.sqlite"]);
     let what = answer(&files, "damaged.sqlite", "SELECT what FROM notes NOT INDEXED");
     assert_eq!(what, "kept");
@@ -63,4 +65,56 @@ fn a_damaged_database_is_stored_with_what_its_log_holds() {
         "{:?}",
         findings.notes
     );
+}
+
+#[test]
+fn a_database_that_nobody_lets_copy_is_a_failure_until_it_is_stored_with_its_log() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("held.sqlite");
+    let holder = in_wal_mode(&path);
+    holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    holder
+        .execute_batch("CREATE TABLE notes(what); INSERT INTO notes VALUES ('in the log');")
+        .unwrap();
+    // Between the two by its name.
+    std::fs::write(home.path().join("held.sqlite!"), "").unwrap();
+
+    let (files, findings) = stored(home.path(), &["other.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite!"]);
+    assert_eq!(findings.failures, ["held.sqlite: database is locked"]);
+    assert_eq!(findings.uncopied, BTreeSet::from(["held.sqlite".to_owned()]));
+
+    let (files, findings) = stored(home.path(), &["held.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite", "held.sqlite!", "held.sqlite-wal"]);
+    assert_eq!(
+        answer(&files, "held.sqlite", "SELECT what FROM notes"),
+        "in the log"
+    );
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+    assert_eq!(findings.raw["held.sqlite"], "database is locked");
+    assert_eq!(findings.uncopied.len(), 1);
+
+    drop(holder);
+    let (files, findings) = stored(home.path(), &["held.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite", "held.sqlite!"]);
+    assert_eq!((findings.raw.len(), findings.uncopied.len()), (0, 0));
+    assert_eq!(findings.databases.len(), 1);
+}
+
+#[test]
+fn a_copy_that_only_its_owners_program_can_check_is_stored_and_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("odd.sqlite");
+    let writer = in_wal_mode(&path);
+    let begin = "CREATE TABLE notes(what); CREATE INDEX by_what ON notes(what COLLATE nocase);
+        INSERT INTO notes VALUES ('kept'); PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'nocase', 'alien') WHERE name = 'by_what';";
+    writer.execute_batch(begin).unwrap();
+    let (files, findings) = stored(home.path(), &[]);
+    assert_eq!(names(&files), ["odd.sqlite"]);
+    let what = answer(&files, "odd.sqlite", "SELECT what FROM notes NOT INDEXED");
+    assert_eq!(what, "kept");
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+    assert!(findings.raw["odd.sqlite"].contains("alien"), "{:?}", findings.raw);
+    assert_eq!((findings.uncopied.len(), findings.databases.len()), (0, 0));
 }
