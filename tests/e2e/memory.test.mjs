@@ -1,7 +1,9 @@
 // A bot never forgets: what was said, set and made is there again after its container was killed, after sleep, and
-// after the Worker was replaced. The whole system, with the real gateway and stock restic as the witness.
+// after the Worker was replaced, and with kills in the middle of saving and of coming back. The whole system, with the
+// real gateway and stock restic as the witness.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -9,12 +11,18 @@ import { promisify } from "node:util";
 import { password } from "../worker/repository.mjs";
 import { Restic, address, scratch } from "../worker/restic.mjs";
 import { BACK_MS, Bot, HOME } from "./bot.mjs";
+import { atRandom, random, timed } from "./chance.mjs";
 import { Device } from "./device.mjs";
 import { describe } from "./home.mjs";
+import { Notes } from "./notes.mjs";
+import { Owner, save } from "./owner.mjs";
 import { docker, root, startStack, until } from "./stack.mjs";
 
 const run = promisify(execFile);
 const BIG_MB = 200;
+const KILLS = 20;
+// From a container's start to its restore, on a busy machine: kills fall before, into and after that.
+const AROUND_RESTORE_MS = 2_000;
 const COLOUR = "#1f6feb";
 const CONFIG = ".openclaw/openclaw.json";
 const PROJECT = ".openclaw/workspace/project";
@@ -158,7 +166,62 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual(await remembered(), said);
     await assertProject(bot, dir);
   });
+
+  await t.test("twenty kills while it is saved and while it comes back cost nothing that was saved", async (t) => {
+    const seed = Number(process.env.MOLTBOT_SEED ?? randomInt(2 ** 31));
+    t.diagnostic(`MOLTBOT_SEED=${seed}`);
+    const chance = random(seed);
+    const owner = await Owner.of(stack, "dev-1");
+    const notes = new Notes(seed);
+    const operator = restic(stack.operatorToken);
+    said = await remembered();
+    await notes.leaveMarker(bot);
+    const saving = await timed(() => save(bot, notes.rewriting()));
+    let complete = notes.version;
+    before = withoutNotes(await bot.home());
+    const ofNotes = ({ tags }) => tags.includes("reason:manual");
+    const earlierOnes = (await operator.snapshots()).filter(ofNotes).length;
+    const restoring = (await bot.status()).backup.restored.duration_ms + AROUND_RESTORE_MS;
+
+    const counted = { "broken off": 0, "after the snapshot": 0, restoring: 0, "before or after that": 0 };
+    for (let kills = 0; kills < KILLS; kills += 2) {
+      const version = notes.version + 1;
+      const saved = save(bot, notes.rewriting()).catch(() => {});
+      await atRandom(chance, saving);
+      await docker("kill", bot.id);
+      await saved;
+
+      const woken = owner.wakes();
+      const { id } = await until("a container starts", () => owner.container(), { pauseMs: 20 });
+      await atRandom(chance, restoring);
+      const { state } = await owner.state();
+      counted[state === "restoring" ? state : "before or after that"] += 1;
+      await docker("kill", id);
+      await woken;
+      // It may have been there just before.
+      bot = await owner.wakes();
+      const { run, backup: { restored } } = await bot.status();
+      const earlier = (await operator.snapshots()).filter(({ tags }) => !tags.includes(`run:${run}`));
+      assert.equal(restored.snapshot, earlier.at(-1).id, "the newest");
+      const isComplete = earlier.filter(ofNotes).length > counted["after the snapshot"] + earlierOnes;
+      counted[isComplete ? "after the snapshot" : "broken off"] += 1;
+      if (isComplete) complete = version;
+      const versions = await notes.found(bot);
+      assert.ok(versions.every((found) => found >= complete), `${complete} was saved, found ${versions}`);
+    }
+    t.diagnostic(`a snapshot takes ${seconds(saving)}; ${JSON.stringify(counted)}`);
+    assertSame(withoutNotes(await bot.home()), before);
+    assert.deepEqual(await remembered(), said);
+    await assertProject(bot, dir);
+    assert.match(await operator.run("check", "--read-data"), /no errors were found/);
+  });
 });
+
+/** A home without what changes all the time. */
+function withoutNotes({ files, databases }) {
+  const kept = Object.entries(files).filter(([path]) => !path.startsWith("notes/"));
+  return { files: Object.fromEntries(kept), databases };
+}
 
 /** That a home is what it was, as `home.mjs` tells it. */
 function assertSame(now, before) {

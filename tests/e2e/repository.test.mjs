@@ -1,18 +1,15 @@
 // The repository of snapshots in the whole system: from inside a real container, for an operator with the stock
-// restic, while the bucket fails, and with containers that die in the middle of it. The gateway is an echo (echo/).
+// restic, and while the bucket fails. The gateway is an echo (echo/).
 import assert from "node:assert/strict";
-import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { test } from "node:test";
-import { chromium } from "playwright-core";
 import { password } from "../worker/repository.mjs";
 import { Restic, address, inventory, makeHome, scratch } from "../worker/restic.mjs";
-import { BACK_MS, Bot } from "./bot.mjs";
+import { BACK_MS } from "./bot.mjs";
 import { Bucket } from "./bucket.mjs";
 import { Notes } from "./notes.mjs";
-import { docker, root, startStack, until } from "./stack.mjs";
-
-const KILLS = 20;
+import { Owner, save } from "./owner.mjs";
+import { docker, root, startStack } from "./stack.mjs";
 
 test("repository", { timeout: 30 * 60_000 }, async (t) => {
   await docker("build", "--quiet", "--tag", "moltbot-sandbox:test", root);
@@ -43,7 +40,7 @@ test("repository", { timeout: 30 * 60_000 }, async (t) => {
   });
 
   await t.test("while its repository fails a bot does not start blank, says why, and heals by itself", async (t) => {
-    const owner = await Owner.of(stack, "dev-4");
+    const owner = await Owner.of(stack, "dev-4", "/headers");
     const bucket = new Bucket(stack, owner.id);
     const notes = new Notes(1);
     const bot = await owner.wakes();
@@ -79,124 +76,4 @@ test("repository", { timeout: 30 * 60_000 }, async (t) => {
     assert.deepEqual(new Set(await notes.found(await owner.container())), new Set([notes.version]));
     assert.equal((await owner.state()).run, run, "in the same container");
   });
-
-  await t.test("twenty kills during backup and restore cost nothing that was saved", async (t) => {
-    const seed = Number(process.env.MOLTBOT_SEED ?? randomInt(2 ** 31));
-    t.diagnostic(`MOLTBOT_SEED=${seed}`);
-    const chance = random(seed);
-    const owner = await Owner.of(stack, "dev-2");
-    const dir = await scratch(t);
-    const restic = new Restic(dir, address(stack.url, owner.id, stack.operatorToken), password(owner.id, stack.backupKey));
-    const notes = new Notes(seed);
-
-    let bot = await owner.wakes();
-    await notes.leaveMarker(bot);
-    const saving = await timed(() => save(bot, notes.rewriting()));
-    let complete = notes.version;
-    await docker("kill", bot.id);
-    const waking = await timed(async () => (bot = await owner.wakes()));
-
-    const counted = { "broken off": 0, "after the snapshot": 0, restoring: 0, "before or after that": 0 };
-    for (let kills = 0; kills < KILLS; kills += 2) {
-      const version = notes.version + 1;
-      const saved = save(bot, notes.rewriting()).catch(() => {});
-      await atRandom(chance, saving);
-      await docker("kill", bot.id);
-      await saved;
-
-      const woken = owner.wakes();
-      const { id } = await until("a container starts", () => owner.container(), { pauseMs: 20 });
-      await atRandom(chance, waking);
-      const { state } = await owner.state();
-      counted[state === "restoring" ? state : "before or after that"] += 1;
-      await docker("kill", id);
-      await woken;
-      // It may have been there just before.
-      bot = await owner.wakes();
-      const { run, backup: { restored } } = await bot.status();
-      const earlier = JSON.parse(await restic.run("snapshots", "--json", "--no-lock")).filter(({ tags }) => !tags.includes(`run:${run}`));
-      assert.equal(restored.snapshot, earlier.at(-1).id, "the newest");
-      const ordered = earlier.filter(({ tags }) => tags.includes("reason:manual")).length;
-      const isComplete = ordered > counted["after the snapshot"] + 1;
-      counted[isComplete ? "after the snapshot" : "broken off"] += 1;
-      if (isComplete) complete = version;
-      const versions = await notes.found(bot);
-      assert.ok(versions.every((found) => found >= complete), `${complete} was saved, found ${versions}`);
-    }
-    t.diagnostic(`a snapshot takes ${seconds(saving)}, waking ${seconds(waking)}; ${JSON.stringify(counted)}`);
-    assert.match(await restic.run("check", "--read-data"), /no errors were found/);
-  });
 });
-
-/** A bot's owner, who asks for it. */
-class Owner {
-  static async of(stack, name) {
-    return Object.assign(new Owner(), { stack, name, id: stack.user(name).id, token: await stack.token(name) });
-  }
-
-  ask() {
-    return this.stack.fetch("/headers", { token: this.token });
-  }
-
-  async state() {
-    return (await this.stack.fetch("/api/bot", { token: this.token })).json();
-  }
-
-  async container() {
-    const running = await this.stack.containerOf(this.name);
-    return running && new Bot(running.id);
-  }
-
-  /** Asks until the bot answers, and presses "Try again now" where its page has that button. */
-  async wakes() {
-    await until("it is served", async () => {
-      const answer = await this.ask();
-      if (answer.ok) return true;
-      const failed = ["bot-failed", "bot-crash-looped"].includes((await answer.json()).code);
-      if (failed) await this.stack.fetch("/api/bot/restart", { method: "POST", token: this.token });
-      return false;
-    }, { deadlineMs: BACK_MS });
-    return this.container();
-  }
-
-  /** A page in a browser of theirs. */
-  async page(t) {
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
-    t.after(() => browser.close());
-    const context = await browser.newContext({ extraHTTPHeaders: { authorization: `Bearer ${this.token}` } });
-    return context.newPage();
-  }
-}
-
-/** Runs a program in a bot's home and has a snapshot taken of what it leaves. */
-async function save(bot, program) {
-  await Notes.node(bot, program);
-  await bot.save();
-}
-
-async function timed(work) {
-  const begun = performance.now();
-  await work();
-  return performance.now() - begun;
-}
-
-/** Waits for no condition but chance: a kill comes when it comes. */
-function atRandom(chance, most) {
-  return new Promise((resolve) => setTimeout(resolve, chance() * most));
-}
-
-/** Mulberry32: the same numbers for the same seed. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-function seconds(ms) {
-  return `${(ms / 1_000).toFixed(1)} s`;
-}
