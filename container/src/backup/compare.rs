@@ -50,7 +50,7 @@ pub(crate) fn compare(tree: &Tree, directory: &Path, owners: bool, done: &Done) 
             if let Some(what) = difference(tree, &place(directory, path), node, owners, done)? {
                 differs(path, what);
             }
-            Ok(())
+            Ok::<_, Failure>(())
         },
     )?;
     let expected: BTreeSet<&Path> = tree.nodes.iter().map(|(path, _)| path.as_path()).collect();

@@ -15,12 +15,31 @@ use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, explain, open, told};
-use super::restore::{extract, remove};
+use super::restore::{NotExtracted, extract, remove};
 use super::say::note;
 use super::wire::{Access, Maintenance};
 
 /// So many problems are told in full.
 const TOLD: usize = 10;
+/// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
+/// one turn.
+const DRILL_SPARE: u64 = 512 * 1024 * 1024;
+/// Why there was no drill. The same words each time, so that they are told once; the numbers are in the log.
+const NO_ROOM: &str = "this machine's disk has no room for it beside the bot";
+/// See [`NO_ROOM`].
+const NO_DISK: &str = "this machine's disk does not take what is restored";
+/// See [`NO_ROOM`].
+const NOTHING_GOOD: &str = "there is no snapshot that is not suspicious";
+
+/// What came of a restore drill.
+enum Rehearsed {
+    /// Everything was restored as it was saved.
+    Well(RestoreReport),
+    /// There was none, and the repository has no part in that.
+    Not(&'static str),
+    /// What is stored is not what was saved.
+    Badly(Failure),
+}
 
 /// Does all of it.
 ///
@@ -43,12 +62,17 @@ pub(crate) fn maintain(
     let mut problems = check(&opened, remote, maintenance)?;
     saw_all(remote, &snapshots)?;
     let checked_bytes = remote.traffic().received.saturating_sub(before);
-    let mut drill = None;
+    let (mut drill, mut not_drilled) = (None, None);
     if maintenance.drill {
-        match rehearse(access, remote, scratch) {
-            Ok(report) => drill = report,
-            Err(failure) => problems.push(format!("the restore drill failed: {failure}")),
+        match rehearse(access, remote, scratch)? {
+            Rehearsed::Well(report) => drill = Some(report),
+            Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
+            Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
         }
+    }
+    // Whoever does not answer is no damaged repository: it is asked again another time.
+    if let Some(unanswered) = remote.unanswered().filter(|_| !problems.is_empty()) {
+        return Err(Failure(format!("verifying the repository: {unanswered}")));
     }
 
     let mut forgotten = Vec::new();
@@ -69,6 +93,7 @@ pub(crate) fn maintain(
         checked_bytes,
         problems,
         drill,
+        not_drilled,
     })
 }
 
@@ -110,19 +135,28 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), Failure> {
 }
 
 /// Restores the newest good snapshot where nobody uses it.
-fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Option<RestoreReport>, Failure> {
+fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Rehearsed, Failure> {
     let Some(opened) = open(access, remote)? else {
-        return Ok(None);
+        return Err(Failure::new("the repository is gone"));
     };
     let snapshots = opened.snapshots()?;
     let good = snapshots
         .iter()
         .find(|snapshot| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS));
-    let Some(good) = good else { return Ok(None) };
+    let Some(good) = good else {
+        return Ok(Rehearsed::Not(NOTHING_GOOD));
+    };
     let place = scratch.join("drill");
-    let report = extract(opened, good, &place, Instant::now());
+    let extracted = extract(opened, good, &place, DRILL_SPARE, Instant::now());
     remove(&place)?;
-    report.map(Some)
+    let (reason, failure) = match extracted {
+        Ok(report) => return Ok(Rehearsed::Well(report)),
+        Err(NotExtracted::Repository(failure)) => return Ok(Rehearsed::Badly(failure)),
+        Err(NotExtracted::NoRoom(failure)) => (NO_ROOM, failure),
+        Err(NotExtracted::Disk(failure)) => (NO_DISK, failure),
+    };
+    note(&format!("no restore drill: {failure}"));
+    Ok(Rehearsed::Not(reason))
 }
 
 fn clear(

@@ -76,6 +76,15 @@ impl RemoteError {
             Self::Again(_) => false,
         }
     }
+
+    /// Whether it says nothing about what is stored.
+    fn says_nothing(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status != 404,
+            Self::Silent { .. } => true,
+            Self::Damaged { .. } | Self::Again(_) => false,
+        }
+    }
 }
 
 /// Takes what is wanted from an answer; what is wrong with it is named by the function it is given.
@@ -92,6 +101,8 @@ pub(crate) struct Remote {
     pub(super) failed: Mutex<Option<String>>,
     /// The last failure, in our words: rustic's own are for its own users.
     last_failure: Mutex<Option<String>>,
+    /// The first request that was not answered, or refused, for good.
+    unanswered: Mutex<Option<String>>,
     pub(super) holding_back: AtomicBool,
     /// The snapshot that was written last.
     pub(super) written: Mutex<Option<Id>>,
@@ -138,6 +149,7 @@ impl Remote {
             packs: Packs::default(),
             failed: Mutex::default(),
             last_failure: Mutex::default(),
+            unanswered: Mutex::default(),
             holding_back: AtomicBool::new(false),
             written: Mutex::default(),
             listed: Mutex::default(),
@@ -229,6 +241,12 @@ impl Remote {
         locked(&self.last_failure).clone()
     }
 
+    /// Which request was given up because nobody answered it, or nobody would: that says nothing about what is stored,
+    /// while an answer that something is not there, or one that is not what its name says, does.
+    pub(crate) fn unanswered(&self) -> Option<String> {
+        locked(&self.unanswered).clone()
+    }
+
     /// What went over the wire so far.
     pub(crate) fn traffic(&self) -> Traffic {
         Traffic {
@@ -308,6 +326,9 @@ impl Remote {
                 *locked(&self.last_failure) = Some(error.to_string());
             }
             if attempt >= ATTEMPTS || !error.is_worth_another_attempt() {
+                if error.says_nothing() {
+                    locked(&self.unanswered).get_or_insert_with(|| error.to_string());
+                }
                 return Err(error);
             }
             #[expect(

@@ -29,6 +29,36 @@ use super::{become_reader, now_ms};
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
 
+/// Why a snapshot was not written into a directory, or is not the same there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotExtracted {
+    /// There is no room for it.
+    #[error("{0}")]
+    NoRoom(Failure),
+    /// This machine's disk does not take it.
+    #[error("{0}")]
+    Disk(Failure),
+    /// The repository does not give it, or what it gave differs.
+    #[error("{0}")]
+    Repository(Failure),
+}
+
+impl From<Failure> for NotExtracted {
+    fn from(failure: Failure) -> Self {
+        Self::Repository(failure)
+    }
+}
+
+impl From<NotExtracted> for Failure {
+    fn from(not: NotExtracted) -> Self {
+        match not {
+            NotExtracted::NoRoom(failure)
+            | NotExtracted::Disk(failure)
+            | NotExtracted::Repository(failure) => failure,
+        }
+    }
+}
+
 /// Makes the home from a snapshot, or finds that there is nothing to make it from.
 ///
 /// # Errors
@@ -57,7 +87,7 @@ pub(crate) fn restore(
     for passed in &passed_over {
         note(&format!("snapshot {} is suspicious and passed over", passed.id));
     }
-    let report = extract(opened, &snapshot, fresh, begun)?;
+    let report = extract(opened, &snapshot, fresh, SPARE, begun)?;
     release_leases(fresh, owner);
     replace(home, fresh)?;
     mark_before_upgrade(access, remote, &snapshot, restoring)?;
@@ -125,7 +155,7 @@ fn choose(access: &Access, remote: &Arc<Remote>, point: &RestorePoint) -> Result
     }
 }
 
-/// Writes a snapshot into a directory that is not there yet and compares it.
+/// Writes a snapshot into a directory that is not there yet and compares it, where beside it `spare` bytes stay free.
 ///
 /// # Errors
 /// When it cannot be read or written as a whole, or anything differs afterwards.
@@ -133,12 +163,13 @@ pub(crate) fn extract(
     opened: Opened,
     snapshot: &SnapshotFile,
     fresh: &Path,
+    spare: u64,
     begun: Instant,
-) -> Result<RestoreReport, Failure> {
+) -> Result<RestoreReport, NotExtracted> {
     let tree = Arc::new(Tree::open(opened, snapshot)?);
     let total = tree.amount();
-    remove(fresh)?;
-    room_for(total, fresh)?;
+    remove(fresh).map_err(NotExtracted::Disk)?;
+    room_for(total, fresh, spare)?;
     let owners = rustix::process::geteuid().is_root();
 
     let done = Arc::new(Done::default());
@@ -151,12 +182,12 @@ pub(crate) fn extract(
     let compared = compare(&tree, fresh, owners, &done)?;
     drop(ticker);
     if compared.mismatches > 0 {
-        return Err(Failure(format!(
+        return Err(NotExtracted::Repository(Failure(format!(
             "{} of {} entries differ from the snapshot after the restore: {}",
             compared.mismatches,
             compared.compared,
             compared.told.join("; ")
-        )));
+        ))));
     }
     Ok(RestoreReport {
         snapshot: snapshot.id.to_hex().as_str().parse().ok(),
@@ -183,21 +214,29 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn room_for(total: Amount, fresh: &Path) -> Result<(), Failure> {
+fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<(), NotExtracted> {
     let parent = fresh.parent().unwrap_or(fresh);
-    let room = statvfs(parent).map_err(|error| failed(parent, "asking for free space", &error.into()))?;
+    let room = statvfs(parent).map_err(|error| unwritten(parent, "asking for free space", &error.into()))?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
-    let wanted = total.bytes.saturating_add(SPARE);
+    let wanted = total.bytes.saturating_add(spare);
     if free < wanted {
-        return Err(Failure(format!(
+        return Err(NotExtracted::NoRoom(Failure(format!(
             "the disk has {free} bytes free; the snapshot needs {wanted}"
-        )));
+        ))));
     }
     Ok(())
 }
 
 fn failed(path: &Path, doing: &str, error: &io::Error) -> Failure {
     Failure(format!("{doing} {}: {error}", path.display()))
+}
+
+fn unwritten(path: &Path, doing: &str, error: &io::Error) -> NotExtracted {
+    let failure = failed(path, doing, error);
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotExtracted::NoRoom(failure),
+        _ => NotExtracted::Disk(failure),
+    }
 }
 
 /// Removes a directory with all that is in it, if it is there.
@@ -214,7 +253,7 @@ pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
 /// Links between files of one snapshot: the first of each, and what it consists of.
 type Linked = HashMap<(u64, u64), (PathBuf, Option<Vec<DataId>>)>;
 
-fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Failure> {
+fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), NotExtracted> {
     let mut linked = Linked::new();
     let mut links = Vec::new();
     for (path, node) in &tree.nodes {
@@ -224,9 +263,10 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Fai
             NodeType::Dir => DirBuilder::new()
                 .mode(0o700)
                 .create(&here)
-                .map_err(|error| failed(&here, "making", &error))?,
+                .map_err(|error| unwritten(&here, "making", &error))?,
             NodeType::Symlink { .. } => {
-                symlink(node.node_type.to_link(), &here).map_err(|error| failed(&here, "making", &error))?;
+                symlink(node.node_type.to_link(), &here)
+                    .map_err(|error| unwritten(&here, "making", &error))?;
                 dress(&here, node, owners)?;
             }
             NodeType::File if node.meta.links > 1 => {
@@ -254,7 +294,8 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Fai
     })?;
     for (path, first) in &links {
         let here = place(fresh, path);
-        std::fs::hard_link(place(fresh, first), &here).map_err(|error| failed(&here, "linking", &error))?;
+        std::fs::hard_link(place(fresh, first), &here)
+            .map_err(|error| unwritten(&here, "linking", &error))?;
         done.file();
     }
     // A directory's time changes with what is put into it: the innermost first.
@@ -265,8 +306,8 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Fai
     Ok(())
 }
 
-fn file(tree: &Tree, here: &Path, node: &Node, owners: bool, done: &Done) -> Result<(), Failure> {
-    let writing = |error: io::Error| failed(here, "writing", &error);
+fn file(tree: &Tree, here: &Path, node: &Node, owners: bool, done: &Done) -> Result<(), NotExtracted> {
+    let writing = |error: io::Error| unwritten(here, "writing", &error);
     let mut file = File::options()
         .write(true)
         .create_new(true)
@@ -285,14 +326,14 @@ fn file(tree: &Tree, here: &Path, node: &Node, owners: bool, done: &Done) -> Res
 }
 
 /// Gives something its owner, its mode and its time, in this order: each may change the next.
-fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), Failure> {
+fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), NotExtracted> {
     if owners && !node.is_file() {
         lchown(here, node.meta.uid, node.meta.gid)
-            .map_err(|error| failed(here, "giving to its owner", &error))?;
+            .map_err(|error| unwritten(here, "giving to its owner", &error))?;
     }
     if let Some(mode) = node.meta.mode.filter(|_| !node.is_symlink()) {
         std::fs::set_permissions(here, Permissions::from_mode(permissions(mode)))
-            .map_err(|error| failed(here, "setting the mode of", &error))?;
+            .map_err(|error| unwritten(here, "setting the mode of", &error))?;
     }
     if let Some(time) = node.meta.mtime {
         let time = Timespec {
@@ -304,7 +345,7 @@ fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), Failure> {
             last_modification: time,
         };
         utimensat(CWD, here, &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|error| failed(here, "setting the time of", &error.into()))?;
+            .map_err(|error| unwritten(here, "setting the time of", &error.into()))?;
     }
     Ok(())
 }

@@ -121,11 +121,11 @@ impl Tree {
     ///
     /// # Errors
     /// The first failure.
-    pub(crate) fn for_each(
+    pub(crate) fn for_each<E: Send>(
         &self,
         fits: impl Fn(&Node) -> bool + Sync,
-        work: impl Fn(&Path, &Node) -> Result<(), Failure> + Sync,
-    ) -> Result<(), Failure> {
+        work: impl Fn(&Path, &Node) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failure = Mutex::new(None);
         std::thread::scope(|scope| {

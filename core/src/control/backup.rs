@@ -190,6 +190,10 @@ pub struct MaintenanceReport {
     /// The snapshot that was restored into scratch and compared.
     #[serde(default)]
     pub drill: Option<RestoreReport>,
+    /// Why none was, although it was asked for, when the repository has no part in that: it is neither a problem of it
+    /// nor a proof. The same words for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_drilled: Option<String>,
 }
 
 /// All about a bot's snapshots.

@@ -55,6 +55,7 @@ fn backup() -> BackupStatus {
             checked_bytes: 2_000_000,
             problems: vec![],
             drill: Some(restored),
+            not_drilled: Some("there is no room for it".into()),
         }),
         changed: true,
     }
