@@ -73,6 +73,7 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
                 part: order.part,
                 parts: order.parts,
                 drill: order.drill,
+                now: order.now,
             };
             Asked::Maintain(maintenance, order.token)
         }

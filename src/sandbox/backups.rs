@@ -99,6 +99,7 @@ impl Inner {
             part,
             parts: PARTS,
             drill,
+            now: i64::try_from(clock::now_ms()).unwrap_or_default(),
         })
     }
 

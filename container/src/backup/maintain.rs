@@ -173,7 +173,12 @@ fn clear(
         pinned: &pinned,
         verified: maintenance.verified.as_ref(),
     };
-    let forgotten: Vec<SnapshotId> = forgettable(snapshots, held, now_ms()).into_iter().collect();
+    // By this machine's clock only where nobody else's is known: one far ahead makes everything old.
+    let now = match maintenance.now {
+        0 => now_ms(),
+        said => said,
+    };
+    let forgotten: Vec<SnapshotId> = forgettable(snapshots, held, now).into_iter().collect();
     let ids = forgotten.iter().filter_map(|id| id.as_str().parse().ok());
     let ids: Vec<rustic_core::repofile::SnapshotId> = ids.collect();
     // Nobody else works on this repository: a run is the only one, and this is its only backup process.

@@ -129,6 +129,8 @@ pub(crate) struct Maintenance {
     pub(crate) parts: u32,
     /// Whether to restore the newest good snapshot into scratch.
     pub(crate) drill: bool,
+    /// The time by which snapshots are old, in Unix milliseconds; zero for this machine's.
+    pub(crate) now: i64,
 }
 
 /// What a backup process says.

@@ -168,6 +168,23 @@ fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
 }
 
 #[test]
+fn what_is_old_is_said_by_who_orders_and_not_by_the_machines_clock() {
+    let Old {
+        repository,
+        bed,
+        ids: old,
+        ..
+    } = old();
+    // 2020-04-01 12:00: three months after the first, two months after the second.
+    let report = maintain(&bed, json!({"now": 1_585_742_400_000_i64}));
+    assert_eq!(texts(&report.forgotten), BTreeSet::from([old[0].as_str()]));
+    assert!(ids(&repository).contains(&old[1]));
+    // Who says nothing leaves it to the machine.
+    let report = maintain(&bed, json!({}));
+    assert_eq!(report.forgotten.len(), old.len() - 1);
+}
+
+#[test]
 fn nothing_goes_from_a_repository_that_is_damaged() {
     let Old {
         repository,

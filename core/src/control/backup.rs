@@ -268,6 +268,10 @@ pub struct MaintenanceOrder {
     /// Whether to restore the newest good snapshot into scratch and compare it.
     #[serde(default)]
     pub drill: bool,
+    /// The time by which snapshots are old, in Unix milliseconds: a container's own clock may be far ahead, and nearly all
+    /// would be too old by it. Zero where nobody said it.
+    #[serde(default)]
+    pub now: i64,
 }
 
 fn one() -> u32 {
