@@ -4,12 +4,13 @@
 //! carried out and accounted for.
 
 mod kind;
+mod outcome;
 mod uncopied;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::control::{BackupError, BackupStatus, GatewayPhase, RestoreReport, SnapshotReason};
+use moltworker_core::control::{BackupStatus, GatewayPhase, SnapshotReason};
 use moltworker_core::gateway::{Event, Home, View};
 use moltworker_core::run::{RestorePoint, SnapshotId};
 use moltworker_core::snapshots::{Purpose, Schedule};
@@ -17,9 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::backup::now_ms;
 use crate::backup::wire::{Line, Maintenance, Restoring, Taking, Work};
-use crate::changes::watch;
 use crate::errands::{Errand, Errands};
 use crate::logs::Logs;
 use crate::settings::Settings;
@@ -62,6 +61,8 @@ pub(crate) struct Keep {
     installed: Option<String>,
     schedule: Schedule,
     status: watch::Sender<Option<BackupStatus>>,
+    /// Whether something is known not to be saved now.
+    unsaved: watch::Sender<bool>,
     current: Option<Current>,
     /// What the machine wants next, as soon as the errand under way is over.
     next: Option<(Kind, Work)>,
@@ -98,6 +99,7 @@ impl Keep {
         since: Instant,
         version: &Arc<OnceLock<String>>,
         status: watch::Sender<Option<BackupStatus>>,
+        unsaved: watch::Sender<bool>,
     ) -> Option<Self> {
         let errands = errands?;
         status.send_replace(Some(BackupStatus::default()));
@@ -110,6 +112,7 @@ impl Keep {
             installed: settings.installed_version(),
             schedule: Schedule::new(settings.snapshots),
             status,
+            unsaved,
             current: None,
             next: None,
             maintenance: None,
@@ -254,8 +257,13 @@ impl Keep {
         None
     }
 
-    /// Begins whatever is due and may begin.
+    /// Begins whatever is due and may begin, and says how far that is saved.
     fn go_on(&mut self) {
+        self.begin();
+        self.unsaved.send_replace(self.schedule.is_unsaved());
+    }
+
+    fn begin(&mut self) {
         if !self.is_free() {
             return;
         }
@@ -297,155 +305,6 @@ impl Keep {
             let _ = said.send(Stirred::Over).await;
         });
         None
-    }
-
-    fn heard(&mut self, line: Line) {
-        match line {
-            Line::Token(renewed) => {
-                self.renew_at = Instant::now() + self.renew_every;
-                self.errands.renewed(renewed);
-            }
-            Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
-            Line::Note(note) => self.logs.say(&format!("backup: {note}")),
-            Line::Uncopied(databases) => self.uncopied.heard(databases),
-            Line::Replacing => {
-                if let Some(current) = &mut self.current {
-                    current.intact = false;
-                }
-            }
-            outcome => {
-                if let Some(current) = &mut self.current {
-                    current.outcome = Some(outcome);
-                }
-            }
-        }
-    }
-
-    fn over(&mut self, chance: f64) -> Option<Event> {
-        let Current {
-            kind,
-            outcome,
-            intact,
-            ..
-        } = self.current.take()?;
-        self.tell(|status| status.under_way = None);
-        let well = match outcome {
-            Some(Line::Restored(report)) => self.restored(report),
-            Some(Line::Taken(snapshot, traffic)) => {
-                self.taken(snapshot, &format!("{traffic:?}"));
-                true
-            }
-            Some(Line::Maintained(report)) => {
-                self.logs.say(&format!(
-                    "backup: maintenance is over, {} snapshots forgotten, {} problems",
-                    report.forgotten.len(),
-                    report.problems.len()
-                ));
-                self.tell(|status| status.maintained = Some(report));
-                true
-            }
-            Some(Line::Failed(message)) => {
-                self.failed(kind, &message);
-                false
-            }
-            // It renews its token and has nothing more to say.
-            None if kind == Kind::Renew => true,
-            _ => {
-                self.failed(kind, "it ended before it was done");
-                false
-            }
-        };
-        if well {
-            self.tell(|status| {
-                if status
-                    .error
-                    .as_ref()
-                    .is_some_and(|error| error.doing == kind.doing())
-                {
-                    status.error = None;
-                }
-            });
-        }
-        self.concluded(kind, well, intact, chance)
-    }
-
-    /// What follows from the end of an errand, and from that of the one that waits for it.
-    fn concluded(&mut self, kind: Kind, well: bool, intact: bool, chance: f64) -> Option<Event> {
-        if matches!(kind, Kind::Snapshot(_)) {
-            self.schedule.over(self.since.elapsed(), chance, well);
-            self.tell(|_| {});
-        }
-        let event = kind.ended(well, intact);
-        if event.is_none()
-            && let Some((kind, work)) = self.next.take()
-        {
-            return self.start(kind, work, None);
-        }
-        event
-    }
-
-    fn restored(&mut self, report: RestoreReport) -> bool {
-        let what = match &report.snapshot {
-            Some(id) => format!(
-                "restored {} files, {} bytes from {id} in {} ms, all of them compared",
-                report.amount.files, report.amount.bytes, report.duration_ms
-            ),
-            None => "there is nothing to restore".to_owned(),
-        };
-        self.logs.say(&format!("backup: {what}"));
-        self.base.clone_from(&report.snapshot);
-        self.tell(|status| status.restored = Some(report));
-        // The directories are others than before.
-        if let Some(before) = self.watching.take() {
-            before.abort();
-        }
-        let watching = watch(self.errands.home().to_owned(), self.changes.0.clone());
-        self.watching = Some(tokio::spawn(watching));
-        self.schedule.changed(self.since.elapsed());
-        true
-    }
-
-    fn taken(&mut self, snapshot: Option<moltworker_core::control::Snapshot>, traffic: &str) {
-        let Some(snapshot) = snapshot else {
-            self.logs.say(&format!("backup: nothing has changed ({traffic})"));
-            return;
-        };
-        self.logs.say(&format!(
-            "backup: snapshot {} of {} files, {} bytes, {} bytes added ({traffic})",
-            snapshot.id, snapshot.amount.files, snapshot.amount.bytes, snapshot.added_bytes
-        ));
-        if snapshot.suspicious.is_none() {
-            self.base = Some(snapshot.id.clone());
-        }
-        self.tell(|status| {
-            status.taken.push(snapshot);
-            let many = status.taken.len().saturating_sub(TOLD);
-            status.taken.drain(..many);
-        });
-    }
-
-    fn failed(&self, kind: Kind, message: &str) {
-        self.logs.say(&format!("backup: {kind:?} failed: {message}"));
-        self.tell(|status| {
-            let doing = kind.doing();
-            let earlier = status.error.as_ref().filter(|error| error.doing == doing);
-            let attempts = earlier.map_or(0, |error| error.attempts).saturating_add(1);
-            status.error = Some(BackupError {
-                failed_at: now_ms(),
-                doing,
-                attempts,
-                message: message.to_owned(),
-            });
-        });
-    }
-
-    fn tell(&self, change: impl FnOnce(&mut BackupStatus)) {
-        let changed = self.schedule.has_changed();
-        self.status.send_modify(|status| {
-            let status = status.get_or_insert_default();
-            change(status);
-            status.changed = changed;
-        });
     }
 }
 

@@ -141,8 +141,9 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let activity = Activity::new(since);
     let version = Arc::new(OnceLock::new());
     let (backup, backed_up) = watch::channel(None);
+    let (saving, unsaved) = watch::channel(false);
     let errands = Errands::new(&settings, &logs);
-    let keep = Keep::new(&settings, errands.clone(), &logs, since, &version, backup);
+    let keep = Keep::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
@@ -159,7 +160,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         password: password.clone(),
     };
     let control = Arc::new(Control {
-        quiescence: Quiescence::new(rpc.clone(), seen.clone(), Arc::clone(&activity)),
+        quiescence: Quiescence::new(rpc.clone(), seen.clone(), Arc::clone(&activity), unsaved),
         account: Account {
             run: settings.run.clone(),
             view: seen,

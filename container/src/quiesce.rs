@@ -1,4 +1,4 @@
-//! Asks the gateway whether the bot may be put to sleep, and lets it go on when the owner wants something after
+//! Finds out whether the bot may be put to sleep, by what is saved and what the gateway says, and lets it go on when the owner wants something after
 //! all.
 //!
 //! A gateway that agrees takes no new work for [`LEASE`]. Its liveness probe ([`crate::probe`]) is answered all
@@ -33,23 +33,35 @@ pub(crate) struct Quiescence {
     view: watch::Receiver<View>,
     /// What the owner does.
     activity: Arc<Activity>,
+    /// Whether something is known not to be saved now.
+    unsaved: watch::Receiver<bool>,
     /// Which gateway takes no new work, and who waits there for the owner to come back.
     resting: Mutex<Option<(Launch, AbortHandle)>>,
 }
 
 impl Quiescence {
     /// Nothing has been asked yet.
-    pub(crate) fn new(rpc: Rpc, view: watch::Receiver<View>, activity: Arc<Activity>) -> Self {
+    pub(crate) fn new(
+        rpc: Rpc,
+        view: watch::Receiver<View>,
+        activity: Arc<Activity>,
+        unsaved: watch::Receiver<bool>,
+    ) -> Self {
         Self {
             rpc,
             view,
             activity,
+            unsaved,
             resting: Mutex::default(),
         }
     }
 
     /// Whether the bot may be put to sleep now.
     pub(crate) async fn may_begin(&self) -> Quiesce {
+        // Before the gateway is asked to rest: it would rest in vain. Without one there is something to lose as well.
+        if *self.unsaved.borrow() {
+            return Quiesce::Unsaved;
+        }
         let (phase, launch) = {
             let view = self.view.borrow();
             (view.phase, view.launch)

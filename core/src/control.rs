@@ -196,6 +196,9 @@ pub enum Quiesce {
     Unsupported,
     /// No gateway runs, and none is on its way.
     NoGateway,
+    /// Something in the home is known not to be saved now: the last attempt failed, or one is under way. Whether
+    /// anything runs was not asked.
+    Unsaved,
     /// An answer of a newer supervisor.
     #[serde(other)]
     Unknown,

@@ -106,6 +106,12 @@ impl Schedule {
         self.change.is_some()
     }
 
+    /// Whether something is known not to be saved now: one is being taken, or the last one failed. What has changed
+    /// just now does not count; a snapshot before a stop saves that.
+    pub fn is_unsaved(&self) -> bool {
+        self.taking.is_some() || (self.failed > 0 && self.has_changed())
+    }
+
     /// When the next one is to begin; `None` while there is nothing to save, or one is being taken.
     pub fn due(&self) -> Option<Duration> {
         if self.taking.is_some() {
@@ -199,6 +205,23 @@ mod tests {
         assert_eq!(schedule.due(), None);
         schedule.over(at(8), 1.0, true);
         assert_eq!(schedule.due(), Some(at(5) + SPACING));
+    }
+
+    #[test]
+    fn what_cannot_be_saved_is_told_from_what_is_not_saved_yet() {
+        let mut schedule = Schedule::new(Rules::default());
+        schedule.changed(at(0));
+        assert!(!schedule.is_unsaved());
+        schedule.begin(at(5));
+        assert!(schedule.is_unsaved());
+        schedule.over(at(6), 1.0, false);
+        assert!(schedule.is_unsaved());
+        let again = schedule.due().unwrap();
+        schedule.begin(again);
+        schedule.over(again, 1.0, true);
+        assert!(!schedule.is_unsaved());
+        schedule.changed(again);
+        assert!(!schedule.is_unsaved());
     }
 
     #[test]

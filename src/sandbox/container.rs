@@ -174,6 +174,13 @@ impl Inner {
             }
             // Where the gateway cannot be asked, the stop's own drain is what protects its work.
             Ok(Quiesce::Ready | Quiesce::Unsupported | Quiesce::NoGateway) => MaySleep::Yes,
+            Ok(Quiesce::Unsaved) => {
+                log::line(
+                    "sleep-put-off",
+                    &[("run", &run), ("for", &"changes that are not saved")],
+                );
+                MaySleep::Unknown
+            }
             Ok(Quiesce::Unknown) => MaySleep::Unknown,
             Err(error) => {
                 log::line("sleep-unanswered", &[("run", &run), ("reason", &error)]);

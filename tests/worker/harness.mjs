@@ -38,6 +38,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
   };
   for (const name of without) delete settings[name];
   const text = (path) => readFile(new URL(path, root), "utf8");
+  const log = { text: "" };
   const options = {
     modules: [
       { type: "ESModule", path: "entry.mjs", contents: await text("tests/worker/seam/entry.mjs") },
@@ -56,7 +57,10 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
     bindings: settings,
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
-      stdout.on("data", (data) => process.env.LOG && process.stdout.write(data));
+      stdout.on("data", (data) => {
+        log.text += data;
+        if (process.env.LOG) process.stdout.write(data);
+      });
       stderr.on("data", (data) => process.env.LOG && process.stderr.write(data));
     },
   };
@@ -64,7 +68,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {} 
   t.after(() => mf.dispose());
   const address = await mf.ready;
   if (!without.includes("DB")) await migrate(await mf.getD1Database("DB"));
-  return new Worker(mf, address, provider, options);
+  return new Worker(mf, address, provider, options, log);
 }
 
 async function migrate(database) {
@@ -77,8 +81,13 @@ async function migrate(database) {
 }
 
 class Worker {
-  constructor(mf, address, provider, options) {
-    Object.assign(this, { mf, address, provider, options });
+  constructor(mf, address, provider, options, log) {
+    Object.assign(this, { mf, address, provider, options, log });
+  }
+  /** The lines of the log about this, as soon as there is one. */
+  logged(event) {
+    const lines = () => this.log.text.split("\n").filter((line) => line.includes(`{"event":"${event}"`));
+    return until(() => lines().length > 0 && lines().map((line) => JSON.parse(line)), `the log has ${event}`);
   }
   /**
    * A request with just these headers, over a real socket: `fetch` would add some of its own, hide

@@ -108,6 +108,18 @@ test("a bot without traffic that still works is not put to sleep", async (t) => 
   await reaches(worker, "asleep");
 });
 
+test("a bot whose changes cannot be saved is not put to sleep, unless that is ordered", async (t) => {
+  const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
+  await worker.as(ALICE, "/");
+  await worker.fake(ALICE, "set", { idleMs: 61_000, quiesce: { answer: "unsaved" } });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "running");
+  assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/quiesce"]);
+  assert.equal((await worker.logged("sleep-put-off")).at(-1).for, "changes that are not saved");
+  await worker.order(ALICE, "sleep");
+  await reaches(worker, "asleep");
+});
+
 test("our pages' buttons work with a session, from our own origin only, and no other order does", async (t) => {
   const worker = await startWorker(t);
   const cookie = await worker.signIn();

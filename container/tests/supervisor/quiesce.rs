@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use moltworker_core::control::{GatewayPhase, QUIESCE_PATH, Quiesce};
+use moltworker_core::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
 
 use crate::bed::{Bed, Setup, authorised, connect};
+use crate::kept::{self, QUICK, failure, settled, until_settled};
+use crate::repository::{Fault, Repository, What};
 
 fn quiesce(bed: &Bed) -> Quiesce {
     let answer = authorised(bed, &format!("POST {QUIESCE_PATH}"));
@@ -120,4 +122,66 @@ fn a_gateway_that_cannot_be_asked_is_told_from_none() {
         status.phase == GatewayPhase::CrashLooped
     });
     assert_eq!(quiesce(&crashing), Quiesce::NoGateway);
+}
+
+/// Waits until the bot may sleep, and fails where anything but what is not saved stands against it.
+fn until_it_may(bed: &Bed, sleep: &Quiesce) {
+    bed.wait_for("it may sleep", || match quiesce(bed) {
+        Quiesce::Unsaved => None,
+        answer => Some(assert_eq!(answer, *sleep)),
+    });
+}
+
+#[test]
+fn what_cannot_be_saved_puts_sleep_off() {
+    let repository = Repository::start();
+    let bed = kept::start(&repository, &QUICK);
+    until_settled(&bed);
+    until_it_may(&bed, &Quiesce::Ready);
+    // It takes up its work again.
+    assert_eq!(bed.get("/headers").status, 200);
+    bed.wait_for("it goes on", || {
+        (bed.get("/startupz").status == 200).then_some(())
+    });
+
+    repository.break_with(Fault::always("POST", "data/", What::Status(500)));
+    std::fs::write(bed.home.join("memory"), "of years").unwrap();
+    bed.until("it cannot be saved", |status| {
+        failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(quiesce(&bed), Quiesce::Unsaved);
+    assert_eq!(bed.get("/startupz").status, 200, "it was not asked to rest");
+    repository.mend();
+    until_it_may(&bed, &Quiesce::Ready);
+}
+
+#[test]
+fn what_has_just_changed_puts_nothing_off() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("memory"), "of today").unwrap();
+    bed.until("the change is noticed", |status| {
+        status.backup.as_ref().unwrap().changed
+    });
+    assert_eq!(quiesce(&bed), Quiesce::Ready);
+}
+
+#[test]
+fn what_cannot_be_saved_puts_sleep_off_without_a_gateway_as_well() {
+    let repository = Repository::start();
+    repository.break_with(Fault::always("POST", "data/", What::Status(500)));
+    let mut env = QUICK.to_vec();
+    env.push(("MOLTBOT_CRASH_LOOP_FAILURES", "1"));
+    let bed = Bed::start(&Setup {
+        gateway: "--crash",
+        env: &env,
+        repository: Some(repository.access()),
+        ..Setup::default()
+    });
+    bed.until("it is given up, and nothing is saved", |status| {
+        status.phase == GatewayPhase::CrashLooped && failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(quiesce(&bed), Quiesce::Unsaved);
+    repository.mend();
+    until_it_may(&bed, &Quiesce::NoGateway);
 }

@@ -402,16 +402,6 @@ impl Repository {
             "DELETE" => objects
                 .remove(path)
                 .map_or((404, Vec::new()), |_| (200, Vec::new())),
-            _ if path.ends_with('/') => {
-                let all = objects.iter().filter_map(|(name, bytes)| {
-                    let name = name.strip_prefix(path)?;
-                    Some(format!("{{\"name\":\"{name}\",\"size\":{}}}", bytes.len()))
-                });
-                (
-                    200,
-                    format!("[{}]", all.collect::<Vec<_>>().join(",")).into_bytes(),
-                )
-            }
             _ => match (objects.get(path), range) {
                 (None, _) => (404, Vec::new()),
                 (Some(bytes), None) => (200, bytes.clone()),

@@ -164,6 +164,7 @@ fn the_answers_about_sleep_are_fixed() {
         ),
         (Quiesce::Unsupported, r#"{"answer":"unsupported"}"#),
         (Quiesce::NoGateway, r#"{"answer":"no-gateway"}"#),
+        (Quiesce::Unsaved, r#"{"answer":"unsaved"}"#),
     ] {
         assert_eq!(serde_json::to_string(&answer).unwrap(), text);
         assert_eq!(serde_json::from_str::<Quiesce>(text).unwrap(), answer);
