@@ -143,8 +143,11 @@ pub(crate) enum Line {
     Progress(Progress),
     /// Worth a line in the log.
     Note(String),
-    /// The home is about to be removed to make room for the restored one: if nothing more is heard, there is none.
+    /// The home is about to change places with the restored one, or to be removed for it: if nothing more is heard, it is
+    /// the one, the other, or none.
     Replacing,
+    /// They did not change places: the home is the one it was.
+    NotReplaced,
     /// The home was made from a snapshot and compared with it, or there is nothing to restore.
     Restored(RestoreReport),
     /// Which databases a snapshot could not copy, at the end of its walk through the home: it fails for them, unless

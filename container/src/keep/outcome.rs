@@ -21,16 +21,19 @@ impl Keep {
             Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
             Line::Uncopied(databases) => self.uncopied.heard(databases),
-            Line::Replacing => {
-                if let Some(current) = &mut self.current {
-                    current.intact = false;
-                }
-            }
+            Line::Replacing => self.is_intact(false),
+            Line::NotReplaced => self.is_intact(true),
             outcome => {
                 if let Some(current) = &mut self.current {
                     current.outcome = Some(outcome);
                 }
             }
+        }
+    }
+
+    fn is_intact(&mut self, intact: bool) {
+        if let Some(current) = &mut self.current {
+            current.intact = intact;
         }
     }
 
@@ -44,7 +47,10 @@ impl Keep {
         } = self.current.take()?;
         self.tell(|status| status.under_way = None);
         let well = match outcome {
-            Some(Line::Restored(report)) => self.restored(report),
+            Some(Line::Restored(report)) => {
+                self.restored(report);
+                true
+            }
             Some(Line::Taken(snapshot, traffic)) => {
                 self.taken(snapshot, &format!("{traffic:?}"));
                 true
@@ -80,7 +86,20 @@ impl Keep {
                 }
             });
         }
+        if kind == Kind::Restore && (well || !intact) {
+            self.watch_anew();
+        }
         self.concluded(kind, well, intact, chance)
+    }
+
+    /// The directories are others than before, or may be.
+    fn watch_anew(&mut self) {
+        if let Some(before) = self.watching.take() {
+            before.abort();
+        }
+        let watching = watch(self.errands.home().to_owned(), self.changes.0.clone());
+        self.watching = Some(tokio::spawn(watching));
+        self.schedule.changed(self.since.elapsed());
     }
 
     /// What follows from the end of an errand, and from that of the one that waits for it.
@@ -98,7 +117,7 @@ impl Keep {
         event
     }
 
-    fn restored(&mut self, report: RestoreReport) -> bool {
+    fn restored(&mut self, report: RestoreReport) {
         let what = match &report.snapshot {
             Some(id) => format!(
                 "restored {} files, {} bytes from {id} in {} ms, all of them compared",
@@ -109,14 +128,6 @@ impl Keep {
         self.logs.say(&format!("backup: {what}"));
         self.base.clone_from(&report.snapshot);
         self.tell(|status| status.restored = Some(report));
-        // The directories are others than before.
-        if let Some(before) = self.watching.take() {
-            before.abort();
-        }
-        let watching = watch(self.errands.home().to_owned(), self.changes.0.clone());
-        self.watching = Some(tokio::spawn(watching));
-        self.schedule.changed(self.since.elapsed());
-        true
     }
 
     fn taken(&mut self, snapshot: Option<Snapshot>, traffic: &str) {

@@ -94,3 +94,12 @@ pub(crate) fn own(bed: &Bed) -> BTreeMap<String, String> {
     own.retain(|path, _| !path.is_empty() && !path.starts_with(".openclaw"));
     own
 }
+
+/// The backup processes there are.
+pub(crate) fn errands(bed: &Bed) -> Vec<u32> {
+    let is_one = |pid: &u32| {
+        let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        arguments.unwrap_or_default().ends_with("backup\0")
+    };
+    bed.children().into_iter().filter(is_one).collect()
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bed::{Bed, exists, kill};
-use crate::kept::{ON_DEMAND, is_ready, lose, post, settled, snapshot, start, until_settled};
+use crate::kept::{ON_DEMAND, errands, is_ready, lose, post, settled, snapshot, start, until_settled};
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, listed, noise};
 
@@ -184,12 +184,8 @@ fn a_backup_process_ends_with_its_supervisor() {
 
 /// The backup process, once it asks for what it is not given.
 fn backup_process(bed: &Bed, repository: &Repository) -> u32 {
-    let is_ours = |pid: &u32| {
-        let arguments = read_to_string(format!("/proc/{pid}/cmdline"));
-        arguments.unwrap_or_default().ends_with("backup\0")
-    };
     bed.wait_for("it hangs", || {
         let hangs = repository.hung() > 0;
-        bed.children().into_iter().find(is_ours).filter(|_| hangs)
+        errands(bed).into_iter().next().filter(|_| hangs)
     })
 }

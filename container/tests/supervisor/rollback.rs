@@ -4,12 +4,15 @@ use std::path::Path;
 
 use moltworker_core::control::{Doing, SnapshotReason, Status};
 
-use crate::bed::{Bed, authorised};
+use crate::bed::{Bed, authorised, kill};
 use crate::kept::{
-    ON_DEMAND, failure, is_ready, lose, ordered, own, post, settled, snapshot, start, until_settled,
+    ON_DEMAND, errands, failure, is_ready, lose, ordered, own, post, settled, snapshot, start, until_settled,
 };
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, noise};
+
+/// Files whose removal takes some tenths of a second.
+const LONG_TO_REMOVE: u32 = 40_000;
 
 fn restore(bed: &Bed, id: &str) {
     let order = format!("{{\"snapshot\":\"{id}\"}}");
@@ -112,6 +115,41 @@ fn a_restore_that_fails_keeps_the_present_home() {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
     assert_eq!(status.backup.unwrap().error, None);
+}
+
+#[test]
+fn a_restore_that_is_lost_after_the_homes_changed_places_is_done_again() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    furnish(&bed.home);
+    let older = snapshot(&bed);
+    let then = own(&bed);
+    go_on(&bed.home);
+    // In no snapshot, and long to remove: so long the old home lies beside the new one.
+    let cache = bed.home.join(".cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    for number in 0..LONG_TO_REMOVE {
+        std::fs::write(cache.join(number.to_string()), "").unwrap();
+    }
+    restore(&bed, older.id.as_str());
+    let errand = bed.wait_for("they have changed places", || {
+        (!bed.home.join("new.bin").exists()).then(|| errands(&bed))
+    });
+    kill("KILL", errand[0]);
+    let status = bed.until("it is done again", |status| {
+        is_ready(status) && restored_from(status) == Some(older.id.as_str())
+    });
+    assert!(bed.output().contains("Restore failed"), "{}", bed.output());
+    assert_eq!(status.backup.unwrap().error, None);
+    assert_same(&own(&bed), &then);
+
+    snapshot(&bed);
+    let unchanged = |status: &Status| !status.backup.as_ref().unwrap().changed;
+    bed.until("all is saved", unchanged);
+    std::fs::write(bed.home.join("notes/today.md"), "and this").unwrap();
+    bed.until("what changes in this home is noticed", |status| {
+        !unchanged(status)
+    });
 }
 
 #[test]

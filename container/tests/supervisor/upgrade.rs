@@ -1,10 +1,10 @@
 //! Another version of the gateway is about to use a home.
 
-use moltworker_core::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 
 use crate::bed::{Bed, authorised};
-use crate::kept::{is_ready, lose, settled, snapshot, start};
-use crate::repository::Repository;
+use crate::kept::{failure, is_ready, lose, post, settled, snapshot, start};
+use crate::repository::{Fault, Repository, What};
 
 /// What the fake gateway says of itself.
 const OLD: &str = "2026.0.0-fake";
@@ -65,4 +65,32 @@ fn what_an_older_gateway_wrote_is_kept_before_a_newer_one_uses_it() {
         std::fs::read_to_string(restored.join("note")).unwrap(),
         "by the old one"
     );
+}
+
+#[test]
+fn a_home_that_cannot_be_kept_before_an_upgrade_is_not_brought_back() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("note"), "by the old one").unwrap();
+    let older = snapshot(&bed);
+    lose(bed);
+    let bed = run(&repository, NEW);
+    std::fs::write(bed.home.join("note"), "by the new one").unwrap();
+    // What there is now is saved first, and that goes well.
+    repository.break_with(Fault {
+        after: 1,
+        ..Fault::always("POST", "snapshots/", What::Status(403))
+    });
+    let order = format!("{{\"snapshot\":\"{}\"}}", older.id);
+    assert_eq!(post(&bed, "/v1/restore", &order).status, 202);
+    let status = bed.until("it is not brought back", |status| {
+        is_ready(status) && failure(status, Doing::Restore).is_some()
+    });
+    let message = &failure(&status, Doing::Restore).unwrap().message;
+    assert!(message.contains("before an upgrade"), "{message}");
+    assert_eq!(
+        std::fs::read_to_string(bed.home.join("note")).unwrap(),
+        "by the new one"
+    );
+    lose(bed);
 }
