@@ -3,6 +3,7 @@
 //! What is to be done when is decided by [`Life`](moltworker_core::gateway::Life) and [`Schedule`]; here it is
 //! carried out and accounted for.
 
+mod failures;
 mod kind;
 mod outcome;
 mod uncopied;
@@ -22,6 +23,7 @@ use crate::backup::wire::{Line, Maintenance, Restoring, Taking, Work};
 use crate::errands::{Errand, Errands};
 use crate::logs::Logs;
 use crate::settings::Settings;
+use failures::Failures;
 use kind::Kind;
 use uncopied::Uncopied;
 
@@ -63,6 +65,7 @@ pub(crate) struct Keep {
     status: watch::Sender<Option<BackupStatus>>,
     /// Whether something is known not to be saved now.
     unsaved: watch::Sender<bool>,
+    failures: Failures,
     current: Option<Current>,
     /// What the machine wants next, as soon as the errand under way is over.
     next: Option<(Kind, Work)>,
@@ -113,6 +116,7 @@ impl Keep {
             schedule: Schedule::new(settings.snapshots),
             status,
             unsaved,
+            failures: Failures::default(),
             current: None,
             next: None,
             maintenance: None,

@@ -76,6 +76,7 @@ impl Keep {
             }
         };
         if well {
+            self.failures.over(kind.doing());
             self.tell(|status| {
                 if status
                     .error
@@ -150,12 +151,11 @@ impl Keep {
     }
 
     /// Accounts for an attempt that failed.
-    pub(super) fn failed(&self, kind: Kind, message: &str) {
+    pub(super) fn failed(&mut self, kind: Kind, message: &str) {
         self.logs.say(&format!("backup: {kind:?} failed: {message}"));
+        let doing = kind.doing();
+        let attempts = self.failures.more(doing);
         self.tell(|status| {
-            let doing = kind.doing();
-            let earlier = status.error.as_ref().filter(|error| error.doing == doing);
-            let attempts = earlier.map_or(0, |error| error.attempts).saturating_add(1);
             status.error = Some(BackupError {
                 failed_at: now_ms(),
                 doing,

@@ -231,6 +231,30 @@ fn nothing_goes_from_a_repository_that_is_damaged() {
 }
 
 #[test]
+fn failures_are_counted_for_what_fails_alone() {
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("memory"), noise(1, 100_000)).unwrap();
+    repository.break_with(Fault::always("POST", "data/", What::Status(403)));
+    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    bed.until("it cannot be saved", |status| {
+        failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(
+        post(&bed, "/v1/maintain", &with_token(json!({}), "nobody's")).status,
+        202
+    );
+    bed.until("nor maintained", |status| {
+        failure(status, Doing::Maintain).is_some()
+    });
+    let status = bed.until("it still cannot be saved", |status| {
+        failure(status, Doing::Snapshot).is_some()
+    });
+    assert_eq!(failure(&status, Doing::Snapshot).unwrap().attempts, 2);
+    lose(bed);
+}
+
+#[test]
 fn every_part_is_read_in_its_turn() {
     let Old {
         repository,
