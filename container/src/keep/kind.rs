@@ -23,8 +23,9 @@ impl Kind {
     pub(super) fn doing(self) -> Doing {
         match self {
             Self::Restore => Doing::Restore,
-            Self::Save(_) | Self::Snapshot(_) => Doing::Snapshot,
-            Self::Renew | Self::Maintain => Doing::Maintain,
+            // Without a token that opens the repository nothing is saved: to an owner it is the same.
+            Self::Save(_) | Self::Snapshot(_) | Self::Renew => Doing::Snapshot,
+            Self::Maintain => Doing::Maintain,
         }
     }
 

@@ -30,6 +30,8 @@ fn a_renewal_that_failed_is_tried_again_until_it_works() {
     bed.wait_for("it has failed often", || {
         (bed.output().matches("Renew failed").count() >= FAILURES).then_some(())
     });
+    let status = bed.status();
+    assert!(failure(&status, Doing::Snapshot).is_some(), "{:?}", status.backup);
     let before = repository.renewed();
     repository.mend();
     bed.wait_for("it works", || (repository.renewed() > before).then_some(()));
