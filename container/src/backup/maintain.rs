@@ -15,8 +15,9 @@ use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, explain, open, told};
-use super::restore::{NotExtracted, extract, remove};
+use super::restore::{NotExtracted, extract};
 use super::say::note;
+use super::swap::remove;
 use super::wire::{Access, Maintenance};
 
 /// So many problems are told in full.

@@ -19,6 +19,7 @@ mod restore;
 mod say;
 mod snapshot;
 mod sources;
+mod swap;
 mod tree;
 pub(crate) mod wire;
 
@@ -105,7 +106,7 @@ fn errand() -> Result<Option<Line>, Failure> {
             let restored = restore::restore(&access, &remote, &home, &fresh, &restoring, owner);
             if restored.is_err() {
                 // The next attempt begins with nothing; until then the space is free.
-                let _ = restore::remove(&fresh);
+                let _ = swap::remove(&fresh);
             }
             Some(Line::Restored(restored?))
         }
@@ -121,7 +122,7 @@ fn errand() -> Result<Option<Line>, Failure> {
         Work::Maintain(maintenance) => {
             let scratch = scratch(&home, None)?;
             let report = maintain::maintain(&access, &remote, &scratch, &maintenance);
-            let _ = restore::remove(&scratch);
+            let _ = swap::remove(&scratch);
             Some(Line::Maintained(report?))
         }
     };
@@ -138,7 +139,7 @@ fn bind_to_supervisor() -> Result<(), Failure> {
 /// An empty directory of our own.
 fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, Failure> {
     let scratch = beside(home, SCRATCH);
-    restore::remove(&scratch)?;
+    swap::remove(&scratch)?;
     let made = DirBuilder::new().mode(0o700).create(&scratch);
     let made = made.and_then(|()| match owner {
         Some((uid, gid)) => chown(&scratch, Some(uid), Some(gid)),

@@ -13,25 +13,22 @@ use moltworker_core::control::{Amount, Doing, Progress, RestoreReport};
 use moltworker_core::run::RestorePoint;
 use rustic_core::DataId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
-use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, renameat_with, statvfs, utimensat};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, statvfs, utimensat};
 
 use super::attributes::permissions;
 use super::compare::{compare, place};
 use super::leases;
 use super::remote::Remote;
 use super::repository::{Failure, Opened, SUSPICIOUS, open};
-use super::say::{Ticker, note, say};
+use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
+use super::swap::{failed, make_way, replace};
 use super::tree::{Done, Tree};
-use super::wire::{Access, Line, Restoring};
+use super::wire::{Access, Restoring};
 use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
-/// So many homes that could not be removed lie beside the home at most. Each keeps its space: with more of them there is
-/// hardly any left for another.
-const MOST_LEFT: u32 = 4;
-
 /// Why a snapshot was not written into a directory, or is not the same there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotExtracted {
@@ -231,42 +228,12 @@ fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<(), NotExtracted>
     Ok(())
 }
 
-fn failed(path: &Path, doing: &str, error: &io::Error) -> Failure {
-    Failure(format!("{doing} {}: {error}", path.display()))
-}
-
 fn unwritten(path: &Path, doing: &str, error: &io::Error) -> NotExtracted {
     let failure = failed(path, doing, error);
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotExtracted::NoRoom(failure),
         _ => NotExtracted::Disk(failure),
     }
-}
-
-/// Removes a directory with all that is in it, if it is there.
-///
-/// # Errors
-/// When the file system refuses.
-pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(directory, "removing", &error)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes what lies where a snapshot is to be written. What cannot be removed, a home that was replaced for example, is
-/// moved aside: it is in nobody's way there, and each restore tries again to remove it.
-fn make_way(fresh: &Path) -> Result<(), Failure> {
-    let aside = |number: u32| fresh.with_extension(format!("left-{number}"));
-    for number in 0..MOST_LEFT {
-        // In vain before, and perhaps again.
-        let _ = remove(&aside(number));
-    }
-    remove(fresh).or_else(|failure| {
-        note(&format!("moved aside: {failure}"));
-        let moved = (0..MOST_LEFT).any(|number| std::fs::rename(fresh, aside(number)).is_ok());
-        if moved { Ok(()) } else { Err(failure) }
-    })
 }
 
 /// Links between files of one snapshot: the first of each, and what it consists of.
@@ -367,106 +334,4 @@ fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), NotExtracted> {
             .map_err(|error| unwritten(here, "setting the time of", &error.into()))?;
     }
     Ok(())
-}
-
-/// Puts `fresh` in the home's place. Where the file system can, both change places in one step and there is
-/// always a whole home. A directory of the image cannot be moved on an overlay: then it is emptied and removed
-/// first, which happens only where a run begins, and no gateway starts before the end of it.
-fn replace(home: &Path, fresh: &Path) -> Result<(), Failure> {
-    use rustix::io::Errno;
-    // Should this process be ended in between, nobody knows which home there is.
-    say(&Line::Replacing);
-    match renameat_with(CWD, fresh, CWD, home, RenameFlags::EXCHANGE) {
-        Ok(()) => {
-            if let Err(failure) = remove(fresh) {
-                note(&format!(
-                    "the home before this one is left for the next restore: {failure}"
-                ));
-            }
-            Ok(())
-        }
-        Err(Errno::NOENT | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => {
-            remove(home)?;
-            std::fs::rename(fresh, home).map_err(|error| failed(home, "moving the restored home to", &error))
-        }
-        Err(error) => {
-            say(&Line::NotReplaced);
-            Err(failed(home, "moving the restored home to", &error.into()))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-
-    /// Where a home is, and where it lies once it was replaced.
-    const HOMES: [&str; 3] = ["home", ".home.restoring", ".home.left-0"];
-    const STUBBORN: &str = "stubborn";
-
-    /// Something in a home that cannot be removed: root is kept from it by what is mounted there, others by its mode.
-    struct Stubborn(PathBuf);
-
-    impl Stubborn {
-        /// None, said aloud, where neither can be had.
-        fn make(home: &Path) -> Option<Self> {
-            let path = home.join(STUBBORN);
-            std::fs::create_dir_all(&path).unwrap();
-            std::fs::write(path.join("file"), "x").unwrap();
-            std::fs::set_permissions(&path, Permissions::from_mode(0o500)).unwrap();
-            let mounted = Command::new("mount")
-                .args(["-t", "tmpfs", "tmpfs"])
-                .arg(&path)
-                .output();
-            let mounted = mounted.is_ok_and(|output| output.status.success());
-            if rustix::process::geteuid().is_root() && !mounted {
-                eprintln!("SKIPPED, what happens to a home that cannot be removed: nothing may be mounted");
-                return None;
-            }
-            Some(Self(home.parent().unwrap().to_owned()))
-        }
-
-        fn give_in(&self) {
-            for home in HOMES {
-                let path = self.0.join(home).join(STUBBORN);
-                let _ = Command::new("umount")
-                    .args(["--lazy", "--quiet"])
-                    .arg(&path)
-                    .output();
-                let _ = std::fs::set_permissions(&path, Permissions::from_mode(0o700));
-            }
-        }
-    }
-
-    impl Drop for Stubborn {
-        fn drop(&mut self) {
-            self.give_in();
-        }
-    }
-
-    #[test]
-    fn an_old_home_that_cannot_be_removed_is_no_failure_and_in_nobodys_way() {
-        let directory = tempfile::tempdir().unwrap();
-        let [home, fresh, left] = HOMES.map(|name| directory.path().join(name));
-        let Some(stubborn) = Stubborn::make(&home) else {
-            return;
-        };
-        let restore = |number: &str| {
-            make_way(&fresh).unwrap();
-            std::fs::create_dir(&fresh).unwrap();
-            std::fs::write(fresh.join("number"), number).unwrap();
-            replace(&home, &fresh).unwrap();
-            assert_eq!(std::fs::read_to_string(home.join("number")).unwrap(), number);
-        };
-        restore("1");
-        assert!(fresh.join(STUBBORN).exists());
-        restore("2");
-        assert!(!fresh.exists());
-        assert!(left.join(STUBBORN).exists());
-        restore("3");
-        stubborn.give_in();
-        restore("4");
-        assert!(!left.exists());
-    }
 }
