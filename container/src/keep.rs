@@ -43,7 +43,7 @@ struct Current {
 /// Something that makes this look again.
 pub(crate) enum Stirred {
     /// The errand has said something.
-    Said(Line),
+    Said(Box<Line>),
     /// The errand is over.
     Over,
     /// Something in the home has changed.
@@ -158,7 +158,7 @@ impl Keep {
     pub(crate) fn take(&mut self, stirred: Stirred, chance: f64) -> Option<Event> {
         let event = match stirred {
             Stirred::Said(line) => {
-                self.heard(line);
+                self.heard(*line);
                 None
             }
             Stirred::Over => self.over(chance),
@@ -302,7 +302,7 @@ impl Keep {
         tokio::spawn(async move {
             while let Some(line) = words.next().await {
                 // Nobody listens once the supervisor leaves.
-                if said.send(Stirred::Said(line)).await.is_err() {
+                if said.send(Stirred::Said(Box::new(line))).await.is_err() {
                     return;
                 }
             }

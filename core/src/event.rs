@@ -52,6 +52,8 @@ pub enum Kind {
     RestoreFailed,
     /// A snapshot lost more than it should have; a restore passes it over.
     SnapshotSuspicious,
+    /// A database can only be stored as the files it is; the detail says which, and why.
+    DatabaseNotCopied,
     /// Snapshots fail, several in a row.
     BackupFailed,
     /// Changes wait for a snapshot longer than they should.
@@ -72,7 +74,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -91,6 +93,7 @@ impl Kind {
         Self::Restored,
         Self::RestoreFailed,
         Self::SnapshotSuspicious,
+        Self::DatabaseNotCopied,
         Self::BackupFailed,
         Self::BackupOverdue,
         Self::BackupResumed,
@@ -122,6 +125,7 @@ impl Kind {
             Self::Restored => "restored",
             Self::RestoreFailed => "restore-failed",
             Self::SnapshotSuspicious => "snapshot-suspicious",
+            Self::DatabaseNotCopied => "database-not-copied",
             Self::BackupFailed => "backup-failed",
             Self::BackupOverdue => "backup-overdue",
             Self::BackupResumed => "backup-resumed",

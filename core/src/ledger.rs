@@ -51,6 +51,8 @@ pub struct Ledger {
     overdue: bool,
     /// The suspicious snapshot that was told last.
     suspicious: Option<SnapshotId>,
+    /// The databases that were last stored as files, and why.
+    raw: Vec<String>,
     /// What fails, once that was told.
     failing: Option<Doing>,
     maintenance: Upkeep,

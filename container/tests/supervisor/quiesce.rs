@@ -126,10 +126,10 @@ fn a_gateway_that_cannot_be_asked_is_told_from_none() {
 
 /// Waits until the bot may sleep, and fails where anything but what is not saved stands against it.
 fn until_it_may(bed: &Bed, sleep: &Quiesce) {
-    bed.wait_for("it may sleep", || match quiesce(bed) {
-        Quiesce::Unsaved => None,
-        answer => Some(assert_eq!(answer, *sleep)),
+    let answer = bed.wait_for("it may sleep", || {
+        Some(quiesce(bed)).filter(|answer| *answer != Quiesce::Unsaved)
     });
+    assert_eq!(answer, *sleep);
 }
 
 #[test]

@@ -86,6 +86,12 @@ impl Ledger {
             });
             self.maintenance.begun_at.get_or_insert(now);
             self.unsaved_since = None;
+            if self.raw != newest.raw {
+                self.raw.clone_from(&newest.raw);
+                let told = (!self.raw.is_empty()).then(|| self.raw.join("; "));
+                let notice = told.map(|told| (Kind::DatabaseNotCopied, Some(told)));
+                news.notices.extend(notice);
+            }
             if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
                 self.wanted.take_if(|wanted| wanted.done_at.is_some());
             }
@@ -137,8 +143,11 @@ impl Ledger {
         upkeep.turns = upkeep.turns.wrapping_add(1);
         news.forgotten.clone_from(&report.forgotten);
         let known = std::mem::replace(&mut upkeep.problems, report.problems.clone());
-        if let Some(drill) = &report.drill {
+        // One for which there is no room is no nearer tomorrow.
+        if report.drill.is_some() || report.not_drilled.is_some() {
             upkeep.drilled_at = Some(now);
+        }
+        if let Some(drill) = &report.drill {
             self.proven(now, drill, news);
         }
         if report.problems.is_empty() {
@@ -260,12 +269,12 @@ fn in_words(id: &SnapshotId, report: &RestoreReport) -> String {
 }
 
 fn accounted(report: &MaintenanceReport) -> String {
-    let drill = match &report.drill {
-        Some(drill) => match &drill.snapshot {
-            Some(id) => format!("; restored into scratch: {}", in_words(id, drill)),
-            None => String::new(),
-        },
-        None => String::new(),
+    let drilled = report.drill.as_ref();
+    let drilled = drilled.and_then(|drill| Some((drill.snapshot.as_ref()?, drill)));
+    let drill = match (drilled, &report.not_drilled) {
+        (Some((id, drill)), _) => format!("; restored into scratch: {}", in_words(id, drill)),
+        (None, Some(why)) => format!("; not restored into scratch: {why}"),
+        (None, None) => String::new(),
     };
     format!(
         "{} snapshots forgotten, {} kept, {} bytes freed, {} bytes read back{drill}",
@@ -274,4 +283,27 @@ fn accounted(report: &MaintenanceReport) -> String {
         report.pruned_bytes,
         report.checked_bytes
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{R1, at_rest, hear, id, snapshot, status};
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_stored_as_files_is_told_once() {
+        let mut ledger = Ledger::default();
+        let mut backup = at_rest();
+        let mut held = snapshot('a', 20);
+        held.raw = vec!["x.sqlite: it is locked".into()];
+        backup.taken = vec![held.clone()];
+        let news = ledger.heard(1, R1, &status(R1, backup.clone()));
+        let told = (Kind::DatabaseNotCopied, Some("x.sqlite: it is locked".to_owned()));
+        assert!(news.notices.contains(&told), "{news:?}");
+        held.id = id('b');
+        backup.taken.push(held);
+        assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
+        backup.taken.push(snapshot('c', 30));
+        assert_eq!(hear(&mut ledger, 3, R1, backup), [], "it is copied again");
+    }
 }

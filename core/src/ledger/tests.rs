@@ -21,6 +21,7 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         gateway_version: None,
         amount: Amount::default(),
         added_bytes: 0,
+        raw: Vec::new(),
         suspicious: None,
     }
 }
@@ -48,6 +49,7 @@ fn maintained(finished_at: i64, problems: &[&str]) -> MaintenanceReport {
         checked_bytes: 4,
         problems: problems.iter().map(|problem| (*problem).to_owned()).collect(),
         drill: None,
+        not_drilled: None,
     }
 }
 
@@ -61,7 +63,7 @@ fn error(doing: Doing, failed_at: i64, attempts: u32) -> BackupError {
 }
 
 /// What a gateway that has been ready for long says, with these backups.
-fn status(run: Run, backup: BackupStatus) -> Status {
+pub(super) fn status(run: Run, backup: BackupStatus) -> Status {
     Status {
         user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
         run,
@@ -379,6 +381,29 @@ fn maintenance_comes_once_a_day_to_a_bot_at_rest_and_rehearses_once_a_week() {
     assert_eq!(ledger.errand(now, R1, &busy), None, "it has just started");
     backup.restored = None;
     assert_eq!(due(&ledger, now, &backup), None, "its home is not confirmed");
+}
+
+#[test]
+fn a_drill_without_room_is_told_and_waits_its_week() {
+    let mut ledger = Ledger::default();
+    let mut backup = at_rest();
+    backup.taken = vec![snapshot('a', 20)];
+    hear(&mut ledger, 0, R1, backup.clone());
+    let mut report = maintained(1, &[]);
+    report.not_drilled = Some("there is no room for it".into());
+    backup.maintained = Some(report);
+    let news = ledger.heard(1, R1, &status(R1, backup.clone()));
+    let (kind, detail) = news.notices.first().unwrap();
+    assert_eq!(*kind, Kind::Maintained);
+    let words = detail.as_deref().unwrap();
+    assert!(
+        words.ends_with("; not restored into scratch: there is no room for it"),
+        "{words}"
+    );
+    let due = |now| ledger.errand(now, R1, &status(R1, backup.clone()));
+    let drills = |errand| matches!(errand, Some(Errand::Maintain { drill: true, .. }));
+    assert!(!drills(due(1 + MAINTAIN_EVERY_MS)));
+    assert!(drills(due(1 + DRILL_EVERY_MS)));
 }
 
 #[test]

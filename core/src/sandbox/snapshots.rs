@@ -133,6 +133,9 @@ pub struct Details {
     pub bytes: u64,
     /// Bytes that it added to the repository.
     pub added_bytes: u64,
+    /// Databases that are in it as the files they were, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw: Vec<String>,
     /// What was lost, if that was too much.
     pub suspicious: Option<String>,
 }
@@ -147,6 +150,7 @@ impl From<Snapshot> for Details {
             files: snapshot.amount.files,
             bytes: snapshot.amount.bytes,
             added_bytes: snapshot.added_bytes,
+            raw: snapshot.raw,
             suspicious: snapshot.suspicious,
         }
     }
