@@ -11,6 +11,7 @@ use moltworker_core::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backup::SUBCOMMAND;
 use crate::backup::wire::{Access, Job, Line, Renewed, UNKNOWN_AGE, Work};
@@ -21,6 +22,9 @@ use crate::settings::Settings;
 const PROGRAM: &str = "/proc/self/exe";
 /// A longer line is broken: the longest, a directory of a snapshot, has some 100 bytes for each entry.
 const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+/// So many processes read the repository for people at a time. Each holds its index, a few MB to 100 MB of the memory
+/// that the gateway needs.
+const LOOKS: usize = 2;
 
 /// Where errands are started.
 pub(crate) struct Errands {
@@ -30,6 +34,8 @@ pub(crate) struct Errands {
     logs: Arc<Logs>,
     /// Those under way: they are not the gateway's leftovers.
     alive: Mutex<BTreeSet<u32>>,
+    /// Places for those that only read.
+    looks: Arc<Semaphore>,
 }
 
 /// An errand under way, and its place among those alive.
@@ -95,6 +101,7 @@ impl Errands {
                 .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
             logs: Arc::clone(logs),
             alive: Mutex::default(),
+            looks: Arc::new(Semaphore::new(LOOKS)),
         }))
     }
 
@@ -128,6 +135,11 @@ impl Errands {
         let mut access = self.access();
         token.reveal().clone_into(&mut access.token);
         access.renew_at = UNKNOWN_AGE;
+    }
+
+    /// A place for an errand that only reads, as soon as one is free.
+    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.looks).acquire_owned().await.ok()
     }
 
     /// Starts an errand; with another token than the run's, if so said.

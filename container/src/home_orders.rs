@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -20,7 +21,7 @@ use moltworker_core::run::{RepositoryToken, RestorePoint, SnapshotId};
 use moltworker_core::snapshots::Purpose;
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::answer;
 use crate::backup::wire::{Line, Maintenance, Work};
@@ -33,6 +34,9 @@ use crate::signals::Asked;
 const LARGEST_ORDER: usize = 128 * 1024;
 /// A file is passed on in pieces of this size.
 const PIECE: usize = 64 * 1024;
+
+/// How long a question waits for its turn: longer than most answers take, a second or two, and no page waits longer.
+const TURN: Duration = Duration::from_secs(10);
 
 type Refused = (Refusal, Option<String>);
 
@@ -100,6 +104,36 @@ async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refu
     })
 }
 
+/// A process that reads for somebody, and its place. Whoever wanted it has it, or has gone, when this is dropped.
+struct Look {
+    errand: Errand,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        self.errand.kill();
+    }
+}
+
+/// Starts one in its turn.
+async fn begin(errands: &Arc<Errands>, work: Work) -> Result<(Look, Words), Refused> {
+    let place = tokio::time::timeout(TURN, errands.place()).await.ok().flatten();
+    let place = place.ok_or_else(|| failed("others are reading it; try again".to_owned()))?;
+    let (errand, words) = errands
+        .start(work, None)
+        .map_err(|error| failed(error.to_string()))?;
+    let look = Look {
+        errand,
+        _place: place,
+    };
+    Ok((look, words))
+}
+
+fn failed(detail: String) -> Refused {
+    (Refusal::StorageUnavailable, Some(detail))
+}
+
 /// Reads the repository.
 async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refused> {
     let below = path.strip_prefix(SNAPSHOTS_PATH).unwrap_or_default();
@@ -119,10 +153,7 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
         }
         _ => return Err((Refusal::NotFound, None)),
     };
-    let failed = |detail: String| (Refusal::StorageUnavailable, Some(detail));
-    let (errand, mut words) = errands
-        .start(work, None)
-        .map_err(|error| failed(error.to_string()))?;
+    let (look, mut words) = begin(errands, work).await?;
     loop {
         return match words.next().await {
             Some(Line::Token(renewed)) => {
@@ -132,7 +163,7 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
             Some(Line::Note(_) | Line::Progress(_)) => continue,
             Some(Line::Snapshots(snapshots)) => Ok(answer::json(&snapshots)),
             Some(Line::Entries(entries)) => Ok(answer::json(&entries)),
-            Some(Line::File(length)) => Ok(file(errand, words, length)),
+            Some(Line::File(length)) => Ok(file(look, words, length)),
             Some(Line::Failed(message)) => Err(failed(message)),
             _ => Err(failed("the backup process ended before it was done".to_owned())),
         };
@@ -140,7 +171,7 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
 }
 
 /// Passes a file on as it comes. One that breaks off is shorter than announced, so that nobody takes it for whole.
-fn file(errand: Errand, words: Words, length: u64) -> Response<Body> {
+fn file(look: Look, words: Words, length: u64) -> Response<Body> {
     let (pieces, read) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut file = words.rest().take(length);
@@ -155,8 +186,7 @@ fn file(errand: Errand, words: Words, length: u64) -> Response<Body> {
                 break;
             }
         }
-        // Whoever wanted it has it, or has gone.
-        errand.kill();
+        drop(look);
     });
     let mut response = answer::file(read);
     response

@@ -1,12 +1,14 @@
 //! The bot's home is saved and restored, and nothing runs on one that is not.
 
+use std::io::{Read, Write};
 use std::path::Path;
 
 use moltworker_core::control::{Doing, GatewayPhase, SnapshotReason};
 
-use crate::bed::{Bed, Setup, authorised};
+use crate::bed::{Bed, Setup, TOKEN, authorised, connect};
 use crate::kept::{
-    ON_DEMAND, QUICK, failure, home, is_ready, lose, own, post, settled, snapshot, start, taken,
+    ON_DEMAND, QUICK, errands, failure, home, is_ready, lose, own, post, settled, snapshot, start, taken,
+    until_settled,
 };
 use crate::repository::{Fault, Repository, What, password};
 use crate::tree::{assert_same, furnish, listed, noise, without_caches};
@@ -227,6 +229,55 @@ fn snapshots_are_listed_browsed_and_downloaded_from() {
     ] {
         assert_eq!(authorised(&bed, &format!("GET {path}")).status, status, "{path}");
     }
+}
+
+#[test]
+fn only_so_many_read_at_a_time_and_the_others_are_told_when_to_come_again() {
+    let repository = Repository::start();
+    let bed = Bed::start(&Setup {
+        repository: Some(repository.access()),
+        // One that is not answered waits for longer than the others do for their turn.
+        env: &[("MOLTBOT_SNAPSHOT_SPACING_MS", "600000")],
+        ..Setup::default()
+    });
+    until_settled(&bed);
+    repository.break_with(Fault::always("GET", "index/", What::Hang));
+    repository.break_with(Fault::always("GET", "snapshots/", What::Hang));
+    let head = format!("GET /v1/snapshots HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n");
+    let many: Vec<_> = (0..5)
+        .map(|_| {
+            let mut asking = connect(bed.control);
+            asking.write_all(head.as_bytes()).unwrap();
+            asking
+        })
+        .collect();
+    bed.wait_for("two read", || (errands(&bed).len() == 2).then_some(()));
+    let mut refused = 0;
+    for asking in &many {
+        asking.set_nonblocking(true).unwrap();
+    }
+    bed.wait_for("the others are refused", || {
+        assert!(errands(&bed).len() <= 2);
+        let told = |asking: &&std::net::TcpStream| asking.peek(&mut [0]).is_ok_and(|count| count > 0);
+        refused = many.iter().filter(told).count();
+        (refused == 3).then_some(())
+    });
+    for mut asking in many {
+        let mut answer = vec![0; 4_096];
+        if let Ok(count) = asking.read(&mut answer) {
+            let answer = String::from_utf8_lossy(&answer[..count]).to_ascii_lowercase();
+            assert!(
+                answer.starts_with("http/1.1 503") && answer.contains("retry-after: 5"),
+                "{answer}"
+            );
+        }
+    }
+    // Those who had a turn have gone, and it is somebody else's.
+    repository.mend();
+    bed.wait_for("their processes are gone", || {
+        errands(&bed).is_empty().then_some(())
+    });
+    assert_eq!(authorised(&bed, "GET /v1/snapshots").status, 200);
 }
 
 #[test]
