@@ -9,7 +9,7 @@
 //! | `.openclaw/logs`, `.npm/_logs` | they change all the time, and may repeat what was told in confidence |
 //! | `*generation-lock.sqlite`, `*generation-writer.sqlite`, `*reindex-lock.sqlite` below `.openclaw/agents` | locks in the form of a database |
 //! | `*.lock` inside a directory `.git` | git's own locks; restored, they would block the repository |
-//! | a directory with a `CACHEDIR.TAG` as bford.info/cachedir describes it | its maker says that it is a cache |
+//! | a directory below the home with a `CACHEDIR.TAG` as bford.info/cachedir describes it | its maker says that it is a cache |
 //! | `-wal`, `-shm` and `-journal` of a database that was copied | the copy of the database has what they hold |
 //!
 //! Everything else is in it, `.git` and other people's `*.lock` files (`package-lock.json`, `Cargo.lock`) included.

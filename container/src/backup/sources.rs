@@ -276,7 +276,8 @@ impl Walk {
 
     /// Reads a directory; false when it is in no snapshot, or gone.
     fn enter(&mut self, path: PathBuf, here: &Path) -> bool {
-        if is_tagged_cache(here) {
+        // Whoever puts a tag into the home itself means what they put beside it, and the home is all there is.
+        if !path.as_os_str().is_empty() && is_tagged_cache(here) {
             return false;
         }
         let listed = std::fs::read_dir(here).and_then(|entries| {

@@ -118,3 +118,17 @@ fn a_copy_that_only_its_owners_program_can_check_is_stored_and_said() {
     assert!(findings.raw["odd.sqlite"].contains("alien"), "{:?}", findings.raw);
     assert_eq!((findings.uncopied.len(), findings.databases.len()), (0, 0));
 }
+
+#[test]
+fn a_home_that_says_it_is_a_cache_is_saved_all_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let tagged = home.path().join("tagged");
+    std::fs::create_dir(&tagged).unwrap();
+    for directory in [home.path(), &tagged] {
+        std::fs::write(directory.join(CACHE_TAG), CACHE_TAG_BEGINS).unwrap();
+        std::fs::write(directory.join("memory"), "of years").unwrap();
+    }
+    let (files, findings) = stored(home.path(), &[]);
+    assert_eq!(names(&files), [CACHE_TAG, "memory"]);
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+}
