@@ -45,6 +45,10 @@ pub(crate) const SUBCOMMAND: &str = "backup";
 const FRESH: &str = "restoring";
 const SCRATCH: &str = "scratch";
 
+/// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
+/// a tenth of it, so that it goes on and is not noticed.
+const NICENESS: i32 = 10;
+
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
     rustic_core::jiff::Timestamp::now().as_millisecond()
@@ -88,6 +92,10 @@ fn errand() -> Result<Option<Line>, Failure> {
         work,
     } = job;
 
+    // The bot goes on meanwhile; for a restore it waits.
+    if !matches!(work, Work::Restore(_)) {
+        give_way();
+    }
     let remote = Arc::new(Remote::new(&access));
     let renewed = match work {
         // For these the token proves that a repository's endpoint is what answers.
@@ -134,6 +142,17 @@ fn errand() -> Result<Option<Line>, Failure> {
 fn bind_to_supervisor() -> Result<(), Failure> {
     let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
     bound.map_err(|error| Failure(format!("binding this process to the supervisor: {error}")))
+}
+
+/// Lets others go first. It is this thread that does, and so do all it starts.
+fn give_way() {
+    let lowered = rustix::process::getpriority_process(None).and_then(|own| {
+        let nicer = own.saturating_add(NICENESS);
+        rustix::process::setpriority_process(None, nicer)
+    });
+    if let Err(error) = lowered {
+        say::note(&format!("no lower priority: {error}"));
+    }
 }
 
 /// An empty directory of our own.

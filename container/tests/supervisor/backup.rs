@@ -290,3 +290,35 @@ fn without_a_repository_there_are_no_backups_and_it_says_so() {
     );
     assert!(!Path::new(&bed.home).join("../.moltbot.scratch").exists());
 }
+
+/// How nice the backup process under way is to others.
+fn niceness(bed: &Bed) -> Option<i64> {
+    let of = |pid: u32| {
+        let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The 19th field; the second one, in brackets, may hold spaces.
+        let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok();
+        nice.filter(|_| arguments.ends_with("\0backup\0"))
+    };
+    bed.children().into_iter().find_map(of)
+}
+
+#[test]
+fn a_snapshot_gives_way_to_the_bot_and_a_restore_does_not() {
+    let own = rustix::process::getpriority_process(None).unwrap();
+    let repository = Repository::start();
+    let bed = settled(&repository);
+    std::fs::write(bed.home.join("memory"), noise(3, 100_000)).unwrap();
+    repository.break_with(Fault::always("POST", "data/", What::Hang));
+    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    bed.wait_for("a snapshot hangs", || (repository.hung() > 0).then_some(()));
+    assert_eq!(niceness(&bed), Some(i64::from((own + 10).min(19))));
+    lose(bed);
+    repository.mend();
+
+    let before = repository.hung();
+    repository.break_with(Fault::always("GET", "snapshots/", What::Hang));
+    let bed = start(&repository, &ON_DEMAND);
+    bed.wait_for("a restore hangs", || (repository.hung() > before).then_some(()));
+    assert_eq!(niceness(&bed), Some(i64::from(own)));
+}
