@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use moltworker_core::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,6 +33,7 @@ pub(crate) struct Errands {
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
+    patience: Duration,
     /// Those under way: they are not the gateway's leftovers.
     alive: Mutex<BTreeSet<u32>>,
     /// Places for those that only read.
@@ -62,25 +64,38 @@ impl Errand {
     }
 }
 
+/// An errand has said nothing for as long as one may that makes any progress.
+#[derive(Debug, thiserror::Error)]
+#[error("it made no progress for {} s and was ended", .0.as_secs())]
+pub(crate) struct Stalled(Duration);
+
 /// What an errand says.
-pub(crate) struct Words(BufReader<pipe::Receiver>);
+pub(crate) struct Words {
+    lines: BufReader<pipe::Receiver>,
+    patience: Duration,
+}
 
 impl Words {
     /// The next line; nothing once it has ended, or broke off in the middle of a word.
-    pub(crate) async fn next(&mut self) -> Option<Line> {
-        let mut line = Vec::new();
-        let read = (&mut self.0)
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-            .await;
-        read.ok().filter(|count| *count > 0)?;
-        serde_json::from_slice(&line).ok()
+    ///
+    /// # Errors
+    /// When it comes to nothing: whoever started it is to end it.
+    pub(crate) async fn next(&mut self) -> Result<Option<Line>, Stalled> {
+        let read = tokio::time::timeout(self.patience, line(&mut self.lines)).await;
+        read.map_err(|_| Stalled(self.patience))
     }
 
-    /// What follows the lines, as it comes.
-    pub(crate) fn rest(self) -> BufReader<pipe::Receiver> {
-        self.0
+    /// What follows the lines, as it comes, and how long that may take to go on.
+    pub(crate) fn rest(self) -> (BufReader<pipe::Receiver>, Duration) {
+        (self.lines, self.patience)
     }
+}
+
+async fn line(lines: &mut BufReader<pipe::Receiver>) -> Option<Line> {
+    let mut line = Vec::new();
+    let read = lines.take(LONGEST_LINE).read_until(b'\n', &mut line).await;
+    read.ok().filter(|count| *count > 0)?;
+    serde_json::from_slice(&line).ok()
 }
 
 impl Errands {
@@ -100,6 +115,7 @@ impl Errands {
                 .owner
                 .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
             logs: Arc::clone(logs),
+            patience: settings.errand_patience,
             alive: Mutex::default(),
             looks: Arc::new(Semaphore::new(LOOKS)),
         }))
@@ -173,9 +189,10 @@ impl Errands {
         self.alive().insert(errand.pid);
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
-        let words = Words(BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(
-            output,
-        ))?));
+        let words = Words {
+            lines: BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(output))?),
+            patience: self.patience,
+        };
         if let Some(errors) = child.stderr.take() {
             // Nothing but a panic goes there.
             let errors = pipe::Receiver::from_owned_fd(OwnedFd::from(errors))?;

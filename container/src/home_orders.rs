@@ -156,15 +156,16 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
     let (look, mut words) = begin(errands, work).await?;
     loop {
         return match words.next().await {
-            Some(Line::Token(renewed)) => {
+            Err(stalled) => Err(failed(stalled.to_string())),
+            Ok(Some(Line::Token(renewed))) => {
                 errands.renewed(renewed);
                 continue;
             }
-            Some(Line::Note(_) | Line::Progress(_)) => continue,
-            Some(Line::Snapshots(snapshots)) => Ok(answer::json(&snapshots)),
-            Some(Line::Entries(entries)) => Ok(answer::json(&entries)),
-            Some(Line::File(length)) => Ok(file(look, words, length)),
-            Some(Line::Failed(message)) => Err(failed(message)),
+            Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..))) => continue,
+            Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
+            Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),
+            Ok(Some(Line::File(length))) => Ok(file(look, words, length)),
+            Ok(Some(Line::Failed(message))) => Err(failed(message)),
             _ => Err(failed("the backup process ended before it was done".to_owned())),
         };
     }
@@ -174,11 +175,12 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
 fn file(look: Look, words: Words, length: u64) -> Response<Body> {
     let (pieces, read) = mpsc::channel(1);
     tokio::spawn(async move {
-        let mut file = words.rest().take(length);
+        let (rest, patience) = words.rest();
+        let mut file = rest.take(length);
         let mut left = length;
         let mut piece = vec![0; PIECE];
         while left > 0
-            && let Ok(count @ 1..) = file.read(&mut piece).await
+            && let Ok(Ok(count @ 1..)) = tokio::time::timeout(patience, file.read(&mut piece)).await
         {
             let bytes = piece.get(..count).map(Bytes::copy_from_slice).unwrap_or_default();
             left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::wire::{Line, Maintenance, Restoring, Taking, Work};
-use crate::errands::{Errand, Errands};
+use crate::errands::{Errand, Errands, Stalled};
 use crate::logs::Logs;
 use crate::settings::Settings;
 use failures::Failures;
@@ -44,6 +44,8 @@ struct Current {
 pub(crate) enum Stirred {
     /// The errand has said something.
     Said(Box<Line>),
+    /// The errand makes no progress.
+    Stalled(Stalled),
     /// The errand is over.
     Over,
     /// Something in the home has changed.
@@ -159,6 +161,10 @@ impl Keep {
         let event = match stirred {
             Stirred::Said(line) => {
                 self.heard(*line);
+                None
+            }
+            Stirred::Stalled(stalled) => {
+                self.end(&stalled);
                 None
             }
             Stirred::Over => self.over(chance),
@@ -300,9 +306,14 @@ impl Keep {
         });
         let said = self.said.0.clone();
         tokio::spawn(async move {
-            while let Some(line) = words.next().await {
+            loop {
+                let stirred = match words.next().await {
+                    Ok(Some(line)) => Stirred::Said(Box::new(line)),
+                    Ok(None) => break,
+                    Err(stalled) => Stirred::Stalled(stalled),
+                };
                 // Nobody listens once the supervisor leaves.
-                if said.send(Stirred::Said(Box::new(line))).await.is_err() {
+                if said.send(stirred).await.is_err() {
                     return;
                 }
             }

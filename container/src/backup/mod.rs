@@ -34,7 +34,7 @@ use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::remote::Remote;
 use self::repository::Failure;
-use self::say::say;
+use self::say::{Ticker, pieces, say};
 use self::wire::{Job, Line, Work};
 
 pub(crate) use self::exclusions::is_excluded;
@@ -97,6 +97,12 @@ fn errand() -> Result<Option<Line>, Failure> {
         give_way();
     }
     let remote = Arc::new(Remote::new(&access));
+    // After the line that says how long it is, a file is all that is said.
+    let _beat = (!matches!(work, Work::Download(..))).then(|| {
+        let remote = Arc::clone(&remote);
+        // Begun here, with root's rights: only they may look at what this process reads and writes.
+        Ticker::saying(move || Line::Moves(remote.traffic(), pieces()))
+    });
     let renewed = match work {
         // For these the token proves that a repository's endpoint is what answers.
         Work::Restore(_) | Work::Snapshot(_) | Work::Renew => remote.renew_now().map(Some),

@@ -26,7 +26,29 @@ pub(crate) fn note(text: &str) {
     say(&Line::Note(text.to_owned()));
 }
 
-/// Says how far something is, again and again, until it is dropped.
+/// Bytes this process reads and writes until that counts as a piece of work. More by far than it writes by saying things:
+/// a hang must not feed itself.
+const PIECE: u64 = 16 * 1024 * 1024;
+/// Where the kernel counts them.
+const COUNTS: &str = "/proc/self/io";
+
+/// How many pieces this process has read and written: copies and checks of databases, which say nothing else for as long
+/// as they take. None where the kernel does not count.
+pub(crate) fn pieces() -> u64 {
+    let counts = std::fs::read_to_string(COUNTS).unwrap_or_default();
+    let count = |line: &str| {
+        let (name, count) = line.split_once(": ")?;
+        matches!(name, "rchar" | "wchar").then(|| count.parse::<u64>().ok())?
+    };
+    counts
+        .lines()
+        .filter_map(count)
+        .fold(0, u64::saturating_add)
+        .checked_div(PIECE)
+        .unwrap_or(0)
+}
+
+/// Says how far something is whenever that has changed, until it is dropped.
 pub(crate) struct Ticker {
     over: Arc<(Mutex<bool>, Condvar)>,
     thread: Option<JoinHandle<()>>,
@@ -35,13 +57,23 @@ pub(crate) struct Ticker {
 impl Ticker {
     /// Begins to say it.
     pub(crate) fn start(progress: impl Fn() -> Progress + Send + 'static) -> Self {
+        Self::saying(move || Line::Progress(progress()))
+    }
+
+    /// Begins to say what `line` gives.
+    pub(crate) fn saying(line: impl Fn() -> Line + Send + 'static) -> Self {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let until = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
             let (is_over, changed) = &*until;
             let mut is_over = is_over.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut said = None;
             while !*is_over {
-                say(&Line::Progress(progress()));
+                let now = line();
+                if said.as_ref() != Some(&now) {
+                    say(&now);
+                    said = Some(now);
+                }
                 let waited = changed.wait_timeout(is_over, TICK);
                 is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
@@ -61,5 +93,22 @@ impl Drop for Ticker {
             // It has nothing to say that matters any more.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn what_is_read_counts_as_work() {
+        if !std::path::Path::new(COUNTS).exists() {
+            return;
+        }
+        let before = pieces();
+        let mut zeros = std::fs::File::open("/dev/zero").unwrap().take(2 * PIECE);
+        std::io::copy(&mut zeros, &mut std::io::sink()).unwrap();
+        assert!(pieces() > before);
     }
 }

@@ -134,13 +134,16 @@ pub(crate) struct Maintenance {
 }
 
 /// What a backup process says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Line {
     /// The token was renewed. A secret: it goes no further than the supervisor's memory.
     Token(Renewed),
     /// How far it is.
     Progress(Progress),
+    /// Something goes on: what went over the wire so far, and what was read and written here, in pieces. Said when that
+    /// has changed, so that an errand that says nothing hangs.
+    Moves(Traffic, u64),
     /// Worth a line in the log.
     Note(String),
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is heard, it is
@@ -168,7 +171,7 @@ pub(crate) enum Line {
 }
 
 /// A renewed token.
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Renewed {
     /// The secret.
     pub(crate) token: String,

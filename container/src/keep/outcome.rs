@@ -9,6 +9,7 @@ use super::{Current, Keep, TOLD};
 use crate::backup::now_ms;
 use crate::backup::wire::Line;
 use crate::changes::watch;
+use crate::errands::Stalled;
 
 impl Keep {
     /// Takes note of what the errand under way says.
@@ -21,6 +22,8 @@ impl Keep {
             Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
             Line::Uncopied(databases) => self.uncopied.heard(databases),
+            // That it came is all it says.
+            Line::Moves(..) => {}
             Line::Replacing => self.is_intact(false),
             Line::NotReplaced => self.is_intact(true),
             outcome => {
@@ -28,6 +31,14 @@ impl Keep {
                     current.outcome = Some(outcome);
                 }
             }
+        }
+    }
+
+    /// Ends an errand that makes no progress; that it is over is heard as ever.
+    pub(super) fn end(&mut self, stalled: &Stalled) {
+        if let Some(current) = &mut self.current {
+            current.errand.kill();
+            current.outcome = Some(Line::Failed(stalled.to_string()));
         }
     }
 

@@ -8,13 +8,15 @@ use crate::disk::Disk;
 use crate::kept::{
     ON_DEMAND, QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, taken, until_settled,
 };
-use crate::repository::{Fault, Repository, What};
+use crate::repository::{Fault, MAINTAIN, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, listed, noise, without_caches};
 
 /// Larger than a pack, so that some go well before one goes wrong.
 const CHANGE: usize = 9_000_000;
 /// So many beds are waited for at the same time.
 const SIDE_BY_SIDE: usize = 6;
+/// How long an answer takes that is slow, and nothing worse.
+const SLOW: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[test]
 fn a_snapshot_that_meets_a_fault_is_none_and_the_next_one_is_whole() {
@@ -89,6 +91,52 @@ fn snapshot_with(what: &str, fault: Fault) {
     repository.restic(&["check", "--read-data"]);
     let (_target, restored) = repository.restored("latest");
     assert_same(&without_caches(listed(&restored)), &home(&bed));
+}
+
+#[test]
+fn an_errand_without_progress_is_ended_and_a_slow_one_is_not() {
+    let repository = Repository::start();
+    let bed = Bed::start(&Setup {
+        repository: Some(repository.access()),
+        env: &[
+            ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
+            ("MOLTBOT_ERRAND_PATIENCE_MS", "2000"),
+        ],
+        ..Setup::default()
+    });
+    until_settled(&bed);
+    furnish(&bed.home);
+    repository.break_with(Fault::always("", "", What::Late(SLOW)));
+    let begun = std::time::Instant::now();
+    snapshot(&bed);
+    assert!(begun.elapsed() > SLOW * 6, "it took longer than it may hang");
+    repository.mend();
+
+    std::fs::write(bed.home.join("change.bin"), noise(7, CHANGE)).unwrap();
+    for (path, body, doing) in [
+        (
+            "/v1/snapshot",
+            r#"{"reason":"manual"}"#.to_owned(),
+            Doing::Snapshot,
+        ),
+        (
+            "/v1/maintain",
+            format!(r#"{{"token":"{MAINTAIN}"}}"#),
+            Doing::Maintain,
+        ),
+    ] {
+        repository.break_with(Fault::always("GET", "index/", What::Hang));
+        assert_eq!(post(&bed, path, &body).status, 202);
+        let status = bed.until("it is ended", |status| failure(status, doing).is_some());
+        let message = &failure(&status, doing).unwrap().message;
+        assert!(message.contains("no progress for 2 s"), "{message}");
+        assert_eq!(status.phase, GatewayPhase::Ready);
+        repository.mend();
+        bed.until("it is done after all", |status| {
+            let backup = status.backup.as_ref().unwrap();
+            doing == Doing::Maintain || backup.error.is_none()
+        });
+    }
 }
 
 #[test]

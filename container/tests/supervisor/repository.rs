@@ -40,6 +40,8 @@ pub(crate) enum What {
     Status(u16),
     /// Nothing is answered.
     Hang,
+    /// The answer takes its time.
+    Late(Duration),
     /// The connection is closed in the middle of the answer.
     Truncate,
     /// One byte is another.
@@ -290,6 +292,9 @@ impl Repository {
         let path = target.strip_prefix(&format!("/_repo/{USER}/"))?.to_owned();
 
         let fault = self.fault(&method, &path);
+        if let Some(What::Late(time)) = fault {
+            std::thread::park_timeout(time);
+        }
         let (status, mut bytes) = match fault {
             Some(What::Status(status)) => (status, Vec::new()),
             Some(What::Hang) => {
