@@ -11,6 +11,7 @@ mod backup;
 mod bed;
 mod control;
 mod disk;
+mod drill;
 mod faults;
 mod healing;
 mod ingress;

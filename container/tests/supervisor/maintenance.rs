@@ -6,8 +6,7 @@ use std::collections::BTreeSet;
 use moltworker_core::control::{Doing, MaintenanceReport, Snapshot};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, Setup};
-use crate::disk::Disk;
+use crate::bed::Bed;
 use crate::kept::{ON_DEMAND, failure, is_ready, lose, own, post, settled, snapshot, start, until_settled};
 use crate::repository::{APPEND, Fault, MAINTAIN, Repository, What};
 use crate::tree::{assert_same, furnish, listed, noise};
@@ -31,21 +30,21 @@ const FILES: [&[(std::ops::Range<u64>, usize)]; 4] = [
 const GONE: usize = 4 * 100_000 + 8 * 100_000;
 
 /// A bot with a furnished home, its last snapshot, and older ones.
-struct Old {
-    repository: Repository,
-    bed: Bed,
-    newest: Snapshot,
+pub(crate) struct Old {
+    pub(crate) repository: Repository,
+    pub(crate) bed: Bed,
+    pub(crate) newest: Snapshot,
     /// The packs of the newest one, the largest first.
-    packs: Vec<String>,
+    pub(crate) packs: Vec<String>,
     /// The packs that only older ones need, the largest first.
-    old_packs: Vec<String>,
+    pub(crate) old_packs: Vec<String>,
     /// Oldest first, as [`OLD`].
-    ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
     /// What each of them holds, in the same order.
-    sources: Vec<tempfile::TempDir>,
+    pub(crate) sources: Vec<tempfile::TempDir>,
 }
 
-fn old() -> Old {
+pub(crate) fn old() -> Old {
     let repository = Repository::start();
     let bed = settled(&repository);
     let mut sources = Vec::new();
@@ -79,7 +78,7 @@ fn old() -> Old {
 }
 
 /// All snapshots as stock restic sees them, oldest first.
-fn ids(repository: &Repository) -> Vec<String> {
+pub(crate) fn ids(repository: &Repository) -> Vec<String> {
     let all: Value = serde_json::from_str(&repository.restic(&["snapshots", "--json"])).unwrap();
     let all = all.as_array().unwrap().iter();
     let mut all: Vec<_> = all
@@ -90,7 +89,7 @@ fn ids(repository: &Repository) -> Vec<String> {
 }
 
 /// Maintains the repository and waits for the report.
-fn maintain(bed: &Bed, order: Value) -> MaintenanceReport {
+pub(crate) fn maintain(bed: &Bed, order: Value) -> MaintenanceReport {
     let last = |bed: &Bed| bed.status().backup.unwrap().maintained;
     let before = last(bed);
     let order = with_token(order, MAINTAIN);
@@ -100,7 +99,7 @@ fn maintain(bed: &Bed, order: Value) -> MaintenanceReport {
     })
 }
 
-fn with_token(mut order: Value, token: &str) -> String {
+pub(crate) fn with_token(mut order: Value, token: &str) -> String {
     order["token"] = token.into();
     order.to_string()
 }
@@ -396,68 +395,4 @@ fn a_list_of_snapshots_that_is_suddenly_empty_costs_none_of_them() {
             });
         }
     });
-}
-
-#[test]
-fn a_disk_too_small_for_a_drill_is_no_problem_of_the_repository() {
-    let Old {
-        repository,
-        bed,
-        ids: old,
-        ..
-    } = old();
-    lose(bed);
-    // Room for the home, and for little more.
-    let Some(disk) = Disk::mount("size=200m") else {
-        return;
-    };
-    let bed = Bed::start(&Setup {
-        repository: Some(repository.access()),
-        env: &ON_DEMAND,
-        disk: Some(disk.path()),
-        ..Setup::default()
-    });
-    until_settled(&bed);
-    disk.remount("size=60m");
-    let report = maintain(&bed, json!({"drill": true}));
-    assert_eq!(report.problems, [""; 0]);
-    assert!(report.drill.is_none(), "{report:?}");
-    let reason = report.not_drilled.unwrap();
-    assert!(reason.contains("no room"), "{reason}");
-    assert!(!reason.contains(|character: char| character.is_ascii_digit()));
-    assert_eq!(report.forgotten.len(), old.len());
-}
-
-#[test]
-fn a_repository_that_does_not_answer_a_drill_is_asked_again() {
-    let Old {
-        repository,
-        bed,
-        ids: old,
-        ..
-    } = old();
-    let indexes = repository.objects();
-    let indexes = indexes.iter().filter(|path| path.starts_with("index/"));
-    for (what, fault) in [
-        // The check lists the index and reads it; the drill does so again.
-        (
-            "the drill",
-            Fault {
-                after: 1 + indexes.count(),
-                ..Fault::always("GET", "index/", What::Status(500))
-            },
-        ),
-        ("the check", Fault::always("GET", "data/", What::Status(500))),
-    ] {
-        repository.break_with(fault);
-        let order = with_token(json!({"drill": true}), MAINTAIN);
-        assert_eq!(post(&bed, "/v1/maintain", &order).status, 202);
-        let status = bed.until(what, |status| failure(status, Doing::Maintain).is_some());
-        let message = &failure(&status, Doing::Maintain).unwrap().message;
-        assert!(message.contains("answers 500"), "{what}: {message}");
-        repository.mend();
-        assert!(ids(&repository).contains(&old[0]), "{what}: nothing is deleted");
-        let report = maintain(&bed, json!({"drill": true, "pinned": [old[0]]}));
-        assert_eq!((report.problems.len(), report.not_drilled), (0, None), "{what}");
-    }
 }

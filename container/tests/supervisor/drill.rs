@@ -1,0 +1,74 @@
+//! A restore into scratch that cannot be: what is wrong is not the repository.
+
+use moltworker_core::control::Doing;
+use serde_json::json;
+
+use crate::bed::{Bed, Setup};
+use crate::disk::Disk;
+use crate::kept::{ON_DEMAND, failure, lose, post, until_settled};
+use crate::maintenance::{Old, ids, maintain, old, with_token};
+use crate::repository::{Fault, MAINTAIN, What};
+
+#[test]
+fn a_disk_too_small_for_a_drill_is_no_problem_of_the_repository() {
+    let Old {
+        repository,
+        bed,
+        ids: old,
+        ..
+    } = old();
+    lose(bed);
+    // Room for the home, and for little more.
+    let Some(disk) = Disk::mount("size=200m") else {
+        return;
+    };
+    let bed = Bed::start(&Setup {
+        repository: Some(repository.access()),
+        env: &ON_DEMAND,
+        disk: Some(disk.path()),
+        ..Setup::default()
+    });
+    until_settled(&bed);
+    disk.remount("size=60m");
+    let report = maintain(&bed, json!({"drill": true}));
+    assert_eq!(report.problems, [""; 0]);
+    assert!(report.drill.is_none(), "{report:?}");
+    let reason = report.not_drilled.unwrap();
+    assert!(reason.contains("no room"), "{reason}");
+    assert!(!reason.contains(|character: char| character.is_ascii_digit()));
+    assert_eq!(report.forgotten.len(), old.len());
+}
+
+#[test]
+fn a_repository_that_does_not_answer_a_drill_is_asked_again() {
+    let Old {
+        repository,
+        bed,
+        ids: old,
+        ..
+    } = old();
+    let indexes = repository.objects();
+    let indexes = indexes.iter().filter(|path| path.starts_with("index/"));
+    for (what, fault) in [
+        // The check lists the index and reads it; the drill does so again.
+        (
+            "the drill",
+            Fault {
+                after: 1 + indexes.count(),
+                ..Fault::always("GET", "index/", What::Status(500))
+            },
+        ),
+        ("the check", Fault::always("GET", "data/", What::Status(500))),
+    ] {
+        repository.break_with(fault);
+        let order = with_token(json!({"drill": true}), MAINTAIN);
+        assert_eq!(post(&bed, "/v1/maintain", &order).status, 202);
+        let status = bed.until(what, |status| failure(status, Doing::Maintain).is_some());
+        let message = &failure(&status, Doing::Maintain).unwrap().message;
+        assert!(message.contains("answers 500"), "{what}: {message}");
+        repository.mend();
+        assert!(ids(&repository).contains(&old[0]), "{what}: nothing is deleted");
+        let report = maintain(&bed, json!({"drill": true, "pinned": [old[0]]}));
+        assert_eq!((report.problems.len(), report.not_drilled), (0, None), "{what}");
+    }
+}
