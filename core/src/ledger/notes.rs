@@ -104,15 +104,16 @@ impl Ledger {
             }
         }
         news.snapshots = fresh;
-        if backup.changed {
-            self.unsaved_since.get_or_insert(now);
-        } else {
-            self.unsaved_since = None;
-        }
         let taking = backup
             .under_way
             .as_ref()
             .is_some_and(|progress| progress.doing == Doing::Snapshot);
+        if backup.changed {
+            self.unsaved_since.get_or_insert(now);
+        } else if !taking {
+            // What is being taken is not saved before it is.
+            self.unsaved_since = None;
+        }
         let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
         let patience = if taking {
             LONG_SNAPSHOT_MS

@@ -147,6 +147,7 @@ fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
     assert_eq!(ledger.errand(0, R1, &status(R1, backup.clone())), None);
     // One that is being taken is on its way, within reason.
     let mut taking = backup.clone();
+    taking.changed = false;
     taking.under_way = Some(Progress {
         doing: Doing::Snapshot,
         done: Amount::default(),
