@@ -103,7 +103,7 @@ impl WorkerTools {
         if !status.success() {
             bail!("the Worker does not build ({status}); the reason is above");
         }
-        strip_names(root, node, js)?;
+        optimize(root, node, js)?;
         fs::write(&stamp_file, stamp)?;
         measured(root, Some(started.elapsed().as_secs_f32()))
     }
@@ -128,19 +128,23 @@ impl WorkerTools {
     }
 }
 
-/// Takes the functions' names out: an eighth of the compressed module, and they serve only stack traces. A panic
-/// says its file and line without them. worker-build itself insists on keeping them.
-fn strip_names(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
+/// Makes the module small and takes the functions' names out: they are an eighth of it, compressed, and serve only
+/// stack traces. A panic says its file and line without them. worker-build itself insists on keeping them.
+///
+/// Functions with one caller stay functions unless they are tiny. Merged into that caller, whose locals they share,
+/// they are 1 % fewer bytes and compress a tenth worse.
+fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
     let module = root.join(MODULE);
     let status = command(js.wasm_opt())
         .env("PATH", path_with(&node.bin)?)
+        .args(["-Oz", "--one-caller-inline-max-function-size", "10"])
         .args(["--strip-debug", "--strip-producers"])
         .args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")))
         .arg("-o")
         .args([&module, &module])
         .status()
         .context("wasm-opt cannot be started")?;
-    anyhow::ensure!(status.success(), "wasm-opt could not strip {MODULE} ({status})");
+    anyhow::ensure!(status.success(), "wasm-opt could not shrink {MODULE} ({status})");
     Ok(())
 }
 
