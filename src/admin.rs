@@ -12,6 +12,7 @@ use moltworker_core::users::{self as rules, UserStatus};
 use serde::{Deserialize, Serialize};
 use worker::{Env, Request, Response};
 
+use crate::address::Address;
 use crate::database::{self, moment};
 use crate::domains::{self, unavailable};
 use crate::events::{self, Entry};
@@ -98,9 +99,7 @@ const USER: &str = "user_id, email, role, status, status_by, status_at, created_
 /// A page of users in the order of their ids, from behind the one named by `?after=`.
 async fn all_users(request: &Request, env: &Env) -> Outcome {
     let read = async {
-        let url = request.url()?;
-        let after = url.query_pairs().find(|(name, _)| name == "after");
-        let after = after.map(|(_, value)| value.into_owned()).unwrap_or_default();
+        let after = Address::of(request)?.asked("after").unwrap_or_default();
         let users: Vec<User> = database::open(env)?
             .prepare(format!(
                 "SELECT {USER} FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"

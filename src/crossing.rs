@@ -11,8 +11,9 @@ use moltworker_core::route::safe_next;
 use moltworker_core::session::{self, Session};
 use moltworker_core::settings::Settings;
 use worker::url::form_urlencoded;
-use worker::{Env, Headers, Request, Response, Url};
+use worker::{Env, Headers, Request, Response};
 
+use crate::address::Address;
 use crate::database::{self, moment};
 use crate::identify::{self, header};
 use crate::reply::{self, Nonce};
@@ -39,7 +40,7 @@ pub(crate) async fn lead_away(
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("host", host.name.as_str())
         .append_pair("challenge", challenge.as_str())
-        .append_pair("next", &path_and_query(&request.url()?))
+        .append_pair("next", &Address::of(request)?.path_and_query())
         .finish();
     let platform = settings.public.as_str();
     let response = reply::see_other(&format!("{platform}/auth/hand-over?{query}"))?;
@@ -57,13 +58,8 @@ pub(crate) async fn give_code(
     settings: &Settings,
     session: &Session,
 ) -> worker::Result<Response> {
-    let url = request.url()?;
-    let asked = |wanted: &str| {
-        let mut pairs = url.query_pairs();
-        pairs
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value.into_owned())
-    };
+    let address = Address::of(request)?;
+    let asked = |wanted| address.asked(wanted);
     let challenge = asked("challenge").and_then(|text| Opaque::parse(&text));
     let name = asked("host").and_then(|text| text.parse::<HostName>().ok());
     let (Some(challenge), Some(name)) = (challenge, name) else {
@@ -131,9 +127,8 @@ pub(crate) async fn take_code(
     host: &BotHost,
     settings: &Settings,
 ) -> worker::Result<Response> {
-    let url = request.url()?;
-    let code = url.query_pairs().find(|(name, _)| name == "code");
-    let code = code.and_then(|(_, value)| Opaque::parse(&value));
+    let code = Address::of(request)?.asked("code");
+    let code = code.and_then(|text| Opaque::parse(&text));
     let verifier = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
     // Without a verifier the code is left alone: who holds one from elsewhere cannot even use it up.
     let (Some(code), Some(verifier)) = (code, verifier) else {
@@ -177,12 +172,4 @@ fn refuse(refusal: Refusal) -> worker::Result<Response> {
 async fn digest(secret: &Opaque) -> worker::Result<Opaque> {
     let hash = webcrypto::sha256(secret.as_str().as_bytes()).await?;
     Ok(Opaque::of(&hash))
-}
-
-/// What was asked for, as `next` takes it.
-pub(crate) fn path_and_query(url: &Url) -> String {
-    match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    }
 }

@@ -18,6 +18,7 @@ use moltworker_core::token::Identity;
 use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response};
 
+use crate::address::Address;
 use crate::events::{self, Entry};
 use crate::hand_over::Origins;
 use crate::identify::{self, Caller};
@@ -48,14 +49,10 @@ pub(crate) async fn answer(request: Request, env: &Env) -> worker::Result<Respon
 }
 
 async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
-    let url = request.url()?;
-    let host = match (url.host_str(), url.port()) {
-        (Some(host), Some(port)) => format!("{host}:{port}"),
-        (host, _) => host.unwrap_or_default().to_owned(),
-    };
+    let Address { host, path, .. } = Address::of(&request)?;
     let method = request.method().to_string();
     // Answers on any host, also while the operator is still setting up domains.
-    if let Route::Health = route(&method, Place::Elsewhere, url.path()) {
+    if let Route::Health = route(&method, Place::Elsewhere, &path) {
         return reply::text(200, "ok\n");
     }
     let settings = match configuration::read(env) {
@@ -64,14 +61,14 @@ async fn dispatch(request: Request, env: &Env) -> worker::Result<Response> {
     };
     // Machines with a token that says whose repository it opens. They may know the Worker by a name that no
     // person uses (REPOSITORY_URL), they upload packs, and they ask as often as a snapshot takes.
-    if let Some((user, _)) = split(url.path()) {
+    if let Some((user, _)) = split(&path) {
         return repository::answer(request, env, &settings, user).await;
     }
     let served = match sites::served(env, &settings, &host).await {
         Ok(served) => served,
         Err(refusal) => return refuse(&request, refusal),
     };
-    let route = route(&method, served.place(), url.path());
+    let route = route(&method, served.place(), &path);
     if let Err(refusal) = limits::count_address(env, request.headers(), route.signs_in()).await {
         return refuse(&request, refusal);
     }
@@ -256,7 +253,7 @@ impl Way<'_> {
                 return refuse(request, Refusal::OwnAddress);
             }
             let origin = self.settings.public.of(&own_host(user, domain));
-            return crossing::onward(&format!("{origin}{}", crossing::path_and_query(&request.url()?)));
+            return crossing::onward(&format!("{origin}{}", Address::of(request)?.path_and_query()));
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark
@@ -402,7 +399,7 @@ fn wants_page(request: &Request) -> bool {
 }
 
 fn to_login(request: &Request) -> worker::Result<Response> {
-    let wanted = crossing::path_and_query(&request.url()?);
+    let wanted = Address::of(request)?.path_and_query();
     let next = form_urlencoded::Serializer::new(String::new())
         .append_pair("next", &wanted)
         .finish();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 use worker::{D1Database, Env, Request, Response, Result};
 
+use crate::address::Address;
 use crate::database::{self, moment, text_or_null};
 use crate::{clock, log, reply};
 
@@ -77,9 +78,8 @@ struct Told {
 
 /// Tells the newest entries, of one bot or of all, before the one named by `?before=`.
 pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> Result<Response> {
-    let url = request.url()?;
-    let before = url.query_pairs().find(|(name, _)| name == "before");
-    let Ok(before) = before.map(|(_, id)| id.parse::<u32>()).transpose() else {
+    let before = Address::of(request)?.asked("before");
+    let Ok(before) = before.map(|id| id.parse::<u32>()).transpose() else {
         let detail = "before must be the id of an entry".to_owned();
         return reply::problem(Refusal::BadForm, Some(detail));
     };

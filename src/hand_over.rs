@@ -10,7 +10,9 @@ use moltworker_core::session::Ask;
 use moltworker_core::settings::SANDBOX_BINDING;
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBody, Stub, Url, web_sys};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, ResponseBody, Stub, web_sys};
+
+use crate::address;
 
 /// The Sandbox of a user: the only way anything reaches one.
 pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
@@ -78,13 +80,11 @@ fn accepted_encodings(request: &Request) -> String {
 /// The same request with other headers and `http:` as its scheme: a container's port takes nothing else.
 /// The body stays the stream it is; it never enters wasm.
 fn toward_container(request: &Request, headers: &Headers) -> worker::Result<Request> {
-    let mut url: Url = request.url()?;
-    url.set_scheme("http")
-        .map_err(|()| worker::Error::RustError("the URL has no host".into()))?;
+    let url = address::on_http(request)?;
     // `new Request(url, request)` takes method, body, signal and redirect mode from the request; a request
     // can stand in for the options because both have the same members.
     let like_this: &web_sys::RequestInit = request.inner().unchecked_ref();
-    let copy = web_sys::Request::new_with_str_and_init(url.as_str(), like_this)?;
+    let copy = web_sys::Request::new_with_str_and_init(&url, like_this)?;
     let options = web_sys::RequestInit::new();
     options.set_headers(&headers.0);
     Ok(web_sys::Request::new_with_request_and_init(&copy, &options)?.into())

@@ -5,6 +5,7 @@
 //! [`sealed`]). A container or an operator at a bot's snapshots: [`repository`]. The clock: [`schedule`]. What the
 //! platform itself says: [`reply`] and [`pages`].
 
+mod address;
 mod admin;
 mod auth_api;
 mod body;

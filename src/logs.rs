@@ -7,6 +7,7 @@ use moltworker_core::problem::Refusal;
 use moltworker_core::sandbox::{Intent, MOST_LOG_LINES};
 use worker::{Env, Request, Response};
 
+use crate::address::Address;
 use crate::events::{self, Entry};
 use crate::{hand_over, reply};
 
@@ -17,9 +18,8 @@ pub(crate) async fn tell(
     bot: UserId,
     actor: Actor,
 ) -> worker::Result<Response> {
-    let url = request.url()?;
-    let asked = url.query_pairs().find(|(name, _)| name == "lines");
-    let lines = match asked.map(|(_, lines)| lines.parse::<u16>()).transpose() {
+    let asked = Address::of(request)?.asked("lines");
+    let lines = match asked.map(|lines| lines.parse::<u16>()).transpose() {
         Ok(lines) => lines.unwrap_or(u16::try_from(DEFAULT_LOG_LINES).unwrap_or(MOST_LOG_LINES)),
         Err(_) => {
             let detail = format!("`lines` is a number up to {MOST_LOG_LINES}");

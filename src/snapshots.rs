@@ -6,6 +6,7 @@ use moltworker_core::problem::Refusal;
 use moltworker_core::sandbox::{Intent, SnapshotAsk, SnapshotCall};
 use worker::{Env, Request, Response};
 
+use crate::address::Address;
 use crate::events::{self, Entry};
 use crate::{body, hand_over, reply};
 
@@ -54,8 +55,8 @@ async fn read(request: &mut Request, call: SnapshotCall) -> Result<SnapshotAsk, 
             })?;
         }
     } else {
-        let url = request.url().map_err(|_| bad("the address cannot be read"))?;
-        for (name, value) in url.query_pairs() {
+        let address = Address::of(request).map_err(|_| bad("the address cannot be read"))?;
+        for (name, value) in address.pairs() {
             match name.as_ref() {
                 "snapshot" => ask.snapshot = Some(value.parse().map_err(bad)?),
                 "path" => ask.path = value.into_owned(),

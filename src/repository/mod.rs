@@ -16,6 +16,7 @@ use moltworker_core::sandbox::Intent;
 use moltworker_core::settings::Settings;
 use worker::{Env, Request, Response};
 
+use crate::address::Address;
 use crate::{hand_over, log, reply};
 use objects::Objects;
 
@@ -72,9 +73,9 @@ pub(crate) async fn answer(
     settings: &Settings,
     user: UserId,
 ) -> worker::Result<Response> {
-    let (method, url) = (request.method().to_string(), request.url()?);
-    let rest = request::split(url.path()).map_or("", |(_, rest)| rest);
-    let wish = match request::read(&method, rest, url.query()) {
+    let (method, address) = (request.method().to_string(), Address::of(&request)?);
+    let rest = request::split(&address.path).map_or("", |(_, rest)| rest);
+    let wish = match request::read(&method, rest, address.query()) {
         Ok(wish) => wish,
         Err(NoWish::WrongMethod { allow }) => return reply::wrong_method(allow),
         Err(NoWish::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),

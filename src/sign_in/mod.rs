@@ -15,6 +15,7 @@ use moltworker_core::settings::Settings;
 use moltworker_core::sign_in::Provider;
 use worker::{Env, Headers, Request, Response};
 
+use crate::address::Address;
 use crate::auth_api::{self, Grant, Granted};
 use crate::identify::{self, Caller, header};
 use crate::pages::login::{self, LoginPage, Message};
@@ -258,9 +259,5 @@ fn from_our_page(headers: &Headers, settings: &Settings) -> bool {
 }
 
 fn query(request: &Request, wanted: &str) -> worker::Result<Option<String>> {
-    let url = request.url()?;
-    let mut pairs = url.query_pairs();
-    Ok(pairs
-        .find(|(name, _)| name == wanted)
-        .map(|(_, value)| value.into_owned()))
+    Ok(Address::of(request)?.asked(wanted))
 }
