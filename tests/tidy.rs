@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use moltworker_core::life::STOP_DEADLINE_MS;
-use moltworker_core::limits::LIMITS;
-use moltworker_core::problem::RATE_PERIOD_SECONDS;
+use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
+use moltworker_core::http::problem::RATE_PERIOD_SECONDS;
+use moltworker_core::http::rate_limits::LIMITS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
 fn root() -> PathBuf {
@@ -293,7 +293,7 @@ fn every_secret_is_in_the_security_page_and_every_refusal_in_the_operations_page
         );
     }
     let page = read("docs/operations.md");
-    let source: String = read("core/src/problem.rs").split_whitespace().collect();
+    let source: String = read("core/src/http/problem.rs").split_whitespace().collect();
     let codes: Vec<_> = source
         .split("=>(")
         .skip(1)

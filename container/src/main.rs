@@ -1,59 +1,38 @@
 //! PID 1 of a bot's container: starts the gateway as user `moltbot`, brings it back when it dies, stands
 //! between it and the world, and leaves nothing behind.
 
-mod activity;
-mod answer;
 mod backup;
-mod body;
-mod cgroup;
-mod changes;
-mod config;
 mod control;
-mod errands;
-mod farewell;
-mod frames;
-mod gateway;
-mod headers;
-mod home;
-mod home_orders;
+mod http;
 mod ingress;
-mod keep;
-mod listener;
-mod locks;
-mod logs;
-mod metrics;
-mod probe;
-mod processes;
-mod quiesce;
-mod reap;
-mod rpc;
 mod settings;
-mod signals;
-mod status;
-mod supervise;
+mod supervisor;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use moltworker_core::gateway::Life;
+use moltworker_core::bot::gateway::Life;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::activity::Activity;
+use crate::backup::controller::Keep;
+use crate::backup::launcher::Errands;
+use crate::backup::worker;
 use crate::control::Control;
-use crate::errands::Errands;
+use crate::http::listener::Port;
 use crate::ingress::Ingress;
-use crate::keep::Keep;
-use crate::listener::Port;
-use crate::logs::Logs;
-use crate::quiesce::Quiescence;
-use crate::rpc::Rpc;
+use crate::ingress::activity::Activity;
+use crate::ingress::headers;
 use crate::settings::Settings;
-use crate::status::Account;
-use crate::supervise::Supervision;
+use crate::supervisor::gateway_rpc::Rpc;
+use crate::supervisor::output::{self, Logs};
+use crate::supervisor::quiesce::Quiescence;
+use crate::supervisor::run_loop::Supervision;
+use crate::supervisor::signals;
+use crate::supervisor::status::Account;
 
 /// Bad settings: `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
@@ -61,8 +40,8 @@ const BAD_SETTINGS: u8 = 78;
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(backup::SUBCOMMAND) {
-        return backup::main();
+    if std::env::args().nth(1).as_deref() == Some(worker::SUBCOMMAND) {
+        return worker::main();
     }
     #[expect(
         clippy::disallowed_methods,
@@ -98,7 +77,7 @@ fn live(settings: Settings) -> Result<(), Failure> {
                 .map(|password| password.reveal().to_owned()),
         );
     }
-    let (logs, printer) = Logs::start(secrets, logs::print)?;
+    let (logs, printer) = Logs::start(secrets, output::print)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -33,9 +33,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use moltworker_core::gateway::Rules;
-use moltworker_core::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
-use moltworker_core::snapshots;
+use moltworker_core::backup::schedule;
+use moltworker_core::bot::gateway::Rules;
+use moltworker_core::wire::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
 use rustix::process::{Gid, Uid};
 use serde::Deserialize;
 
@@ -88,7 +88,7 @@ pub(crate) struct Settings {
     /// How its life is led.
     pub(crate) rules: Rules,
     /// When snapshots are taken.
-    pub(crate) snapshots: snapshots::Rules,
+    pub(crate) snapshots: schedule::Rules,
     /// How long the repository may take to begin an answer.
     pub(crate) repository_patience: Duration,
     /// How long an errand may go without any progress.
@@ -156,9 +156,9 @@ impl Settings {
             )?,
             hold: milliseconds(&get, "MOLTBOT_HOLD_MS", HOLD)?,
             rules: rules(&get)?,
-            snapshots: snapshots::Rules {
-                settle: milliseconds(&get, "MOLTBOT_SNAPSHOT_SETTLE_MS", snapshots::SETTLE)?,
-                spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", snapshots::SPACING)?,
+            snapshots: schedule::Rules {
+                settle: milliseconds(&get, "MOLTBOT_SNAPSHOT_SETTLE_MS", schedule::SETTLE)?,
+                spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", schedule::SPACING)?,
             },
             repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_PATIENCE)?,
             errand_patience: milliseconds(&get, "MOLTBOT_ERRAND_PATIENCE_MS", ERRAND_PATIENCE)?,

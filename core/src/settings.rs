@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
-use crate::life::Rules;
-pub use crate::origin::Origin;
-use crate::run::OfferedModel;
-use crate::sign_in::Provider;
+use crate::bot::lifecycle::Rules;
+pub use crate::http::origin::Origin;
+use crate::identity::sign_in::Provider;
+use crate::wire::run::OfferedModel;
 
 mod access;
 pub use access::{

@@ -6,18 +6,20 @@
 pub(crate) mod credentials;
 mod objects;
 
-use moltworker_core::id::UserId;
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::object::{Kind, Name};
-use moltworker_core::repository::request::{self, NoWish, Wish};
-use moltworker_core::repository::scope::Bearer;
-use moltworker_core::run::SnapshotId;
-use moltworker_core::sandbox::Intent;
+use moltworker_core::api::sandbox::Intent;
+use moltworker_core::backup::repository::object::{Kind, Name};
+use moltworker_core::backup::repository::request::{self, NoWish, Wish};
+use moltworker_core::backup::repository::scope::Bearer;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::SnapshotId;
 use worker::{Env, Request, Response};
 
-use crate::address::Address;
-use crate::{hand_over, log, reply};
+use crate::http::address::Address;
+use crate::http::reply;
+use crate::platform::log;
+use crate::platform::sandbox_client;
 use objects::Objects;
 
 /// Why a request is not served.
@@ -136,7 +138,7 @@ async fn ask_whether_it_is_held(env: &Env, bearer: Bearer, name: Name) -> Result
     let (Bearer::Run(user, run, _), Name::Object(Kind::Snapshots, id)) = (bearer, name) else {
         return Ok(());
     };
-    match hand_over::ask(env, user, Intent::MayForget(run, id))
+    match sandbox_client::ask(env, user, Intent::MayForget(run, id))
         .await?
         .status_code()
     {
@@ -157,7 +159,7 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response, Failure> {
             Some(detail.into()),
         ));
     };
-    Ok(hand_over::ask(env, user, Intent::RenewToken(run, scope)).await?)
+    Ok(sandbox_client::ask(env, user, Intent::RenewToken(run, scope)).await?)
 }
 
 /// Success, with nothing to say.

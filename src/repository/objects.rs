@@ -3,16 +3,17 @@
 //! Bodies pass from the socket to the bucket and back as the streams they are and never enter wasm memory; the
 //! config, of some 200 bytes, is the exception.
 
-use moltworker_core::id::UserId;
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::listing::{self, Entry, Version};
-use moltworker_core::repository::object::{self, Kind, Name, ObjectId};
-use moltworker_core::repository::range::Range;
+use moltworker_core::backup::repository::listing::{self, Entry, Version};
+use moltworker_core::backup::repository::object::{self, Kind, Name, ObjectId};
+use moltworker_core::backup::repository::range::Range;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::BUCKET_BINDING;
+use moltworker_core::user_id::UserId;
 use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_sys};
 
 use super::Failure;
-use crate::{log, reply};
+use crate::http::reply;
+use crate::platform::log;
 
 /// Objects in one page of the bucket's list: as many as it gives.
 const PAGE: u32 = 1_000;

@@ -3,21 +3,21 @@
 
 use std::rc::Rc;
 
-use moltworker_core::control::{
+use moltworker_core::api::snapshots::Details;
+use moltworker_core::backup::repository::scope::Scope;
+use moltworker_core::backup::state::{Errand, HELD_FOR_MS, Ledger, PARTS};
+use moltworker_core::wire::control::{
     MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SnapshotOrder,
     SnapshotReason, Status,
 };
-use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
-use moltworker_core::repository::scope::Scope;
-use moltworker_core::run::{RestorePoint, Run, SnapshotId};
-use moltworker_core::sandbox::Details;
+use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use worker::Result;
 
 use super::Inner;
 use super::container::well;
 use super::store::Store;
+use crate::platform::{clock, log};
 use crate::repository::{self, Stored};
-use crate::{clock, log};
 
 impl Inner {
     /// Takes note of what the supervisor of `run` says, and asks it for what is due.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use js_sys::{Object, Promise, Reflect};
-use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
-use moltworker_core::life::MaySleep;
-use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
+use moltworker_core::bot::lifecycle::MaySleep;
+use moltworker_core::wire::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
+use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -13,7 +13,8 @@ use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::{clock, json, log, webcrypto};
+use crate::http::json;
+use crate::platform::{clock, log, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);

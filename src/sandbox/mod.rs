@@ -7,30 +7,32 @@
 //! nothing to do with the bot's life.
 
 mod backups;
-mod capacity;
 mod container;
-mod happenings;
-mod logs;
+mod lifecycle;
+mod output;
 mod repository;
 mod serve;
 mod sessions;
-mod shelf;
-mod snapshots;
+mod slots;
+mod snapshot_calls;
+mod snapshot_index;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
-use moltworker_core::id::UserId;
-use moltworker_core::life::{Event, Life, Report, State as LifeState};
-use moltworker_core::problem::Refusal;
-use moltworker_core::run::Run;
-use moltworker_core::sandbox::{BotStatus, Health, Heard, INTENT_HEADER, Intent};
+use moltworker_core::api::bot::{BotStatus, Health, Heard};
+use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::bot::lifecycle::{Event, Life, Report, State as LifeState};
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::Run;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use crate::{configuration, log, reply};
+use crate::http::reply;
+use crate::platform::{configuration, log};
 use sessions::Renewing;
 use store::Store;
 

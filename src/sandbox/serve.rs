@@ -4,15 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{self, Either};
-use moltworker_core::life::{Desired, Event, State};
-use moltworker_core::problem::Refusal;
-use moltworker_core::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
+use moltworker_core::bot::lifecycle::{Desired, Event, State};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
 use wasm_bindgen::JsValue;
 use worker::{Delay, Request, Response, Result, web_sys};
 
 use super::Inner;
-use crate::reply::{self, Nonce};
-use crate::{clock, log, pages};
+use crate::http::pages;
+use crate::http::reply::{self, Nonce};
+use crate::platform::{clock, log};
 
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s
 /// (error 524), and what it would say then says nothing.

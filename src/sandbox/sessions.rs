@@ -9,15 +9,19 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures::lock::Mutex;
-use moltworker_core::session::{Ask, COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionId, Standing, Tokens};
-use moltworker_core::token::Identity;
+use moltworker_core::identity::session::{
+    Ask, COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionId, Standing, Tokens,
+};
+use moltworker_core::identity::token::Identity;
 use serde::Deserialize;
 use worker::{Request, Response, Result, SqlStorageValue};
 
 use super::Inner;
 use super::store::Store;
-use crate::auth_api::{self, Grant, Granted};
-use crate::{clock, identify, json, log, reply, sealed};
+use crate::http::{json, reply};
+use crate::identity::auth_api::{self, Grant, Granted};
+use crate::identity::{caller, sealed};
+use crate::platform::{clock, log};
 
 /// What the tokens are sealed for; distinct from every cookie.
 const PURPOSE: &str = "session-tokens";
@@ -114,7 +118,7 @@ impl Inner {
                 return Ok(Renewal::Ended);
             }
         };
-        let Ok(identity) = identify::access_token(&tokens.access_token, settings).await else {
+        let Ok(identity) = caller::access_token(&tokens.access_token, settings).await else {
             // The old token is spent. Keep the new one: the reason (a key not yet published, say) may pass.
             let Some((identity, ..)) = self.kept_session(id).await? else {
                 return Ok(Renewal::Ended);

@@ -4,12 +4,12 @@
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
 
-use moltworker_core::life::Life;
-use moltworker_core::run::{ControlToken, Run};
+use moltworker_core::bot::lifecycle::Life;
+use moltworker_core::wire::run::{ControlToken, Run};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
-use crate::json;
+use crate::http::json;
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [

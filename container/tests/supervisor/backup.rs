@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use moltworker_core::control::{Doing, GatewayPhase, SnapshotReason};
+use moltworker_core::wire::control::{Doing, GatewayPhase, SnapshotReason};
 
 use crate::bed::{Bed, Setup, TOKEN, authorised, connect};
 use crate::kept::{

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use moltworker_core::control::{GatewayPhase, STATUS_PATH, Status};
-use moltworker_core::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
+use moltworker_core::wire::control::{GatewayPhase, STATUS_PATH, Status};
+use moltworker_core::wire::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);

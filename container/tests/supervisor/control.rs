@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use moltworker_core::control::{
+use moltworker_core::wire::control::{
     DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, QUIESCE_PATH, RESTART_PATH,
     STATUS_PATH,
 };
-use moltworker_core::run::Run;
+use moltworker_core::wire::run::Run;
 
 use crate::bed::{Bed, TOKEN, USER, ask, authorised, connect, read_head};
 

@@ -1,6 +1,6 @@
 //! A restore into scratch that cannot be: what is wrong is not the repository.
 
-use moltworker_core::control::Doing;
+use moltworker_core::wire::control::Doing;
 use serde_json::json;
 
 use crate::bed::{Bed, Setup};

@@ -1,7 +1,7 @@
 //! What can go wrong with a repository or a disk: nothing starts on half a home, nothing is written that refers to
 //! what is missing, and it is said why.
 
-use moltworker_core::control::{Doing, GatewayPhase};
+use moltworker_core::wire::control::{Doing, GatewayPhase};
 
 use crate::bed::{Bed, Setup};
 use crate::disk::Disk;

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use moltworker_core::control::{EndReason, Ending, ExitReason, GatewayPhase, RESTART_PATH, Status};
+use moltworker_core::wire::control::{EndReason, Ending, ExitReason, GatewayPhase, RESTART_PATH, Status};
 
 use crate::bed::{Bed, Setup, ask, authorised, kill};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use moltworker_core::control::{BackupError, Doing, GatewayPhase, Snapshot, Status};
+use moltworker_core::wire::control::{BackupError, Doing, GatewayPhase, Snapshot, Status};
 
 use crate::bed::{Answer, Bed, Setup, TOKEN, ask, kill};
 use crate::repository::Repository;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use moltworker_core::control::{DRAIN_PATH, ExitReason, GatewayPhase};
+use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase};
 
 use crate::bed::{Bed, Setup, USER, ask, authorised, connect, exists, kill, lives};
 

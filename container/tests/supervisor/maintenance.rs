@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use moltworker_core::control::{Doing, MaintenanceReport, Snapshot};
+use moltworker_core::wire::control::{Doing, MaintenanceReport, Snapshot};
 use serde_json::{Value, json};
 
 use crate::bed::Bed;
@@ -104,7 +104,7 @@ pub(crate) fn with_token(mut order: Value, token: &str) -> String {
     order.to_string()
 }
 
-fn texts(ids: &[moltworker_core::run::SnapshotId]) -> BTreeSet<&str> {
+fn texts(ids: &[moltworker_core::wire::run::SnapshotId]) -> BTreeSet<&str> {
     ids.iter().map(|id| id.as_str()).collect()
 }
 

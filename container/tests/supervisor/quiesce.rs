@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use moltworker_core::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
+use moltworker_core::wire::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
 
 use crate::bed::{Bed, Setup, authorised, connect};
 use crate::kept::{self, QUICK, failure, settled, until_settled};

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use moltworker_core::run::{RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint};
+use moltworker_core::wire::run::{RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint};
 use sha2::{Digest, Sha256};
 
 use crate::bed::{PATIENCE, USER};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use moltworker_core::control::{Doing, SnapshotReason, Status};
+use moltworker_core::wire::control::{Doing, SnapshotReason, Status};
 
 use crate::bed::{Bed, authorised, kill};
 use crate::kept::{
@@ -27,7 +27,7 @@ fn restored_from(status: &Status) -> Option<&str> {
 /// The ids of the snapshots that were taken before a restore, newest first.
 fn before_restores(bed: &Bed) -> Vec<String> {
     let listed = authorised(bed, "GET /v1/snapshots").text();
-    let listed: Vec<moltworker_core::control::Snapshot> = serde_json::from_str(&listed).unwrap();
+    let listed: Vec<moltworker_core::wire::control::Snapshot> = serde_json::from_str(&listed).unwrap();
     let before = listed
         .into_iter()
         .filter(|snapshot| snapshot.reason == Some(SnapshotReason::BeforeRestore));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moltworker_core::control::Doing;
+use moltworker_core::wire::control::Doing;
 
 use crate::bed::PATIENCE;
 use crate::kept::{

@@ -1,6 +1,6 @@
 //! Another version of the gateway is about to use a home.
 
-use moltworker_core::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 
 use crate::bed::{Bed, authorised};
 use crate::kept::{failure, is_ready, lose, post, settled, snapshot, start};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-use moltworker_core::control::Doing;
+use moltworker_core::wire::control::Doing;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::kept::{failure, post, settled, snapshot, taken};

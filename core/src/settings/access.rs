@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Secret, Setting, SettingProblem};
-use crate::host::HostName;
-use crate::id::UserId;
-use crate::users::{Entry, SignUp};
+use crate::http::host::HostName;
+use crate::identity::users::{Entry, SignUp};
+use crate::user_id::UserId;
 
 /// Who may become a user.
 pub const SIGN_UP: Setting = Setting {

@@ -103,7 +103,7 @@ impl Person {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use moltworker_core::id::UserId;
+    use moltworker_core::user_id::UserId;
 
     #[test]
     fn everyone_has_an_id_the_worker_accepts_and_no_two_share_one() {

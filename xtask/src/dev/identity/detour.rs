@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use moltworker_core::sign_in::Provider;
+use moltworker_core::identity::sign_in::Provider;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
