@@ -6,7 +6,7 @@ use moltworker_core::api::route::{DomainCall, Place, Route, route};
 use moltworker_core::api::sandbox::{Intent, Order};
 use moltworker_core::api::snapshots::SnapshotCall;
 use moltworker_core::backup::repository::request::split;
-use moltworker_core::bot::history::{Actor, Kind};
+use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::host::own_host;
@@ -27,7 +27,7 @@ use crate::http::{body, pages, rate_limiter};
 use crate::identity::caller::{self, Caller};
 use crate::identity::sign_in::{self, Exit};
 use crate::identity::{session_handoff, users};
-use crate::platform::history::{self, Entry};
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::sandbox_client;
 use crate::platform::{configuration, log};
 use crate::proxy::Origins;
@@ -124,7 +124,7 @@ impl Way<'_> {
                 };
                 sign_in::sign_out(env, &request, settings, &exit).await
             }
-            Route::HandOver => self.give_code(&request).await,
+            Route::SessionHandoff => self.issue_code(&request).await,
             Route::BotStatus => match self.caller(&request).await {
                 Ok(caller) => sandbox_client::ask(env, caller.identity().user, Intent::Status).await,
                 Err(refusal) => refuse(&request, refusal),
@@ -194,7 +194,7 @@ impl Way<'_> {
         let Self { env, settings, .. } = self;
         match route {
             Route::Health => reply::text(200, "ok\n"),
-            Route::HandOver => session_handoff::take_code(&request, env, host, settings).await,
+            Route::SessionHandoff => session_handoff::redeem_code(&request, env, host, settings).await,
             Route::SignOutPage => {
                 let purpose = purpose(&host.name);
                 let session = caller::session(request.headers(), settings, &purpose).await;
@@ -222,7 +222,7 @@ impl Way<'_> {
             Route::Bot => match self.owner(&request, host).await {
                 Ok(owner) => self.bot(&request, owner, &host.origin).await,
                 Err(Refusal::SignInRequired) if wants_page(&request) => {
-                    session_handoff::lead_away(&request, host, settings).await
+                    session_handoff::redirect_to_platform(&request, host, settings).await
                 }
                 Err(refusal) => refuse(&request, refusal),
             },
@@ -307,17 +307,17 @@ impl Way<'_> {
 
     /// Before the order is given: an order that goes wrong was given all the same.
     async fn remember_order(&self, bot: UserId, actor: Actor, order: Order) {
-        let entry = Entry {
+        let entry = HistoryEntry {
             bot,
             run: None,
-            kind: Kind::Ordered,
+            kind: HistoryKind::Ordered,
             actor,
             detail: Some(order.as_str().to_owned()),
         };
         history::record(self.env, &entry).await;
     }
 
-    async fn give_code(&self, request: &Request) -> worker::Result<Response> {
+    async fn issue_code(&self, request: &Request) -> worker::Result<Response> {
         match self.caller(request).await {
             Ok(Caller::Browser(_)) => {}
             // A program needs no session, and a code would be one.
@@ -326,7 +326,7 @@ impl Way<'_> {
             Err(refusal) => return refuse(request, refusal),
         }
         match self.live_session(request.headers()).await {
-            Some(session) => session_handoff::give_code(request, self.env, self.settings, &session).await,
+            Some(session) => session_handoff::issue_code(request, self.env, self.settings, &session).await,
             // It was ended on another host: here as well.
             None => reply::with_cookie(to_login(request)?, &session::clear(SESSION_COOKIE)),
         }

@@ -11,14 +11,14 @@ mod supervisor;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use moltworker_core::bot::gateway::Life;
+use moltworker_core::bot::gateway::GatewayLifecycle;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::backup::controller::Keep;
+use crate::backup::controller::BackupController;
 use crate::backup::launcher::Errands;
 use crate::backup::worker;
 use crate::control::Control;
@@ -37,7 +37,7 @@ use crate::supervisor::status::Account;
 /// Bad settings: `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
 
-type Failure = Box<dyn std::error::Error>;
+type SupervisorError = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(worker::SUBCOMMAND) {
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 /// One life of the container, from its first process to its last.
-fn live(settings: Settings) -> Result<(), Failure> {
+fn live(settings: Settings) -> Result<(), SupervisorError> {
     confine()?;
     let password = password()?;
     let mut secrets = vec![settings.run.control_token.reveal().to_owned(), password.clone()];
@@ -89,7 +89,7 @@ fn live(settings: Settings) -> Result<(), Failure> {
 }
 
 /// What holds for everything that is started from here on.
-fn confine() -> Result<(), Failure> {
+fn confine() -> Result<(), SupervisorError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     // A core would hold the bot's secrets, fill its disk, and hold up its restart.
     setrlimit(
@@ -106,7 +106,7 @@ fn confine() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), Failure> {
+async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), SupervisorError> {
     let since = Instant::now();
     let (ask, asked) = signals::listen()?;
     let settings = Arc::new(settings);
@@ -115,14 +115,14 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         .repository
         .as_ref()
         .map(|repository| repository.restore.clone());
-    let (life, first) = Life::begin(since.elapsed(), settings.rules, restore);
+    let (life, first) = GatewayLifecycle::begin(since.elapsed(), settings.rules, restore);
     let (view, seen) = watch::channel(life.view().clone());
     let activity = Activity::new(since);
     let version = Arc::new(OnceLock::new());
     let (backup, backed_up) = watch::channel(None);
     let (saving, unsaved) = watch::channel(false);
     let errands = Errands::new(&settings, &logs);
-    let keep = Keep::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
+    let backups = BackupController::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
@@ -163,13 +163,13 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     ));
 
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
-    supervision.keeping(keep).run(first, asked).await;
+    supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(())
 }
 
 /// A password for the gateway's callers inside the container; it lives as long as the supervisor.
-fn password() -> Result<String, Failure> {
+fn password() -> Result<String, SupervisorError> {
     let mut bytes = [0_u8; 32];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

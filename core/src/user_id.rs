@@ -82,7 +82,7 @@ mod tests {
     const ALICE: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 
     #[test]
-    fn one_person_has_one_name() {
+    fn a_user_id_has_one_canonical_form() {
         assert_eq!(
             ALICE.parse::<UserId>().unwrap().sandbox_name(),
             format!("openclaw-{ALICE}")
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_name_leads_back_to_its_user_only() {
+    fn a_sandbox_name_maps_back_to_its_user_only() {
         let alice: UserId = ALICE.parse().unwrap();
         assert_eq!(UserId::from_sandbox_name(&alice.sandbox_name()), Ok(alice));
         assert_eq!(UserId::from_sandbox_name(ALICE), Err(NotAUserId));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn json_goes_through_the_same_gate() {
+    fn json_user_ids_are_validated() {
         assert!(serde_json::from_str::<UserId>("\"openclaw-x\"").is_err());
         let alice: UserId = serde_json::from_str(&format!("\"{ALICE}\"")).unwrap();
         assert_eq!(serde_json::to_string(&alice).unwrap(), format!("\"{ALICE}\""));

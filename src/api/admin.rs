@@ -1,10 +1,10 @@
 //! What admins do with users, invitations, the allow-list and domains. Every change is a log line with who,
 //! what, whom and, by the log itself, when.
 
-use moltworker_core::api::bot::{BotState, Glance};
+use moltworker_core::api::bot::{BotState, BotStatusSummary};
 use moltworker_core::api::route::AdminCall;
 use moltworker_core::api::sandbox::{Intent, Order};
-use moltworker_core::bot::history::{Actor, Kind};
+use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::users::{self as rules, UserStatus};
@@ -17,8 +17,8 @@ use crate::api::domains::{self, unavailable};
 use crate::http::address::Address;
 use crate::http::{body, json, reply};
 use crate::identity::users;
-use crate::platform::database::{self, moment};
-use crate::platform::history::{self, Entry};
+use crate::platform::database::{self, d1_timestamp};
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -103,7 +103,7 @@ const USER: &str = "user_id, email, role, status, status_by, status_at, created_
 /// A page of users in the order of their ids, from behind the one named by `?after=`.
 async fn all_users(request: &Request, env: &Env) -> Outcome {
     let read = async {
-        let after = Address::of(request)?.asked("after").unwrap_or_default();
+        let after = Address::of(request)?.query_value("after").unwrap_or_default();
         let users: Vec<User> = database::open(env)?
             .prepare(format!(
                 "SELECT {USER} FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"
@@ -149,22 +149,22 @@ async fn set_status(env: &Env, admin: UserId, user: UserId, status: UserStatus) 
                 user.to_string().into(),
                 status.as_str().into(),
                 admin.to_string().into(),
-                moment(now),
+                d1_timestamp(now),
             ])?
             .first::<User>(None)
             .await
     };
     let updated = update.await.map_err(unavailable)?;
     let updated = updated.ok_or((Refusal::NoSuchEntry, None))?;
-    users::remember(user, status, now);
+    users::cache(user, status, now);
     log::line(
         "admin",
         &[("admin", &admin), ("what", &status.verb()), ("user", &user)],
     );
-    let entry = Entry {
+    let entry = HistoryEntry {
         bot: user,
         run: None,
-        kind: Kind::Ordered,
+        kind: HistoryKind::Ordered,
         actor: Actor::Admin(admin),
         detail: Some(format!("{} the account", status.verb())),
     };
@@ -182,8 +182,8 @@ async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result
         UserStatus::Active => {
             let mut answer = sandbox_client::ask(env, user, Intent::Status).await?;
             // What its owner stopped is not the account's affair, and stays stopped.
-            let glance: Glance = json::of(&mut answer).await?;
-            if glance.state == BotState::Stopped {
+            let summary: BotStatusSummary = json::of(&mut answer).await?;
+            if summary.state == BotState::Stopped {
                 return Ok(());
             }
             Order::Start
@@ -257,17 +257,17 @@ const DISALLOW: Change = Change {
 
 async fn change(request: &mut Request, env: &Env, admin: UserId, change: &Change) -> Outcome {
     let Named { entry } = body::json(request).await.map_err(|refusal| (refusal, None))?;
-    let entry: rules::Entry = entry
+    let entry: rules::AllowListEntry = entry
         .parse()
         .map_err(|error| (Refusal::BadRequest, Some(format!("entry: {error}"))))?;
-    if matches!(entry, rules::Entry::Domain(_)) && !change.takes_domains {
+    if matches!(entry, rules::AllowListEntry::Domain(_)) && !change.takes_domains {
         let detail = "entry: an invitation is for one person, an e-mail address or a user id".into();
         return Err((Refusal::BadRequest, Some(detail)));
     }
     let mut bindings = vec![entry.to_string().into()];
     if change.adds {
         bindings.push(admin.to_string().into());
-        bindings.push(moment(clock::now_ms()));
+        bindings.push(d1_timestamp(clock::now_ms()));
     }
     let write = async {
         database::open(env)?

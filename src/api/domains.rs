@@ -6,7 +6,7 @@ use moltworker_core::api::route::DomainCall;
 use moltworker_core::http::host::{HostName, claimable};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::domain::{
-    Certificate, DomainState, MOST_DOMAINS, PROOF_BYTES, is_proven, proof_name, proof_value,
+    Certificate, DomainState, MAX_DOMAINS, PROOF_BYTES, is_proven, proof_name, proof_value,
 };
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -15,7 +15,7 @@ use worker::url::form_urlencoded;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, Response};
 
 use crate::http::{body, reply, sites};
-use crate::platform::database::{self, moment, text_or_null};
+use crate::platform::database::{self, d1_timestamp, text_or_null};
 use crate::platform::{clock, custom_hostname, log, webcrypto};
 
 /// How long a resolver may take: it asks servers that may be slow or gone.
@@ -41,7 +41,7 @@ struct Row {
 
 /// One claim, as its owner sees it.
 #[derive(Serialize)]
-struct Shown {
+struct DomainView {
     host: HostName,
     state: DomainState,
     added_at: u64,
@@ -62,8 +62,8 @@ struct Record {
 }
 
 impl Row {
-    fn shown(self, settings: &Settings, certificate: Option<Certificate>) -> Shown {
-        Shown {
+    fn view(self, settings: &Settings, certificate: Option<Certificate>) -> DomainView {
+        DomainView {
             proof: Record {
                 r#type: "TXT",
                 name: proof_name(&self.host),
@@ -129,7 +129,7 @@ async fn named(request: &mut Request) -> Result<HostName, (Refusal, Option<Strin
 /// All claims of a user.
 pub(crate) async fn list(env: &Env, settings: &Settings, user: UserId) -> Outcome {
     let rows = rows(env, user).await.map_err(unavailable)?;
-    let domains: Vec<Shown> = rows.into_iter().map(|row| row.shown(settings, None)).collect();
+    let domains: Vec<DomainView> = rows.into_iter().map(|row| row.view(settings, None)).collect();
     reply::json(&serde_json::json!({ "domains": domains })).map_err(unavailable)
 }
 
@@ -164,7 +164,7 @@ async fn add(request: &mut Request, env: &Env, settings: &Settings, user: UserId
     claim(env, settings, user, &host).await?;
     let row = find(env, user, &host).await?;
     log::line("domain-claimed", &[("user", &user), ("host", &host)]);
-    reply::json(&row.shown(settings, None)).map_err(unavailable)
+    reply::json(&row.view(settings, None)).map_err(unavailable)
 }
 
 /// Makes a claim, unless it is there already or the user has too many.
@@ -192,8 +192,8 @@ async fn claim(
                 host.as_str().into(),
                 user.to_string().into(),
                 proof.into(),
-                moment(clock::now_ms()),
-                MOST_DOMAINS.into(),
+                d1_timestamp(clock::now_ms()),
+                MAX_DOMAINS.into(),
             ])?
             .run()
             .await
@@ -218,7 +218,7 @@ async fn check(request: &mut Request, env: &Env, settings: &Settings, user: User
         }
     }
     let certificate = certificate(env, settings, user, &row).await;
-    reply::json(&row.shown(settings, certificate)).map_err(unavailable)
+    reply::json(&row.view(settings, certificate)).map_err(unavailable)
 }
 
 /// Asks DNS for the proof. An error is not a no.
@@ -260,7 +260,7 @@ async fn verify(
             .bind(&[
                 host.as_str().into(),
                 user.to_string().into(),
-                moment(clock::now_ms()),
+                d1_timestamp(clock::now_ms()),
                 by.into(),
             ])?
             .first::<Row>(None)
@@ -268,7 +268,7 @@ async fn verify(
     };
     let row = update.await.map_err(unavailable)?;
     let row = row.ok_or_else(|| refused(Refusal::DomainTaken))?;
-    sites::remember(host, Some(user));
+    sites::cache(host, Some(user));
     log::line("domain-verified", &[("user", &user), ("host", host), ("by", &by)]);
     Ok(row)
 }
@@ -330,7 +330,7 @@ pub(crate) async fn remove(request: &mut Request, env: &Env, settings: &Settings
     let row = delete.await.map_err(unavailable)?;
     let row = row.ok_or_else(|| refused(Refusal::NoSuchEntry))?;
     if row.state == DomainState::Verified {
-        sites::remember(&host, None);
+        sites::cache(&host, None);
     }
     if let (Some(cloudflare), Some(id)) = (&settings.access.cloudflare, &row.hostname_id)
         && let Err(error) = custom_hostname::remove(cloudflare, id).await
@@ -357,5 +357,5 @@ pub(crate) async fn verify_for(
     claim(env, settings, user, &host).await?;
     let row = verify(env, user, &host, &admin.to_string()).await?;
     let certificate = certificate(env, settings, user, &row).await;
-    reply::json(&row.shown(settings, certificate)).map_err(unavailable)
+    reply::json(&row.view(settings, certificate)).map_err(unavailable)
 }

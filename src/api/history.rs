@@ -9,12 +9,12 @@ use worker::{Env, Request, Response, Result};
 
 use crate::http::address::Address;
 use crate::http::reply;
-use crate::platform::database::{self, moment};
+use crate::platform::database::{self, d1_timestamp};
 use crate::platform::log;
 
 /// An entry as it is told.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct HistoryRow {
     id: u64,
     at: u64,
     user_id: UserId,
@@ -26,7 +26,7 @@ struct Told {
 
 /// Tells the newest entries, of one bot or of all, before the one named by `?before=`.
 pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> Result<Response> {
-    let before = Address::of(request)?.asked("before");
+    let before = Address::of(request)?.query_value("before");
     let Ok(before) = before.map(|id| id.parse::<u32>()).transpose() else {
         let detail = "before must be the id of an entry".to_owned();
         return reply::problem(Refusal::BadForm, Some(detail));
@@ -40,9 +40,9 @@ pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> R
     }
 }
 
-async fn read(env: &Env, bot: Option<UserId>, before: Option<u32>) -> Result<Vec<Told>> {
+async fn read(env: &Env, bot: Option<UserId>, before: Option<u32>) -> Result<Vec<HistoryRow>> {
     let mut bindings = vec![
-        before.map_or_else(|| moment(u64::from(u32::MAX)), JsValue::from),
+        before.map_or_else(|| d1_timestamp(u64::from(u32::MAX)), JsValue::from),
         PAGE.into(),
     ];
     let whose = match bot {

@@ -2,14 +2,14 @@
 
 use moltworker_core::api::sandbox::Intent;
 use moltworker_core::api::snapshots::{SnapshotAsk, SnapshotCall};
-use moltworker_core::bot::history::{Actor, Kind};
+use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
 use worker::{Env, Request, Response};
 
 use crate::http::address::Address;
 use crate::http::{body, reply};
-use crate::platform::history::{self, Entry};
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::sandbox_client;
 
 type Refused = (Refusal, Option<String>);
@@ -28,17 +28,17 @@ pub(crate) async fn call(
     };
     // An owner's look at their own is their own; an admin's is somebody's business.
     let kind = match (call.changes(), actor) {
-        (true, _) => Some(Kind::Ordered),
-        (false, Actor::Admin(_)) if call != SnapshotCall::List => Some(Kind::Inspected),
+        (true, _) => Some(HistoryKind::Ordered),
+        (false, Actor::Admin(_)) if call != SnapshotCall::List => Some(HistoryKind::Inspected),
         (false, _) => None,
     };
     if let Some(kind) = kind {
-        let entry = Entry {
+        let entry = HistoryEntry {
             bot,
             run: None,
             kind,
             actor,
-            detail: Some(ask.in_words(call)),
+            detail: Some(ask.history_detail(call)),
         };
         history::record(env, &entry).await;
     }
@@ -66,7 +66,7 @@ async fn read(request: &mut Request, call: SnapshotCall) -> Result<SnapshotAsk, 
             }
         }
     }
-    if call.takes_one() && ask.snapshot.is_none() {
+    if call.names_snapshot() && ask.snapshot.is_none() {
         return Err(bad("name a snapshot by its id of 64 hexadecimal digits"));
     }
     Ok(ask)

@@ -66,7 +66,7 @@ impl Address {
     }
 
     /// The first value of this name in the query.
-    pub(crate) fn asked(&self, wanted: &str) -> Option<String> {
+    pub(crate) fn query_value(&self, wanted: &str) -> Option<String> {
         self.pairs()
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value.into_owned())

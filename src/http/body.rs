@@ -8,7 +8,7 @@ use crate::http::json;
 
 /// Bytes a request to a route of the platform's own may have: an e-mail address, a password, a path, a host
 /// name, percent-encoded. A bot's requests have no limit of ours.
-pub(crate) const MOST_BYTES: u64 = 16 * 1024;
+pub(crate) const MAX_BYTES: u64 = 16 * 1024;
 
 /// Refuses a request that brings more than any of the platform's own routes takes, or does not say how much.
 ///
@@ -17,7 +17,7 @@ pub(crate) const MOST_BYTES: u64 = 16 * 1024;
 pub(crate) fn check_size(headers: &Headers) -> Result<(), Refusal> {
     let header = |name| headers.get(name).ok().flatten();
     match header("content-length").map(|length| length.parse::<u64>()) {
-        Some(Ok(length)) if length <= MOST_BYTES => Ok(()),
+        Some(Ok(length)) if length <= MAX_BYTES => Ok(()),
         Some(Ok(_)) => Err(Refusal::TooLarge),
         Some(Err(_)) => Err(Refusal::BadRequest),
         // A stream without a length could go on for ever.

@@ -16,7 +16,7 @@ use crate::platform::{clock, database, log};
 
 /// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
 /// again from nothing when it is full.
-const MOST_REMEMBERED: usize = 10_000;
+const MAX_CACHED: usize = 10_000;
 
 thread_local! {
     static KNOWN: RefCell<HashMap<HostName, Read<Option<UserId>>>> = RefCell::default();
@@ -81,7 +81,7 @@ async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal>
     }
     match ask(env, host).await {
         Ok(owner) => {
-            remember(host, owner);
+            cache(host, owner);
             Ok(owner)
         }
         Err(error) => {
@@ -102,13 +102,13 @@ async fn ask(env: &Env, host: &HostName) -> worker::Result<Option<UserId>> {
 }
 
 /// What this isolate is to believe from now on, because it was just read or written.
-pub(crate) fn remember(host: &HostName, owner: Option<UserId>) {
+pub(crate) fn cache(host: &HostName, owner: Option<UserId>) {
     let read = Read {
         value: owner,
         at: clock::now_ms(),
     };
     KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MOST_REMEMBERED {
+        if known.len() >= MAX_CACHED {
             known.clear();
         }
         known.insert(host.clone(), read);

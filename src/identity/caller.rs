@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use moltworker_core::http::header_policy::{self, Asked, same_origin};
+use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::{
     self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing,
@@ -152,7 +152,7 @@ pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool>
         header(headers, "sec-fetch-site"),
         header(headers, "sec-fetch-mode"),
     );
-    let asked = Asked {
+    let asked = RequestContext {
         method: method.as_ref(),
         upgrade,
         origin: origin.as_deref(),
@@ -179,7 +179,7 @@ fn bearer_token(authorization: &str) -> Option<&str> {
 pub(crate) async fn access_token(token: &str, settings: &Settings) -> Result<Identity, Refusal> {
     match verify(token, settings).await {
         Ok(identity) => Ok(identity),
-        Err(Failure::Token(reason)) => {
+        Err(IdentifyError::Token(reason)) => {
             log::line("token-refused", &[("reason", &reason)]);
             Err(if reason.is_expired() {
                 Refusal::TokenExpired
@@ -187,25 +187,25 @@ pub(crate) async fn access_token(token: &str, settings: &Settings) -> Result<Ide
                 Refusal::TokenRefused
             })
         }
-        Err(Failure::Provider(reason)) => {
+        Err(IdentifyError::Provider(reason)) => {
             log::line("identity-provider-unavailable", &[("reason", &reason)]);
             Err(Refusal::IdentityProviderUnavailable)
         }
     }
 }
 
-enum Failure {
+enum IdentifyError {
     Token(TokenError),
     Provider(worker::Error),
 }
 
-impl From<TokenError> for Failure {
+impl From<TokenError> for IdentifyError {
     fn from(error: TokenError) -> Self {
         Self::Token(error)
     }
 }
 
-impl From<worker::Error> for Failure {
+impl From<worker::Error> for IdentifyError {
     fn from(error: worker::Error) -> Self {
         Self::Provider(error)
     }
@@ -215,7 +215,7 @@ thread_local! {
     static SEEN: RefCell<Seen> = const { RefCell::new(Seen::new()) };
 }
 
-async fn verify(token: &str, settings: &Settings) -> Result<Identity, Failure> {
+async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong.into());
     }

@@ -6,7 +6,7 @@ use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::{self, Session};
 use moltworker_core::identity::session_handoff::{
-    CODE_LIFETIME_MS, CROSSING_PURPOSE, Opaque, Pending, SECRET_BYTES, VERIFIER_COOKIE,
+    CODE_LIFETIME_MS, HANDOFF_PURPOSE, Opaque, Pending, SECRET_BYTES, VERIFIER_COOKIE,
     VERIFIER_LIFETIME_SECONDS, purpose,
 };
 use moltworker_core::settings::Settings;
@@ -19,7 +19,7 @@ use crate::http::reply::{self, Nonce};
 use crate::http::sites::{self, BotHost, Served};
 use crate::identity::caller::{self, header};
 use crate::identity::sealed;
-use crate::platform::database::{self, moment};
+use crate::platform::database::{self, d1_timestamp};
 use crate::platform::{clock, log, webcrypto};
 
 fn cookie(headers: &Headers, name: &str) -> Option<String> {
@@ -27,7 +27,7 @@ fn cookie(headers: &Headers, name: &str) -> Option<String> {
 }
 
 /// On the bot's host: sends a browser without a session to the platform's, with a challenge.
-pub(crate) async fn lead_away(
+pub(crate) async fn redirect_to_platform(
     request: &Request,
     host: &BotHost,
     settings: &Settings,
@@ -54,16 +54,16 @@ pub(crate) async fn lead_away(
 }
 
 /// On the platform's host: makes a code for a host that is the caller's, and sends the browser there with it.
-pub(crate) async fn give_code(
+pub(crate) async fn issue_code(
     request: &Request,
     env: &Env,
     settings: &Settings,
     session: &Session,
 ) -> worker::Result<Response> {
     let address = Address::of(request)?;
-    let asked = |wanted| address.asked(wanted);
-    let challenge = asked("challenge").and_then(|text| Opaque::parse(&text));
-    let name = asked("host").and_then(|text| text.parse::<HostName>().ok());
+    let query_value = |wanted| address.query_value(wanted);
+    let challenge = query_value("challenge").and_then(|text| Opaque::parse(&text));
+    let name = query_value("host").and_then(|text| text.parse::<HostName>().ok());
     let (Some(challenge), Some(name)) = (challenge, name) else {
         return refuse(Refusal::HandOverRefused);
     };
@@ -77,14 +77,14 @@ pub(crate) async fn give_code(
         Ok(_) => return refuse(Refusal::NotYourBot),
         Err(refusal) => return refuse(refusal),
     };
-    let next = asked("next");
+    let next = query_value("next");
     let code = Opaque::of(&webcrypto::random_bytes(SECRET_BYTES)?);
     let pending = Pending {
         host: host.name.clone(),
         user_id: host.owner,
         challenge: challenge.as_str().to_owned(),
         next: safe_next(next.as_deref()).to_owned(),
-        session: sealed::seal(settings, CROSSING_PURPOSE, session).await?,
+        session: sealed::seal(settings, HANDOFF_PURPOSE, session).await?,
         expires_at: clock::now_ms().saturating_add(CODE_LIFETIME_MS),
     };
     keep(env, &code, &pending).await?;
@@ -112,24 +112,24 @@ async fn keep(env: &Env, code: &Opaque, pending: &Pending) -> worker::Result<()>
             pending.challenge.as_str().into(),
             pending.next.as_str().into(),
             pending.session.as_str().into(),
-            moment(pending.expires_at),
+            d1_timestamp(pending.expires_at),
         ])?;
     // Codes nobody came back with go when the next one is made.
     let clean = database
         .prepare("DELETE FROM crossings WHERE expires_at <= ?1")
-        .bind(&[moment(clock::now_ms())])?;
+        .bind(&[d1_timestamp(clock::now_ms())])?;
     database.batch(vec![clean, insert]).await?;
     Ok(())
 }
 
 /// On the bot's host: takes a code for a session.
-pub(crate) async fn take_code(
+pub(crate) async fn redeem_code(
     request: &Request,
     env: &Env,
     host: &BotHost,
     settings: &Settings,
 ) -> worker::Result<Response> {
-    let code = Address::of(request)?.asked("code");
+    let code = Address::of(request)?.query_value("code");
     let code = code.and_then(|text| Opaque::parse(&text));
     let verifier = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
     // Without a verifier the code is left alone: who holds one from elsewhere cannot even use it up.
@@ -153,7 +153,7 @@ pub(crate) async fn take_code(
         log::line("code-refused", &[("reason", &reason), ("host", &host.name)]);
         return refuse(Refusal::HandOverRefused);
     }
-    let session: Option<Session> = sealed::open(settings, CROSSING_PURPOSE, &pending.session).await;
+    let session: Option<Session> = sealed::open(settings, HANDOFF_PURPOSE, &pending.session).await;
     let Some(session) = session.filter(|session| session.identity.user == pending.user_id) else {
         return refuse(Refusal::HandOverRefused);
     };

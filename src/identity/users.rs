@@ -5,18 +5,18 @@ use std::collections::HashMap;
 
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::token::Identity;
-use moltworker_core::identity::users::{Entry, Read, SignUp, UserStatus, entries_for};
+use moltworker_core::identity::users::{AllowListEntry, Read, SignUp, UserStatus, entries_for};
 use moltworker_core::settings::{Access, Settings};
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
-use crate::platform::database::{self, moment, text_or_null};
+use crate::platform::database::{self, d1_timestamp, text_or_null};
 use crate::platform::{clock, log};
 
 /// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
 /// starts again from nothing, which costs one read per user who comes back.
-const MOST_REMEMBERED: usize = 10_000;
+const MAX_CACHED: usize = 10_000;
 /// How old `seen_at` may get before it is written again: exact to the hour is enough for people, and a write
 /// per request would cost more than the bot.
 const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
@@ -52,7 +52,7 @@ pub(crate) async fn admit(env: &Env, identity: &Identity, settings: &Settings) -
         Some(status) => status,
         None => match look_up(env, identity, &settings.access, now).await {
             Ok(Some(status)) => {
-                remember(identity.user, status, now);
+                cache(identity.user, status, now);
                 status
             }
             Ok(None) => {
@@ -70,9 +70,9 @@ pub(crate) async fn admit(env: &Env, identity: &Identity, settings: &Settings) -
 }
 
 /// What this isolate is to believe from now on, because it was just written.
-pub(crate) fn remember(user: UserId, status: UserStatus, now: u64) {
+pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
     KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MOST_REMEMBERED {
+        if known.len() >= MAX_CACHED {
             known.clear();
         }
         known.insert(
@@ -106,7 +106,7 @@ async fn look_up(
     if let Some(row) = row {
         let changed = row.role != role || (identity.email.is_some() && row.email != identity.email);
         if changed || now >= row.seen_at.saturating_add(SEEN_AGAIN_AFTER_MS) {
-            write_down(&database, identity, role, now).await?;
+            record_user(&database, identity, role, now).await?;
         }
         return Ok(Some(row.status));
     }
@@ -114,13 +114,13 @@ async fn look_up(
     if !admitted {
         return Ok(None);
     }
-    write_down(&database, identity, role, now).await?;
+    record_user(&database, identity, role, now).await?;
     log::line("user-created", &[("user", &identity.user)]);
     Ok(Some(UserStatus::Active))
 }
 
 /// Makes the row or brings it up to date; never touches the status.
-async fn write_down(database: &D1Database, identity: &Identity, role: &str, now: u64) -> worker::Result<()> {
+async fn record_user(database: &D1Database, identity: &Identity, role: &str, now: u64) -> worker::Result<()> {
     database
         .prepare(
             "INSERT INTO users (user_id, email, role, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4) \
@@ -130,7 +130,7 @@ async fn write_down(database: &D1Database, identity: &Identity, role: &str, now:
             identity.user.to_string().into(),
             text_or_null(identity.email.as_deref()),
             role.into(),
-            moment(now),
+            d1_timestamp(now),
         ])?
         .run()
         .await?;
@@ -144,7 +144,7 @@ async fn may_sign_up(
     now: u64,
 ) -> worker::Result<bool> {
     let entries = entries_for(identity.user, identity.email.as_deref());
-    let listed = |entry: &Entry| access.allow_list.contains(entry);
+    let listed = |entry: &AllowListEntry| access.allow_list.contains(entry);
     match access.sign_up {
         SignUp::Open => return Ok(true),
         SignUp::AllowList if entries.iter().any(listed) => return Ok(true),
@@ -168,7 +168,13 @@ async fn may_sign_up(
             "UPDATE invitations SET used_by = ?4, used_at = ?5 \
              WHERE entry IN (?1, ?2, ?3) AND used_by IS NULL RETURNING entry",
         )
-        .bind(&[one, two, three, identity.user.to_string().into(), moment(now)])?
+        .bind(&[
+            one,
+            two,
+            three,
+            identity.user.to_string().into(),
+            d1_timestamp(now),
+        ])?
         .all()
         .await?;
     Ok(!used.results::<EntryRow>()?.is_empty())
@@ -180,7 +186,7 @@ struct EntryRow {
     entry: String,
 }
 
-async fn find(database: &D1Database, query: &str, entries: &[Entry]) -> worker::Result<bool> {
+async fn find(database: &D1Database, query: &str, entries: &[AllowListEntry]) -> worker::Result<bool> {
     let bindings = texts(entries).map(|text| text_or_null(text.as_deref()));
     let found = database
         .prepare(query)
@@ -191,7 +197,7 @@ async fn find(database: &D1Database, query: &str, entries: &[Entry]) -> worker::
 }
 
 /// At most three: the user, their address, its domain.
-fn texts(entries: &[Entry]) -> [Option<String>; 3] {
-    let text = |index: usize| entries.get(index).map(Entry::to_string);
+fn texts(entries: &[AllowListEntry]) -> [Option<String>; 3] {
+    let text = |index: usize| entries.get(index).map(AllowListEntry::to_string);
     [text(0), text(1), text(2)]
 }

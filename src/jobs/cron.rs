@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use moltworker_core::api::bot::{Glance, Health};
+use moltworker_core::api::bot::{BotStatusSummary, Health};
 use moltworker_core::api::sandbox::Intent;
 use moltworker_core::user_id::UserId;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, Env};
 
 use crate::http::json;
-use crate::platform::database::{self, moment};
+use crate::platform::database::{self, d1_timestamp};
 use crate::platform::history;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
@@ -19,7 +19,7 @@ use crate::platform::{clock, log};
 /// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and what it
 /// said a fiftieth ([`WRITTEN_AT_ONCE`]). Those asked longest ago come first, so a larger fleet is covered over a
 /// few minutes.
-const MOST_PER_TICK: u32 = 500;
+const MAX_PER_TICK: u32 = 500;
 /// Answers written down with one statement. Each is about 120 bytes of JSON, and D1 takes 2 MB; a tick that is cut
 /// short loses no more than these.
 const WRITTEN_AT_ONCE: usize = 50;
@@ -40,7 +40,7 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     let database = database::open(env)?;
     let due = database
         .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
-        .bind(&[MOST_PER_TICK.into()])?
+        .bind(&[MAX_PER_TICK.into()])?
         .all()
         .await?
         .results::<Row>()?;
@@ -52,7 +52,7 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     while let Some(seen) = answers.next().await {
         asked += seen.len();
         healthy += seen.iter().filter(|bot| bot.health == Health::Healthy).count();
-        if let Err(error) = write_down(&database, &seen).await {
+        if let Err(error) = record_state(&database, &seen).await {
             log::line("tick-not-recorded", &[("bots", &seen.len()), ("reason", &error)]);
         }
     }
@@ -73,35 +73,35 @@ struct Seen {
 }
 
 async fn look_at(env: &Env, user: UserId) -> Seen {
-    let glance = ask(env, user).await;
-    let idle_ms = glance.as_ref().and_then(|glance| glance.idle_ms);
+    let summary = ask(env, user).await;
+    let idle_ms = summary.as_ref().and_then(|summary| summary.idle_ms);
     Seen {
         user,
-        health: glance.map_or(Health::Unknown, |glance| glance.health),
+        health: summary.map_or(Health::Unknown, |summary| summary.health),
         active_at: idle_ms.map_or(0, |idle| clock::now_ms().saturating_sub(idle)),
     }
 }
 
-async fn ask(env: &Env, user: UserId) -> Option<Glance> {
+async fn ask(env: &Env, user: UserId) -> Option<BotStatusSummary> {
     let answer = clock::within(TICK_DEADLINE, sandbox_client::ask(env, user, Intent::Tick)).await;
-    let glance = match answer {
+    let summary = match answer {
         Ok(mut response) => json::of(&mut response).await,
         Err(error) => Err(error),
     };
-    glance
+    summary
         .map_err(|error| log::line("tick-unanswered", &[("user", &user), ("reason", &error)]))
         .ok()
 }
 
 /// Health, and when each bot was last active; what nobody knows stays as it was.
-async fn write_down(database: &D1Database, seen: &[Seen]) -> worker::Result<()> {
+async fn record_state(database: &D1Database, seen: &[Seen]) -> worker::Result<()> {
     database
         .prepare(
             "UPDATE bots SET ticked_at = ?1, health = seen.value ->> 'health',
                  active_at = max(active_at, seen.value ->> 'active_at')
              FROM json_each(?2) AS seen WHERE user_id = seen.value ->> 'user'",
         )
-        .bind(&[moment(clock::now_ms()), serde_json::to_string(seen)?.into()])?
+        .bind(&[d1_timestamp(clock::now_ms()), serde_json::to_string(seen)?.into()])?
         .run()
         .await
         .map(drop)

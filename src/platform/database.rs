@@ -14,7 +14,7 @@ pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {
     clippy::cast_precision_loss,
     reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
 )]
-pub(crate) fn moment(ms: u64) -> JsValue {
+pub(crate) fn d1_timestamp(ms: u64) -> JsValue {
     JsValue::from_f64(ms as f64)
 }
 

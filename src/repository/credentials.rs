@@ -14,7 +14,7 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken};
 use worker::Headers;
 
-use super::Failure;
+use super::RepositoryFailure;
 use crate::platform::webcrypto::{self, Key};
 use crate::platform::{clock, log};
 
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Who asks.
-pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer, Failure> {
+pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer, RepositoryFailure> {
     let authorization = headers.get("authorization")?;
     let authorization = authorization.ok_or(Refusal::RepositoryTokenRequired)?;
     let secret = credential::read(&authorization).ok_or(Refusal::RepositoryTokenRefused)?;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures::channel::oneshot;
 use futures::future::{self, Either};
-use moltworker_core::api::bot::Heard;
-use moltworker_core::bot::history::{Actor, Kind};
-use moltworker_core::bot::lifecycle::{Effect, Event, Life, Report, notice};
+use moltworker_core::api::bot::ObservedStatus;
+use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::bot::lifecycle::{
+    Lifecycle, LifecycleEffect, LifecycleEvent, SupervisorReport, history_event,
+};
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::wire::run::Run;
 use wasm_bindgen_futures::spawn_local;
@@ -19,7 +21,7 @@ use worker::{Delay, Result};
 use super::Inner;
 use super::container::NotStarted;
 use super::store::Store;
-use crate::platform::history::{self, Entry};
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
 
 /// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
@@ -37,7 +39,7 @@ impl Inner {
         }
         let life = Store::open(&self.state)?
             .life()?
-            .unwrap_or_else(|| Life::new(clock::now_ms()));
+            .unwrap_or_else(|| Lifecycle::new(clock::now_ms()));
         let container_runs = self
             .state
             .container()
@@ -47,18 +49,18 @@ impl Inner {
         if let Some(run) = ended {
             // Nobody watched it. Long before another run is heard of, with which what this one left unsaved is forgotten.
             let inner = Rc::clone(self);
-            spawn_local(async move { inner.account_for(run).await });
+            spawn_local(async move { inner.reconcile_exit(run).await });
         }
-        self.take(Event::Loaded { container_runs }).await
+        self.take(LifecycleEvent::Loaded { container_runs }).await
     }
 
     /// Takes note of an event and does what follows from it.
-    pub(super) async fn happened(self: &Rc<Self>, event: Event) -> Result<()> {
+    pub(super) async fn handle_event(self: &Rc<Self>, event: LifecycleEvent) -> Result<()> {
         self.load().await?;
         self.take(event).await
     }
 
-    async fn take(self: &Rc<Self>, event: Event) -> Result<()> {
+    async fn take(self: &Rc<Self>, event: LifecycleEvent) -> Result<()> {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             for effect in self.decide(&event)? {
@@ -69,7 +71,7 @@ impl Inner {
     }
 
     /// Decides and stores, without an await in between: no other event can slip in.
-    fn decide(self: &Rc<Self>, event: &Event) -> Result<Vec<Effect>> {
+    fn decide(self: &Rc<Self>, event: &LifecycleEvent) -> Result<Vec<LifecycleEffect>> {
         let before = self.life();
         let mut life = before.clone();
         let rules = self.settings()?.rules;
@@ -77,10 +79,10 @@ impl Inner {
         if life == before {
             return Ok(effects);
         }
-        if let Some((kind, detail)) = notice(&before, event, &life) {
-            self.remember(kind, life.run, detail)?;
+        if let Some((kind, detail)) = history_event(&before, event, &life) {
+            self.record_history_event(kind, life.run, detail)?;
         }
-        Store::open(&self.state)?.keep_life(&life)?;
+        Store::open(&self.state)?.save_lifecycle(&life)?;
         if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
             let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
             log::line(
@@ -105,42 +107,45 @@ impl Inner {
 
     /// Carries out one effect. One that fails is logged and the others go on: the state's deadline leads
     /// out of whatever its failure leads into.
-    async fn carry_out(self: &Rc<Self>, effect: Effect) -> Option<Event> {
+    async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
         let outcome = match &effect {
-            Effect::Start(run) => {
+            LifecycleEffect::Start(run) => {
                 if let Err(not_started) = self.start_container(*run).await {
-                    let reason = not_started.in_words();
+                    let reason = not_started.owner_message();
                     let cause = match &not_started {
                         NotStarted::Broken(error) => error.to_string(),
                         NotStarted::SnapshotMissing(_) => reason.clone(),
                     };
                     log::line("start-failed", &[("run", run), ("reason", &cause)]);
-                    return Some(Event::StartFailed(*run, reason));
+                    return Some(LifecycleEvent::StartFailed(*run, reason));
                 }
                 Ok(())
             }
-            Effect::Watch(run) => {
+            LifecycleEffect::Watch(run) => {
                 self.watch(*run);
                 Ok(())
             }
-            Effect::Ask(run) => {
-                let said = self.listen_to(*run).await;
-                return Some(Event::Said(*run, said));
+            LifecycleEffect::Ask(run) => {
+                let said = self.observe_supervisor(*run).await;
+                return Some(LifecycleEvent::Reported(*run, said));
             }
-            Effect::AskMaySleep(run) => {
-                return Some(Event::SleepAnswered(*run, self.ask_may_sleep(*run).await));
+            LifecycleEffect::AskMaySleep(run) => {
+                return Some(LifecycleEvent::SleepAnswered(
+                    *run,
+                    self.ask_may_sleep(*run).await,
+                ));
             }
-            Effect::RestartGateway(run) => self.restart_gateway(*run).await,
-            Effect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
-            Effect::Kill => self.kill_container().await,
-            Effect::SetAlarm(at) => match i64::try_from(*at)
+            LifecycleEffect::RestartGateway(run) => self.restart_gateway(*run).await,
+            LifecycleEffect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
+            LifecycleEffect::Kill => self.kill_container().await,
+            LifecycleEffect::SetAlarm(at) => match i64::try_from(*at)
                 .ok()
                 .and_then(DateTime::<Utc>::from_timestamp_millis)
             {
                 Some(at) => self.state.storage().set_alarm(at).await,
                 None => Ok(()),
             },
-            Effect::ClearAlarm => self.state.storage().delete_alarm().await,
+            LifecycleEffect::ClearAlarm => self.state.storage().delete_alarm().await,
         };
         if let Err(error) = outcome {
             log::line(
@@ -161,10 +166,10 @@ impl Inner {
         let inner = Rc::clone(self);
         spawn_local(async move {
             let reason = inner.until_exit(run).await;
-            if let Err(error) = inner.happened(Event::Exited(run, reason)).await {
+            if let Err(error) = inner.handle_event(LifecycleEvent::Exited(run, reason)).await {
                 log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
             }
-            inner.account_for(run).await;
+            inner.reconcile_exit(run).await;
         });
     }
 
@@ -184,12 +189,15 @@ impl Inner {
         while self.life().is_starting(run) {
             // Nothing listens before the container is up; that is not worth a line in the log.
             if let Ok(status) = self.ask_supervisor(run).await {
-                let report = Report::from(&status);
-                self.memory.borrow_mut().heard = Some((run, Heard::from(&status)));
-                self.look_after_backups(run, &status).await;
+                let report = SupervisorReport::from(&status);
+                self.memory.borrow_mut().observed = Some((run, ObservedStatus::from(&status)));
+                self.update_backups(run, &status).await;
                 if last.as_ref() != Some(&report.gateway) {
                     last = Some(report.gateway.clone());
-                    if let Err(error) = self.happened(Event::Said(run, Some(report))).await {
+                    if let Err(error) = self
+                        .handle_event(LifecycleEvent::Reported(run, Some(report)))
+                        .await
+                    {
                         log::line("report-not-recorded", &[("run", &run), ("reason", &error)]);
                     }
                     continue;
@@ -207,8 +215,13 @@ impl Inner {
     }
 
     /// Adds an entry to the history, without waiting for it.
-    pub(super) fn remember(self: &Rc<Self>, kind: Kind, run: Run, detail: Option<String>) -> Result<()> {
-        let entry = Entry {
+    pub(super) fn record_history_event(
+        self: &Rc<Self>,
+        kind: HistoryKind,
+        run: Run,
+        detail: Option<String>,
+    ) -> Result<()> {
+        let entry = HistoryEntry {
             bot: self.user()?,
             run: Some(run),
             kind,
@@ -222,13 +235,13 @@ impl Inner {
 
     /// Tells the registry (D1) what state the bot is in, for the clock and the admins. The Sandbox's own
     /// store is the truth: when D1 is away the bot goes on, and the next change tells it again.
-    async fn write_to_registry(self: Rc<Self>, life: Life) {
+    async fn write_to_registry(self: Rc<Self>, life: Lifecycle) {
         if let Err(error) = self.upsert(&life).await {
             log::line("registry-not-written", &[("run", &life.run), ("reason", &error)]);
         }
     }
 
-    async fn upsert(&self, life: &Life) -> Result<()> {
+    async fn upsert(&self, life: &Lifecycle) -> Result<()> {
         #[expect(
             clippy::cast_precision_loss,
             reason = "D1 numbers are doubles; both stay far below 2^53"

@@ -8,7 +8,7 @@ use moltworker_core::wire::control::LOGS_PATH;
 use worker::{Method, Response, Result};
 
 use super::Inner;
-use super::snapshot_calls::{refused, unanswered, well};
+use super::snapshot_calls::{is_success, refused, unanswered};
 use crate::http::reply;
 
 /// How long a supervisor may take: it answers from memory.
@@ -23,7 +23,7 @@ impl Inner {
         };
         let path = format!("{LOGS_PATH}?lines={lines}");
         match self.ask_control(run, Method::Get, &path, None, DEADLINE).await {
-            Ok(answer) if well(answer.status_code()) => {
+            Ok(answer) if is_success(answer.status_code()) => {
                 let (_, body) = answer.into_parts();
                 let text = reply::bare(200)?.with_header("content-type", "text/plain; charset=utf-8")?;
                 Ok(text.body(body))

@@ -49,7 +49,7 @@ impl Inner {
     /// Whether `run` may delete this snapshot.
     pub(super) fn may_forget(&self, run: Run, snapshot: &str) -> Result<Response> {
         let store = Store::open(&self.state)?;
-        let verified = store.ledger()?.verified().cloned();
+        let verified = store.backup_state()?.verified().cloned();
         let mut spared = store.held(clock::now_ms())?.into_iter().chain(verified);
         if !self.life().is_of(run) || spared.any(|id| id.as_str() == snapshot) {
             return reply::problem(Refusal::DeletionRefused, None);

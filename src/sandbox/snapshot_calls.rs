@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moltworker_core::api::snapshots::{Details, SnapshotAsk, SnapshotCall};
-use moltworker_core::backup::state::{HELD_FOR_MS, Ledger};
-use moltworker_core::bot::history::in_short;
-use moltworker_core::bot::lifecycle::{Desired, Event};
+use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
+use moltworker_core::bot::history::truncate_detail;
+use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{
     SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason,
@@ -56,7 +56,7 @@ impl Inner {
             (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
             (SnapshotCall::Restore, None) => {
                 if ask.accept {
-                    self.with_ledger(Ledger::accept_the_bucket)?;
+                    self.update_backup_state(BackupState::accept_bucket_contents)?;
                 }
                 self.order_restore(stored, RestorePoint::Latest).await
             }
@@ -119,11 +119,11 @@ impl Inner {
             token: self.fresh_token(run).await?,
         };
         match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
-            Ok(answer) if well(answer.status_code()) => {}
+            Ok(answer) if is_success(answer.status_code()) => {}
             Ok(answer) => return refused(answer).await,
             Err(error) => return unanswered(run, &error),
         }
-        self.happened(Event::AlarmRang).await?;
+        self.handle_event(LifecycleEvent::AlarmRang).await?;
         self.accepted()
     }
 
@@ -134,14 +134,14 @@ impl Inner {
         if let Some(newest) = newest {
             Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
         }
-        self.with_ledger(|ledger| ledger.want(now, point))?;
+        self.update_backup_state(|backup_state| backup_state.set_ordered_restore(now, point))?;
         let life = self.life();
         if life.is_awake() {
             // The first answer is from before the order; the second sees what came of it, and so goes on asking.
-            self.happened(Event::AlarmRang).await?;
-            self.happened(Event::AlarmRang).await?;
+            self.handle_event(LifecycleEvent::AlarmRang).await?;
+            self.handle_event(LifecycleEvent::AlarmRang).await?;
         } else if life.desired == Desired::Available {
-            self.happened(Event::RestartWanted).await?;
+            self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
         self.accepted()
     }
@@ -166,7 +166,7 @@ impl Inner {
             .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
             .await
         {
-            Ok(answer) if well(answer.status_code()) => answer,
+            Ok(answer) if is_success(answer.status_code()) => answer,
             Ok(answer) => return refused(answer).await,
             Err(error) => return unanswered(run, &error),
         };
@@ -187,7 +187,7 @@ impl Inner {
     }
 }
 
-pub(super) fn well(status: u16) -> bool {
+pub(super) fn is_success(status: u16) -> bool {
     (200..300).contains(&status)
 }
 
@@ -214,6 +214,6 @@ pub(super) async fn refused(mut answer: Response) -> Result<Response> {
     );
     reply::problem(
         refusal.unwrap_or(Refusal::StorageUnavailable),
-        detail.as_deref().map(in_short),
+        detail.as_deref().map(truncate_detail),
     )
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use moltworker_core::api::snapshots::{Details, ShownSnapshot};
-use moltworker_core::backup::state::{InBucket, Ledger};
+use moltworker_core::backup::state::{BackupState, StoredSnapshot};
 use moltworker_core::wire::run::SnapshotId;
 use serde::Deserialize;
 use worker::Result;
 
-use super::store::{Store, whole};
+use super::store::{Store, sql_integer};
 use crate::http::json;
 use crate::repository::Stored;
 
@@ -37,16 +37,16 @@ struct Hold {
 
 impl Store {
     /// The ledger; a new one before the first run.
-    pub(super) fn ledger(&self) -> Result<Ledger> {
+    pub(super) fn backup_state(&self) -> Result<BackupState> {
         let row: Option<Record> = self.one("SELECT record FROM ledger", vec![])?;
         match row {
             Some(row) => json::read(&row.record),
-            None => Ok(Ledger::default()),
+            None => Ok(BackupState::default()),
         }
     }
 
-    pub(super) fn keep_ledger(&self, ledger: &Ledger) -> Result<()> {
-        let record = serde_json::to_string(ledger)?;
+    pub(super) fn save_backup_state(&self, backup_state: &BackupState) -> Result<()> {
+        let record = serde_json::to_string(backup_state)?;
         self.exec(
             "INSERT OR REPLACE INTO ledger (only, record) VALUES (1, ?)",
             vec![record.into()],
@@ -65,7 +65,7 @@ impl Store {
     pub(super) fn verified(&self, id: &SnapshotId, now: u64) -> Result<()> {
         self.exec(
             "INSERT INTO snapshots (id, verified_at) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET verified_at = ?2",
-            vec![id.as_str().into(), whole(now)?],
+            vec![id.as_str().into(), sql_integer(now)?],
         )
     }
 
@@ -80,7 +80,7 @@ impl Store {
         match until {
             Some(until) => self.exec(
                 "INSERT OR IGNORE INTO holds (id, until) VALUES (?, ?)",
-                vec![id.as_str().into(), whole(until)?],
+                vec![id.as_str().into(), sql_integer(until)?],
             ),
             None => self.exec(
                 "INSERT OR IGNORE INTO holds (id) VALUES (?)",
@@ -103,18 +103,18 @@ impl Store {
     }
 
     fn holds(&self, now: u64) -> Result<Vec<Hold>> {
-        self.exec("DELETE FROM holds WHERE until <= ?", vec![whole(now)?])?;
+        self.exec("DELETE FROM holds WHERE until <= ?", vec![sql_integer(now)?])?;
         self.all("SELECT id, until FROM holds", vec![])
     }
 
     /// What the bucket has, and which of it is known to have lost too much.
-    pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<InBucket>> {
+    pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<StoredSnapshot>> {
         let suspicious: Vec<Named> = self.all(
             "SELECT id FROM snapshots WHERE details ->> 'suspicious' IS NOT NULL",
             vec![],
         )?;
         let suspicious: BTreeSet<SnapshotId> = suspicious.into_iter().map(|row| row.id).collect();
-        let known = |Stored { id, stored_at }| InBucket {
+        let known = |Stored { id, stored_at }| StoredSnapshot {
             stored_at,
             suspicious: suspicious.contains(&id),
             id,

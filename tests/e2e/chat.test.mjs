@@ -18,7 +18,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
 
-  await t.test("signing in leads to the bot, without a pairing prompt", async () => {
+  await t.test("signing in leads to the bot without a pairing prompt", async () => {
     await page.goto(stack.url);
     await page.waitForURL("**/login**");
     await page.getByLabel("E-mail").fill(user.email);
@@ -34,7 +34,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     assert.doesNotMatch(await page.locator("body").innerText(), /pairing required|device token/i);
   });
 
-  await t.test("hello is answered by the model", async () => {
+  await t.test("the model answers a chat message", async () => {
     await composer(page).fill("hello");
     await composer(page).press("Enter");
     // The picture is of most use when the answer does not come.
@@ -50,7 +50,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     await second.close();
   });
 
-  await t.test("after its container was killed the page goes on by itself", async () => {
+  await t.test("the page reconnects by itself after its container was killed", async () => {
     await docker("kill", (await stack.containerOf("dev-1")).id);
     await page.goto(stack.url);
     await composer(page).waitFor({ timeout: WAKING_MS });

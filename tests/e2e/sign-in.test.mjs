@@ -18,7 +18,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
   const user = stack.user("dev-1");
   const browser = await openBrowser(t);
 
-  await t.test("by password, to the page that was asked for, with its query", async () => {
+  await t.test("a password sign-in leads to the requested page with its query", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(`${stack.url}/chat?from=a%20mail`);
@@ -33,7 +33,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
 
   const context = await browser.newContext();
   const page = await context.newPage();
-  await t.test("by an OAuth round trip, and chat over a WebSocket", async () => {
+  await t.test("an OAuth sign-in leads to chat over a WebSocket", async () => {
     await page.goto(`${stack.url}/chat?from=oauth`);
     await page.getByRole("link", { name: "Continue with GitHub" }).click();
     await page.getByRole("button", { name: "Continue as dev-1" }).click();
@@ -42,7 +42,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await hello(page, 1);
   });
 
-  await t.test("a session runs out and is renewed without the person noticing", async () => {
+  await t.test("an expired session is renewed without a visible change", async () => {
     const first = await session(context);
     await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
     // The open conversation goes on; the next page load renews and is not sent to the sign-in page.
@@ -59,7 +59,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await hello(page, 3);
   });
 
-  await t.test("the same on a domain of one's own: by a provider, renewed unnoticed, and out again", async () => {
+  await t.test("a session on a custom domain signs in, renews and signs out", async () => {
     const claw = `http://${CLAW}:${new URL(stack.url).port}`;
     const given = await stack.fetch(`/api/admin/users/${user.id}/domains`, {
       method: "POST",
@@ -93,7 +93,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await context.close();
   });
 
-  await t.test("signing out ends it, and the bot is out of reach", async () => {
+  await t.test("signing out ends the session and access to the bot", async () => {
     const held = await session(context);
     await page.goto(`${stack.url}/login`);
     await page.getByText(user.email).waitFor();
@@ -109,14 +109,14 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     });
   });
 
-  await t.test("changing one's mind at the provider is said in our words", async () => {
+  await t.test("a sign-in cancelled at the provider shows the platform's message", async () => {
     await page.goto(`${stack.url}/login`);
     await page.getByRole("link", { name: "Continue with Google" }).click();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("alert").getByText("did not sign you in").waitFor();
   });
 
-  await t.test("without JavaScript, by the code in a mail", async () => {
+  await t.test("a mailed code signs in without JavaScript", async () => {
     const plain = await browser.newContext({ javaScriptEnabled: false });
     const tab = await plain.newPage();
     await tab.goto(`${stack.url}/login`);

@@ -19,7 +19,7 @@ async function start(t) {
   return { worker, browser };
 }
 
-test("a browser that is signed in on the platform reaches its page on the domain without a question", async (t) => {
+test("a signed-in browser reaches its page on the domain without a prompt", async (t) => {
   const { worker, browser } = await start(t);
   const { answer, url, path } = await browser.open(`https://${CLAW}/chat?session=main`);
   assert.equal(url, `https://${CLAW}/chat?session=main`, path.join(" → "));
@@ -31,7 +31,7 @@ test("a browser that is signed in on the platform reaches its page on the domain
   assert.equal((await browser.open(`https://${CLAW}/`)).path.length, 1, "the next page is there at once");
 });
 
-test("a browser without a session signs in on the platform, and then arrives where it wanted to", async (t) => {
+test("a browser without a session signs in and reaches the requested page", async (t) => {
   const { worker } = await start(t);
   const browser = new Browser(worker);
   const login = await browser.open(`https://${CLAW}/chat`);
@@ -44,13 +44,13 @@ test("a browser without a session signs in on the platform, and then arrives whe
   assert.equal(arrived.url, `https://${CLAW}/chat`, arrived.path.join(" → "));
 });
 
-test("two tabs at once both arrive", async (t) => {
+test("two tabs complete the session handoff at once", async (t) => {
   const { browser } = await start(t);
   const [one, two] = [await browser.open(`https://${CLAW}/one`, { stopAt: CODE }), await browser.open(`https://${CLAW}/two`, { stopAt: CODE })];
   for (const [tab, path] of [[one, "/one"], [two, "/two"]]) assert.equal((await browser.open(tab.next)).url, `https://${CLAW}${path}`);
 });
 
-test("a session of one host counts on no other", async (t) => {
+test("a session of one host is refused on another", async (t) => {
   const { worker, browser } = await start(t);
   await browser.open(`https://${CLAW}/`);
   const here = browser.jar(CLAW).get(HERE);
@@ -67,7 +67,7 @@ test("a session of one host counts on no other", async (t) => {
   }
 });
 
-test("a code is good once, on its host, in its browser, for its owner, for a minute", async (t) => {
+test("a code is valid once, for its host, browser and owner, for a minute", async (t) => {
   const { worker, browser } = await start(t);
   const database = await worker.database();
   const fresh = async () => (await browser.open(`https://${CLAW}/`, { stopAt: CODE })).next;
@@ -109,7 +109,7 @@ test("a code is good once, on its host, in its browser, for its owner, for a min
   await refused(browser, wait);
 });
 
-test("the platform makes codes for its caller's hosts only", async (t) => {
+test("the platform issues codes only for its caller's hosts", async (t) => {
   const { worker, browser } = await start(t);
   await worker.giveDomain(BOB, "bobs.example.org");
   const challenge = Buffer.alloc(32, 1).toString("base64url");
@@ -137,7 +137,7 @@ test("the platform makes codes for its caller's hosts only", async (t) => {
   assert.ok(astray.next.startsWith(`https://${CLAW}/`));
 });
 
-test("signing out on the domain ends the session everywhere, from the domain's own page only", async (t) => {
+test("signing out from the domain's own page ends the session everywhere", async (t) => {
   const { worker, browser } = await start(t);
   for (const host of [CLAW, PAW]) await browser.open(`https://${host}/`);
   assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /Sign out\?/);
@@ -159,7 +159,7 @@ test("signing out on the domain ends the session everywhere, from the domain's o
   assert.ok(!browser.jar("bots.example.com").has(HERE));
 });
 
-test("a session that runs out on the domain is renewed there without a question", async (t) => {
+test("an expired session is renewed on the domain without a prompt", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, CLAW);
   await worker.as(ALICE, "/");
@@ -179,7 +179,7 @@ test("a session that runs out on the domain is renewed there without a question"
   assert.equal(renewals(), spent + 1, "the new cookie holds");
 });
 
-test("a user who is suspended is refused on their domain, and so is somebody else who is signed in", async (t) => {
+test("the domain refuses a suspended owner and any other user", async (t) => {
   const { worker, browser } = await start(t);
   await browser.open(`https://${CLAW}/`);
   await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);

@@ -14,7 +14,7 @@ async function refusedAfter(limit, ask) {
   return refused;
 }
 
-test("passwords are tried ten times a minute from one address, whoever's they are", async (t) => {
+test("one address may try ten passwords a minute across all accounts", async (t) => {
   const worker = await startWorker(t);
   const tries = (address) => () => worker.fetch("/login", {
     method: "POST",
@@ -30,7 +30,7 @@ test("passwords are tried ten times a minute from one address, whoever's they ar
   assert.equal((await tries("2001:db8:0:1:ffff::2")()).status, 429, "an IPv6 network is one customer");
 });
 
-test("one address asks no more than its share, signed in or not", async (t) => {
+test("requests of one address are limited, signed in or not", async (t) => {
   const worker = await startWorker(t, { limits: { ADDRESS_LIMIT: 5 } });
   const refused = await refusedAfter(5, () => worker.fetch("/", { headers: { ...PAGE, ...from("203.0.113.9") } }));
   assert.match(await refused.text(), /Too many requests/);
@@ -38,7 +38,7 @@ test("one address asks no more than its share, signed in or not", async (t) => {
   assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.10") })).status, 200);
 });
 
-test("one user asks no more than their share, from wherever", async (t) => {
+test("requests of one user are limited across addresses", async (t) => {
   const worker = await startWorker(t, { limits: { USER_LIMIT: 5 } });
   let last = 0;
   await refusedAfter(5, () => worker.as(ALICE, "/", { headers: from(`203.0.113.${(last += 1)}`) }));

@@ -32,7 +32,7 @@ function changed(callback, name, value) {
   return other;
 }
 
-test("a round trip to a provider leads to the page that was asked for", async (t) => {
+test("a provider sign-in leads to the requested page", async (t) => {
   const worker = await startWorker(t, OFFERED);
   const page = await (await worker.fetch("/login?next=%2Fchat%3Fsession%3Dmain", { headers: NAVIGATION })).text();
   assert.match(page, /href="\/auth\/sign-in\/github\?next=%2Fchat%3Fsession%3Dmain"[^>]*>Continue with GitHub</);
@@ -55,7 +55,7 @@ test("a round trip to a provider leads to the page that was asked for", async (t
   assert.equal((await worker.fetch("/", { headers: { cookie: cookieOf(done) } })).status, 200);
 });
 
-test("what comes back counts only in the browser that asked, once", async (t) => {
+test("a callback is accepted once and only in the browser that began it", async (t) => {
   const worker = await startWorker(t, OFFERED);
   const mine = await begin(worker);
   const theirs = await begin(worker);
@@ -99,7 +99,7 @@ test("what comes back counts only in the browser that asked, once", async (t) =>
   for (const user of [ALICE]) assert.deepEqual((await worker.record(user)).starts, []);
 });
 
-test("a provider's refusal is said in our words", async (t) => {
+test("a provider's refusal is shown as the platform's message", async (t) => {
   const worker = await startWorker(t, OFFERED);
   for (const [query, words] of [
     ["error=access_denied&error_description=Send+money+to+evil.example", /The other site did not sign you in/],
@@ -157,7 +157,7 @@ test("the code in the mail works in any browser", async (t) => {
   assert.equal((await foreign.json()).code, "wrong-origin");
 });
 
-test("nobody learns who has an account", async (t) => {
+test("sign-in does not reveal which accounts exist", async (t) => {
   const worker = await startWorker(t);
   const pages = [];
   for (const status of [200, 400, 422, 429]) {

@@ -34,7 +34,7 @@ test("a browser without a session is led to the sign-in page and back", async (t
   assert.match(signedIn, /action="\/auth\/sign-out"/);
 });
 
-test("a session nobody sealed is none", async (t) => {
+test("an unsealed session cookie is refused", async (t) => {
   const worker = await startWorker(t);
   const done = await send(worker, { email: "alice@example.com", password: "right", next: "/" });
   const value = /=([\w-]+);/.exec(done.headers.get("set-cookie"))[1];
@@ -60,7 +60,7 @@ test("a wrong password shows the form again, without the password", async (t) =>
   assert.match(page, /name="next" value="\/x"/);
 });
 
-test("a form from another site, or one that is none, is refused", async (t) => {
+test("a cross-site or malformed form is refused", async (t) => {
   const worker = await startWorker(t);
   const good = { email: "alice@example.com", password: "right" };
   const foreign = await send(worker, good, { origin: "https://evil.example" });
@@ -78,7 +78,7 @@ test("a form from another site, or one that is none, is refused", async (t) => {
   assert.equal(stranger.headers.get("location"), "/");
 });
 
-test("a provider that is down says so and forgets nothing that was typed but the password", async (t) => {
+test("a provider outage is reported and the form keeps all but the password", async (t) => {
   const worker = await startWorker(t);
   worker.provider.up = false;
   const answer = await send(worker, { email: "alice@example.com", password: "right" });

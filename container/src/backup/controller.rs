@@ -1,6 +1,6 @@
 //! Keeps the bot's home: restores it, takes snapshots of it, one errand at a time.
 //!
-//! What is to be done when is decided by [`Life`](moltworker_core::bot::gateway::Life) and [`Schedule`]; here it is
+//! What is to be done when is decided by [`GatewayLifecycle`](moltworker_core::bot::gateway::GatewayLifecycle) and [`Schedule`]; here it is
 //! carried out and accounted for.
 
 mod failures;
@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltworker_core::backup::schedule::{Purpose, Schedule};
-use moltworker_core::bot::gateway::{Event, Home, View};
+use moltworker_core::bot::gateway::{GatewayEvent, GatewayView, HomeState};
 use moltworker_core::wire::control::{BackupStatus, GatewayPhase, SnapshotReason};
 use moltworker_core::wire::run::{RestorePoint, SnapshotId};
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ use kind::Kind;
 use uncopied::Uncopied;
 
 /// Snapshots of this run that are told.
-const TOLD: usize = 10;
+const MAX_REPORTED_SNAPSHOTS: usize = 10;
 
 /// The errand under way.
 struct Current {
@@ -41,7 +41,7 @@ struct Current {
 }
 
 /// Something that makes this look again.
-pub(crate) enum Stirred {
+pub(crate) enum BackupActivity {
     /// The errand has said something.
     Said(Box<Line>),
     /// The errand makes no progress.
@@ -55,7 +55,7 @@ pub(crate) enum Stirred {
 }
 
 /// Keeps the home.
-pub(crate) struct Keep {
+pub(crate) struct BackupController {
     errands: Arc<Errands>,
     logs: Arc<Logs>,
     since: Instant,
@@ -75,7 +75,7 @@ pub(crate) struct Keep {
     /// What the home was made from, or the last good snapshot of it since: what is gone is judged by that.
     base: Option<SnapshotId>,
     uncopied: Uncopied,
-    said: (mpsc::Sender<Stirred>, mpsc::Receiver<Stirred>),
+    said: (mpsc::Sender<BackupActivity>, mpsc::Receiver<BackupActivity>),
     changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
     watching: Option<JoinHandle<()>>,
     /// Whether snapshots of the running bot may be taken now.
@@ -87,7 +87,7 @@ pub(crate) struct Keep {
     renew_at: Instant,
 }
 
-impl Drop for Keep {
+impl Drop for BackupController {
     fn drop(&mut self) {
         if let Some(watching) = &self.watching {
             watching.abort();
@@ -95,7 +95,7 @@ impl Drop for Keep {
     }
 }
 
-impl Keep {
+impl BackupController {
     /// None where there is no repository.
     pub(crate) fn new(
         settings: &Settings,
@@ -136,12 +136,12 @@ impl Keep {
     }
 
     /// Waits until there is something to look at.
-    pub(crate) async fn stirred(&mut self) -> Stirred {
+    pub(crate) async fn next_activity(&mut self) -> BackupActivity {
         let due = self.due();
         tokio::select! {
             Some(said) = self.said.1.recv() => said,
-            Some(()) = self.changes.1.recv() => Stirred::Changed,
-            () = at(due) => Stirred::Due,
+            Some(()) = self.changes.1.recv() => BackupActivity::Changed,
+            () = at(due) => BackupActivity::Due,
         }
     }
 
@@ -157,50 +157,50 @@ impl Keep {
     }
 
     /// Looks at it; what the machine is to be told.
-    pub(crate) fn take(&mut self, stirred: Stirred, chance: f64) -> Option<Event> {
-        let event = match stirred {
-            Stirred::Said(line) => {
-                self.heard(*line);
+    pub(crate) fn take(&mut self, activity: BackupActivity, jitter: f64) -> Option<GatewayEvent> {
+        let event = match activity {
+            BackupActivity::Said(line) => {
+                self.handle_line(*line);
                 None
             }
-            Stirred::Stalled(stalled) => {
+            BackupActivity::Stalled(stalled) => {
                 self.end(&stalled);
                 None
             }
-            Stirred::Over => self.over(chance),
-            Stirred::Changed => {
+            BackupActivity::Over => self.over(jitter),
+            BackupActivity::Changed => {
                 self.schedule.changed(self.since.elapsed());
-                self.tell(|_| {});
+                self.update_status(|_| {});
                 None
             }
-            Stirred::Due => None,
+            BackupActivity::Due => None,
         };
-        self.go_on();
+        self.start_due_work();
         event
     }
 
     /// Takes note of how the gateway is.
-    pub(crate) fn look(&mut self, view: &View) {
+    pub(crate) fn look(&mut self, view: &GatewayView) {
         let gone = matches!(view.phase, GatewayPhase::Restoring | GatewayPhase::Draining);
-        self.may = view.home == Home::Confirmed && !gone;
+        self.may = view.home == HomeState::Confirmed && !gone;
         if view.phase == GatewayPhase::Ready && !self.was_ready {
             self.was_ready = true;
             // The first restore point comes soon after the first start, whether something changes or not.
             self.schedule.changed(self.since.elapsed());
         }
-        self.go_on();
+        self.start_due_work();
     }
 
     /// Somebody wants a snapshot.
     pub(crate) fn order(&mut self, purpose: Purpose) {
         self.schedule.order(purpose);
-        self.go_on();
+        self.start_due_work();
     }
 
     /// Somebody wants maintenance, with a token that may delete.
     pub(crate) fn maintain(&mut self, maintenance: Maintenance, token: String) {
         self.maintenance = Some((maintenance, token));
-        self.go_on();
+        self.start_due_work();
     }
 
     /// The processes that are ours.
@@ -209,7 +209,7 @@ impl Keep {
     }
 
     /// The machine wants the home restored.
-    pub(crate) fn restore(&mut self, point: &RestorePoint) -> Option<Event> {
+    pub(crate) fn restore(&mut self, point: &RestorePoint) -> Option<GatewayEvent> {
         let restoring = Restoring {
             point: point.clone(),
             run: self.run,
@@ -219,7 +219,7 @@ impl Keep {
     }
 
     /// The machine wants the last snapshot before something.
-    pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<Event> {
+    pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<GatewayEvent> {
         let work = self.taking(Purpose {
             reason,
             accept: false,
@@ -228,7 +228,7 @@ impl Keep {
     }
 
     /// The machine does not want to wait any longer.
-    pub(crate) fn break_off(&mut self) -> Option<Event> {
+    pub(crate) fn break_off(&mut self) -> Option<GatewayEvent> {
         if let Some(current) = &self.current {
             current.errand.kill();
         }
@@ -248,13 +248,13 @@ impl Keep {
             first,
             base: self.base.clone(),
             gateway_version: self.version.get().cloned(),
-            raw: self.uncopied.put_up_with(),
+            raw: self.uncopied.tolerated(),
         })
     }
 
     /// Begins what the machine wants, at once or after what is under way. A snapshot under way is let finish:
     /// what it has stored need not be stored again. The rest can wait.
-    fn require(&mut self, kind: Kind, work: Work) -> Option<Event> {
+    fn require(&mut self, kind: Kind, work: Work) -> Option<GatewayEvent> {
         match &self.current {
             None => return self.start(kind, work, None),
             Some(current) => {
@@ -268,7 +268,7 @@ impl Keep {
     }
 
     /// Begins whatever is due and may begin, and says how far that is saved.
-    fn go_on(&mut self) {
+    fn start_due_work(&mut self) {
         self.begin();
         self.unsaved.send_replace(self.schedule.is_unsaved());
     }
@@ -290,12 +290,12 @@ impl Keep {
         }
     }
 
-    fn start(&mut self, kind: Kind, work: Work, token: Option<String>) -> Option<Event> {
+    fn start(&mut self, kind: Kind, work: Work, token: Option<String>) -> Option<GatewayEvent> {
         let (errand, mut words) = match self.errands.start(work, token) {
             Ok(started) => started,
             Err(error) => {
                 self.failed(kind, &format!("no process for it: {error}"));
-                return self.concluded(kind, false, true, 1.0);
+                return self.finish(kind, false, true, 1.0);
             }
         };
         self.current = Some(Current {
@@ -307,17 +307,17 @@ impl Keep {
         let said = self.said.0.clone();
         tokio::spawn(async move {
             loop {
-                let stirred = match words.next().await {
-                    Ok(Some(line)) => Stirred::Said(Box::new(line)),
+                let activity = match words.next().await {
+                    Ok(Some(line)) => BackupActivity::Said(Box::new(line)),
                     Ok(None) => break,
-                    Err(stalled) => Stirred::Stalled(stalled),
+                    Err(stalled) => BackupActivity::Stalled(stalled),
                 };
                 // Nobody listens once the supervisor leaves.
-                if said.send(stirred).await.is_err() {
+                if said.send(activity).await.is_err() {
                     return;
                 }
             }
-            let _ = said.send(Stirred::Over).await;
+            let _ = said.send(BackupActivity::Over).await;
         });
         None
     }

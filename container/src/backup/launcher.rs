@@ -22,7 +22,7 @@ use crate::supervisor::output::Logs;
 /// This very program, whatever became of its file.
 const PROGRAM: &str = "/proc/self/exe";
 /// A longer line is broken: the longest, a directory of a snapshot, has some 100 bytes for each entry.
-const LONGEST_LINE: u64 = 16 * 1024 * 1024;
+const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// So many processes read the repository for people at a time. Each holds its index, a few MB to 100 MB of the memory
 /// that the gateway needs.
 const LOOKS: usize = 2;
@@ -93,7 +93,7 @@ impl Words {
 
 async fn line(lines: &mut BufReader<pipe::Receiver>) -> Option<Line> {
     let mut line = Vec::new();
-    let read = lines.take(LONGEST_LINE).read_until(b'\n', &mut line).await;
+    let read = lines.take(MAX_LINE).read_until(b'\n', &mut line).await;
     read.ok().filter(|count| *count > 0)?;
     serde_json::from_slice(&line).ok()
 }

@@ -19,13 +19,13 @@ use tokio::sync::mpsc;
 use crate::backup::worker::is_excluded;
 
 /// Directories that are watched. More would be a tree of packages, and each costs the kernel a kilobyte.
-const MOST: usize = 16_384;
+const MAX_WATCHES: usize = 16_384;
 /// What is not watched as a whole is taken for changed this often.
-const BLIND: Duration = Duration::from_secs(5 * 60);
+const UNWATCHED_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Room for some hundred events at a time.
 const BUFFER: usize = 16 * 1024;
 /// Events are looked at this often at most: a program that writes all the time does not keep PID 1 busy.
-const BREATH: Duration = Duration::from_millis(250);
+const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Says `()` whenever something in `home` has changed, until nobody listens.
 pub(crate) async fn watch(home: PathBuf, changes: mpsc::Sender<()>) {
@@ -36,7 +36,7 @@ pub(crate) async fn watch(home: PathBuf, changes: mpsc::Sender<()>) {
         Ok(Err(_)) | Err(_) => true,
     };
     while blind && changes.send(()).await.is_ok() {
-        tokio::time::sleep(BLIND).await;
+        tokio::time::sleep(UNWATCHED_INTERVAL).await;
     }
 }
 
@@ -77,7 +77,7 @@ impl Watched {
             if is_excluded(&path) {
                 continue;
             }
-            if self.directories.len() >= MOST {
+            if self.directories.len() >= MAX_WATCHES {
                 self.blind = true;
                 return;
             }
@@ -120,7 +120,7 @@ impl Watched {
             if changed && changes.send(()).await.is_err() {
                 return false;
             }
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(MIN_SCAN_INTERVAL).await;
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_anywhere_is_noticed_and_one_that_does_not_count_is_not() {
+    fn changes_are_detected_at_any_depth_and_excluded_paths_are_not() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -190,7 +190,7 @@ mod tests {
             let until = tokio::time::Instant::now() + Duration::from_secs(10);
             loop {
                 std::fs::write(home.join("a"), "1").unwrap();
-                if tokio::time::timeout(BREATH, seen.recv()).await.is_ok() {
+                if tokio::time::timeout(MIN_SCAN_INTERVAL, seen.recv()).await.is_ok() {
                     break;
                 }
                 assert!(tokio::time::Instant::now() < until, "nothing is noticed");

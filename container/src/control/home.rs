@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, Request, Response};
 use moltworker_core::backup::schedule::Purpose;
-use moltworker_core::bot::gateway::Home;
+use moltworker_core::bot::gateway::HomeState;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{
     MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SNAPSHOTS_PATH, SnapshotOrder,
@@ -28,10 +28,10 @@ use crate::backup::worker::wire::{Line, Maintenance, Work};
 use crate::control::{Control, value};
 use crate::http::answer;
 use crate::http::body::Body;
-use crate::supervisor::signals::Asked;
+use crate::supervisor::signals::SupervisorCommand;
 
 /// An order is some hundred bytes; with a thousand pins it is 70 KB.
-const LARGEST_ORDER: usize = 128 * 1024;
+const MAX_ORDER: usize = 128 * 1024;
 /// A file is passed on in pieces of this size.
 const PIECE: usize = 64 * 1024;
 
@@ -55,15 +55,15 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
         (SNAPSHOT_PATH, &Method::POST) => {
             let order: SnapshotOrder = read(request).await?;
             take(errands, order.token.as_ref());
-            if control.account.view.borrow().home != Home::Confirmed {
+            if control.account.view.borrow().home != HomeState::Confirmed {
                 return Err((Refusal::NotRestored, None));
             }
-            Asked::Snapshot(Purpose::from(&order))
+            SupervisorCommand::Snapshot(Purpose::from(&order))
         }
         (RESTORE_PATH, &Method::POST) => {
             let order: RestoreOrder = read(request).await?;
             take(errands, order.token.as_ref());
-            Asked::RestoreTo(
+            SupervisorCommand::RestoreTo(
                 order
                     .snapshot
                     .map_or(RestorePoint::Latest, RestorePoint::Snapshot),
@@ -79,7 +79,7 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
                 drill: order.drill,
                 now: order.now,
             };
-            Asked::Maintain(maintenance, order.token)
+            SupervisorCommand::Maintain(maintenance, order.token)
         }
         (_, &Method::GET) => return look(errands, &path, request.uri().query()).await,
         _ => return Err((Refusal::WrongMethod, None)),
@@ -95,7 +95,7 @@ fn take(errands: &Errands, token: Option<&RepositoryToken>) {
 }
 
 async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refused> {
-    let body = Limited::new(request.into_body(), LARGEST_ORDER).collect().await;
+    let body = Limited::new(request.into_body(), MAX_ORDER).collect().await;
     let body = body.map_err(|error| (Refusal::BadRequest, Some(error.to_string())))?;
     // Its words would quote what was sent, a token among it.
     serde_json::from_slice(&body.to_bytes()).map_err(|error| {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn only_paths_about_the_home_are_answered_here() {
+    fn only_home_paths_are_handled() {
         assert!(are_asked("/v1/snapshot") && are_asked("/v1/snapshots/x/files"));
         assert!(!are_asked("/v1/status") && !are_asked("/v1/restart"));
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use moltworker_core::wire::control::{EndReason, GatewayPhase, Status};
 
 /// What a [`Status`] does not have.
-pub(crate) struct More {
+pub(crate) struct ExtraMetrics {
     /// The owner's requests since the supervisor started.
     pub(crate) requests: u64,
     /// Events that meant nothing where they came.
@@ -15,7 +15,7 @@ pub(crate) struct More {
 }
 
 /// All numbers.
-pub(crate) fn text(status: &Status, more: &More) -> String {
+pub(crate) fn text(status: &Status, more: &ExtraMetrics) -> String {
     let mut text = Text::default();
     let serves = matches!(status.phase, GatewayPhase::Ready | GatewayPhase::Suspect);
     text.gauge(
@@ -166,10 +166,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_number_is_announced_once_and_has_a_value() {
+    fn every_metric_is_declared_once_and_has_a_value() {
         let golden = include_str!("../../../tests/contract/status.json");
         let status: Status = serde_json::from_str(golden).unwrap();
-        let more = More {
+        let more = ExtraMetrics {
             requests: 9,
             ignored_events: 0,
             own_resident: 8_000_000,

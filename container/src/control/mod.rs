@@ -20,13 +20,13 @@ use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
 use crate::backup::launcher::Errands;
-use crate::control::metrics::More;
+use crate::control::metrics::ExtraMetrics;
 use crate::http::answer;
 use crate::http::body::Body;
 use crate::supervisor::output::Logs;
 use crate::supervisor::processes;
 use crate::supervisor::quiesce::Quiescence;
-use crate::supervisor::signals::Asked;
+use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::status::Account;
 
 /// What the control port needs to know.
@@ -40,7 +40,7 @@ pub(crate) struct Control {
     /// Where the bot's repository is asked, if it has one.
     pub(crate) errands: Option<Arc<Errands>>,
     /// Where orders go.
-    pub(crate) ask: mpsc::Sender<Asked>,
+    pub(crate) ask: mpsc::Sender<SupervisorCommand>,
 }
 
 /// Answers one question, or passes one order on.
@@ -59,9 +59,13 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
         (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
         (LOGS_PATH, &Method::GET) => control.logs(query),
         (QUIESCE_PATH, &Method::POST) => Ok(answer::json(&control.quiescence.may_begin().await)),
-        (RESTART_PATH, &Method::POST) => control.order(Asked::Restart).await,
+        (RESTART_PATH, &Method::POST) => control.order(SupervisorCommand::Restart).await,
         (DRAIN_PATH, &Method::POST) => match number(query, "grace_ms") {
-            Ok(grace) => control.order(Asked::Stop(grace.map(Duration::from_millis))).await,
+            Ok(grace) => {
+                control
+                    .order(SupervisorCommand::Stop(grace.map(Duration::from_millis)))
+                    .await
+            }
             Err(refusal) => Err(refusal),
         },
         (
@@ -76,7 +80,7 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
 
 impl Control {
     fn metrics(&self) -> String {
-        let more = More {
+        let more = ExtraMetrics {
             requests: self.account.activity.total(),
             ignored_events: self.account.view.borrow().ignored,
             own_resident: processes::own_resident(),
@@ -85,10 +89,10 @@ impl Control {
     }
 
     /// Passes an order on and answers how things were before it is carried out.
-    pub(crate) async fn order(&self, asked: Asked) -> Result<Response<Body>, Refusal> {
+    pub(crate) async fn order(&self, asked: SupervisorCommand) -> Result<Response<Body>, Refusal> {
         let before: Status = self.account.status();
         // A gateway that is ending for good is not started again; that it ends can be hurried.
-        if before.phase == GatewayPhase::Draining && !matches!(asked, Asked::Stop(_)) {
+        if before.phase == GatewayPhase::Draining && !matches!(asked, SupervisorCommand::Stop(_)) {
             return Err(Refusal::BotStopping);
         }
         // Nobody takes orders once the supervisor leaves.
@@ -158,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_whole_token_opens() {
+    fn only_the_complete_control_token_is_accepted() {
         let token = "0123456789abcdef0123456789abcdef";
         let with = |values: &[String]| {
             let mut headers = HeaderMap::new();
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_in_a_query_is_read_or_refused() {
+    fn a_query_parameter_is_parsed_or_refused() {
         assert_eq!(number::<usize>(None, "lines"), Ok(None));
         assert_eq!(number::<usize>(Some("a=1&lines=7"), "lines"), Ok(Some(7)));
         assert_eq!(number::<usize>(Some("lines=-1"), "lines"), Err(Refusal::NotFound));

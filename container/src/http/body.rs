@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::ingress::activity::OpenRequest;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer.
 pub(crate) struct Body {
@@ -56,15 +56,15 @@ impl From<Source> for Body {
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Failure;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = match &mut self.source {
             Source::Passed(body) => {
-                ready!(Pin::new(body).poll_frame(context)).map(|frame| frame.map_err(Failure::from))
+                ready!(Pin::new(body).poll_frame(context)).map(|frame| frame.map_err(BodyError::from))
             }
             Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Source::Following(words) => ready!(words.poll_recv(context)).map(|bytes| Ok(Frame::data(bytes))),

@@ -21,7 +21,7 @@ const CONNECTIONS: usize = 400;
 /// How much of a message is in memory at a time, per direction. Headers have to fit.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 /// How long a client may take to send a request's head, or leave a kept connection unused.
-const HEAD_PATIENCE: Duration = Duration::from_secs(60);
+const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// After the kernel refused a connection (no file descriptor, for example).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long open connections may take to end once we leave.
@@ -90,7 +90,7 @@ where
         };
         let next = tokio::select! {
             next = next => next,
-            () = told_to_close(&mut closing) => return,
+            () = close_requested(&mut closing) => return,
         };
         let (Some((stream, _)), Some(place)) = next else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -117,7 +117,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
@@ -125,14 +125,14 @@ where
     // An error here is a client that went away or spoke no HTTP: its connection is over either way.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = told_to_close(&mut closing) => {
+        () = close_requested(&mut closing) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
     }
 }
 
-async fn told_to_close(closing: &mut watch::Receiver<bool>) {
+async fn close_requested(closing: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to tell: that says the same.
     let _ = closing.wait_for(|closing| *closing).await;
 }

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_counts_from_its_beginning_to_its_end() {
+    fn a_request_counts_as_activity_until_it_ends() {
         let activity = long_ago();
         assert!(activity.idle_ms() >= 3_600_000);
         let request = activity.request("/chat");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_looks_whether_it_lives_does_not_use_it() {
+    fn a_health_probe_does_not_count_as_activity() {
         let activity = long_ago();
         for path in HEALTH_CHECKS {
             assert!(activity.request(path).is_none());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn frames_count_and_pings_do_not() {
+    async fn data_frames_count_as_activity_and_pings_do_not() {
         for (web_socket, said, counts) in [
             (true, &[0x89, 0x80, 1, 2, 3, 4][..], false),
             (true, &[0x81, 0x81, 1, 2, 3, 4, 9], true),

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_and_pongs_say_nothing_and_everything_else_does() {
+    fn pings_and_pongs_do_not_count_as_activity_and_other_frames_do() {
         for masked in [true, false] {
             for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
                 for opcode in [0x0, 0x1, 0x2, 0x8, PING, PONG] {

@@ -158,7 +158,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_a_client_sends_cannot_pass_for_our_word() {
+    fn a_client_cannot_forge_platform_headers() {
         for header in [
             ("forwarded", "for=1.2.3.4"),
             ("x-forwarded-for", "1.2.3.4"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_have_our_word_taken_out_again() {
+    fn a_client_cannot_remove_platform_headers() {
         let headers = seen(&[
             ("connection", "x-forwarded-user, X-Secret, keep-alive"),
             ("x-secret", "1"),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_passes_unchanged() {
+    fn other_headers_pass_unchanged() {
         for header in [
             ("host", "bots.example.com"),
             ("origin", "https://bots.example.com"),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_stays_one() {
+    fn an_upgrade_request_keeps_its_upgrade_headers() {
         let headers = seen(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]);
         assert!(headers.contains(&("connection".into(), "upgrade".into())));
         assert!(headers.contains(&("upgrade".into(), "websocket".into())));
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_address_is_believed_when_it_is_one() {
+    fn the_client_address_is_forwarded_only_if_it_parses() {
         for (said, expected) in [
             ("203.0.113.9", "203.0.113.9"),
             ("2001:db8::1", "2001:db8::1"),

@@ -19,7 +19,7 @@ use hyper::http::request::Parts;
 use hyper::upgrade::{OnUpgrade, on as upgrade};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use moltworker_core::bot::gateway::{Launch, View};
+use moltworker_core::bot::gateway::{GatewayView, Launch};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{CrashLoop, GatewayPhase};
 use tokio::net::TcpStream;
@@ -42,7 +42,7 @@ pub(crate) struct Ingress {
     /// Where the gateway listens.
     pub(crate) gateway: SocketAddr,
     /// What its life looks like now.
-    pub(crate) view: watch::Receiver<View>,
+    pub(crate) view: watch::Receiver<GatewayView>,
     /// How long a request waits for it.
     pub(crate) hold: Duration,
     /// The owner's id.
@@ -76,13 +76,13 @@ pub(crate) async fn handle(
     let response = match pass(&ingress, request).await {
         Ok(response) => come_back(response, client_side, open, &ingress.activity),
         Err(Unanswered::NotThere(refusal)) => answer::refuse(refusal),
-        Err(Unanswered::CrashLooped(why)) => answer::explain(Refusal::BotCrashLooped, why.map(in_words)),
+        Err(Unanswered::CrashLooped(why)) => answer::explain(Refusal::BotCrashLooped, why.map(describe)),
         Err(Unanswered::Interrupted) => answer::refuse(Refusal::BotInterrupted),
     };
     response.map(|body| body.of(counted))
 }
 
-fn in_words(crash_loop: CrashLoop) -> String {
+fn describe(crash_loop: CrashLoop) -> String {
     let reason = crash_loop.reason.as_str();
     match crash_loop.message {
         Some(message) => format!("{reason}: {message}"),
@@ -198,7 +198,7 @@ async fn reach(ingress: &Ingress) -> Result<(Launch, TcpStream), Unanswered> {
 }
 
 /// Which gateway there is to connect to.
-fn serving(view: &View) -> Result<Launch, Unanswered> {
+fn serving(view: &GatewayView) -> Result<Launch, Unanswered> {
     match view.phase {
         GatewayPhase::Draining => Err(Unanswered::NotThere(Refusal::BotStopping)),
         GatewayPhase::CrashLooped => Err(Unanswered::CrashLooped(view.crash_loop.clone())),

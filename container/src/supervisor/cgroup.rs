@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use moltworker_core::wire::control::Memory;
 
 /// Below this the gateway dies of its own heap limit while it starts.
-const LEAST_HEAP_MIB: u64 = 384;
+const MIN_HEAP_MIB: u64 = 384;
 /// More than this a gateway was never seen to need.
-const MOST_HEAP_MIB: u64 = 2_048;
+const MAX_HEAP_MIB: u64 = 2_048;
 /// When nothing can be read. Measured to be comfortable.
 const UNKNOWN_HEAP_MIB: u64 = 1_024;
 /// How version 1 says "no limit": the largest number of whole pages, whatever a page is.
@@ -67,7 +67,7 @@ impl Cgroup {
         let machine = machine.map(|kib| kib.saturating_mul(1024));
         let least = self.limit().into_iter().chain(machine).min();
         least.map_or(UNKNOWN_HEAP_MIB, |bytes| {
-            (bytes / 4 / 1024 / 1024).clamp(LEAST_HEAP_MIB, MOST_HEAP_MIB)
+            (bytes / 4 / 1024 / 1024).clamp(MIN_HEAP_MIB, MAX_HEAP_MIB)
         })
     }
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn both_versions_are_read() {
+    fn cgroup_v1_and_v2_memory_limits_are_read() {
         let expected = Memory {
             current: 5,
             peak: Some(7),
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn the_heap_is_a_quarter_of_what_there_is() {
+    fn the_heap_limit_is_a_quarter_of_the_memory_limit() {
         let meminfo = |gib: u64| format!("MemTotal:       {} kB\nMemFree: 1 kB\n", gib * 1024 * 1024);
         for (limit, gib, heap) in [
             ((4 * GIB).to_string(), 64, 1_024),
             ((2 * GIB).to_string(), 64, 512),
-            (GIB.to_string(), 64, LEAST_HEAP_MIB),
-            ((12 * GIB).to_string(), 64, MOST_HEAP_MIB),
+            (GIB.to_string(), 64, MIN_HEAP_MIB),
+            ((12 * GIB).to_string(), 64, MAX_HEAP_MIB),
             // No limit, in the words of either version: the machine is.
             ("max".to_owned(), 4, 1_024),
             ("9223372036854771712".to_owned(), 4, 1_024),
@@ -176,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_can_be_read() {
+    fn the_memory_of_the_current_machine_is_read() {
         let here = Cgroup::here();
-        assert!((LEAST_HEAP_MIB..=MOST_HEAP_MIB).contains(&here.heap_mib()));
+        assert!((MIN_HEAP_MIB..=MAX_HEAP_MIB).contains(&here.heap_mib()));
     }
 }

@@ -16,7 +16,7 @@ const PROVIDER: &str = "platform";
 /// The gateway wants some text where a key would be. There is none: no shared credential is in a container.
 const NO_KEY: &str = "no-key-needed";
 /// Deeper nesting is refused before it is parsed: the parser recurses, and its stack is PID 1's.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 /// What the owner may do on their own bot: everything.
 const OWNER_SCOPES: [&str; 6] = [
     "operator.admin",
@@ -34,7 +34,7 @@ pub(crate) enum ConfigError {
     #[error("openclaw.json cannot be read and was left as it is: {0}")]
     Unreadable(String),
     /// Nested beyond reason.
-    #[error("openclaw.json cannot be read and was left as it is: nested more than {DEEPEST} levels deep")]
+    #[error("openclaw.json cannot be read and was left as it is: nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
     /// A platform key lies below something that is no object.
     #[error("openclaw.json was left as it is: \"{0}\" must be an object")]
@@ -70,7 +70,7 @@ fn read(text: &str) -> Result<Value, ConfigError> {
             b'}' | b']' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return Err(ConfigError::TooDeep);
         }
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_bot_gets_what_the_platform_needs() {
+    fn a_new_config_gets_the_platform_keys() {
         let config = value(None, Some("m-1"));
         assert_eq!(config["gateway"]["bind"], "loopback");
         assert_eq!(config["gateway"]["trustedProxies"], json!(["127.0.0.1"]));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_not_written_again() {
+    fn a_correct_config_is_not_rewritten() {
         let first = edited(None, Some("m-1")).unwrap().unwrap();
         assert_eq!(edited(Some(&first), Some("m-1")), Ok(None));
     }
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_offer_follows_the_platform_until_the_owner_chooses() {
+    fn the_offered_model_is_updated_until_the_owner_chooses_one() {
         let offered = edited(None, Some("m-1")).unwrap().unwrap();
         let changed = value(Some(&offered), Some("m-2"));
         assert_eq!(changed["agents"]["defaults"]["model"]["primary"], "platform/m-2");
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_edited_without_harm_is_refused() {
+    fn a_config_that_cannot_be_edited_safely_is_refused() {
         for broken in ["{", "{a: 1", "nonsense here", "{a: 1} {b: 2}"] {
             let refused = edited(Some(broken), None).unwrap_err();
             assert!(

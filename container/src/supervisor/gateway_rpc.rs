@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::{Request, StatusCode};
-use moltworker_core::bot::gateway::Refused;
+use moltworker_core::bot::gateway::RpcRefusal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::ingress;
 
 const PATH: &str = "/api/v1/admin/rpc";
 /// The status of every channel there is fits in a few kilobytes.
-const LONGEST_ANSWER: usize = 256 * 1024;
+const MAX_ANSWER: usize = 256 * 1024;
 
 /// The way to one gateway after the other: they share address and password.
 #[derive(Clone)]
@@ -32,12 +32,12 @@ struct Answer {
     #[serde(default)]
     payload: Value,
     #[serde(default)]
-    error: Failure,
+    error: RpcError,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct RpcError {
     #[serde(default)]
     retry_after_ms: Option<u64>,
 }
@@ -52,9 +52,9 @@ impl Rpc {
         method: &str,
         params: Value,
         patience: Duration,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Value, RpcRefusal> {
         let asked = tokio::time::timeout(patience, self.ask(method, params)).await;
-        let (status, body) = asked.ok().flatten().ok_or(Refused::NotNow(None))?;
+        let (status, body) = asked.ok().flatten().ok_or(RpcRefusal::NotNow(None))?;
         judge(status, &body)
     }
 
@@ -69,7 +69,7 @@ impl Rpc {
             .ok()?;
         let response = ingress::ask(self.gateway, request).await.ok()?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_ANSWER)
+        let body = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
             .await
             .ok()?;
@@ -79,13 +79,13 @@ impl Rpc {
 
 /// A route that is not there is answered with 404 or with the gateway's page, and a call it does not know with
 /// 400: neither is better later. Whatever else goes wrong may be.
-fn judge(status: StatusCode, body: &[u8]) -> Result<Value, Refused> {
+fn judge(status: StatusCode, body: &[u8]) -> Result<Value, RpcRefusal> {
     let answer: Option<Answer> = serde_json::from_slice(body).ok();
     match answer {
         Some(answer) if answer.ok && status == StatusCode::OK => Ok(answer.payload),
-        Some(answer) if status.is_server_error() => Err(Refused::NotNow(answer.error.retry_after_ms)),
-        None if status.is_server_error() => Err(Refused::NotNow(None)),
-        _ => Err(Refused::NotOffered),
+        Some(answer) if status.is_server_error() => Err(RpcRefusal::NotNow(answer.error.retry_after_ms)),
+        None if status.is_server_error() => Err(RpcRefusal::NotNow(None)),
+        _ => Err(RpcRefusal::NotOffered),
     }
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_has_its_meaning() {
+    fn every_rpc_answer_is_classified() {
         for (status, body, meaning) in [
             (
                 200,
@@ -105,23 +105,23 @@ mod tests {
             (
                 503,
                 r#"{"ok":false,"error":{"code":"UNAVAILABLE","message":"m","retryable":true,"retryAfterMs":9}}"#,
-                Err(Refused::NotNow(Some(9))),
+                Err(RpcRefusal::NotNow(Some(9))),
             ),
             (
                 504,
                 r#"{"ok":false,"error":{"code":"AGENT_TIMEOUT"}}"#,
-                Err(Refused::NotNow(None)),
+                Err(RpcRefusal::NotNow(None)),
             ),
-            (502, "<html>", Err(Refused::NotNow(None))),
+            (502, "<html>", Err(RpcRefusal::NotNow(None))),
             (
                 400,
                 r#"{"ok":false,"error":{"code":"INVALID_REQUEST"}}"#,
-                Err(Refused::NotOffered),
+                Err(RpcRefusal::NotOffered),
             ),
-            (404, "Not Found", Err(Refused::NotOffered)),
-            (200, "<html>a page</html>", Err(Refused::NotOffered)),
-            (200, r#"{"ok":false}"#, Err(Refused::NotOffered)),
-            (401, "{}", Err(Refused::NotOffered)),
+            (404, "Not Found", Err(RpcRefusal::NotOffered)),
+            (200, "<html>a page</html>", Err(RpcRefusal::NotOffered)),
+            (200, r#"{"ok":false}"#, Err(RpcRefusal::NotOffered)),
+            (401, "{}", Err(RpcRefusal::NotOffered)),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             assert_eq!(judge(status, body.as_bytes()), meaning, "{status} {body}");

@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::supervisor::gateway_rpc::Rpc;
 
 /// What ends after the budget: connections, databases, the process. Measured: one second on an idle machine.
-const AFTERWARDS: Duration = Duration::from_secs(8);
+const EXIT_MARGIN: Duration = Duration::from_secs(8);
 /// How long the gateway may take to say that it has understood. Measured: 15 to 60 ms.
-const PATIENCE: Duration = Duration::from_secs(3);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
 
 /// The gateway that is to end.
-pub(crate) struct Farewell {
+pub(crate) struct GracefulStop {
     /// The way to it.
     pub(crate) rpc: Rpc,
     /// Its process.
@@ -24,9 +24,9 @@ pub(crate) struct Farewell {
     pub(crate) owner: String,
 }
 
-impl Farewell {
+impl GracefulStop {
     /// Whether the gateway has understood that it is to end within `grace`.
-    pub(crate) async fn bid(&self, grace: Duration) -> bool {
+    pub(crate) async fn request(&self, grace: Duration) -> bool {
         let budget = u64::try_from(budget(grace).as_millis()).unwrap_or(u64::MAX);
         let params = json!({
             "reason": "host.stop",
@@ -34,7 +34,7 @@ impl Farewell {
             "restartIntent": { "force": true, "drainBudgetMs": budget },
         });
         self.rpc
-            .call("gateway.restart.request", params, PATIENCE)
+            .call("gateway.restart.request", params, ANSWER_DEADLINE)
             .await
             .is_ok()
     }
@@ -43,7 +43,7 @@ impl Farewell {
 /// What of `grace` the gateway may spend on work under way. At least half of it: a short grace says that there
 /// is little to lose.
 fn budget(grace: Duration) -> Duration {
-    grace.saturating_sub(AFTERWARDS).max(grace / 2)
+    grace.saturating_sub(EXIT_MARGIN).max(grace / 2)
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_leaves_time_to_end() {
+    fn the_resume_budget_leaves_time_to_terminate() {
         for (grace, seconds) in [(25, 17), (16, 8), (4, 2), (0, 0)] {
             assert_eq!(budget(Duration::from_secs(grace)), Duration::from_secs(seconds));
         }

@@ -19,7 +19,7 @@ use crate::settings::Owner;
 /// The gateway's state, below the home.
 pub(crate) const STATE_DIRECTORY: &str = ".openclaw";
 /// A larger file is refused: it would grow PID 1.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -126,10 +126,10 @@ impl StateDirectory {
         }
         let mut text = String::new();
         let read = File::from(file)
-            .take(LARGEST + 1)
+            .take(MAX_FILE_BYTES + 1)
             .read_to_string(&mut text)
             .map_err(|e| failed(&path, e))?;
-        if u64::try_from(read).unwrap_or(u64::MAX) > LARGEST {
+        if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
             return Err(wrong(&path, "is larger than 4 MiB"));
         }
         Ok(Some(text))
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_made_for_the_owner_alone() {
+    fn missing_directories_are_created_with_owner_only_access() {
         let (temp, state) = state();
         assert_eq!(state.read("a.json").unwrap(), None);
         state.replace("a.json", "{}").unwrap();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_nowhere() {
+    fn symbolic_links_are_not_followed() {
         let (temp, state) = state();
         let outside = temp.path().join("outside");
         std::fs::write(&outside, "root's").unwrap();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_seen_without_reading() {
+    fn a_file_change_is_detected_without_reading_the_file() {
         let (temp, state) = state();
         assert_eq!(state.fingerprint("a.json"), None);
         state.replace("a.json", "1").unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_file_of_sane_size_is_read() {
+    fn a_file_above_the_size_limit_is_not_read() {
         let (temp, state) = state();
         let inside = temp.path().join("home/.openclaw");
         std::fs::create_dir(inside.join("directory")).unwrap();
@@ -290,7 +290,7 @@ mod tests {
                 .contains("is not a file")
         );
         let large = File::create(inside.join("large")).unwrap();
-        large.set_len(LARGEST + 1).unwrap();
+        large.set_len(MAX_FILE_BYTES + 1).unwrap();
         assert!(state.read("large").unwrap_err().to_string().contains("larger"));
     }
 }

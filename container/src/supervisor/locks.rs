@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn only_locks_of_processes_that_are_gone_are_removed() {
+    fn only_locks_of_exited_processes_are_removed() {
         let (_temp, state, locks) = state();
         let mut other = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         for (name, text) in [
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_is_the_living_gateways() {
+    fn the_lock_owner_is_the_running_gateway() {
         let (_temp, state, locks) = state();
         fs::write(
             locks.join(STATE_LOCK),

@@ -38,7 +38,7 @@ pub(crate) enum Channel {
 /// The one place lines go through.
 pub(crate) struct Logs {
     secrets: Vec<String>,
-    kept: Mutex<Kept>,
+    kept: Mutex<StoredLines>,
     /// The number of the next line, for those who follow.
     next: watch::Sender<u64>,
     queue: SyncSender<(Channel, String)>,
@@ -51,7 +51,7 @@ pub(crate) struct Printer {
 }
 
 #[derive(Default)]
-struct Kept {
+struct StoredLines {
     lines: VecDeque<String>,
     bytes: usize,
     /// The number of the first line that is kept.
@@ -177,7 +177,7 @@ impl Logs {
     }
 }
 
-impl Kept {
+impl StoredLines {
     fn push(&mut self, line: String) {
         self.bytes += line.len();
         self.lines.push_back(line);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn lines_are_kept_whole_and_in_order() {
+    async fn log_lines_are_stored_complete_and_in_order() {
         let logs = logs();
         Arc::clone(&logs).follow(&b"one\ntwo\n\nfour"[..]).await;
         assert_eq!(logs.last(10), "one\ntwo\n\nfour\n");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn lines_can_be_followed() {
+    async fn log_lines_can_be_followed() {
         let logs = logs();
         Arc::clone(&logs).follow(&b"one\ntwo\n"[..]).await;
         let here = logs.before_last(0);
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn a_known_secret_goes_nowhere() {
+    async fn a_known_secret_is_redacted_from_the_log() {
         let (printed, lines) = std::sync::mpsc::channel();
         let (logs, printer) = Logs::start(vec!["s3cret-token".into()], move |channel, line| {
             printed.send((channel, line.to_owned())).unwrap();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
-    async fn what_is_kept_is_bounded() {
+    async fn the_stored_log_is_bounded() {
         let logs = logs();
         let endless_line = vec![b'x'; 1024 * 1024];
         Arc::clone(&logs).follow(&endless_line[..]).await;
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_nobody_reads_stops_nothing() {
+    fn an_unread_output_does_not_block_the_gateway() {
         let (go_on, wait) = sync_channel::<()>(0);
         let (printed, lines) = std::sync::mpsc::channel();
         let (logs, printer) = Logs::start(vec![], move |_, line| {

@@ -18,9 +18,9 @@ const LIVE_PATH: &str = "/healthz";
 /// Between two questions to one that starts. Each costs it next to nothing.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A gateway that is busy loading answers late, not never.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// The answer is one line; the gateway's page is not (see [`ask`]).
-const LONGEST_ANSWER: usize = 4 * 1024;
+const MAX_ANSWER: usize = 4 * 1024;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -39,7 +39,7 @@ pub(crate) async fn listens(gateway: SocketAddr) {
 /// Ends when the gateway has started, with its version where it says one.
 pub(crate) async fn has_started(gateway: SocketAddr) -> Option<String> {
     loop {
-        let asked = tokio::time::timeout(PATIENCE, ask(gateway, STARTED_PATH)).await;
+        let asked = tokio::time::timeout(ANSWER_DEADLINE, ask(gateway, STARTED_PATH)).await;
         match asked {
             Ok(Some(answer)) if answer.ok && answer.status == "started" => return answer.version,
             Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
@@ -64,7 +64,7 @@ async fn ask(gateway: SocketAddr, path: &str) -> Option<Answer> {
     if response.status() != StatusCode::OK {
         return None;
     }
-    let body = Limited::new(response.into_body(), LONGEST_ANSWER)
+    let body = Limited::new(response.into_body(), MAX_ANSWER)
         .collect()
         .await
         .ok()?;

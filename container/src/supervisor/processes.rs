@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_among_them() {
+    fn the_process_list_contains_the_current_process() {
         let own = std::process::id();
         let all = all();
         let found = all.iter().find(|process| process.pid == own).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_may_hold_anything() {
+    fn a_process_name_may_contain_any_character() {
         let (name, state, fields) = parsed("7 (a) b (c) Z 1 2 3").unwrap();
         assert_eq!((name, state, fields), ("a) b (c", 'Z', vec!["1", "2", "3"]));
         assert_eq!(parsed(""), None);

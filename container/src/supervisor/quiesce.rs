@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use moltworker_core::bot::gateway::{Launch, Refused, View, kept_awake_by_channels, prepared};
+use moltworker_core::bot::gateway::{GatewayView, Launch, RpcRefusal, kept_awake_by_channels, prepared};
 use moltworker_core::wire::control::{GatewayPhase, Quiesce};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use crate::ingress::activity::Activity;
 use crate::supervisor::gateway_rpc::Rpc;
 
 /// How long each of the two calls may take. Measured: 15 to 60 ms.
-const PATIENCE: Duration = Duration::from_secs(4);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(4);
 /// How long the gateway takes no new work, by its documentation. Asking again begins it anew.
 const LEASE: Duration = Duration::from_secs(120);
 /// Between two looks whether the owner has come back. Their first request meets a gateway that says no until
@@ -30,7 +30,7 @@ pub(crate) struct Quiescence {
     /// The way to the gateway.
     rpc: Rpc,
     /// What its life looks like now.
-    view: watch::Receiver<View>,
+    view: watch::Receiver<GatewayView>,
     /// What the owner does.
     activity: Arc<Activity>,
     /// Whether something is known not to be saved now.
@@ -43,7 +43,7 @@ impl Quiescence {
     /// Nothing has been asked yet.
     pub(crate) fn new(
         rpc: Rpc,
-        view: watch::Receiver<View>,
+        view: watch::Receiver<GatewayView>,
         activity: Arc<Activity>,
         unsaved: watch::Receiver<bool>,
     ) -> Self {
@@ -70,7 +70,7 @@ impl Quiescence {
             GatewayPhase::Ready | GatewayPhase::Suspect => self.ask(launch).await,
             // One that is coming takes up again what the one before it left.
             GatewayPhase::Restoring | GatewayPhase::Starting | GatewayPhase::Restarting => {
-                prepared(Err(Refused::NotNow(None)))
+                prepared(Err(RpcRefusal::NotNow(None)))
             }
             GatewayPhase::CrashLooped | GatewayPhase::Draining | GatewayPhase::Unknown => Quiesce::NoGateway,
         }
@@ -79,7 +79,7 @@ impl Quiescence {
     async fn ask(&self, launch: Launch) -> Quiesce {
         // One that rests already says nothing about its channels; nothing has changed about them.
         if !self.rests(launch) {
-            let channels = self.rpc.call("channels.status", json!({}), PATIENCE).await;
+            let channels = self.rpc.call("channels.status", json!({}), ANSWER_DEADLINE).await;
             if let Some(kept) = kept_awake_by_channels(channels.as_ref().map_err(|refused| *refused)) {
                 return kept;
             }
@@ -95,15 +95,15 @@ impl Quiescence {
 
     /// A gateway that loads code answers late, and agrees then to what nobody waits for any more: it is told to
     /// go on.
-    async fn prepare(&self) -> Result<Value, Refused> {
+    async fn prepare(&self) -> Result<Value, RpcRefusal> {
         let rpc = self.rpc.clone();
         let mut asking = tokio::spawn(async move {
             // One name for all: to ask again renews.
             let request = json!({ "requestId": "moltbot-supervisor" });
             rpc.call("gateway.suspend.prepare", request, LEASE).await
         });
-        if let Ok(answer) = tokio::time::timeout(PATIENCE, &mut asking).await {
-            return answer.unwrap_or(Err(Refused::NotNow(None)));
+        if let Ok(answer) = tokio::time::timeout(ANSWER_DEADLINE, &mut asking).await {
+            return answer.unwrap_or(Err(RpcRefusal::NotNow(None)));
         }
         let rpc = self.rpc.clone();
         tokio::spawn(async move {
@@ -111,7 +111,7 @@ impl Quiescence {
                 resume(&rpc, &answer).await;
             }
         });
-        Err(Refused::NotNow(None))
+        Err(RpcRefusal::NotNow(None))
     }
 
     /// Gives the gateway its work back as soon as the owner's traffic does something after `last`.
@@ -147,6 +147,6 @@ impl Quiescence {
 async fn resume(rpc: &Rpc, agreed: &Value) {
     if let Some(id) = agreed.get("suspensionId") {
         let params = json!({ "suspensionId": id });
-        let _ = rpc.call("gateway.suspend.resume", params, PATIENCE).await;
+        let _ = rpc.call("gateway.suspend.resume", params, ANSWER_DEADLINE).await;
     }
 }

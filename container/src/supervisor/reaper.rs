@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ends_are_reported_as_an_init_does() {
+    fn exit_statuses_are_reported_as_by_an_init_process() {
         assert_eq!(exit_code(&ExitReason::Code(78)), 78);
         assert_eq!(exit_code(&ExitReason::Signal(9)), 137);
         assert_eq!(exit_code(&ExitReason::NotSpawned("no such file".into())), 127);

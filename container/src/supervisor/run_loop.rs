@@ -1,10 +1,12 @@
-//! Carries out what [`Life`] decides: the loop around the gateway.
+//! Carries out what [`GatewayLifecycle`] decides: the loop around the gateway.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::bot::gateway::{Effect, Event, Evidence, Launch, Life, View, judge};
+use moltworker_core::bot::gateway::{
+    Evidence, GatewayEffect, GatewayEvent, GatewayLifecycle, GatewayView, Launch, judge,
+};
 use moltworker_core::wire::control::{ExitReason, GatewayPhase};
 use rustix::process::Signal;
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -12,23 +14,23 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::backup::controller::{Keep, Stirred};
+use crate::backup::controller::{BackupActivity, BackupController};
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_process::{self, Gateway, Readers};
 use crate::supervisor::gateway_rpc::Rpc;
-use crate::supervisor::gateway_shutdown::Farewell;
+use crate::supervisor::gateway_shutdown::GracefulStop;
 use crate::supervisor::home::Fingerprint;
 use crate::supervisor::output::Logs;
-use crate::supervisor::signals::Asked;
+use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::{probe, reaper};
 
 /// How long the last words of an ended gateway may take to arrive. They are in the pipe already, unless
 /// something out of reach holds its other end.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const LAST_OUTPUT_DEADLINE: Duration = Duration::from_millis(500);
 /// So many of the last lines are searched for the reason of an end. A heap that is full is followed by a long
 /// native stack.
-const LINES_OF_LAST_WORDS: usize = 100;
+const MAX_LAST_OUTPUT_LINES: usize = 100;
 
 /// What the loop works with.
 pub(crate) struct Supervision {
@@ -37,17 +39,17 @@ pub(crate) struct Supervision {
     rpc: Rpc,
     logs: Arc<Logs>,
     since: Instant,
-    life: Life,
+    life: GatewayLifecycle,
     /// Shows it to the ports.
-    view: watch::Sender<View>,
+    view: watch::Sender<GatewayView>,
     version: Arc<OnceLock<String>>,
     running: Option<Running>,
     /// Which config the last gateway ended with.
     config: Option<Fingerprint>,
-    reports: mpsc::Sender<Event>,
-    reported: mpsc::Receiver<Event>,
+    reports: mpsc::Sender<GatewayEvent>,
+    reported: mpsc::Receiver<GatewayEvent>,
     /// Keeps the home, where there is a repository.
-    keep: Option<Keep>,
+    backups: Option<BackupController>,
 }
 
 /// The process there is, and what is being asked of it.
@@ -76,8 +78,8 @@ impl Supervision {
         rpc: Rpc,
         logs: Arc<Logs>,
         since: Instant,
-        life: Life,
-        view: watch::Sender<View>,
+        life: GatewayLifecycle,
+        view: watch::Sender<GatewayView>,
         version: Arc<OnceLock<String>>,
     ) -> Self {
         let (reports, reported) = mpsc::channel(1);
@@ -93,22 +95,22 @@ impl Supervision {
             config: None,
             reports,
             reported,
-            keep: None,
+            backups: None,
         }
     }
 
     /// With somebody who keeps the home.
-    pub(crate) fn keeping(mut self, keep: Option<Keep>) -> Self {
-        self.keep = keep;
+    pub(crate) fn with_backups(mut self, backups: Option<BackupController>) -> Self {
+        self.backups = backups;
         self
     }
 
     /// Keeps a gateway running until it is told to stop; returns when nothing is left of it.
-    pub(crate) async fn run(mut self, first: Effect, mut asked: mpsc::Receiver<Asked>) {
+    pub(crate) async fn run(mut self, first: GatewayEffect, mut asked: mpsc::Receiver<SupervisorCommand>) {
         let mut due = Some(first);
         loop {
             while let Some(effect) = due.take() {
-                if effect == Effect::Leave {
+                if effect == GatewayEffect::Leave {
                     reaper::end_the_rest(&BTreeSet::new()).await;
                     let elapsed = self.since.elapsed().as_millis();
                     self.logs
@@ -120,67 +122,70 @@ impl Supervision {
             let deadline = self.life.deadline();
             tokio::select! {
                 Some(asked) = asked.recv() => match asked {
-                    Asked::Collect => self.collect(),
-                    Asked::Stop(grace) => due = self.on(Event::Stop(grace)),
-                    Asked::Restart => due = self.on(Event::Restart),
-                    Asked::RestoreTo(point) => due = self.on(Event::RestoreTo(point)),
-                    Asked::Snapshot(order) => if let Some(keep) = &mut self.keep {
-                        keep.order(order);
+                    SupervisorCommand::Collect => self.collect(),
+                    SupervisorCommand::Stop(grace) => due = self.on(GatewayEvent::Stop(grace)),
+                    SupervisorCommand::Restart => due = self.on(GatewayEvent::Restart),
+                    SupervisorCommand::RestoreTo(point) => due = self.on(GatewayEvent::RestoreTo(point)),
+                    SupervisorCommand::Snapshot(order) => if let Some(backups) = &mut self.backups {
+                        backups.order(order);
                     },
-                    Asked::Maintain(maintenance, token) => if let Some(keep) = &mut self.keep {
-                        keep.maintain(maintenance, token.reveal().to_owned());
+                    SupervisorCommand::Maintain(maintenance, token) => if let Some(backups) = &mut self.backups {
+                        backups.maintain(maintenance, token.reveal().to_owned());
                     },
-                    Asked::PassOn(signal) => if let Some(running) = &self.running {
+                    SupervisorCommand::PassOn(signal) => if let Some(running) = &self.running {
                         running.gateway.signal(signal);
                     },
                 },
                 Some(event) = self.reported.recv() => due = self.on(event),
-                stirred = stirred(&mut self.keep) => {
-                    let event = self.keep.as_mut().and_then(|keep| keep.take(stirred, chance()));
+                activity = next_activity(&mut self.backups) => {
+                    let event = self.backups.as_mut().and_then(|backups| backups.take(activity, jitter()));
                     due = event.and_then(|event| self.on(event));
                 }
-                () = at(self.since, deadline), if deadline.is_some() => due = self.on(Event::Deadline),
+                () = at(self.since, deadline), if deadline.is_some() => due = self.on(GatewayEvent::Deadline),
             }
         }
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Option<Effect> {
+    fn carry_out(&mut self, effect: GatewayEffect) -> Option<GatewayEffect> {
         match effect {
-            Effect::Spawn(launch) => return self.spawn(launch),
-            Effect::Probe(launch) => self.probe(launch),
-            Effect::Terminate(grace) => self.terminate(grace),
-            Effect::Kill => {
+            GatewayEffect::Spawn(launch) => return self.spawn(launch),
+            GatewayEffect::Probe(launch) => self.probe(launch),
+            GatewayEffect::Terminate(grace) => self.terminate(grace),
+            GatewayEffect::Kill => {
                 if let Some(running) = &self.running {
                     running.gateway.signal_group(Signal::KILL);
                 }
             }
-            Effect::LookAtConfig => {
+            GatewayEffect::LookAtConfig => {
                 if gateway_process::config_fingerprint(&self.settings) != self.config {
-                    return self.on(Event::ConfigChanged);
+                    return self.on(GatewayEvent::ConfigChanged);
                 }
             }
-            Effect::Restore => {
+            GatewayEffect::Restore => {
                 let point = self.life.restore_point().clone();
-                return self.kept(|keep| keep.restore(&point));
+                return self.with_controller(|backups| backups.restore(&point));
             }
-            Effect::Save(reason) => return self.kept(|keep| keep.save(reason)),
-            Effect::BreakOff => return self.kept(Keep::break_off),
-            Effect::Leave => {}
+            GatewayEffect::Save(reason) => return self.with_controller(|backups| backups.save(reason)),
+            GatewayEffect::BreakOff => return self.with_controller(BackupController::break_off),
+            GatewayEffect::Leave => {}
         }
         None
     }
 
     /// Has something done with the home. The machine wants that only where there is a repository.
-    fn kept(&mut self, work: impl FnOnce(&mut Keep) -> Option<Event>) -> Option<Effect> {
-        let event = self.keep.as_mut().and_then(work);
+    fn with_controller(
+        &mut self,
+        work: impl FnOnce(&mut BackupController) -> Option<GatewayEvent>,
+    ) -> Option<GatewayEffect> {
+        let event = self.backups.as_mut().and_then(work);
         event.and_then(|event| self.on(event))
     }
 
-    fn on(&mut self, event: Event) -> Option<Effect> {
+    fn on(&mut self, event: GatewayEvent) -> Option<GatewayEffect> {
         let before = self.life.view().phase;
-        let ends = matches!(event, Event::Ended(..));
-        let said = words(&event);
-        let effect = self.life.on(self.since.elapsed(), chance(), event);
+        let ends = matches!(event, GatewayEvent::Ended(..));
+        let said = log_line(&event);
+        let effect = self.life.on(self.since.elapsed(), jitter(), event);
         let view = self.life.view();
         // The machine knows better than the process why it ended: it may have been made to.
         let ending = view.endings.back().filter(|_| ends).map(|ending| {
@@ -200,14 +205,14 @@ impl Supervision {
             self.logs
                 .say("gateway: given up until it is asked for or its config changes");
         }
-        if let Some(keep) = &mut self.keep {
-            keep.look(view);
+        if let Some(backups) = &mut self.backups {
+            backups.look(view);
         }
         self.view.send_replace(view.clone());
         effect
     }
 
-    fn spawn(&mut self, launch: Launch) -> Option<Effect> {
+    fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
         match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs) {
@@ -220,9 +225,13 @@ impl Supervision {
                     oom_kills,
                     tasks: vec![self.watch_start(launch)],
                 });
-                self.on(Event::Spawned(launch, reaper::number(gateway.pid)))
+                self.on(GatewayEvent::Spawned(launch, reaper::number(gateway.pid)))
             }
-            Err(error) => self.on(Event::NotSpawned(launch, error.reason(), error.to_string())),
+            Err(error) => self.on(GatewayEvent::NotSpawned(
+                launch,
+                error.reason(),
+                error.to_string(),
+            )),
         }
     }
 
@@ -232,12 +241,12 @@ impl Supervision {
         tokio::spawn(async move {
             probe::listens(address).await;
             // Nobody listens to reports once the supervisor leaves.
-            let _ = reports.send(Event::Listening(launch)).await;
+            let _ = reports.send(GatewayEvent::Listening(launch)).await;
             if let Some(said) = probe::has_started(address).await {
                 // One image has one version: the first word stands.
                 let _ = version.set(said);
             }
-            let _ = reports.send(Event::Started(launch)).await;
+            let _ = reports.send(GatewayEvent::Started(launch)).await;
         })
     }
 
@@ -245,7 +254,7 @@ impl Supervision {
         let (address, reports) = (self.settings.gateway, self.reports.clone());
         let probe = tokio::spawn(async move {
             let well = probe::lives(address).await;
-            let _ = reports.send(Event::Probed(launch, well)).await;
+            let _ = reports.send(GatewayEvent::Probed(launch, well)).await;
         });
         // The one before is over: answered, or given up by the machine.
         self.only_task(probe);
@@ -263,20 +272,20 @@ impl Supervision {
             gateway.signal_group(Signal::TERM);
             return;
         };
-        let farewell = Farewell {
+        let farewell = GracefulStop {
             rpc: self.rpc.clone(),
             pid,
             owner,
         };
         let logs = Arc::clone(&self.logs);
         // Dropped when the process has ended, so that no signal reaches another process of this number.
-        let bidding = tokio::spawn(async move {
-            if !farewell.bid(grace).await {
+        let stopping = tokio::spawn(async move {
+            if !farewell.request(grace).await {
                 logs.say("gateway: did not understand that it is to end; it gets a signal");
                 gateway.signal_group(Signal::TERM);
             }
         });
-        self.only_task(bidding);
+        self.only_task(stopping);
     }
 
     fn only_task(&mut self, task: JoinHandle<()>) {
@@ -298,9 +307,13 @@ impl Supervision {
             if let Some(ended) = ended {
                 ended.gateway.signal_group(Signal::KILL);
                 let (logs, reports) = (Arc::clone(&self.logs), self.reports.clone());
-                let spared = self.keep.as_ref().map(Keep::processes).unwrap_or_default();
+                let spared = self
+                    .backups
+                    .as_ref()
+                    .map(BackupController::processes)
+                    .unwrap_or_default();
                 tokio::spawn(async move {
-                    let event = obituary(ended, exit, &logs, &spared).await;
+                    let event = exit_event(ended, exit, &logs, &spared).await;
                     let _ = reports.send(event).await;
                 });
             }
@@ -309,44 +322,51 @@ impl Supervision {
 }
 
 /// Waits until nothing is left of a gateway and everything it said has arrived, and finds out why it ended.
-async fn obituary(mut ended: Running, exit: ExitReason, logs: &Logs, spared: &BTreeSet<u32>) -> Event {
+async fn exit_event(
+    mut ended: Running,
+    exit: ExitReason,
+    logs: &Logs,
+    spared: &BTreeSet<u32>,
+) -> GatewayEvent {
     reaper::end_the_rest(spared).await;
-    let until = Instant::now() + LAST_WORDS;
+    let until = Instant::now() + LAST_OUTPUT_DEADLINE;
     for reader in ended.readers.drain(..) {
         // Too late, or broken: what has arrived by then has to do.
         let _ = tokio::time::timeout_at(until, reader).await;
     }
-    let first_line = ended.first_line.max(logs.before_last(LINES_OF_LAST_WORDS));
-    let (last_words, _) = logs.since(first_line);
+    let first_line = ended.first_line.max(logs.before_last(MAX_LAST_OUTPUT_LINES));
+    let (last_output, _) = logs.since(first_line);
     let (reason, message) = judge(Evidence {
         exit: &exit,
         oom_kill: Cgroup::here().oom_kills() > ended.oom_kills,
-        last_words: &last_words,
+        last_output: &last_output,
     });
-    Event::Ended(ended.launch, exit, reason, message)
+    GatewayEvent::Ended(ended.launch, exit, reason, message)
 }
 
 /// What is worth a line in the log.
-fn words(event: &Event) -> Option<String> {
+fn log_line(event: &GatewayEvent) -> Option<String> {
     Some(match event {
-        Event::Spawned(_, pid) => format!("gateway: process {pid} started"),
-        Event::NotSpawned(_, _, reason) => format!("gateway: not started: {reason}"),
-        Event::Listening(_) => "gateway: its port is open".to_owned(),
-        Event::Started(_) => "gateway: ready".to_owned(),
-        Event::Stop(_) => "told to stop".to_owned(),
-        Event::Restart => "told to restart the gateway".to_owned(),
-        Event::ConfigChanged => "gateway: its config has changed".to_owned(),
-        Event::Restored => "the home is confirmed".to_owned(),
-        Event::NotRestored { .. } => "the home is not restored".to_owned(),
-        Event::Saved(well) => format!("the last snapshot was {}taken", if *well { "" } else { "not " }),
-        Event::RestoreTo(point) => format!("told to restore {point}"),
-        Event::Ended(..) | Event::Probed(..) | Event::Deadline => return None,
+        GatewayEvent::Spawned(_, pid) => format!("gateway: process {pid} started"),
+        GatewayEvent::NotSpawned(_, _, reason) => format!("gateway: not started: {reason}"),
+        GatewayEvent::Listening(_) => "gateway: its port is open".to_owned(),
+        GatewayEvent::Started(_) => "gateway: ready".to_owned(),
+        GatewayEvent::Stop(_) => "told to stop".to_owned(),
+        GatewayEvent::Restart => "told to restart the gateway".to_owned(),
+        GatewayEvent::ConfigChanged => "gateway: its config has changed".to_owned(),
+        GatewayEvent::Restored => "the home is confirmed".to_owned(),
+        GatewayEvent::NotRestored { .. } => "the home is not restored".to_owned(),
+        GatewayEvent::Saved(well) => {
+            format!("the last snapshot was {}taken", if *well { "" } else { "not " })
+        }
+        GatewayEvent::RestoreTo(point) => format!("told to restore {point}"),
+        GatewayEvent::Ended(..) | GatewayEvent::Probed(..) | GatewayEvent::Deadline => return None,
     })
 }
 
-async fn stirred(keep: &mut Option<Keep>) -> Stirred {
-    match keep {
-        Some(keep) => keep.stirred().await,
+async fn next_activity(backups: &mut Option<BackupController>) -> BackupActivity {
+    match backups {
+        Some(backups) => backups.next_activity().await,
         None => std::future::pending().await,
     }
 }
@@ -359,7 +379,7 @@ async fn at(since: Instant, deadline: Option<Duration>) {
 }
 
 /// A random number in `0.0..1.0`.
-fn chance() -> f64 {
+fn jitter() -> f64 {
     let mut bytes = [0; 4];
     // Without randomness the pause is only less spread.
     let _ = getrandom(&mut bytes, GetRandomFlags::NONBLOCK);

@@ -13,7 +13,7 @@ use crate::backup::worker::wire::Maintenance;
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum SupervisorCommand {
     /// Let the gateway finish, within this time if so said, and leave.
     Stop(Option<Duration>),
     /// Let the gateway finish and start it again.
@@ -31,16 +31,16 @@ pub(crate) enum Asked {
 }
 
 /// SIGUSR1 is not among them: it makes Node open its debugger to everything on loopback.
-const ASKED: [(Signal, Asked); 9] = [
-    (Signal::CHILD, Asked::Collect),
-    (Signal::TERM, Asked::Stop(None)),
-    (Signal::INT, Asked::Stop(None)),
-    (Signal::HUP, Asked::PassOn(Signal::HUP)),
-    (Signal::QUIT, Asked::PassOn(Signal::QUIT)),
-    (Signal::USR2, Asked::PassOn(Signal::USR2)),
-    (Signal::ALARM, Asked::PassOn(Signal::ALARM)),
-    (Signal::CONT, Asked::PassOn(Signal::CONT)),
-    (Signal::WINCH, Asked::PassOn(Signal::WINCH)),
+const ASKED: [(Signal, SupervisorCommand); 9] = [
+    (Signal::CHILD, SupervisorCommand::Collect),
+    (Signal::TERM, SupervisorCommand::Stop(None)),
+    (Signal::INT, SupervisorCommand::Stop(None)),
+    (Signal::HUP, SupervisorCommand::PassOn(Signal::HUP)),
+    (Signal::QUIT, SupervisorCommand::PassOn(Signal::QUIT)),
+    (Signal::USR2, SupervisorCommand::PassOn(Signal::USR2)),
+    (Signal::ALARM, SupervisorCommand::PassOn(Signal::ALARM)),
+    (Signal::CONT, SupervisorCommand::PassOn(Signal::CONT)),
+    (Signal::WINCH, SupervisorCommand::PassOn(Signal::WINCH)),
 ];
 /// Signals on their way. Those that say the same merge in the kernel anyway.
 const QUEUED: usize = 16;
@@ -49,10 +49,10 @@ const QUEUED: usize = 16;
 ///
 /// # Errors
 /// When a handler cannot be installed.
-pub(crate) fn listen() -> io::Result<(mpsc::Sender<Asked>, mpsc::Receiver<Asked>)> {
+pub(crate) fn listen() -> io::Result<(mpsc::Sender<SupervisorCommand>, mpsc::Receiver<SupervisorCommand>)> {
     let (queue, asked) = mpsc::channel(QUEUED);
     // Not passed on, but not deadly either.
-    let streams: Vec<(Stream, Asked)> = ASKED
+    let streams: Vec<(Stream, SupervisorCommand)> = ASKED
         .into_iter()
         .map(|(kind, asked)| Ok((signal(SignalKind::from_raw(kind.as_raw()))?, asked)))
         .collect::<io::Result<_>>()?;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::bot::gateway::View;
+use moltworker_core::bot::gateway::GatewayView;
 use moltworker_core::wire::control::{BackupStatus, Status};
 use moltworker_core::wire::run::RunSettings;
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ pub(crate) struct Account {
     /// What the Sandbox said at the start.
     pub(crate) run: RunSettings,
     /// What the gateway's life looks like now.
-    pub(crate) view: watch::Receiver<View>,
+    pub(crate) view: watch::Receiver<GatewayView>,
     /// When the supervisor started.
     pub(crate) since: Instant,
     /// What the owner does.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backup::state::BackupSummary;
-use crate::bot::lifecycle::{Desired, Gateway, Life, Report, State};
+use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, Progress, RestoreReport, StartTimes, Status};
 use crate::wire::run::Run;
 
@@ -21,7 +21,7 @@ pub enum Health {
 
 /// What the clock and other Sandboxes read of a [`BotStatus`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Glance {
+pub struct BotStatusSummary {
     /// See [`BotStatus::state`].
     pub state: BotState,
     /// See [`BotStatus::health`].
@@ -73,7 +73,7 @@ pub struct BotStatus {
     pub ignored: u64,
 }
 
-/// The name of a [`State`], without its contents.
+/// The name of a [`LifecycleState`], without its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BotState {
@@ -148,7 +148,7 @@ impl StartPhase {
 
 /// What a Sandbox last heard from its container in the current run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct ObservedStatus {
     /// What the supervisor says about the gateway.
     pub health: Health,
     /// How far the start is.
@@ -161,7 +161,7 @@ pub struct Heard {
     pub backup: Option<BackupStatus>,
 }
 
-impl Heard {
+impl ObservedStatus {
     /// Nothing yet.
     pub const NOTHING: Self = Self {
         health: Health::Unknown,
@@ -198,15 +198,17 @@ fn idle_ms(status: &Status) -> u64 {
     }
 }
 
-impl From<&Status> for Report {
+impl From<&Status> for SupervisorReport {
     fn from(status: &Status) -> Self {
         let gateway = match status.phase {
-            GatewayPhase::Restoring => Gateway::Restoring,
-            GatewayPhase::Starting => Gateway::Starting,
+            GatewayPhase::Restoring => GatewayCondition::Restoring,
+            GatewayPhase::Starting => GatewayCondition::Starting,
             // One failed probe is not yet a reason to do anything about it.
-            GatewayPhase::Ready | GatewayPhase::Suspect => Gateway::Answering,
-            GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => Gateway::Troubled,
-            GatewayPhase::CrashLooped => Gateway::GivenUp(status.crash_loop.as_ref().map_or_else(
+            GatewayPhase::Ready | GatewayPhase::Suspect => GatewayCondition::Answering,
+            GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => {
+                GatewayCondition::Troubled
+            }
+            GatewayPhase::CrashLooped => GatewayCondition::GivenUp(status.crash_loop.as_ref().map_or_else(
                 || "it did not say why".to_owned(),
                 |given_up| match &given_up.message {
                     Some(words) => format!("{}: {words}", given_up.reason.as_str()),
@@ -221,38 +223,38 @@ impl From<&Status> for Report {
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// The name of the state.
     pub fn bot_state(&self) -> BotState {
         match self.state {
-            State::Asleep => match self.desired {
+            LifecycleState::Asleep => match self.desired {
                 Desired::Available => BotState::Asleep,
                 Desired::Stopped => BotState::Stopped,
                 Desired::Suspended => BotState::Suspended,
             },
-            State::Starting { .. } => BotState::Starting,
-            State::Restoring { .. } => BotState::Restoring,
-            State::Running => BotState::Running,
-            State::Unhealthy { .. } => BotState::Unhealthy,
-            State::Stopping { .. } => BotState::Stopping,
-            State::BackingOff { .. } => BotState::BackingOff,
-            State::CrashLooped { .. } => BotState::CrashLooped,
+            LifecycleState::Starting { .. } => BotState::Starting,
+            LifecycleState::Restoring { .. } => BotState::Restoring,
+            LifecycleState::Running => BotState::Running,
+            LifecycleState::Unhealthy { .. } => BotState::Unhealthy,
+            LifecycleState::Stopping { .. } => BotState::Stopping,
+            LifecycleState::BackingOff { .. } => BotState::BackingOff,
+            LifecycleState::CrashLooped { .. } => BotState::CrashLooped,
         }
     }
 
     /// The state in words, with what the Sandbox last heard from the container.
-    pub fn status(&self, heard: Heard) -> BotStatus {
-        let backup = heard.backup.unwrap_or_default();
+    pub fn status(&self, observed: ObservedStatus) -> BotStatus {
+        let backup = observed.backup.unwrap_or_default();
         let (reason, retry_at) = match &self.state {
-            State::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
-            State::CrashLooped { until, reason } => (Some(reason.clone()), *until),
+            LifecycleState::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
+            LifecycleState::CrashLooped { until, reason } => (Some(reason.clone()), *until),
             // It is tried again by itself; what stands in the way is shown meanwhile.
-            State::Restoring { .. } => (backup.error.map(|error| error.message), None),
+            LifecycleState::Restoring { .. } => (backup.error.map(|error| error.message), None),
             _ => (None, None),
         };
         let phase = match self.state {
-            State::Starting { .. } => Some(heard.phase.unwrap_or(StartPhase::Allocating)),
-            State::Restoring { .. } => Some(StartPhase::Restoring),
+            LifecycleState::Starting { .. } => Some(observed.phase.unwrap_or(StartPhase::Allocating)),
+            LifecycleState::Restoring { .. } => Some(StartPhase::Restoring),
             _ => None,
         };
         let restoring = backup.under_way.filter(|_| phase == Some(StartPhase::Restoring));
@@ -260,11 +262,11 @@ impl Life {
             state: self.bot_state(),
             run: self.run,
             since: self.since,
-            health: heard.health,
+            health: observed.health,
             pinned: self.pinned,
-            idle_ms: heard.idle_ms,
+            idle_ms: observed.idle_ms,
             phase,
-            start: heard.start,
+            start: observed.start,
             restoring,
             restored: backup.restored,
             backups: None,
@@ -281,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_has_one_name_everywhere() {
+    fn state_names_match_their_serialized_form() {
         for state in [
             BotState::Asleep,
             BotState::Starting,

@@ -33,7 +33,7 @@ pub enum Route {
     SignOutPage,
     /// The browser's session crosses from the platform's host to a bot's own: on the former a code is made,
     /// on the latter it is taken.
-    HandOver,
+    SessionHandoff,
     /// The caller's domains.
     Domains(DomainCall),
     /// Users, invitations and domains, for an admin.
@@ -109,7 +109,7 @@ pub fn route(method: &str, place: Place, path: &str) -> Route {
 
 fn on_bot_host(method: &str, path: &str) -> Route {
     match path {
-        "/auth/hand-over" => for_methods(method, &[("GET", Route::HandOver)], "GET"),
+        "/auth/hand-over" => for_methods(method, &[("GET", Route::SessionHandoff)], "GET"),
         "/auth/sign-out" => for_methods(
             method,
             &[
@@ -144,7 +144,7 @@ fn on_platform(method: &str, path: &str) -> Route {
         // GET only: HEAD would spend the code that came along.
         "/auth/callback" => for_methods(method, &[("GET", Route::SignInCallback)], "GET"),
         "/auth/sign-out" => for_methods(method, &[("POST", Route::SignOut)], "POST"),
-        "/auth/hand-over" => for_methods(method, &[("GET", Route::HandOver)], "GET"),
+        "/auth/hand-over" => for_methods(method, &[("GET", Route::SessionHandoff)], "GET"),
         "/api/bot" => for_methods(
             method,
             &[("GET", Route::BotStatus), ("HEAD", Route::BotStatus)],
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table() {
+    fn every_case_gives_its_expected_result() {
         let user: UserId = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap();
         let admin = format!("/api/admin/bots/{user}");
         let suspend = format!("{admin}/suspend");
@@ -267,7 +267,7 @@ mod tests {
             ),
             ("POST", "/auth/sign-out", Route::SignOut),
             ("GET", "/auth/sign-out", Route::WrongMethod { allow: "POST" }),
-            ("GET", "/auth/hand-over", Route::HandOver),
+            ("GET", "/auth/hand-over", Route::SessionHandoff),
             ("POST", "/auth/hand-over", Route::WrongMethod { allow: "GET" }),
             ("GET", "/auth/callback", Route::SignInCallback),
             ("HEAD", "/auth/callback", Route::WrongMethod { allow: "GET" }),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn only_hosts_we_serve_are_served() {
+    fn an_unknown_host_is_not_served() {
         for path in ["/", "/login", "/api/bot"] {
             assert_eq!(route("GET", Place::Elsewhere, path), Route::UnknownHost, "{path}");
         }
@@ -346,12 +346,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bots_own_host_has_nothing_of_the_platform_but_what_its_pages_need() {
+    fn a_bot_host_serves_only_the_platform_routes_its_pages_need() {
         for (method, path, expected) in [
             ("GET", "/", Route::Bot),
             ("POST", "/v1/chat/completions", Route::Bot),
             ("GET", "/healthz", Route::Health),
-            ("GET", "/auth/hand-over", Route::HandOver),
+            ("GET", "/auth/hand-over", Route::SessionHandoff),
             ("POST", "/auth/hand-over", Route::WrongMethod { allow: "GET" }),
             ("GET", "/auth/sign-out", Route::SignOutPage),
             ("POST", "/auth/sign-out", Route::SignOut),
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn signing_in_leads_to_this_host_only() {
+    fn sign_in_redirects_to_the_same_host_only() {
         for good in [
             "/",
             "/chat?session=main",
@@ -407,7 +407,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_at_all_is_routed(method in ".{0,8}", path in ".{0,60}") {
+        fn any_request_is_routed_without_a_panic(method in ".{0,8}", path in ".{0,60}") {
             for place in [Place::Platform, Place::BotHost, Place::Elsewhere] {
                 route(&method, place, &path);
             }
@@ -415,7 +415,7 @@ mod tests {
         }
 
         #[test]
-        fn reserved_names_are_caught_below_any_tail(tail in "[^#?]{0,30}", index in 0usize..8) {
+        fn reserved_prefixes_match_with_any_suffix(tail in "[^#?]{0,30}", index in 0usize..8) {
             let path = format!("/{}/{tail}", RESERVED[index]);
             prop_assert_ne!(get(&path), Route::Bot);
             prop_assert_ne!(route("GET", Place::BotHost, &path), Route::Bot);

@@ -6,7 +6,7 @@ use super::snapshots::SnapshotCall;
 
 use crate::backup::repository::object::ObjectId;
 use crate::backup::repository::scope::Scope;
-use crate::bot::lifecycle::{Authority, Desired, Event};
+use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
 use crate::wire::run::Run;
 
 /// The Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
@@ -118,15 +118,15 @@ impl Order {
     }
 
     /// What it means for the bot's life.
-    pub fn event(self, by: Authority) -> Event {
+    pub fn event(self, by: Authority) -> LifecycleEvent {
         match self {
-            Self::Sleep => Event::SleepWanted,
-            Self::Stop => Event::Desired(by, Desired::Stopped),
-            Self::Start => Event::Desired(by, Desired::Available),
-            Self::Pin => Event::Pinned(true),
-            Self::Unpin => Event::Pinned(false),
-            Self::Restart => Event::RestartWanted,
-            Self::Suspend => Event::Desired(by, Desired::Suspended),
+            Self::Sleep => LifecycleEvent::SleepWanted,
+            Self::Stop => LifecycleEvent::Desired(by, Desired::Stopped),
+            Self::Start => LifecycleEvent::Desired(by, Desired::Available),
+            Self::Pin => LifecycleEvent::Pinned(true),
+            Self::Unpin => LifecycleEvent::Pinned(false),
+            Self::Restart => LifecycleEvent::RestartWanted,
+            Self::Suspend => LifecycleEvent::Desired(by, Desired::Suspended),
         }
     }
 }
@@ -138,7 +138,7 @@ const SNAPSHOTS_PREFIX: &str = "snapshots-";
 const LOGS_PREFIX: &str = "logs-";
 const FORGET_PREFIX: &str = "forget-";
 /// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
-pub const MOST_LOG_LINES: u16 = 1_000;
+pub const MAX_LOG_LINES: u16 = 1_000;
 
 impl Intent {
     /// Its text in [`INTENT_HEADER`].
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_intent_is_read_as_it_was_written() {
+    fn an_intent_header_round_trips() {
         let owners = Order::OWNERS.map(|order| Intent::Order(Authority::Owner, order));
         let admins = Order::ALL.map(|order| Intent::Order(Authority::Admin, order));
         for intent in [

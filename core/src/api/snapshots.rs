@@ -60,7 +60,7 @@ impl SnapshotCall {
     }
 
     /// Whether it is about one snapshot, which therefore has to be named.
-    pub fn takes_one(self) -> bool {
+    pub fn names_snapshot(self) -> bool {
         matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
     }
 }
@@ -80,7 +80,7 @@ pub struct SnapshotAsk {
 
 impl SnapshotAsk {
     /// In a few words, for the history.
-    pub fn in_words(&self, call: SnapshotCall) -> String {
+    pub fn history_detail(&self, call: SnapshotCall) -> String {
         let mut words = format!("{} snapshot", call.as_str());
         match &self.snapshot {
             Some(id) => words = format!("{words} {id}"),
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_has_one_name_everywhere() {
+    fn call_names_match_their_serialized_form() {
         for call in SnapshotCall::ALL {
             assert_eq!(SnapshotCall::parse(call.as_str()), Some(call));
         }
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_history_says_what_was_asked() {
+    fn the_history_detail_names_the_request() {
         let id = "ab".repeat(32);
         let one = SnapshotAsk {
             snapshot: Some(id.parse().unwrap()),
@@ -177,7 +177,7 @@ mod tests {
             ..SnapshotAsk::default()
         };
         assert_eq!(
-            one.in_words(SnapshotCall::Download),
+            one.history_detail(SnapshotCall::Download),
             format!("download snapshot {id}: notes/a.md")
         );
         let accepted = SnapshotAsk {
@@ -185,17 +185,17 @@ mod tests {
             ..SnapshotAsk::default()
         };
         assert_eq!(
-            accepted.in_words(SnapshotCall::Take),
+            accepted.history_detail(SnapshotCall::Take),
             "take snapshot, whatever is gone"
         );
         assert_eq!(
-            SnapshotAsk::default().in_words(SnapshotCall::Restore),
+            SnapshotAsk::default().history_detail(SnapshotCall::Restore),
             "restore snapshot latest"
         );
     }
 
     #[test]
-    fn an_ask_is_read_strictly() {
+    fn a_snapshot_request_with_unknown_fields_is_refused() {
         let read = serde_json::from_str::<SnapshotAsk>;
         assert_eq!(read("{}").unwrap(), SnapshotAsk::default());
         assert!(read(r#"{"snapshot":"latest"}"#).is_err());

@@ -109,7 +109,7 @@ mod tests {
 
     /// What a bot has that takes one a minute and is never put to sleep.
     #[test]
-    fn a_busy_bot_keeps_a_bounded_number() {
+    fn a_busy_bot_keeps_a_bounded_number_of_snapshots() {
         let minutes = 90 * 24 * 60;
         let all: Vec<_> = (0..minutes).map(|n| snapshot(n, n as i64 * 60_000)).collect();
         let kept = kept(&all, Held::default());
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn pins_and_what_was_verified_last_stay_for_ever() {
+    fn pinned_and_last_verified_snapshots_are_never_deleted() {
         let all: Vec<_> = (0..10).map(|n| snapshot(n, n as i64 * 400 * DAY)).collect();
         let pinned = [id(7), id(3)];
         let verified = id(5);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_good_one_stays_behind_suspicious_ones() {
+    fn the_newest_good_snapshot_is_kept_behind_suspicious_ones() {
         let mut all: Vec<_> = (0..5).map(|n| snapshot(n, 100 * DAY + n as i64 * DAY)).collect();
         for lost in &mut all[..3] {
             lost.suspicious = Some("much is gone".into());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_a_restore_stays_for_a_month() {
+    fn pre_restore_snapshots_are_kept_for_a_month() {
         let mut all: Vec<_> = (0..3).map(|n| snapshot(n, 20 * DAY + n as i64 * HOUR)).collect();
         all[1].reason = Some(SnapshotReason::BeforeRestore);
         assert_eq!(kept(&all, Held::default()), [id(0), id(1)]);
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_there_is_what_must_stay_stays(all in some(), pin in any::<prop::sample::Index>(), verified in any::<prop::sample::Index>()) {
+        fn protected_snapshots_are_kept_for_any_snapshot_set(all in some(), pin in any::<prop::sample::Index>(), verified in any::<prop::sample::Index>()) {
             prop_assume!(!all.is_empty());
             let pinned = [all[pin.index(all.len())].id.clone()];
             let verified = all[verified.index(all.len())].id.clone();
@@ -180,7 +180,7 @@ mod tests {
 
         /// A point in time within reach has a good snapshot near it, if one was ever there.
         #[test]
-        fn every_kept_span_has_its_last_one(all in some()) {
+        fn every_retained_period_keeps_its_last_snapshot(all in some()) {
             let gone = forgettable(&all, Held::default(), NOW);
             for (span, span_for) in [(HOUR, HOURLY_FOR), (DAY, DAILY_FOR), (WEEK, WEEKLY_FOR)] {
                 for one in all.iter().filter(|s| s.suspicious.is_none() && NOW - s.taken_at < span_for) {
@@ -192,7 +192,7 @@ mod tests {
         }
 
         #[test]
-        fn forgetting_again_forgets_nothing_more(all in some()) {
+        fn retention_is_idempotent(all in some()) {
             let gone = forgettable(&all, Held::default(), NOW);
             let left: Vec<_> = all.into_iter().filter(|s| !gone.contains(&s.id)).collect();
             prop_assert!(forgettable(&left, Held::default(), NOW).is_empty());

@@ -10,25 +10,25 @@ use crate::wire::control::{SnapshotOrder, SnapshotReason};
 /// A change is settled when nothing else has changed for this long: an agent's turn writes in bursts.
 pub const SETTLE: Duration = Duration::from_secs(5);
 /// Changes that never settle are not waited for longer than this.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
 /// From the beginning of one snapshot to that of the next. Losing the machine loses at most a minute, and what
 /// it takes to take one.
 pub const SPACING: Duration = Duration::from_secs(60);
 /// The pause after a snapshot that failed; it doubles with each further one.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: a repository that was away for an hour is not asked less often than a bot changes.
-pub const LONGEST_PAUSE: Duration = SPACING;
+pub const MAX_PAUSE: Duration = SPACING;
 
 /// What may be set about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct SnapshotRules {
     /// See [`SETTLE`].
     pub settle: Duration,
     /// See [`SPACING`].
     pub spacing: Duration,
 }
 
-impl Default for Rules {
+impl Default for SnapshotRules {
     fn default() -> Self {
         Self {
             settle: SETTLE,
@@ -65,7 +65,7 @@ struct Change {
 /// The schedule.
 #[derive(Debug)]
 pub struct Schedule {
-    rules: Rules,
+    rules: SnapshotRules,
     change: Option<Change>,
     order: Option<Purpose>,
     /// What is being taken.
@@ -77,7 +77,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// A schedule on which nothing is.
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: SnapshotRules) -> Self {
         Self {
             rules,
             change: None,
@@ -122,7 +122,7 @@ impl Schedule {
             return Some(self.not_before);
         }
         let change = self.change?;
-        let settled = (change.last + self.rules.settle).min(change.first + LONGEST_WAIT);
+        let settled = (change.last + self.rules.settle).min(change.first + MAX_WAIT);
         let spaced = self
             .begun
             .map_or(Duration::ZERO, |begun| begun + self.rules.spacing);
@@ -151,7 +151,7 @@ impl Schedule {
         }
         self.failed = self.failed.saturating_add(1);
         let doublings = self.failed.saturating_sub(1).min(16);
-        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE);
         self.not_before = now + pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
         // What was to be saved still is.
         self.changed(now);
@@ -176,8 +176,8 @@ mod tests {
     };
 
     #[test]
-    fn a_change_is_saved_when_it_has_settled() {
-        let mut schedule = Schedule::new(Rules::default());
+    fn a_change_is_saved_after_the_settle_time() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
         assert_eq!(schedule.due(), None);
         schedule.changed(at(10));
         schedule.changed(at(12));
@@ -188,17 +188,17 @@ mod tests {
     }
 
     #[test]
-    fn changes_that_never_settle_are_saved_all_the_same() {
-        let mut schedule = Schedule::new(Rules::default());
+    fn changes_that_never_settle_are_saved_after_the_maximum_wait() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
         for second in 10..100 {
             schedule.changed(at(second));
         }
-        assert_eq!(schedule.due(), Some(at(10) + LONGEST_WAIT));
+        assert_eq!(schedule.due(), Some(at(10) + MAX_WAIT));
     }
 
     #[test]
-    fn what_changes_while_one_is_taken_waits_for_the_next() {
-        let mut schedule = Schedule::new(Rules::default());
+    fn changes_during_a_snapshot_wait_for_the_next_one() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
         schedule.changed(at(0));
         schedule.begin(at(5));
         schedule.changed(at(6));
@@ -208,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_saved_is_told_from_what_is_not_saved_yet() {
-        let mut schedule = Schedule::new(Rules::default());
+    fn failed_changes_are_distinguished_from_pending_ones() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
         schedule.changed(at(0));
         assert!(!schedule.is_unsaved());
         schedule.begin(at(5));
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_order_does_not_wait_and_is_not_lost_by_a_failure() {
-        let mut schedule = Schedule::new(Rules::default());
+        let mut schedule = Schedule::new(SnapshotRules::default());
         schedule.changed(at(0));
         schedule.begin(at(5));
         schedule.order(Purpose {
@@ -247,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        let mut schedule = Schedule::new(Rules::default());
+    fn backoff_doubles_up_to_a_limit() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
         let mut now = at(0);
         schedule.changed(now);
         let mut pauses = Vec::new();
@@ -259,7 +259,7 @@ mod tests {
             pauses.push(schedule.not_before - now);
         }
         assert_eq!(pauses[..3], [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4]);
-        assert_eq!(pauses[7], LONGEST_PAUSE);
+        assert_eq!(pauses[7], MAX_PAUSE);
     }
 
     proptest! {
@@ -267,7 +267,7 @@ mod tests {
         /// order never sooner than the spacing.
         #[test]
         fn a_change_is_never_forgotten(steps in prop::collection::vec((0_u64..20, 0..4), 1..200)) {
-            let mut schedule = Schedule::new(Rules::default());
+            let mut schedule = Schedule::new(SnapshotRules::default());
             let (mut now, mut begun, mut unsaved) = (Duration::ZERO, None::<Duration>, None::<Duration>);
             for (seconds, what) in steps {
                 now += Duration::from_secs(seconds);
@@ -281,7 +281,7 @@ mod tests {
                 }
                 prop_assert_eq!(schedule.has_changed(), unsaved.is_some());
                 if let Some(since) = unsaved && schedule.taking.is_none() {
-                    let latest = (since + LONGEST_WAIT).max(begun.unwrap_or_default() + SPACING);
+                    let latest = (since + MAX_WAIT).max(begun.unwrap_or_default() + SPACING);
                     prop_assert!(schedule.due().unwrap() <= latest);
                 }
                 if schedule.begin(now).is_some() {

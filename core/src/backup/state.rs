@@ -7,19 +7,19 @@
 //! need not be ours.
 
 mod errands;
-mod notes;
+mod observe;
 mod start;
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bot::history::Kind;
+use crate::bot::history::HistoryKind;
 use crate::wire::control::{Doing, RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 pub use errands::{DRILL_EVERY_MS, Errand, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
-pub use start::InBucket;
+pub use start::StoredSnapshot;
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
 pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
@@ -27,24 +27,24 @@ pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
 /// hangs must be told all the same.
 pub const LONG_SNAPSHOT_MS: u64 = 60 * 60_000;
 /// Failures in a row that are worth an entry in the history: one or two pass by themselves.
-pub const TELL_AFTER: u32 = 3;
+pub const REPORT_AFTER_FAILURES: u32 = 3;
 /// How long what there was before a restore is held: as long as somebody may notice that it was the wrong one.
 pub const HELD_FOR_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// What a Sandbox remembers. Stored as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Ledger {
+pub struct BackupState {
     /// The run that was heard last.
     run: Run,
     /// What the home of that run was made from.
     restored: Option<RestoreReport>,
     /// The newest snapshot that is known.
-    newest: Option<Newest>,
+    newest: Option<NewestSnapshot>,
     /// The last snapshot that was restored and compared, byte by byte.
-    verified: Option<Verified>,
+    verified: Option<VerifiedSnapshot>,
     /// A restore that somebody ordered and that is not yet over.
-    wanted: Option<Wanted>,
+    wanted: Option<OrderedRestore>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
     /// That was told.
@@ -55,12 +55,12 @@ pub struct Ledger {
     raw: Vec<String>,
     /// What fails, once that was told.
     failing: Option<Doing>,
-    maintenance: Upkeep,
+    maintenance: MaintenanceState,
 }
 
 /// The newest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Newest {
+pub struct NewestSnapshot {
     /// What names it.
     pub id: SnapshotId,
     /// When it was taken or, where only the bucket was asked, stored.
@@ -69,7 +69,7 @@ pub struct Newest {
 
 /// A snapshot that was proven good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verified {
+pub struct VerifiedSnapshot {
     /// What names it.
     pub id: SnapshotId,
     /// When that was heard.
@@ -78,7 +78,7 @@ pub struct Verified {
 
 /// A restore that somebody ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wanted {
+pub struct OrderedRestore {
     /// What is to be restored.
     pub point: RestorePoint,
     /// When it was ordered.
@@ -100,7 +100,7 @@ pub struct Wanted {
 /// How the repository is kept in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Upkeep {
+struct MaintenanceState {
     /// When the first snapshot was heard of.
     begun_at: Option<u64>,
     /// When it was last asked for.
@@ -118,9 +118,9 @@ struct Upkeep {
 
 /// What follows from hearing a supervisor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct News {
+pub struct BackupChanges {
     /// Entries of the history.
-    pub notices: Vec<(Kind, Option<String>)>,
+    pub history_events: Vec<(HistoryKind, Option<String>)>,
     /// Snapshots that were not known.
     pub snapshots: Vec<Snapshot>,
     /// A snapshot that was proven good.
@@ -133,9 +133,9 @@ pub struct News {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackupSummary {
     /// The newest snapshot.
-    pub newest: Option<Newest>,
+    pub newest: Option<NewestSnapshot>,
     /// The last one that was restored and compared, byte by byte, and when.
-    pub verified: Option<Verified>,
+    pub verified: Option<VerifiedSnapshot>,
     /// Since when something is not saved.
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
@@ -150,7 +150,7 @@ pub struct BackupSummary {
     pub problems: Vec<String>,
 }
 
-impl Ledger {
+impl BackupState {
     /// In words.
     pub fn summary(&self) -> BackupSummary {
         BackupSummary {
@@ -175,8 +175,8 @@ impl Ledger {
     }
 
     /// Somebody ordered a restore. It replaces one that is not yet over.
-    pub fn want(&mut self, now: u64, point: RestorePoint) {
-        self.wanted = Some(Wanted {
+    pub fn set_ordered_restore(&mut self, now: u64, point: RestorePoint) {
+        self.wanted = Some(OrderedRestore {
             point,
             ordered_at: now,
             given_to: None,

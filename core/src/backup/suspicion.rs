@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table() {
+    fn every_case_gives_its_expected_result() {
         let large = 100 * SMALLEST_LOSS;
         for (before, now, suspicious) in [
             (content(0, &[]), content(0, &[]), false),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_what_is_gone() {
+    fn the_suspicion_names_what_is_missing() {
         let before = content(100 * SMALLEST_LOSS, &["a", "b", "c", "d", "e"]);
         let said = suspicion(&before, &content(1, &[])).unwrap();
         assert_eq!(

@@ -30,12 +30,12 @@ mod rules;
 mod state;
 mod types;
 
-use state::{Probe, State, Then};
+use state::{GatewayState, Probe, Then};
 
 pub use judge::{Evidence, judge};
-pub use quiesce::{Refused, kept_awake_by_channels, prepared};
-pub use rules::{FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RESTORE_PAUSE, Rules, SAVE_AGAIN, STEADY, pause};
-pub use types::{Effect, Event, Home, Launch, View};
+pub use quiesce::{RpcRefusal, kept_awake_by_channels, prepared};
+pub use rules::{FIRST_PAUSE, GatewayRules, MAX_PAUSE, MAX_RESTORE_PAUSE, SAVE_AGAIN, STEADY, pause};
+pub use types::{GatewayEffect, GatewayEvent, GatewayView, HomeState, Launch};
 
 /// A killed process goes at once, unless the kernel holds it in I/O: then it is killed again.
 pub const KILL_AGAIN: Duration = Duration::from_secs(5);
@@ -48,10 +48,10 @@ const REMEMBERED: usize = 10;
 
 /// The machine.
 #[derive(Debug)]
-pub struct Life {
-    rules: Rules,
-    state: State,
-    view: View,
+pub struct GatewayLifecycle {
+    rules: GatewayRules,
+    state: GatewayState,
+    view: GatewayView,
     launched: Duration,
     /// Ends in a row of gateways that were not ready for long.
     quick: u32,
@@ -65,14 +65,14 @@ pub struct Life {
     failed_restores: u32,
 }
 
-impl Life {
+impl GatewayLifecycle {
     /// The machine at its beginning, with what to do first. With a repository that is to make the home from
     /// `point`.
-    pub fn begin(now: Duration, rules: Rules, point: Option<RestorePoint>) -> (Self, Effect) {
+    pub fn begin(now: Duration, rules: GatewayRules, point: Option<RestorePoint>) -> (Self, GatewayEffect) {
         let mut life = Self {
             rules,
-            state: State::Over,
-            view: View {
+            state: GatewayState::Over,
+            view: GatewayView {
                 phase: GatewayPhase::Starting,
                 launch: Launch(0),
                 pid: None,
@@ -81,7 +81,7 @@ impl Life {
                 restarts: 0,
                 endings: VecDeque::new(),
                 crash_loop: None,
-                home: Home::Unkept,
+                home: HomeState::Unkept,
                 ignored: 0,
             },
             launched: now,
@@ -102,65 +102,68 @@ impl Life {
         (life, first)
     }
 
-    /// When [`Event::Deadline`] is due.
+    /// When [`GatewayEvent::Deadline`] is due.
     pub fn deadline(&self) -> Option<Duration> {
         self.state.deadline(&self.rules)
     }
 
     /// What others may know.
-    pub fn view(&self) -> &View {
+    pub fn view(&self) -> &GatewayView {
         &self.view
     }
 
     /// Takes note of `event` and says what to do. `chance` is a fresh random number in `0.0..1.0`.
-    pub fn on(&mut self, now: Duration, chance: f64, event: Event) -> Option<Effect> {
+    pub fn on(&mut self, now: Duration, chance: f64, event: GatewayEvent) -> Option<GatewayEffect> {
         let effect = self.take(now, chance, event);
         self.view.phase = self.state.phase();
         effect
     }
 
-    fn take(&mut self, now: Duration, chance: f64, event: Event) -> Option<Effect> {
+    fn take(&mut self, now: Duration, chance: f64, event: GatewayEvent) -> Option<GatewayEffect> {
         match event {
-            Event::Spawned(launch, pid) if self.may_be_there(launch) => {
+            GatewayEvent::Spawned(launch, pid) if self.may_be_there(launch) => {
                 self.view.pid = Some(pid);
                 // Told to end before it was there: it was not reached.
-                matches!(self.state, State::Ending { .. }).then_some(Effect::Terminate(self.rules.stop_grace))
+                matches!(self.state, GatewayState::Ending { .. })
+                    .then_some(GatewayEffect::Terminate(self.rules.stop_grace))
             }
-            Event::NotSpawned(launch, reason, message) if self.may_be_there(launch) => {
+            GatewayEvent::NotSpawned(launch, reason, message) if self.may_be_there(launch) => {
                 self.ended(now, chance, ExitReason::NotSpawned(message), reason, None)
             }
-            Event::Ended(launch, exit, reason, message) if self.may_be_there(launch) => {
+            GatewayEvent::Ended(launch, exit, reason, message) if self.may_be_there(launch) => {
                 self.ended(now, chance, exit, reason, message)
             }
-            Event::Listening(launch) if self.is_starting(launch) => {
+            GatewayEvent::Listening(launch) if self.is_starting(launch) => {
                 self.view.start.tcp_ms = Some(millis(now.saturating_sub(self.launched)));
                 None
             }
-            Event::Started(launch) if self.is_starting(launch) => {
+            GatewayEvent::Started(launch) if self.is_starting(launch) => {
                 self.view.start.ready_ms = Some(millis(now.saturating_sub(self.launched)));
                 self.view.ready_since = Some(now);
                 let probe = Probe::Next(now + self.rules.probe_every);
-                self.state = State::Up { failed: 0, probe };
+                self.state = GatewayState::Up { failed: 0, probe };
                 None
             }
-            Event::Probed(launch, well) if launch == self.view.launch => self.probed(now, well),
-            Event::Stop(grace) => {
+            GatewayEvent::Probed(launch, well) if launch == self.view.launch => self.probed(now, well),
+            GatewayEvent::Stop(grace) => {
                 let grace = grace.map_or(self.rules.stop_grace, |grace| grace.min(self.rules.stop_grace));
                 self.stop(now, grace)
             }
-            Event::Restart => self.restart(now),
-            Event::Restored => self.restored(now),
-            Event::NotRestored { intact } => self.not_restored(now, chance, intact),
-            Event::Saved(well) => self.saved(now, well),
-            Event::RestoreTo(point) => self.restore_to(now, point),
-            Event::ConfigChanged if matches!(self.state, State::CrashLooped { .. }) => self.afresh(now),
-            Event::Deadline if self.deadline().is_some_and(|due| due <= now) => self.time_is_up(now),
+            GatewayEvent::Restart => self.restart(now),
+            GatewayEvent::Restored => self.restored(now),
+            GatewayEvent::NotRestored { intact } => self.not_restored(now, chance, intact),
+            GatewayEvent::Saved(well) => self.saved(now, well),
+            GatewayEvent::RestoreTo(point) => self.restore_to(now, point),
+            GatewayEvent::ConfigChanged if matches!(self.state, GatewayState::CrashLooped { .. }) => {
+                self.reset_and_launch(now)
+            }
+            GatewayEvent::Deadline if self.deadline().is_some_and(|due| due <= now) => self.time_is_up(now),
             // News of an earlier process, an answer nobody waits for any more, a clock that rings early.
             _ => self.ignore(),
         }
     }
 
-    fn ignore(&mut self) -> Option<Effect> {
+    fn ignore(&mut self) -> Option<GatewayEffect> {
         self.view.ignored = self.view.ignored.saturating_add(1);
         None
     }
@@ -169,16 +172,16 @@ impl Life {
     fn may_be_there(&self, launch: Launch) -> bool {
         let has_one = matches!(
             self.state,
-            State::Starting { .. } | State::Up { .. } | State::Ending { .. }
+            GatewayState::Starting { .. } | GatewayState::Up { .. } | GatewayState::Ending { .. }
         );
         has_one && launch == self.view.launch
     }
 
     fn is_starting(&self, launch: Launch) -> bool {
-        matches!(self.state, State::Starting { .. }) && launch == self.view.launch
+        matches!(self.state, GatewayState::Starting { .. }) && launch == self.view.launch
     }
 
-    fn launch(&mut self, now: Duration) -> Effect {
+    fn launch(&mut self, now: Duration) -> GatewayEffect {
         let launch = Launch(self.view.launch.0.saturating_add(1));
         self.view.launch = launch;
         self.view.restarts = launch.0.saturating_sub(1);
@@ -186,60 +189,60 @@ impl Life {
         self.view.crash_loop = None;
         self.launched = now;
         let deadline = now + self.rules.start_deadline;
-        self.state = State::Starting { deadline };
-        Effect::Spawn(launch)
+        self.state = GatewayState::Starting { deadline };
+        GatewayEffect::Spawn(launch)
     }
 
     /// Starts one at once, with a clean slate.
-    fn afresh(&mut self, now: Duration) -> Option<Effect> {
-        self.forgive();
+    fn reset_and_launch(&mut self, now: Duration) -> Option<GatewayEffect> {
+        self.reset_failures();
         Some(self.launch(now))
     }
 
-    fn forgive(&mut self) {
+    fn reset_failures(&mut self) {
         self.quick = 0;
         self.failures.clear();
     }
 
-    fn time_is_up(&mut self, now: Duration) -> Option<Effect> {
+    fn time_is_up(&mut self, now: Duration) -> Option<GatewayEffect> {
         match self.state {
-            State::Starting { .. } => self.condemn(now, EndReason::StartTimeout),
-            State::Up {
+            GatewayState::Starting { .. } => self.kill_unresponsive(now, EndReason::StartTimeout),
+            GatewayState::Up {
                 failed,
                 probe: Probe::Next(_),
             } => {
                 let probe = Probe::Asked(now);
-                self.state = State::Up { failed, probe };
-                Some(Effect::Probe(self.view.launch))
+                self.state = GatewayState::Up { failed, probe };
+                Some(GatewayEffect::Probe(self.view.launch))
             }
-            State::Up {
+            GatewayState::Up {
                 probe: Probe::Asked(_),
                 ..
             } => self.probed(now, false),
-            State::Ending { reason, then, .. } => {
+            GatewayState::Ending { reason, then, .. } => {
                 let deadline = now + KILL_AGAIN;
-                self.state = State::Ending {
+                self.state = GatewayState::Ending {
                     reason,
                     deadline,
                     then,
                 };
-                Some(Effect::Kill)
+                Some(GatewayEffect::Kill)
             }
-            State::Restarting { .. } => Some(self.launch(now)),
-            State::Restoring { .. } | State::RestorePause { .. } | State::Saving { .. } => {
-                self.data_time_is_up(now)
-            }
-            State::CrashLooped { .. } => {
+            GatewayState::Restarting { .. } => Some(self.launch(now)),
+            GatewayState::Restoring { .. }
+            | GatewayState::RestorePause { .. }
+            | GatewayState::Saving { .. } => self.data_time_is_up(now),
+            GatewayState::CrashLooped { .. } => {
                 let look = now + LOOK_AGAIN;
-                self.state = State::CrashLooped { look };
-                Some(Effect::LookAtConfig)
+                self.state = GatewayState::CrashLooped { look };
+                Some(GatewayEffect::LookAtConfig)
             }
-            State::Over => None,
+            GatewayState::Over => None,
         }
     }
 
-    fn probed(&mut self, now: Duration, well: bool) -> Option<Effect> {
-        let State::Up {
+    fn probed(&mut self, now: Duration, well: bool) -> Option<GatewayEffect> {
+        let GatewayState::Up {
             failed,
             probe: Probe::Asked(asked),
         } = self.state
@@ -248,70 +251,70 @@ impl Life {
         };
         let failed = if well { 0 } else { failed.saturating_add(1) };
         if failed >= FAILED_PROBES {
-            return self.condemn(now, EndReason::ProbeTimeout);
+            return self.kill_unresponsive(now, EndReason::ProbeTimeout);
         }
         // From question to question, so that a connection that is refused at once and one that hangs are given
         // about the same time.
         let probe = Probe::Next(now.max(asked + self.rules.probe_every));
-        self.state = State::Up { failed, probe };
+        self.state = GatewayState::Up { failed, probe };
         None
     }
 
-    fn condemn(&mut self, now: Duration, reason: EndReason) -> Option<Effect> {
-        self.state = State::Ending {
+    fn kill_unresponsive(&mut self, now: Duration, reason: EndReason) -> Option<GatewayEffect> {
+        self.state = GatewayState::Ending {
             reason,
             deadline: now + KILL_AGAIN,
             then: Then::StartAgain,
         };
-        Some(Effect::Kill)
+        Some(GatewayEffect::Kill)
     }
 
-    fn restart(&mut self, now: Duration) -> Option<Effect> {
+    fn restart(&mut self, now: Duration) -> Option<GatewayEffect> {
         match self.state {
-            State::Starting { .. } | State::Up { .. } => self.end_for(now, Then::StartAgain),
-            State::Restarting { .. } | State::CrashLooped { .. } => self.afresh(now),
+            GatewayState::Starting { .. } | GatewayState::Up { .. } => self.end_for(now, Then::StartAgain),
+            GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => self.reset_and_launch(now),
             // One is on its way already, or none is wanted any more.
-            State::Restoring { .. }
-            | State::RestorePause { .. }
-            | State::Saving { .. }
-            | State::Ending { .. }
-            | State::Over => self.ignore(),
+            GatewayState::Restoring { .. }
+            | GatewayState::RestorePause { .. }
+            | GatewayState::Saving { .. }
+            | GatewayState::Ending { .. }
+            | GatewayState::Over => self.ignore(),
         }
     }
 
-    fn end_for(&mut self, now: Duration, then: Then) -> Option<Effect> {
-        self.state = State::Ending {
+    fn end_for(&mut self, now: Duration, then: Then) -> Option<GatewayEffect> {
+        self.state = GatewayState::Ending {
             reason: EndReason::RestartAsked,
             deadline: now + self.rules.stop_grace,
             then,
         };
-        Some(Effect::Terminate(self.rules.stop_grace))
+        Some(GatewayEffect::Terminate(self.rules.stop_grace))
     }
 
-    fn stop(&mut self, now: Duration, grace: Duration) -> Option<Effect> {
+    fn stop(&mut self, now: Duration, grace: Duration) -> Option<GatewayEffect> {
         match &mut self.state {
-            State::Starting { .. } | State::Up { .. } => {
-                self.state = State::Ending {
+            GatewayState::Starting { .. } | GatewayState::Up { .. } => {
+                self.state = GatewayState::Ending {
                     reason: EndReason::Stopped,
                     deadline: now + grace,
                     then: Then::Leave,
                 };
-                Some(Effect::Terminate(grace))
+                Some(GatewayEffect::Terminate(grace))
             }
-            State::Ending { deadline, then, .. } => {
+            GatewayState::Ending { deadline, then, .. } => {
                 *then = Then::Leave;
                 *deadline = (*deadline).min(now + grace);
                 None
             }
-            State::Restarting { .. } | State::CrashLooped { .. } => self.save(now, Then::Leave),
+            GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => self.save(now, Then::Leave),
             // What was saved for a restore is saved.
-            State::Saving { then, .. } => {
+            GatewayState::Saving { then, .. } => {
                 *then = Then::Leave;
                 None
             }
             // There is nothing to save that is not in the repository.
-            State::Restoring { .. } | State::RestorePause { .. } => self.leave(),
-            State::Over => self.ignore(),
+            GatewayState::Restoring { .. } | GatewayState::RestorePause { .. } => self.leave(),
+            GatewayState::Over => self.ignore(),
         }
     }
 
@@ -322,9 +325,9 @@ impl Life {
         exit: ExitReason,
         reason: EndReason,
         message: Option<String>,
-    ) -> Option<Effect> {
+    ) -> Option<GatewayEffect> {
         let (reason, then) = match self.state {
-            State::Ending { reason, then, .. } => (reason, then),
+            GatewayState::Ending { reason, then, .. } => (reason, then),
             _ => (reason, Then::StartAgain),
         };
         let ready_for = self
@@ -350,8 +353,8 @@ impl Life {
             return self.save(now, then);
         }
         if reason == EndReason::RestartAsked {
-            self.forgive();
-            self.state = State::Restarting { until: now };
+            self.reset_failures();
+            self.state = GatewayState::Restarting { until: now };
             return None;
         }
         if ready_for.is_some_and(|time| time >= STEADY) {
@@ -376,10 +379,10 @@ impl Life {
                 message: words,
             });
             let look = now + LOOK_AGAIN;
-            State::CrashLooped { look }
+            GatewayState::CrashLooped { look }
         } else {
             let until = now + pause;
-            State::Restarting { until }
+            GatewayState::Restarting { until }
         };
         None
     }
@@ -390,9 +393,9 @@ impl Life {
         self.failures.push_back(now);
     }
 
-    fn leave(&mut self) -> Option<Effect> {
-        self.state = State::Over;
-        Some(Effect::Leave)
+    fn leave(&mut self) -> Option<GatewayEffect> {
+        self.state = GatewayState::Over;
+        Some(GatewayEffect::Leave)
     }
 }
 

@@ -10,12 +10,12 @@ pub const KEPT_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
 /// Entries told at a time.
 pub const PAGE: u32 = 100;
 /// Characters kept of a reason: the gateway's words about a bad config fit, a stack trace does not.
-pub const LONGEST_DETAIL: usize = 500;
+pub const MAX_DETAIL: usize = 500;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum HistoryKind {
     /// A container was started.
     Started,
     /// Its gateway answers for the first time.
@@ -72,7 +72,7 @@ pub enum Kind {
     Inspected,
 }
 
-impl Kind {
+impl HistoryKind {
     /// Every kind.
     pub const ALL: [Self; 27] = [
         Self::Started,
@@ -160,9 +160,9 @@ impl Actor {
     }
 }
 
-/// A reason in at most [`LONGEST_DETAIL`] characters.
-pub fn in_short(detail: &str) -> String {
-    detail.chars().take(LONGEST_DETAIL).collect()
+/// A reason in at most [`MAX_DETAIL`] characters.
+pub fn truncate_detail(detail: &str) -> String {
+    detail.chars().take(MAX_DETAIL).collect()
 }
 
 #[cfg(test)]
@@ -170,18 +170,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_has_one_name_everywhere() {
-        for kind in Kind::ALL {
+    fn kind_names_match_their_serialized_form() {
+        for kind in HistoryKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
     }
 
     #[test]
-    fn a_long_reason_is_cut_between_characters() {
+    fn a_long_reason_is_truncated_at_a_character_boundary() {
         assert_eq!(
-            in_short(&"é".repeat(LONGEST_DETAIL + 1)).chars().count(),
-            LONGEST_DETAIL
+            truncate_detail(&"é".repeat(MAX_DETAIL + 1)).chars().count(),
+            MAX_DETAIL
         );
-        assert_eq!(in_short("short"), "short");
+        assert_eq!(truncate_detail("short"), "short");
     }
 }

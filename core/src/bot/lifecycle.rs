@@ -21,13 +21,13 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use deadlines::*;
-pub use history_events::notice;
+pub use history_events::history_event;
 
 use crate::wire::run::Run;
 
 /// What the operator decided about the lives of bots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct LifecycleRules {
     /// Milliseconds without activity after which a bot is put to sleep; `None` for never.
     pub sleep_after_ms: Option<u64>,
 }
@@ -57,7 +57,7 @@ pub enum Authority {
 /// Where a bot is in its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-pub enum State {
+pub enum LifecycleState {
     /// No container. The next request starts one.
     Asleep,
     /// A container was started and its gateway does not answer yet.
@@ -106,10 +106,10 @@ pub enum State {
 
 /// The whole life: what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Life {
+pub struct Lifecycle {
     /// Where it is now.
     #[serde(flatten)]
-    pub state: State,
+    pub state: LifecycleState,
     /// The current run, or the last one.
     pub run: Run,
     /// When the state was entered.
@@ -129,13 +129,13 @@ pub struct Life {
     #[serde(default)]
     pub pinned: bool,
     /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
-    #[serde(default)]
-    pub works_alone: bool,
+    #[serde(default, rename = "works_alone")]
+    pub has_background_work: bool,
 }
 
 /// What the supervisor says about its gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Gateway {
+pub enum GatewayCondition {
     /// The home is being brought back.
     Restoring,
     /// On its way up for the first time.
@@ -150,9 +150,9 @@ pub enum Gateway {
 
 /// What the supervisor of a run says when it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
+pub struct SupervisorReport {
     /// How the gateway is.
-    pub gateway: Gateway,
+    pub gateway: GatewayCondition,
     /// Milliseconds since the owner's traffic last did something; 0 while something is under way.
     pub idle_ms: u64,
 }
@@ -173,13 +173,13 @@ pub enum MaySleep {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum LifecycleEvent {
     /// The owner's traffic wants the bot.
     Wanted,
     /// The owner or an admin wants it asleep; the next request may wake it.
     SleepWanted,
     /// Another bot needs its place, and it has been idle longest.
-    RoomWanted,
+    SlotWanted,
     /// The owner or an admin wants it started afresh: the gateway if the container is up, else a container.
     /// Wipes the slate of earlier failures.
     RestartWanted,
@@ -188,7 +188,7 @@ pub enum Event {
     /// The owner or an admin decided whether it sleeps when idle.
     Pinned(bool),
     /// What the supervisor of this run says; `None` when it could not be asked.
-    Said(Run, Option<Report>),
+    Reported(Run, Option<SupervisorReport>),
     /// What the supervisor of this run says to being put to sleep.
     SleepAnswered(Run, MaySleep),
     /// The container of this run could not be started.
@@ -206,7 +206,7 @@ pub enum Event {
 
 /// What the Sandbox has to do, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
+pub enum LifecycleEffect {
     /// Start a container for this run. The only place a container is ever started from.
     Start(Run),
     /// Wait for this run's container to end and, until it is up, report what its supervisor says.
@@ -215,10 +215,10 @@ pub enum Effect {
     Terminate,
     /// Kill the container.
     Kill,
-    /// Ask this run's supervisor how it is, and report [`Event::Said`].
+    /// Ask this run's supervisor how it is, and report [`LifecycleEvent::Reported`].
     Ask(Run),
     /// Ask this run's supervisor whether anything runs that sleep would end, and have nothing new begin;
-    /// report [`Event::SleepAnswered`].
+    /// report [`LifecycleEvent::SleepAnswered`].
     AskMaySleep(Run),
     /// Have this run's supervisor start its gateway again.
     RestartGateway(Run),
@@ -228,11 +228,11 @@ pub enum Effect {
     ClearAlarm,
 }
 
-impl Life {
+impl Lifecycle {
     /// A bot that has never run.
     pub fn new(now: u64) -> Self {
         Self {
-            state: State::Asleep,
+            state: LifecycleState::Asleep,
             run: Run(0),
             since: now,
             ready_at: None,
@@ -240,67 +240,83 @@ impl Life {
             ignored: 0,
             desired: Desired::Available,
             pinned: false,
-            works_alone: false,
+            has_background_work: false,
         }
     }
 
     /// Takes note of `event` at time `now`. `jitter` in 0..=1 spreads the pauses of many bots that failed
     /// together.
-    pub fn on(&mut self, rules: &Rules, now: u64, jitter: f64, event: Event) -> Vec<Effect> {
+    pub fn on(
+        &mut self,
+        rules: &LifecycleRules,
+        now: u64,
+        jitter: f64,
+        event: LifecycleEvent,
+    ) -> Vec<LifecycleEffect> {
         match event {
             // An alarm can be late or lost; a request that is there now need not wait for it.
-            Event::Wanted if self.is_overdue(now) => {
+            LifecycleEvent::Wanted if self.is_overdue(now) => {
                 let mut effects = self.alarm_rang(now, jitter);
                 effects.extend(self.wanted(now));
                 effects
             }
-            Event::Wanted => self.wanted(now),
-            Event::SleepWanted => self.sleep_wanted(now),
-            Event::RoomWanted => self.room_wanted(),
-            Event::RestartWanted => self.restart_wanted(now),
-            Event::Desired(Authority::Owner, _) if self.desired == Desired::Suspended => self.ignore(),
-            Event::Desired(_, desired) => self.desire(now, desired),
-            Event::Pinned(pinned) => {
-                self.pinned = pinned;
-                self.pinned_or_not()
-            }
-            Event::Said(run, report) if run == self.run => self.said(rules, now, report),
-            Event::SleepAnswered(run, answer) if run == self.run => self.sleep_answered(now, answer),
-            Event::StartFailed(run, reason) if run == self.run => self.start_failed(now, jitter, reason),
-            Event::Exited(run, reason) if run == self.run => self.exited(now, jitter, reason),
-            Event::Said(..) | Event::SleepAnswered(..) | Event::StartFailed(..) | Event::Exited(..) => {
+            LifecycleEvent::Wanted => self.wanted(now),
+            LifecycleEvent::SleepWanted => self.sleep_wanted(now),
+            LifecycleEvent::SlotWanted => self.slot_wanted(),
+            LifecycleEvent::RestartWanted => self.restart_wanted(now),
+            LifecycleEvent::Desired(Authority::Owner, _) if self.desired == Desired::Suspended => {
                 self.ignore()
             }
-            Event::AlarmRang => self.alarm_rang(now, jitter),
-            Event::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
+            LifecycleEvent::Desired(_, desired) => self.set_desired(now, desired),
+            LifecycleEvent::Pinned(pinned) => {
+                self.pinned = pinned;
+                self.apply_pinned()
+            }
+            LifecycleEvent::Reported(run, report) if run == self.run => self.reported(rules, now, report),
+            LifecycleEvent::SleepAnswered(run, answer) if run == self.run => self.sleep_answered(now, answer),
+            LifecycleEvent::StartFailed(run, reason) if run == self.run => {
+                self.start_failed(now, jitter, reason)
+            }
+            LifecycleEvent::Exited(run, reason) if run == self.run => self.exited(now, jitter, reason),
+            LifecycleEvent::Reported(..)
+            | LifecycleEvent::SleepAnswered(..)
+            | LifecycleEvent::StartFailed(..)
+            | LifecycleEvent::Exited(..) => self.ignore(),
+            LifecycleEvent::AlarmRang => self.alarm_rang(now, jitter),
+            LifecycleEvent::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
         }
     }
 
     /// Whether requests can be handed to the container now: its ingress is up, and holds them while the
     /// gateway comes back.
     pub fn takes_requests(&self) -> bool {
-        matches!(self.state, State::Running | State::Unhealthy { .. })
+        matches!(
+            self.state,
+            LifecycleState::Running | LifecycleState::Unhealthy { .. }
+        )
     }
 
     /// Whether there may be a container: it costs money and takes a place.
     pub fn is_awake(&self) -> bool {
         match self.state {
-            State::Starting { .. }
-            | State::Restoring { .. }
-            | State::Running
-            | State::Unhealthy { .. }
-            | State::Stopping { .. }
-            | State::CrashLooped { until: None, .. } => true,
-            State::Asleep | State::BackingOff { .. } | State::CrashLooped { until: Some(_), .. } => false,
+            LifecycleState::Starting { .. }
+            | LifecycleState::Restoring { .. }
+            | LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::Stopping { .. }
+            | LifecycleState::CrashLooped { until: None, .. } => true,
+            LifecycleState::Asleep
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { until: Some(_), .. } => false,
         }
     }
 
     /// Whether being wanted now starts a container: it needs a free place for that.
     pub fn would_start(&self, now: u64) -> bool {
         match self.state {
-            State::Asleep => true,
-            State::BackingOff { until, .. }
-            | State::CrashLooped {
+            LifecycleState::Asleep => true,
+            LifecycleState::BackingOff { until, .. }
+            | LifecycleState::CrashLooped {
                 until: Some(until), ..
             } => until <= now,
             _ => false,
@@ -314,6 +330,10 @@ impl Life {
 
     /// Whether `run` is on its way up.
     pub fn is_starting(&self, run: Run) -> bool {
-        self.run == run && matches!(self.state, State::Starting { .. } | State::Restoring { .. })
+        self.run == run
+            && matches!(
+                self.state,
+                LifecycleState::Starting { .. } | LifecycleState::Restoring { .. }
+            )
     }
 }

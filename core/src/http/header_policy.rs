@@ -83,7 +83,7 @@ pub fn same_origin(origin: Option<&str>, served: &str) -> bool {
 
 /// What a browser says about where a request comes from.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Asked<'a> {
+pub struct RequestContext<'a> {
     /// The method.
     pub method: &'a str,
     /// Whether it is to become a WebSocket.
@@ -101,7 +101,7 @@ pub struct Asked<'a> {
 /// The cookie alone does not say: browsers send it along for the pages of every host below the same registered
 /// domain (`SameSite` means the site, not the origin), and all of those together are not ours. Pages elsewhere may
 /// lead a tab here; they may not send a form, load a file or open a WebSocket in the owner's name.
-pub fn is_owners(asked: &Asked<'_>, served: &str) -> bool {
+pub fn is_owners(asked: &RequestContext<'_>, served: &str) -> bool {
     let by_our_page = asked.origin.is_some() && same_origin(asked.origin, served);
     if asked.upgrade {
         return by_our_page;
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cookie_alone_is_not_its_owners_wish() {
+    fn a_cookie_alone_does_not_authorize_a_cross_site_request() {
         const SERVED: &str = "https://bots.example.com";
         // Method, upgrade, Origin, Sec-Fetch-Site, Sec-Fetch-Mode.
         let cases = [
@@ -201,7 +201,7 @@ mod tests {
             (("GET", true, None, None, None), false),
         ];
         for ((method, upgrade, origin, site, mode), owners) in cases {
-            let asked = Asked {
+            let asked = RequestContext {
                 method,
                 upgrade,
                 origin,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_proves_the_caller_to_the_platform_stays_there() {
+    fn platform_credentials_are_not_forwarded_to_the_bot() {
         for name in [
             "Authorization",
             "proxy-authorization",
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_cookies_only_ours_are_taken_out() {
+    fn only_platform_cookies_are_removed() {
         let cases = [
             ("__Host-moltbot-session=abc", Verdict::Drop),
             (
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_cannot_speak_for_the_platform() {
+    fn a_bot_cannot_set_platform_headers() {
         for (name, value) in [
             ("Set-Cookie", "__Host-moltbot-session=evil; Path=/"),
             ("set-cookie", " __host-moltbot-x=1"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_act_for_the_caller() {
+    fn only_platform_pages_can_act_for_the_caller() {
         let served = "https://bots.example.com";
         assert!(same_origin(None, served));
         assert!(same_origin(Some("https://bots.example.com"), served));

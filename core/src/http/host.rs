@@ -9,9 +9,9 @@ use crate::http::origin::Origin;
 use crate::user_id::UserId;
 
 /// Characters a name may have (RFC 1035 §2.3.4, without the root's dot).
-const MOST_CHARACTERS: usize = 253;
+const MAX_CHARACTERS: usize = 253;
 /// Characters between two dots (RFC 1035 §2.3.4).
-const MOST_LABEL_CHARACTERS: usize = 63;
+const MAX_LABEL_CHARACTERS: usize = 63;
 /// Endings nobody can own: RFC 6761, RFC 6762, RFC 7686 and ICANN's `internal`.
 const NOBODYS: [&str; 8] = [
     "localhost",
@@ -73,7 +73,7 @@ impl FromStr for HostName {
             return Err(NotAHostName::MoreThanAName);
         }
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
-        if name.len() > MOST_CHARACTERS || !name.split('.').all(is_label) {
+        if name.len() > MAX_CHARACTERS || !name.split('.').all(is_label) {
             return Err(NotAHostName::Malformed);
         }
         match name.rsplit_once('.') {
@@ -86,7 +86,7 @@ impl FromStr for HostName {
 
 fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=MOST_LABEL_CHARACTERS).contains(&label.len())
+    (1..=MAX_LABEL_CHARACTERS).contains(&label.len())
         && label.bytes().all(allowed)
         && !label.starts_with('-')
         && !label.ends_with('-')
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_form() {
+    fn a_host_name_has_one_canonical_form() {
         for text in [
             "claw.example.org",
             "Claw.Example.ORG",
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name_says_why() {
+    fn an_invalid_host_name_is_refused_with_a_reason() {
         use NotAHostName::{Malformed, MoreThanAName, NotADomain, NotAscii};
         for (text, why) in [
             ("", Malformed),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_leads_to_its_site() {
+    fn a_host_resolves_to_its_site() {
         let platform = origin("https://bots.example.com");
         let bot_domain = name("claws.example.net");
         let at = |host: &str| site(host, &platform, Some(&bot_domain));
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn every_site_is_on_the_platforms_port() {
+    fn every_site_uses_the_platforms_port() {
         let platform = origin("http://localhost:8787");
         let at = |host: &str| site(host, &platform, None);
         assert_eq!(at("localhost:8787"), Site::Platform);
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bots_own_name_leads_back_to_its_user() {
+    fn a_bot_host_name_maps_back_to_its_user() {
         let (user, domain) = (ALICE.parse().unwrap(), name("claws.example.net"));
         let host = own_host(user, &domain);
         assert_eq!(host.as_str().parse(), Ok(host.clone()));
@@ -364,7 +364,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_at_all_has_a_site(host in ".{0,40}") {
+        fn any_host_text_resolves_without_a_panic(host in ".{0,40}") {
             let platform = origin("https://bots.example.com");
             if let Site::Custom(name) = site(&host, &platform, None) {
                 prop_assert_eq!(name.as_str(), &host);

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_what_a_browser_sends() {
+    fn an_origin_parses_only_in_the_form_browsers_send() {
         for (text, origin, host, name, port) in [
             (
                 "https://Bots.example.com/",

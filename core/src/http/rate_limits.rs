@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_customer_has_one_key() {
+    fn one_ipv6_network_has_one_rate_limit_key() {
         assert_eq!(address_key("203.0.113.9").as_deref(), Some("203.0.113.9"));
         assert_eq!(address_key("::ffff:203.0.113.9").as_deref(), Some("203.0.113.9"));
         assert_eq!(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::http::host::HostName;
 
 /// Domains one person may have claimed at a time. Each may cost the operator a certificate.
-pub const MOST_DOMAINS: u32 = 5;
+pub const MAX_DOMAINS: u32 = 5;
 /// Random bytes in a proof: not to be guessed before its record is there.
 pub const PROOF_BYTES: u32 = 16;
 /// The record's name is this label before the domain, so that it is in nobody's way.
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_proof_proves_nothing() {
+    fn an_empty_proof_is_refused() {
         assert_eq!(
             is_proven(r#"{"Status":0,"Answer":[{"type":16,"data":"\""}]}"#, "x"),
             Ok(false)

@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_provider_is_asked_no_more_than_needed() {
+    fn key_requests_to_the_provider_are_limited() {
         let at = |fetched_at, asked_at| Some(Known { fetched_at, asked_at });
         let later = LIFETIME_MS + FAILURE_PAUSE_MS;
         let cases = [
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_for_one_algorithm_only() {
+    fn a_key_accepts_one_algorithm_only() {
         let modulus = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
         let document = json!({ "keys": [
             { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "ec", "use": "sig", "alg": "ES256", "key_ops": ["verify"] },

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cookie_is_found_among_others() {
+    fn the_session_cookie_is_found_among_others() {
         let find = |header| find(header, SESSION_COOKIE);
         assert_eq!(find("a=1; __Host-moltbot-session=v; b=2"), Some("v"));
         assert_eq!(find("__Host-moltbot-session=v=="), Some("v=="));
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_renews_a_session_never_prints_itself() {
+    fn debug_output_hides_the_refresh_token() {
         let tokens = Tokens {
             access_token: "secret".into(),
             refresh_token: "secret".into(),

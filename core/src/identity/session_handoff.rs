@@ -22,7 +22,7 @@ pub const CODE_LIFETIME_MS: u64 = 60 * 1_000;
 /// person a while.
 pub const VERIFIER_LIFETIME_SECONDS: u64 = 60 * 60;
 /// For what a session is sealed while it crosses.
-pub const CROSSING_PURPOSE: &str = "crossing-session";
+pub const HANDOFF_PURPOSE: &str = "crossing-session";
 /// What the challenge was made from.
 pub const VERIFIER_COOKIE: &str = "__Host-moltbot-verifier";
 
@@ -67,7 +67,7 @@ pub struct Pending {
     pub challenge: String,
     /// Where to go then: a path on that host.
     pub next: String,
-    /// The session, sealed for [`CROSSING_PURPOSE`].
+    /// The session, sealed for [`HANDOFF_PURPOSE`].
     pub session: String,
     /// Milliseconds since 1970.
     pub expires_at: u64,
@@ -137,7 +137,7 @@ mod tests {
     const BOB: &str = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
 
     #[test]
-    fn a_code_is_good_for_one_host_one_browser_one_owner_and_a_minute() {
+    fn a_code_is_valid_for_one_host_browser_owner_and_minute() {
         let challenge = Opaque::of(&[7; 32]);
         let code = Pending {
             host: host("claw.example.org"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_has_one_form_and_never_prints_itself() {
+    fn a_secret_has_one_format_and_is_hidden_in_debug_output() {
         let secret = Opaque::of(&[255; 32]);
         assert_eq!(Opaque::parse(secret.as_str()), Some(secret.clone()));
         assert_eq!(format!("{secret:?}"), "Opaque(hidden)");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_host_has_a_purpose_of_its_own() {
+    fn every_host_derives_its_own_sealing_purpose() {
         let purposes = [
             purpose(&host("a.example.org")),
             purpose(&host("b.example.org")),

@@ -10,7 +10,7 @@ use crate::http::problem::Refusal;
 use crate::user_id::UserId;
 
 /// Characters an e-mail address may have (RFC 5321 §4.5.3.1.3).
-const MOST_EMAIL_CHARACTERS: usize = 254;
+const MAX_EMAIL_CHARACTERS: usize = 254;
 
 /// Who may become a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl SignUp {
 /// One line of the allow-list, or one invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum Entry {
+pub enum AllowListEntry {
     /// An e-mail address, in lower case.
     Email(String),
     /// Every address at this domain.
@@ -47,24 +47,24 @@ pub enum Entry {
     User(UserId),
 }
 
-/// The text is no [`Entry`].
+/// The text is no [`AllowListEntry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an entry is an e-mail address, @domain or a user id")]
-pub struct NotAnEntry;
+pub struct NotAnAllowListEntry;
 
-impl FromStr for Entry {
-    type Err = NotAnEntry;
+impl FromStr for AllowListEntry {
+    type Err = NotAnAllowListEntry;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEntry> {
+    fn from_str(text: &str) -> Result<Self, NotAnAllowListEntry> {
         let text = text.trim();
         match text.split_once('@') {
-            None => text.parse().map(Self::User).map_err(|_| NotAnEntry),
-            Some(("", domain)) => domain.parse().map(Self::Domain).map_err(|_| NotAnEntry),
+            None => text.parse().map(Self::User).map_err(|_| NotAnAllowListEntry),
+            Some(("", domain)) => domain.parse().map(Self::Domain).map_err(|_| NotAnAllowListEntry),
             Some((local, domain)) => {
                 let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'"' | b'@');
-                let domain: HostName = domain.parse().map_err(|_| NotAnEntry)?;
-                if text.len() > MOST_EMAIL_CHARACTERS || !local.bytes().all(plain) {
-                    return Err(NotAnEntry);
+                let domain: HostName = domain.parse().map_err(|_| NotAnAllowListEntry)?;
+                if text.len() > MAX_EMAIL_CHARACTERS || !local.bytes().all(plain) {
+                    return Err(NotAnAllowListEntry);
                 }
                 Ok(Self::Email(format!("{}@{domain}", local.to_ascii_lowercase())))
             }
@@ -72,7 +72,7 @@ impl FromStr for Entry {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for AllowListEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Email(email) => f.write_str(email),
@@ -82,28 +82,28 @@ impl fmt::Display for Entry {
     }
 }
 
-impl TryFrom<String> for Entry {
-    type Error = NotAnEntry;
+impl TryFrom<String> for AllowListEntry {
+    type Error = NotAnAllowListEntry;
 
-    fn try_from(text: String) -> Result<Self, NotAnEntry> {
+    fn try_from(text: String) -> Result<Self, NotAnAllowListEntry> {
         text.parse()
     }
 }
 
-impl From<Entry> for String {
-    fn from(entry: Entry) -> Self {
+impl From<AllowListEntry> for String {
+    fn from(entry: AllowListEntry) -> Self {
         entry.to_string()
     }
 }
 
 /// Every entry that would let this person in: their id, their address, their address's domain. An address
 /// the token does not carry, or that is none, matches nothing.
-pub fn entries_for(user: UserId, email: Option<&str>) -> Vec<Entry> {
-    let mut entries = vec![Entry::User(user)];
-    if let Some(Entry::Email(email)) = email.and_then(|email| email.parse().ok()) {
+pub fn entries_for(user: UserId, email: Option<&str>) -> Vec<AllowListEntry> {
+    let mut entries = vec![AllowListEntry::User(user)];
+    if let Some(AllowListEntry::Email(email)) = email.and_then(|email| email.parse().ok()) {
         let domain = email.rsplit_once('@').and_then(|(_, domain)| domain.parse().ok());
-        entries.extend(domain.map(Entry::Domain));
-        entries.push(Entry::Email(email));
+        entries.extend(domain.map(AllowListEntry::Domain));
+        entries.push(AllowListEntry::Email(email));
     }
     entries
 }
@@ -187,14 +187,18 @@ mod tests {
     const ALICE: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 
     #[test]
-    fn an_entry_has_one_form() {
+    fn an_allow_list_entry_has_one_canonical_form() {
         for (text, expected) in [
             (" Alice@Example.COM ", "alice@example.com"),
             ("a+b@example.com", "a+b@example.com"),
             ("@Example.com", "@example.com"),
             (ALICE, ALICE),
         ] {
-            assert_eq!(text.parse::<Entry>().unwrap().to_string(), expected, "{text}");
+            assert_eq!(
+                text.parse::<AllowListEntry>().unwrap().to_string(),
+                expected,
+                "{text}"
+            );
         }
         for bad in [
             "",
@@ -210,20 +214,24 @@ mod tests {
             "é@example.com",
             "undefined",
         ] {
-            assert_eq!(bad.parse::<Entry>(), Err(NotAnEntry), "{bad:?}");
+            assert_eq!(bad.parse::<AllowListEntry>(), Err(NotAnAllowListEntry), "{bad:?}");
         }
         assert!(
             format!("{}@example.com", "a".repeat(300))
-                .parse::<Entry>()
+                .parse::<AllowListEntry>()
                 .is_err()
         );
     }
 
     #[test]
-    fn a_person_is_let_in_by_id_address_or_domain_and_by_nothing_else() {
+    fn a_user_is_admitted_only_by_id_address_or_domain() {
         let user: UserId = ALICE.parse().unwrap();
-        let texts =
-            |email| -> Vec<String> { entries_for(user, email).iter().map(Entry::to_string).collect() };
+        let texts = |email| -> Vec<String> {
+            entries_for(user, email)
+                .iter()
+                .map(AllowListEntry::to_string)
+                .collect()
+        };
         assert_eq!(
             texts(Some("Alice@Example.com")),
             [ALICE, "@example.com", "alice@example.com"]
@@ -234,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_has_one_name_everywhere() {
+    fn status_names_match_their_serialized_form() {
         for status in UserStatus::ALL {
             assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
             assert_eq!(status.refusal().is_none(), status == UserStatus::Active);
@@ -250,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_is_believed_for_a_while_and_longer_in_an_outage() {
+    fn cached_users_are_valid_briefly_and_longer_in_an_outage() {
         let read = Read { value: 7, at: 1_000 };
         assert_eq!(read.fresh(1_000 + BELIEVED_FOR_MS - 1), Some(7));
         assert_eq!(read.fresh(1_000 + BELIEVED_FOR_MS), None);

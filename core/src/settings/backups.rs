@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_value_is_named_with_its_reason() {
+    fn each_invalid_value_is_named_with_its_reason() {
         for (name, value) in [
             ("BACKUP_KEY", "not base64!"),
             ("BACKUP_KEY", "c2hvcnQ="),

@@ -8,9 +8,9 @@ use crate::wire::run::Run;
 mod backup;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, Doing, Entry, EntryKind, MAINTAIN_PATH, MaintenanceOrder,
-    MaintenanceReport, Progress, RESTORE_PATH, RestoreOrder, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH,
-    Snapshot, SnapshotOrder, SnapshotReason,
+    Amount, BackupError, BackupStatus, Doing, EntryKind, MAINTAIN_PATH, MaintenanceOrder, MaintenanceReport,
+    Progress, RESTORE_PATH, RestoreOrder, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot,
+    SnapshotEntry, SnapshotOrder, SnapshotReason,
 };
 
 /// `GET`: a [`Status`] as JSON.

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_sandbox_writes_the_supervisor_reads() {
+    fn the_supervisor_parses_the_environment_the_sandbox_writes() {
         let mut chosen = settings();
         if let Some(repository) = &mut chosen.repository {
             repository.restore = RestorePoint::Snapshot("0123456789abcdef".repeat(4).parse().unwrap());
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn each_required_variable_is_missed_by_name() {
+    fn each_missing_variable_is_named() {
         let env = settings().to_env();
         for (variable, _) in &env {
             if [MODEL_BASE_URL, REPOSITORY_URL].contains(variable) {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_named_and_not_quoted() {
+    fn an_invalid_value_is_named_and_not_quoted() {
         for (variable, value) in [
             (USER_ID, "UNDEFINED-SECRET"),
             (RUN, "-1-SECRET"),
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_never_prints_itself() {
+    fn debug_output_hides_the_token() {
         let printed = format!("{:?}", settings());
         for secret in [
             "0123456789abcdef",

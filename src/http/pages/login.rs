@@ -47,7 +47,7 @@ impl Message {
         }
     }
 
-    fn words(self) -> &'static str {
+    fn text(self) -> &'static str {
         match self {
             Self::WrongPassword => "E-mail or password is wrong.",
             Self::WrongCode => "The code is wrong or has expired.",
@@ -152,7 +152,7 @@ fn code(page: &LoginPage<'_>) -> Markup {
 
 fn message(page: &LoginPage<'_>) -> Markup {
     html! {
-        @if let Some(message) = page.message { p.error #message role="alert" { (message.words()) } }
+        @if let Some(message) = page.message { p.error #message role="alert" { (message.text()) } }
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     };
 
     #[test]
-    fn what_a_stranger_typed_is_escaped() {
+    fn form_input_is_escaped() {
         let signed_in = LoginPage {
             signed_in_as: Some("<script>"),
             ..SHOWN
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_has_a_label_and_every_error_is_announced() {
+    fn every_field_has_a_label_and_every_error_an_alert_role() {
         for asks_for_code in [false, true] {
             let shown = LoginPage {
                 asks_for_code,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_is_told_where_the_person_wanted_to_go() {
+    fn provider_links_carry_the_requested_page() {
         let html = page(&Nonce::for_tests(), &SHOWN).into_string();
         assert!(
             html.contains(

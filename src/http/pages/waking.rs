@@ -15,7 +15,7 @@ const SCRIPT: &str = include_str!("waking.js");
 const REFRESH_SECONDS: u32 = 4;
 
 /// Milliseconds after which a page that waits for a free place looks again. There is no start to follow meanwhile.
-const LOOK_FOR_A_PLACE_MS: u32 = 5_000;
+const SLOT_RETRY_MS: u32 = 5_000;
 
 /// The steps of a start: the name of the phase in a bot's status, its line in the list, and the words that go
 /// with it. The script takes them from the page.
@@ -55,13 +55,13 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
     let main = html! {
         h1 { (title) }
         ol #steps data-state=(status.state.as_str()) data-started-again=(STARTED_AGAIN)
-            data-again=[(refusal == Refusal::NoCapacity).then_some(LOOK_FOR_A_PLACE_MS)] {
+            data-again=[(refusal == Refusal::NoCapacity).then_some(SLOT_RETRY_MS)] {
             @for (index, (step, line, words)) in STEPS.iter().enumerate() {
                 li data-step=(step) class=(standing(index, status)) data-words=(words) { (line) }
             }
         }
-        p #words role="status" { (words(status, refusal)) }
-        p #progress { @if let Some(progress) = &status.restoring { (progress_words(progress)) } }
+        p #words role="status" { (status_text(status, refusal)) }
+        p #progress { @if let Some(progress) = &status.restoring { (progress_text(progress)) } }
         // There from the start: a restore that is held up says so while the page is open.
         p.error #reason role="alert" hidden[status.reason.is_none()] { (status.reason.as_deref().unwrap_or_default()) }
         @if failed { (order_form(Order::Restart, "Try again now")) }
@@ -95,7 +95,7 @@ fn standing(index: usize, status: &BotStatus) -> &'static str {
     }
 }
 
-fn words(status: &BotStatus, refusal: Refusal) -> &'static str {
+fn status_text(status: &BotStatus, refusal: Refusal) -> &'static str {
     if refusal == Refusal::NoCapacity {
         return "All places are taken right now. This page goes on by itself as soon as one is free.";
     }
@@ -117,7 +117,7 @@ fn words(status: &BotStatus, refusal: Refusal) -> &'static str {
     }
 }
 
-fn progress_words(progress: &Progress) -> String {
+fn progress_text(progress: &Progress) -> String {
     /// Bytes in a megabyte, as people count.
     const MEGABYTE: u64 = 1_000_000;
     let done = progress.done;
@@ -136,15 +136,15 @@ fn progress_words(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use moltworker_core::api::bot::Heard;
-    use moltworker_core::bot::lifecycle::{Event, Life};
+    use moltworker_core::api::bot::ObservedStatus;
+    use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::{Amount, Doing};
 
     fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
         BotStatus {
             state,
             phase,
-            ..Life::new(0).status(Heard::NOTHING)
+            ..Lifecycle::new(0).status(ObservedStatus::NOTHING)
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_where_the_start_is() {
+    fn the_waking_page_shows_the_start_phase() {
         for (phase, words, done, now) in [
             (
                 StartPhase::Allocating,
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_shows_how_far_it_is() {
+    fn a_restore_shows_its_progress() {
         let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
         let amount = |files, bytes| Amount { files, bytes };
         status.restoring = Some(Progress {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_that_is_held_up_says_why() {
+    fn a_delayed_restore_shows_its_reason() {
         let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
         assert!(shown(&status).contains("id=\"reason\" role=\"alert\" hidden></p>"));
         status.reason = Some("the repository answers 500".into());
@@ -231,13 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_says_why_and_what_to_do() {
-        let mut life = Life::new(0);
-        let rules = moltworker_core::bot::lifecycle::Rules { sleep_after_ms: None };
-        life.on(&rules, 0, 0.0, Event::Wanted);
+    fn a_failure_shows_its_reason_and_a_remedy() {
+        let mut life = Lifecycle::new(0);
+        let rules = moltworker_core::bot::lifecycle::LifecycleRules { sleep_after_ms: None };
+        life.on(&rules, 0, 0.0, LifecycleEvent::Wanted);
         let run = life.run;
-        life.on(&rules, 0, 0.0, Event::StartFailed(run, "<no capacity>".into()));
-        let html = shown(&life.status(Heard::NOTHING));
+        life.on(
+            &rules,
+            0,
+            0.0,
+            LifecycleEvent::StartFailed(run, "<no capacity>".into()),
+        );
+        let html = shown(&life.status(ObservedStatus::NOTHING));
         assert!(
             html.contains("could not start") && html.contains("&lt;no capacity&gt;"),
             "{html}"

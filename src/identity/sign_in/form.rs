@@ -13,11 +13,11 @@ pub(super) struct LoginForm {
     pub(super) email: String,
     /// As it came: a path on this host only after `safe_next`.
     pub(super) next: String,
-    pub(super) way: Way,
+    pub(super) way: SignInMethod,
 }
 
 /// How a person wants in.
-pub(super) enum Way {
+pub(super) enum SignInMethod {
     Password(String),
     /// By a link in a mail that is still to be sent.
     Link,
@@ -41,10 +41,10 @@ pub(super) async fn read(request: &mut Request) -> Option<LoginForm> {
             .filter(|value| !value.is_empty())
     };
     let way = match field("way").as_deref() {
-        Some("link") => Way::Link,
+        Some("link") => SignInMethod::Link,
         // People copy codes with the spaces around and in them.
-        Some("code") => Way::Code(field("code")?.split_whitespace().collect()),
-        _ => Way::Password(field("password")?),
+        Some("code") => SignInMethod::Code(field("code")?.split_whitespace().collect()),
+        _ => SignInMethod::Password(field("password")?),
     };
     Some(LoginForm {
         email: field("email")?.trim().to_owned(),

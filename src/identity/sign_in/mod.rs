@@ -23,7 +23,7 @@ use crate::identity::caller::{self, Caller, header};
 use crate::identity::users;
 use crate::platform::sandbox_client;
 use crate::platform::{log, webcrypto};
-use form::{LoginForm, Way};
+use form::{LoginForm, SignInMethod};
 
 /// `GET /login`; `caller` is who is signed in already.
 pub(crate) fn show(
@@ -60,21 +60,21 @@ pub(crate) async fn submit(env: &Env, mut request: Request, settings: &Settings)
         return reply::problem(Refusal::BadForm, None);
     };
     match &form.way {
-        Way::Password(password) => {
+        SignInMethod::Password(password) => {
             let grant = Grant::Password {
                 email: &form.email,
                 password,
             };
             sign_in_with(env, settings, &form, grant, Message::WrongPassword).await
         }
-        Way::Code(code) => {
+        SignInMethod::Code(code) => {
             let grant = Grant::Mailed {
                 email: &form.email,
                 code,
             };
             sign_in_with(env, settings, &form, grant, Message::WrongCode).await
         }
-        Way::Link => mail_link(settings, &form).await,
+        SignInMethod::Link => mail_link(settings, &form).await,
     }
 }
 
@@ -97,7 +97,7 @@ async fn sign_in_with(
     };
     let page = LoginPage {
         email: &form.email,
-        asks_for_code: matches!(form.way, Way::Code(_)),
+        asks_for_code: matches!(form.way, SignInMethod::Code(_)),
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
     answer(message.status(), &page.with(message))
@@ -261,5 +261,5 @@ fn from_our_page(headers: &Headers, settings: &Settings) -> bool {
 }
 
 fn query(request: &Request, wanted: &str) -> worker::Result<Option<String>> {
-    Ok(Address::of(request)?.asked(wanted))
+    Ok(Address::of(request)?.query_value(wanted))
 }

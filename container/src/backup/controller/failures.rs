@@ -10,7 +10,7 @@ pub(super) struct Failures(HashMap<Doing, u32>);
 
 impl Failures {
     /// It has failed once more; how often by now.
-    pub(super) fn more(&mut self, doing: Doing) -> u32 {
+    pub(super) fn record_failure(&mut self, doing: Doing) -> u32 {
         let count = self.0.entry(doing).or_default();
         *count = count.saturating_add(1);
         *count
@@ -27,14 +27,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_thing_is_counted_for_itself() {
+    fn failures_are_counted_per_job() {
         let mut failures = Failures::default();
-        assert_eq!(failures.more(Doing::Snapshot), 1);
-        assert_eq!(failures.more(Doing::Maintain), 1);
-        assert_eq!(failures.more(Doing::Snapshot), 2);
+        assert_eq!(failures.record_failure(Doing::Snapshot), 1);
+        assert_eq!(failures.record_failure(Doing::Maintain), 1);
+        assert_eq!(failures.record_failure(Doing::Snapshot), 2);
         failures.over(Doing::Maintain);
-        assert_eq!(failures.more(Doing::Snapshot), 3);
+        assert_eq!(failures.record_failure(Doing::Snapshot), 3);
         failures.over(Doing::Snapshot);
-        assert_eq!(failures.more(Doing::Snapshot), 1);
+        assert_eq!(failures.record_failure(Doing::Snapshot), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! What errands are for.
 
 use moltworker_core::backup::schedule::Purpose;
-use moltworker_core::bot::gateway::Event;
+use moltworker_core::bot::gateway::GatewayEvent;
 use moltworker_core::wire::control::{Doing, SnapshotReason};
 
 /// What an errand is for.
@@ -30,11 +30,11 @@ impl Kind {
     }
 
     /// What the machine is told about its end, where it was the machine that wanted it.
-    pub(super) fn ended(self, well: bool, intact: bool) -> Option<Event> {
+    pub(super) fn ended(self, well: bool, intact: bool) -> Option<GatewayEvent> {
         match self {
-            Self::Restore if well => Some(Event::Restored),
-            Self::Restore => Some(Event::NotRestored { intact }),
-            Self::Save(_) => Some(Event::Saved(well)),
+            Self::Restore if well => Some(GatewayEvent::Restored),
+            Self::Restore => Some(GatewayEvent::NotRestored { intact }),
+            Self::Save(_) => Some(GatewayEvent::Saved(well)),
             Self::Snapshot(_) | Self::Renew | Self::Maintain => None,
         }
     }

@@ -1,27 +1,27 @@
 //! What errands say, and what follows from their end.
 
-use moltworker_core::bot::gateway::Event;
+use moltworker_core::bot::gateway::GatewayEvent;
 use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
 use tokio::time::Instant;
 
 use super::kind::Kind;
-use super::{Current, Keep, TOLD};
+use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};
 use crate::backup::launcher::Stalled;
 use crate::backup::watch::watch;
 use crate::backup::worker::now_ms;
 use crate::backup::worker::wire::Line;
 
-impl Keep {
+impl BackupController {
     /// Takes note of what the errand under way says.
-    pub(super) fn heard(&mut self, line: Line) {
+    pub(super) fn handle_line(&mut self, line: Line) {
         match line {
             Line::Token(renewed) => {
                 self.renew_at = Instant::now() + self.renew_every;
                 self.errands.renewed(renewed);
             }
-            Line::Progress(progress) => self.tell(|status| status.under_way = Some(progress)),
+            Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
-            Line::Uncopied(databases) => self.uncopied.heard(databases),
+            Line::Uncopied(databases) => self.uncopied.record(databases),
             // That it came is all it says.
             Line::Moves(..) => {}
             Line::Replacing => self.is_intact(false),
@@ -49,14 +49,14 @@ impl Keep {
     }
 
     /// The errand under way is over; what the machine is to be told.
-    pub(super) fn over(&mut self, chance: f64) -> Option<Event> {
+    pub(super) fn over(&mut self, jitter: f64) -> Option<GatewayEvent> {
         let Current {
             kind,
             outcome,
             intact,
             ..
         } = self.current.take()?;
-        self.tell(|status| status.under_way = None);
+        self.update_status(|status| status.under_way = None);
         let well = match outcome {
             Some(Line::Restored(report)) => {
                 self.restored(report);
@@ -72,7 +72,7 @@ impl Keep {
                     report.forgotten.len(),
                     report.problems.len()
                 ));
-                self.tell(|status| status.maintained = Some(report));
+                self.update_status(|status| status.maintained = Some(report));
                 true
             }
             Some(Line::Failed(message)) => {
@@ -88,7 +88,7 @@ impl Keep {
         };
         if well {
             self.failures.over(kind.doing());
-            self.tell(|status| {
+            self.update_status(|status| {
                 if status
                     .error
                     .as_ref()
@@ -99,13 +99,13 @@ impl Keep {
             });
         }
         if kind == Kind::Restore && (well || !intact) {
-            self.watch_anew();
+            self.restart_watch();
         }
-        self.concluded(kind, well, intact, chance)
+        self.finish(kind, well, intact, jitter)
     }
 
     /// The directories are others than before, or may be.
-    fn watch_anew(&mut self) {
+    fn restart_watch(&mut self) {
         if let Some(before) = self.watching.take() {
             before.abort();
         }
@@ -115,10 +115,16 @@ impl Keep {
     }
 
     /// What follows from the end of an errand, and from that of the one that waits for it.
-    pub(super) fn concluded(&mut self, kind: Kind, well: bool, intact: bool, chance: f64) -> Option<Event> {
+    pub(super) fn finish(
+        &mut self,
+        kind: Kind,
+        well: bool,
+        intact: bool,
+        jitter: f64,
+    ) -> Option<GatewayEvent> {
         if matches!(kind, Kind::Snapshot(_)) {
-            self.schedule.over(self.since.elapsed(), chance, well);
-            self.tell(|_| {});
+            self.schedule.over(self.since.elapsed(), jitter, well);
+            self.update_status(|_| {});
         }
         let event = kind.ended(well, intact);
         if event.is_none()
@@ -139,7 +145,7 @@ impl Keep {
         };
         self.logs.say(&format!("backup: {what}"));
         self.base.clone_from(&report.snapshot);
-        self.tell(|status| status.restored = Some(report));
+        self.update_status(|status| status.restored = Some(report));
     }
 
     fn taken(&mut self, snapshot: Option<Snapshot>, traffic: &str) {
@@ -154,9 +160,9 @@ impl Keep {
         if snapshot.suspicious.is_none() {
             self.base = Some(snapshot.id.clone());
         }
-        self.tell(|status| {
+        self.update_status(|status| {
             status.taken.push(snapshot);
-            let many = status.taken.len().saturating_sub(TOLD);
+            let many = status.taken.len().saturating_sub(MAX_REPORTED_SNAPSHOTS);
             status.taken.drain(..many);
         });
     }
@@ -165,8 +171,8 @@ impl Keep {
     pub(super) fn failed(&mut self, kind: Kind, message: &str) {
         self.logs.say(&format!("backup: {kind:?} failed: {message}"));
         let doing = kind.doing();
-        let attempts = self.failures.more(doing);
-        self.tell(|status| {
+        let attempts = self.failures.record_failure(doing);
+        self.update_status(|status| {
             status.error = Some(BackupError {
                 failed_at: now_ms(),
                 doing,
@@ -177,7 +183,7 @@ impl Keep {
     }
 
     /// Changes what is told of the backups.
-    pub(super) fn tell(&self, change: impl FnOnce(&mut BackupStatus)) {
+    pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
         let changed = self.schedule.has_changed();
         self.status.send_modify(|status| {
             let status = status.get_or_insert_default();

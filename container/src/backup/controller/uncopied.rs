@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// So many snapshots in a row fail for a database that cannot be copied; the next one stores it as the files it is. A
 /// long transaction is over by then, about a minute after the first; what holds a database for longer holds it for
 /// good, and all the rest of the home must not go unsaved for it.
-const ENOUGH: u32 = 3;
+const MAX_FAILED_COPIES: u32 = 3;
 
 /// How many snapshots in a row could not copy which database.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Uncopied(BTreeMap<String, u32>);
 
 impl Uncopied {
     /// A snapshot has looked at all databases and could not copy these.
-    pub(super) fn heard(&mut self, databases: BTreeSet<String>) {
+    pub(super) fn record(&mut self, databases: BTreeSet<String>) {
         let before = std::mem::take(&mut self.0);
         let times = |name: &String| before.get(name).copied().unwrap_or(0).saturating_add(1);
         self.0 = databases
@@ -23,8 +23,8 @@ impl Uncopied {
     }
 
     /// Those the next snapshot need not copy.
-    pub(super) fn put_up_with(&self) -> BTreeSet<String> {
-        let often = self.0.iter().filter(|(_, times)| **times >= ENOUGH);
+    pub(super) fn tolerated(&self) -> BTreeSet<String> {
+        let often = self.0.iter().filter(|(_, times)| **times >= MAX_FAILED_COPIES);
         often.map(|(name, _)| name.clone()).collect()
     }
 }
@@ -38,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_fails_three_times_in_a_row_is_put_up_with_and_as_long_as_it_fails() {
+    fn a_file_is_tolerated_only_after_three_consecutive_failures() {
         let mut uncopied = Uncopied::default();
         for (failed, then) in [
             (&["a"][..], &[][..]),
@@ -50,8 +50,8 @@ mod tests {
             (&["a"], &[]),
             (&[], &[]),
         ] {
-            uncopied.heard(set(failed));
-            assert_eq!(uncopied.put_up_with(), set(then), "after {failed:?}");
+            uncopied.record(set(failed));
+            assert_eq!(uncopied.tolerated(), set(then), "after {failed:?}");
         }
     }
 }

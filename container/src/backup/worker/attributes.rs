@@ -32,7 +32,7 @@ pub(crate) fn metadata(stat: &Stat) -> Metadata {
         mode: Some(go_mode(stat)),
         mtime,
         atime: mtime,
-        ctime: time(stat.ctime(), stat.ctime_nsec()).map(unlike_when_racy),
+        ctime: time(stat.ctime(), stat.ctime_nsec()).map(differs_if_racy),
         uid: Some(stat.uid()),
         gid: Some(stat.gid()),
         inode: stat.ino(),
@@ -46,7 +46,7 @@ pub(crate) fn metadata(stat: &Stat) -> Metadata {
 
 /// A change that leaves no trace must not go unnoticed: a time this young is stored as one that no file has, so
 /// that the next snapshot reads the file again.
-fn unlike_when_racy(changed: Timestamp) -> Timestamp {
+fn differs_if_racy(changed: Timestamp) -> Timestamp {
     let age = Timestamp::now().as_nanosecond() - changed.as_nanosecond();
     if age < RACY_NANOSECONDS {
         just_before(changed)
@@ -61,7 +61,7 @@ fn just_before(changed: Timestamp) -> Timestamp {
 
 /// A database that is stored as the file it is must not be taken for the copy of it in an earlier snapshot, nor the
 /// other way round.
-pub(crate) fn unlike_a_copy(meta: &mut Metadata) {
+pub(crate) fn copy_differs(meta: &mut Metadata) {
     meta.ctime = meta.ctime.map(just_before);
 }
 

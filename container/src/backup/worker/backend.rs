@@ -7,7 +7,7 @@ use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, 
 use serde::Deserialize;
 use ureq::http::Method;
 
-use super::remote::{LARGEST_BODY, Remote, RemoteError, locked};
+use super::remote::{MAX_BODY, Remote, RemoteError, locked};
 
 fn path_of(kind: FileType, id: &Id) -> String {
     match kind {
@@ -38,7 +38,7 @@ impl ReadBackend for Remote {
         let path = format!("{}/", kind.dirname());
         let headers = [("accept", "application/vnd.x.restic.rest.v2")];
         let listed = self.attempts(&Method::GET, &path, None, &headers, &|response, damaged| {
-            let bytes = self.body(response, LARGEST_BODY).map_err(damaged)?;
+            let bytes = self.body(response, MAX_BODY).map_err(damaged)?;
             let listed: Vec<Listed> =
                 serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
             listed

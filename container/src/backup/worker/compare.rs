@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::attributes::{metadata, permissions};
 use super::databases::read_flags;
-use super::repository::Failure;
+use super::repository::RepositoryError;
 use super::tree::{Done, Tree};
 
 /// So many differences are told.
-const TOLD: usize = 5;
+const MAX_REPORTED: usize = 5;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -35,12 +35,17 @@ pub(crate) struct Compared {
 ///
 /// # Errors
 /// When the snapshot cannot be read. A difference is no error.
-pub(crate) fn compare(tree: &Tree, directory: &Path, owners: bool, done: &Done) -> Result<Compared, Failure> {
+pub(crate) fn compare(
+    tree: &Tree,
+    directory: &Path,
+    owners: bool,
+    done: &Done,
+) -> Result<Compared, RepositoryError> {
     let compared = Mutex::new(Compared::default());
     let differs = |path: &Path, what: &str| {
         let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
         compared.mismatches = compared.mismatches.saturating_add(1);
-        if compared.told.len() < TOLD {
+        if compared.told.len() < MAX_REPORTED {
             compared.told.push(format!("{}: {what}", path.display()));
         }
     };
@@ -50,7 +55,7 @@ pub(crate) fn compare(tree: &Tree, directory: &Path, owners: bool, done: &Done) 
             if let Some(what) = difference(tree, &place(directory, path), node, owners, done)? {
                 differs(path, what);
             }
-            Ok::<_, Failure>(())
+            Ok::<_, RepositoryError>(())
         },
     )?;
     let expected: BTreeSet<&Path> = tree.nodes.iter().map(|(path, _)| path.as_path()).collect();
@@ -79,7 +84,7 @@ fn difference(
     node: &Node,
     owners: bool,
     done: &Done,
-) -> Result<Option<&'static str>, Failure> {
+) -> Result<Option<&'static str>, RepositoryError> {
     let Ok(stat) = std::fs::symlink_metadata(here) else {
         return Ok(Some("it is missing"));
     };
@@ -123,7 +128,7 @@ fn content_difference(
     here: &Path,
     node: &Node,
     done: &Done,
-) -> Result<Option<&'static str>, Failure> {
+) -> Result<Option<&'static str>, RepositoryError> {
     let opened = File::options().read(true).custom_flags(read_flags()).open(here);
     let Ok(mut file) = opened else {
         return Ok(Some("it cannot be read"));

@@ -172,7 +172,7 @@ mod tests {
 
     /// Each transaction moves something from one table to the other: a torn copy has more or less than there is.
     #[test]
-    fn a_database_under_constant_writes_is_copied_whole_every_time() {
+    fn a_database_under_constant_writes_is_copied_consistently() {
         // The gateway's are in WAL mode; in the other one a writer waits for the disk with each transaction.
         for (mode, copies) in [("WAL", COPIES), ("DELETE", COPIES / 10)] {
             let directory = tempfile::tempdir().unwrap();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_database_is_told_from_one_that_cannot_be_copied_now() {
+    fn a_non_database_is_distinguished_from_a_database_that_is_locked() {
         let directory = tempfile::tempdir().unwrap();
         let scratch = scratch(directory.path());
         let path = directory.path().join("x");

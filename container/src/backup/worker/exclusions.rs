@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list() {
+    fn only_listed_paths_are_excluded() {
         for excluded in [
             ".openclaw/cache",
             ".openclaw/cache/control-ui-assets/a.js",

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_home_without_leases_is_left_alone() {
+    fn a_home_without_leases_is_not_changed() {
         assert_eq!(release(tempfile::tempdir().unwrap().path()).unwrap(), 0);
         let (home, path) = home("CREATE TABLE other(id)");
         assert_eq!(release(home.path()).unwrap(), 0);

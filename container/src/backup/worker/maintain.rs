@@ -14,14 +14,14 @@ use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 
 use super::now_ms;
 use super::remote::Remote;
-use super::repository::{Failure, Opened, SUSPICIOUS, explain, open, told};
+use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snapshot_report};
 use super::restore::{NotExtracted, extract};
 use super::say::note;
 use super::swap::remove;
 use super::wire::{Access, Maintenance};
 
 /// So many problems are told in full.
-const TOLD: usize = 10;
+const MAX_REPORTED: usize = 10;
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
 /// one turn.
 const DRILL_SPARE: u64 = 512 * 1024 * 1024;
@@ -39,7 +39,7 @@ enum Rehearsed {
     /// There was none, and the repository has no part in that.
     Not(&'static str),
     /// What is stored is not what was saved.
-    Badly(Failure),
+    Badly(RepositoryError),
 }
 
 /// Does all of it.
@@ -51,12 +51,12 @@ pub(crate) fn maintain(
     remote: &Arc<Remote>,
     scratch: &Path,
     maintenance: &Maintenance,
-) -> Result<MaintenanceReport, Failure> {
+) -> Result<MaintenanceReport, RepositoryError> {
     let begun = Instant::now();
     let Some(opened) = open(access, remote)? else {
-        return Err(Failure::new("there is no repository to maintain"));
+        return Err(RepositoryError::new("there is no repository to maintain"));
     };
-    let snapshots: Vec<Snapshot> = opened.snapshots()?.iter().filter_map(told).collect();
+    let snapshots: Vec<Snapshot> = opened.snapshots()?.iter().filter_map(snapshot_report).collect();
 
     // Verified before anything is deleted: what is left must be known to be good.
     let before = remote.traffic().received;
@@ -73,7 +73,7 @@ pub(crate) fn maintain(
     }
     // Whoever does not answer is no damaged repository: it is asked again another time.
     if let Some(unanswered) = remote.unanswered().filter(|_| !problems.is_empty()) {
-        return Err(Failure(format!("verifying the repository: {unanswered}")));
+        return Err(RepositoryError(format!("verifying the repository: {unanswered}")));
     }
 
     let mut forgotten = Vec::new();
@@ -84,7 +84,7 @@ pub(crate) fn maintain(
     } else {
         note("nothing is deleted from a repository with problems");
     }
-    problems.truncate(TOLD);
+    problems.truncate(MAX_REPORTED);
     Ok(MaintenanceReport {
         finished_at: now_ms(),
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -99,7 +99,11 @@ pub(crate) fn maintain(
 }
 
 /// Reads all snapshots, trees and indexes, and the part of the data whose turn it is.
-fn check(opened: &Opened, remote: &Remote, maintenance: &Maintenance) -> Result<Vec<String>, Failure> {
+fn check(
+    opened: &Opened,
+    remote: &Remote,
+    maintenance: &Maintenance,
+) -> Result<Vec<String>, RepositoryError> {
     let parts = maintenance.parts.max(1);
     let part = maintenance.part.clamp(1, parts);
     let options = CheckOptions::default()
@@ -119,7 +123,7 @@ fn check(opened: &Opened, remote: &Remote, maintenance: &Maintenance) -> Result<
 
 /// rustic lists the snapshots anew for whatever it does, and takes an empty or a short list for the truth. What it did by
 /// a list that is not the one at the beginning is not gone on with.
-fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), Failure> {
+fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), RepositoryError> {
     let listed: BTreeSet<String> = remote
         .listed_snapshots()
         .iter()
@@ -128,7 +132,7 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), Failure> {
     if snapshots.len() == listed.len() && snapshots.iter().all(|one| listed.contains(one.id.as_str())) {
         return Ok(());
     }
-    Err(Failure(format!(
+    Err(RepositoryError(format!(
         "the repository listed {} snapshots at first and then {}, not the same ones: nothing is deleted",
         snapshots.len(),
         listed.len()
@@ -136,9 +140,9 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), Failure> {
 }
 
 /// Restores the newest good snapshot where nobody uses it.
-fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Rehearsed, Failure> {
+fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Rehearsed, RepositoryError> {
     let Some(opened) = open(access, remote)? else {
-        return Err(Failure::new("the repository is gone"));
+        return Err(RepositoryError::new("the repository is gone"));
     };
     let snapshots = opened.snapshots()?;
     let good = snapshots
@@ -166,7 +170,7 @@ fn clear(
     snapshots: &[Snapshot],
     maintenance: &Maintenance,
     drilled: Option<&SnapshotId>,
-) -> Result<(Vec<SnapshotId>, u64), Failure> {
+) -> Result<(Vec<SnapshotId>, u64), RepositoryError> {
     // Until the Sandbox has heard of this drill, the one before it is the last it knows.
     let mut pinned = maintenance.pinned.clone();
     pinned.extend(drilled.cloned());
@@ -203,7 +207,7 @@ fn clear(
     let pruned = opened.repository.prune(&options, plan);
     pruned.map_err(|error| explain(remote, "removing what is not needed", &error))?;
     if let Some(failed) = remote.failed_write() {
-        return Err(Failure(failed));
+        return Err(RepositoryError(failed));
     }
     Ok((forgotten, removed))
 }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::remote::Remote;
-use self::repository::Failure;
+use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
 use self::wire::{Job, Line, Work};
 
@@ -76,14 +76,14 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn errand() -> Result<Option<Line>, Failure> {
+fn errand() -> Result<Option<Line>, RepositoryError> {
     let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    hidden.map_err(|error| Failure(format!("hiding this process: {error}")))?;
+    hidden.map_err(|error| RepositoryError(format!("hiding this process: {error}")))?;
     bind_to_supervisor()?;
     let mut text = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut text);
-    read.map_err(|error| Failure(format!("reading the job: {error}")))?;
-    let job: Job = serde_json::from_slice(&text).map_err(|_| Failure::new("the job is malformed"))?;
+    read.map_err(|error| RepositoryError(format!("reading the job: {error}")))?;
+    let job: Job = serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;
     drop(text);
     let Job {
         access,
@@ -101,7 +101,7 @@ fn errand() -> Result<Option<Line>, Failure> {
     let _beat = (!matches!(work, Work::Download(..))).then(|| {
         let remote = Arc::clone(&remote);
         // Begun here, with root's rights: only they may look at what this process reads and writes.
-        Ticker::saying(move || Line::Moves(remote.traffic(), pieces()))
+        Ticker::reporting(move || Line::Moves(remote.traffic(), pieces()))
     });
     let renewed = match work {
         // For these the token proves that a repository's endpoint is what answers.
@@ -110,7 +110,7 @@ fn errand() -> Result<Option<Line>, Failure> {
         Work::Maintain(_) => Ok(None),
         Work::List | Work::Browse(..) | Work::Download(..) => remote.renew(),
     };
-    if let Some(renewed) = renewed.map_err(|error| Failure(format!("renewing the token: {error}")))? {
+    if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
     let done = match work {
@@ -145,9 +145,9 @@ fn errand() -> Result<Option<Line>, Failure> {
 
 /// Ends this process with the supervisor: nobody would hear what comes of it, and what it wrote would come as a
 /// surprise to the next run.
-fn bind_to_supervisor() -> Result<(), Failure> {
+fn bind_to_supervisor() -> Result<(), RepositoryError> {
     let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-    bound.map_err(|error| Failure(format!("binding this process to the supervisor: {error}")))
+    bound.map_err(|error| RepositoryError(format!("binding this process to the supervisor: {error}")))
 }
 
 /// Lets others go first. It is this thread that does, and so do all it starts.
@@ -162,7 +162,7 @@ fn give_way() {
 }
 
 /// An empty directory of our own.
-fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, Failure> {
+fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, RepositoryError> {
     let scratch = beside(home, SCRATCH);
     swap::remove(&scratch)?;
     let made = DirBuilder::new().mode(0o700).create(&scratch);
@@ -170,19 +170,19 @@ fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, Failure> {
         Some((uid, gid)) => chown(&scratch, Some(uid), Some(gid)),
         None => Ok(()),
     });
-    made.map_err(|error| Failure(format!("{}: {error}", scratch.display())))?;
+    made.map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
     Ok(scratch)
 }
 
 /// The home belongs to code nobody trusts. Read with its owner's rights, nothing in it leads to what its owner
 /// may not read. They are taken by this thread, and so by those it starts; the process stays root's, so that its
 /// owner can neither signal nor trace it.
-fn become_reader(owner: Option<(u32, u32)>) -> Result<(), Failure> {
+fn become_reader(owner: Option<(u32, u32)>) -> Result<(), RepositoryError> {
     let Some((uid, gid)) = owner else { return Ok(()) };
     let taken = rustix::thread::set_thread_groups(&[])
         .and_then(|()| rustix::thread::set_thread_res_gid(None, Gid::from_raw(gid), None))
         .and_then(|()| rustix::thread::set_thread_res_uid(None, Uid::from_raw(uid), None));
-    taken.map_err(|error| Failure(format!("taking the rights of the home's owner: {error}")))?;
+    taken.map_err(|error| RepositoryError(format!("taking the rights of the home's owner: {error}")))?;
     // The kernel forgets it where rights change.
     bind_to_supervisor()
 }

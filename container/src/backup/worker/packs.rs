@@ -11,25 +11,25 @@ use ureq::http::Method;
 use super::remote::{Remote, RemoteError, check_digest, locked};
 
 /// Larger objects are not read as a whole: of a pack of that size only what is asked for.
-const LARGEST_WHOLE: u64 = 40 * 1024 * 1024;
+const MAX_WHOLE_PACK: u64 = 40 * 1024 * 1024;
 /// Packs that are kept in memory while their blobs are asked for one by one. They hold up to 8 MiB each (see
 /// `repository.rs`), and a tree is read in the order in which it was written.
 const KEPT: usize = 4;
 
 /// A pack, once it is read; nothing when it is too large to be kept.
-type Kept = Arc<Mutex<Option<Bytes>>>;
+type PackCache = Arc<Mutex<Option<Bytes>>>;
 
 /// What is known of packs.
 #[derive(Default)]
 pub(super) struct Packs {
-    kept: Mutex<VecDeque<(Id, Kept)>>,
+    kept: Mutex<VecDeque<(Id, PackCache)>>,
     /// Those that could not be read, and why. Each would cost all attempts again for every piece of it.
     unreadable: Mutex<BTreeMap<Id, String>>,
 }
 
 impl Packs {
     /// The place of a pack among those that are kept.
-    fn place(&self, id: &Id) -> Kept {
+    fn place(&self, id: &Id) -> PackCache {
         let mut all = locked(&self.kept);
         let at = all.iter().position(|(kept, _)| kept == id);
         let entry = at
@@ -102,11 +102,11 @@ impl Remote {
             if response
                 .body()
                 .content_length()
-                .is_none_or(|length| length > LARGEST_WHOLE)
+                .is_none_or(|length| length > MAX_WHOLE_PACK)
             {
                 return Ok(None);
             }
-            let bytes = self.body(response, LARGEST_WHOLE).map_err(damaged)?;
+            let bytes = self.body(response, MAX_WHOLE_PACK).map_err(damaged)?;
             check_digest(&bytes, id).map_err(damaged)?;
             Ok(Some(bytes))
         })

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use moltworker_core::wire::control::{Entry, EntryKind, Snapshot};
+use moltworker_core::wire::control::{EntryKind, Snapshot, SnapshotEntry};
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
 
 use super::remote::Remote;
-use super::repository::{Failure, HOME_IN_SNAPSHOT, Opened, explain, open, told};
+use super::repository::{HOME_IN_SNAPSHOT, Opened, RepositoryError, explain, open, snapshot_report};
 use super::say::say;
 use super::wire::{Access, Line};
 
@@ -17,10 +17,10 @@ use super::wire::{Access, Line};
 ///
 /// # Errors
 /// When they cannot all be read.
-pub(crate) fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, Failure> {
+pub(crate) fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, RepositoryError> {
     match open(access, remote)? {
         None => Ok(Vec::new()),
-        Some(opened) => Ok(opened.snapshots()?.iter().filter_map(told).collect()),
+        Some(opened) => Ok(opened.snapshots()?.iter().filter_map(snapshot_report).collect()),
     }
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn browse(
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &Path,
-) -> Result<Vec<Entry>, Failure> {
+) -> Result<Vec<SnapshotEntry>, RepositoryError> {
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed_ids();
     let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
     let node = indexed.node_from_snapshot_and_path(&snapshot, &in_snapshot(path)?);
     let node = node.map_err(|error| explain(remote, "looking for the directory", &error))?;
     let Some(tree) = node.subtree else {
-        return Err(Failure(format!(
+        return Err(RepositoryError(format!(
             "{} is no directory of this snapshot",
             path.display()
         )));
@@ -50,8 +50,8 @@ pub(crate) fn browse(
     Ok(tree.nodes.iter().filter_map(entry).collect())
 }
 
-fn entry(node: &Node) -> Option<Entry> {
-    Some(Entry {
+fn entry(node: &Node) -> Option<SnapshotEntry> {
+    Some(SnapshotEntry {
         name: node.name().to_string_lossy().into_owned(),
         kind: match node.node_type {
             NodeType::File => EntryKind::File,
@@ -73,14 +73,17 @@ pub(crate) fn download(
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &Path,
-) -> Result<(), Failure> {
+) -> Result<(), RepositoryError> {
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed();
     let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
     let node = indexed.node_from_snapshot_and_path(&snapshot, &in_snapshot(path)?);
     let node = node.map_err(|error| explain(remote, "looking for the file", &error))?;
     if !node.is_file() {
-        return Err(Failure(format!("{} is no file of this snapshot", path.display())));
+        return Err(RepositoryError(format!(
+            "{} is no file of this snapshot",
+            path.display()
+        )));
     }
     let mut length = 0_u64;
     for piece in node.content.iter().flatten() {
@@ -92,11 +95,15 @@ pub(crate) fn download(
     let mut out = std::io::stdout().lock();
     let dumped = indexed.dump(&node, &mut out);
     dumped.map_err(|error| explain(remote, "reading the file", &error))?;
-    out.flush().map_err(|error| Failure(error.to_string()))
+    out.flush().map_err(|error| RepositoryError(error.to_string()))
 }
 
-fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opened, SnapshotFile), Failure> {
-    let none = || Failure(format!("the repository has no snapshot {id}"));
+fn find(
+    access: &Access,
+    remote: &Arc<Remote>,
+    id: &SnapshotId,
+) -> Result<(Opened, SnapshotFile), RepositoryError> {
+    let none = || RepositoryError(format!("the repository has no snapshot {id}"));
     let Some(opened) = open(access, remote)? else {
         return Err(none());
     };
@@ -107,11 +114,13 @@ fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opene
 }
 
 /// The path in the snapshot of what lies below the home at `path`.
-fn in_snapshot(path: &Path) -> Result<String, Failure> {
+fn in_snapshot(path: &Path) -> Result<String, RepositoryError> {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     match path.to_str() {
         Some("") => Ok(HOME_IN_SNAPSHOT.to_owned()),
         Some(text) if plain => Ok(format!("{HOME_IN_SNAPSHOT}/{text}")),
-        _ => Err(Failure::new("a path is given from the home on, without `..`")),
+        _ => Err(RepositoryError::new(
+            "a path is given from the home on, without `..`",
+        )),
     }
 }

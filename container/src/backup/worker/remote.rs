@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// usual 30 s, that is 1 Mbit/s.
 const BODY_FACTOR: u32 = 4;
 /// Larger than any listing or range should be. What is longer is refused, not cut.
-pub(super) const LARGEST_BODY: u64 = 256 * 1024 * 1024;
+pub(super) const MAX_BODY: u64 = 256 * 1024 * 1024;
 /// A token is renewed when a third of what is left of it is over: two more attempts fit in.
 const RENEW_AFTER: i64 = 3;
 
@@ -78,7 +78,7 @@ impl RemoteError {
     }
 
     /// Whether it says nothing about what is stored.
-    fn says_nothing(&self) -> bool {
+    fn is_inconclusive(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status != 404,
             Self::Silent { .. } => true,
@@ -270,7 +270,7 @@ impl Remote {
             if !headers.is_empty() && response.status().as_u16() != 206 {
                 return Err(damaged("not the range that was asked for".to_owned()));
             }
-            self.body(response, LARGEST_BODY).map_err(damaged)
+            self.body(response, MAX_BODY).map_err(damaged)
         })
     }
 
@@ -288,7 +288,7 @@ impl Remote {
     /// Reads an object and compares it with its name.
     pub(super) fn whole(&self, path: &str, id: &Id) -> Result<Bytes, RemoteError> {
         self.attempts(&Method::GET, path, None, &[], &|response, damaged| {
-            let bytes = self.body(response, LARGEST_BODY).map_err(damaged)?;
+            let bytes = self.body(response, MAX_BODY).map_err(damaged)?;
             check_digest(&bytes, id).map_err(damaged)?;
             Ok(bytes)
         })
@@ -326,7 +326,7 @@ impl Remote {
                 *locked(&self.last_failure) = Some(error.to_string());
             }
             if attempt >= ATTEMPTS || !error.is_worth_another_attempt() {
-                if error.says_nothing() {
+                if error.is_inconclusive() {
                     locked(&self.unanswered).get_or_insert_with(|| error.to_string());
                 }
                 return Err(error);

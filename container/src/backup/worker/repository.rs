@@ -29,9 +29,9 @@ const TREE_PACK: ByteSize = ByteSize::mib(2);
 /// Why something could not be done with a repository. The text is fit for the bot's owner.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Failure(pub(crate) String);
+pub(crate) struct RepositoryError(pub(crate) String);
 
-impl Failure {
+impl RepositoryError {
     /// What went wrong, in our words.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -75,14 +75,14 @@ pub(crate) struct Opened {
 }
 
 /// rustic's words are for its own users: what the repository answered says more.
-pub(crate) fn explain(remote: &Remote, doing: &str, error: &RusticError) -> Failure {
+pub(crate) fn explain(remote: &Remote, doing: &str, error: &RusticError) -> RepositoryError {
     match remote.last_failure() {
-        Some(failure) => Failure(format!("{doing}: {failure}")),
-        None => Failure(format!("{doing}: {}", error.display_log().replace('\n', " "))),
+        Some(failure) => RepositoryError(format!("{doing}: {failure}")),
+        None => RepositoryError(format!("{doing}: {}", error.display_log().replace('\n', " "))),
     }
 }
 
-fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, Failure> {
+fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
     let options = RepositoryOptions::default().no_cache(true);
     let backends = RepositoryBackends::new(Arc::clone(remote) as Arc<_>, None);
     Repository::new(&options, &backends).map_err(|error| explain(remote, "opening the repository", &error))
@@ -93,10 +93,10 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, Failure> {
 ///
 /// # Errors
 /// Whenever it is not certain what there is.
-pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opened>, Failure> {
+pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
     let there = remote
         .exists("config")
-        .map_err(|error| Failure(error.to_string()))?;
+        .map_err(|error| RepositoryError(error.to_string()))?;
     if !there {
         return certainly_none(remote).map(|()| None);
     }
@@ -115,19 +115,19 @@ pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opene
                 return Ok(Some(Opened { remote, repository }));
             }
             Err(error) if error.is_incorrect_password() => {
-                refused = Some(Failure::new(
+                refused = Some(RepositoryError::new(
                     "none of the passwords derived from BACKUP_KEY opens the repository",
                 ));
             }
             Err(error) => return Err(explain(remote, "opening the repository", &error)),
         }
     }
-    Err(refused.unwrap_or_else(|| Failure::new("there is no password to open the repository with")))
+    Err(refused.unwrap_or_else(|| RepositoryError::new("there is no password to open the repository with")))
 }
 
 /// That no config is there is not enough for a blank start: the endpoint has to be a repository's, which a
 /// renewed token has shown, and there must be no trace of an earlier repository.
-fn certainly_none(remote: &Arc<Remote>) -> Result<(), Failure> {
+fn certainly_none(remote: &Arc<Remote>) -> Result<(), RepositoryError> {
     let unopened = unopened(remote)?;
     let indexes = unopened.list::<IndexId>();
     let indexes = indexes
@@ -138,7 +138,7 @@ fn certainly_none(remote: &Arc<Remote>) -> Result<(), Failure> {
         .map_err(|error| explain(remote, "listing snapshots", &error))?
         .count();
     if snapshots > 0 || indexes > 0 {
-        return Err(Failure(format!(
+        return Err(RepositoryError(format!(
             "the repository has {snapshots} snapshots and {indexes} indexes but no config: it is damaged"
         )));
     }
@@ -149,9 +149,11 @@ fn certainly_none(remote: &Arc<Remote>) -> Result<(), Failure> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, Failure> {
+pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
     let Some(newest) = access.passwords.first() else {
-        return Err(Failure::new("there is no password to make the repository with"));
+        return Err(RepositoryError::new(
+            "there is no password to make the repository with",
+        ));
     };
     let options = ConfigOptions::default()
         .set_datapack_size(DATA_PACK)
@@ -172,13 +174,13 @@ impl Opened {
     /// When they cannot all be read. Also when none is listed although there is an index: an index is written by
     /// a snapshot, so one was there, and an empty list is not believed. Should a first snapshot have been broken
     /// off in just that moment, `restic recover` finds what it had stored (docs/recovery.md).
-    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotFile>, Failure> {
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotFile>, RepositoryError> {
         let snapshots = self.listed()?;
         if snapshots.is_empty() {
             let indexes = self.repository.list::<IndexId>();
             let indexes = indexes.map_err(|error| explain(&self.remote, "listing the index", &error))?;
             if indexes.count() > 0 {
-                return Err(Failure::new(
+                return Err(RepositoryError::new(
                     "the repository holds data but lists no snapshot; that is not taken for an empty one",
                 ));
             }
@@ -190,7 +192,7 @@ impl Opened {
     ///
     /// # Errors
     /// When they cannot all be read.
-    pub(crate) fn listed(&self) -> Result<Vec<SnapshotFile>, Failure> {
+    pub(crate) fn listed(&self) -> Result<Vec<SnapshotFile>, RepositoryError> {
         let read = self.repository.get_all_snapshots();
         let mut snapshots = read.map_err(|error| explain(&self.remote, "reading the snapshots", &error))?;
         snapshots.sort_by(|a, b| (&b.time, b.id).cmp(&(&a.time, a.id)));
@@ -206,13 +208,13 @@ pub(crate) fn home_of<S: IndexedTree + Open>(
     remote: &Remote,
     repository: &Repository<S>,
     snapshot: &SnapshotFile,
-) -> Result<Node, Failure> {
+) -> Result<Node, RepositoryError> {
     let node = repository.node_from_snapshot_and_path(snapshot, HOME_IN_SNAPSHOT);
     node.map_err(|error| explain(remote, "looking for the home in the snapshot", &error))
 }
 
 /// As the Sandbox is told of it.
-pub(crate) fn told(snapshot: &SnapshotFile) -> Option<Snapshot> {
+pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
     let tag = |name: &str| {
         let mut tags = snapshot.tags.iter();
         tags.find_map(|tag| tag.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))

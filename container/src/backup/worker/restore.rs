@@ -19,7 +19,7 @@ use super::attributes::permissions;
 use super::compare::{compare, place};
 use super::leases;
 use super::remote::Remote;
-use super::repository::{Failure, Opened, SUSPICIOUS, open};
+use super::repository::{Opened, RepositoryError, SUSPICIOUS, open};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{failed, make_way, replace};
@@ -34,22 +34,22 @@ const SPARE: u64 = 64 * 1024 * 1024;
 pub(crate) enum NotExtracted {
     /// There is no room for it.
     #[error("{0}")]
-    NoRoom(Failure),
+    NoRoom(RepositoryError),
     /// This machine's disk does not take it.
     #[error("{0}")]
-    Disk(Failure),
+    Disk(RepositoryError),
     /// The repository does not give it, or what it gave differs.
     #[error("{0}")]
-    Repository(Failure),
+    Repository(RepositoryError),
 }
 
-impl From<Failure> for NotExtracted {
-    fn from(failure: Failure) -> Self {
+impl From<RepositoryError> for NotExtracted {
+    fn from(failure: RepositoryError) -> Self {
         Self::Repository(failure)
     }
 }
 
-impl From<NotExtracted> for Failure {
+impl From<NotExtracted> for RepositoryError {
     fn from(not: NotExtracted) -> Self {
         match not {
             NotExtracted::NoRoom(failure)
@@ -70,7 +70,7 @@ pub(crate) fn restore(
     fresh: &Path,
     restoring: &Restoring,
     owner: Option<(u32, u32)>,
-) -> Result<RestoreReport, Failure> {
+) -> Result<RestoreReport, RepositoryError> {
     let begun = Instant::now();
     let Some((opened, snapshot, passed_over)) = choose(access, remote, &restoring.point)? else {
         return Ok(RestoreReport {
@@ -107,9 +107,10 @@ fn release_leases(fresh: &Path, owner: Option<(u32, u32)>) {
     let released = std::thread::scope(|scope| {
         let work = scope.spawn(|| {
             become_reader(owner)?;
-            leases::release(fresh).map_err(|error| Failure(error.to_string()))
+            leases::release(fresh).map_err(|error| RepositoryError(error.to_string()))
         });
-        work.join().unwrap_or_else(|_| Err(Failure::new("it panicked")))
+        work.join()
+            .unwrap_or_else(|_| Err(RepositoryError::new("it panicked")))
     });
     match released {
         Ok(0) => {}
@@ -125,21 +126,25 @@ fn release_leases(fresh: &Path, owner: Option<(u32, u32)>) {
 type Chosen = (Opened, SnapshotFile, Vec<SnapshotFile>);
 
 /// The snapshot to restore, with the newer ones that are passed over; `None` when there is nothing to restore.
-fn choose(access: &Access, remote: &Arc<Remote>, point: &RestorePoint) -> Result<Option<Chosen>, Failure> {
+fn choose(
+    access: &Access,
+    remote: &Arc<Remote>,
+    point: &RestorePoint,
+) -> Result<Option<Chosen>, RepositoryError> {
     let snapshots = match open(access, remote)? {
         Some(opened) => opened.snapshots().map(|snapshots| Some((opened, snapshots)))?,
         None => None,
     };
     match (snapshots, point) {
         (None, RestorePoint::Latest) => Ok(None),
-        (None, RestorePoint::Snapshot(id)) => Err(Failure(format!(
+        (None, RestorePoint::Snapshot(id)) => Err(RepositoryError(format!(
             "there is no repository, and so no snapshot {id}"
         ))),
         (Some((_, snapshots)), RestorePoint::Latest) if snapshots.is_empty() => Ok(None),
         (Some((opened, mut snapshots)), RestorePoint::Latest) => {
             let is_good = |snapshot: &SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
             let Some(at) = snapshots.iter().position(is_good) else {
-                return Err(Failure::new(
+                return Err(RepositoryError::new(
                     "every snapshot is suspicious: name the one to restore, or accept one",
                 ));
             };
@@ -150,7 +155,8 @@ fn choose(access: &Access, remote: &Arc<Remote>, point: &RestorePoint) -> Result
         (Some((opened, snapshots)), RestorePoint::Snapshot(id)) => {
             let mut snapshots = snapshots.into_iter();
             let chosen = snapshots.find(|snapshot| snapshot.id.to_hex().as_str() == id.as_str());
-            let chosen = chosen.ok_or_else(|| Failure(format!("the repository has no snapshot {id}")))?;
+            let chosen =
+                chosen.ok_or_else(|| RepositoryError(format!("the repository has no snapshot {id}")))?;
             Ok(Some((opened, chosen, Vec::new())))
         }
     }
@@ -183,7 +189,7 @@ pub(crate) fn extract(
     let compared = compare(&tree, fresh, owners, &done)?;
     drop(ticker);
     if compared.mismatches > 0 {
-        return Err(NotExtracted::Repository(Failure(format!(
+        return Err(NotExtracted::Repository(RepositoryError(format!(
             "{} of {} entries differ from the snapshot after the restore: {}",
             compared.mismatches,
             compared.compared,
@@ -221,7 +227,7 @@ fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<(), NotExtracted>
     let free = room.f_bavail.saturating_mul(room.f_frsize);
     let wanted = total.bytes.saturating_add(spare);
     if free < wanted {
-        return Err(NotExtracted::NoRoom(Failure(format!(
+        return Err(NotExtracted::NoRoom(RepositoryError(format!(
             "the disk has {free} bytes free; the snapshot needs {wanted}"
         ))));
     }
@@ -253,7 +259,7 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Not
             NodeType::Symlink { .. } => {
                 symlink(node.node_type.to_link(), &here)
                     .map_err(|error| unwritten(&here, "making", &error))?;
-                dress(&here, node, owners)?;
+                apply_metadata(&here, node, owners)?;
             }
             NodeType::File if node.meta.links > 1 => {
                 let key = (node.meta.device_id, node.meta.inode);
@@ -276,7 +282,7 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Not
         let here = place(fresh, path);
         file(tree, &here, node, owners, done)?;
         done.file();
-        dress(&here, node, owners)
+        apply_metadata(&here, node, owners)
     })?;
     for (path, first) in &links {
         let here = place(fresh, path);
@@ -287,7 +293,7 @@ fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Result<(), Not
     // A directory's time changes with what is put into it: the innermost first.
     let directories = tree.nodes.iter().rev().filter(|(_, node)| node.is_dir());
     for (path, node) in directories {
-        dress(&place(fresh, path), node, owners)?;
+        apply_metadata(&place(fresh, path), node, owners)?;
     }
     Ok(())
 }
@@ -312,7 +318,7 @@ fn file(tree: &Tree, here: &Path, node: &Node, owners: bool, done: &Done) -> Res
 }
 
 /// Gives something its owner, its mode and its time, in this order: each may change the next.
-fn dress(here: &Path, node: &Node, owners: bool) -> Result<(), NotExtracted> {
+fn apply_metadata(here: &Path, node: &Node, owners: bool) -> Result<(), NotExtracted> {
     if owners && !node.is_file() {
         lchown(here, node.meta.uid, node.meta.gid)
             .map_err(|error| unwritten(here, "giving to its owner", &error))?;

@@ -57,11 +57,11 @@ pub(crate) struct Ticker {
 impl Ticker {
     /// Begins to say it.
     pub(crate) fn start(progress: impl Fn() -> Progress + Send + 'static) -> Self {
-        Self::saying(move || Line::Progress(progress()))
+        Self::reporting(move || Line::Progress(progress()))
     }
 
     /// Begins to say what `line` gives.
-    pub(crate) fn saying(line: impl Fn() -> Line + Send + 'static) -> Self {
+    pub(crate) fn reporting(line: impl Fn() -> Line + Send + 'static) -> Self {
         let over = Arc::new((Mutex::new(false), Condvar::new()));
         let until = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -102,7 +102,7 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn what_is_read_counts_as_work() {
+    fn bytes_read_count_as_progress() {
         if !std::path::Path::new(COUNTS).exists() {
             return;
         }

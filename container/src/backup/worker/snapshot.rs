@@ -13,7 +13,8 @@ use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, Sn
 use super::databases::BUSY;
 use super::remote::Remote;
 use super::repository::{
-    Description, Failure, HOME_IN_SNAPSHOT, HOST, Opened, SUSPICIOUS, explain, init, open, told,
+    Description, HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, SUSPICIOUS, explain, init, open,
+    snapshot_report,
 };
 use super::say::{Ticker, note, say};
 use super::sources::{Findings, Home};
@@ -32,7 +33,7 @@ pub(crate) fn take(
     home: &Path,
     scratch: &Path,
     taking: &Taking,
-) -> Result<Option<Snapshot>, Failure> {
+) -> Result<Option<Snapshot>, RepositoryError> {
     let opened = match open(access, remote)? {
         Some(opened) => opened,
         None => init(access, remote)?,
@@ -63,7 +64,7 @@ pub(crate) fn take(
     say(&Line::Uncopied(findings.uncopied));
     if !findings.failures.is_empty() {
         let named: Vec<_> = findings.failures.iter().take(NAMED).cloned().collect();
-        return Err(Failure(format!(
+        return Err(RepositoryError(format!(
             "{} files could not be read: {}",
             findings.failures.len(),
             named.join("; ")
@@ -86,7 +87,7 @@ pub(crate) fn take(
     };
     let lost = base.filter(|_| !taking.accept).and_then(|base| {
         let before = Content {
-            bytes: told(base).map_or(0, |base| base.amount.bytes),
+            bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
             databases: Description::of(base).all(),
         };
         let now = Content {
@@ -108,8 +109,8 @@ pub(crate) fn take(
     snapshot.id = remote
         .written_snapshot()
         .map(Into::into)
-        .ok_or_else(|| Failure::new("the snapshot was not written"))?;
-    Ok(told(&snapshot))
+        .ok_or_else(|| RepositoryError::new("the snapshot was not written"))?;
+    Ok(snapshot_report(&snapshot))
 }
 
 /// A home that another version of the gateway wrote is about to be used by this one, which may change what the other
@@ -124,8 +125,8 @@ pub(crate) fn mark_before_upgrade(
     remote: &Arc<Remote>,
     snapshot: &SnapshotFile,
     restoring: &Restoring,
-) -> Result<(), Failure> {
-    let Some(known) = told(snapshot) else {
+) -> Result<(), RepositoryError> {
+    let Some(known) = snapshot_report(snapshot) else {
         return Ok(());
     };
     let (Some(from), Some(to)) = (&known.gateway_version, &restoring.gateway_version) else {
@@ -135,7 +136,7 @@ pub(crate) fn mark_before_upgrade(
         return Ok(());
     }
     let Some(opened) = open(access, remote)? else {
-        return Err(Failure::new("the repository is gone"));
+        return Err(RepositoryError::new("the repository is gone"));
     };
     let newest = opened.snapshots()?.into_iter().next();
     let mut marked = snapshot.clone();
@@ -166,7 +167,7 @@ fn archive(
     parent: Option<&SnapshotFile>,
     raw: &BTreeSet<String>,
     findings: &Arc<Mutex<Findings>>,
-) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), Failure> {
+) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), RepositoryError> {
     let Opened { remote, repository } = opened;
     let indexed = repository.to_indexed_ids();
     let indexed = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
@@ -206,12 +207,12 @@ fn archive(
     let archived = archived.map_err(|error| explain(&remote, "storing the home", &error))?;
     // rustic leaves out what it could not store and goes on.
     if let Some(failed) = remote.failed_write() {
-        return Err(Failure(failed));
+        return Err(RepositoryError(failed));
     }
     // It also goes on without what it could not read of the snapshot before, and that is what this one would refer
     // to for everything that is unchanged.
     if let Some(unreadable) = remote.unreadable_pack() {
-        return Err(Failure(unreadable));
+        return Err(RepositoryError(unreadable));
     }
     Ok((indexed, archived))
 }

@@ -17,7 +17,7 @@ use moltworker_core::wire::control::Amount;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ErrorKind, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
 
-use super::attributes::{metadata, unlike_a_copy};
+use super::attributes::{copy_differs, metadata};
 use super::databases::{self, Copy, Found, NotCopied};
 use super::exclusions::{CACHE_TAG, CACHE_TAG_BEGINS, LOGS, SIDECARS, is_excluded};
 use super::repository::HOME_IN_SNAPSHOT;
@@ -352,7 +352,7 @@ impl Walk {
             }
         }
         // As the file it is, and then with its logs, which come later by their names.
-        unlike_a_copy(meta);
+        copy_differs(meta);
         if let (Some(level), Some(name)) = (self.levels.last_mut(), path.file_name()) {
             for suffix in LOGS {
                 level.sidecars.remove(&with_suffix(name.to_owned(), suffix));

@@ -6,24 +6,24 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::repository::Failure;
+use super::repository::RepositoryError;
 use super::say::{note, say};
 use super::wire::Line;
 
 /// So many homes that could not be removed lie beside the home at most. Each keeps its space: with more of them there is
 /// hardly any left for another.
-const MOST_LEFT: u32 = 4;
+const MAX_LEFT: u32 = 4;
 
 /// What the file system refused, in words.
-pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> Failure {
-    Failure(format!("{doing} {}: {error}", path.display()))
+pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> RepositoryError {
+    RepositoryError(format!("{doing} {}: {error}", path.display()))
 }
 
 /// Removes a directory with all that is in it, if it is there.
 ///
 /// # Errors
 /// When the file system refuses.
-pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
+pub(crate) fn remove(directory: &Path) -> Result<(), RepositoryError> {
     match std::fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(directory, "removing", &error)),
         _ => Ok(()),
@@ -32,15 +32,15 @@ pub(crate) fn remove(directory: &Path) -> Result<(), Failure> {
 
 /// Removes what lies where a snapshot is to be written. What cannot be removed, a home that was replaced for example, is
 /// moved aside: it is in nobody's way there, and each restore tries again to remove it.
-pub(super) fn make_way(fresh: &Path) -> Result<(), Failure> {
+pub(super) fn make_way(fresh: &Path) -> Result<(), RepositoryError> {
     let aside = |number: u32| fresh.with_extension(format!("left-{number}"));
-    for number in 0..MOST_LEFT {
+    for number in 0..MAX_LEFT {
         // In vain before, and perhaps again.
         let _ = remove(&aside(number));
     }
     remove(fresh).or_else(|failure| {
         note(&format!("moved aside: {failure}"));
-        let moved = (0..MOST_LEFT).any(|number| std::fs::rename(fresh, aside(number)).is_ok());
+        let moved = (0..MAX_LEFT).any(|number| std::fs::rename(fresh, aside(number)).is_ok());
         if moved { Ok(()) } else { Err(failure) }
     })
 }
@@ -48,7 +48,7 @@ pub(super) fn make_way(fresh: &Path) -> Result<(), Failure> {
 /// Puts `fresh` in the home's place. Where the file system can, both change places in one step and there is
 /// always a whole home. A directory of the image cannot be moved on an overlay: then it is emptied and removed
 /// first, which happens only where a run begins, and no gateway starts before the end of it.
-pub(super) fn replace(home: &Path, fresh: &Path) -> Result<(), Failure> {
+pub(super) fn replace(home: &Path, fresh: &Path) -> Result<(), RepositoryError> {
     // Should this process be ended in between, nobody knows which home there is.
     say(&Line::Replacing);
     match renameat_with(CWD, fresh, CWD, home, RenameFlags::EXCHANGE) {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_home_that_cannot_be_removed_is_no_failure_and_in_nobodys_way() {
+    fn a_previous_home_that_cannot_be_removed_does_not_fail_the_swap() {
         let directory = tempfile::tempdir().unwrap();
         let [home, fresh, left] = HOMES.map(|name| directory.path().join(name));
         let Some(stubborn) = Stubborn::make(&home) else {

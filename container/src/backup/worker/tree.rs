@@ -11,7 +11,7 @@ use rustic_core::repofile::{BlobType, Node, SnapshotFile};
 use rustic_core::{BlobId, DataId, IndexedFullStatus, LsOptions, Repository};
 
 use super::remote::Remote;
-use super::repository::{Failure, Opened, explain, home_of};
+use super::repository::{Opened, RepositoryError, explain, home_of};
 
 /// Files that are worked on at the same time: so that one waits for the network while another is written.
 const SIDE_BY_SIDE: usize = 4;
@@ -57,7 +57,7 @@ impl Tree {
     ///
     /// # Errors
     /// When any of it cannot be read, or a name would lead out of the home.
-    pub(crate) fn open(opened: Opened, snapshot: &SnapshotFile) -> Result<Self, Failure> {
+    pub(crate) fn open(opened: Opened, snapshot: &SnapshotFile) -> Result<Self, RepositoryError> {
         let Opened { remote, repository } = opened;
         let indexed = repository.to_indexed();
         let repository = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
@@ -69,7 +69,7 @@ impl Tree {
             for found in listed {
                 let (path, node) = found.map_err(|error| explain(&remote, "reading the snapshot", &error))?;
                 if !stays_below(&path) {
-                    return Err(Failure(format!(
+                    return Err(RepositoryError(format!(
                         "the snapshot holds a path that leads out of the home: {}",
                         path.display()
                     )));
@@ -97,7 +97,7 @@ impl Tree {
     ///
     /// # Errors
     /// When the repository does not know one of them.
-    pub(crate) fn pieces(&self, node: &Node) -> Result<Vec<(DataId, usize)>, Failure> {
+    pub(crate) fn pieces(&self, node: &Node) -> Result<Vec<(DataId, usize)>, RepositoryError> {
         let known = |id: &DataId| {
             let entry = self.repository.get_index_entry(id);
             let entry =
@@ -111,7 +111,7 @@ impl Tree {
     ///
     /// # Errors
     /// When they cannot be read as they were written.
-    pub(crate) fn piece(&self, id: DataId) -> Result<Bytes, Failure> {
+    pub(crate) fn piece(&self, id: DataId) -> Result<Bytes, RepositoryError> {
         let blob = BlobId::from(id.into_inner());
         let read = self.repository.get_blob_cached(&blob, BlobType::Data);
         read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_stays_below_the_home() {
+    fn a_path_outside_the_home_is_refused() {
         for (path, stays) in [
             ("a", true),
             ("a/b", true),

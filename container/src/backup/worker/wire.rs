@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use moltworker_core::wire::control::{
-    Entry, MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotReason,
+    MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry, SnapshotReason,
 };
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, RestorePoint, SnapshotId};
 use serde::{Deserialize, Serialize};
@@ -163,7 +163,7 @@ pub(crate) enum Line {
     /// The snapshots there are, newest first.
     Snapshots(Vec<Snapshot>),
     /// What is in a directory.
-    Entries(Vec<Entry>),
+    Entries(Vec<SnapshotEntry>),
     /// A file of so many bytes follows.
     File(u64),
     /// Maintenance is over.

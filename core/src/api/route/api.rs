@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_never_get() {
+    fn no_get_route_changes_state() {
         let user: UserId = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap();
         let admin = |call| Some(Route::Admin(call));
         let one = format!("/api/admin/users/{user}");

@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_lead_to_the_same_secret() {
+    fn basic_and_bearer_credentials_give_the_same_secret() {
         for good in [
             "Bearer t.1".to_owned(),
             "bearer  t.1 ".into(),
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_none() {
+    fn any_other_authorization_header_gives_no_secret() {
         for bad in [
             String::new(),
             "t.1".into(),

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_key_or_several_newest_first() {
+    fn keys_are_ordered_newest_first() {
         let one = BackupKeys::parse(&key(1)).unwrap();
         assert_eq!(one.newest().version, 1);
         assert_eq!(one.all().count(), 1);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_invalid_key_is_refused_with_a_reason() {
         for (text, reason) in [
             ("".to_owned(), "32 bytes"),
             ("nonsense!".into(), "base64"),
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_never_prints_itself() {
+    fn debug_output_hides_the_key() {
         let printed = format!("{:?}", BackupKeys::parse(&key(1)).unwrap());
         assert!(
             !printed.contains("1, 1") && printed.contains("hidden"),

@@ -35,14 +35,14 @@ impl Version {
 
 /// One object in a list of version 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct ListedObject {
     /// Its name.
     pub name: String,
     /// Its bytes.
     pub size: u64,
 }
 
-impl Entry {
+impl ListedObject {
     /// Of this object.
     pub fn new(id: ObjectId, size: u64) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Entry {
 ///
 /// # Errors
 /// None with these types; serde's signature has one.
-pub fn to_json(version: Version, entries: &[Entry]) -> Result<Vec<u8>, serde_json::Error> {
+pub fn to_json(version: Version, entries: &[ListedObject]) -> Result<Vec<u8>, serde_json::Error> {
     match version {
         Version::V1 => {
             let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_versions_are_spoken() {
+    fn both_listing_versions_are_serialized() {
         let id = "ab".repeat(32);
-        let entries = [Entry::new(id.parse().unwrap(), 5)];
+        let entries = [ListedObject::new(id.parse().unwrap(), 5)];
         let text = |version, entries| String::from_utf8(to_json(version, entries).unwrap()).unwrap();
         assert_eq!(text(Version::V1, &entries), format!(r#"["{id}"]"#));
         assert_eq!(
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_version_is_for_those_who_ask() {
+    fn the_second_listing_version_requires_an_accept_header() {
         let v2 = Version::V2.content_type();
         assert_eq!(Version::accepted(Some(v2)), Version::V2);
         assert_eq!(Version::accepted(Some(&format!("text/html, {v2}"))), Version::V2);

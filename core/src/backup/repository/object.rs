@@ -8,17 +8,17 @@ use crate::user_id::UserId;
 /// Bytes a pack of data may have. Ours have some 8 MiB, restic's 16 MiB unless asked otherwise and 128 MiB at
 /// most; a pack may exceed that by one blob (8 MiB at most) and its header. Cloudflare itself refuses request
 /// bodies past 100 MB on its Free and Pro plans.
-pub const MOST_PACK_BYTES: u64 = 144 * 1024 * 1024;
+pub const MAX_PACK_BYTES: u64 = 144 * 1024 * 1024;
 /// Bytes an index may have. A full one of restic's lists some 50,000 blobs, 150 bytes each before compression.
-pub const MOST_INDEX_BYTES: u64 = 64 * 1024 * 1024;
+pub const MAX_INDEX_BYTES: u64 = 64 * 1024 * 1024;
 /// Bytes a snapshot may have: paths, tags and counts, some hundred bytes each.
-pub const MOST_SNAPSHOT_BYTES: u64 = 1024 * 1024;
+pub const MAX_SNAPSHOT_BYTES: u64 = 1024 * 1024;
 /// Bytes a key, a lock or the config may have; they have some 500.
-pub const MOST_SMALL_BYTES: u64 = 64 * 1024;
+pub const MAX_SMALL_BYTES: u64 = 64 * 1024;
 
 /// The objects that are named by their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ObjectKind {
     /// What a password opens to get at the repository's own key.
     Keys,
     /// Who works on the repository right now. The only objects that come and go.
@@ -31,7 +31,7 @@ pub enum Kind {
     Data,
 }
 
-impl Kind {
+impl ObjectKind {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Keys, Self::Locks, Self::Snapshots, Self::Index, Self::Data];
 
@@ -113,7 +113,7 @@ pub enum Name {
     /// The one object that is not named by its content: the repository's id and parameters.
     Config,
     /// Any other.
-    Object(Kind, ObjectId),
+    Object(ObjectKind, ObjectId),
 }
 
 impl Name {
@@ -125,7 +125,7 @@ impl Name {
         let repository = repository_prefix(user);
         match self {
             Self::Config => format!("{repository}config"),
-            Self::Object(Kind::Data, id) => {
+            Self::Object(ObjectKind::Data, id) => {
                 let first = id.0.first().copied().unwrap_or_default();
                 format!("{repository}data/{first:02x}/{id}")
             }
@@ -134,12 +134,12 @@ impl Name {
     }
 
     /// Bytes it may have.
-    pub fn most_bytes(self) -> u64 {
+    pub fn max_bytes(self) -> u64 {
         match self {
-            Self::Config | Self::Object(Kind::Keys | Kind::Locks, _) => MOST_SMALL_BYTES,
-            Self::Object(Kind::Snapshots, _) => MOST_SNAPSHOT_BYTES,
-            Self::Object(Kind::Index, _) => MOST_INDEX_BYTES,
-            Self::Object(Kind::Data, _) => MOST_PACK_BYTES,
+            Self::Config | Self::Object(ObjectKind::Keys | ObjectKind::Locks, _) => MAX_SMALL_BYTES,
+            Self::Object(ObjectKind::Snapshots, _) => MAX_SNAPSHOT_BYTES,
+            Self::Object(ObjectKind::Index, _) => MAX_INDEX_BYTES,
+            Self::Object(ObjectKind::Data, _) => MAX_PACK_BYTES,
         }
     }
 }
@@ -166,23 +166,26 @@ mod tests {
     }
 
     #[test]
-    fn every_object_has_one_place() {
+    fn every_object_has_one_key() {
         let at = |name: Name| name.key(user());
         let object = |kind| Name::Object(kind, ID.parse().unwrap());
         let repo = "users/6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20/repo";
         assert_eq!(at(Name::Config), format!("{repo}/config"));
-        assert_eq!(at(object(Kind::Keys)), format!("{repo}/keys/{ID}"));
-        assert_eq!(at(object(Kind::Snapshots)), format!("{repo}/snapshots/{ID}"));
-        assert_eq!(at(object(Kind::Data)), format!("{repo}/data/0e/{ID}"));
-        for kind in Kind::ALL {
+        assert_eq!(at(object(ObjectKind::Keys)), format!("{repo}/keys/{ID}"));
+        assert_eq!(
+            at(object(ObjectKind::Snapshots)),
+            format!("{repo}/snapshots/{ID}")
+        );
+        assert_eq!(at(object(ObjectKind::Data)), format!("{repo}/data/0e/{ID}"));
+        for kind in ObjectKind::ALL {
             assert!(at(object(kind)).starts_with(&kind.prefix(user())));
-            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
-            assert!(object(kind).most_bytes() >= MOST_SMALL_BYTES);
+            assert_eq!(ObjectKind::parse(kind.as_str()), Some(kind));
+            assert!(object(kind).max_bytes() >= MAX_SMALL_BYTES);
         }
     }
 
     #[test]
-    fn an_id_has_one_spelling() {
+    fn an_object_id_has_one_spelling() {
         for bad in [
             String::new(),
             "config".into(),
@@ -199,14 +202,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_is_found_again_in_its_key(digest: [u8; 32], kind in 0usize..5) {
-            let name = Name::Object(Kind::ALL[kind], ObjectId(digest));
+        fn an_object_id_is_parsed_back_from_its_key(digest: [u8; 32], kind in 0usize..5) {
+            let name = Name::Object(ObjectKind::ALL[kind], ObjectId(digest));
             prop_assert_eq!(id_of(&name.key(user())), Some(ObjectId(digest)));
             prop_assert_eq!(ObjectId(digest).to_string().parse(), Ok(ObjectId(digest)));
         }
 
         #[test]
-        fn what_is_no_id_is_none(text in ".{0,70}") {
+        fn an_invalid_object_id_is_refused(text in ".{0,70}") {
             if let Ok(id) = text.parse::<ObjectId>() {
                 prop_assert_eq!(id.to_string(), text);
             }

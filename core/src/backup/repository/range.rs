@@ -1,7 +1,7 @@
 //! A range of bytes of an object: what was asked, and which bytes that is.
 
 /// Offsets beyond this cannot be told to the bucket exactly: its numbers are doubles.
-const LARGEST_OFFSET: u64 = (1 << 53) - 1;
+const MAX_OFFSET: u64 = (1 << 53) - 1;
 
 /// What a `Range` header asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Range {
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             // A number too large for u64 is past every object's end, and so is the largest one.
-            digits.then(|| text.parse().unwrap_or(u64::MAX).min(LARGEST_OFFSET))
+            digits.then(|| text.parse().unwrap_or(u64::MAX).min(MAX_OFFSET))
         };
         match (first, last) {
             ("", last) => number(last).map(Self::Last),
@@ -57,7 +57,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_table() {
+    fn every_case_gives_its_expected_result() {
         for (header, size, bytes) in [
             ("bytes=0-", 10, Some((0, 10))),
             ("bytes=3-5", 10, Some((3, 3))),
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_byte_outside_is_given(first: u64, last: u64, size in 0u64..1_000) {
+        fn no_range_exceeds_the_object(first: u64, last: u64, size in 0u64..1_000) {
             let asked = [
                 format!("bytes={first}-"),
                 format!("bytes={first}-{last}"),
@@ -107,7 +107,7 @@ mod tests {
         }
 
         #[test]
-        fn anything_at_all_is_parsed(header in ".{0,40}") {
+        fn any_text_is_parsed_without_a_panic(header in ".{0,40}") {
             let _range = Range::parse(&header);
         }
     }

@@ -1,18 +1,18 @@
 //! What a request to a repository wants, by its method, path and query alone.
 
-use super::object::{Kind, Name};
+use super::object::{Name, ObjectKind};
 use crate::user_id::UserId;
 use crate::wire::run::REPOSITORY_PREFIX;
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub enum Operation {
     /// Make the repository. There is nothing to do for it in a bucket.
     Create,
     /// A new token for the one that is sent, which still holds. Ours, not the protocol's.
     Renew,
     /// All objects of a kind.
-    List(Kind),
+    List(ObjectKind),
     /// Is it there, and how long is it?
     Stat(Name),
     /// Its bytes, or a range of them.
@@ -25,7 +25,7 @@ pub enum Wish {
 
 /// A request that wants nothing there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoWish {
+pub enum NotAnOperation {
     /// A repository has nothing of that name.
     NoSuchName,
     /// It has, for other methods.
@@ -48,37 +48,37 @@ pub fn split(path: &str) -> Option<(UserId, &str)> {
 /// # Errors
 /// When there is nothing of that name, or not for that method. Names are compared as they stand: a percent
 /// sign or a dot is no part of any.
-pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<Wish, NoWish> {
-    let only = |allow: &'static str, wish: Wish| {
+pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<Operation, NotAnOperation> {
+    let only = |allow: &'static str, operation: Operation| {
         if method == allow {
-            Ok(wish)
+            Ok(operation)
         } else {
-            Err(NoWish::WrongMethod { allow })
+            Err(NotAnOperation::WrongMethod { allow })
         }
     };
     match rest.split_once('/') {
-        None if rest.is_empty() && query == Some("create=true") => only("POST", Wish::Create),
-        None if rest == "token" => only("POST", Wish::Renew),
+        None if rest.is_empty() && query == Some("create=true") => only("POST", Operation::Create),
+        None if rest == "token" => only("POST", Operation::Renew),
         None if rest == "config" => of_object(method, Name::Config),
-        None => Err(NoWish::NoSuchName),
+        None => Err(NotAnOperation::NoSuchName),
         Some((kind, id)) => {
-            let kind = Kind::parse(kind).ok_or(NoWish::NoSuchName)?;
+            let kind = ObjectKind::parse(kind).ok_or(NotAnOperation::NoSuchName)?;
             if id.is_empty() {
-                return only("GET", Wish::List(kind));
+                return only("GET", Operation::List(kind));
             }
-            let id = id.parse().map_err(|_| NoWish::NoSuchName)?;
+            let id = id.parse().map_err(|_| NotAnOperation::NoSuchName)?;
             of_object(method, Name::Object(kind, id))
         }
     }
 }
 
-fn of_object(method: &str, name: Name) -> Result<Wish, NoWish> {
+fn of_object(method: &str, name: Name) -> Result<Operation, NotAnOperation> {
     match method {
-        "HEAD" => Ok(Wish::Stat(name)),
-        "GET" => Ok(Wish::Read(name)),
-        "POST" => Ok(Wish::Add(name)),
-        "DELETE" => Ok(Wish::Delete(name)),
-        _ => Err(NoWish::WrongMethod {
+        "HEAD" => Ok(Operation::Stat(name)),
+        "GET" => Ok(Operation::Read(name)),
+        "POST" => Ok(Operation::Add(name)),
+        "DELETE" => Ok(Operation::Delete(name)),
+        _ => Err(NotAnOperation::WrongMethod {
             allow: OBJECT_METHODS,
         }),
     }
@@ -93,11 +93,11 @@ mod tests {
     const ID: &str = "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8";
 
     #[test]
-    fn the_table() {
-        let snapshot = Name::Object(Kind::Snapshots, ID.parse().unwrap());
+    fn every_case_gives_its_expected_result() {
+        let snapshot = Name::Object(ObjectKind::Snapshots, ID.parse().unwrap());
         let path = format!("snapshots/{ID}");
-        let wrong = |allow| Err(NoWish::WrongMethod { allow });
-        let nothing = Err(NoWish::NoSuchName);
+        let wrong = |allow| Err(NotAnOperation::WrongMethod { allow });
+        let nothing = Err(NotAnOperation::NoSuchName);
         let two_digits = format!("data/0e/{ID}");
         let upper = format!("snapshots/{}", ID.to_uppercase());
         let dotted = format!("snapshots/{ID}/");
@@ -106,25 +106,25 @@ mod tests {
         let twice = format!("snapshots//{ID}");
         let parent = format!("parents/{ID}");
         for (method, rest, query, expected) in [
-            ("POST", "", Some("create=true"), Ok(Wish::Create)),
+            ("POST", "", Some("create=true"), Ok(Operation::Create)),
             ("GET", "", Some("create=true"), wrong("POST")),
             ("POST", "", Some("create=false"), nothing),
             ("POST", "", None, nothing),
-            ("POST", "token", None, Ok(Wish::Renew)),
+            ("POST", "token", None, Ok(Operation::Renew)),
             ("GET", "token", None, wrong("POST")),
-            ("HEAD", "config", None, Ok(Wish::Stat(Name::Config))),
-            ("GET", "config", None, Ok(Wish::Read(Name::Config))),
-            ("POST", "config", None, Ok(Wish::Add(Name::Config))),
-            ("DELETE", "config", None, Ok(Wish::Delete(Name::Config))),
+            ("HEAD", "config", None, Ok(Operation::Stat(Name::Config))),
+            ("GET", "config", None, Ok(Operation::Read(Name::Config))),
+            ("POST", "config", None, Ok(Operation::Add(Name::Config))),
+            ("DELETE", "config", None, Ok(Operation::Delete(Name::Config))),
             ("PUT", "config", None, wrong(OBJECT_METHODS)),
             ("GET", "config/", None, nothing),
-            ("GET", "data/", None, Ok(Wish::List(Kind::Data))),
+            ("GET", "data/", None, Ok(Operation::List(ObjectKind::Data))),
             ("POST", "data/", None, wrong("GET")),
             ("GET", "data", None, nothing),
-            ("GET", &path, None, Ok(Wish::Read(snapshot))),
-            ("HEAD", &path, None, Ok(Wish::Stat(snapshot))),
-            ("POST", &path, None, Ok(Wish::Add(snapshot))),
-            ("DELETE", &path, None, Ok(Wish::Delete(snapshot))),
+            ("GET", &path, None, Ok(Operation::Read(snapshot))),
+            ("HEAD", &path, None, Ok(Operation::Stat(snapshot))),
+            ("POST", &path, None, Ok(Operation::Add(snapshot))),
+            ("DELETE", &path, None, Ok(Operation::Delete(snapshot))),
             ("PATCH", &path, None, wrong(OBJECT_METHODS)),
             ("GET", &two_digits, None, nothing),
             ("GET", &upper, None, nothing),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_belongs_to_one_user_or_none() {
+    fn a_path_names_at_most_one_user() {
         let user = USER.parse().unwrap();
         assert_eq!(split(&format!("/_repo/{USER}/")), Some((user, "")));
         assert_eq!(split(&format!("/_repo/{USER}/keys/x")), Some((user, "keys/x")));
@@ -160,15 +160,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_at_all_is_read(method in ".{0,8}", rest in ".{0,90}", query in ".{0,20}") {
+        fn any_request_is_parsed_without_a_panic(method in ".{0,8}", rest in ".{0,90}", query in ".{0,20}") {
             let _wish = read(&method, &rest, Some(&query));
             let _user = split(&rest);
         }
 
         #[test]
-        fn no_path_leaves_its_repository(rest in "[a-z0-9./%-]{0,90}") {
+        fn no_path_escapes_its_repository(rest in "[a-z0-9./%-]{0,90}") {
             let user: UserId = USER.parse().unwrap();
-            if let Ok(Wish::Read(name)) = read("GET", &rest, None) {
+            if let Ok(Operation::Read(name)) = read("GET", &rest, None) {
                 let key = name.key(user);
                 prop_assert!(key.starts_with(&super::super::object::repository_prefix(user)));
                 prop_assert!(!key.contains(".."));

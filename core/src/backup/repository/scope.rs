@@ -1,7 +1,7 @@
 //! What whoever presents a credential may do.
 
-use super::object::{Kind, Name};
-use super::request::Wish;
+use super::object::{Name, ObjectKind};
+use super::request::Operation;
 use crate::user_id::UserId;
 use crate::wire::run::Run;
 
@@ -32,14 +32,19 @@ impl Scope {
     }
 
     /// Whether this goes so far.
-    pub fn allows(self, wish: Wish) -> bool {
-        match wish {
+    pub fn allows(self, operation: Operation) -> bool {
+        match operation {
             // A lock says who works right now; restic takes its own away when it is done.
-            Wish::Delete(Name::Object(Kind::Locks, _)) => true,
+            Operation::Delete(Name::Object(ObjectKind::Locks, _)) => true,
             // Without its config a repository cannot be opened; nothing that prunes asks for that.
-            Wish::Delete(Name::Config) => false,
-            Wish::Delete(Name::Object(..)) => self == Self::Maintain,
-            Wish::Create | Wish::Renew | Wish::List(_) | Wish::Stat(_) | Wish::Read(_) | Wish::Add(_) => true,
+            Operation::Delete(Name::Config) => false,
+            Operation::Delete(Name::Object(..)) => self == Self::Maintain,
+            Operation::Create
+            | Operation::Renew
+            | Operation::List(_)
+            | Operation::Stat(_)
+            | Operation::Read(_)
+            | Operation::Add(_) => true,
         }
     }
 }
@@ -82,28 +87,32 @@ mod tests {
             .unwrap();
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.as_str()), Some(scope));
-            assert!(!scope.allows(Wish::Delete(Name::Config)));
-            for kind in Kind::ALL {
+            assert!(!scope.allows(Operation::Delete(Name::Config)));
+            for kind in ObjectKind::ALL {
                 let name = Name::Object(kind, id);
-                for wish in [
-                    Wish::List(kind),
-                    Wish::Stat(name),
-                    Wish::Read(name),
-                    Wish::Add(name),
+                for operation in [
+                    Operation::List(kind),
+                    Operation::Stat(name),
+                    Operation::Read(name),
+                    Operation::Add(name),
                 ] {
-                    assert!(scope.allows(wish), "{scope:?} {wish:?}");
+                    assert!(scope.allows(operation), "{scope:?} {operation:?}");
                 }
-                let deletes = scope == Scope::Maintain || kind == Kind::Locks;
-                assert_eq!(scope.allows(Wish::Delete(name)), deletes, "{scope:?} {kind:?}");
+                let deletes = scope == Scope::Maintain || kind == ObjectKind::Locks;
+                assert_eq!(
+                    scope.allows(Operation::Delete(name)),
+                    deletes,
+                    "{scope:?} {kind:?}"
+                );
             }
-            assert!(scope.allows(Wish::Create) && scope.allows(Wish::Renew));
+            assert!(scope.allows(Operation::Create) && scope.allows(Operation::Renew));
         }
         assert_eq!(Scope::parse("Append"), None);
         assert_eq!(Bearer::Operator.scope(), Scope::Append);
     }
 
     #[test]
-    fn a_run_enters_its_own_repository_only() {
+    fn a_run_can_access_its_own_repository_only() {
         let [alice, bob]: [UserId; 2] = [
             "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20",
             "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11",

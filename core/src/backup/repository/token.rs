@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_minted_is_read_again() {
+    fn a_minted_token_parses_back() {
         for scope in Scope::ALL {
             let claims = claims(scope);
             let signed = claims.to_sign(2);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_holds_for_an_hour_and_only_with_its_mac() {
+    fn a_token_is_valid_for_an_hour_and_only_with_its_mac() {
         let token = assemble(&claims(Scope::Append).to_sign(1), &MAC).unwrap();
         let read = parse(token.reveal()).unwrap();
         assert!(read.judged(true, NOW + LIFETIME_MS - 1).is_ok());
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused() {
+    fn an_invalid_token_is_refused() {
         let good = assemble(&claims(Scope::Append).to_sign(1), &MAC).unwrap();
         let good = good.reveal();
         assert!(parse(good).is_ok());
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_at_all_is_parsed(text in ".{0,200}") {
+        fn any_text_is_parsed_without_a_panic(text in ".{0,200}") {
             let _read = parse(&text);
         }
     }

@@ -1,6 +1,6 @@
 //! What a Sandbox asks of its supervisor about the snapshots, and when.
 
-use super::Ledger;
+use super::BackupState;
 use crate::wire::control::{GatewayPhase, RestoreOrder, SnapshotOrder, SnapshotReason, Status};
 use crate::wire::run::{RestorePoint, Run};
 
@@ -31,7 +31,7 @@ pub enum Errand {
     },
 }
 
-impl Ledger {
+impl BackupState {
     /// What to ask of the supervisor of `run`, which says `status`; the most urgent first.
     pub fn errand(&self, now: u64, run: Run, status: &Status) -> Option<Errand> {
         let backup = status.backup.as_ref()?;
@@ -69,17 +69,17 @@ impl Ledger {
     }
 
     fn maintenance_is_due(&self, now: u64) -> bool {
-        let upkeep = &self.maintenance;
+        let maintenance = &self.maintenance;
         // A day of snapshots, or there is nothing to keep in order.
-        let Some(last) = upkeep.finished_at.or(upkeep.begun_at) else {
+        let Some(last) = maintenance.finished_at.or(maintenance.begun_at) else {
             return false;
         };
-        let asked = upkeep.asked_at.unwrap_or(0);
-        now.saturating_sub(last) >= MAINTAIN_EVERY_MS && now.saturating_sub(asked) >= MAINTAIN_AGAIN_MS
+        let ordered_at = maintenance.asked_at.unwrap_or(0);
+        now.saturating_sub(last) >= MAINTAIN_EVERY_MS && now.saturating_sub(ordered_at) >= MAINTAIN_AGAIN_MS
     }
 
     /// The supervisor of `run`, which said `status` before, was asked for it.
-    pub fn asked(&mut self, now: u64, run: Run, status: &Status, errand: &Errand) {
+    pub fn mark_ordered(&mut self, now: u64, run: Run, status: &Status, errand: &Errand) {
         match errand {
             Errand::Restore(_) => {
                 if let Some(wanted) = &mut self.wanted {

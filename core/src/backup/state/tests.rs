@@ -1,3 +1,7 @@
+//! What a Sandbox remembers of its snapshots, event by event.
+
+mod ordered_restores;
+
 use super::*;
 use crate::wire::control::{
     Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, RestoreOrder,
@@ -94,57 +98,74 @@ pub(super) fn at_rest() -> BackupStatus {
     }
 }
 
-fn kinds(news: &News) -> Vec<Kind> {
-    news.notices.iter().map(|(kind, _)| *kind).collect()
+fn kinds(changes: &BackupChanges) -> Vec<HistoryKind> {
+    changes.history_events.iter().map(|(kind, _)| *kind).collect()
 }
 
 /// Hears `backup` and says which entries follow.
-pub(super) fn hear(ledger: &mut Ledger, now: u64, run: Run, backup: BackupStatus) -> Vec<Kind> {
-    kinds(&ledger.heard(now, run, &status(run, backup)))
+pub(super) fn observe_backup(
+    backup_state: &mut BackupState,
+    now: u64,
+    run: Run,
+    backup: BackupStatus,
+) -> Vec<HistoryKind> {
+    kinds(&backup_state.observe(now, run, &status(run, backup)))
 }
 
 #[test]
-fn a_first_day_is_told_once() {
-    let mut ledger = Ledger::default();
+fn first_day_events_are_reported_once() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
-    assert_eq!(hear(&mut ledger, 1, R1, backup.clone()), [Kind::Restored]);
-    assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
+    assert_eq!(
+        observe_backup(&mut backup_state, 1, R1, backup.clone()),
+        [HistoryKind::Restored]
+    );
+    assert_eq!(observe_backup(&mut backup_state, 2, R1, backup.clone()), []);
     backup.taken = vec![snapshot('a', 20), snapshot('b', 30)];
-    let news = ledger.heard(3, R1, &status(R1, backup.clone()));
-    assert_eq!(news.snapshots, backup.taken);
-    assert_eq!(ledger.summary().newest, Some(Newest { id: id('b'), at: 30 }));
+    let changes = backup_state.observe(3, R1, &status(R1, backup.clone()));
+    assert_eq!(changes.snapshots, backup.taken);
+    assert_eq!(
+        backup_state.summary().newest,
+        Some(NewestSnapshot { id: id('b'), at: 30 })
+    );
     backup.taken.push(snapshot('c', 40));
-    let news = ledger.heard(4, R1, &status(R1, backup));
-    assert_eq!(news.snapshots, [snapshot('c', 40)]);
-    assert_eq!(ledger.verified(), None, "nothing was restored yet");
+    let changes = backup_state.observe(4, R1, &status(R1, backup));
+    assert_eq!(changes.snapshots, [snapshot('c', 40)]);
+    assert_eq!(backup_state.verified(), None, "nothing was restored yet");
 }
 
 #[test]
-fn what_was_restored_whole_is_proven_good() {
-    let mut ledger = Ledger::default();
+fn a_complete_restore_verifies_its_snapshot() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     backup.restored = Some(report(Some('a'), 10));
-    let news = ledger.heard(7, R1, &status(R1, backup.clone()));
-    assert_eq!(news.verified, Some(id('a')));
-    let detail = news.notices.first().unwrap().1.as_deref().unwrap();
+    let changes = backup_state.observe(7, R1, &status(R1, backup.clone()));
+    assert_eq!(changes.verified, Some(id('a')));
+    let detail = changes.history_events.first().unwrap().1.as_deref().unwrap();
     assert_eq!(detail, "aaaaaaaa: 3 files, 4 bytes, 5 compared, 0 differ");
     // The same snapshot in another run is a restore of its own.
-    assert_eq!(hear(&mut ledger, 8, R2, backup.clone()), [Kind::Restored]);
+    assert_eq!(
+        observe_backup(&mut backup_state, 8, R2, backup.clone()),
+        [HistoryKind::Restored]
+    );
     let mut differing = report(Some('b'), 11);
     differing.mismatches = 1;
     backup.restored = Some(differing);
-    ledger.heard(9, R2, &status(R2, backup));
-    assert_eq!(ledger.verified(), Some(&id('a')));
+    backup_state.observe(9, R2, &status(R2, backup));
+    assert_eq!(backup_state.verified(), Some(&id('a')));
 }
 
 #[test]
-fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
-    let mut ledger = Ledger::default();
+fn overdue_changes_are_reported_requested_and_resolved() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     backup.changed = true;
-    hear(&mut ledger, 0, R1, backup.clone());
-    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS - 1, R1, backup.clone()), []);
-    assert_eq!(ledger.errand(0, R1, &status(R1, backup.clone())), None);
+    observe_backup(&mut backup_state, 0, R1, backup.clone());
+    assert_eq!(
+        observe_backup(&mut backup_state, OVERDUE_AFTER_MS - 1, R1, backup.clone()),
+        []
+    );
+    assert_eq!(backup_state.errand(0, R1, &status(R1, backup.clone())), None);
     // One that is being taken is on its way, within reason.
     let mut taking = backup.clone();
     taking.changed = false;
@@ -153,82 +174,114 @@ fn changes_that_wait_too_long_are_told_asked_for_and_told_to_be_over() {
         done: Amount::default(),
         total: None,
     });
-    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS, R1, taking.clone()), []);
-    let mut hanging = ledger.clone();
     assert_eq!(
-        hear(&mut hanging, LONG_SNAPSHOT_MS, R1, taking.clone()),
-        [Kind::BackupOverdue]
+        observe_backup(&mut backup_state, OVERDUE_AFTER_MS, R1, taking.clone()),
+        []
     );
-    assert_eq!(hear(&mut hanging, LONG_SNAPSHOT_MS + 1, R1, taking.clone()), []);
+    let mut hanging = backup_state.clone();
     assert_eq!(
-        hear(&mut ledger, OVERDUE_AFTER_MS, R1, backup.clone()),
-        [Kind::BackupOverdue]
+        observe_backup(&mut hanging, LONG_SNAPSHOT_MS, R1, taking.clone()),
+        [HistoryKind::BackupOverdue]
     );
-    assert_eq!(hear(&mut ledger, OVERDUE_AFTER_MS + 1, R1, taking), []);
+    assert_eq!(
+        observe_backup(&mut hanging, LONG_SNAPSHOT_MS + 1, R1, taking.clone()),
+        []
+    );
+    assert_eq!(
+        observe_backup(&mut backup_state, OVERDUE_AFTER_MS, R1, backup.clone()),
+        [HistoryKind::BackupOverdue]
+    );
+    assert_eq!(
+        observe_backup(&mut backup_state, OVERDUE_AFTER_MS + 1, R1, taking),
+        []
+    );
     // Also where attempts fail, because a token has expired for example: the order brings a fresh one.
     let mut failing = backup.clone();
     failing.error = Some(error(Doing::Snapshot, 20, 9));
     for overdue in [&backup, &failing] {
-        let errand = ledger.errand(OVERDUE_AFTER_MS, R1, &status(R1, overdue.clone()));
+        let errand = backup_state.errand(OVERDUE_AFTER_MS, R1, &status(R1, overdue.clone()));
         assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
     }
     backup.taken = vec![snapshot('a', 20)];
     assert_eq!(
-        hear(&mut ledger, OVERDUE_AFTER_MS + 2, R1, backup.clone()),
-        [Kind::BackupResumed]
+        observe_backup(&mut backup_state, OVERDUE_AFTER_MS + 2, R1, backup.clone()),
+        [HistoryKind::BackupResumed]
     );
     assert_eq!(
-        ledger.summary().unsaved_since,
+        backup_state.summary().unsaved_since,
         Some(OVERDUE_AFTER_MS + 2),
         "it goes on changing"
     );
     backup.changed = false;
-    hear(&mut ledger, OVERDUE_AFTER_MS + 3, R1, backup);
-    assert_eq!(ledger.summary().unsaved_since, None);
+    observe_backup(&mut backup_state, OVERDUE_AFTER_MS + 3, R1, backup);
+    assert_eq!(backup_state.summary().unsaved_since, None);
 }
 
 #[test]
-fn failures_are_told_when_they_last_and_once() {
+fn lasting_failures_are_reported_once() {
     for (doing, attempts, expected) in [
         (Doing::Snapshot, 1, vec![]),
-        (Doing::Snapshot, TELL_AFTER, vec![Kind::BackupFailed]),
-        (Doing::Restore, TELL_AFTER, vec![Kind::RestoreFailed]),
-        (Doing::Compare, TELL_AFTER, vec![Kind::RestoreFailed]),
-        (Doing::Maintain, 1, vec![Kind::MaintenanceFailed]),
+        (
+            Doing::Snapshot,
+            REPORT_AFTER_FAILURES,
+            vec![HistoryKind::BackupFailed],
+        ),
+        (
+            Doing::Restore,
+            REPORT_AFTER_FAILURES,
+            vec![HistoryKind::RestoreFailed],
+        ),
+        (
+            Doing::Compare,
+            REPORT_AFTER_FAILURES,
+            vec![HistoryKind::RestoreFailed],
+        ),
+        (Doing::Maintain, 1, vec![HistoryKind::MaintenanceFailed]),
     ] {
-        let mut ledger = Ledger::default();
+        let mut backup_state = BackupState::default();
         let mut backup = BackupStatus {
             error: Some(error(doing, 1, attempts)),
             ..BackupStatus::default()
         };
-        assert_eq!(hear(&mut ledger, 1, R1, backup.clone()), expected, "{doing:?}");
-        assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), [], "{doing:?} again");
+        assert_eq!(
+            observe_backup(&mut backup_state, 1, R1, backup.clone()),
+            expected,
+            "{doing:?}"
+        );
+        assert_eq!(
+            observe_backup(&mut backup_state, 2, R1, backup.clone()),
+            [],
+            "{doing:?} again"
+        );
         backup.error = None;
         assert_eq!(
-            hear(&mut ledger, 3, R2, backup.clone()),
+            observe_backup(&mut backup_state, 3, R2, backup.clone()),
             [],
             "{doing:?} in a run that did nothing yet"
         );
         backup.restored = Some(report(None, 10));
         backup.taken = vec![snapshot('a', 20)];
         backup.maintained = Some(maintained(30, &[]));
-        let over = hear(&mut ledger, 4, R2, backup).contains(&Kind::BackupResumed);
+        let over = observe_backup(&mut backup_state, 4, R2, backup).contains(&HistoryKind::BackupResumed);
         assert_eq!(over, !expected.is_empty(), "{doing:?} is over");
     }
 }
 
 #[test]
-fn a_suspicious_snapshot_is_told() {
-    let mut ledger = Ledger::default();
+fn a_suspicious_snapshot_is_reported() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     let mut lossy = snapshot('a', 20);
     lossy.suspicious = Some("databases are gone: x".into());
     backup.taken = vec![lossy];
-    let news = ledger.heard(1, R1, &status(R1, backup));
-    let (kind, detail) = news.notices.last().unwrap();
+    let changes = backup_state.observe(1, R1, &status(R1, backup));
+    let (kind, detail) = changes.history_events.last().unwrap();
     assert_eq!(
         (*kind, detail.as_deref()),
-        (Kind::SnapshotSuspicious, Some("aaaaaaaa: databases are gone: x"))
+        (
+            HistoryKind::SnapshotSuspicious,
+            Some("aaaaaaaa: databases are gone: x")
+        )
     );
     let passing_over = |digits: &[char]| {
         let mut backup = at_rest();
@@ -237,118 +290,34 @@ fn a_suspicious_snapshot_is_told() {
         backup.restored = Some(report);
         backup
     };
-    let told = hear(&mut ledger, 2, R2, passing_over(&['a']));
-    assert_eq!(told, [Kind::Restored], "that one was told");
+    let told = observe_backup(&mut backup_state, 2, R2, passing_over(&['a']));
+    assert_eq!(told, [HistoryKind::Restored], "that one was told");
     // One that was the last of its run.
-    let told = hear(&mut ledger, 3, Run(3), passing_over(&['b', 'a']));
-    assert_eq!(told, [Kind::Restored, Kind::SnapshotSuspicious]);
-    assert_eq!(ledger.summary().passed_over, [id('b'), id('a')]);
-    let told = hear(&mut ledger, 4, Run(4), passing_over(&['b', 'a']));
-    assert_eq!(told, [Kind::Restored], "once");
-}
-
-fn restore_of(digit: char) -> Errand {
-    Errand::Restore(RestoreOrder {
-        snapshot: Some(id(digit)),
-        token: None,
-    })
+    let told = observe_backup(&mut backup_state, 3, Run(3), passing_over(&['b', 'a']));
+    assert_eq!(told, [HistoryKind::Restored, HistoryKind::SnapshotSuspicious]);
+    assert_eq!(backup_state.summary().passed_over, [id('b'), id('a')]);
+    let told = observe_backup(&mut backup_state, 4, Run(4), passing_over(&['b', 'a']));
+    assert_eq!(told, [HistoryKind::Restored], "once");
 }
 
 #[test]
-fn an_ordered_restore_is_given_once_and_over_with_the_next_snapshot() {
-    let mut ledger = Ledger::default();
+fn an_idle_bot_has_daily_maintenance_and_a_weekly_drill() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
-    backup.restored = Some(report(Some('a'), 10));
-    backup.taken = vec![snapshot('b', 20)];
-    hear(&mut ledger, 1, R1, backup.clone());
-    ledger.want(2, RestorePoint::Snapshot(id('a')));
-    let now = status(R1, backup.clone());
-    let errand = ledger.errand(3, R1, &now).unwrap();
-    assert_eq!(errand, restore_of('a'));
-    ledger.asked(3, R1, &now, &errand);
-    assert_eq!(ledger.errand(4, R1, &now), None, "it was given");
-
-    // The home was made from this very snapshot before; that is not the restore that was ordered.
-    hear(&mut ledger, 5, R1, backup.clone());
-    assert!(ledger.summary().restore_wanted.is_some());
-    backup.restored = Some(report(Some('a'), 30));
-    hear(&mut ledger, 6, R1, backup.clone());
-    // Restored but not saved, or saved with a loss: should the run end now, `latest` would undo it.
-    let mut lossy = snapshot('c', 40);
-    lossy.suspicious = Some("databases are gone: x".into());
-    backup.taken.push(lossy);
-    hear(&mut ledger, 7, R1, backup.clone());
-    assert!(ledger.summary().restore_wanted.is_some());
-    backup.taken.push(snapshot('d', 50));
-    hear(&mut ledger, 8, R1, backup);
-    assert_eq!(ledger.summary().restore_wanted, None);
-}
-
-#[test]
-fn a_restore_and_its_snapshot_may_be_heard_of_together() {
-    let mut ledger = Ledger::default();
-    ledger.want(1, RestorePoint::Snapshot(id('a')));
-    assert_eq!(ledger.point_for(R1, &[]), Ok(RestorePoint::Snapshot(id('a'))));
-    let mut backup = at_rest();
-    backup.restored = Some(report(Some('a'), 30));
-    backup.taken = vec![snapshot('c', 40)];
-    hear(&mut ledger, 2, R1, backup);
-    assert_eq!(ledger.summary().restore_wanted, None);
-}
-
-#[test]
-fn a_restore_that_fails_is_told_and_given_up_where_the_bot_goes_on() {
-    let mut ledger = Ledger::default();
-    let mut backup = at_rest();
-    hear(&mut ledger, 1, R1, backup.clone());
-    ledger.want(2, RestorePoint::Snapshot(id('a')));
-    let now = status(R1, backup.clone());
-    let errand = ledger.errand(3, R1, &now).unwrap();
-    ledger.asked(3, R1, &now, &errand);
-    backup.error = Some(error(Doing::Restore, 50, 1));
-    let mut trying = status(R1, backup.clone());
-    trying.phase = GatewayPhase::Restoring;
-    assert_eq!(kinds(&ledger.heard(4, R1, &trying)), []);
-    assert!(ledger.summary().restore_wanted.is_some());
-    assert_eq!(hear(&mut ledger, 5, R1, backup), [Kind::RestoreFailed]);
-    assert!(ledger.summary().restore_wanted.is_none());
-}
-
-#[test]
-fn a_later_order_replaces_an_earlier_one_and_reaches_the_run_that_has_that() {
-    let mut ledger = Ledger::default();
-    ledger.want(1, RestorePoint::Snapshot(id('a')));
-    ledger.point_for(R1, &[]).unwrap();
-    ledger.want(2, RestorePoint::Latest);
-    let restoring = status(R1, BackupStatus::default());
-    let latest = Errand::Restore(RestoreOrder {
-        snapshot: None,
-        token: None,
-    });
-    assert_eq!(ledger.errand(3, R1, &restoring), Some(latest.clone()));
-    ledger.asked(3, R1, &restoring, &latest);
-    hear(&mut ledger, 4, R1, at_rest());
-    let ordered = ledger.summary().restore_wanted;
-    assert_eq!(ordered, None, "the latest is what a next run begins with");
-}
-
-#[test]
-fn maintenance_comes_once_a_day_to_a_bot_at_rest_and_rehearses_once_a_week() {
-    let mut ledger = Ledger::default();
-    let mut backup = at_rest();
-    let due =
-        |ledger: &Ledger, now, backup: &BackupStatus| ledger.errand(now, R1, &status(R1, backup.clone()));
+    let due = |backup_state: &BackupState, now, backup: &BackupStatus| {
+        backup_state.errand(now, R1, &status(R1, backup.clone()))
+    };
     assert_eq!(
-        due(&ledger, 100 * HOUR, &backup),
+        due(&backup_state, 100 * HOUR, &backup),
         None,
         "there is no snapshot yet"
     );
     backup.taken = vec![snapshot('a', 20)];
-    hear(&mut ledger, 0, R1, backup.clone());
-    assert_eq!(due(&ledger, MAINTAIN_EVERY_MS - 1, &backup), None);
+    observe_backup(&mut backup_state, 0, R1, backup.clone());
+    assert_eq!(due(&backup_state, MAINTAIN_EVERY_MS - 1, &backup), None);
     let mut now = MAINTAIN_EVERY_MS;
     for day in 0..9_u32 {
-        let errand = due(&ledger, now, &backup).unwrap();
+        let errand = due(&backup_state, now, &backup).unwrap();
         let drill = day == 0 || day == 7;
         assert_eq!(
             errand,
@@ -357,79 +326,86 @@ fn maintenance_comes_once_a_day_to_a_bot_at_rest_and_rehearses_once_a_week() {
                 drill
             }
         );
-        ledger.asked(now, R1, &status(R1, backup.clone()), &errand);
+        backup_state.mark_ordered(now, R1, &status(R1, backup.clone()), &errand);
         assert_eq!(
-            due(&ledger, now + MAINTAIN_AGAIN_MS - 1, &backup),
+            due(&backup_state, now + MAINTAIN_AGAIN_MS - 1, &backup),
             None,
             "it was asked for"
         );
         assert!(
-            due(&ledger, now + MAINTAIN_AGAIN_MS, &backup).is_some(),
+            due(&backup_state, now + MAINTAIN_AGAIN_MS, &backup).is_some(),
             "it was not heard of"
         );
         let mut done = maintained(i64::from(day), &[]);
         done.drill = drill.then(|| report(Some('a'), 60));
         backup.maintained = Some(done);
-        let news = ledger.heard(now, R1, &status(R1, backup.clone()));
-        assert_eq!(kinds(&news), [Kind::Maintained]);
-        assert_eq!(news.forgotten, [id('e')]);
-        assert_eq!(due(&ledger, now + MAINTAIN_EVERY_MS - 1, &backup), None);
+        let changes = backup_state.observe(now, R1, &status(R1, backup.clone()));
+        assert_eq!(kinds(&changes), [HistoryKind::Maintained]);
+        assert_eq!(changes.forgotten, [id('e')]);
+        assert_eq!(due(&backup_state, now + MAINTAIN_EVERY_MS - 1, &backup), None);
         now += MAINTAIN_EVERY_MS;
     }
-    assert_eq!(ledger.verified(), Some(&id('a')));
+    assert_eq!(backup_state.verified(), Some(&id('a')));
     let mut busy = status(R1, backup.clone());
     busy.ready_for_ms = Some(SETTLED_MS - 1);
-    assert_eq!(ledger.errand(now, R1, &busy), None, "it has just started");
+    assert_eq!(backup_state.errand(now, R1, &busy), None, "it has just started");
     backup.restored = None;
-    assert_eq!(due(&ledger, now, &backup), None, "its home is not confirmed");
+    assert_eq!(
+        due(&backup_state, now, &backup),
+        None,
+        "its home is not confirmed"
+    );
 }
 
 #[test]
-fn a_drill_without_room_is_told_and_waits_its_week() {
-    let mut ledger = Ledger::default();
+fn a_drill_without_disk_space_is_reported_and_waits_a_week() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     backup.taken = vec![snapshot('a', 20)];
-    hear(&mut ledger, 0, R1, backup.clone());
+    observe_backup(&mut backup_state, 0, R1, backup.clone());
     let mut report = maintained(1, &[]);
     report.not_drilled = Some("there is no room for it".into());
     backup.maintained = Some(report);
-    let news = ledger.heard(1, R1, &status(R1, backup.clone()));
-    let (kind, detail) = news.notices.first().unwrap();
-    assert_eq!(*kind, Kind::Maintained);
+    let changes = backup_state.observe(1, R1, &status(R1, backup.clone()));
+    let (kind, detail) = changes.history_events.first().unwrap();
+    assert_eq!(*kind, HistoryKind::Maintained);
     let words = detail.as_deref().unwrap();
     assert!(
         words.ends_with("; not restored into scratch: there is no room for it"),
         "{words}"
     );
-    let due = |now| ledger.errand(now, R1, &status(R1, backup.clone()));
+    let due = |now| backup_state.errand(now, R1, &status(R1, backup.clone()));
     let drills = |errand| matches!(errand, Some(Errand::Maintain { drill: true, .. }));
     assert!(!drills(due(1 + MAINTAIN_EVERY_MS)));
     assert!(drills(due(1 + DRILL_EVERY_MS)));
 }
 
 #[test]
-fn damage_is_told_once_and_shown_until_it_is_gone() {
-    let mut ledger = Ledger::default();
+fn damage_is_reported_once_and_shown_until_repaired() {
+    let mut backup_state = BackupState::default();
     let mut backup = at_rest();
-    hear(&mut ledger, 0, R1, backup.clone());
+    observe_backup(&mut backup_state, 0, R1, backup.clone());
     backup.maintained = Some(maintained(1, &["pack x is gone"]));
     assert_eq!(
-        hear(&mut ledger, 1, R1, backup.clone()),
-        [Kind::RepositoryDamaged]
+        observe_backup(&mut backup_state, 1, R1, backup.clone()),
+        [HistoryKind::RepositoryDamaged]
     );
     backup.maintained = Some(maintained(2, &["pack x is gone"]));
-    assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
-    assert_eq!(ledger.summary().problems, ["pack x is gone"]);
+    assert_eq!(observe_backup(&mut backup_state, 2, R1, backup.clone()), []);
+    assert_eq!(backup_state.summary().problems, ["pack x is gone"]);
     backup.maintained = Some(maintained(3, &[]));
-    assert_eq!(hear(&mut ledger, 3, R1, backup), [Kind::Maintained]);
-    assert_eq!(ledger.summary().problems, Vec::<String>::new());
+    assert_eq!(
+        observe_backup(&mut backup_state, 3, R1, backup),
+        [HistoryKind::Maintained]
+    );
+    assert_eq!(backup_state.summary().problems, Vec::<String>::new());
 }
 
 #[test]
-fn a_bot_without_backups_and_an_older_record_are_understood() {
-    let mut ledger: Ledger = serde_json::from_str("{}").unwrap();
+fn a_disabled_backup_state_and_an_older_record_are_parsed() {
+    let mut backup_state: BackupState = serde_json::from_str("{}").unwrap();
     let mut without = status(R1, at_rest());
     without.backup = None;
-    assert_eq!(ledger.heard(1, R1, &without), News::default());
-    assert_eq!(ledger.errand(1, R1, &without), None);
+    assert_eq!(backup_state.observe(1, R1, &without), BackupChanges::default());
+    assert_eq!(backup_state.errand(1, R1, &without), None);
 }

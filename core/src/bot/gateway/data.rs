@@ -4,27 +4,27 @@
 use std::time::Duration;
 
 use super::rules::restore_pause;
-use super::{Effect, Home, KILL_AGAIN, Life, SAVE_AGAIN, State, Then};
+use super::{GatewayEffect, GatewayLifecycle, GatewayState, HomeState, KILL_AGAIN, SAVE_AGAIN, Then};
 use crate::wire::control::SnapshotReason;
 use crate::wire::run::RestorePoint;
 
-impl Life {
+impl GatewayLifecycle {
     /// What the home is to be made from.
     pub fn restore_point(&self) -> &RestorePoint {
         &self.point
     }
 
     /// Begins to make the home from a snapshot. `fallback`: there is a good one, should that fail.
-    pub(super) fn restore(&mut self, now: Duration, fallback: bool) -> Effect {
-        self.view.home = Home::Unconfirmed;
+    pub(super) fn restore(&mut self, now: Duration, fallback: bool) -> GatewayEffect {
+        self.view.home = HomeState::Unconfirmed;
         self.superseded = false;
         let deadline = now + self.rules.restore_deadline;
-        self.state = State::Restoring { deadline, fallback };
-        Effect::Restore
+        self.state = GatewayState::Restoring { deadline, fallback };
+        GatewayEffect::Restore
     }
 
-    pub(super) fn restored(&mut self, now: Duration) -> Option<Effect> {
-        if !matches!(self.state, State::Restoring { .. }) {
+    pub(super) fn restored(&mut self, now: Duration) -> Option<GatewayEffect> {
+        if !matches!(self.state, GatewayState::Restoring { .. }) {
             return self.ignore();
         }
         self.failed_restores = 0;
@@ -34,13 +34,13 @@ impl Life {
         self.confirmed(now)
     }
 
-    fn confirmed(&mut self, now: Duration) -> Option<Effect> {
-        self.view.home = Home::Confirmed;
-        self.afresh(now)
+    fn confirmed(&mut self, now: Duration) -> Option<GatewayEffect> {
+        self.view.home = HomeState::Confirmed;
+        self.reset_and_launch(now)
     }
 
-    pub(super) fn not_restored(&mut self, now: Duration, chance: f64, intact: bool) -> Option<Effect> {
-        let State::Restoring { fallback, .. } = self.state else {
+    pub(super) fn not_restored(&mut self, now: Duration, chance: f64, intact: bool) -> Option<GatewayEffect> {
+        let GatewayState::Restoring { fallback, .. } = self.state else {
             return self.ignore();
         };
         if self.superseded {
@@ -51,29 +51,29 @@ impl Life {
         }
         self.failed_restores = self.failed_restores.saturating_add(1);
         let until = now + restore_pause(self.failed_restores, chance);
-        self.state = State::RestorePause { until };
+        self.state = GatewayState::RestorePause { until };
         None
     }
 
     /// There is no gateway any more: what it left is saved before `then`.
-    pub(super) fn save(&mut self, now: Duration, then: Then) -> Option<Effect> {
-        if self.view.home != Home::Confirmed {
+    pub(super) fn save(&mut self, now: Duration, then: Then) -> Option<GatewayEffect> {
+        if self.view.home != HomeState::Confirmed {
             return match then {
                 Then::Restore => Some(self.restore(now, false)),
                 Then::StartAgain | Then::Leave => self.leave(),
             };
         }
         let deadline = now + self.rules.save_deadline;
-        self.state = State::Saving {
+        self.state = GatewayState::Saving {
             deadline,
             again: None,
             then,
         };
-        Some(Effect::Save(reason(then)))
+        Some(GatewayEffect::Save(reason(then)))
     }
 
-    pub(super) fn saved(&mut self, now: Duration, well: bool) -> Option<Effect> {
-        let State::Saving {
+    pub(super) fn saved(&mut self, now: Duration, well: bool) -> Option<GatewayEffect> {
+        let GatewayState::Saving {
             deadline,
             again: None,
             then,
@@ -85,7 +85,7 @@ impl Life {
             (Then::Leave, true) => self.leave(),
             (Then::Leave, false) => {
                 let again = Some(now + SAVE_AGAIN);
-                self.state = State::Saving {
+                self.state = GatewayState::Saving {
                     deadline,
                     again,
                     then,
@@ -94,64 +94,64 @@ impl Life {
             }
             (Then::Restore, true) => Some(self.restore(now, true)),
             // What cannot be saved is not replaced.
-            (Then::Restore, false) | (Then::StartAgain, _) => self.afresh(now),
+            (Then::Restore, false) | (Then::StartAgain, _) => self.reset_and_launch(now),
         }
     }
 
-    pub(super) fn restore_to(&mut self, now: Duration, point: RestorePoint) -> Option<Effect> {
-        if self.view.home == Home::Unkept {
+    pub(super) fn restore_to(&mut self, now: Duration, point: RestorePoint) -> Option<GatewayEffect> {
+        if self.view.home == HomeState::Unkept {
             return self.ignore();
         }
         match &mut self.state {
-            State::Starting { .. } | State::Up { .. } => {
+            GatewayState::Starting { .. } | GatewayState::Up { .. } => {
                 self.point = point;
                 self.end_for(now, Then::Restore)
             }
-            State::Ending { then, .. } if *then != Then::Leave => {
+            GatewayState::Ending { then, .. } if *then != Then::Leave => {
                 *then = Then::Restore;
                 self.point = point;
                 None
             }
-            State::Restarting { .. } | State::CrashLooped { .. } => {
+            GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => {
                 self.point = point;
                 self.save(now, Then::Restore)
             }
             // Another one than was asked for first.
-            State::Saving { then, .. } if *then != Then::Leave => {
+            GatewayState::Saving { then, .. } if *then != Then::Leave => {
                 self.point = point;
                 None
             }
-            State::Restoring { .. } => {
+            GatewayState::Restoring { .. } => {
                 // What is under way is of the other snapshot, and its end begins this one.
                 self.superseded = true;
                 self.point = point;
                 self.failed_restores = 0;
-                Some(Effect::BreakOff)
+                Some(GatewayEffect::BreakOff)
             }
-            State::RestorePause { .. } => {
+            GatewayState::RestorePause { .. } => {
                 self.point = point;
                 self.failed_restores = 0;
                 Some(self.restore(now, false))
             }
-            State::Ending { .. } | State::Saving { .. } | State::Over => self.ignore(),
+            GatewayState::Ending { .. } | GatewayState::Saving { .. } | GatewayState::Over => self.ignore(),
         }
     }
 
-    pub(super) fn data_time_is_up(&mut self, now: Duration) -> Option<Effect> {
+    pub(super) fn data_time_is_up(&mut self, now: Duration) -> Option<GatewayEffect> {
         match &mut self.state {
-            State::Restoring { deadline, .. } => {
+            GatewayState::Restoring { deadline, .. } => {
                 *deadline = now + KILL_AGAIN;
-                Some(Effect::BreakOff)
+                Some(GatewayEffect::BreakOff)
             }
-            State::RestorePause { .. } => Some(self.restore(now, false)),
-            State::Saving {
+            GatewayState::RestorePause { .. } => Some(self.restore(now, false)),
+            GatewayState::Saving {
                 deadline,
                 again,
                 then,
             } => {
                 if now < *deadline {
                     *again = None;
-                    return Some(Effect::Save(reason(*then)));
+                    return Some(GatewayEffect::Save(reason(*then)));
                 }
                 if *then == Then::Leave {
                     return self.leave();
@@ -159,7 +159,7 @@ impl Life {
                 // Its end says that it failed.
                 *again = None;
                 *deadline = now + KILL_AGAIN;
-                Some(Effect::BreakOff)
+                Some(GatewayEffect::BreakOff)
             }
             _ => None,
         }

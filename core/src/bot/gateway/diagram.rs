@@ -5,44 +5,44 @@ use std::collections::BTreeSet;
 use super::*;
 
 /// A state's name in the picture.
-fn name(state: &State) -> &'static str {
+fn name(state: &GatewayState) -> &'static str {
     match state {
-        State::Restoring { .. } | State::RestorePause { .. } => "Restoring",
-        State::Saving { .. } => "Saving",
-        State::Starting { .. } => "Starting",
-        State::Up { failed: 0, .. } => "Ready",
-        State::Up { .. } => "Suspect",
-        State::Ending {
+        GatewayState::Restoring { .. } | GatewayState::RestorePause { .. } => "Restoring",
+        GatewayState::Saving { .. } => "Saving",
+        GatewayState::Starting { .. } => "Starting",
+        GatewayState::Up { failed: 0, .. } => "Ready",
+        GatewayState::Up { .. } => "Suspect",
+        GatewayState::Ending {
             then: Then::Leave, ..
         } => "Draining",
-        State::Ending { .. } => "Ending",
-        State::Restarting { .. } => "Restarting",
-        State::CrashLooped { .. } => "CrashLooped",
-        State::Over => "[*]",
+        GatewayState::Ending { .. } => "Ending",
+        GatewayState::Restarting { .. } => "Restarting",
+        GatewayState::CrashLooped { .. } => "CrashLooped",
+        GatewayState::Over => "[*]",
     }
 }
 
-fn events(launch: Launch) -> Vec<Event> {
-    let ended = |reason| Event::Ended(launch, ExitReason::Code(1), reason, None);
+fn events(launch: Launch) -> Vec<GatewayEvent> {
+    let ended = |reason| GatewayEvent::Ended(launch, ExitReason::Code(1), reason, None);
     vec![
-        Event::Spawned(launch, 7),
-        Event::NotSpawned(launch, EndReason::NotSpawned, String::new()),
-        Event::Listening(launch),
-        Event::Started(launch),
-        Event::Probed(launch, true),
-        Event::Probed(launch, false),
+        GatewayEvent::Spawned(launch, 7),
+        GatewayEvent::NotSpawned(launch, EndReason::NotSpawned, String::new()),
+        GatewayEvent::Listening(launch),
+        GatewayEvent::Started(launch),
+        GatewayEvent::Probed(launch, true),
+        GatewayEvent::Probed(launch, false),
         ended(EndReason::Crash),
         ended(EndReason::CleanExit),
         ended(EndReason::ConfigRejected),
-        Event::Stop(None),
-        Event::Restart,
-        Event::Restored,
-        Event::NotRestored { intact: false },
-        Event::NotRestored { intact: true },
-        Event::Saved(false),
-        Event::Saved(true),
-        Event::RestoreTo(RestorePoint::Latest),
-        Event::ConfigChanged,
+        GatewayEvent::Stop(None),
+        GatewayEvent::Restart,
+        GatewayEvent::Restored,
+        GatewayEvent::NotRestored { intact: false },
+        GatewayEvent::NotRestored { intact: true },
+        GatewayEvent::Saved(false),
+        GatewayEvent::Saved(true),
+        GatewayEvent::RestoreTo(RestorePoint::Latest),
+        GatewayEvent::ConfigChanged,
     ]
 }
 
@@ -60,7 +60,7 @@ impl Numbers {
 }
 
 #[test]
-fn the_picture_shows_every_way_and_no_other() {
+fn the_diagram_shows_exactly_the_reachable_transitions() {
     const WALKS: usize = 4_000;
     const STEPS: usize = 60;
     let (mut ways, mut numbers) = (BTreeSet::new(), Numbers(1));
@@ -68,20 +68,20 @@ fn the_picture_shows_every_way_and_no_other() {
         let point = (walk % 2 == 0).then_some(RestorePoint::Latest);
         let mut now = Duration::ZERO;
         // Given up soon, so that this is met from everywhere.
-        let rules = Rules {
+        let rules = GatewayRules {
             failures: 2,
-            ..Rules::default()
+            ..GatewayRules::default()
         };
-        let (mut life, _) = Life::begin(now, rules, point);
+        let (mut life, _) = GatewayLifecycle::begin(now, rules, point);
         for _ in 0..STEPS {
             let mut events = events(life.view().launch);
             let event = match numbers.below(3) {
-                0 => Event::Deadline,
+                0 => GatewayEvent::Deadline,
                 _ => events.swap_remove(numbers.below(events.len())),
             };
             // Mostly in time, and when the clock rings it is time.
             now += Duration::from_millis(numbers.below(2_000) as u64);
-            if event == Event::Deadline {
+            if event == GatewayEvent::Deadline {
                 now = life.deadline().map_or(now, |due| due.max(now));
             }
             let from = name(&life.state);

@@ -25,7 +25,7 @@ const BEGINNINGS: [(&str, usize); 4] = [
 /// Advice that follows what is wrong; it is for people with a terminal.
 const ADVICE: [&str; 3] = ["Run ", "If ", "-"];
 /// A message is shown in one place with other things.
-const MOST_CHARACTERS: usize = 400;
+const MAX_CHARACTERS: usize = 400;
 /// An unbroken word this long that has digits in it may be a key.
 const LONG_WORD: usize = 24;
 
@@ -37,7 +37,7 @@ pub struct Evidence<'a> {
     /// Whether the kernel has killed something in the container for want of memory since it was started.
     pub oom_kill: bool,
     /// The last lines it said.
-    pub last_words: &'a str,
+    pub last_output: &'a str,
 }
 
 /// The reason, and the gateway's own words for it where it said some.
@@ -45,9 +45,9 @@ pub fn judge(evidence: Evidence<'_>) -> (EndReason, Option<String>) {
     let Evidence {
         exit,
         oom_kill,
-        last_words,
+        last_output,
     } = evidence;
-    let said = |words: &[&str]| words.iter().any(|words| last_words.contains(words));
+    let said = |words: &[&str]| words.iter().any(|words| last_output.contains(words));
     let reason = match exit {
         ExitReason::Code(0) => return (EndReason::CleanExit, None),
         exit if KILLED.contains(exit) && oom_kill => return (EndReason::OutOfMemory, None),
@@ -60,12 +60,12 @@ pub fn judge(evidence: Evidence<'_>) -> (EndReason, Option<String>) {
         ExitReason::Code(_) | ExitReason::Signal(_) => EndReason::Crash,
         ExitReason::NotSpawned(_) => EndReason::NotSpawned,
     };
-    (reason, message(last_words))
+    (reason, message(last_output))
 }
 
 /// What is wrong, out of everything that was said.
-fn message(last_words: &str) -> Option<String> {
-    let lines: Vec<&str> = last_words.lines().map(without_time).collect();
+fn message(last_output: &str) -> Option<String> {
+    let lines: Vec<&str> = last_output.lines().map(without_time).collect();
     let (first, most) = BEGINNINGS.iter().find_map(|(beginning, most)| {
         let first = lines.iter().rposition(|line| line.contains(beginning))?;
         Some((first, *most))
@@ -79,7 +79,7 @@ fn message(last_words: &str) -> Option<String> {
         .take(most);
     let text = told.map(without_keys).collect::<Vec<_>>().join(" ");
     let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(MOST_CHARACTERS).collect();
+    let mut short: String = characters.by_ref().take(MAX_CHARACTERS).collect();
     if characters.next().is_some() {
         short.push('…');
     }
@@ -135,9 +135,9 @@ FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaS
     const LOCKED: &str = "Gateway failed to start: Another gateway (pid 7) already owns this state directory";
 
     #[test]
-    fn every_end_has_its_reason() {
+    fn every_exit_is_classified() {
         use ExitReason::{Code, NotSpawned, Signal};
-        for (exit, oom_kill, last_words, reason) in [
+        for (exit, oom_kill, last_output, reason) in [
             (Code(0), false, HEAP_FULL, EndReason::CleanExit),
             (Signal(9), true, "", EndReason::OutOfMemory),
             (Code(137), true, "", EndReason::OutOfMemory),
@@ -159,14 +159,14 @@ FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaS
             let evidence = Evidence {
                 exit: &exit,
                 oom_kill,
-                last_words,
+                last_output,
             };
-            assert_eq!(judge(evidence).0, reason, "{exit:?} {oom_kill} {last_words}");
+            assert_eq!(judge(evidence).0, reason, "{exit:?} {oom_kill} {last_output}");
         }
     }
 
     #[test]
-    fn the_gateways_own_words_are_found() {
+    fn the_gateways_error_message_is_extracted() {
         for (said, words) in [
             (
                 REJECTED,
@@ -185,13 +185,13 @@ FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaS
         let killed = Evidence {
             exit: &ExitReason::Signal(9),
             oom_kill: false,
-            last_words: "Error: of a while ago",
+            last_output: "Error: of a while ago",
         };
         assert_eq!(judge(killed), (EndReason::Crash, None));
     }
 
     #[test]
-    fn what_looks_like_a_key_is_hidden_and_the_rest_is_short() {
+    fn the_error_message_is_truncated_and_hides_keys() {
         let said = format!("Error: sk-{}, or \"{}\"", "a1".repeat(20), "Zz9_".repeat(10));
         assert_eq!(
             message(&said).as_deref(),
@@ -200,6 +200,6 @@ FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaS
         let kept = "Error: agents.defaults.heartbeat.everyOtherMomentOfTheDay";
         assert_eq!(message(kept).as_deref(), Some(kept));
         let long = message(&format!("Error: {}", "ä ".repeat(4_000))).unwrap();
-        assert_eq!(long.chars().count(), MOST_CHARACTERS + 1);
+        assert_eq!(long.chars().count(), MAX_CHARACTERS + 1);
     }
 }

@@ -56,7 +56,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 struct World {
-    life: Life,
+    life: GatewayLifecycle,
     now: Duration,
     chance: f64,
     /// Whether each process can be started, in turn.
@@ -70,7 +70,7 @@ struct World {
     asked: bool,
     left: bool,
     /// What is being done with the repository.
-    errand: Option<Effect>,
+    errand: Option<GatewayEffect>,
     /// Whether the home is what the repository says; `None` without one.
     confirmed: Option<bool>,
     /// Whether there is a whole home, confirmed once in this run.
@@ -83,7 +83,7 @@ struct World {
 impl World {
     fn begin(chance: f64, starts: Vec<bool>, kept: bool) -> Self {
         let point = kept.then_some(RestorePoint::Latest);
-        let (life, first) = Life::begin(Duration::ZERO, Rules::default(), point);
+        let (life, first) = GatewayLifecycle::begin(Duration::ZERO, GatewayRules::default(), point);
         let mut world = Self {
             life,
             now: Duration::ZERO,
@@ -104,9 +104,9 @@ impl World {
         world
     }
 
-    fn tell(&mut self, event: Event) {
+    fn tell(&mut self, event: GatewayEvent) {
         let given_up = self.life.view().phase == GatewayPhase::CrashLooped;
-        self.asked |= event == Event::Restart || (event == Event::ConfigChanged && given_up);
+        self.asked |= event == GatewayEvent::Restart || (event == GatewayEvent::ConfigChanged && given_up);
         let effect = self.life.on(self.now, self.chance, event);
         assert!(!self.left || effect.is_none(), "{effect:?} after leaving");
         self.carry_out(effect);
@@ -117,9 +117,9 @@ impl World {
         );
     }
 
-    fn carry_out(&mut self, effect: Option<Effect>) {
+    fn carry_out(&mut self, effect: Option<GatewayEffect>) {
         match effect {
-            Some(Effect::Spawn(launch)) => {
+            Some(GatewayEffect::Spawn(launch)) => {
                 assert_eq!(self.process, None, "two processes at once");
                 assert_eq!(self.errand, None, "started while the home is being worked on");
                 assert_ne!(
@@ -139,21 +139,25 @@ impl World {
                 let turn = launch.0 as usize % self.starts.len().max(1);
                 if self.starts.get(turn).copied().unwrap_or(true) {
                     self.process = Some(launch);
-                    self.tell(Event::Spawned(launch, launch.0));
+                    self.tell(GatewayEvent::Spawned(launch, launch.0));
                 } else {
                     self.not_before(EndReason::NotSpawned);
-                    self.tell(Event::NotSpawned(launch, EndReason::NotSpawned, String::new()));
+                    self.tell(GatewayEvent::NotSpawned(
+                        launch,
+                        EndReason::NotSpawned,
+                        String::new(),
+                    ));
                 }
             }
-            Some(Effect::Kill) => self.ends(EndReason::Crash),
-            Some(effect @ Effect::Restore) => {
+            Some(GatewayEffect::Kill) => self.ends(EndReason::Crash),
+            Some(effect @ GatewayEffect::Restore) => {
                 assert_eq!(self.process, None, "restored below a running process");
                 assert!(self.errand.is_none(), "two errands at once");
                 assert!(!self.unsaved, "replaced what was not saved");
                 self.confirmed = Some(false);
                 self.errand = Some(effect);
             }
-            Some(effect @ Effect::Save(_)) => {
+            Some(effect @ GatewayEffect::Save(_)) => {
                 assert_eq!(self.process, None, "the last snapshot of a running process");
                 assert!(self.errand.is_none(), "two errands at once");
                 assert_eq!(
@@ -164,44 +168,45 @@ impl World {
                 self.saving_since.get_or_insert(self.now);
                 self.errand = Some(effect);
             }
-            Some(Effect::BreakOff) => self.errand_ends(false, true),
-            Some(Effect::Leave) => {
+            Some(GatewayEffect::BreakOff) => self.errand_ends(false, true),
+            Some(GatewayEffect::Leave) => {
                 assert_eq!(self.process, None, "left a process behind");
                 let tried = self.saving_since.map_or(Duration::ZERO, |since| self.now - since);
                 assert!(
-                    !self.unsaved || tried >= Rules::default().save_deadline,
+                    !self.unsaved || tried >= GatewayRules::default().save_deadline,
                     "left without the last snapshot after {tried:?}"
                 );
                 self.left = true;
                 assert_eq!(self.life.deadline(), None);
             }
             // Whether and when these have an answer is for the steps to say.
-            Some(Effect::Probe(_) | Effect::Terminate(_) | Effect::LookAtConfig) | None => {}
+            Some(GatewayEffect::Probe(_) | GatewayEffect::Terminate(_) | GatewayEffect::LookAtConfig)
+            | None => {}
         }
     }
 
     fn errand_ends(&mut self, well: bool, intact: bool) {
         let event = match self.errand.take() {
-            Some(Effect::Save(_)) => {
+            Some(GatewayEffect::Save(_)) => {
                 self.unsaved &= !well;
                 if well {
                     self.saving_since = None;
                 }
-                Event::Saved(well)
+                GatewayEvent::Saved(well)
             }
             Some(_) if well => {
                 self.whole = true;
                 self.confirmed = Some(true);
-                Event::Restored
+                GatewayEvent::Restored
             }
             Some(_) => {
                 self.whole &= intact;
                 self.confirmed = Some(self.whole);
-                Event::NotRestored { intact }
+                GatewayEvent::NotRestored { intact }
             }
             // Of an earlier one: it must mean nothing.
-            None if well => Event::Restored,
-            None => Event::Saved(intact),
+            None if well => GatewayEvent::Restored,
+            None => GatewayEvent::Saved(intact),
         };
         self.asked = true;
         self.tell(event);
@@ -221,7 +226,7 @@ impl World {
         if let Some(launch) = self.process.take() {
             self.not_before(reason);
             let exit = ExitReason::Signal(9);
-            self.tell(Event::Ended(launch, exit, reason, None));
+            self.tell(GatewayEvent::Ended(launch, exit, reason, None));
         }
     }
 
@@ -239,22 +244,27 @@ impl World {
             Step::Wait { millis } => {
                 self.now += Duration::from_millis(millis);
                 if self.life.deadline().is_some_and(|due| due <= self.now) {
-                    self.tell(Event::Deadline);
+                    self.tell(GatewayEvent::Deadline);
                 }
             }
-            Step::Started { late } => self.tell(Event::Started(self.launch(late))),
-            Step::Listening => self.tell(Event::Listening(self.launch(false))),
+            Step::Started { late } => self.tell(GatewayEvent::Started(self.launch(late))),
+            Step::Listening => self.tell(GatewayEvent::Listening(self.launch(false))),
             Step::Ends { late: false, reason } => self.ends(reason),
             Step::Ends { late: true, reason } => {
-                self.tell(Event::Ended(self.launch(true), ExitReason::Code(1), reason, None));
+                self.tell(GatewayEvent::Ended(
+                    self.launch(true),
+                    ExitReason::Code(1),
+                    reason,
+                    None,
+                ));
             }
-            Step::Probed { late, well } => self.tell(Event::Probed(self.launch(late), well)),
-            Step::Stop(grace) => self.tell(Event::Stop(grace.map(Duration::from_millis))),
-            Step::Restart => self.tell(Event::Restart),
-            Step::ConfigChanged => self.tell(Event::ConfigChanged),
-            Step::Rings => self.tell(Event::Deadline),
+            Step::Probed { late, well } => self.tell(GatewayEvent::Probed(self.launch(late), well)),
+            Step::Stop(grace) => self.tell(GatewayEvent::Stop(grace.map(Duration::from_millis))),
+            Step::Restart => self.tell(GatewayEvent::Restart),
+            Step::ConfigChanged => self.tell(GatewayEvent::ConfigChanged),
+            Step::Rings => self.tell(GatewayEvent::Deadline),
             Step::ErrandEnds { well, intact } => self.errand_ends(well, intact),
-            Step::RestoreTo => self.tell(Event::RestoreTo(RestorePoint::Latest)),
+            Step::RestoreTo => self.tell(GatewayEvent::RestoreTo(RestorePoint::Latest)),
         }
     }
 
@@ -270,7 +280,7 @@ impl World {
                 self.errand_ends(well, false);
             } else {
                 self.now = self.now.max(due);
-                self.tell(Event::Deadline);
+                self.tell(GatewayEvent::Deadline);
             }
             let launch = self.life.view().launch;
             match self.life.view().phase {
@@ -281,8 +291,10 @@ impl World {
                 GatewayPhase::Restoring if phase == GatewayPhase::Restoring && !well => {
                     return self.last_launch.0 - before;
                 }
-                GatewayPhase::Starting if well && self.process.is_some() => self.tell(Event::Started(launch)),
-                GatewayPhase::Ready | GatewayPhase::Suspect => self.tell(Event::Probed(launch, well)),
+                GatewayPhase::Starting if well && self.process.is_some() => {
+                    self.tell(GatewayEvent::Started(launch))
+                }
+                GatewayPhase::Ready | GatewayPhase::Suspect => self.tell(GatewayEvent::Probed(launch, well)),
                 _ => {}
             }
             if well && self.life.view().phase == GatewayPhase::Ready && phase == GatewayPhase::Ready {
@@ -295,7 +307,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn no_order_of_events_breaks_it(steps in steps(), chance in 0.0..1.0, starts in prop::collection::vec(any::<bool>(), 0..5), kept in any::<bool>()) {
+    fn no_event_sequence_breaks_an_invariant(steps in steps(), chance in 0.0..1.0, starts in prop::collection::vec(any::<bool>(), 0..5), kept in any::<bool>()) {
         let mut world = World::begin(chance, starts, kept);
         for step in steps {
             world.step(step);
@@ -303,7 +315,7 @@ proptest! {
     }
 
     #[test]
-    fn it_comes_to_rest_when_events_stop(steps in steps(), chance in 0.0..1.0, well in any::<bool>(), kept in any::<bool>()) {
+    fn the_lifecycle_settles_when_events_stop(steps in steps(), chance in 0.0..1.0, well in any::<bool>(), kept in any::<bool>()) {
         let mut world = World::begin(chance, vec![], kept);
         for step in steps {
             world.step(step);
@@ -316,16 +328,16 @@ proptest! {
     }
 
     #[test]
-    fn a_stop_is_over_within_its_time(steps in steps(), chance in 0.0..1.0, kept in any::<bool>(), hangs in any::<bool>()) {
+    fn a_stop_completes_within_its_deadline(steps in steps(), chance in 0.0..1.0, kept in any::<bool>(), hangs in any::<bool>()) {
         let mut world = World::begin(chance, vec![], kept);
         for step in steps {
             world.step(step);
         }
         let told = world.now;
-        world.tell(Event::Stop(None));
+        world.tell(GatewayEvent::Stop(None));
         world.comes_to_rest(false, hangs);
         prop_assert!(world.left);
-        let rules = Rules::default();
+        let rules = GatewayRules::default();
         prop_assert!(world.now - told <= rules.stop_grace + KILL_AGAIN + rules.save_deadline);
     }
 }

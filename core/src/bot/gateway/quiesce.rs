@@ -10,16 +10,16 @@ use crate::wire::control::Quiesce;
 /// When to ask again where the gateway does not say. Where it does, it says this.
 const ASK_AGAIN_MS: u64 = 20_000;
 /// There are 14 kinds of work; a longer list is of single tasks, and nobody reads it.
-const MOST_BLOCKERS: usize = 20;
+const MAX_BLOCKERS: usize = 20;
 /// The name of a kind of work, of a channel or of an account is shown in one line with others.
-const LONGEST_NAME: usize = 40;
+const MAX_NAME_CHARACTERS: usize = 40;
 /// How a channel that others call names its way of receiving: a call can wake the bot. Every other way is a
 /// connection or a question of the gateway's own, and ends with it.
 const CALLED: [&str; 2] = ["webhook", "http"];
 
 /// Why a call was not answered with what was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refused {
+pub enum RpcRefusal {
     /// There is no such call, or not for us.
     NotOffered,
     /// Not now. It may have said in how many milliseconds to ask again.
@@ -28,7 +28,7 @@ pub enum Refused {
 
 /// What keeps the bot awake by the gateway's answer to `channels.status`: an account that listens, or that
 /// nothing is known about them. `None` when nothing does.
-pub fn kept_awake_by_channels(answer: Result<&Value, Refused>) -> Option<Quiesce> {
+pub fn kept_awake_by_channels(answer: Result<&Value, RpcRefusal>) -> Option<Quiesce> {
     let status = match answer {
         Ok(status) => status,
         Err(refused) => return Some(unanswered(refused)),
@@ -54,7 +54,7 @@ pub fn kept_awake_by_channels(answer: Result<&Value, Refused>) -> Option<Quiesce
 }
 
 /// What follows from the gateway's answer to `gateway.suspend.prepare`.
-pub fn prepared(answer: Result<&Value, Refused>) -> Quiesce {
+pub fn prepared(answer: Result<&Value, RpcRefusal>) -> Quiesce {
     let answer = match answer {
         Ok(answer) => answer,
         Err(refused) => return unanswered(refused),
@@ -65,7 +65,7 @@ pub fn prepared(answer: Result<&Value, Refused>) -> Quiesce {
             let blockers = answer.get("blockers").and_then(Value::as_array);
             let blockers = blockers.map(Vec::as_slice).unwrap_or_default();
             let retry = answer.get("retryAfterMs").and_then(Value::as_u64);
-            busy(blockers.iter().map(in_words).collect(), retry)
+            busy(blockers.iter().map(describe_blocker).collect(), retry)
         }
         _ => Quiesce::Unsupported,
     }
@@ -79,31 +79,31 @@ fn listens(account: &Value) -> bool {
 }
 
 /// Kind and count only: the message beside them may quote what the owner wrote.
-fn in_words(blocker: &Value) -> String {
+fn describe_blocker(blocker: &Value) -> String {
     let count = blocker.get("count").and_then(Value::as_u64).unwrap_or(1);
     let kind = blocker.get("kind").and_then(Value::as_str).unwrap_or("unknown");
     format!("{count} {}", short(kind))
 }
 
 fn busy(mut blockers: Vec<String>, retry_after_ms: Option<u64>) -> Quiesce {
-    blockers.truncate(MOST_BLOCKERS);
+    blockers.truncate(MAX_BLOCKERS);
     Quiesce::Busy {
         blockers,
         retry_after_ms: retry_after_ms.unwrap_or(ASK_AGAIN_MS),
     }
 }
 
-fn unanswered(refused: Refused) -> Quiesce {
+fn unanswered(refused: RpcRefusal) -> Quiesce {
     match refused {
-        Refused::NotOffered => Quiesce::Unsupported,
+        RpcRefusal::NotOffered => Quiesce::Unsupported,
         // Not to know is no reason to end it.
-        Refused::NotNow(retry) => busy(vec!["no answer".to_owned()], retry),
+        RpcRefusal::NotNow(retry) => busy(vec!["no answer".to_owned()], retry),
     }
 }
 
 fn short(name: &str) -> String {
     let printable = name.chars().filter(|character| !character.is_control());
-    printable.take(LONGEST_NAME).collect()
+    printable.take(MAX_NAME_CHARACTERS).collect()
 }
 
 #[cfg(test)]
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_listens_by_itself_keeps_the_bot_awake() {
+    fn an_active_channel_keeps_the_bot_awake() {
         let listening = ["channel telegram default"].as_slice();
         for (account, kept) in [
             (
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn work_under_way_keeps_the_bot_awake() {
+    fn running_work_keeps_the_bot_awake() {
         let answer = json!({"status": "busy", "reason": "active-work", "retryAfterMs": 7_000, "activeCount": 3,
             "blockers": [{"kind": "embedded-run", "count": 2, "message": "their words"}, {"kind": "cron-run", "count": 1}]});
         let busy = Quiesce::Busy {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_no_permission() {
+    fn an_unknown_answer_does_not_permit_sleep() {
         let unknown = Quiesce::Busy {
             blockers: vec!["no answer".into()],
             retry_after_ms: ASK_AGAIN_MS,
@@ -183,9 +183,9 @@ mod tests {
             retry_after_ms: 5,
         };
         for (refused, answer) in [
-            (Refused::NotOffered, Quiesce::Unsupported),
-            (Refused::NotNow(None), unknown),
-            (Refused::NotNow(Some(5)), later),
+            (RpcRefusal::NotOffered, Quiesce::Unsupported),
+            (RpcRefusal::NotNow(None), unknown),
+            (RpcRefusal::NotNow(Some(5)), later),
         ] {
             assert_eq!(kept_awake_by_channels(Err(refused)), Some(answer.clone()));
             assert_eq!(prepared(Err(refused)), answer);
@@ -197,11 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_with_much_to_say_is_cut_short() {
+    fn long_blocker_lists_are_truncated() {
         let blocker = json!({"kind": "k\n".repeat(1_000), "count": 1});
         let answer = json!({"status": "busy", "blockers": vec![blocker; 1_000]});
         let said = blockers(Some(prepared(Ok(&answer))));
-        assert_eq!(said.len(), MOST_BLOCKERS);
-        assert_eq!(said[0], format!("1 {}", "k".repeat(LONGEST_NAME)));
+        assert_eq!(said.len(), MAX_BLOCKERS);
+        assert_eq!(said[0], format!("1 {}", "k".repeat(MAX_NAME_CHARACTERS)));
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// The pause after the first failure; it doubles with each further one.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause: no longer than a start takes, so that it never is most of an outage.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+pub const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// A gateway that was ready for this long had recovered: the next pause is a first one again.
 pub const STEADY: Duration = Duration::from_secs(60);
 
 /// What may be set about a gateway's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct GatewayRules {
     /// How long a start may take.
     pub start_deadline: Duration,
     /// How long a gateway that was told to end may take.
@@ -30,7 +30,7 @@ pub struct Rules {
     pub save_deadline: Duration,
 }
 
-impl Default for Rules {
+impl Default for GatewayRules {
     fn default() -> Self {
         Self {
             // On a quarter of a core the gateway was seen to need 92 s.
@@ -57,7 +57,7 @@ impl Default for Rules {
 /// back soon, and the owner waits.
 pub(super) const FIRST_RESTORE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts to restore.
-pub const LONGEST_RESTORE_PAUSE: Duration = Duration::from_secs(60);
+pub const MAX_RESTORE_PAUSE: Duration = Duration::from_secs(60);
 /// Between two attempts at the last snapshot.
 pub const SAVE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -66,7 +66,7 @@ pub(super) fn restore_pause(failed: u32, chance: f64) -> Duration {
     let doublings = failed.saturating_sub(1).min(16);
     let whole = FIRST_RESTORE_PAUSE
         .saturating_mul(1 << doublings)
-        .min(LONGEST_RESTORE_PAUSE);
+        .min(MAX_RESTORE_PAUSE);
     spread(whole, chance)
 }
 
@@ -81,8 +81,6 @@ pub fn pause(quick: u32, chance: f64) -> Duration {
     let Some(doublings) = quick.checked_sub(1) else {
         return Duration::ZERO;
     };
-    let whole = FIRST_PAUSE
-        .saturating_mul(1 << doublings.min(16))
-        .min(LONGEST_PAUSE);
+    let whole = FIRST_PAUSE.saturating_mul(1 << doublings.min(16)).min(MAX_PAUSE);
     spread(whole, chance)
 }

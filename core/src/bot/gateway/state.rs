@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::Rules;
+use super::GatewayRules;
 use crate::wire::control::{EndReason, GatewayPhase};
 
 /// Where a gateway is in its life, with what leads on from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum GatewayState {
     /// The home is being made from a snapshot. Until that is over no gateway is started.
     Restoring {
         deadline: Duration,
@@ -61,51 +61,51 @@ pub(super) enum Then {
     Leave,
 }
 
-impl State {
+impl GatewayState {
     /// When the machine has to go on by itself.
-    pub(super) fn deadline(&self, rules: &Rules) -> Option<Duration> {
+    pub(super) fn deadline(&self, rules: &GatewayRules) -> Option<Duration> {
         match *self {
-            State::Starting { deadline }
-            | State::Ending { deadline, .. }
-            | State::Restoring { deadline, .. } => Some(deadline),
-            State::Saving { deadline, again, .. } => {
+            GatewayState::Starting { deadline }
+            | GatewayState::Ending { deadline, .. }
+            | GatewayState::Restoring { deadline, .. } => Some(deadline),
+            GatewayState::Saving { deadline, again, .. } => {
                 Some(again.map_or(deadline, |again| again.min(deadline)))
             }
-            State::Up { probe, .. } => match probe {
+            GatewayState::Up { probe, .. } => match probe {
                 Probe::Next(at) => Some(at),
                 Probe::Asked(at) => Some(at + rules.probe_patience),
             },
-            State::Restarting { until } | State::RestorePause { until } => Some(until),
-            State::CrashLooped { look } => Some(look),
-            State::Over => None,
+            GatewayState::Restarting { until } | GatewayState::RestorePause { until } => Some(until),
+            GatewayState::CrashLooped { look } => Some(look),
+            GatewayState::Over => None,
         }
     }
 
     /// As others are told of it.
     pub(super) fn phase(&self) -> GatewayPhase {
         match self {
-            State::Restoring { .. }
-            | State::RestorePause { .. }
-            | State::Saving {
+            GatewayState::Restoring { .. }
+            | GatewayState::RestorePause { .. }
+            | GatewayState::Saving {
                 then: Then::StartAgain | Then::Restore,
                 ..
             } => GatewayPhase::Restoring,
-            State::Starting { .. } => GatewayPhase::Starting,
-            State::Up { failed: 0, .. } => GatewayPhase::Ready,
-            State::Up { .. } => GatewayPhase::Suspect,
-            State::Ending {
+            GatewayState::Starting { .. } => GatewayPhase::Starting,
+            GatewayState::Up { failed: 0, .. } => GatewayPhase::Ready,
+            GatewayState::Up { .. } => GatewayPhase::Suspect,
+            GatewayState::Ending {
                 then: Then::StartAgain | Then::Restore,
                 ..
             }
-            | State::Restarting { .. } => GatewayPhase::Restarting,
-            State::CrashLooped { .. } => GatewayPhase::CrashLooped,
-            State::Ending {
+            | GatewayState::Restarting { .. } => GatewayPhase::Restarting,
+            GatewayState::CrashLooped { .. } => GatewayPhase::CrashLooped,
+            GatewayState::Ending {
                 then: Then::Leave, ..
             }
-            | State::Saving {
+            | GatewayState::Saving {
                 then: Then::Leave, ..
             }
-            | State::Over => GatewayPhase::Draining,
+            | GatewayState::Over => GatewayPhase::Draining,
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Launch(pub u32);
 
 /// Something that happened to the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum GatewayEvent {
     /// The process was started and has this id.
     Spawned(Launch, u32),
     /// The process could not be started.
@@ -44,13 +44,13 @@ pub enum Event {
     RestoreTo(RestorePoint),
     /// The config is another one than when the last gateway ended.
     ConfigChanged,
-    /// The time [`Life::deadline`](super::Life::deadline) named has come.
+    /// The time [`GatewayLifecycle::deadline`](super::GatewayLifecycle::deadline) named has come.
     Deadline,
 }
 
 /// What is to be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum GatewayEffect {
     /// Start a process.
     Spawn(Launch),
     /// Ask the process whether it lives.
@@ -59,7 +59,7 @@ pub enum Effect {
     Terminate(Duration),
     /// End it.
     Kill,
-    /// Make the home from [`Life::restore_point`](super::Life::restore_point).
+    /// Make the home from [`GatewayLifecycle::restore_point`](super::GatewayLifecycle::restore_point).
     Restore,
     /// Take a snapshot, for this reason, before what comes next.
     Save(SnapshotReason),
@@ -73,7 +73,7 @@ pub enum Effect {
 
 /// What others may know about the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
+pub struct GatewayView {
     /// Where it is in its life.
     pub phase: GatewayPhase,
     /// The process there is or was last.
@@ -91,14 +91,14 @@ pub struct View {
     /// Why it is not started again.
     pub crash_loop: Option<CrashLoop>,
     /// Whether the home is what its repository says it should be: only then may a snapshot be taken.
-    pub home: Home,
+    pub home: HomeState,
     /// Events that meant nothing where they came.
     pub ignored: u64,
 }
 
 /// What is known of the bot's home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Home {
+pub enum HomeState {
     /// There is no repository: it is what it is.
     Unkept,
     /// It is not, or not yet, what the repository says.

@@ -8,48 +8,48 @@ use super::*;
 const NOW: u64 = 100 * STABLE_AFTER_MS;
 
 /// A state's name in the picture.
-fn name(state: &State) -> &'static str {
+fn name(state: &LifecycleState) -> &'static str {
     match state {
-        State::Asleep => "Asleep",
-        State::Starting { .. } => "Starting",
-        State::Restoring { .. } => "Restoring",
-        State::Running => "Running",
-        State::Unhealthy { .. } => "Unhealthy",
-        State::Stopping { .. } => "Stopping",
-        State::BackingOff { .. } => "BackingOff",
-        State::CrashLooped { .. } => "CrashLooped",
+        LifecycleState::Asleep => "Asleep",
+        LifecycleState::Starting { .. } => "Starting",
+        LifecycleState::Restoring { .. } => "Restoring",
+        LifecycleState::Running => "Running",
+        LifecycleState::Unhealthy { .. } => "Unhealthy",
+        LifecycleState::Stopping { .. } => "Stopping",
+        LifecycleState::BackingOff { .. } => "BackingOff",
+        LifecycleState::CrashLooped { .. } => "CrashLooped",
     }
 }
 
 /// Each state, with its time over and not, and with everything that decides which way it is left.
-fn lives() -> Vec<Life> {
+fn lives() -> Vec<Lifecycle> {
     let reason = String::new;
     let mut states = vec![
-        State::Asleep,
-        State::Running,
-        State::CrashLooped {
+        LifecycleState::Asleep,
+        LifecycleState::Running,
+        LifecycleState::CrashLooped {
             until: None,
             reason: reason(),
         },
     ];
     for at in [NOW - 1, NOW + 1] {
         for flag in [false, true] {
-            states.push(State::Starting {
+            states.push(LifecycleState::Starting {
                 deadline: at,
                 met: flag,
             });
-            states.push(State::Stopping {
+            states.push(LifecycleState::Stopping {
                 deadline: at,
                 wanted: flag,
             });
         }
-        states.push(State::Restoring { deadline: at });
-        states.push(State::Unhealthy { deadline: at });
-        states.push(State::BackingOff {
+        states.push(LifecycleState::Restoring { deadline: at });
+        states.push(LifecycleState::Unhealthy { deadline: at });
+        states.push(LifecycleState::BackingOff {
             until: at,
             reason: reason(),
         });
-        states.push(State::CrashLooped {
+        states.push(LifecycleState::CrashLooped {
             until: Some(at),
             reason: reason(),
         });
@@ -63,59 +63,59 @@ fn lives() -> Vec<Life> {
             (0, true),
             (SELF_STARTS, true),
         ] {
-            lives.push(Life {
+            lives.push(Lifecycle {
                 state: state.clone(),
                 run: R1,
                 failures,
                 pinned,
-                ..Life::new(0)
+                ..Lifecycle::new(0)
             });
         }
     }
     lives
 }
 
-fn events() -> Vec<Event> {
+fn events() -> Vec<LifecycleEvent> {
     let gateways = [
-        Gateway::Restoring,
-        Gateway::Starting,
-        Gateway::Answering,
-        Gateway::Troubled,
-        Gateway::GivenUp(String::new()),
+        GatewayCondition::Restoring,
+        GatewayCondition::Starting,
+        GatewayCondition::Answering,
+        GatewayCondition::Troubled,
+        GatewayCondition::GivenUp(String::new()),
     ];
     let mut events: Vec<_> = gateways
         .into_iter()
         .flat_map(|gateway| {
             [0, QUARTER].map(|idle_ms| {
-                Some(Report {
+                Some(SupervisorReport {
                     gateway: gateway.clone(),
                     idle_ms,
                 })
             })
         })
         .chain([None])
-        .map(|report| Event::Said(R1, report))
+        .map(|report| LifecycleEvent::Reported(R1, report))
         .collect();
     let answers = [MaySleep::Yes, MaySleep::Busy { again_ms: 0 }, MaySleep::Unknown];
-    events.extend(answers.map(|answer| Event::SleepAnswered(R1, answer)));
+    events.extend(answers.map(|answer| LifecycleEvent::SleepAnswered(R1, answer)));
     let desires = [Desired::Available, Desired::Stopped, Desired::Suspended];
-    events.extend(desires.map(|desired| Event::Desired(Authority::Admin, desired)));
-    events.extend([false, true].map(Event::Pinned));
-    events.extend([false, true].map(|container_runs| Event::Loaded { container_runs }));
+    events.extend(desires.map(|desired| LifecycleEvent::Desired(Authority::Admin, desired)));
+    events.extend([false, true].map(LifecycleEvent::Pinned));
+    events.extend([false, true].map(|container_runs| LifecycleEvent::Loaded { container_runs }));
     events.extend([
-        Event::Wanted,
-        Event::SleepWanted,
-        Event::RoomWanted,
-        Event::RestartWanted,
-        Event::AlarmRang,
+        LifecycleEvent::Wanted,
+        LifecycleEvent::SleepWanted,
+        LifecycleEvent::SlotWanted,
+        LifecycleEvent::RestartWanted,
+        LifecycleEvent::AlarmRang,
     ]);
-    events.push(Event::StartFailed(R1, String::new()));
-    events.push(Event::Exited(R1, String::new()));
+    events.push(LifecycleEvent::StartFailed(R1, String::new()));
+    events.push(LifecycleEvent::Exited(R1, String::new()));
     events
 }
 
 #[test]
-fn the_picture_shows_every_way_and_no_other() {
+fn the_diagram_shows_exactly_the_reachable_transitions() {
     let mut ways = BTreeSet::new();
     for before in lives() {
         for event in events() {

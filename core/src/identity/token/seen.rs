@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_known_until_it_expires_and_its_keys_are_trusted() {
+    fn a_token_is_cached_until_it_expires_or_its_key_is_withdrawn() {
         let mut seen = Seen::new();
         seen.remember(hash(1), Some(7), identity(100));
         let find = |now, trusted: u32| seen.find(&hash(1), now, |keys| keys == Some(trusted)).is_some();
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_grow_beyond_its_bound() {
+    fn the_token_cache_is_bounded() {
         let mut seen = Seen::new();
         for number in 0..MAX_SEEN + 10 {
             seen.remember(hash(number), None, identity(100));

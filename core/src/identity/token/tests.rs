@@ -35,7 +35,7 @@ fn judge(header: &Value, claims: &Value) -> Result<Identity, TokenError> {
 }
 
 #[test]
-fn a_real_token_counts() {
+fn a_valid_token_is_accepted() {
     let identity = judge(&header(), &claims()).unwrap();
     assert_eq!(identity.user.to_string(), "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20");
     assert_eq!(identity.email.as_deref(), Some("a@example.com"));
@@ -62,7 +62,7 @@ fn only_app_metadata_makes_an_admin() {
 }
 
 #[test]
-fn a_signature_that_does_not_hold_ends_it() {
+fn an_invalid_signature_is_refused() {
     let token = token(&header(), &claims());
     assert_eq!(
         parse(&token).unwrap().signature_checked(false).unwrap_err(),
@@ -71,7 +71,7 @@ fn a_signature_that_does_not_hold_ends_it() {
 }
 
 #[test]
-fn every_claim_has_to_hold() {
+fn every_claim_is_checked() {
     use TokenError::*;
     let cases = [
         ("iss", json!("https://other.supabase.co/auth/v1"), Issuer),
@@ -200,7 +200,7 @@ fn every_header_trick_is_refused() {
 }
 
 #[test]
-fn text_that_is_no_token_is_malformed() {
+fn text_that_is_not_a_token_is_malformed() {
     let good = token(&header(), &claims());
     let cut = good.rsplit_once('.').unwrap().0.to_owned();
     for text in [

@@ -10,7 +10,7 @@ use crate::wire::run::{RepositoryToken, SnapshotId};
 /// from before.
 pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
-/// `<id>/files?path=…` what is in a directory, as a list of [`Entry`]; `<id>/file?path=…` the bytes of a file.
+/// `<id>/files?path=…` what is in a directory, as a list of [`SnapshotEntry`]; `<id>/file?path=…` the bytes of a file.
 /// A path counts from the home, is percent-encoded, and is empty for the home itself.
 pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
 /// `POST`: make the home what it was in a snapshot; the body is a [`RestoreOrder`]. What there is now is saved
@@ -280,7 +280,7 @@ fn one() -> u32 {
 
 /// Something in a directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct SnapshotEntry {
     /// Its name; what is not UTF-8 in it is replaced.
     pub name: String,
     /// What it is.
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_has_one_name_everywhere() {
+    fn reason_names_match_their_serialized_form() {
         for reason in SnapshotReason::ALL {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
             assert_eq!(SnapshotReason::named(reason.as_str()), Some(reason));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_read_strictly() {
+    fn an_order_with_unknown_fields_is_refused() {
         let read = serde_json::from_str::<SnapshotOrder>;
         let manual = SnapshotOrder {
             reason: SnapshotReason::Manual,
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_carries_a_token_and_does_not_tell_it() {
+    fn debug_output_of_an_order_hides_its_token() {
         let text = r#"{"snapshot":null,"token":"secret"}"#;
         let order: RestoreOrder = serde_json::from_str(text).unwrap();
         assert_eq!(order.token.as_ref().unwrap().reveal(), "secret");

@@ -63,7 +63,7 @@ fn backup() -> BackupStatus {
 
 /// The supervisor and the Worker may be of different versions during a rollout: the text is a contract.
 #[test]
-fn the_wire_form_is_fixed() {
+fn the_status_wire_format_is_fixed() {
     let status = Status {
         user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
         run: Run(3),
@@ -113,7 +113,7 @@ fn the_wire_form_is_fixed() {
     );
 }
 #[test]
-fn an_older_supervisor_is_understood() {
+fn the_status_of_an_older_supervisor_is_parsed() {
     let golden = include_str!("../../../../tests/contract/status.json");
     let mut status: serde_json::Value = serde_json::from_str(golden).unwrap();
     let fields = status.as_object_mut().unwrap();
@@ -139,7 +139,7 @@ fn an_older_supervisor_is_understood() {
 }
 
 #[test]
-fn a_newer_supervisor_is_understood() {
+fn the_status_of_a_newer_supervisor_is_parsed() {
     assert_eq!(
         serde_json::from_str::<GatewayPhase>("\"dreaming\"").unwrap(),
         GatewayPhase::Unknown
@@ -151,7 +151,7 @@ fn a_newer_supervisor_is_understood() {
 }
 
 #[test]
-fn the_answers_about_sleep_are_fixed() {
+fn the_quiesce_wire_format_is_fixed() {
     let busy = Quiesce::Busy {
         blockers: vec!["1 embedded-run".into()],
         retry_after_ms: 20_000,
@@ -174,7 +174,7 @@ fn the_answers_about_sleep_are_fixed() {
 }
 
 #[test]
-fn a_reason_has_one_name_everywhere() {
+fn reason_names_match_their_serialized_form() {
     for reason in EndReason::ALL {
         assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
     }

@@ -13,7 +13,7 @@ const SNAPSHOT_ID_DIGITS: usize = 64;
 /// Hexadecimal digits of a password: 32 bytes, as they are derived.
 const PASSWORD_DIGITS: usize = 64;
 /// Characters a token may have. It travels in a header; headers past 8 KiB are refused by many servers.
-const LONGEST_TOKEN: usize = 4096;
+const MAX_TOKEN: usize = 4096;
 
 fn is_lower_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -76,7 +76,7 @@ impl RepositoryToken {
     /// The reason, when it could not travel in a header as it is.
     pub fn new(text: impl Into<String>) -> Result<Self, &'static str> {
         let text = text.into();
-        if text.is_empty() || text.len() > LONGEST_TOKEN {
+        if text.is_empty() || text.len() > MAX_TOKEN {
             return Err("a repository token has 1 to 4096 characters");
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -110,7 +110,7 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
 }
 
 #[tokio::test]
-async fn each_bad_grant_has_its_own_words() {
+async fn each_invalid_grant_has_its_own_message() {
     let provider = Provider::start().await;
     for (grant_type, body, code) in [
         ("password", json!({}), "validation_failed"),
@@ -245,7 +245,7 @@ async fn a_session_is_renewed_and_ends_with_signing_out() {
 }
 
 #[tokio::test]
-async fn who_cannot_prove_who_they_are_is_refused() {
+async fn an_unauthenticated_request_is_refused() {
     let provider = Provider::start().await;
     let without = provider
         .client
@@ -262,7 +262,7 @@ async fn who_cannot_prove_who_they_are_is_refused() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_said_plainly_and_the_issuer_is_remembered() {
+async fn an_occupied_port_is_reported_and_the_issuer_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
     let port = identity.listener.local_addr().unwrap().port();

@@ -238,7 +238,7 @@ mod tests {
     use super::{Recipe, external_images};
 
     #[test]
-    fn lists_each_outside_image_once() {
+    fn each_external_image_is_listed_once() {
         let dockerfile = "FROM rust:1.95-slim-bookworm AS build\nRUN x\nfrom --platform=linux/amd64 node:24.21-bookworm-slim as app\nFROM app\nFROM scratch\nFROM build AS again\nFROM node:24.21-bookworm-slim";
         assert_eq!(
             external_images(dockerfile),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn stands_in_only_for_what_it_can_be() {
+    fn a_stand_in_is_built_only_for_supported_images() {
         assert!(matches!(
             Recipe::of("node:24.21-bookworm-slim"),
             Some(Recipe::Node)

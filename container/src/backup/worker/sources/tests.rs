@@ -50,7 +50,7 @@ const DAMAGE: &str = "CREATE TABLE notes(what); CREATE INDEX by_what ON notes(wh
     PRAGMA writable_schema = RESET;";
 
 #[test]
-fn a_damaged_database_is_stored_with_what_its_log_holds() {
+fn a_damaged_database_is_stored_with_its_wal() {
     let home = tempfile::tempdir().unwrap();
     let writer = in_wal_mode(&home.path().join("damaged.sqlite"));
     writer.execute_batch(DAMAGE).unwrap();
@@ -68,7 +68,7 @@ fn a_damaged_database_is_stored_with_what_its_log_holds() {
 }
 
 #[test]
-fn a_database_that_nobody_lets_copy_is_a_failure_until_it_is_stored_with_its_log() {
+fn a_locked_database_fails_the_snapshot_until_stored_with_its_wal() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("held.sqlite");
     let holder = in_wal_mode(&path);
@@ -102,7 +102,7 @@ fn a_database_that_nobody_lets_copy_is_a_failure_until_it_is_stored_with_its_log
 }
 
 #[test]
-fn a_copy_that_only_its_owners_program_can_check_is_stored_and_said() {
+fn a_database_copy_that_cannot_be_checked_is_stored_and_reported() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("odd.sqlite");
     let writer = in_wal_mode(&path);
@@ -120,7 +120,7 @@ fn a_copy_that_only_its_owners_program_can_check_is_stored_and_said() {
 }
 
 #[test]
-fn a_home_that_says_it_is_a_cache_is_saved_all_the_same() {
+fn a_cache_tag_in_the_home_root_is_ignored() {
     let home = tempfile::tempdir().unwrap();
     let tagged = home.path().join("tagged");
     std::fs::create_dir(&tagged).unwrap();

@@ -13,14 +13,14 @@ use moltworker_core::wire::control::{GatewayPhase, STATUS_PATH, Status};
 use moltworker_core::wire::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
 
 /// Longer than anything here takes on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const WAIT_DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks at what is waited for.
-const GLANCE: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A running supervisor.
-pub(crate) struct Bed {
+pub(crate) struct Fixture {
     supervisor: Child,
     output: Arc<Mutex<Vec<String>>>,
     pub(crate) ingress: SocketAddr,
@@ -65,14 +65,14 @@ pub(crate) fn run_settings() -> RunSettings {
     }
 }
 
-impl Bed {
+impl Fixture {
     /// Starts a supervisor and waits until its gateway is ready.
     pub(crate) fn ready() -> Self {
-        let bed = Self::start(&Setup::default());
-        bed.until("the gateway is ready", |status| {
+        let fixture = Self::start(&Setup::default());
+        fixture.until("the gateway is ready", |status| {
             status.phase == GatewayPhase::Ready
         });
-        bed
+        fixture
     }
 
     /// Starts a supervisor; its ports are open then.
@@ -120,7 +120,7 @@ impl Bed {
         let output = Arc::new(Mutex::new(Vec::new()));
         follow(supervisor.stdout.take().unwrap(), &output);
         follow(supervisor.stderr.take().unwrap(), &output);
-        let mut bed = Self {
+        let mut fixture = Self {
             supervisor,
             output,
             ingress: "127.0.0.1:1".parse().unwrap(),
@@ -129,14 +129,14 @@ impl Bed {
             home,
             _directory: directory,
         };
-        let ports = bed.wait_for("the ports are open", || {
-            let output = bed.output();
+        let ports = fixture.wait_for("the ports are open", || {
+            let output = fixture.output();
             let line = output.lines().find(|line| line.contains("ingress on "))?;
             let mut words = line.split([' ', ',']).filter_map(|word| word.parse().ok());
             Some((words.next()?, words.next()?))
         });
-        (bed.ingress, bed.control) = ports;
-        bed
+        (fixture.ingress, fixture.control) = ports;
+        fixture
     }
 
     /// A port for the gateway to bind later. Below the range the kernel takes clients' ports from: one of those
@@ -181,7 +181,7 @@ impl Bed {
 
     /// Waits for the supervisor's end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_DEADLINE;
         loop {
             if let Some(status) = self.supervisor.try_wait().unwrap() {
                 return status;
@@ -191,7 +191,7 @@ impl Bed {
                 "the supervisor did not end:\n{}",
                 self.output()
             );
-            std::thread::park_timeout(GLANCE);
+            std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 
@@ -212,7 +212,7 @@ impl Bed {
 
     /// Waits for something, with a deadline.
     pub(crate) fn wait_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + WAIT_DEADLINE;
         loop {
             if let Some(found) = look() {
                 return found;
@@ -223,7 +223,7 @@ impl Bed {
                 self.output()
             );
             // What is waited for needs the processor more.
-            std::thread::park_timeout(GLANCE);
+            std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 
@@ -238,14 +238,14 @@ impl Bed {
     }
 }
 
-impl Drop for Bed {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // The fake gateway dies with its parent; strays are what a test asks for and the stop takes.
         if self.supervisor.try_wait().unwrap().is_none() {
             self.signal("TERM");
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + WAIT_DEADLINE;
             while self.supervisor.try_wait().unwrap().is_none() && Instant::now() < until {
-                std::thread::park_timeout(GLANCE);
+                std::thread::park_timeout(POLL_INTERVAL);
             }
             let _ = self.supervisor.kill();
             let _ = self.supervisor.wait();
@@ -294,9 +294,9 @@ pub(crate) fn ask(to: SocketAddr, head: &str, body: &[u8]) -> Answer {
 }
 
 /// Asks the control port with this run's token.
-pub(crate) fn authorised(bed: &Bed, request: &str) -> Answer {
+pub(crate) fn authorised(fixture: &Fixture, request: &str) -> Answer {
     ask(
-        bed.control,
+        fixture.control,
         &format!("{request} HTTP/1.1\r\nauthorization: Bearer {TOKEN}"),
         b"",
     )
@@ -304,8 +304,8 @@ pub(crate) fn authorised(bed: &Bed, request: &str) -> Answer {
 
 pub(crate) fn connect(to: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(WAIT_DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(WAIT_DEADLINE)).unwrap();
     stream
 }
 

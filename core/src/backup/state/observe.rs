@@ -1,78 +1,85 @@
 //! Taking note of what a supervisor says.
 
-use super::{LONG_SNAPSHOT_MS, Ledger, Newest, News, OVERDUE_AFTER_MS, TELL_AFTER, Verified};
-use crate::bot::history::Kind;
+use super::{
+    BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
+    VerifiedSnapshot,
+};
+use crate::bot::history::HistoryKind;
 use crate::wire::control::{
     BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status,
 };
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-impl Ledger {
+impl BackupState {
     /// Takes note of what the supervisor of `run` says.
-    pub fn heard(&mut self, now: u64, run: Run, status: &Status) -> News {
-        let mut news = News::default();
-        let Some(backup) = &status.backup else { return news };
+    pub fn observe(&mut self, now: u64, run: Run, status: &Status) -> BackupChanges {
+        let mut changes = BackupChanges::default();
+        let Some(backup) = &status.backup else {
+            return changes;
+        };
         if self.run != run {
             self.run = run;
             self.restored = None;
             self.unsaved_since = None;
             self.overdue = false;
         }
-        self.hear_of_restores(now, backup, &mut news);
-        self.hear_of_snapshots(now, backup, &mut news);
-        self.hear_of_maintenance(now, backup, &mut news);
-        self.hear_of_failures(backup, &mut news);
-        self.settle_wanted(now, run, status.phase, backup, &mut news);
-        news
+        self.observe_restores(now, backup, &mut changes);
+        self.observe_snapshots(now, backup, &mut changes);
+        self.observe_maintenance(now, backup, &mut changes);
+        self.observe_failures(backup, &mut changes);
+        self.settle_ordered_restore(now, run, status.phase, backup, &mut changes);
+        changes
     }
 
-    fn hear_of_restores(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+    fn observe_restores(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
         let Some(report) = &backup.restored else { return };
         if self.restored.as_ref() == Some(report) {
             return;
         }
         self.restored = Some(report.clone());
-        self.proven(now, report, news);
+        self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
             0 => String::new(),
             more => format!("; {more} suspicious ones passed over"),
         };
         let detail = match &report.snapshot {
-            Some(id) => format!("{}{passed_over}", in_words(id, report)),
+            Some(id) => format!("{}{passed_over}", restore_summary(id, report)),
             None => "there was nothing to restore".to_owned(),
         };
-        news.notices.push((Kind::Restored, Some(detail)));
+        changes.history_events.push((HistoryKind::Restored, Some(detail)));
         // The last one of a run is heard of by nobody before it is passed over.
         if let Some(id) = report.passed_over.first()
             && self.suspicious.as_ref() != Some(id)
         {
             self.suspicious = Some(id.clone());
-            let detail = format!("{}: passed over at this start", short(id));
-            news.notices.push((Kind::SnapshotSuspicious, Some(detail)));
+            let detail = format!("{}: passed over at this start", short_id(id));
+            changes
+                .history_events
+                .push((HistoryKind::SnapshotSuspicious, Some(detail)));
         }
     }
 
     /// A snapshot that was restored whole.
-    fn proven(&mut self, now: u64, report: &RestoreReport, news: &mut News) {
+    fn record_verified(&mut self, now: u64, report: &RestoreReport, changes: &mut BackupChanges) {
         if let Some(id) = &report.snapshot
             && report.mismatches == 0
         {
-            self.verified = Some(Verified {
+            self.verified = Some(VerifiedSnapshot {
                 id: id.clone(),
                 at: now,
             });
             if self.newest.is_none() {
-                self.newest = Some(Newest {
+                self.newest = Some(NewestSnapshot {
                     id: id.clone(),
                     at: report.taken_at.unwrap_or_default(),
                 });
             }
             self.maintenance.begun_at.get_or_insert(now);
-            news.verified = Some(id.clone());
+            changes.verified = Some(id.clone());
         }
     }
 
-    fn hear_of_snapshots(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+    fn observe_snapshots(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
         let known = self.newest.as_ref().map(|newest| &newest.id);
         // Oldest first: what follows the one we know is new.
         let after = backup
@@ -82,7 +89,7 @@ impl Ledger {
         let skipped = after.map_or(0, |position| position.saturating_add(1));
         let fresh: Vec<Snapshot> = backup.taken.iter().skip(skipped).cloned().collect();
         if let Some(newest) = fresh.last() {
-            self.newest = Some(Newest {
+            self.newest = Some(NewestSnapshot {
                 id: newest.id.clone(),
                 at: newest.taken_at,
             });
@@ -90,9 +97,9 @@ impl Ledger {
             self.unsaved_since = None;
             if self.raw != newest.raw {
                 self.raw.clone_from(&newest.raw);
-                let told = (!self.raw.is_empty()).then(|| self.raw.join("; "));
-                let notice = told.map(|told| (Kind::DatabaseNotCopied, Some(told)));
-                news.notices.extend(notice);
+                let detail = (!self.raw.is_empty()).then(|| self.raw.join("; "));
+                let history_event = detail.map(|detail| (HistoryKind::DatabaseNotCopied, Some(detail)));
+                changes.history_events.extend(history_event);
             }
             if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
                 self.wanted.take_if(|wanted| wanted.done_at.is_some());
@@ -101,11 +108,13 @@ impl Ledger {
         for snapshot in &fresh {
             if let Some(lost) = &snapshot.suspicious {
                 self.suspicious = Some(snapshot.id.clone());
-                let detail = format!("{}: {lost}", short(&snapshot.id));
-                news.notices.push((Kind::SnapshotSuspicious, Some(detail)));
+                let detail = format!("{}: {lost}", short_id(&snapshot.id));
+                changes
+                    .history_events
+                    .push((HistoryKind::SnapshotSuspicious, Some(detail)));
             }
         }
-        news.snapshots = fresh;
+        changes.snapshots = fresh;
         let taking = backup
             .under_way
             .as_ref()
@@ -117,75 +126,81 @@ impl Ledger {
             self.unsaved_since = None;
         }
         let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
-        let patience = if taking {
+        let overdue_after = if taking {
             LONG_SNAPSHOT_MS
         } else {
             OVERDUE_AFTER_MS
         };
         match self.overdue {
-            false if unsaved_for >= Some(patience) => {
+            false if unsaved_for >= Some(overdue_after) => {
                 self.overdue = true;
-                news.notices.push((Kind::BackupOverdue, None));
+                changes.history_events.push((HistoryKind::BackupOverdue, None));
             }
             true if unsaved_for < Some(OVERDUE_AFTER_MS) => {
                 self.overdue = false;
-                news.notices.push((Kind::BackupResumed, None));
+                changes.history_events.push((HistoryKind::BackupResumed, None));
             }
             _ => {}
         }
     }
 
-    fn hear_of_maintenance(&mut self, now: u64, backup: &BackupStatus, news: &mut News) {
+    fn observe_maintenance(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
         let Some(report) = &backup.maintained else { return };
-        let upkeep = &mut self.maintenance;
-        if upkeep.reported_at == Some(report.finished_at) {
+        let maintenance = &mut self.maintenance;
+        if maintenance.reported_at == Some(report.finished_at) {
             return;
         }
-        upkeep.reported_at = Some(report.finished_at);
-        upkeep.finished_at = Some(now);
-        upkeep.turns = upkeep.turns.wrapping_add(1);
-        news.forgotten.clone_from(&report.forgotten);
-        let known = std::mem::replace(&mut upkeep.problems, report.problems.clone());
+        maintenance.reported_at = Some(report.finished_at);
+        maintenance.finished_at = Some(now);
+        maintenance.turns = maintenance.turns.wrapping_add(1);
+        changes.forgotten.clone_from(&report.forgotten);
+        let known = std::mem::replace(&mut maintenance.problems, report.problems.clone());
         // One for which there is no room is no nearer tomorrow.
         if report.drill.is_some() || report.not_drilled.is_some() {
-            upkeep.drilled_at = Some(now);
+            maintenance.drilled_at = Some(now);
         }
         if let Some(drill) = &report.drill {
-            self.proven(now, drill, news);
+            self.record_verified(now, drill, changes);
         }
         if report.problems.is_empty() {
-            news.notices.push((Kind::Maintained, Some(accounted(report))));
+            changes
+                .history_events
+                .push((HistoryKind::Maintained, Some(maintenance_summary(report))));
         } else if report.problems != known {
-            news.notices
-                .push((Kind::RepositoryDamaged, Some(report.problems.join("; "))));
+            changes
+                .history_events
+                .push((HistoryKind::RepositoryDamaged, Some(report.problems.join("; "))));
         }
     }
 
-    fn hear_of_failures(&mut self, backup: &BackupStatus, news: &mut News) {
+    fn observe_failures(&mut self, backup: &BackupStatus, changes: &mut BackupChanges) {
         match &backup.error {
             // A comparison that failed is a restore that failed.
-            Some(error) if error.attempts >= patience(error.doing) && self.failing != Some(error.doing) => {
+            Some(error)
+                if error.attempts >= failures_before_report(error.doing)
+                    && self.failing != Some(error.doing) =>
+            {
                 self.failing = Some(error.doing);
                 let detail = Some(error.message.clone());
-                news.notices.push((failure(error.doing), detail));
+                changes.history_events.push((failure_kind(error.doing), detail));
             }
             // A run that has just begun has no error, and has done nothing yet either.
-            None if self.failing.is_some_and(|doing| has_done(doing, backup)) => {
+            None if self.failing.is_some_and(|doing| has_succeeded(doing, backup)) => {
                 self.failing = None;
-                news.notices.push((Kind::BackupResumed, None));
+                changes.history_events.push((HistoryKind::BackupResumed, None));
             }
             _ => {}
         }
     }
 
     /// Whether an ordered restore is done, or has failed for good.
-    fn settle_wanted(
+    fn settle_ordered_restore(
         &mut self,
         now: u64,
         run: Run,
         phase: GatewayPhase,
         backup: &BackupStatus,
-        news: &mut News,
+        changes: &mut BackupChanges,
     ) {
         let Some(wanted) = &mut self.wanted else { return };
         if wanted.given_to != Some(run) || wanted.done_at.is_some() {
@@ -224,29 +239,31 @@ impl Ledger {
         {
             let detail = format!("the bot keeps what it had: {}", error.message);
             self.wanted = None;
-            news.notices.push((Kind::RestoreFailed, Some(detail)));
+            changes
+                .history_events
+                .push((HistoryKind::RestoreFailed, Some(detail)));
         }
     }
 }
 
 /// Failures in a row before it is told. Maintenance is not tried again by itself.
-fn patience(doing: Doing) -> u32 {
+fn failures_before_report(doing: Doing) -> u32 {
     match doing {
         Doing::Maintain => 1,
-        _ => TELL_AFTER,
+        _ => REPORT_AFTER_FAILURES,
     }
 }
 
-fn failure(doing: Doing) -> Kind {
+fn failure_kind(doing: Doing) -> HistoryKind {
     match doing {
-        Doing::Restore | Doing::Compare => Kind::RestoreFailed,
-        Doing::Maintain => Kind::MaintenanceFailed,
-        Doing::Snapshot | Doing::Unknown => Kind::BackupFailed,
+        Doing::Restore | Doing::Compare => HistoryKind::RestoreFailed,
+        Doing::Maintain => HistoryKind::MaintenanceFailed,
+        Doing::Snapshot | Doing::Unknown => HistoryKind::BackupFailed,
     }
 }
 
 /// Whether a run has succeeded with it at least once.
-fn has_done(doing: Doing, backup: &BackupStatus) -> bool {
+fn has_succeeded(doing: Doing, backup: &BackupStatus) -> bool {
     match doing {
         Doing::Restore | Doing::Compare => backup.restored.is_some(),
         Doing::Maintain => backup.maintained.is_some(),
@@ -256,14 +273,14 @@ fn has_done(doing: Doing, backup: &BackupStatus) -> bool {
 }
 
 /// As restic shortens an id.
-fn short(id: &SnapshotId) -> &str {
+fn short_id(id: &SnapshotId) -> &str {
     id.as_str().get(..8).unwrap_or_default()
 }
 
-fn in_words(id: &SnapshotId, report: &RestoreReport) -> String {
+fn restore_summary(id: &SnapshotId, report: &RestoreReport) -> String {
     format!(
         "{}: {} files, {} bytes, {} compared, {} differ",
-        short(id),
+        short_id(id),
         report.amount.files,
         report.amount.bytes,
         report.compared,
@@ -271,11 +288,11 @@ fn in_words(id: &SnapshotId, report: &RestoreReport) -> String {
     )
 }
 
-fn accounted(report: &MaintenanceReport) -> String {
+fn maintenance_summary(report: &MaintenanceReport) -> String {
     let drilled = report.drill.as_ref();
     let drilled = drilled.and_then(|drill| Some((drill.snapshot.as_ref()?, drill)));
     let drill = match (drilled, &report.not_drilled) {
-        (Some((id, drill)), _) => format!("; restored into scratch: {}", in_words(id, drill)),
+        (Some((id, drill)), _) => format!("; restored into scratch: {}", restore_summary(id, drill)),
         (None, Some(why)) => format!("; not restored into scratch: {why}"),
         (None, None) => String::new(),
     };
@@ -290,23 +307,30 @@ fn accounted(report: &MaintenanceReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{R1, at_rest, hear, id, snapshot, status};
+    use super::super::tests::{R1, at_rest, id, observe_backup, snapshot, status};
     use super::*;
 
     #[test]
-    fn a_database_that_is_stored_as_files_is_told_once() {
-        let mut ledger = Ledger::default();
+    fn a_database_stored_as_files_is_reported_once() {
+        let mut backup_state = BackupState::default();
         let mut backup = at_rest();
         let mut held = snapshot('a', 20);
         held.raw = vec!["x.sqlite: it is locked".into()];
         backup.taken = vec![held.clone()];
-        let news = ledger.heard(1, R1, &status(R1, backup.clone()));
-        let told = (Kind::DatabaseNotCopied, Some("x.sqlite: it is locked".to_owned()));
-        assert!(news.notices.contains(&told), "{news:?}");
+        let changes = backup_state.observe(1, R1, &status(R1, backup.clone()));
+        let detail = (
+            HistoryKind::DatabaseNotCopied,
+            Some("x.sqlite: it is locked".to_owned()),
+        );
+        assert!(changes.history_events.contains(&detail), "{changes:?}");
         held.id = id('b');
         backup.taken.push(held);
-        assert_eq!(hear(&mut ledger, 2, R1, backup.clone()), []);
+        assert_eq!(observe_backup(&mut backup_state, 2, R1, backup.clone()), []);
         backup.taken.push(snapshot('c', 30));
-        assert_eq!(hear(&mut ledger, 3, R1, backup), [], "it is copied again");
+        assert_eq!(
+            observe_backup(&mut backup_state, 3, R1, backup),
+            [],
+            "it is copied again"
+        );
     }
 }
