@@ -4,28 +4,62 @@
 use js_sys::Reflect;
 use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::http::header_policy::{self, Verdict};
+use moltworker_core::http::host::own_host;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::CLIENT_IP_HEADER;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, Headers, Request, Response, ResponseBody, web_sys};
 
-use crate::http::address;
+use crate::http::address::{self, Address};
+use crate::http::error::Result;
+use crate::http::reply;
+use crate::http::sites::Served;
+use crate::identity::caller::{self, Caller};
+use crate::identity::session_handoff;
 use crate::platform::sandbox_client;
 
-/// The origins of one request: the one it was served at, and the one the gateway knows.
-pub(crate) struct Origins<'a> {
-    /// What the browser sends as the origin of this host's pages.
-    pub(crate) served: &'a str,
-    /// The one origin the gateway was started with.
-    pub(crate) gateway: &'a str,
-}
-
-/// Hands a caller's request to their bot.
+/// Proxies a caller's request to their bot, once the rules about where a bot is reached hold.
 pub(crate) async fn serve(
     env: &Env,
+    settings: &Settings,
+    served: &Served,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Response> {
+    let user = caller.identity().user;
+    if let Served::Platform = served {
+        if let (Some(domain), Caller::Browser(_)) = (&settings.access.bot_domain, caller) {
+            // With an origin for each bot, no bot's page runs where people sign in.
+            if !reply::is_for_person(request) {
+                return Err(Refusal::OwnAddress.into());
+            }
+            let origin = settings.public.of(&own_host(user, domain));
+            let onward = format!("{origin}{}", Address::of(request)?.path_and_query());
+            return Ok(session_handoff::onward(&onward)?);
+        }
+        // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
+        // its making would sit between the person and that page, and see the next password. Browsers mark
+        // the request for its script with this header, and pages cannot set it.
+        if request.headers().has("service-worker")? {
+            return Err(Refusal::ServiceWorker.into());
+        }
+    }
+    let origin = served.origin(settings);
+    if !caller::is_owners(request, origin)? {
+        return Err(Refusal::WrongOrigin.into());
+    }
+    Ok(forward(env, settings, user, request, origin).await?)
+}
+
+/// Hands the request to the owner's Sandbox.
+async fn forward(
+    env: &Env,
+    settings: &Settings,
     user: UserId,
     request: &Request,
-    origins: &Origins<'_>,
+    served: &str,
 ) -> worker::Result<Response> {
     let headers = Headers::new();
     for (name, value) in request.headers() {
@@ -40,8 +74,8 @@ pub(crate) async fn serve(
     // this, so here "a page of this bot" is told to the gateway in the one form it knows. Any other origin
     // stays as it is, and the gateway refuses it as well.
     let origin = request.headers().get("origin")?;
-    if origin.is_some() && header_policy::same_origin(origin.as_deref(), origins.served) {
-        headers.set("origin", origins.gateway)?;
+    if origin.is_some() && header_policy::same_origin(origin.as_deref(), served) {
+        headers.set("origin", settings.public.as_str())?;
     }
     if let Some(address) = request.headers().get("cf-connecting-ip")? {
         headers.set(CLIENT_IP_HEADER, &address)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moltworker_core::api::route::DomainCall;
+use moltworker_core::api::domains::{DnsRecord, Domain, DomainList};
 use moltworker_core::http::host::{HostName, claimable};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::domain::{
@@ -10,11 +10,13 @@ use moltworker_core::identity::domain::{
 };
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use worker::url::form_urlencoded;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit, Response};
+use worker::{Env, Fetch, Headers, Method, Request, RequestInit};
 
-use crate::http::{body, reply, sites};
+use crate::api::context::Context;
+use crate::http::error::{Error, Result, directory_unavailable};
+use crate::http::sites;
 use crate::platform::database::{self, d1_timestamp, text_or_null};
 use crate::platform::{clock, custom_hostname, log, webcrypto};
 
@@ -22,11 +24,6 @@ use crate::platform::{clock, custom_hostname, log, webcrypto};
 const DNS_DEADLINE: Duration = Duration::from_secs(10);
 /// Who verified a domain, when it was its own DNS.
 const BY_DNS: &str = "dns";
-
-#[derive(Deserialize)]
-struct Named {
-    host: String,
-}
 
 /// One claim, as the table has it.
 #[derive(Deserialize)]
@@ -39,37 +36,15 @@ struct Row {
     hostname_id: Option<String>,
 }
 
-/// One claim, as its owner sees it.
-#[derive(Serialize)]
-struct DomainView {
-    host: HostName,
-    state: DomainState,
-    added_at: u64,
-    verified_at: Option<u64>,
-    /// The record that proves it.
-    proof: Record,
-    /// Where the name itself has to lead.
-    target: Record,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    certificate: Option<Certificate>,
-}
-
-#[derive(Serialize)]
-struct Record {
-    r#type: &'static str,
-    name: String,
-    value: String,
-}
-
 impl Row {
-    fn view(self, settings: &Settings, certificate: Option<Certificate>) -> DomainView {
-        DomainView {
-            proof: Record {
+    fn view(self, settings: &Settings, certificate: Option<Certificate>) -> Domain {
+        Domain {
+            proof: DnsRecord {
                 r#type: "TXT",
                 name: proof_name(&self.host),
                 value: proof_value(&self.proof),
             },
-            target: Record {
+            target: DnsRecord {
                 r#type: "CNAME",
                 name: self.host.to_string(),
                 value: settings.public.name().to_owned(),
@@ -85,52 +60,15 @@ impl Row {
 
 const COLUMNS: &str = "host, proof, state, added_at, verified_at, hostname_id";
 
-/// What a call answers, or why it is refused, with a detail where there is more to say.
-type Outcome = Result<Response, (Refusal, Option<String>)>;
-
-/// The owner's calls.
-pub(crate) async fn call(
-    request: &mut Request,
-    env: &Env,
-    settings: &Settings,
-    user: UserId,
-    call: DomainCall,
-) -> worker::Result<Response> {
-    let outcome = match call {
-        DomainCall::List => list(env, settings, user).await,
-        DomainCall::Add => add(request, env, settings, user).await,
-        DomainCall::Check => check(request, env, settings, user).await,
-        DomainCall::Remove => remove(request, env, settings, user).await,
-    };
-    answer(outcome)
-}
-
-pub(crate) fn answer(outcome: Outcome) -> worker::Result<Response> {
-    outcome.or_else(|(refusal, detail)| reply::problem(refusal, detail))
-}
-
-/// An error of the database or of our own, told as such and logged.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
-pub(crate) fn unavailable(error: worker::Error) -> (Refusal, Option<String>) {
-    log::line("directory-unavailable", &[("reason", &error)]);
-    (Refusal::DirectoryUnavailable, None)
-}
-
-fn refused(refusal: Refusal) -> (Refusal, Option<String>) {
-    (refusal, None)
-}
-
-async fn named(request: &mut Request) -> Result<HostName, (Refusal, Option<String>)> {
-    let Named { host } = body::json(request).await.map_err(refused)?;
-    host.parse()
-        .map_err(|error| (Refusal::BadRequest, Some(format!("host: {error}"))))
-}
-
 /// All claims of a user.
-pub(crate) async fn list(env: &Env, settings: &Settings, user: UserId) -> Outcome {
-    let rows = rows(env, user).await.map_err(unavailable)?;
-    let domains: Vec<DomainView> = rows.into_iter().map(|row| row.view(settings, None)).collect();
-    reply::json(&serde_json::json!({ "domains": domains })).map_err(unavailable)
+pub(super) async fn list(ctx: &Context<'_>) -> Result<DomainList> {
+    let rows = rows(ctx.env, ctx.subject()?)
+        .await
+        .map_err(directory_unavailable)?;
+    let views = rows.into_iter().map(|row| row.view(ctx.settings, None));
+    Ok(DomainList {
+        domains: views.collect(),
+    })
 }
 
 async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<Row>> {
@@ -144,7 +82,7 @@ async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<Row>> {
         .results()
 }
 
-async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row, (Refusal, Option<String>)> {
+async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row> {
     let query = format!("SELECT {COLUMNS} FROM domains WHERE user_id = ?1 AND host = ?2");
     let found = async {
         database::open(env)?
@@ -155,34 +93,37 @@ async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row, (Refusal,
     };
     found
         .await
-        .map_err(unavailable)?
-        .ok_or_else(|| refused(Refusal::NoSuchEntry))
+        .map_err(directory_unavailable)?
+        .ok_or_else(|| Refusal::NoSuchEntry.into())
 }
 
-async fn add(request: &mut Request, env: &Env, settings: &Settings, user: UserId) -> Outcome {
-    let host = named(request).await?;
-    claim(env, settings, user, &host).await?;
-    let row = find(env, user, &host).await?;
-    log::line("domain-claimed", &[("user", &user), ("host", &host)]);
-    reply::json(&row.view(settings, None)).map_err(unavailable)
+/// Claims a domain.
+pub(super) async fn add(ctx: &Context<'_>, host: HostName) -> Result<Domain> {
+    begin(ctx, &host).await;
+    let user = ctx.subject()?;
+    claim(ctx, user, &host).await?;
+    let row = find(ctx.env, user, &host).await?;
+    Ok(row.view(ctx.settings, None))
+}
+
+/// Writes down which domain is about to be changed.
+async fn begin(ctx: &Context<'_>, host: &HostName) {
+    ctx.audit.note(host.as_str());
+    ctx.audit.begin().await;
 }
 
 /// Makes a claim, unless it is there already or the user has too many.
-async fn claim(
-    env: &Env,
-    settings: &Settings,
-    user: UserId,
-    host: &HostName,
-) -> Result<(), (Refusal, Option<String>)> {
+async fn claim(ctx: &Context<'_>, user: UserId, host: &HostName) -> Result<()> {
+    let settings = ctx.settings;
     claimable(host, &settings.public, settings.access.bot_domain.as_ref())
-        .map_err(|error| (Refusal::BadRequest, Some(format!("host: {error}"))))?;
+        .map_err(|error| Error::detailed(Refusal::BadRequest, format!("host: {error}")))?;
     let insert = async {
         let proof: String = webcrypto::random_bytes(PROOF_BYTES)?
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         // Counted and added in one statement, so that two requests at once add no sixth.
-        database::open(env)?
+        database::open(ctx.env)?
             .prepare(
                 "INSERT INTO domains (host, user_id, proof, added_at) SELECT ?1, ?2, ?3, ?4 \
                  WHERE (SELECT count(*) FROM domains WHERE user_id = ?2) < ?5 \
@@ -198,27 +139,32 @@ async fn claim(
             .run()
             .await
     };
-    insert.await.map_err(unavailable)?;
-    match find(env, user, host).await {
-        Err((Refusal::NoSuchEntry, _)) => Err(refused(Refusal::TooManyDomains)),
+    insert.await.map_err(directory_unavailable)?;
+    match find(ctx.env, user, host).await {
+        Err(Error::Refused(Refusal::NoSuchEntry, _)) => {
+            let detail = format!("a bot has at most {MAX_DOMAINS} domains");
+            Err(Error::detailed(Refusal::TooManyDomains, detail))
+        }
         found => found.map(drop),
     }
 }
 
-async fn check(request: &mut Request, env: &Env, settings: &Settings, user: UserId) -> Outcome {
-    let host = named(request).await?;
-    let mut row = find(env, user, &host).await?;
+/// Looks into DNS whether a claim is proven.
+pub(super) async fn check(ctx: &Context<'_>, host: HostName) -> Result<Domain> {
+    begin(ctx, &host).await;
+    let user = ctx.subject()?;
+    let mut row = find(ctx.env, user, &host).await?;
     if row.state == DomainState::Pending {
-        let proven = resolve(settings, &row).await.map_err(|error| {
+        let proven = resolve(ctx.settings, &row).await.map_err(|error| {
             log::line("dns-unanswered", &[("host", &host), ("reason", &error)]);
-            refused(Refusal::DnsUnavailable)
+            Refusal::DnsUnavailable
         })?;
         if proven {
-            row = verify(env, user, &host, BY_DNS).await?;
+            row = verify(ctx.env, user, &host, BY_DNS).await?;
         }
     }
-    let certificate = certificate(env, settings, user, &row).await;
-    reply::json(&row.view(settings, certificate)).map_err(unavailable)
+    let certificate = certificate(ctx.env, ctx.settings, user, &row).await;
+    Ok(row.view(ctx.settings, certificate))
 }
 
 /// Asks DNS for the proof. An error is not a no.
@@ -243,12 +189,7 @@ async fn resolve(settings: &Settings, row: &Row) -> worker::Result<bool> {
 }
 
 /// Makes a claim the one that holds, unless another does already.
-async fn verify(
-    env: &Env,
-    user: UserId,
-    host: &HostName,
-    by: &str,
-) -> Result<Row, (Refusal, Option<String>)> {
+async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Row> {
     let update = async {
         database::open(env)?
             .prepare(format!(
@@ -266,8 +207,8 @@ async fn verify(
             .first::<Row>(None)
             .await
     };
-    let row = update.await.map_err(unavailable)?;
-    let row = row.ok_or_else(|| refused(Refusal::DomainTaken))?;
+    let row = update.await.map_err(directory_unavailable)?;
+    let row = row.ok_or(Refusal::DomainTaken)?;
     sites::cache(host, Some(user));
     log::line("domain-verified", &[("user", &user), ("host", host), ("by", &by)]);
     Ok(row)
@@ -316,10 +257,11 @@ async fn keep_hostname_id(env: &Env, user: UserId, host: &HostName, id: &str) ->
 }
 
 /// Gives a domain up.
-pub(crate) async fn remove(request: &mut Request, env: &Env, settings: &Settings, user: UserId) -> Outcome {
-    let host = named(request).await?;
+pub(super) async fn remove(ctx: &Context<'_>, host: HostName) -> Result<DomainList> {
+    begin(ctx, &host).await;
+    let (user, settings) = (ctx.subject()?, ctx.settings);
     let delete = async {
-        database::open(env)?
+        database::open(ctx.env)?
             .prepare(format!(
                 "DELETE FROM domains WHERE host = ?1 AND user_id = ?2 RETURNING {COLUMNS}"
             ))
@@ -327,8 +269,8 @@ pub(crate) async fn remove(request: &mut Request, env: &Env, settings: &Settings
             .first::<Row>(None)
             .await
     };
-    let row = delete.await.map_err(unavailable)?;
-    let row = row.ok_or_else(|| refused(Refusal::NoSuchEntry))?;
+    let row = delete.await.map_err(directory_unavailable)?;
+    let row = row.ok_or(Refusal::NoSuchEntry)?;
     if row.state == DomainState::Verified {
         sites::cache(&host, None);
     }
@@ -341,21 +283,15 @@ pub(crate) async fn remove(request: &mut Request, env: &Env, settings: &Settings
             &[("host", &host), ("id", id), ("reason", &error)],
         );
     }
-    log::line("domain-removed", &[("user", &user), ("host", &host)]);
-    list(env, settings, user).await
+    list(ctx).await
 }
 
 /// Takes an admin's word that a domain is this user's.
-pub(crate) async fn verify_for(
-    request: &mut Request,
-    env: &Env,
-    settings: &Settings,
-    user: UserId,
-    admin: UserId,
-) -> Outcome {
-    let host = named(request).await?;
-    claim(env, settings, user, &host).await?;
-    let row = verify(env, user, &host, &admin.to_string()).await?;
-    let certificate = certificate(env, settings, user, &row).await;
-    reply::json(&row.view(settings, certificate)).map_err(unavailable)
+pub(super) async fn verify_for(ctx: &Context<'_>, host: HostName) -> Result<Domain> {
+    begin(ctx, &host).await;
+    let user = ctx.subject()?;
+    claim(ctx, user, &host).await?;
+    let row = verify(ctx.env, user, &host, &ctx.admin()?.to_string()).await?;
+    let certificate = certificate(ctx.env, ctx.settings, user, &row).await;
+    Ok(row.view(ctx.settings, certificate))
 }

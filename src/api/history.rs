@@ -1,60 +1,47 @@
-//! The history of bots in D1: read by owners and admins.
+//! The history of bots and accounts, as owners and admins read it.
 
+use moltworker_core::api::history::{Event, EventPage};
 use moltworker_core::bot::history::PAGE;
-use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
-use serde::{Deserialize, Serialize};
-use wasm_bindgen::JsValue;
-use worker::{Env, Request, Response, Result};
+use worker::wasm_bindgen::JsValue;
 
-use crate::http::address::Address;
-use crate::http::reply;
+use crate::api::context::Context;
+use crate::http::error::{Result, directory_unavailable};
 use crate::platform::database::{self, d1_timestamp};
-use crate::platform::log;
 
-/// An entry as it is told.
-#[derive(Serialize, Deserialize)]
-struct HistoryRow {
-    id: u64,
-    at: u64,
-    user_id: UserId,
-    run: Option<u64>,
-    kind: String,
-    actor: String,
-    detail: Option<String>,
+/// What an owner is not told of other people's calls: an admin's address is the admin's own.
+const FOR_OWNERS: &str = "id, at, user_id, run, kind, actor, detail, action, status, code, \
+    CASE actor WHEN 'owner' THEN address END AS address, CASE actor WHEN 'owner' THEN agent END AS agent, \
+    CASE actor WHEN 'owner' THEN request_id END AS request_id";
+const FOR_ADMINS: &str =
+    "id, at, user_id, run, kind, actor, detail, action, status, code, address, agent, request_id";
+
+/// The newest events, of one user or of all, before the one of the id `before`.
+pub(super) async fn list(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> Result<EventPage> {
+    let events = read(ctx, user, before).await.map_err(directory_unavailable)?;
+    let is_full = u32::try_from(events.len()).is_ok_and(|found| found == PAGE);
+    let next = events.last().filter(|_| is_full).map(|event| event.id);
+    Ok(EventPage { events, next })
 }
 
-/// Tells the newest entries, of one bot or of all, before the one named by `?before=`.
-pub(crate) async fn list(request: &Request, env: &Env, bot: Option<UserId>) -> Result<Response> {
-    let before = Address::of(request)?.query_value("before");
-    let Ok(before) = before.map(|id| id.parse::<u32>()).transpose() else {
-        let detail = "before must be the id of an entry".to_owned();
-        return reply::problem(Refusal::BadForm, Some(detail));
-    };
-    match read(env, bot, before).await {
-        Ok(entries) => reply::json(&serde_json::json!({ "events": entries })),
-        Err(error) => {
-            log::line("directory-unavailable", &[("reason", &error)]);
-            reply::problem(Refusal::DirectoryUnavailable, None)
-        }
-    }
-}
-
-async fn read(env: &Env, bot: Option<UserId>, before: Option<u32>) -> Result<Vec<HistoryRow>> {
+async fn read(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> worker::Result<Vec<Event>> {
     let mut bindings = vec![
         before.map_or_else(|| d1_timestamp(u64::from(u32::MAX)), JsValue::from),
         PAGE.into(),
     ];
-    let whose = match bot {
-        Some(bot) => {
-            bindings.push(bot.to_string().into());
+    let whose = match user {
+        Some(user) => {
+            bindings.push(user.to_string().into());
             "AND user_id = ?3"
         }
         None => "",
     };
-    database::open(env)?
+    // Whoever has a user in the path is an admin.
+    let by_admin = user.is_none() || ctx.parameters.user.is_some();
+    let columns = if by_admin { FOR_ADMINS } else { FOR_OWNERS };
+    database::open(ctx.env)?
         .prepare(format!(
-            "SELECT id, at, user_id, run, kind, actor, detail FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
+            "SELECT {columns} FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
         ))
         .bind(&bindings)?
         .all()

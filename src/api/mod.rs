@@ -1,7 +1,85 @@
-//! The handlers of the endpoints below `/api/`.
+//! The handlers of the platform's own endpoints, each found by its operation.
+//!
+//! Before one is called the caller was proven and permitted, the request counted and its size checked (`router`); around
+//! it the history is written ([`audit`]). A handler takes the [`context::Context`] and its typed input, and returns a typed
+//! output or an error.
 
-pub(crate) mod admin;
-pub(crate) mod domains;
-pub(crate) mod history;
-pub(crate) mod output;
-pub(crate) mod snapshots;
+pub(crate) mod audit;
+pub(crate) mod context;
+
+mod access_lists;
+mod bot;
+mod domains;
+mod history;
+mod input;
+mod output;
+mod sign_in;
+mod snapshots;
+mod users;
+
+use moltworker_core::api::operation::Operation;
+use moltworker_core::bot::lifecycle::Authority;
+use moltworker_core::http::problem::Refusal;
+use serde::Serialize;
+use worker::{Request, Response};
+
+use crate::http::error::Result;
+use crate::http::reply;
+use context::Context;
+
+/// The OpenAPI document, as `cargo xtask openapi` writes it.
+const API_DOCUMENT: &str = include_str!("../../docs/openapi.json");
+
+/// Answers a call of one of the platform's own endpoints.
+pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
+    match ctx.endpoint.operation() {
+        Operation::Health => Ok(reply::text(200, "ok\n")?),
+        Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.to_owned())?),
+
+        Operation::ShowLogin => sign_in::show(ctx, request).await,
+        Operation::SubmitLogin => sign_in::submit(ctx, request).await,
+        Operation::SignInWith => sign_in::start(ctx, request).await,
+        Operation::SignInCallback => sign_in::callback(ctx, request).await,
+        Operation::SignOut => sign_in::sign_out(ctx, request).await,
+        Operation::ShowSignOut => sign_in::show_sign_out(ctx, request).await,
+        Operation::IssueHandoffCode => sign_in::issue_code(ctx, request).await,
+        Operation::RedeemHandoffCode => sign_in::redeem_code(ctx, request).await,
+
+        Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
+        Operation::OrderBot(order) => bot::order(ctx, Authority::Owner, order).await,
+        Operation::OrderBotOf(order) => bot::order(ctx, Authority::Admin, order).await,
+        Operation::ListEvents | Operation::ListEventsOf => {
+            json(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
+        }
+        Operation::ListAllEvents => json(&history::list(ctx, None, input::before(request)?).await?),
+        Operation::ReadLog | Operation::ReadLogOf => output::tail(ctx, input::lines(request)?).await,
+        Operation::Snapshots(call) | Operation::SnapshotsOf(call) => {
+            snapshots::call(ctx, call, input::snapshot_request(request, call).await?).await
+        }
+
+        Operation::ListDomains | Operation::ListDomainsOf => json(&domains::list(ctx).await?),
+        Operation::AddDomain => json(&domains::add(ctx, input::domain(request).await?).await?),
+        Operation::CheckDomain => json(&domains::check(ctx, input::domain(request).await?).await?),
+        Operation::VerifyDomainOf => json(&domains::verify_for(ctx, input::domain(request).await?).await?),
+        Operation::RemoveDomain | Operation::RemoveDomainOf => {
+            json(&domains::remove(ctx, input::domain(request).await?).await?)
+        }
+
+        Operation::ListUsers => json(&users::list(ctx, input::after(request)?).await?),
+        Operation::GetUser => json(&users::get(ctx).await?),
+        Operation::SetUserStatus(status) => json(&users::set_status(ctx, status).await?),
+        Operation::ListInvitations => json(&access_lists::invitations(ctx).await?),
+        Operation::Invite => json(&access_lists::invite(ctx, input::entry(request).await?).await?),
+        Operation::Uninvite => json(&access_lists::uninvite(ctx, input::entry(request).await?).await?),
+        Operation::ListAllowList => json(&access_lists::allow_list(ctx).await?),
+        Operation::Allow => json(&access_lists::allow(ctx, input::entry(request).await?).await?),
+        Operation::Disallow => json(&access_lists::disallow(ctx, input::entry(request).await?).await?),
+
+        // What has rules of its own is answered before: `proxy`, `repository`.
+        Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),
+    }
+}
+
+fn json(document: &impl Serialize) -> Result<Response> {
+    Ok(reply::json(document)?)
+}

@@ -4,24 +4,24 @@ use moltworker_core::http::problem::Refusal;
 use serde::de::DeserializeOwned;
 use worker::{Headers, Request};
 
+use crate::http::error::Error;
 use crate::http::json;
 
-/// Bytes a request to a route of the platform's own may have: an e-mail address, a password, a path, a host
-/// name, percent-encoded. A bot's requests have no limit of ours.
-pub(crate) const MAX_BYTES: u64 = 16 * 1024;
-
-/// Refuses a request that brings more than any of the platform's own routes takes, or does not say how much.
+/// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`], or [`Refusal::BadRequest`] for a body of unknown length.
-pub(crate) fn check_size(headers: &Headers) -> Result<(), Refusal> {
+pub(crate) fn check_size(headers: &Headers, max: u64) -> Result<(), Error> {
     let header = |name| headers.get(name).ok().flatten();
     match header("content-length").map(|length| length.parse::<u64>()) {
-        Some(Ok(length)) if length <= MAX_BYTES => Ok(()),
-        Some(Ok(_)) => Err(Refusal::TooLarge),
-        Some(Err(_)) => Err(Refusal::BadRequest),
+        Some(Ok(length)) if length <= max => Ok(()),
+        Some(Ok(_)) => {
+            let detail = format!("this address takes at most {max} bytes");
+            Err(Error::detailed(Refusal::TooLarge, detail))
+        }
+        Some(Err(_)) => Err(Refusal::BadRequest.into()),
         // A stream without a length could go on for ever.
-        None if header("transfer-encoding").is_some() => Err(Refusal::BadRequest),
+        None if header("transfer-encoding").is_some() => Err(Refusal::BadRequest.into()),
         None => Ok(()),
     }
 }

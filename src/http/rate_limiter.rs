@@ -1,5 +1,6 @@
 //! Counts requests with the platform's rate-limit bindings.
 
+use moltworker_core::api::contract::RateClass;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::{ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT, address_key};
 use moltworker_core::user_id::UserId;
@@ -11,9 +12,13 @@ use crate::platform::log;
 ///
 /// # Errors
 /// [`Refusal::TooMany`].
-pub(crate) async fn count_address(env: &Env, headers: &Headers, signs_in: bool) -> Result<(), Refusal> {
+pub(crate) async fn count_address(
+    env: &Env,
+    headers: &Headers,
+    rate: Option<RateClass>,
+) -> Result<(), Refusal> {
     let Some(key) = key(headers) else { return Ok(()) };
-    if signs_in {
+    if rate == Some(RateClass::SignIn) {
         count(env, SIGN_IN_LIMIT, key.clone()).await?;
     }
     count(env, ADDRESS_LIMIT, key).await

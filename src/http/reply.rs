@@ -7,7 +7,7 @@ use maud::Markup;
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
-use worker::{Headers, Response, ResponseBuilder};
+use worker::{Headers, Request, Response, ResponseBuilder};
 
 use crate::http::pages;
 use crate::platform::webcrypto;
@@ -56,7 +56,14 @@ pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result
 
 /// A JSON document.
 pub(crate) fn json(value: &impl Serialize) -> worker::Result<Response> {
-    build(200, NOTHING_RUNS)?.from_json(value)
+    document(serde_json::to_string(value)?)
+}
+
+/// A JSON document that is text already.
+pub(crate) fn document(json: String) -> worker::Result<Response> {
+    let response = build(200, NOTHING_RUNS)?.ok(json)?;
+    response.headers().set("content-type", "application/json")?;
+    Ok(response)
 }
 
 /// A refusal as `application/problem+json`.
@@ -91,10 +98,27 @@ pub(crate) fn add_refusal_headers(headers: &Headers, refusal: Refusal) -> worker
 }
 
 /// 405 with the methods that exist.
-pub(crate) fn wrong_method(allow: &str) -> worker::Result<Response> {
-    let mut response = problem(Refusal::WrongMethod, None)?;
-    response.headers_mut().set("allow", allow)?;
+pub(crate) fn wrong_method(request: &Request, allow: &str) -> worker::Result<Response> {
+    let response = refuse(request, Refusal::WrongMethod, None)?;
+    response.headers().set("allow", allow)?;
     Ok(response)
+}
+
+/// A refusal as a page for a person, as JSON for a program.
+pub(crate) fn refuse(
+    request: &Request,
+    refusal: Refusal,
+    detail: Option<String>,
+) -> worker::Result<Response> {
+    if is_for_person(request) {
+        return refusal_page(refusal);
+    }
+    problem(refusal, detail)
+}
+
+/// [`wants_page`] of a request.
+pub(crate) fn is_for_person(request: &Request) -> bool {
+    wants_page(request.method().as_ref(), request.headers())
 }
 
 /// The same answer with one more `Set-Cookie`; body and WebSocket stay what they are.

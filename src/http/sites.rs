@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use moltworker_core::api::route::Place;
 use moltworker_core::http::host::{HostName, Site, site};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::users::Read;
+use moltworker_core::identity::users::{Freshness, Read};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -48,6 +48,14 @@ impl Served {
             Self::Nowhere => Place::Elsewhere,
         }
     }
+
+    /// As browsers name it.
+    pub(crate) fn origin<'a>(&'a self, settings: &'a Settings) -> &'a str {
+        match self {
+            Self::Bot(host) => &host.origin,
+            Self::Platform | Self::Nowhere => settings.public.as_str(),
+        }
+    }
 }
 
 /// Finds the site of a request's host (`name[:port]`).
@@ -76,7 +84,7 @@ struct Row {
 async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal> {
     let now = clock::now_ms();
     let known = KNOWN.with_borrow(|known| known.get(host).copied());
-    if let Some(owner) = known.and_then(|read| read.fresh(now)) {
+    if let Some(owner) = known.and_then(|read| read.fresh(now, Freshness::Minute)) {
         return Ok(owner);
     }
     match ask(env, host).await {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use moltworker_core::api::access::Credential;
 use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::{
@@ -33,11 +34,11 @@ impl Caller {
         }
     }
 
-    /// For routes that change something: a cookie is not enough.
-    pub(crate) fn into_bearer(self) -> Result<Identity, Refusal> {
+    /// By what they proved it.
+    pub(crate) fn credential(&self) -> Credential {
         match self {
-            Self::Bearer(identity) => Ok(identity),
-            Self::Browser(_) => Err(Refusal::BearerRequired),
+            Self::Bearer(_) => Credential::Bearer,
+            Self::Browser(_) => Credential::Session,
         }
     }
 }
@@ -64,7 +65,7 @@ impl From<Caller> for Identified {
 /// # Errors
 /// The refusal to answer with. An `Authorization` header that does not hold is never made up for by a
 /// cookie: a program that sends one means it.
-pub(crate) async fn caller(
+pub(crate) async fn identify(
     env: &Env,
     headers: &Headers,
     settings: &Settings,

@@ -1,5 +1,6 @@
 //! Who asks: access tokens, browser sessions, and the table of users.
 
+pub(crate) mod admission;
 pub(crate) mod auth_api;
 pub(crate) mod caller;
 pub(crate) mod jwks;

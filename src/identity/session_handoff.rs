@@ -14,6 +14,7 @@ use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
+use crate::http::error::Result;
 use crate::http::pages;
 use crate::http::reply::{self, Nonce};
 use crate::http::sites::{self, BotHost, Served};
@@ -59,13 +60,13 @@ pub(crate) async fn issue_code(
     env: &Env,
     settings: &Settings,
     session: &Session,
-) -> worker::Result<Response> {
+) -> Result<Response> {
     let address = Address::of(request)?;
     let query_value = |wanted| address.query_value(wanted);
     let challenge = query_value("challenge").and_then(|text| Opaque::parse(&text));
     let name = query_value("host").and_then(|text| text.parse::<HostName>().ok());
     let (Some(challenge), Some(name)) = (challenge, name) else {
-        return refuse(Refusal::HandOverRefused);
+        return Err(Refusal::HandOverRefused.into());
     };
     let at = match settings.public.port() {
         Some(port) => format!("{name}:{port}"),
@@ -74,8 +75,8 @@ pub(crate) async fn issue_code(
     let host = match sites::served(env, settings, &at).await {
         Ok(Served::Bot(host)) if host.owner == session.identity.user => host,
         // A host that is nobody's looks like one that is somebody else's.
-        Ok(_) => return refuse(Refusal::NotYourBot),
-        Err(refusal) => return refuse(refusal),
+        Ok(_) => return Err(Refusal::NotYourBot.into()),
+        Err(refusal) => return Err(refusal.into()),
     };
     let next = query_value("next");
     let code = Opaque::of(&webcrypto::random_bytes(SECRET_BYTES)?);
@@ -88,7 +89,11 @@ pub(crate) async fn issue_code(
         expires_at: clock::now_ms().saturating_add(CODE_LIFETIME_MS),
     };
     keep(env, &code, &pending).await?;
-    onward(&format!("{}/auth/hand-over?code={}", host.origin, code.as_str()))
+    Ok(onward(&format!(
+        "{}/auth/hand-over?code={}",
+        host.origin,
+        code.as_str()
+    ))?)
 }
 
 /// Sends the browser to another host by a page of its own. A redirect would not do: it may be the end of the
@@ -128,13 +133,13 @@ pub(crate) async fn redeem_code(
     env: &Env,
     host: &BotHost,
     settings: &Settings,
-) -> worker::Result<Response> {
+) -> Result<Response> {
     let code = Address::of(request)?.query_value("code");
     let code = code.and_then(|text| Opaque::parse(&text));
     let verifier = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
     // Without a verifier the code is left alone: who holds one from elsewhere cannot even use it up.
     let (Some(code), Some(verifier)) = (code, verifier) else {
-        return refuse(Refusal::HandOverRefused);
+        return Err(Refusal::HandOverRefused.into());
     };
     // Deleted by being read: of two who come with the same code, the database answers one.
     let pending = database::open(env)?
@@ -146,29 +151,26 @@ pub(crate) async fn redeem_code(
         .await?;
     let Some(pending) = pending else {
         log::line("code-refused", &[("reason", &"there is no such code (any more)")]);
-        return refuse(Refusal::HandOverRefused);
+        return Err(Refusal::HandOverRefused.into());
     };
     let challenge = digest(&verifier).await?;
     if let Err(reason) = pending.redeem(&host.name, host.owner, &challenge, clock::now_ms()) {
         log::line("code-refused", &[("reason", &reason), ("host", &host.name)]);
-        return refuse(Refusal::HandOverRefused);
+        return Err(Refusal::HandOverRefused.into());
     }
     let session: Option<Session> = sealed::open(settings, HANDOFF_PURPOSE, &pending.session).await;
     let Some(session) = session.filter(|session| session.identity.user == pending.user_id) else {
-        return refuse(Refusal::HandOverRefused);
+        return Err(Refusal::HandOverRefused.into());
     };
     let cookie = caller::session_cookie(&session, settings, &purpose(&host.name)).await?;
-    reply::with_cookie(reply::see_other(safe_next(Some(&pending.next)))?, &cookie)
+    let onward = reply::see_other(safe_next(Some(&pending.next)))?;
+    Ok(reply::with_cookie(onward, &cookie)?)
 }
 
 /// On the bot's host: the page that offers to sign out.
 pub(crate) fn sign_out_page(signed_in: bool) -> worker::Result<Response> {
     let nonce = Nonce::new()?;
     reply::page(200, &nonce, pages::sign_out(&nonce, signed_in))
-}
-
-fn refuse(refusal: Refusal) -> worker::Result<Response> {
-    reply::refusal_page(refusal)
 }
 
 async fn digest(secret: &Opaque) -> worker::Result<Opaque> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::token::Identity;
-use moltworker_core::identity::users::{AllowListEntry, Read, SignUp, UserStatus, entries_for};
+use moltworker_core::identity::users::{AllowListEntry, Freshness, Read, SignUp, UserStatus, entries_for};
 use moltworker_core::settings::{Access, Settings};
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -45,10 +45,15 @@ pub(crate) fn is_admin(identity: &Identity, access: &Access) -> bool {
 /// [`Refusal::NotInvited`], [`Refusal::AccountSuspended`], [`Refusal::AccountDeleted`], or
 /// [`Refusal::DirectoryUnavailable`] for somebody nothing is known about while the database is away. Who was
 /// read as active within the hour goes on meanwhile.
-pub(crate) async fn admit(env: &Env, identity: &Identity, settings: &Settings) -> Result<(), Refusal> {
+pub(crate) async fn admit(
+    env: &Env,
+    identity: &Identity,
+    settings: &Settings,
+    freshness: Freshness,
+) -> Result<(), Refusal> {
     let now = clock::now_ms();
     let known = KNOWN.with_borrow(|known| known.get(&identity.user).copied());
-    let status = match known.and_then(|read| read.fresh(now)) {
+    let status = match known.and_then(|read| read.fresh(now, freshness)) {
         Some(status) => status,
         None => match look_up(env, identity, &settings.access, now).await {
             Ok(Some(status)) => {

@@ -14,7 +14,7 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken};
 use worker::Headers;
 
-use super::RepositoryFailure;
+use crate::http::error::Result;
 use crate::platform::webcrypto::{self, Key};
 use crate::platform::{clock, log};
 
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Who asks.
-pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer, RepositoryFailure> {
+pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer> {
     let authorization = headers.get("authorization")?;
     let authorization = authorization.ok_or(Refusal::RepositoryTokenRequired)?;
     let secret = credential::read(&authorization).ok_or(Refusal::RepositoryTokenRefused)?;
@@ -44,7 +44,10 @@ pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Beare
     })
 }
 
-async fn checked(unchecked: &Unchecked<'_>, keys: &BackupKeys) -> worker::Result<Result<Bearer, TokenError>> {
+async fn checked(
+    unchecked: &Unchecked<'_>,
+    keys: &BackupKeys,
+) -> worker::Result<std::result::Result<Bearer, TokenError>> {
     let Some(key) = keys.of_version(unchecked.key_version) else {
         return Ok(Err(TokenError::UnknownKey));
     };

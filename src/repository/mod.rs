@@ -17,30 +17,11 @@ use moltworker_core::wire::run::SnapshotId;
 use worker::{Env, Request, Response};
 
 use crate::http::address::Address;
+use crate::http::error::{Error, Result};
 use crate::http::reply;
 use crate::platform::log;
 use crate::platform::sandbox_client;
 use objects::Objects;
-
-/// Why a request is not served.
-enum RepositoryFailure {
-    /// The caller's fault, or a moment's.
-    Refused(Refusal, Option<String>),
-    /// Ours.
-    Broken(worker::Error),
-}
-
-impl From<Refusal> for RepositoryFailure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal, None)
-    }
-}
-
-impl From<worker::Error> for RepositoryFailure {
-    fn from(error: worker::Error) -> Self {
-        Self::Broken(error)
-    }
-}
 
 /// A snapshot in the bucket.
 #[derive(Debug, Clone)]
@@ -57,8 +38,8 @@ pub(crate) struct Stored {
 pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Stored>> {
     let found = async { Objects::of(env, user)?.snapshots().await };
     let found = found.await.map_err(|failure| match failure {
-        RepositoryFailure::Broken(error) => error,
-        RepositoryFailure::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
+        Error::Runtime(error) => error,
+        Error::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
     })?;
     let stored = found.into_iter().map(|(id, stored_at)| {
         let id = id.to_string().parse();
@@ -70,21 +51,21 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
 
 /// Answers one request to the repository of `user`.
 pub(crate) async fn answer(
-    request: Request,
+    request: &mut Request,
     env: &Env,
     settings: &Settings,
     user: UserId,
 ) -> worker::Result<Response> {
-    let (method, address) = (request.method().to_string(), Address::of(&request)?);
+    let (method, address) = (request.method().to_string(), Address::of(request)?);
     let rest = request::split(&address.path).map_or("", |(_, rest)| rest);
     let operation = match request::read(&method, rest, address.query()) {
         Ok(operation) => operation,
-        Err(NotAnOperation::WrongMethod { allow }) => return reply::wrong_method(allow),
+        Err(NotAnOperation::WrongMethod { allow }) => return reply::wrong_method(request, allow),
         Err(NotAnOperation::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),
     };
     match serve(request, env, settings, user, operation).await {
         Ok(response) => Ok(response),
-        Err(RepositoryFailure::Refused(refusal, detail)) => {
+        Err(Error::Refused(refusal, detail)) => {
             let (_, code, _) = refusal.facts();
             // That something is not there is what a client asks to find out.
             if refusal != Refusal::NoSuchObject {
@@ -99,17 +80,17 @@ pub(crate) async fn answer(
             }
             reply::problem(refusal, detail)
         }
-        Err(RepositoryFailure::Broken(error)) => Err(error),
+        Err(Error::Runtime(error)) => Err(error),
     }
 }
 
 async fn serve(
-    request: Request,
+    request: &mut Request,
     env: &Env,
     settings: &Settings,
     user: UserId,
     operation: Operation,
-) -> Result<Response, RepositoryFailure> {
+) -> Result<Response> {
     let bearer = credentials::bearer(request.headers(), &settings.backups).await?;
     if !bearer.may_enter(user) {
         return Err(Refusal::ForeignRepository.into());
@@ -138,7 +119,7 @@ async fn serve(
 }
 
 /// What a run was told to spare it learned when it began, and somebody may have pinned a snapshot since.
-async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<(), RepositoryFailure> {
+async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<()> {
     let (Bearer::Run(user, run, _), Name::Object(ObjectKind::Snapshots, id)) = (bearer, name) else {
         return Ok(());
     };
@@ -147,7 +128,7 @@ async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<(), R
         .status_code()
     {
         200 => Ok(()),
-        _ => Err(RepositoryFailure::Refused(
+        _ => Err(Error::Refused(
             Refusal::DeletionRefused,
             Some(format!("snapshot {id} is held, or the run is over")),
         )),
@@ -155,10 +136,10 @@ async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<(), R
 }
 
 /// The Sandbox knows whether the run is the current one, and mints.
-async fn renew(env: &Env, bearer: Bearer) -> Result<Response, RepositoryFailure> {
+async fn renew(env: &Env, bearer: Bearer) -> Result<Response> {
     let Bearer::Run(user, run, scope) = bearer else {
         let detail = "the operator's token is a setting; it does not expire";
-        return Err(RepositoryFailure::Refused(
+        return Err(Error::Refused(
             Refusal::RepositoryTokenRefused,
             Some(detail.into()),
         ));
@@ -167,6 +148,6 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response, RepositoryFailure>
 }
 
 /// Success, with nothing to say.
-fn done() -> Result<Response, RepositoryFailure> {
+fn done() -> Result<Response> {
     Ok(reply::bare(200)?.empty())
 }

@@ -11,7 +11,7 @@ use moltworker_core::settings::BUCKET_BINDING;
 use moltworker_core::user_id::UserId;
 use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_sys};
 
-use super::RepositoryFailure;
+use crate::http::error::{Error, Result};
 use crate::http::reply;
 use crate::platform::log;
 
@@ -39,7 +39,7 @@ impl Objects {
     }
 
     /// Whether it is there: its length as `Content-Length`.
-    pub(super) async fn stat(&self, name: Name) -> Result<Response, RepositoryFailure> {
+    pub(super) async fn stat(&self, name: Name) -> Result<Response> {
         let found = self
             .bucket
             .head(name.key(self.user))
@@ -51,7 +51,7 @@ impl Objects {
     }
 
     /// Its bytes, or the range of them that was asked for.
-    pub(super) async fn read(&self, name: Name, headers: &Headers) -> Result<Response, RepositoryFailure> {
+    pub(super) async fn read(&self, name: Name, headers: &Headers) -> Result<Response> {
         let range = headers.get("range")?.as_deref().and_then(Range::parse);
         let mut get = self.bucket.get(name.key(self.user));
         if let Some(range) = range {
@@ -88,7 +88,7 @@ impl Objects {
 
     /// Adds an object. One that is there stays as it is: having sent its content once more is no error, so
     /// that a client may repeat what it got no answer to.
-    pub(super) async fn add(&self, name: Name, request: Request) -> Result<(), RepositoryFailure> {
+    pub(super) async fn add(&self, name: Name, request: &mut Request) -> Result<()> {
         let length = request.headers().get("content-length")?;
         let length: u64 = length
             .and_then(|length| length.parse().ok())
@@ -96,7 +96,7 @@ impl Objects {
             .ok_or(Refusal::LengthRequired)?;
         if length > name.max_bytes() {
             let most = format!("at most {} bytes", name.max_bytes());
-            return Err(RepositoryFailure::Refused(Refusal::ObjectTooLarge, Some(most)));
+            return Err(Error::Refused(Refusal::ObjectTooLarge, Some(most)));
         }
         match name {
             Name::Config => self.add_config(request).await,
@@ -107,18 +107,13 @@ impl Objects {
         }
     }
 
-    async fn add_hashed(
-        &self,
-        name: Name,
-        id: ObjectId,
-        body: web_sys::ReadableStream,
-    ) -> Result<(), RepositoryFailure> {
+    async fn add_hashed(&self, name: Name, id: ObjectId, body: web_sys::ReadableStream) -> Result<()> {
         let put = self.bucket.put(name.key(self.user), body);
         let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
         put.execute().await.map(drop).map_err(|error| failure(&error))
     }
 
-    async fn add_config(&self, mut request: Request) -> Result<(), RepositoryFailure> {
+    async fn add_config(&self, request: &mut Request) -> Result<()> {
         let key = Name::Config.key(self.user);
         let config = request.bytes().await?;
         let put = self.bucket.put(key.clone(), config.clone());
@@ -144,7 +139,7 @@ impl Objects {
     }
 
     /// Removes it, or finds it gone already: a client may repeat this as well.
-    pub(super) async fn delete(&self, name: Name) -> Result<(), RepositoryFailure> {
+    pub(super) async fn delete(&self, name: Name) -> Result<()> {
         self.bucket
             .delete(name.key(self.user))
             .await
@@ -152,7 +147,7 @@ impl Objects {
     }
 
     /// The snapshots, each with the time at which the bucket got it.
-    pub(super) async fn snapshots(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryFailure> {
+    pub(super) async fn snapshots(&self) -> Result<Vec<(ObjectId, u64)>> {
         self.each(ObjectKind::Snapshots, |id, found| {
             (id, found.uploaded().as_millis())
         })
@@ -160,11 +155,7 @@ impl Objects {
     }
 
     /// All objects of a kind, or an error; never a part of them.
-    async fn each<T>(
-        &self,
-        kind: ObjectKind,
-        as_told: impl Fn(ObjectId, &Object) -> T,
-    ) -> Result<Vec<T>, RepositoryFailure> {
+    async fn each<T>(&self, kind: ObjectKind, as_told: impl Fn(ObjectId, &Object) -> T) -> Result<Vec<T>> {
         let mut all = Vec::new();
         let mut cursor = None;
         loop {
@@ -190,11 +181,7 @@ impl Objects {
     }
 
     /// All objects of a kind, as a client of the protocol reads them.
-    pub(super) async fn list(
-        &self,
-        kind: ObjectKind,
-        headers: &Headers,
-    ) -> Result<Response, RepositoryFailure> {
+    pub(super) async fn list(&self, kind: ObjectKind, headers: &Headers) -> Result<Response> {
         let version = Version::accepted(headers.get("accept")?.as_deref());
         let entries = self
             .each(kind, |id, found| ListedObject::new(id, found.size()))
@@ -214,7 +201,7 @@ fn nothing_there() -> Conditional {
 }
 
 /// What an error of the bucket means for the caller.
-fn failure(error: &worker::Error) -> RepositoryFailure {
+fn failure(error: &worker::Error) -> Error {
     let words = error.to_string();
     let known = REFUSALS.iter().find(|(code, _)| words.contains(code));
     match known {

@@ -221,15 +221,19 @@ impl Inner {
         run: Run,
         detail: Option<String>,
     ) -> Result<()> {
-        let entry = HistoryEntry {
-            bot: self.user()?,
-            run: Some(run),
-            kind,
-            actor: Actor::Platform,
-            detail,
-        };
-        let inner = Rc::clone(self);
-        spawn_local(async move { history::record(&inner.env, &entry).await });
+        let (user, inner) = (self.user()?, Rc::clone(self));
+        spawn_local(async move {
+            let entry = HistoryEntry {
+                user: Some(user),
+                run: Some(run),
+                kind,
+                actor: Actor::Platform,
+                detail: detail.as_deref(),
+                call: None,
+                outcome: None,
+            };
+            history::record(&inner.env, &entry).await;
+        });
         Ok(())
     }
 

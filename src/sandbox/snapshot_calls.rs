@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use moltworker_core::api::snapshots::{Details, SnapshotAsk, SnapshotCall};
+use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotRequest};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
@@ -43,7 +43,7 @@ impl Inner {
         call: SnapshotCall,
         mut request: Request,
     ) -> Result<Response> {
-        let ask: SnapshotAsk = json::read(&request.text().await?)?;
+        let ask: SnapshotRequest = json::read(&request.text().await?)?;
         self.load().await?;
         // Once for each call that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match call {

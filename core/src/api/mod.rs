@@ -1,6 +1,20 @@
 //! What callers can ask of the platform, and the documents it answers with.
+//!
+//! [`table`] is the one list of endpoints; [`endpoint`] says what is known of each, [`route`] finds the one a request
+//! means, [`access`] says who may call it, [`audit`] what is written down about that. The other modules are the
+//! documents that go in and out, and what the Worker asks of a Sandbox.
 
+pub mod access;
+pub mod audit;
 pub mod bot;
+pub mod contract;
+pub mod document;
+pub mod domains;
+pub mod endpoint;
+pub mod history;
+pub mod operation;
 pub mod route;
 pub mod sandbox;
 pub mod snapshots;
+pub mod table;
+pub mod users;

@@ -29,7 +29,7 @@ pub enum Intent {
     /// One of the person's browser sessions; the body says what about it ([`crate::identity::session::Ask`]). Never
     /// wakes the bot.
     Session,
-    /// Something about the bot's snapshots; the body is a [`SnapshotAsk`]. Of these only a restore wakes the bot.
+    /// Something about the bot's snapshots; the body is a [`SnapshotRequest`]. Of these only a restore wakes the bot.
     Snapshots(SnapshotCall),
     /// Tell the last so many lines of the gateway's output. Never wakes the bot.
     Logs(u16),

@@ -68,7 +68,7 @@ impl SnapshotCall {
 /// What goes with a call: the body of a change, the query of a question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SnapshotAsk {
+pub struct SnapshotRequest {
     /// Which one. For a restore: without one, the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
     /// When one is taken: that whatever is gone may be gone, so that it is not marked suspicious. When the newest is
@@ -78,7 +78,7 @@ pub struct SnapshotAsk {
     pub path: String,
 }
 
-impl SnapshotAsk {
+impl SnapshotRequest {
     /// In a few words, for the history.
     pub fn history_detail(&self, call: SnapshotCall) -> String {
         let mut words = format!("{} snapshot", call.as_str());
@@ -114,6 +114,14 @@ pub struct ShownSnapshot {
     pub pinned: bool,
     /// Kept whatever the policy says until then: it is what there was before a restore.
     pub held_until: Option<u64>,
+}
+
+/// A bot's snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SnapshotList {
+    /// Newest first.
+    pub snapshots: Vec<ShownSnapshot>,
 }
 
 /// What is known of a snapshot.
@@ -171,33 +179,33 @@ mod tests {
     #[test]
     fn the_history_detail_names_the_request() {
         let id = "ab".repeat(32);
-        let one = SnapshotAsk {
+        let one = SnapshotRequest {
             snapshot: Some(id.parse().unwrap()),
             path: "notes/a.md".into(),
-            ..SnapshotAsk::default()
+            ..SnapshotRequest::default()
         };
         assert_eq!(
             one.history_detail(SnapshotCall::Download),
             format!("download snapshot {id}: notes/a.md")
         );
-        let accepted = SnapshotAsk {
+        let accepted = SnapshotRequest {
             accept: true,
-            ..SnapshotAsk::default()
+            ..SnapshotRequest::default()
         };
         assert_eq!(
             accepted.history_detail(SnapshotCall::Take),
             "take snapshot, whatever is gone"
         );
         assert_eq!(
-            SnapshotAsk::default().history_detail(SnapshotCall::Restore),
+            SnapshotRequest::default().history_detail(SnapshotCall::Restore),
             "restore snapshot latest"
         );
     }
 
     #[test]
     fn a_snapshot_request_with_unknown_fields_is_refused() {
-        let read = serde_json::from_str::<SnapshotAsk>;
-        assert_eq!(read("{}").unwrap(), SnapshotAsk::default());
+        let read = serde_json::from_str::<SnapshotRequest>;
+        assert_eq!(read("{}").unwrap(), SnapshotRequest::default());
         assert!(read(r#"{"snapshot":"latest"}"#).is_err());
         assert!(read(r#"{"snapshots":null}"#).is_err());
     }

@@ -68,13 +68,21 @@ pub enum HistoryKind {
     MaintenanceFailed,
     /// Maintenance found the repository damaged, or could not restore from it.
     RepositoryDamaged,
-    /// An admin read a file of a snapshot, or its directories; the detail says which.
+    /// An admin looked at somebody's data; the action says at what.
     Inspected,
+    /// An owner or an admin changed something beside the bot itself: a domain, an invitation, the allow-list.
+    Changed,
+    /// Somebody was refused what only others may do.
+    Refused,
+    /// Somebody signed in, or took their session to another host.
+    SignedIn,
+    /// Somebody signed out.
+    SignedOut,
 }
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -102,6 +110,10 @@ impl HistoryKind {
         Self::MaintenanceFailed,
         Self::RepositoryDamaged,
         Self::Inspected,
+        Self::Changed,
+        Self::Refused,
+        Self::SignedIn,
+        Self::SignedOut,
     ];
 
     /// Its name in JSON and in D1.
@@ -134,6 +146,10 @@ impl HistoryKind {
             Self::MaintenanceFailed => "maintenance-failed",
             Self::RepositoryDamaged => "repository-damaged",
             Self::Inspected => "inspected",
+            Self::Changed => "changed",
+            Self::Refused => "refused",
+            Self::SignedIn => "signed-in",
+            Self::SignedOut => "signed-out",
         }
     }
 }
@@ -147,15 +163,20 @@ pub enum Actor {
     Owner,
     /// An admin.
     Admin(UserId),
+    /// Somebody who is neither: it was refused.
+    User(UserId),
+    /// Somebody who did not say who they are.
+    Anonymous,
 }
 
 impl Actor {
-    /// Its text in JSON and in D1: `platform`, `owner` or the admin's user id.
+    /// Its text in JSON and in D1: `platform`, `owner`, `anonymous`, or a user id.
     pub fn to_text(self) -> String {
         match self {
             Self::Platform => "platform".into(),
             Self::Owner => "owner".into(),
-            Self::Admin(id) => id.to_string(),
+            Self::Admin(id) | Self::User(id) => id.to_string(),
+            Self::Anonymous => "anonymous".into(),
         }
     }
 }

@@ -210,14 +210,14 @@ impl Refusal {
                 "The sign-in for this address is no longer valid; start again.",
             ),
             Self::TooMany => (429, "too-many-requests", "Too many requests; wait a moment."),
-            Self::TooLarge => (413, "too-large", "This address takes no more than 16 KiB."),
+            Self::TooLarge => (413, "too-large", "The request is larger than this address takes."),
             Self::BadRequest => (400, "bad-request", "The request is not what this address takes."),
             Self::NoSuchEntry => (404, "no-such-entry", "Nothing is recorded under that name."),
             Self::DomainTaken => (409, "domain-taken", "This domain belongs to another bot."),
             Self::TooManyDomains => (
                 409,
                 "too-many-domains",
-                "A bot has at most five domains; remove one first.",
+                "The bot has as many domains as it may have; remove one first.",
             ),
             Self::DnsUnavailable => (
                 503,

@@ -152,9 +152,25 @@ impl UserStatus {
     }
 }
 
-/// How long an isolate believes what it read about a user or a domain. A suspended user's requests may pass
-/// this long elsewhere; their bot itself is suspended at once.
-pub const BELIEVED_FOR_MS: u64 = 60 * 1_000;
+/// How old what an isolate read about a user or a domain may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// For what the platform itself answers: somebody who was suspended a minute ago gets nothing any more.
+    Minute,
+    /// For traffic to a bot. Its Sandbox knows at once that it is suspended, and a read of the database each minute
+    /// would be the only one that a request costs.
+    Hour,
+}
+
+impl Freshness {
+    fn ms(self) -> u64 {
+        match self {
+            Self::Minute => 60 * 1_000,
+            Self::Hour => 60 * 60 * 1_000,
+        }
+    }
+}
+
 /// How long it goes on believing while the database does not answer: an outage of an hour should not lock
 /// everybody out of bots that run.
 pub const BELIEVED_WITHOUT_DATABASE_MS: u64 = 60 * 60 * 1_000;
@@ -170,8 +186,8 @@ pub struct Read<T> {
 
 impl<T: Copy> Read<T> {
     /// The value, if it needs no second look yet.
-    pub fn fresh(self, now: u64) -> Option<T> {
-        (now < self.at.saturating_add(BELIEVED_FOR_MS)).then_some(self.value)
+    pub fn fresh(self, now: u64, freshness: Freshness) -> Option<T> {
+        (now < self.at.saturating_add(freshness.ms())).then_some(self.value)
     }
 
     /// The value, if it is good enough while the database is away.
@@ -260,9 +276,15 @@ mod tests {
     #[test]
     fn cached_users_are_valid_briefly_and_longer_in_an_outage() {
         let read = Read { value: 7, at: 1_000 };
-        assert_eq!(read.fresh(1_000 + BELIEVED_FOR_MS - 1), Some(7));
-        assert_eq!(read.fresh(1_000 + BELIEVED_FOR_MS), None);
-        assert_eq!(read.without_database(1_000 + BELIEVED_FOR_MS), Some(7));
+        for freshness in [Freshness::Minute, Freshness::Hour] {
+            assert_eq!(read.fresh(1_000 + freshness.ms() - 1, freshness), Some(7));
+            assert_eq!(read.fresh(1_000 + freshness.ms(), freshness), None);
+        }
+        assert_eq!(
+            read.fresh(1_000 + Freshness::Minute.ms(), Freshness::Hour),
+            Some(7)
+        );
+        assert_eq!(read.without_database(1_000 + Freshness::Minute.ms()), Some(7));
         assert_eq!(read.without_database(1_000 + BELIEVED_WITHOUT_DATABASE_MS), None);
     }
 }

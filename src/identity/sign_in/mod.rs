@@ -12,10 +12,14 @@ use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::{self, Ask, SESSION_COOKIE, Session, SessionId, Tokens};
 use moltworker_core::identity::sign_in::Provider;
+use moltworker_core::identity::users::Freshness;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
+use crate::http::error::Result;
 use crate::http::pages::login::{self, LoginPage, Message};
 use crate::http::reply::{self, Nonce};
 use crate::identity::auth_api::{self, Grant, Granted};
@@ -51,13 +55,25 @@ fn answer(status: u16, page: &LoginPage<'_>) -> worker::Result<Response> {
     reply::page(status, &nonce, login::page(&nonce, page))
 }
 
-/// `POST /login`. Passwords and codes are passed on and forgotten.
-pub(crate) async fn submit(env: &Env, mut request: Request, settings: &Settings) -> worker::Result<Response> {
-    if !from_our_page(request.headers(), settings) {
-        return reply::problem(Refusal::WrongOrigin, None);
+/// An answer on the way in or out, and who that was, once it is known.
+pub(crate) struct SignedIn {
+    pub(crate) response: Response,
+    pub(crate) user: Option<UserId>,
+}
+
+impl From<Response> for SignedIn {
+    fn from(response: Response) -> Self {
+        Self { response, user: None }
     }
-    let Some(form) = form::read(&mut request).await else {
-        return reply::problem(Refusal::BadForm, None);
+}
+
+/// `POST /login`. Passwords and codes are passed on and forgotten.
+pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings) -> Result<SignedIn> {
+    if !from_our_page(request.headers(), settings) {
+        return Err(Refusal::WrongOrigin.into());
+    }
+    let Some(form) = form::read(request).await else {
+        return Err(Refusal::BadForm.into());
     };
     match &form.way {
         SignInMethod::Password(password) => {
@@ -74,7 +90,7 @@ pub(crate) async fn submit(env: &Env, mut request: Request, settings: &Settings)
             };
             sign_in_with(env, settings, &form, grant, Message::WrongCode).await
         }
-        SignInMethod::Link => mail_link(settings, &form).await,
+        SignInMethod::Link => Ok(mail_link(settings, &form).await?.into()),
     }
 }
 
@@ -84,11 +100,11 @@ async fn sign_in_with(
     form: &LoginForm,
     grant: Grant<'_>,
     wrong: Message,
-) -> worker::Result<Response> {
+) -> Result<SignedIn> {
     let message = match auth_api::exchange(settings, grant).await {
         Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&form.next))).await?
         {
-            Ok(response) => return Ok(response),
+            Ok(signed_in) => return Ok(signed_in),
             Err(message) => message,
         },
         Ok(Granted::Refused) => wrong,
@@ -100,7 +116,7 @@ async fn sign_in_with(
         asks_for_code: matches!(form.way, SignInMethod::Code(_)),
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
-    answer(message.status(), &page.with(message))
+    Ok(answer(message.status(), &page.with(message))?.into())
 }
 
 /// Has a link mailed. The page says the same for every address, so that nobody learns who has an account.
@@ -124,26 +140,22 @@ async fn mail_link(settings: &Settings, form: &LoginForm) -> worker::Result<Resp
 
 /// `GET /auth/sign-in/<provider>`: a link, because browsers hold a form's redirects to the page's `form-action`,
 /// and where a provider leads to is its own affair.
-pub(crate) async fn start(
-    request: &Request,
-    settings: &Settings,
-    provider: Provider,
-) -> worker::Result<Response> {
+pub(crate) async fn start(request: &Request, settings: &Settings, provider: Provider) -> Result<Response> {
     if !settings.oauth_providers.contains(&provider) {
-        return reply::refusal_page(Refusal::NotFound);
+        return Err(Refusal::NotFound.into());
     }
     // Another site's link or picture must not begin a sign-in; it leads to the page where a person can.
     if header(request.headers(), "sec-fetch-site").is_some_and(|site| site != "same-origin") {
-        return reply::see_other("/login");
+        return Ok(reply::see_other("/login")?);
     }
     let next = query(request, "next")?;
     let begun = flow::begin(settings, safe_next(next.as_deref())).await?;
     let away = auth_api::authorize_url(settings, provider, &begun.challenge, &begun.callback);
-    reply::with_cookie(reply::see_other(&away)?, &begun.cookie)
+    Ok(reply::with_cookie(reply::see_other(&away)?, &begun.cookie)?)
 }
 
 /// `GET /auth/callback`: back from a provider or from a mailed link.
-pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) -> worker::Result<Response> {
+pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) -> Result<SignedIn> {
     let (code, state) = (query(request, "code")?, query(request, "state")?);
     let Some(code) = code else {
         // The provider's own words are not shown: whoever made the link could have written them. An error
@@ -154,14 +166,14 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
             Some("otp_expired") => Message::LinkExpired,
             Some(_) => Message::ProviderRefused,
         };
-        return answer(message.status(), &LoginPage::new(settings, "/").with(message));
+        return Ok(answer(message.status(), &LoginPage::new(settings, "/").with(message))?.into());
     };
     let Some(flow) = flow::ended(request.headers(), settings, state.as_deref()).await else {
         return if reply::wants_page(request.method().as_ref(), request.headers()) {
             let message = Message::NotStarted;
-            answer(message.status(), &LoginPage::new(settings, "/").with(message))
+            Ok(answer(message.status(), &LoginPage::new(settings, "/").with(message))?.into())
         } else {
-            reply::problem(Refusal::SignInNotStarted, None)
+            Err(Refusal::SignInNotStarted.into())
         };
     };
     let grant = Grant::Callback {
@@ -171,7 +183,10 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
     let message = match auth_api::exchange(settings, grant).await {
         Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&flow.next))).await?
         {
-            Ok(response) => return reply::with_cookie(response, &flow::forget()),
+            Ok(SignedIn { response, user }) => {
+                let response = reply::with_cookie(response, &flow::forget())?;
+                return Ok(SignedIn { response, user });
+            }
             Err(message) => message,
         },
         Ok(Granted::Refused) => Message::LinkExpired,
@@ -179,7 +194,7 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         Err(error) => unavailable("sign-in-failed", &error),
     };
     let page = LoginPage::new(settings, safe_next(Some(&flow.next))).with(message);
-    reply::with_cookie(answer(message.status(), &page)?, &flow::forget())
+    Ok(reply::with_cookie(answer(message.status(), &page)?, &flow::forget())?.into())
 }
 
 /// Begins a session with what the provider granted: proven, let in, kept by the person's Sandbox, and as a cookie in the
@@ -189,14 +204,14 @@ async fn begin(
     settings: &Settings,
     tokens: Tokens,
     next: &str,
-) -> worker::Result<Result<Response, Message>> {
+) -> worker::Result<std::result::Result<SignedIn, Message>> {
     let identity = match caller::access_token(&tokens.access_token, settings).await {
         Ok(identity) => identity,
         Err(Refusal::IdentityProviderUnavailable) => return Ok(Err(Message::Unavailable)),
         // The provider granted a token this Worker does not accept: settings that do not fit together.
         Err(_) => return Ok(Err(Message::NotForThisAccount)),
     };
-    match users::admit(env, &identity, settings).await {
+    match users::admit(env, &identity, settings, Freshness::Minute).await {
         Ok(()) => {}
         Err(Refusal::DirectoryUnavailable) => return Ok(Err(Message::Unavailable)),
         Err(_) => return Ok(Err(Message::NotForThisAccount)),
@@ -216,7 +231,10 @@ async fn begin(
         return Ok(Err(unavailable("session-not-kept", &error)));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
-    reply::with_cookie(reply::see_other(next)?, &cookie).map(Ok)
+    Ok(Ok(SignedIn {
+        response: reply::with_cookie(reply::see_other(next)?, &cookie)?,
+        user: Some(session.identity.user),
+    }))
 }
 
 /// Where somebody signs out.
@@ -235,11 +253,13 @@ pub(crate) async fn sign_out(
     request: &Request,
     settings: &Settings,
     exit: &Exit<'_>,
-) -> worker::Result<Response> {
+) -> Result<SignedIn> {
     if !same_origin(header(request.headers(), "origin").as_deref(), exit.origin) {
-        return reply::problem(Refusal::WrongOrigin, None);
+        return Err(Refusal::WrongOrigin.into());
     }
+    let mut user = None;
     if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
+        user = Some(session.identity.user);
         let ask = Ask::End { id: session.id };
         if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
             log::line(
@@ -248,7 +268,17 @@ pub(crate) async fn sign_out(
             );
         }
     }
-    reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))
+    let response = reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))?;
+    Ok(SignedIn { response, user })
+}
+
+/// To the sign-in page, and from there back to what was asked for.
+pub(crate) fn redirect_to_login(request: &Request) -> worker::Result<Response> {
+    let wanted = Address::of(request)?.path_and_query();
+    let next = form_urlencoded::Serializer::new(String::new())
+        .append_pair("next", &wanted)
+        .finish();
+    reply::see_other(&format!("/login?{next}"))
 }
 
 fn unavailable(event: &str, error: &worker::Error) -> Message {

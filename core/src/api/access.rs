@@ -1,0 +1,79 @@
+//! Whether a caller whose identity was proven may call an endpoint: one function, asked before any handler runs.
+
+use super::contract::Access;
+use crate::http::problem::Refusal;
+
+/// By what somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// An access token in the `Authorization` header. A page of another site cannot send one.
+    Bearer,
+    /// The session of the host that was asked. Browsers send it along with what any page asks for.
+    Session,
+}
+
+/// A caller, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// By what they proved who they are.
+    pub credential: Credential,
+    /// Whether their token, or the operator, says that they are an admin.
+    pub is_admin: bool,
+    /// Whether the request says that a page of the host it was sent to sent it.
+    pub from_own_page: bool,
+}
+
+/// Whether `caller` may call an endpoint with this access.
+///
+/// # Errors
+/// The refusal to answer with.
+pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
+    let by_token = caller.credential == Credential::Bearer;
+    match access {
+        Access::Public | Access::Owner => Ok(()),
+        Access::OwnerOrButton if by_token || caller.from_own_page => Ok(()),
+        Access::OwnerOrButton => Err(Refusal::WrongOrigin),
+        // A bot's page may run on this host, and would bring the session's cookie.
+        Access::OwnerByToken | Access::Admin if !by_token => Err(Refusal::BearerRequired),
+        Access::OwnerByToken => Ok(()),
+        Access::Admin if caller.is_admin => Ok(()),
+        Access::Admin => Err(Refusal::NotAnAdmin),
+        // A repository asks for a token of its own kind.
+        Access::RepositoryToken => Err(Refusal::RepositoryTokenRequired),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_depends_on_credential_role_and_origin() {
+        use Access::{Admin, Owner, OwnerByToken, OwnerOrButton, RepositoryToken};
+        let caller = |credential, is_admin, from_own_page| Caller {
+            credential,
+            is_admin,
+            from_own_page,
+        };
+        let token = caller(Credential::Bearer, false, false);
+        let admin = caller(Credential::Bearer, true, false);
+        let button = caller(Credential::Session, false, true);
+        let other_page = caller(Credential::Session, false, false);
+        let admins_session = caller(Credential::Session, true, true);
+        for (access, who, expected) in [
+            (Owner, token, Ok(())),
+            (Owner, other_page, Ok(())),
+            (OwnerOrButton, token, Ok(())),
+            (OwnerOrButton, button, Ok(())),
+            (OwnerOrButton, other_page, Err(Refusal::WrongOrigin)),
+            (OwnerByToken, token, Ok(())),
+            (OwnerByToken, button, Err(Refusal::BearerRequired)),
+            (Admin, token, Err(Refusal::NotAnAdmin)),
+            (Admin, admin, Ok(())),
+            (Admin, admins_session, Err(Refusal::BearerRequired)),
+            (RepositoryToken, admin, Err(Refusal::RepositoryTokenRequired)),
+        ] {
+            assert_eq!(permit(access, who), expected, "{access:?} {who:?}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Domains of bots, as their owners and admins see them. Times are milliseconds since 1970.
+
+use serde::{Deserialize, Serialize};
+
+use crate::http::host::HostName;
+use crate::identity::domain::{Certificate, DomainState};
+
+/// One claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Domain {
+    /// The domain.
+    pub host: HostName,
+    /// Whether it is proven.
+    pub state: DomainState,
+    /// When it was claimed.
+    pub added_at: u64,
+    /// When it was proven.
+    pub verified_at: Option<u64>,
+    /// The record that proves it.
+    pub proof: DnsRecord,
+    /// Where the name itself has to lead.
+    pub target: DnsRecord,
+    /// How far its certificate is, where the platform makes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Certificate>,
+}
+
+/// A record to put into DNS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DnsRecord {
+    /// `TXT` or `CNAME`.
+    pub r#type: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// All claims of one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DomainList {
+    /// By name.
+    pub domains: Vec<Domain>,
+}
+
+/// Names one domain.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DomainName {
+    /// The domain.
+    pub host: String,
+}

@@ -1,0 +1,384 @@
+//! What is known of one endpoint of the platform, and what follows from it.
+//!
+//! An [`Endpoint`] is made only by the constructors here. Each fixes who may call and what is written down, so that a
+//! change, or an admin's look at somebody's data, without an event in the history cannot be written.
+
+use super::contract::{Access, Audit, ChangeMethod, Hosts, Input, MAX_BODY_BYTES, Method, Output, RateClass};
+use super::operation::Operation;
+use crate::http::problem::Refusal;
+
+/// One endpoint.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    operation: Operation,
+    name: &'static str,
+    summary: &'static str,
+    method: Method,
+    path: &'static str,
+    hosts: Hosts,
+    access: Access,
+    audit: Audit,
+    rate: RateClass,
+    input: Input,
+    output: Output,
+    problems: &'static [Refusal],
+}
+
+impl Endpoint {
+    const fn new(
+        row: (Operation, &'static str, &'static str, &'static str),
+        method: Method,
+        access: Access,
+        audit: Audit,
+    ) -> Self {
+        let (operation, name, path, summary) = row;
+        Self {
+            operation,
+            name,
+            summary,
+            method,
+            path,
+            hosts: Hosts::Platform,
+            access,
+            audit,
+            rate: RateClass::Ordinary,
+            input: Input::Nothing,
+            output: Output::Page,
+            problems: &[],
+        }
+    }
+
+    /// Anybody reads it.
+    pub(in crate::api) const fn public(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Get,
+            Access::Public,
+            Audit::Nothing,
+        )
+    }
+
+    /// Somebody signs in: with a form, or on the way back from elsewhere with a code in the query.
+    pub(in crate::api) const fn sign_in(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        method: Method,
+    ) -> Self {
+        Self {
+            rate: RateClass::SignIn,
+            ..Self::new(
+                (operation, name, path, summary),
+                method,
+                Access::Public,
+                Audit::SignIn,
+            )
+        }
+    }
+
+    /// Somebody ends their session, or takes it to another host.
+    pub(in crate::api) const fn session(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        method: Method,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            method,
+            Access::Public,
+            Audit::SignIn,
+        )
+    }
+
+    /// The owner reads their own.
+    pub(in crate::api) const fn own(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Get,
+            Access::Owner,
+            Audit::Nothing,
+        )
+    }
+
+    /// The owner changes something of their own.
+    pub(in crate::api) const fn own_change(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        method: ChangeMethod,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            change_method(method),
+            Access::OwnerByToken,
+            Audit::Change,
+        )
+    }
+
+    /// The owner changes something, for which our pages have a button as well.
+    pub(in crate::api) const fn own_button(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Post,
+            Access::OwnerOrButton,
+            Audit::Change,
+        )
+    }
+
+    /// An admin looks at somebody's data.
+    pub(in crate::api) const fn admin_look(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Get,
+            Access::Admin,
+            Audit::Look,
+        )
+    }
+
+    /// An admin changes something.
+    pub(in crate::api) const fn admin_change(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        method: ChangeMethod,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            change_method(method),
+            Access::Admin,
+            Audit::Change,
+        )
+    }
+
+    /// The owner's traffic to their bot.
+    pub(in crate::api) const fn bot(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self {
+            hosts: Hosts::Both,
+            input: Input::Stream,
+            output: Output::Upstream,
+            ..Self::new(
+                (operation, name, path, summary),
+                Method::Any,
+                Access::Owner,
+                Audit::Nothing,
+            )
+        }
+    }
+
+    /// A machine at a bot's repository. What it adds and deletes there is accounted for by the bot's own history.
+    pub(in crate::api) const fn repository(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self {
+            hosts: Hosts::Every,
+            rate: RateClass::Machine,
+            input: Input::Stream,
+            output: Output::Upstream,
+            ..Self::new(
+                (operation, name, path, summary),
+                Method::Any,
+                Access::RepositoryToken,
+                Audit::Nothing,
+            )
+        }
+    }
+
+    /// The same on these hosts.
+    pub(in crate::api) const fn on(self, hosts: Hosts) -> Self {
+        Self { hosts, ..self }
+    }
+
+    /// The same by `GET` alone.
+    pub(in crate::api) const fn without_head(self) -> Self {
+        Self {
+            method: Method::GetOnly,
+            ..self
+        }
+    }
+
+    /// The same with this input.
+    pub(in crate::api) const fn takes(self, input: Input) -> Self {
+        Self { input, ..self }
+    }
+
+    /// The same with this output.
+    pub(in crate::api) const fn answers(self, output: Output) -> Self {
+        Self { output, ..self }
+    }
+
+    /// The same, and it can be refused for these reasons beside those that follow from who may call.
+    pub(in crate::api) const fn or(self, problems: &'static [Refusal]) -> Self {
+        Self { problems, ..self }
+    }
+
+    /// What it does.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Its stable name: the operation's id in the OpenAPI document, and the action in the history.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// One line about it.
+    pub fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// Its method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// Its path; `{user}` and `{provider}` stand for one segment each, `{*}` for all that follow.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The hosts it is on.
+    pub fn hosts(&self) -> Hosts {
+        self.hosts
+    }
+
+    /// Who may call.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// What is written into the history.
+    pub fn audit(&self) -> Audit {
+        self.audit
+    }
+
+    /// Whether it changes something.
+    pub fn changes(&self) -> bool {
+        matches!(self.audit, Audit::Change | Audit::SignIn)
+    }
+
+    /// How requests are counted.
+    pub fn rate(&self) -> RateClass {
+        self.rate
+    }
+
+    /// What a request brings.
+    pub fn input(&self) -> Input {
+        self.input
+    }
+
+    /// What a success answers with.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+
+    /// The most bytes of a request's body; `None` where the body is not the platform's to limit.
+    pub fn max_body(&self) -> Option<u64> {
+        (self.input != Input::Stream).then_some(MAX_BODY_BYTES)
+    }
+
+    /// Every refusal a caller can meet here.
+    pub fn problems(&self) -> Vec<Refusal> {
+        let by_access: &[Refusal] = match self.access {
+            Access::Public => &[],
+            Access::Owner | Access::OwnerByToken | Access::OwnerOrButton => &OF_CALLERS,
+            Access::Admin => &OF_ADMINS,
+            Access::RepositoryToken => &OF_MACHINES,
+        };
+        let by_input: &[Refusal] = match self.input {
+            Input::Nothing => &[],
+            Input::Query(_) => &[Refusal::BadRequest],
+            Input::Json(_) | Input::OptionalJson(_) => &[Refusal::BadRequest, Refusal::TooLarge],
+            Input::Form => &[Refusal::BadForm, Refusal::TooLarge],
+            Input::Stream => &[],
+        };
+        let mut all: Vec<Refusal> = Vec::new();
+        let button: &[Refusal] = match self.access {
+            Access::OwnerOrButton => &[Refusal::WrongOrigin],
+            _ => &[],
+        };
+        for list in [&OF_EVERYBODY, by_access, button, by_input, self.problems] {
+            all.extend(
+                list.iter()
+                    .copied()
+                    .filter(|refusal| !all.contains(refusal))
+                    .collect::<Vec<_>>(),
+            );
+        }
+        all
+    }
+}
+
+const fn change_method(method: ChangeMethod) -> Method {
+    match method {
+        ChangeMethod::Post => Method::Post,
+        ChangeMethod::Delete => Method::Delete,
+    }
+}
+
+/// Wherever one asks.
+const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
+/// Who asks for their own.
+const OF_CALLERS: [Refusal; 9] = [
+    Refusal::SignInRequired,
+    Refusal::TokenExpired,
+    Refusal::TokenRefused,
+    Refusal::BearerRequired,
+    Refusal::NotInvited,
+    Refusal::AccountSuspended,
+    Refusal::AccountDeleted,
+    Refusal::IdentityProviderUnavailable,
+    Refusal::DirectoryUnavailable,
+];
+/// Who asks as an admin.
+const OF_ADMINS: [Refusal; 10] = [
+    Refusal::SignInRequired,
+    Refusal::TokenExpired,
+    Refusal::TokenRefused,
+    Refusal::BearerRequired,
+    Refusal::NotAnAdmin,
+    Refusal::NotInvited,
+    Refusal::AccountSuspended,
+    Refusal::AccountDeleted,
+    Refusal::IdentityProviderUnavailable,
+    Refusal::DirectoryUnavailable,
+];
+/// A machine at a repository.
+const OF_MACHINES: [Refusal; 4] = [
+    Refusal::RepositoryTokenRequired,
+    Refusal::RepositoryTokenExpired,
+    Refusal::RepositoryTokenRefused,
+    Refusal::ForeignRepository,
+];

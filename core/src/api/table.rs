@@ -1,0 +1,139 @@
+//! The one table of endpoints. Router, access check, history, limits, the OpenAPI document, the tables of the docs and
+//! the tests follow from it.
+//!
+//! A new endpoint is a row here (in [`owner`] or [`admin`]), a value of [`Operation`], its documents beside, and its handler
+//! in the Worker.
+
+use super::contract::{Hosts, Input, Method, Output};
+use super::document::Document;
+use super::endpoint::Endpoint;
+use super::operation::Operation;
+use crate::http::problem::Refusal;
+use rows::NEXT;
+
+mod admin;
+mod owner;
+mod rows;
+
+/// Every endpoint.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    PUBLIC
+        .iter()
+        .chain(owner::OWNER)
+        .chain(admin::ADMIN)
+        .chain(UPSTREAM)
+}
+
+/// For anybody: health, and a browser's way in and out.
+static PUBLIC: &[Endpoint] = &[
+    // For anybody.
+    Endpoint::public(Operation::Health, "health", "/healthz", "Is the platform there?")
+        .on(Hosts::Every)
+        .answers(Output::Text),
+    Endpoint::public(
+        Operation::ReadApiDocument,
+        "read-api-document",
+        "/api/openapi.json",
+        "This document",
+    )
+    .answers(Output::Json(Document::OpenApi)),
+    // A browser's way in and out.
+    Endpoint::public(Operation::ShowLogin, "show-login", "/login", "The sign-in page"),
+    Endpoint::sign_in(
+        Operation::SubmitLogin,
+        "sign-in",
+        "/login",
+        "Sign in, or have a link mailed",
+        Method::Post,
+    )
+    .takes(Input::Form)
+    .or(&[Refusal::WrongOrigin]),
+    Endpoint::sign_in(
+        Operation::SignInWith,
+        "begin-sign-in",
+        "/auth/sign-in/{provider}",
+        "Go to a provider to sign in there",
+        Method::GetOnly,
+    )
+    .takes(Input::Query(&[NEXT]))
+    .or(&[Refusal::NotFound]),
+    // By GET alone: HEAD would spend the code that came along.
+    Endpoint::sign_in(
+        Operation::SignInCallback,
+        "finish-sign-in",
+        "/auth/callback",
+        "Come back from a provider, or from a mailed link",
+        Method::GetOnly,
+    )
+    .or(&[Refusal::SignInNotStarted]),
+    Endpoint::session(
+        Operation::SignOut,
+        "sign-out",
+        "/auth/sign-out",
+        "Sign out",
+        Method::Post,
+    )
+    .on(Hosts::Both)
+    .takes(Input::Form)
+    .or(&[Refusal::WrongOrigin]),
+    Endpoint::public(
+        Operation::ShowSignOut,
+        "show-sign-out",
+        "/auth/sign-out",
+        "The page that offers to sign out",
+    )
+    .on(Hosts::Bots),
+    Endpoint::session(
+        Operation::IssueHandoffCode,
+        "issue-handoff-code",
+        "/auth/hand-over",
+        "Take the session to a bot's own host",
+        Method::GetOnly,
+    )
+    .or(&[Refusal::HandOverRefused, Refusal::NotYourBot]),
+    Endpoint::session(
+        Operation::RedeemHandoffCode,
+        "redeem-handoff-code",
+        "/auth/hand-over",
+        "Arrive with the session from the platform's host",
+        Method::GetOnly,
+    )
+    .on(Hosts::Bots)
+    .or(&[Refusal::HandOverRefused]),
+];
+
+/// What is not the platform's own to answer.
+static UPSTREAM: &[Endpoint] = &[
+    Endpoint::repository(
+        Operation::ServeRepository,
+        "serve-repository",
+        "/_repo/{user}/{*}",
+        "A bot's repository of snapshots, by the restic REST protocol",
+    ),
+    SERVE_BOT,
+];
+
+/// Everything else belongs to the caller's bot.
+pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
+    Operation::ServeBot,
+    "serve-bot",
+    "/{*}",
+    "The owner's traffic to their bot; wakes it",
+)
+.or(&[
+    Refusal::NotYourBot,
+    Refusal::OwnAddress,
+    Refusal::WrongOrigin,
+    Refusal::ServiceWorker,
+    Refusal::BotStopped,
+    Refusal::BotSuspended,
+    Refusal::NoCapacity,
+    Refusal::BotWaking,
+    Refusal::BotStopping,
+    Refusal::BotFailed,
+    Refusal::BotCrashLooped,
+    Refusal::BotInterrupted,
+]);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! What admins have: everybody's bots, users, and who may become one.
+
+use super::rows::{
+    AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, entry,
+    order_of, snapshots_of, status,
+};
+use crate::api::contract::ChangeMethod::{Delete, Post};
+use crate::api::contract::{Input, Output};
+use crate::api::document::Document;
+use crate::api::endpoint::Endpoint;
+use crate::api::operation::Operation;
+use crate::api::sandbox::Order;
+use crate::api::snapshots::SnapshotCall;
+use crate::http::problem::Refusal;
+use crate::identity::users::UserStatus;
+
+pub(super) static ADMIN: &[Endpoint] = &[
+    // Somebody's bot, for an admin.
+    Endpoint::admin_look(
+        Operation::GetBotOf,
+        "admin-get-bot",
+        "/api/admin/bots/{user}",
+        "The state of somebody's bot; never wakes it",
+    )
+    .answers(Output::Json(Document::BotStatus)),
+    order_of(
+        Order::Sleep,
+        "admin-sleep-bot",
+        "/api/admin/bots/{user}/sleep",
+        "Put a bot to sleep",
+    ),
+    order_of(
+        Order::Stop,
+        "admin-stop-bot",
+        "/api/admin/bots/{user}/stop",
+        "Stop a bot",
+    ),
+    order_of(
+        Order::Start,
+        "admin-start-bot",
+        "/api/admin/bots/{user}/start",
+        "Let a bot run again, also one that was suspended",
+    ),
+    order_of(
+        Order::Pin,
+        "admin-pin-bot",
+        "/api/admin/bots/{user}/pin",
+        "Never put a bot to sleep for being idle",
+    ),
+    order_of(
+        Order::Unpin,
+        "admin-unpin-bot",
+        "/api/admin/bots/{user}/unpin",
+        "Let a bot sleep when it is idle",
+    ),
+    order_of(
+        Order::Restart,
+        "admin-restart-bot",
+        "/api/admin/bots/{user}/restart",
+        "Start a bot afresh",
+    ),
+    order_of(
+        Order::Suspend,
+        "admin-suspend-bot",
+        "/api/admin/bots/{user}/suspend",
+        "Stop a bot, until an admin starts it again",
+    ),
+    Endpoint::admin_look(
+        Operation::ListEventsOf,
+        "admin-list-bot-events",
+        "/api/admin/bots/{user}/events",
+        "The history of one bot and account, newest first",
+    )
+    .takes(Input::Query(&[BEFORE]))
+    .answers(Output::Json(Document::EventPage)),
+    Endpoint::admin_look(
+        Operation::ListAllEvents,
+        "admin-list-events",
+        "/api/admin/events",
+        "The history of everything, newest first",
+    )
+    .takes(Input::Query(&[BEFORE]))
+    .answers(Output::Json(Document::EventPage)),
+    Endpoint::admin_look(
+        Operation::ReadLogOf,
+        "admin-read-log",
+        "/api/admin/bots/{user}/logs",
+        "What the gateway of somebody's bot wrote last",
+    )
+    .takes(Input::Query(&[LINES]))
+    .answers(Output::Text)
+    .or(OF_AWAKE_BOTS),
+    Endpoint::admin_look(
+        Operation::SnapshotsOf(SnapshotCall::List),
+        "admin-list-snapshots",
+        "/api/admin/bots/{user}/snapshots",
+        "Somebody's snapshots, newest first",
+    )
+    .answers(Output::Json(Document::SnapshotList)),
+    Endpoint::admin_look(
+        Operation::SnapshotsOf(SnapshotCall::Browse),
+        "admin-browse-snapshot",
+        "/api/admin/bots/{user}/snapshots/files",
+        "What is in a directory of somebody's snapshot",
+    )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::Json(Document::SnapshotEntries))
+    .or(OF_SNAPSHOTS),
+    Endpoint::admin_look(
+        Operation::SnapshotsOf(SnapshotCall::Download),
+        "admin-download-file",
+        "/api/admin/bots/{user}/snapshots/file",
+        "A file of somebody's snapshot",
+    )
+    .without_head()
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::Bytes)
+    .or(OF_SNAPSHOTS),
+    snapshots_of(
+        SnapshotCall::Take,
+        "admin-take-snapshot",
+        "/api/admin/bots/{user}/snapshots",
+        "Take a snapshot of somebody's bot now",
+    ),
+    snapshots_of(
+        SnapshotCall::Restore,
+        "admin-restore-snapshot",
+        "/api/admin/bots/{user}/snapshots/restore",
+        "Make somebody's home what it was in a snapshot",
+    ),
+    snapshots_of(
+        SnapshotCall::Pin,
+        "admin-pin-snapshot",
+        "/api/admin/bots/{user}/snapshots/pin",
+        "Keep somebody's snapshot for ever",
+    ),
+    snapshots_of(
+        SnapshotCall::Unpin,
+        "admin-unpin-snapshot",
+        "/api/admin/bots/{user}/snapshots/unpin",
+        "Leave somebody's snapshot to the retention policy again",
+    ),
+    // Users and who may become one.
+    Endpoint::admin_look(
+        Operation::ListUsers,
+        "admin-list-users",
+        "/api/admin/users",
+        "All users, by id",
+    )
+    .takes(Input::Query(&[AFTER]))
+    .answers(Output::Json(Document::UserPage)),
+    Endpoint::admin_look(
+        Operation::GetUser,
+        "admin-get-user",
+        "/api/admin/users/{user}",
+        "One user",
+    )
+    .answers(Output::Json(Document::User))
+    .or(&[Refusal::NoSuchEntry]),
+    status(
+        UserStatus::Active,
+        "admin-activate-user",
+        "/api/admin/users/{user}/activate",
+        "Let a user in again",
+    ),
+    status(
+        UserStatus::Suspended,
+        "admin-suspend-user",
+        "/api/admin/users/{user}/suspend",
+        "Keep a user out, and stop their bot",
+    ),
+    status(
+        UserStatus::Deleted,
+        "admin-delete-user",
+        "/api/admin/users/{user}/delete",
+        "Mark a user as deleted, and stop their bot",
+    ),
+    Endpoint::admin_look(
+        Operation::ListDomainsOf,
+        "admin-list-domains",
+        "/api/admin/users/{user}/domains",
+        "A user's domains",
+    )
+    .answers(Output::Json(Document::DomainList)),
+    Endpoint::admin_change(
+        Operation::VerifyDomainOf,
+        "admin-verify-domain",
+        "/api/admin/users/{user}/domains",
+        "Vouch that a domain is a user's",
+        Post,
+    )
+    .takes(Input::Json(Document::DomainName))
+    .answers(Output::Json(Document::Domain))
+    .or(&[Refusal::TooManyDomains, Refusal::DomainTaken]),
+    Endpoint::admin_change(
+        Operation::RemoveDomainOf,
+        "admin-remove-domain",
+        "/api/admin/users/{user}/domains",
+        "Take a domain from a user",
+        Delete,
+    )
+    .takes(Input::Json(Document::DomainName))
+    .answers(Output::Json(Document::DomainList))
+    .or(&[Refusal::NoSuchEntry]),
+    Endpoint::admin_look(
+        Operation::ListInvitations,
+        "admin-list-invitations",
+        "/api/admin/invitations",
+        "All invitations",
+    )
+    .answers(Output::Json(Document::InvitationList)),
+    entry(
+        Operation::Invite,
+        "admin-invite",
+        INVITATIONS,
+        "Invite one person",
+        Post,
+        Document::InvitationList,
+    ),
+    entry(
+        Operation::Uninvite,
+        "admin-uninvite",
+        INVITATIONS,
+        "Take an invitation back",
+        Delete,
+        Document::InvitationList,
+    ),
+    Endpoint::admin_look(
+        Operation::ListAllowList,
+        "admin-list-allow-list",
+        ALLOW_LIST,
+        "Who may become a user without an invitation",
+    )
+    .answers(Output::Json(Document::AllowList)),
+    entry(
+        Operation::Allow,
+        "admin-allow",
+        ALLOW_LIST,
+        "Add to the allow-list",
+        Post,
+        Document::AllowList,
+    ),
+    entry(
+        Operation::Disallow,
+        "admin-disallow",
+        ALLOW_LIST,
+        "Take from the allow-list",
+        Delete,
+        Document::AllowList,
+    ),
+];

@@ -1,0 +1,168 @@
+//! What an owner has: their bot and its domains.
+
+use super::rows::{BEFORE, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, button, order, snapshots};
+use crate::api::contract::ChangeMethod::{Delete, Post};
+use crate::api::contract::{Hosts, Input, Output};
+use crate::api::document::Document;
+use crate::api::endpoint::Endpoint;
+use crate::api::operation::Operation;
+use crate::api::sandbox::Order;
+use crate::api::snapshots::SnapshotCall;
+use crate::http::problem::Refusal;
+
+pub(super) static OWNER: &[Endpoint] = &[
+    // One's own bot.
+    Endpoint::own(
+        Operation::GetBot,
+        "get-bot",
+        "/api/bot",
+        "The state of one's bot; never wakes it",
+    )
+    .on(Hosts::Both)
+    .answers(Output::Json(Document::BotStatus)),
+    order(
+        Order::Sleep,
+        "sleep-bot",
+        "/api/bot/sleep",
+        "Put the bot to sleep; the next request wakes it",
+    ),
+    order(
+        Order::Stop,
+        "stop-bot",
+        "/api/bot/stop",
+        "Stop the bot, until it is started again",
+    ),
+    button(
+        Order::Start,
+        "start-bot",
+        "/api/bot/start",
+        "Let the bot run again",
+    ),
+    order(
+        Order::Pin,
+        "pin-bot",
+        "/api/bot/pin",
+        "Never put the bot to sleep for being idle",
+    ),
+    order(
+        Order::Unpin,
+        "unpin-bot",
+        "/api/bot/unpin",
+        "Let the bot sleep when it is idle",
+    ),
+    button(
+        Order::Restart,
+        "restart-bot",
+        "/api/bot/restart",
+        "Start the bot afresh",
+    ),
+    Endpoint::own(
+        Operation::ListEvents,
+        "list-events",
+        "/api/bot/events",
+        "The history of one's bot and account, newest first",
+    )
+    .takes(Input::Query(&[BEFORE]))
+    .answers(Output::Json(Document::EventPage)),
+    Endpoint::own(
+        Operation::ReadLog,
+        "read-log",
+        "/api/bot/logs",
+        "What the bot's gateway wrote last",
+    )
+    .takes(Input::Query(&[LINES]))
+    .answers(Output::Text)
+    .or(OF_AWAKE_BOTS),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::List),
+        "list-snapshots",
+        "/api/bot/snapshots",
+        "The bot's snapshots, newest first",
+    )
+    .answers(Output::Json(Document::SnapshotList)),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::Browse),
+        "browse-snapshot",
+        "/api/bot/snapshots/files",
+        "What is in a directory of a snapshot",
+    )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::Json(Document::SnapshotEntries))
+    .or(OF_SNAPSHOTS),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::Download),
+        "download-file",
+        "/api/bot/snapshots/file",
+        "A file of a snapshot",
+    )
+    .without_head()
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::Bytes)
+    .or(OF_SNAPSHOTS),
+    snapshots(
+        SnapshotCall::Take,
+        "take-snapshot",
+        "/api/bot/snapshots",
+        "Take a snapshot now",
+    ),
+    snapshots(
+        SnapshotCall::Restore,
+        "restore-snapshot",
+        "/api/bot/snapshots/restore",
+        "Make the home what it was in a snapshot",
+    ),
+    snapshots(
+        SnapshotCall::Pin,
+        "pin-snapshot",
+        "/api/bot/snapshots/pin",
+        "Keep a snapshot for ever",
+    ),
+    snapshots(
+        SnapshotCall::Unpin,
+        "unpin-snapshot",
+        "/api/bot/snapshots/unpin",
+        "Leave a snapshot to the retention policy again",
+    ),
+    // One's own domains.
+    Endpoint::own(
+        Operation::ListDomains,
+        "list-domains",
+        "/api/bot/domains",
+        "One's domains",
+    )
+    .answers(Output::Json(Document::DomainList)),
+    Endpoint::own_change(
+        Operation::AddDomain,
+        "add-domain",
+        "/api/bot/domains",
+        "Claim a domain",
+        Post,
+    )
+    .takes(Input::Json(Document::DomainName))
+    .answers(Output::Json(Document::Domain))
+    .or(&[Refusal::TooManyDomains]),
+    Endpoint::own_change(
+        Operation::CheckDomain,
+        "check-domain",
+        "/api/bot/domains/check",
+        "Look into DNS whether a claim is proven",
+        Post,
+    )
+    .takes(Input::Json(Document::DomainName))
+    .answers(Output::Json(Document::Domain))
+    .or(&[
+        Refusal::NoSuchEntry,
+        Refusal::DomainTaken,
+        Refusal::DnsUnavailable,
+    ]),
+    Endpoint::own_change(
+        Operation::RemoveDomain,
+        "remove-domain",
+        "/api/bot/domains",
+        "Give a domain up",
+        Delete,
+    )
+    .takes(Input::Json(Document::DomainName))
+    .answers(Output::Json(Document::DomainList))
+    .or(&[Refusal::NoSuchEntry]),
+];

@@ -1,0 +1,158 @@
+//! Rows that many endpoints share, and the names in their queries.
+
+use crate::api::contract::ChangeMethod::{self, Post};
+use crate::api::contract::{Hosts, Input, Output, Parameter, Takes};
+use crate::api::document::Document;
+use crate::api::endpoint::Endpoint;
+use crate::api::operation::Operation;
+use crate::api::sandbox::{MAX_LOG_LINES, Order};
+use crate::api::snapshots::SnapshotCall;
+use crate::http::problem::Refusal;
+use crate::identity::users::UserStatus;
+
+pub(super) const INVITATIONS: &str = "/api/admin/invitations";
+pub(super) const ALLOW_LIST: &str = "/api/admin/allow-list";
+
+pub(super) const NEXT: Parameter = Parameter {
+    name: "next",
+    takes: Takes::Text,
+    meaning: "where to go afterwards, a path on this host",
+    required: false,
+};
+pub(super) const BEFORE: Parameter = Parameter {
+    name: "before",
+    takes: Takes::Number(u32::MAX as u64),
+    meaning: "the id of an event: those before it are listed",
+    required: false,
+};
+pub(super) const AFTER: Parameter = Parameter {
+    name: "after",
+    takes: Takes::Text,
+    meaning: "the `next` of the page before",
+    required: false,
+};
+pub(super) const LINES: Parameter = Parameter {
+    name: "lines",
+    takes: Takes::Number(MAX_LOG_LINES as u64),
+    meaning: "how many of the last lines",
+    required: false,
+};
+pub(super) const SNAPSHOT: Parameter = Parameter {
+    name: "snapshot",
+    takes: Takes::SnapshotId,
+    meaning: "the id of a snapshot",
+    required: true,
+};
+pub(super) const PATH: Parameter = Parameter {
+    name: "path",
+    takes: Takes::Text,
+    meaning: "where in the home; empty for the home itself",
+    required: false,
+};
+
+/// Only a container that is awake can do it.
+pub(super) const OF_AWAKE_BOTS: &[Refusal] = &[
+    Refusal::BotAsleep,
+    Refusal::BotWaking,
+    Refusal::StorageUnavailable,
+];
+/// The same, of one snapshot.
+pub(super) const OF_SNAPSHOTS: &[Refusal] = &[
+    Refusal::BotAsleep,
+    Refusal::BotWaking,
+    Refusal::NoSuchSnapshot,
+    Refusal::NoRepository,
+    Refusal::NotRestored,
+    Refusal::StorageUnavailable,
+];
+
+pub(super) const fn order(
+    order: Order,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post)
+        .answers(Output::Json(Document::BotStatus))
+}
+
+/// An order that our pages have a button for, on a bot's own host too.
+pub(super) const fn button(
+    order: Order,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::own_button(Operation::OrderBot(order), name, path, summary)
+        .on(Hosts::Both)
+        .answers(Output::JsonOrBack(Document::BotStatus))
+}
+
+pub(super) const fn order_of(
+    order: Order,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post)
+        .answers(Output::Json(Document::BotStatus))
+}
+
+pub(super) const fn status(
+    status: UserStatus,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::admin_change(Operation::SetUserStatus(status), name, path, summary, Post)
+        .answers(Output::Json(Document::User))
+        .or(&[Refusal::NoSuchEntry, Refusal::BadRequest])
+}
+
+pub(super) const fn snapshots(
+    call: SnapshotCall,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    snapshot_change(
+        Endpoint::own_change(Operation::Snapshots(call), name, path, summary, Post),
+        call,
+    )
+}
+
+pub(super) const fn snapshots_of(
+    call: SnapshotCall,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    snapshot_change(
+        Endpoint::admin_change(Operation::SnapshotsOf(call), name, path, summary, Post),
+        call,
+    )
+}
+
+const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
+    let output = match call {
+        SnapshotCall::Take | SnapshotCall::Restore => Output::Accepted(Document::BotStatus),
+        _ => Output::Json(Document::SnapshotList),
+    };
+    endpoint
+        .takes(Input::OptionalJson(Document::SnapshotRequest))
+        .answers(output)
+        .or(OF_SNAPSHOTS)
+}
+
+pub(super) const fn entry(
+    operation: Operation,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    method: ChangeMethod,
+    answer: Document,
+) -> Endpoint {
+    Endpoint::admin_change(operation, name, path, summary, method)
+        .takes(Input::Json(Document::AccessEntry))
+        .answers(Output::Json(answer))
+}

@@ -1,0 +1,162 @@
+//! The history around a handler: one place, for every endpoint that leaves an event (`core::api::audit`).
+//!
+//! A change is written down before it is made, because one that goes wrong was tried all the same, and again with how it
+//! ended. A look is written down once it was answered.
+
+use std::cell::{Cell, RefCell};
+
+use moltworker_core::api::audit::{Outcome, Recent, kind, short_agent};
+use moltworker_core::api::contract::{Access, Audit};
+use moltworker_core::api::endpoint::Endpoint;
+use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::user_id::UserId;
+use worker::{Env, Headers};
+
+use crate::identity::caller::header;
+use crate::platform::history::{self, Call, HistoryEntry};
+use crate::platform::{clock, webcrypto};
+
+/// Random bytes in the id of a request that Cloudflare gave none.
+const REQUEST_ID_BYTES: u32 = 8;
+
+thread_local! {
+    static RECENT: RefCell<Recent> = const { RefCell::new(Recent::new()) };
+}
+
+/// What is written down about one call.
+pub(crate) struct AuditTrail<'a> {
+    env: &'a Env,
+    endpoint: &'static Endpoint,
+    call: Call,
+    actor: Cell<Actor>,
+    /// Whose bot or account it is about.
+    user: Cell<Option<UserId>>,
+    detail: RefCell<Option<String>>,
+    /// The number of the event that was written before the change.
+    begun: Cell<Option<u64>>,
+}
+
+impl<'a> AuditTrail<'a> {
+    /// Nothing is known of the caller yet.
+    pub(crate) fn new(
+        env: &'a Env,
+        endpoint: &'static Endpoint,
+        headers: &Headers,
+        user: Option<UserId>,
+    ) -> worker::Result<Self> {
+        Ok(Self {
+            env,
+            endpoint,
+            call: Call {
+                action: endpoint.name(),
+                request_id: match header(headers, "cf-ray") {
+                    Some(ray) => ray,
+                    None => hex(&webcrypto::random_bytes(REQUEST_ID_BYTES)?),
+                },
+                address: header(headers, "cf-connecting-ip"),
+                agent: header(headers, "user-agent").map(|agent| short_agent(&agent)),
+            },
+            actor: Cell::new(Actor::Anonymous),
+            user: Cell::new(user),
+            detail: RefCell::default(),
+            begun: Cell::default(),
+        })
+    }
+
+    /// Who calls, and whose bot or account it is about, if the path does not say that.
+    pub(crate) fn caller_is(&self, actor: Actor, user: Option<UserId>) {
+        self.actor.set(actor);
+        self.user.set(self.user.get().or(user));
+    }
+
+    /// Which one, or what exactly. Never a secret.
+    pub(crate) fn note(&self, detail: impl Into<String>) {
+        self.detail.replace(Some(detail.into()));
+    }
+
+    /// Right before something is changed.
+    pub(crate) async fn begin(&self) {
+        if self.endpoint.audit() == Audit::Change
+            && let Some(kind) = kind(self.endpoint)
+        {
+            let detail = self.detail.borrow().clone();
+            let id = history::record(self.env, &self.entry(kind, detail.as_deref(), None)).await;
+            self.begun.set(id);
+        }
+    }
+
+    /// The caller may not call this. Only of an admin's endpoints that is worth an event.
+    pub(crate) async fn refused(&self, refusal: Refusal) {
+        if self.endpoint.access() == Access::Admin {
+            let outcome = Outcome::refused(refusal);
+            self.write_once(HistoryKind::Refused, outcome).await;
+        }
+    }
+
+    /// After the call, however it ended.
+    pub(crate) async fn end(&self, outcome: Outcome) {
+        let Some(kind) = kind(self.endpoint) else { return };
+        if let Some(id) = self.begun.take() {
+            return history::complete(self.env, id, outcome).await;
+        }
+        match self.endpoint.audit() {
+            // Who only comes to the form, or is sent away to a provider, has signed in nowhere yet.
+            Audit::SignIn if self.user.get().is_none() && !outcome.is_refused() => {}
+            Audit::SignIn if outcome.is_refused() => self.write_once(HistoryKind::Refused, outcome).await,
+            Audit::SignIn => self.write(kind, outcome).await,
+            // Refused before anything was changed, or looked at.
+            _ => self.write_once(kind, outcome).await,
+        }
+    }
+
+    async fn write(&self, kind: HistoryKind, outcome: Outcome) {
+        let detail = self.detail.borrow().clone();
+        history::record(self.env, &self.entry(kind, detail.as_deref(), Some(outcome))).await;
+    }
+
+    /// Writes an event unless the same one was written a moment ago; then it is a log line.
+    async fn write_once(&self, kind: HistoryKind, outcome: Outcome) {
+        let detail = self.detail.borrow().clone();
+        let entry = self.entry(kind, detail.as_deref(), Some(outcome));
+        if self.is_new(&entry, outcome) {
+            history::record(self.env, &entry).await;
+        } else {
+            history::log_entry(&entry);
+        }
+    }
+
+    fn is_new(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> bool {
+        let key = format!(
+            "{} {} {:?} {:?} {:?} {:?}",
+            self.call.action,
+            entry.actor.to_text(),
+            self.call.address,
+            entry.user,
+            entry.detail,
+            outcome
+        );
+        RECENT.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key))
+    }
+
+    fn entry<'e>(
+        &'e self,
+        kind: HistoryKind,
+        detail: Option<&'e str>,
+        outcome: Option<Outcome>,
+    ) -> HistoryEntry<'e> {
+        HistoryEntry {
+            user: self.user.get(),
+            run: None,
+            kind,
+            actor: self.actor.get(),
+            detail,
+            call: Some(&self.call),
+            outcome,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,88 @@
+//! What requests bring, in types. Anything else is refused, with what the endpoint takes.
+
+use moltworker_core::api::domains::DomainName;
+use moltworker_core::api::sandbox::MAX_LOG_LINES;
+use moltworker_core::api::snapshots::{SnapshotCall, SnapshotRequest};
+use moltworker_core::api::users::AccessEntry;
+use moltworker_core::http::host::HostName;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::users::AllowListEntry;
+use moltworker_core::wire::control::DEFAULT_LOG_LINES;
+use worker::Request;
+
+use crate::http::address::Address;
+use crate::http::body;
+use crate::http::error::{Error, Result};
+
+fn bad(detail: impl Into<String>) -> Error {
+    Error::detailed(Refusal::BadRequest, detail)
+}
+
+/// `?before=`, the id of an event.
+pub(super) fn before(request: &Request) -> Result<Option<u32>> {
+    number(request, "before", "`before` is the id of an event")
+}
+
+/// `?lines=`, at most [`MAX_LOG_LINES`].
+pub(super) fn lines(request: &Request) -> Result<u16> {
+    let lines = number(
+        request,
+        "lines",
+        &format!("`lines` is a number up to {MAX_LOG_LINES}"),
+    )?;
+    let lines = lines.or(u32::try_from(DEFAULT_LOG_LINES).ok());
+    let lines = lines.and_then(|lines| u16::try_from(lines).ok());
+    Ok(lines.unwrap_or(MAX_LOG_LINES).min(MAX_LOG_LINES))
+}
+
+fn number(request: &Request, name: &str, takes: &str) -> Result<Option<u32>> {
+    let value = Address::of(request)?.query_value(name);
+    value.map(|text| text.parse()).transpose().map_err(|_| bad(takes))
+}
+
+/// `?after=`, the `next` of the page before.
+pub(super) fn after(request: &Request) -> Result<String> {
+    Ok(Address::of(request)?.query_value("after").unwrap_or_default())
+}
+
+/// The name of a domain, in a JSON body.
+pub(super) async fn domain(request: &mut Request) -> Result<HostName> {
+    let DomainName { host } = body::json(request).await?;
+    host.parse().map_err(|error| bad(format!("host: {error}")))
+}
+
+/// A line of the allow-list, or an invitation, in a JSON body.
+pub(super) async fn entry(request: &mut Request) -> Result<AllowListEntry> {
+    let AccessEntry { entry } = body::json(request).await?;
+    entry.parse().map_err(|error| bad(format!("entry: {error}")))
+}
+
+/// Which snapshot, and where in it: a change has that in a JSON body, which may be left out, a question in its query.
+pub(super) async fn snapshot_request(request: &mut Request, call: SnapshotCall) -> Result<SnapshotRequest> {
+    let mut asked = SnapshotRequest::default();
+    if call.changes() {
+        if has_body(request) {
+            asked = body::json(request).await.map_err(|refusal| {
+                let takes = r#"send JSON with any of "snapshot" (64 hexadecimal digits) and "accept""#;
+                Error::detailed(refusal, takes)
+            })?;
+        }
+    } else {
+        for (name, value) in Address::of(request)?.pairs() {
+            match name.as_ref() {
+                "snapshot" => asked.snapshot = Some(value.parse().map_err(|reason: &str| bad(reason))?),
+                "path" => asked.path = value.into_owned(),
+                _ => return Err(bad("the query takes `snapshot` and `path`")),
+            }
+        }
+    }
+    if call.names_snapshot() && asked.snapshot.is_none() {
+        return Err(bad("name a snapshot by its id of 64 hexadecimal digits"));
+    }
+    Ok(asked)
+}
+
+fn has_body(request: &Request) -> bool {
+    let length = request.headers().get("content-length").ok().flatten();
+    length.is_some_and(|length| length != "0")
+}

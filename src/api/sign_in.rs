@@ -1,0 +1,125 @@
+//! A browser's way in and out, and to a bot's own host: what `identity` does, with who it was for the history.
+
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::session::{self, Renewal, SESSION_COOKIE, Session};
+use worker::{Headers, Request, Response};
+
+use crate::api::context::{Context, missing};
+use crate::http::error::Result;
+use crate::http::reply;
+use crate::http::sites::{BotHost, Served};
+use crate::identity::admission::{self, Freshness};
+use crate::identity::caller::{self, Caller};
+use crate::identity::session_handoff;
+use crate::identity::sign_in::{self, Exit, SignedIn};
+
+/// The sign-in page; it says who is signed in already.
+pub(super) async fn show(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let known = caller::identify(ctx.env, request.headers(), ctx.settings, SESSION_COOKIE)
+        .await
+        .ok();
+    let caller = known.map(|identified| {
+        ctx.renewed.set(identified.renewed);
+        identified.caller
+    });
+    Ok(sign_in::show(request, ctx.settings, caller.as_ref())?)
+}
+
+pub(super) async fn submit(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
+    Ok(noted(ctx, sign_in::submit(ctx.env, request, ctx.settings).await?))
+}
+
+pub(super) async fn start(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let provider = ctx.parameters.provider.ok_or_else(|| missing("provider"))?;
+    sign_in::start(request, ctx.settings, provider).await
+}
+
+pub(super) async fn callback(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    Ok(noted(
+        ctx,
+        sign_in::callback(ctx.env, request, ctx.settings).await?,
+    ))
+}
+
+fn noted(ctx: &Context<'_>, answer: SignedIn) -> Response {
+    if let Some(user) = answer.user {
+        ctx.signed_in(user);
+    }
+    answer.response
+}
+
+/// Ends the session, on whichever host.
+pub(super) async fn sign_out(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let purpose = admission::cookie_purpose(ctx.served);
+    let exit = Exit {
+        origin: ctx.origin(),
+        purpose: &purpose,
+        then: match ctx.served {
+            Served::Bot(_) => "/auth/sign-out",
+            Served::Platform | Served::Nowhere => "/login",
+        },
+    };
+    Ok(noted(
+        ctx,
+        sign_in::sign_out(ctx.env, request, ctx.settings, &exit).await?,
+    ))
+}
+
+/// On a bot's own host: the page that offers to sign out.
+pub(super) async fn show_sign_out(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let purpose = admission::cookie_purpose(ctx.served);
+    let session = caller::session(request.headers(), ctx.settings, &purpose).await;
+    Ok(session_handoff::sign_out_page(session.is_some())?)
+}
+
+/// On the platform's host: a code with which the browser's session goes on to a bot's own host.
+pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let headers = request.headers();
+    match signed_in_caller(ctx, headers).await {
+        Ok(Caller::Browser(_)) => {}
+        // A program needs no session, and a code would be one.
+        Ok(Caller::Bearer(_)) => return Err(Refusal::HandOverRefused.into()),
+        Err(Refusal::SignInRequired) if reply::is_for_person(request) => {
+            return Ok(sign_in::redirect_to_login(request)?);
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    let Some(session) = live_session(ctx, headers).await else {
+        // It was ended on another host: here as well.
+        let to_login = sign_in::redirect_to_login(request)?;
+        return Ok(reply::with_cookie(to_login, &session::clear(SESSION_COOKIE))?);
+    };
+    ctx.signed_in(session.identity.user);
+    session_handoff::issue_code(request, ctx.env, ctx.settings, &session).await
+}
+
+async fn signed_in_caller(ctx: &Context<'_>, headers: &Headers) -> std::result::Result<Caller, Refusal> {
+    let identified = admission::identify(ctx.env, headers, ctx.settings, ctx.served).await?;
+    ctx.renewed.set(identified.renewed);
+    let caller = identified.caller;
+    admission::admit(ctx.env, headers, ctx.settings, &caller, Freshness::Minute).await?;
+    Ok(caller)
+}
+
+/// The browser's session, if the person's Sandbox still has it. The cookie's own proof may hold for an hour
+/// after the session was ended elsewhere, and must not begin it again there.
+async fn live_session(ctx: &Context<'_>, headers: &Headers) -> Option<Session> {
+    let session = caller::session(headers, ctx.settings, SESSION_COOKIE).await?;
+    match caller::renew(ctx.env, &session).await {
+        Renewal::Renewed(identity) => Some(Session { identity, ..session }),
+        // Whoever was let in so far is not kept out by the provider's outage.
+        Renewal::Unavailable => Some(session),
+        Renewal::Ended => None,
+    }
+}
+
+/// On a bot's own host: takes the code for a session.
+pub(super) async fn redeem_code(ctx: &Context<'_>, request: &Request) -> Result<Response> {
+    let Served::Bot(host) = ctx.served else {
+        return Err(missing("bot"));
+    };
+    let host: &BotHost = host;
+    let answer = session_handoff::redeem_code(request, ctx.env, host, ctx.settings).await?;
+    ctx.signed_in(host.owner);
+    Ok(answer)
+}

@@ -1,0 +1,107 @@
+//! Users, for admins.
+
+use moltworker_core::api::bot::{BotState, BotStatusSummary};
+use moltworker_core::api::sandbox::{Intent, Order};
+use moltworker_core::api::users::{User, UserPage};
+use moltworker_core::bot::lifecycle::Authority;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::users::UserStatus;
+use moltworker_core::user_id::UserId;
+use worker::Env;
+
+use crate::api::context::Context;
+use crate::http::error::{Error, Result, directory_unavailable};
+use crate::http::json;
+use crate::identity::users;
+use crate::platform::database::{self, d1_timestamp};
+use crate::platform::{clock, log, sandbox_client};
+
+/// Users listed at a time.
+const PAGE: u32 = 100;
+
+const USER: &str = "user_id, email, role, status, status_by, status_at, created_at, seen_at";
+
+/// A page of users in the order of their ids, from behind `after`.
+pub(super) async fn list(ctx: &Context<'_>, after: String) -> Result<UserPage> {
+    let read = async {
+        database::open(ctx.env)?
+            .prepare(format!(
+                "SELECT {USER} FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"
+            ))
+            .bind(&[after.into(), PAGE.into()])?
+            .all()
+            .await?
+            .results()
+    };
+    let users: Vec<User> = read.await.map_err(directory_unavailable)?;
+    let is_full = u32::try_from(users.len()).is_ok_and(|found| found == PAGE);
+    let next = users.last().filter(|_| is_full).map(|user| user.user_id);
+    Ok(UserPage { users, next })
+}
+
+/// One user.
+pub(super) async fn get(ctx: &Context<'_>) -> Result<User> {
+    let user = ctx.subject()?;
+    let read = async {
+        database::open(ctx.env)?
+            .prepare(format!("SELECT {USER} FROM users WHERE user_id = ?1"))
+            .bind(&[user.to_string().into()])?
+            .first::<User>(None)
+            .await
+    };
+    let found = read.await.map_err(directory_unavailable)?;
+    found.ok_or_else(|| Refusal::NoSuchEntry.into())
+}
+
+/// Sets a user's status, then tells their bot. The bot is the second line: what this isolate and the others
+/// remember of the user may be a while old, the Sandbox's own state never is.
+pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<User> {
+    let (user, admin) = (ctx.subject()?, ctx.admin()?);
+    ctx.audit.note(format!("{} the account", status.verb()));
+    if user == admin && status != UserStatus::Active {
+        let detail = "an admin cannot suspend or delete their own account";
+        return Err(Error::detailed(Refusal::BadRequest, detail));
+    }
+    ctx.audit.begin().await;
+    let now = clock::now_ms();
+    let update = async {
+        database::open(ctx.env)?
+            .prepare(format!(
+                "UPDATE users SET status = ?2, status_by = ?3, status_at = ?4 WHERE user_id = ?1 RETURNING {USER}"
+            ))
+            .bind(&[
+                user.to_string().into(),
+                status.as_str().into(),
+                admin.to_string().into(),
+                d1_timestamp(now),
+            ])?
+            .first::<User>(None)
+            .await
+    };
+    let updated = update.await.map_err(directory_unavailable)?;
+    let updated = updated.ok_or(Refusal::NoSuchEntry)?;
+    users::cache(user, status, now);
+    if let Err(error) = tell_bot(ctx.env, user, status).await {
+        log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
+        let detail = "the account was changed, but its bot could not be told; do it again";
+        return Err(Error::detailed(Refusal::Internal, detail));
+    }
+    Ok(updated)
+}
+
+async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result<()> {
+    let order = match status {
+        UserStatus::Active => {
+            let mut answer = sandbox_client::ask(env, user, Intent::Status).await?;
+            // What its owner stopped is not the account's affair, and stays stopped.
+            let summary: BotStatusSummary = json::of(&mut answer).await?;
+            if summary.state == BotState::Stopped {
+                return Ok(());
+            }
+            Order::Start
+        }
+        UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
+    };
+    let intent = Intent::Order(Authority::Admin, order);
+    sandbox_client::ask(env, user, intent).await.map(drop)
+}

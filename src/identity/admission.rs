@@ -1,0 +1,55 @@
+//! Who asks at this site, and whether they are let in: the two steps before an endpoint asks whether they may.
+
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::session::SESSION_COOKIE;
+use moltworker_core::identity::session_handoff::purpose;
+use moltworker_core::settings::Settings;
+use worker::{Env, Headers};
+
+use crate::http::rate_limiter;
+use crate::http::sites::Served;
+use crate::identity::caller::{self, Caller, Identified};
+use crate::identity::users;
+
+pub(crate) use moltworker_core::identity::users::Freshness;
+
+/// For what a session's cookie on this site is sealed: the platform's own counts for nothing on a bot's host.
+pub(crate) fn cookie_purpose(served: &Served) -> String {
+    match served {
+        Served::Bot(host) => purpose(&host.name),
+        Served::Platform | Served::Nowhere => SESSION_COOKIE.to_owned(),
+    }
+}
+
+/// Who asks. On a bot's own host only its owner is anybody.
+///
+/// # Errors
+/// As [`caller::identify`], and [`Refusal::NotYourBot`].
+pub(crate) async fn identify(
+    env: &Env,
+    headers: &Headers,
+    settings: &Settings,
+    served: &Served,
+) -> Result<Identified, Refusal> {
+    let identified = caller::identify(env, headers, settings, &cookie_purpose(served)).await?;
+    match served {
+        Served::Bot(host) if identified.caller.identity().user != host.owner => Err(Refusal::NotYourBot),
+        _ => Ok(identified),
+    }
+}
+
+/// Counts the request for the person, and lets them in.
+///
+/// # Errors
+/// As [`users::admit`], and [`Refusal::TooMany`].
+pub(crate) async fn admit(
+    env: &Env,
+    headers: &Headers,
+    settings: &Settings,
+    caller: &Caller,
+    freshness: Freshness,
+) -> Result<(), Refusal> {
+    let identity = caller.identity();
+    rate_limiter::count_user(env, headers, identity.user).await?;
+    users::admit(env, identity, settings, freshness).await
+}
