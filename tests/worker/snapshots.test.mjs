@@ -246,6 +246,7 @@ test("an admin manages a user's snapshots and the history records it", async (t)
     ["ordered", `pin snapshot ${OLD}`],
     ["ordered", "take snapshot, whatever is gone"],
     ["inspected", `browse snapshot ${OLD}`],
+    ["inspected", "list snapshots"],
   ]);
 });
 

@@ -81,6 +81,9 @@ pub struct SnapshotRequest {
 impl SnapshotRequest {
     /// In a few words, for the history.
     pub fn history_detail(&self, call: SnapshotCall) -> String {
+        if call == SnapshotCall::List {
+            return "list snapshots".into();
+        }
         let mut words = format!("{} snapshot", call.as_str());
         match &self.snapshot {
             Some(id) => words = format!("{words} {id}"),
@@ -195,6 +198,10 @@ mod tests {
         assert_eq!(
             accepted.history_detail(SnapshotCall::Take),
             "take snapshot, whatever is gone"
+        );
+        assert_eq!(
+            SnapshotRequest::default().history_detail(SnapshotCall::List),
+            "list snapshots"
         );
         assert_eq!(
             SnapshotRequest::default().history_detail(SnapshotCall::Restore),
