@@ -4,29 +4,70 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
 
 use crate::toolchain::{Detail, Part, Toolchain};
 
-pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
-    let tools = Toolchain::prepare(
-        root,
-        &[Part::Worker, Part::Docker, Part::Restic],
-        Detail::OnlyWork,
-    )?;
+#[derive(Args)]
+pub(crate) struct BenchArgs {
+    /// Only these, in their usual order; all of them when none is named
+    subjects: Vec<Subject>,
+}
+
+/// In the order they run: the quick ones first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Subject {
+    /// A warm request beside the smallest JavaScript Worker: CPU, calls from wasm, billed operations
+    Request,
+    /// Verifying an access token, the first time and again
+    Verification,
+    /// Saving and restoring 1 GB beside restic and tar
+    Home,
+    /// The whole chain in Docker: cold start, a warm request, the supervisor at rest
+    Chain,
+}
+
+impl Subject {
+    const fn script(self) -> &'static str {
+        match self {
+            Self::Request => "bench/request.mjs",
+            Self::Verification => "bench/verification.mjs",
+            Self::Home => "bench/home.mjs",
+            Self::Chain => "bench/chain.mjs",
+        }
+    }
+
+    /// What it needs beside the Worker.
+    const fn part(self) -> Option<Part> {
+        match self {
+            Self::Request | Self::Verification => None,
+            Self::Home => Some(Part::Restic),
+            Self::Chain => Some(Part::Docker),
+        }
+    }
+}
+
+pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
+    let asked = |subject: &&Subject| args.subjects.is_empty() || args.subjects.contains(*subject);
+    let subjects: Vec<_> = Subject::value_variants().iter().filter(asked).collect();
+    let mut parts = vec![Part::Worker];
+    parts.extend(subjects.iter().filter_map(|subject| subject.part()));
+    let tools = Toolchain::prepare(root, &parts, Detail::OnlyWork)?;
     println!("{}", tools.build_worker()?);
-    let programs = build_supervisor(&tools, root)?;
+    let programs = subjects
+        .contains(&&Subject::Home)
+        .then(|| build_supervisor(&tools, root))
+        .transpose()?;
     let mut code = ExitCode::SUCCESS;
-    // The quick ones first.
-    for part in ["bench/verification.mjs", "bench/home.mjs", "bench/chain.mjs"] {
-        let status = tools
-            .node()?
-            .arg(part)
-            .env("SUPERVISOR_BIN", programs.join("moltbot-supervisor"))
-            .env("FAKE_GATEWAY_BIN", programs.join("fake-gateway"))
-            .current_dir(root)
-            .status()
-            .context("node cannot be started")?;
-        if !status.success() {
+    for subject in subjects {
+        let mut script = tools.node()?;
+        script.arg(subject.script()).current_dir(root);
+        if let Some(programs) = &programs {
+            script
+                .env("SUPERVISOR_BIN", programs.join("moltbot-supervisor"))
+                .env("FAKE_GATEWAY_BIN", programs.join("fake-gateway"));
+        }
+        if !script.status().context("node cannot be started")?.success() {
             code = ExitCode::FAILURE;
         }
     }

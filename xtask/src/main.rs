@@ -29,7 +29,7 @@ enum Command {
     /// Set up, then run every test, fast layers first
     Test(test::TestArgs),
     /// Measure what the chain costs on this machine
-    Bench,
+    Bench(bench::BenchArgs),
     /// Throw random input at what parses strangers' tokens and paths
     Fuzz(fuzz::FuzzArgs),
     /// Print an access token of a local user (dev-1, dev-2, ...)
@@ -64,7 +64,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Setup => toolchain::setup(&root),
         Command::Dev(args) => dev::dev(&root, &args),
         Command::Test(args) => test::test(&root, &args),
-        Command::Bench => bench::bench(&root),
+        Command::Bench(args) => bench::bench(&root, &args),
         Command::Fuzz(args) => fuzz::fuzz(&root, &args),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
