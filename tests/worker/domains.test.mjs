@@ -129,7 +129,7 @@ test("with BOT_DOMAIN every bot has a name of its own, and the platform's host l
   const own = `${ALICE}.claws.example.net`;
   await worker.as(ALICE, "/"); // it is awake, so that no waking page is in the way
   const browser = new Browser(worker);
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.signIn(ORIGIN);
   const { answer, url, path } = await browser.open(`${ORIGIN}/chat?session=main`);
   assert.equal(url, `https://${own}/chat?session=main`, path.join(" → "));
   assert.equal(answer.status, 200);

@@ -104,7 +104,7 @@ test("a page of another host cannot use the cookie, though browsers send it alon
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, "claw.example.org");
   const browser = new Browser(worker);
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.signIn(ORIGIN);
   await browser.open("https://claw.example.org/");
   const before = (await worker.record(ALICE)).served.length;
   for (const host of [HOST, "claw.example.org"]) {

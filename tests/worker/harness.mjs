@@ -1,21 +1,18 @@
-// Runs the built Worker in workerd with everything local, and an identity provider to sign tokens.
+// Runs the built Worker in workerd with everything local, and the counterpart of the identity provider.
 import { readFile, readdir } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
-import { startProvider } from "./provider.mjs";
+import { ADMIN, ALICES, startProvider } from "./provider.mjs";
+import { SESSION_KEY } from "./sealed.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
-export { ALICE } from "./provider.mjs";
-export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
-export const ADMIN = "ad000000-0000-4000-8000-000000000001";
-export const SESSION_KEY = Buffer.alloc(32, 7);
+export { ADMIN, ALICE, ALICES, BOB } from "./provider.mjs";
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
-export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
@@ -24,13 +21,11 @@ const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
 // As wrangler.toml has them, unless a test wants to meet one.
 const LIMITS = { ADDRESS_LIMIT: 3000, USER_LIMIT: 1200, SIGN_IN_LIMIT: 10 };
 
-export async function startWorker(t, { bindings = {}, without = [], limits = {} } = {}) {
-  const provider = await startProvider(t);
+export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider } = {}) {
+  provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
   const settings = {
     PUBLIC_URL: ORIGIN,
-    SUPABASE_URL: provider.url,
-    SUPABASE_ANON_KEY: "anon-key",
-    SUPABASE_JWT_SECRET: JWT_SECRET,
+    ...provider.settings(),
     SESSION_KEY: SESSION_KEY.toString("base64"),
     BACKUP_KEY,
     REPOSITORY_OPERATOR_TOKEN: OPERATOR_TOKEN,
@@ -113,7 +108,7 @@ class Worker {
   async signIn() {
     const answer = await this.fetch("/login", {
       method: "POST",
-      body: new URLSearchParams({ email: "alice@example.com", password: "right" }).toString(),
+      body: new URLSearchParams(ALICES).toString(),
       headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN },
     });
     return answer.headers.get("set-cookie").split(";")[0];

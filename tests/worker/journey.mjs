@@ -1,4 +1,6 @@
 // As much of a browser as signing in takes: cookies of each host, redirects and refreshes followed one at a time.
+import { ALICES } from "./harness.mjs";
+
 const NAVIGATION = { "sec-fetch-mode": "navigate", accept: "text/html" };
 
 export class Browser {
@@ -49,9 +51,9 @@ export class Browser {
     }
   }
 
-  /** Signs in on the platform's host. */
-  async signIn(origin, email) {
-    const body = new URLSearchParams({ email, password: "right", next: "/" }).toString();
+  /** Signs Alice in on the platform's host. */
+  async signIn(origin) {
+    const body = new URLSearchParams({ ...ALICES, next: "/" }).toString();
     const headers = { "content-type": "application/x-www-form-urlencoded", origin };
     const answer = await this.send(`${origin}/login`, { method: "POST", body, headers });
     if (answer.status !== 303) throw new Error(`signing in answered ${answer.status}`);

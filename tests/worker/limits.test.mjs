@@ -1,7 +1,7 @@
 // Who asks too often waits: by address, by user, and sooner where passwords are tried.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { ALICE, ALICES, BOB, ORIGIN, startWorker } from "./harness.mjs";
 
 const from = (address) => ({ "cf-connecting-ip": address });
 const PAGE = { accept: "text/html", "sec-fetch-mode": "navigate" };
@@ -18,12 +18,12 @@ test("passwords are tried ten times a minute from one address, whoever's they ar
   const worker = await startWorker(t);
   const tries = (address) => () => worker.fetch("/login", {
     method: "POST",
-    body: new URLSearchParams({ email: "alice@example.com", password: "wrong" }).toString(),
+    body: new URLSearchParams({ ...ALICES, password: "wrong" }).toString(),
     headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN, ...from(address) },
   });
   const refused = await refusedAfter(10, tries("203.0.113.9"));
   assert.equal((await refused.json()).code, "too-many-requests");
-  assert.equal(worker.provider.called("/token").length, 10, "the identity provider is not asked any more");
+  assert.equal((await worker.provider.called("/token")).length, 10, "the identity provider is not asked any more");
   assert.equal((await tries("203.0.113.10")()).status, 401, "another address is not meant");
   assert.equal((await worker.fetch("/login", { headers: { ...PAGE, ...from("203.0.113.9") } })).status, 200, "the page is still there");
   await refusedAfter(10, tries("2001:db8:0:1::1"));
