@@ -9,7 +9,7 @@ pub use api::{AdminCall, DomainCall};
 
 /// Path prefixes that belong to the platform on every host it serves. An unknown path under one of them is
 /// 404 there and never reaches a bot, so a route added later cannot change what a bot has been getting.
-const RESERVED: [&str; 8] = [
+pub const RESERVED: [&str; 8] = [
     "admin", "api", "auth", "login", "debug", "_repo", "healthz", "hooks",
 ];
 
