@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
+import { SESSION_COOKIE, sessionOf } from "../worker/sealed.mjs";
 import { startStack, until } from "./stack.mjs";
 
 const ANSWER = 'This is the local stand-in model. You said: "hello".';
@@ -10,7 +11,6 @@ const ANSWER = 'This is the local stand-in model. You said: "hello".';
 const WAKING_MS = 180_000;
 /** Seconds; long enough to load a page in, short enough to wait for. */
 const TOKEN_LIFETIME = 20;
-const COOKIE = "__Host-moltbot-session";
 const CLAW = "claw.localhost";
 
 test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
@@ -44,7 +44,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
 
   await t.test("a session runs out and is renewed without the person noticing", async () => {
     const first = await session(context);
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await runsOut(stack, first);
     // The open conversation goes on; the next page load renews and is not sent to the sign-in page.
     await hello(page, 2);
     await page.reload();
@@ -53,7 +53,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     const second = await session(context);
     assert.notEqual(second, first, "the cookie is a new one");
     // A WebSocket alone renews as well: the page's own, after its connection was cut.
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await runsOut(stack, second);
     await context.setOffline(true);
     await context.setOffline(false);
     await hello(page, 3);
@@ -78,7 +78,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await composer(page).waitFor({ timeout: WAKING_MS });
     await hello(page, 4);
     const first = await session(context, claw);
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await runsOut(stack, first, CLAW);
     await hello(page, 5);
     await page.reload();
     await composer(page).waitFor({ timeout: WAKING_MS });
@@ -103,7 +103,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.goto(`${stack.url}/chat`);
     await page.waitForURL("**/login?next=**");
     // A copy of the cookie is not renewed any more.
-    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${COOKIE}=${held}` } })).status === 401, {
+    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${SESSION_COOKIE}=${held}` } })).status === 401, {
       deadlineMs: (TOKEN_LIFETIME + 10) * 1000,
       pauseMs: 500,
     });
@@ -153,7 +153,14 @@ function composer(page) {
 }
 
 async function session(context, url) {
-  return (await context.cookies(url)).find(({ name, value }) => name === COOKIE && value)?.value;
+  return (await context.cookies(url)).find(({ name, value }) => name === SESSION_COOKIE && value)?.value;
+}
+
+/** Waits until what a session's cookie proves has ended. On a domain it is sealed for that host. */
+async function runsOut(stack, cookie, host) {
+  const purpose = host && `${SESSION_COOKIE}@${host}`;
+  const { expires_at } = sessionOf(cookie, { purpose, key: Buffer.from(stack.sessionKey, "base64") }).identity;
+  await until("the session has run out", () => Date.now() >= expires_at * 1_000, { deadlineMs: (TOKEN_LIFETIME + 1) * 1_000 });
 }
 
 async function openBrowser(t) {
