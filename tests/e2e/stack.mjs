@@ -100,8 +100,10 @@ export class Stack {
     const before = await readFile(config, "utf8");
     const after = before.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"');
     if (after === before) throw new Error("the configuration that runs is not a copy with the usual settings");
+    const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
+    const earlier = await times();
     await writeFile(config, after);
-    await until("the Worker was replaced", async () => (await readFile(this.log, "utf8")).includes("Local server updated and ready"));
+    await until("the Worker was replaced", async () => (await times()) > earlier);
   }
 
   /** Stops it and starts it again at the same address and with what it had kept. No container outlives that. */

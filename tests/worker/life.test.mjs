@@ -116,9 +116,16 @@ test("a pinned bot, and one with work of its own, come back without being asked 
 test("a request that meets a dead container is carried by the next one", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
-  const [dying, answer] = await Promise.all([worker.fake(ALICE, "die"), worker.as(ALICE, "/again")]);
-  assert.equal(dying, undefined);
-  assert.equal(answer.status, 200);
+  await worker.fake(ALICE, "vanish");
+  assert.equal((await status(worker)).state, "running", "nobody has noticed");
+  assert.equal((await worker.as(ALICE, "/again")).status, 200);
+  const { starts, served } = await worker.record(ALICE);
+  assert.equal(starts.length, 2);
+  assert.deepEqual(served.map(({ url }) => new URL(url).pathname), ["/", "/again"]);
+  // What changes something is not sent twice: its sender has to say so.
+  await worker.fake(ALICE, "vanish");
+  const change = await worker.as(ALICE, "/change", { method: "POST", body: "x" });
+  assert.deepEqual([change.status, (await change.json()).code], [503, "bot-interrupted"]);
 });
 
 test("an ingress that does not answer is told as such", async (t) => {
@@ -232,6 +239,20 @@ test("a gateway in trouble shows, is served through, and heals or is replaced", 
   await worker.fake(ALICE, "set", { phase: "ready" });
   await worker.fake(ALICE, "alarm");
   assert.equal((await status(worker)).state, "running");
+
+  await worker.fake(ALICE, "set", { phase: "restarting" });
+  await worker.fake(ALICE, "intent?is=tick");
+  assert.equal((await status(worker)).state, "unhealthy");
+  await worker.ahead(4 * 60_000);
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await status(worker)).state, "unhealthy", "its supervisor has five minutes");
+  await worker.ahead(5 * 60_000 + 1_000);
+  await worker.fake(ALICE, "alarm");
+  await until(async () => (await status(worker)).state === "asleep", "it was stopped");
+  assert.deepEqual((await worker.record(ALICE)).signals, [15]);
+  await worker.fake(ALICE, "set", { phase: "ready" });
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
 test("a container that dies again and again is left alone, and an order ends that", async (t) => {
