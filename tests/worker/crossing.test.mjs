@@ -1,7 +1,7 @@
 // A browser's session on a domain of the bot's own: fetched from the platform's, good there and nowhere else.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Browser } from "./journey.mjs";
+import { Browser, form } from "./browser.mjs";
 import { ALICE, ALICES, BOB, ORIGIN, startWorker } from "./harness.mjs";
 import { REFRESH_GRANT } from "./provider.mjs";
 
@@ -38,9 +38,7 @@ test("a browser without a session signs in on the platform, and then arrives whe
   const login = await browser.open(`https://${CLAW}/chat`);
   assert.equal(new URL(login.url).origin + new URL(login.url).pathname, `${ORIGIN}/login`);
   const next = /name="next" value="([^"]+)"/.exec(await login.answer.text())[1].replaceAll("&amp;", "&");
-  const body = new URLSearchParams({ ...ALICES, next }).toString();
-  const headers = { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN };
-  const signedIn = await browser.send(`${ORIGIN}/login`, { method: "POST", body, headers });
+  const signedIn = await browser.send(`${ORIGIN}/login`, form({ ...ALICES, next }));
   const arrived = await browser.open(new URL(signedIn.headers.get("location"), ORIGIN).href);
   assert.equal(arrived.url, `https://${CLAW}/chat`, arrived.path.join(" → "));
 });

@@ -1,7 +1,7 @@
 // A bot under a domain of its owner's: claimed, proven, reached, given up.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Browser } from "./journey.mjs";
+import { Browser } from "./browser.mjs";
 import { startCloudflare, startDns, ZONE } from "./counterparts.mjs";
 import { ADMIN, ALICE, BOB, HOST, ORIGIN, startWorker } from "./harness.mjs";
 

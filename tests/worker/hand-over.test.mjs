@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { Browser } from "./browser.mjs";
 import { ALICE, HOST, ORIGIN, startWorker } from "./harness.mjs";
-import { Browser } from "./journey.mjs";
 
 test("the bot sees the request, and nothing that proves the caller to the platform", async (t) => {
   const worker = await startWorker(t);

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
-import { ADMIN, ALICES, startProvider } from "./provider.mjs";
+import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
 
 export const HOST = "bots.example.com";
@@ -13,6 +13,9 @@ export const ORIGIN = `https://${HOST}`;
 export { ADMIN, ALICE, ALICES, BOB } from "./provider.mjs";
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
+
+/** What an admin's token says. */
+const AN_ADMIN = { sub: ADMIN, app_metadata: { role: "admin" } };
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
@@ -104,24 +107,25 @@ class Worker {
   bearer(user) {
     return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
   }
-  /** Signs Alice in with the form and gives her session's cookie. */
-  async signIn() {
-    const answer = await this.fetch("/login", {
-      method: "POST",
-      body: new URLSearchParams(ALICES).toString(),
-      headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN },
-    });
-    return answer.headers.get("set-cookie").split(";")[0];
+  adminBearer() {
+    return { authorization: `Bearer ${this.provider.token(AN_ADMIN)}` };
+  }
+  /** A bot's state, as its owner is told. */
+  async status(user) {
+    return (await this.as(user, "/api/bot")).json();
+  }
+  /** Waits until that is its state. */
+  reaches(user, state) {
+    return until(async () => (await this.status(user)).state === state, `${user}'s bot is ${state}`);
   }
   /** An order to one's own bot. */
   order(user, name) {
     return this.as(user, `/api/bot/${name}`, { method: "POST" });
   }
   /** An admin's order to a user's bot, or without a name its state. */
-  async admin(user, name, asked = "POST") {
-    const token = this.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
+  admin(user, name, asked = "POST") {
     const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, asked] : [`/api/admin/bots/${user}`, "GET"];
-    return this.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
+    return this.fetch(path, { method, headers: this.adminBearer() });
   }
   /** A call of the JSON API: `who` is the claims of the caller's token. */
   async call(who, method, path, document) {
@@ -134,7 +138,7 @@ class Worker {
   }
   /** The same by an admin. */
   asAdmin(method, path, document) {
-    return this.call({ sub: ADMIN, app_metadata: { role: "admin" } }, method, path, document);
+    return this.call(AN_ADMIN, method, path, document);
   }
   /** Makes `host` the domain of `user`, on an admin's word. */
   async giveDomain(user, host) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { Browser } from "./journey.mjs";
+import { NAVIGATION, Browser } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, HOST, ORIGIN, startWorker, until } from "./harness.mjs";
 
 const CLAW = "claw.example.org";
@@ -25,7 +25,7 @@ test("hostile requests", async (t) => {
   const cookie = [...alice.jar(HOST)].map(([name, value]) => `${name}=${value}`).join("; ");
   const bob = worker.bearer(BOB);
   const json = { "content-type": "application/json" };
-  const admin = { authorization: `Bearer ${worker.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } })}` };
+  const admin = worker.adminBearer();
   const suspend = `/api/admin/users/${ALICE}/suspend`;
   const big = "x".repeat(17 * 1024);
 
@@ -141,9 +141,8 @@ test("who proves nothing reaches no Sandbox, whatever they ask for", async (t) =
   assert.deepEqual(await worker.asked(), [], "nobody has been here");
   const forged = { cookie: `__Host-moltbot-session=${"A".repeat(300)}; __Host-moltbot-sign-in=${"A".repeat(300)}` };
   const internal = { "x-moltbot-intent": "serve", "x-moltbot-user": ALICE, "x-forwarded-user": ALICE };
-  const page = { accept: "text/html", "sec-fetch-mode": "navigate" };
   const expired = worker.provider.token({ sub: ALICE, exp: Math.floor(Date.now() / 1000) - 60 });
-  const nobodies = [{}, page, forged, { ...forged, ...page }, internal, { authorization: `Bearer ${expired}` }, { authorization: "Basic eDp5" }];
+  const nobodies = [{}, NAVIGATION, forged, { ...forged, ...NAVIGATION }, internal, { authorization: `Bearer ${expired}` }, { authorization: "Basic eDp5" }];
   const paths = ["/", "/chat?session=main", "/v1/chat/completions", "/login", "/auth/callback?code=x&state=y", "/auth/hand-over?code=x",
     `/auth/hand-over?host=${CLAW}&challenge=${"A".repeat(43)}`, "/auth/sign-out", "/auth/sign-in/github", "/api/bot", "/api/bot/events", "/api/bot/domains",
     "/api/bot/start", "/api/bot/restart", "/api/admin/users", `/api/admin/bots/${ALICE}`, `/api/admin/bots/${ALICE}/suspend`,

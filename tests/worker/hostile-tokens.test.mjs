@@ -6,9 +6,7 @@ import { test } from "node:test";
 import { ADMIN, ALICE, ALICES, BOB, startWorker } from "./harness.mjs";
 import { cookieOf, send, signIn } from "./browser.mjs";
 import { SESSION_COOKIE, sealed, sessionOf } from "./sealed.mjs";
-import { esKey, hsKey, rsKey, sign, unsigned } from "./tokens.mjs";
-
-const part = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+import { esKey, hsKey, part, rsKey, sign, unsigned } from "./tokens.mjs";
 
 /** A token with just this header and payload text, signed with a good key. */
 function raw(header, payload, key) {
