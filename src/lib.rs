@@ -5,38 +5,19 @@
 //! [`sealed`]). A container or an operator at a bot's snapshots: [`repository`]. The clock: [`schedule`]. What the
 //! platform itself says: [`reply`] and [`pages`].
 
-mod address;
-mod admin;
-mod auth_api;
-mod body;
-mod clock;
-mod configuration;
-mod crossing;
-mod custom_hostname;
-mod database;
-mod domains;
-mod entry;
-mod events;
-mod hand_over;
-mod identify;
-mod json;
-mod keys;
-mod limits;
-mod log;
-mod logs;
-mod pages;
-mod reply;
+mod api;
+mod http;
+mod identity;
+mod jobs;
+mod platform;
+mod proxy;
 mod repository;
+mod router;
 #[expect(missing_docs, reason = "durable_object exports methods of its own making")]
 mod sandbox;
-mod schedule;
-mod sealed;
-mod sign_in;
-mod sites;
-mod snapshots;
-mod users;
-mod webcrypto;
 
+use crate::jobs::cron;
+use crate::platform::log;
 use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
 
 pub use sandbox::Sandbox;
@@ -55,13 +36,13 @@ fn start() {
 /// Every HTTP request.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    entry::answer(request, &env).await
+    router::answer(request, &env).await
 }
 
 /// Every cron trigger.
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    if let Err(error) = schedule::tick(&env).await {
+    if let Err(error) = cron::tick(&env).await {
         log::line("tick-failed", &[("reason", &error)]);
     }
 }

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use moltworker_core::life::STOP_DEADLINE_MS;
-use moltworker_core::limits::LIMITS;
-use moltworker_core::problem::RATE_PERIOD_SECONDS;
+use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
+use moltworker_core::http::problem::RATE_PERIOD_SECONDS;
+use moltworker_core::http::rate_limits::LIMITS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
 fn root() -> PathBuf {
@@ -70,7 +70,7 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_layers_hold() {
+fn crate_dependencies_follow_the_layers() {
     let core = dependencies("core/Cargo.toml");
     for effect in [
         "worker",
@@ -102,7 +102,7 @@ fn the_layers_hold() {
 }
 
 #[test]
-fn core_has_no_clock_no_randomness_and_no_io() {
+fn core_uses_no_clock_randomness_or_io() {
     for path in files_under("core/src/", ".rs") {
         let text = read(&path);
         for effect in [
@@ -137,7 +137,7 @@ fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn wrangler_toml_and_the_code_name_the_same_things() {
+fn wrangler_toml_and_code_use_the_same_names() {
     let wrangler = toml("wrangler.toml");
     let objects = wrangler["durable_objects"].as_table().expect("durable_objects");
     let mut bound = names(objects, "bindings", "name");
@@ -199,7 +199,7 @@ fn wrangler_toml_and_the_code_name_the_same_things() {
 }
 
 #[test]
-fn as_many_bots_may_be_awake_as_there_are_containers() {
+fn the_awake_limit_matches_max_instances() {
     let wrangler = toml("wrangler.toml");
     let container = wrangler["containers"]
         .as_array()
@@ -213,7 +213,7 @@ fn as_many_bots_may_be_awake_as_there_are_containers() {
 }
 
 #[test]
-fn a_deploy_lets_a_stop_finish() {
+fn the_rollout_grace_period_covers_a_stop() {
     let wrangler = toml("wrangler.toml");
     let container = wrangler["containers"]
         .as_array()
@@ -259,7 +259,7 @@ fn every_path_in_architecture_md_exists() {
 
 /// Each invariant names the test that fails when it is broken: `path::name of the test`.
 #[test]
-fn every_invariant_that_names_a_test_names_one_that_exists() {
+fn every_test_named_by_an_invariant_exists() {
     let text = read("ARCHITECTURE.md");
     let mut checked = 0;
     for quoted in text.split('`').skip(1).step_by(2) {
@@ -281,7 +281,7 @@ fn every_invariant_that_names_a_test_names_one_that_exists() {
 }
 
 #[test]
-fn every_secret_is_in_the_security_page_and_every_refusal_in_the_operations_page() {
+fn secrets_and_refusals_are_documented() {
     let page = read("docs/security.md");
     for setting in REQUIRED.iter().chain(&OPTIONAL) {
         let is_secret = setting.how.contains("secret put");
@@ -293,7 +293,7 @@ fn every_secret_is_in_the_security_page_and_every_refusal_in_the_operations_page
         );
     }
     let page = read("docs/operations.md");
-    let source: String = read("core/src/problem.rs").split_whitespace().collect();
+    let source: String = read("core/src/http/problem.rs").split_whitespace().collect();
     let codes: Vec<_> = source
         .split("=>(")
         .skip(1)
@@ -355,14 +355,14 @@ fn no_file_names_a_registry_or_a_path_of_one_machine() {
 }
 
 #[test]
-fn files_are_one_thing_each() {
+fn files_stay_within_the_line_limit() {
     /// Past this a file is hard to hold in one's head; a longer one is two things.
-    const MOST_LINES: usize = 450;
+    const MAX_LINES: usize = 450;
     for path in files() {
         let code = [".rs", ".mjs", ".ts", ".tsx", ".sh"]
             .iter()
             .any(|ending| path.ends_with(ending));
         let lines = if code { read(&path).lines().count() } else { 0 };
-        assert!(lines <= MOST_LINES, "{path} has {lines} lines");
+        assert!(lines <= MAX_LINES, "{path} has {lines} lines");
     }
 }

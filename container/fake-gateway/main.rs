@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Answer = Response<BoxBody<Bytes, Failure>>;
+type FakeError = Box<dyn std::error::Error + Send + Sync>;
+type Answer = Response<BoxBody<Bytes, FakeError>>;
 
 /// What tests look at and pull.
 struct Fake {
@@ -48,7 +48,7 @@ struct Fake {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<ExitCode, Failure> {
+async fn main() -> Result<ExitCode, FakeError> {
     // A test that is killed leaves no gateway behind.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     let args: Vec<String> = std::env::args().collect();
@@ -123,7 +123,7 @@ fn ignore_term() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async move { while term.recv().await.is_some() {} })
 }
 
-async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, Failure> {
+async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, FakeError> {
     let path = request.uri().path().to_owned();
     Ok(match path.as_str() {
         "/startupz" if fake.never_ready || fake.suspended.load(Ordering::Relaxed) => {
@@ -134,7 +134,7 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
         "/api/v1/admin/rpc" if !fake.no_rpc => rpc::call(&fake, request).await?,
         "/process" => text(&process().to_string()),
         "/headers" => text(&headers(&request).to_string()),
-        "/echo" => Response::new(request.into_body().map_err(Failure::from).boxed()),
+        "/echo" => Response::new(request.into_body().map_err(FakeError::from).boxed()),
         "/bytes" => Response::new(Pattern::from_query(request.uri().query()).map_err(never).boxed()),
         "/events" => events(fake),
         "/events/next" => {
@@ -277,7 +277,7 @@ fn upgrade(mut request: Request<Incoming>) -> Answer {
         }
         stream.write_all(b"goodbye\n").await?;
         stream.shutdown().await?;
-        Ok::<_, Failure>(())
+        Ok::<_, FakeError>(())
     });
     let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
     response.headers_mut().insert(UPGRADE, protocol);
@@ -297,7 +297,7 @@ fn status(status: StatusCode) -> Answer {
     response
 }
 
-fn never(never: Infallible) -> Failure {
+fn never(never: Infallible) -> FakeError {
     match never {}
 }
 

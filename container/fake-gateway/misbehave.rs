@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::Failure;
+use crate::FakeError;
 use crate::rpc::OWNER;
 
 /// What is said about a config with a key nobody knows.
@@ -18,7 +18,7 @@ pub(crate) fn reject(state: &str) {
 }
 
 /// Takes the lock on the state, and says who had it before.
-pub(crate) fn lock(state: &str, port: u64) -> Result<(), Failure> {
+pub(crate) fn lock(state: &str, port: u64) -> Result<(), FakeError> {
     let directory = format!("{state}/tmp/openclaw-{}", rustix::process::geteuid().as_raw());
     fs::create_dir_all(&directory)?;
     let before = fs::read_dir(&directory)?.count();

@@ -9,7 +9,7 @@ use hyper::header::AUTHORIZATION;
 use hyper::{Request, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{Answer, Failure, Fake, status, text};
+use crate::{Answer, Fake, FakeError, status, text};
 
 /// How this gateway calls itself in its lock.
 pub(crate) const OWNER: &str = "owner-of-the-state";
@@ -18,7 +18,7 @@ const SUSPENSION: &str = "the-suspension";
 const LATE: Duration = Duration::from_secs(5);
 
 /// One call. While suspended only a few are let through.
-pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answer, Failure> {
+pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answer, FakeError> {
     let authorised = request.headers().get(AUTHORIZATION).cloned();
     let call: Value = serde_json::from_slice(&request.into_body().collect().await?.to_bytes())?;
     let password = format!("Bearer {}", fake.secret);

@@ -1,68 +1,47 @@
 //! PID 1 of a bot's container: starts the gateway as user `moltbot`, brings it back when it dies, stands
 //! between it and the world, and leaves nothing behind.
 
-mod activity;
-mod answer;
 mod backup;
-mod body;
-mod cgroup;
-mod changes;
-mod config;
 mod control;
-mod errands;
-mod farewell;
-mod frames;
-mod gateway;
-mod headers;
-mod home;
-mod home_orders;
+mod http;
 mod ingress;
-mod keep;
-mod listener;
-mod locks;
-mod logs;
-mod metrics;
-mod probe;
-mod processes;
-mod quiesce;
-mod reap;
-mod rpc;
 mod settings;
-mod signals;
-mod status;
-mod supervise;
+mod supervisor;
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
-use moltworker_core::gateway::Life;
+use moltworker_core::bot::gateway::GatewayLifecycle;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::activity::Activity;
+use crate::backup::controller::BackupController;
+use crate::backup::launcher::Errands;
+use crate::backup::worker;
 use crate::control::Control;
-use crate::errands::Errands;
+use crate::http::listener::Port;
 use crate::ingress::Ingress;
-use crate::keep::Keep;
-use crate::listener::Port;
-use crate::logs::Logs;
-use crate::quiesce::Quiescence;
-use crate::rpc::Rpc;
+use crate::ingress::activity::Activity;
+use crate::ingress::headers;
 use crate::settings::Settings;
-use crate::status::Account;
-use crate::supervise::Supervision;
+use crate::supervisor::gateway_rpc::Rpc;
+use crate::supervisor::output::{self, Logs};
+use crate::supervisor::quiesce::Quiescence;
+use crate::supervisor::run_loop::Supervision;
+use crate::supervisor::signals;
+use crate::supervisor::status::Account;
 
 /// Bad settings: `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
 
-type Failure = Box<dyn std::error::Error>;
+type SupervisorError = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(backup::SUBCOMMAND) {
-        return backup::main();
+    if std::env::args().nth(1).as_deref() == Some(worker::SUBCOMMAND) {
+        return worker::main();
     }
     #[expect(
         clippy::disallowed_methods,
@@ -85,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 /// One life of the container, from its first process to its last.
-fn live(settings: Settings) -> Result<(), Failure> {
+fn live(settings: Settings) -> Result<(), SupervisorError> {
     confine()?;
     let password = password()?;
     let mut secrets = vec![settings.run.control_token.reveal().to_owned(), password.clone()];
@@ -98,7 +77,7 @@ fn live(settings: Settings) -> Result<(), Failure> {
                 .map(|password| password.reveal().to_owned()),
         );
     }
-    let (logs, printer) = Logs::start(secrets, logs::print)?;
+    let (logs, printer) = Logs::start(secrets, output::print)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -110,7 +89,7 @@ fn live(settings: Settings) -> Result<(), Failure> {
 }
 
 /// What holds for everything that is started from here on.
-fn confine() -> Result<(), Failure> {
+fn confine() -> Result<(), SupervisorError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     // A core would hold the bot's secrets, fill its disk, and hold up its restart.
     setrlimit(
@@ -127,7 +106,7 @@ fn confine() -> Result<(), Failure> {
     Ok(())
 }
 
-async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), Failure> {
+async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Result<(), SupervisorError> {
     let since = Instant::now();
     let (ask, asked) = signals::listen()?;
     let settings = Arc::new(settings);
@@ -136,14 +115,14 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         .repository
         .as_ref()
         .map(|repository| repository.restore.clone());
-    let (life, first) = Life::begin(since.elapsed(), settings.rules, restore);
+    let (life, first) = GatewayLifecycle::begin(since.elapsed(), settings.rules, restore);
     let (view, seen) = watch::channel(life.view().clone());
     let activity = Activity::new(since);
     let version = Arc::new(OnceLock::new());
     let (backup, backed_up) = watch::channel(None);
     let (saving, unsaved) = watch::channel(false);
     let errands = Errands::new(&settings, &logs);
-    let keep = Keep::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
+    let backups = BackupController::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
@@ -184,13 +163,13 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     ));
 
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
-    supervision.keeping(keep).run(first, asked).await;
+    supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(())
 }
 
 /// A password for the gateway's callers inside the container; it lives as long as the supervisor.
-fn password() -> Result<String, Failure> {
+fn password() -> Result<String, SupervisorError> {
     let mut bytes = [0_u8; 32];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

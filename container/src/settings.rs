@@ -33,9 +33,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use moltworker_core::gateway::Rules;
-use moltworker_core::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
-use moltworker_core::snapshots;
+use moltworker_core::backup::schedule;
+use moltworker_core::bot::gateway::GatewayRules;
+use moltworker_core::wire::run::{BadRunSetting, CONTROL_PORT, INGRESS_PORT, RunSettings};
 use rustix::process::{Gid, Uid};
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ const GATEWAY_PORT: u16 = 18789;
 /// reason and not somebody's time-out.
 const HOLD: Duration = Duration::from_secs(75);
 /// How long the repository may take to begin an answer. A Durable Object and R2 are behind it: seconds at most.
-const REPOSITORY_PATIENCE: Duration = Duration::from_secs(30);
+const REPOSITORY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long an errand may go without any progress. One request with a body that just fits its times takes five minutes at
 /// most, and whatever else is quiet for long, a database that is copied and checked for example, reads and writes.
 const ERRAND_PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -59,7 +59,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 /// A renewal that failed is tried again after this, until one works. One that is missed for good costs the run
 /// everything it would have saved; one a minute costs the repository nothing.
 const RENEW_AGAIN: Duration = Duration::from_secs(60);
-const SHORTEST_PROBE: Duration = Duration::from_millis(50);
+const MIN_PROBE: Duration = Duration::from_millis(50);
 /// User and group `moltbot` of the image.
 const MOLTBOT_ID: u32 = 1500;
 /// Variables of the container that the gateway also needs: where certificates and the time zone are.
@@ -86,9 +86,9 @@ pub(crate) struct Settings {
     /// How long a request waits for a gateway that is not ready.
     pub(crate) hold: Duration,
     /// How its life is led.
-    pub(crate) rules: Rules,
+    pub(crate) rules: GatewayRules,
     /// When snapshots are taken.
-    pub(crate) snapshots: snapshots::Rules,
+    pub(crate) snapshots: schedule::SnapshotRules,
     /// How long the repository may take to begin an answer.
     pub(crate) repository_patience: Duration,
     /// How long an errand may go without any progress.
@@ -156,11 +156,11 @@ impl Settings {
             )?,
             hold: milliseconds(&get, "MOLTBOT_HOLD_MS", HOLD)?,
             rules: rules(&get)?,
-            snapshots: snapshots::Rules {
-                settle: milliseconds(&get, "MOLTBOT_SNAPSHOT_SETTLE_MS", snapshots::SETTLE)?,
-                spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", snapshots::SPACING)?,
+            snapshots: schedule::SnapshotRules {
+                settle: milliseconds(&get, "MOLTBOT_SNAPSHOT_SETTLE_MS", schedule::SETTLE)?,
+                spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", schedule::SPACING)?,
             },
-            repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_PATIENCE)?,
+            repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_DEADLINE)?,
             errand_patience: milliseconds(&get, "MOLTBOT_ERRAND_PATIENCE_MS", ERRAND_PATIENCE)?,
             renew_every: milliseconds(&get, "MOLTBOT_RENEW_EVERY_MS", RENEW_EVERY)?,
             renew_again: milliseconds(&get, "MOLTBOT_RENEW_AGAIN_MS", RENEW_AGAIN)?,
@@ -176,13 +176,13 @@ impl Settings {
     }
 }
 
-fn rules(get: &impl Fn(&str) -> Option<String>) -> Result<Rules, BadRunSetting> {
-    let rules = Rules::default();
-    Ok(Rules {
+fn rules(get: &impl Fn(&str) -> Option<String>) -> Result<GatewayRules, BadRunSetting> {
+    let rules = GatewayRules::default();
+    Ok(GatewayRules {
         start_deadline: milliseconds(get, "MOLTBOT_START_DEADLINE_MS", rules.start_deadline)?,
         stop_grace: milliseconds(get, "MOLTBOT_STOP_GRACE_MS", rules.stop_grace)?,
         // A probe after the other without a pause would be all the gateway has to do.
-        probe_every: milliseconds(get, "MOLTBOT_PROBE_EVERY_MS", rules.probe_every)?.max(SHORTEST_PROBE),
+        probe_every: milliseconds(get, "MOLTBOT_PROBE_EVERY_MS", rules.probe_every)?.max(MIN_PROBE),
         probe_patience: milliseconds(get, "MOLTBOT_PROBE_PATIENCE_MS", rules.probe_patience)?,
         failures: parsed(get, "MOLTBOT_CRASH_LOOP_FAILURES", rules.failures, "a number")?,
         window: milliseconds(get, "MOLTBOT_CRASH_LOOP_WINDOW_MS", rules.window)?,
@@ -240,13 +240,13 @@ mod tests {
     }
 
     #[test]
-    fn in_the_image_nothing_needs_to_be_said() {
+    fn default_settings_are_valid_in_the_image() {
         let env = env(&[]);
         let settings = Settings::from_env(|name| env.get(name).cloned()).ok().unwrap();
         assert_eq!(settings.ingress.port(), INGRESS_PORT);
         assert_eq!(settings.control.port(), CONTROL_PORT);
         assert!(settings.gateway.ip().is_loopback());
-        assert_eq!(settings.rules, Rules::default());
+        assert_eq!(settings.rules, GatewayRules::default());
         assert_eq!(settings.args.last().map(String::as_str), Some("gateway"));
     }
 

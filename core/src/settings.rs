@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
-use crate::life::Rules;
-pub use crate::origin::Origin;
-use crate::run::OfferedModel;
-use crate::sign_in::Provider;
+use crate::bot::lifecycle::LifecycleRules;
+pub use crate::http::origin::Origin;
+use crate::identity::sign_in::Provider;
+use crate::wire::run::OfferedModel;
 
 mod access;
 pub use access::{
@@ -178,7 +178,7 @@ pub struct Settings {
     /// The model offered to bots without one.
     pub offered_model: Option<OfferedModel>,
     /// What holds for every bot's life.
-    pub rules: Rules,
+    pub rules: LifecycleRules,
     /// How many bots may be awake at once, if the operator set a limit.
     pub max_awake: Option<u32>,
     /// Who gets in, and under which names.
@@ -289,7 +289,7 @@ impl Settings {
                 oauth_providers: oauth_providers.unwrap_or_default(),
                 session_key,
                 offered_model,
-                rules: Rules { sleep_after_ms },
+                rules: LifecycleRules { sleep_after_ms },
                 max_awake,
                 access,
                 backups,
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn bots_sleep_when_the_operator_says() {
+    fn the_idle_time_follows_the_setting() {
         for (text, expected) in [
             ("", Some(900_000)),
             ("15m", Some(900_000)),
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_may_use_plain_http() {
+    fn loopback_may_use_plain_http() {
         for url in [
             "http://localhost:8787",
             "http://127.0.0.1:8787",

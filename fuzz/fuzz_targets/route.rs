@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use moltworker_core::route::{AdminCall, DomainCall, Place, RESERVED, Route, route, safe_next};
-use moltworker_core::sandbox::SnapshotCall;
+use moltworker_core::api::route::{AdminCall, DomainCall, Place, RESERVED, Route, route, safe_next};
+use moltworker_core::api::snapshots::SnapshotCall;
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
 
@@ -39,7 +39,7 @@ fn may_be_got(route: Route) -> bool {
         | Route::SignInWith(_)
         | Route::SignInCallback
         | Route::SignOutPage
-        | Route::HandOver
+        | Route::SessionHandoff
         | Route::BotStatus
         | Route::BotEvents
         | Route::BotLogs

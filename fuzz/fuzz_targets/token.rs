@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use moltworker_core::token::{self, CLOCK_LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES};
-use moltworker_core::{jwks, session, sign_in};
+use moltworker_core::identity::token::{self, CLOCK_LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES};
+use moltworker_core::identity::{jwks, session, sign_in};
 
 const ISSUER: &str = "https://project.supabase.co/auth/v1";
 const NOW: u64 = 1_800_000_000;

@@ -3,20 +3,20 @@
 
 use std::cell::RefCell;
 
-use moltworker_core::id::UserId;
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::keys::{BackupKey, TOKEN_INFO, password_info};
-use moltworker_core::repository::scope::Bearer;
-use moltworker_core::repository::token::{self, Claims, TokenError, Unchecked};
-use moltworker_core::repository::{credential, keys::BackupKeys};
-use moltworker_core::run::{RepositoryPassword, RepositoryToken};
+use moltworker_core::backup::repository::keys::{BackupKey, TOKEN_INFO, password_info};
+use moltworker_core::backup::repository::scope::Bearer;
+use moltworker_core::backup::repository::token::{self, Claims, TokenError, Unchecked};
+use moltworker_core::backup::repository::{credential, keys::BackupKeys};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::token::Algorithm;
 use moltworker_core::settings::{Backups, Secret};
-use moltworker_core::token::Algorithm;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken};
 use worker::Headers;
 
-use super::Failure;
-use crate::webcrypto::{self, Key};
-use crate::{clock, log};
+use super::RepositoryFailure;
+use crate::platform::webcrypto::{self, Key};
+use crate::platform::{clock, log};
 
 thread_local! {
     // Derived by each request that finds its key wanting; the last write wins. There are one or two.
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Who asks.
-pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer, Failure> {
+pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Bearer, RepositoryFailure> {
     let authorization = headers.get("authorization")?;
     let authorization = authorization.ok_or(Refusal::RepositoryTokenRequired)?;
     let secret = credential::read(&authorization).ok_or(Refusal::RepositoryTokenRefused)?;

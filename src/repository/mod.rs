@@ -6,35 +6,37 @@
 pub(crate) mod credentials;
 mod objects;
 
-use moltworker_core::id::UserId;
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::object::{Kind, Name};
-use moltworker_core::repository::request::{self, NoWish, Wish};
-use moltworker_core::repository::scope::Bearer;
-use moltworker_core::run::SnapshotId;
-use moltworker_core::sandbox::Intent;
+use moltworker_core::api::sandbox::Intent;
+use moltworker_core::backup::repository::object::{Name, ObjectKind};
+use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
+use moltworker_core::backup::repository::scope::Bearer;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::SnapshotId;
 use worker::{Env, Request, Response};
 
-use crate::address::Address;
-use crate::{hand_over, log, reply};
+use crate::http::address::Address;
+use crate::http::reply;
+use crate::platform::log;
+use crate::platform::sandbox_client;
 use objects::Objects;
 
 /// Why a request is not served.
-enum Failure {
+enum RepositoryFailure {
     /// The caller's fault, or a moment's.
     Refused(Refusal, Option<String>),
     /// Ours.
     Broken(worker::Error),
 }
 
-impl From<Refusal> for Failure {
+impl From<Refusal> for RepositoryFailure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal, None)
     }
 }
 
-impl From<worker::Error> for Failure {
+impl From<worker::Error> for RepositoryFailure {
     fn from(error: worker::Error) -> Self {
         Self::Broken(error)
     }
@@ -55,8 +57,8 @@ pub(crate) struct Stored {
 pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Stored>> {
     let found = async { Objects::of(env, user)?.snapshots().await };
     let found = found.await.map_err(|failure| match failure {
-        Failure::Broken(error) => error,
-        Failure::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
+        RepositoryFailure::Broken(error) => error,
+        RepositoryFailure::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
     })?;
     let stored = found.into_iter().map(|(id, stored_at)| {
         let id = id.to_string().parse();
@@ -75,25 +77,29 @@ pub(crate) async fn answer(
 ) -> worker::Result<Response> {
     let (method, address) = (request.method().to_string(), Address::of(&request)?);
     let rest = request::split(&address.path).map_or("", |(_, rest)| rest);
-    let wish = match request::read(&method, rest, address.query()) {
-        Ok(wish) => wish,
-        Err(NoWish::WrongMethod { allow }) => return reply::wrong_method(allow),
-        Err(NoWish::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),
+    let operation = match request::read(&method, rest, address.query()) {
+        Ok(operation) => operation,
+        Err(NotAnOperation::WrongMethod { allow }) => return reply::wrong_method(allow),
+        Err(NotAnOperation::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),
     };
-    match serve(request, env, settings, user, wish).await {
+    match serve(request, env, settings, user, operation).await {
         Ok(response) => Ok(response),
-        Err(Failure::Refused(refusal, detail)) => {
+        Err(RepositoryFailure::Refused(refusal, detail)) => {
             let (_, code, _) = refusal.facts();
             // That something is not there is what a client asks to find out.
             if refusal != Refusal::NoSuchObject {
                 log::line(
                     "repository-refused",
-                    &[("user", &user), ("wish", &format!("{wish:?}")), ("code", &code)],
+                    &[
+                        ("user", &user),
+                        ("wish", &format!("{operation:?}")),
+                        ("code", &code),
+                    ],
                 );
             }
             reply::problem(refusal, detail)
         }
-        Err(Failure::Broken(error)) => Err(error),
+        Err(RepositoryFailure::Broken(error)) => Err(error),
     }
 }
 
@@ -102,29 +108,29 @@ async fn serve(
     env: &Env,
     settings: &Settings,
     user: UserId,
-    wish: Wish,
-) -> Result<Response, Failure> {
+    operation: Operation,
+) -> Result<Response, RepositoryFailure> {
     let bearer = credentials::bearer(request.headers(), &settings.backups).await?;
     if !bearer.may_enter(user) {
         return Err(Refusal::ForeignRepository.into());
     }
-    if !bearer.scope().allows(wish) {
+    if !bearer.scope().allows(operation) {
         return Err(Refusal::DeletionRefused.into());
     }
     let objects = Objects::of(env, user)?;
-    match wish {
+    match operation {
         // A bucket has no directories to make.
-        Wish::Create => done(),
-        Wish::Renew => renew(env, bearer).await,
-        Wish::List(kind) => objects.list(kind, request.headers()).await,
-        Wish::Stat(name) => objects.stat(name).await,
-        Wish::Read(name) => objects.read(name, request.headers()).await,
-        Wish::Add(name) => {
+        Operation::Create => done(),
+        Operation::Renew => renew(env, bearer).await,
+        Operation::List(kind) => objects.list(kind, request.headers()).await,
+        Operation::Stat(name) => objects.stat(name).await,
+        Operation::Read(name) => objects.read(name, request.headers()).await,
+        Operation::Add(name) => {
             objects.add(name, request).await?;
             done()
         }
-        Wish::Delete(name) => {
-            ask_whether_it_is_held(env, bearer, name).await?;
+        Operation::Delete(name) => {
+            check_may_forget(env, bearer, name).await?;
             objects.delete(name).await?;
             done()
         }
@@ -132,16 +138,16 @@ async fn serve(
 }
 
 /// What a run was told to spare it learned when it began, and somebody may have pinned a snapshot since.
-async fn ask_whether_it_is_held(env: &Env, bearer: Bearer, name: Name) -> Result<(), Failure> {
-    let (Bearer::Run(user, run, _), Name::Object(Kind::Snapshots, id)) = (bearer, name) else {
+async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<(), RepositoryFailure> {
+    let (Bearer::Run(user, run, _), Name::Object(ObjectKind::Snapshots, id)) = (bearer, name) else {
         return Ok(());
     };
-    match hand_over::ask(env, user, Intent::MayForget(run, id))
+    match sandbox_client::ask(env, user, Intent::MayForget(run, id))
         .await?
         .status_code()
     {
         200 => Ok(()),
-        _ => Err(Failure::Refused(
+        _ => Err(RepositoryFailure::Refused(
             Refusal::DeletionRefused,
             Some(format!("snapshot {id} is held, or the run is over")),
         )),
@@ -149,18 +155,18 @@ async fn ask_whether_it_is_held(env: &Env, bearer: Bearer, name: Name) -> Result
 }
 
 /// The Sandbox knows whether the run is the current one, and mints.
-async fn renew(env: &Env, bearer: Bearer) -> Result<Response, Failure> {
+async fn renew(env: &Env, bearer: Bearer) -> Result<Response, RepositoryFailure> {
     let Bearer::Run(user, run, scope) = bearer else {
         let detail = "the operator's token is a setting; it does not expire";
-        return Err(Failure::Refused(
+        return Err(RepositoryFailure::Refused(
             Refusal::RepositoryTokenRefused,
             Some(detail.into()),
         ));
     };
-    Ok(hand_over::ask(env, user, Intent::RenewToken(run, scope)).await?)
+    Ok(sandbox_client::ask(env, user, Intent::RenewToken(run, scope)).await?)
 }
 
 /// Success, with nothing to say.
-fn done() -> Result<Response, Failure> {
+fn done() -> Result<Response, RepositoryFailure> {
     Ok(reply::bare(200)?.empty())
 }

@@ -3,16 +3,17 @@
 //! Bodies pass from the socket to the bucket and back as the streams they are and never enter wasm memory; the
 //! config, of some 200 bytes, is the exception.
 
-use moltworker_core::id::UserId;
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::listing::{self, Entry, Version};
-use moltworker_core::repository::object::{self, Kind, Name, ObjectId};
-use moltworker_core::repository::range::Range;
+use moltworker_core::backup::repository::listing::{self, ListedObject, Version};
+use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
+use moltworker_core::backup::repository::range::Range;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::BUCKET_BINDING;
+use moltworker_core::user_id::UserId;
 use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_sys};
 
-use super::Failure;
-use crate::{log, reply};
+use super::RepositoryFailure;
+use crate::http::reply;
+use crate::platform::log;
 
 /// Objects in one page of the bucket's list: as many as it gives.
 const PAGE: u32 = 1_000;
@@ -38,7 +39,7 @@ impl Objects {
     }
 
     /// Whether it is there: its length as `Content-Length`.
-    pub(super) async fn stat(&self, name: Name) -> Result<Response, Failure> {
+    pub(super) async fn stat(&self, name: Name) -> Result<Response, RepositoryFailure> {
         let found = self
             .bucket
             .head(name.key(self.user))
@@ -50,7 +51,7 @@ impl Objects {
     }
 
     /// Its bytes, or the range of them that was asked for.
-    pub(super) async fn read(&self, name: Name, headers: &Headers) -> Result<Response, Failure> {
+    pub(super) async fn read(&self, name: Name, headers: &Headers) -> Result<Response, RepositoryFailure> {
         let range = headers.get("range")?.as_deref().and_then(Range::parse);
         let mut get = self.bucket.get(name.key(self.user));
         if let Some(range) = range {
@@ -87,15 +88,15 @@ impl Objects {
 
     /// Adds an object. One that is there stays as it is: having sent its content once more is no error, so
     /// that a client may repeat what it got no answer to.
-    pub(super) async fn add(&self, name: Name, request: Request) -> Result<(), Failure> {
+    pub(super) async fn add(&self, name: Name, request: Request) -> Result<(), RepositoryFailure> {
         let length = request.headers().get("content-length")?;
         let length: u64 = length
             .and_then(|length| length.parse().ok())
             .filter(|length| *length > 0)
             .ok_or(Refusal::LengthRequired)?;
-        if length > name.most_bytes() {
-            let most = format!("at most {} bytes", name.most_bytes());
-            return Err(Failure::Refused(Refusal::ObjectTooLarge, Some(most)));
+        if length > name.max_bytes() {
+            let most = format!("at most {} bytes", name.max_bytes());
+            return Err(RepositoryFailure::Refused(Refusal::ObjectTooLarge, Some(most)));
         }
         match name {
             Name::Config => self.add_config(request).await,
@@ -111,13 +112,13 @@ impl Objects {
         name: Name,
         id: ObjectId,
         body: web_sys::ReadableStream,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RepositoryFailure> {
         let put = self.bucket.put(name.key(self.user), body);
         let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
         put.execute().await.map(drop).map_err(|error| failure(&error))
     }
 
-    async fn add_config(&self, mut request: Request) -> Result<(), Failure> {
+    async fn add_config(&self, mut request: Request) -> Result<(), RepositoryFailure> {
         let key = Name::Config.key(self.user);
         let config = request.bytes().await?;
         let put = self.bucket.put(key.clone(), config.clone());
@@ -143,7 +144,7 @@ impl Objects {
     }
 
     /// Removes it, or finds it gone already: a client may repeat this as well.
-    pub(super) async fn delete(&self, name: Name) -> Result<(), Failure> {
+    pub(super) async fn delete(&self, name: Name) -> Result<(), RepositoryFailure> {
         self.bucket
             .delete(name.key(self.user))
             .await
@@ -151,13 +152,19 @@ impl Objects {
     }
 
     /// The snapshots, each with the time at which the bucket got it.
-    pub(super) async fn snapshots(&self) -> Result<Vec<(ObjectId, u64)>, Failure> {
-        self.each(Kind::Snapshots, |id, found| (id, found.uploaded().as_millis()))
-            .await
+    pub(super) async fn snapshots(&self) -> Result<Vec<(ObjectId, u64)>, RepositoryFailure> {
+        self.each(ObjectKind::Snapshots, |id, found| {
+            (id, found.uploaded().as_millis())
+        })
+        .await
     }
 
     /// All objects of a kind, or an error; never a part of them.
-    async fn each<T>(&self, kind: Kind, as_told: impl Fn(ObjectId, &Object) -> T) -> Result<Vec<T>, Failure> {
+    async fn each<T>(
+        &self,
+        kind: ObjectKind,
+        as_told: impl Fn(ObjectId, &Object) -> T,
+    ) -> Result<Vec<T>, RepositoryFailure> {
         let mut all = Vec::new();
         let mut cursor = None;
         loop {
@@ -183,9 +190,15 @@ impl Objects {
     }
 
     /// All objects of a kind, as a client of the protocol reads them.
-    pub(super) async fn list(&self, kind: Kind, headers: &Headers) -> Result<Response, Failure> {
+    pub(super) async fn list(
+        &self,
+        kind: ObjectKind,
+        headers: &Headers,
+    ) -> Result<Response, RepositoryFailure> {
         let version = Version::accepted(headers.get("accept")?.as_deref());
-        let entries = self.each(kind, |id, found| Entry::new(id, found.size())).await?;
+        let entries = self
+            .each(kind, |id, found| ListedObject::new(id, found.size()))
+            .await?;
         let json = listing::to_json(version, &entries).map_err(worker::Error::from)?;
         let answer = reply::bare(200)?.with_header("content-type", version.content_type())?;
         Ok(answer.fixed(json))
@@ -201,7 +214,7 @@ fn nothing_there() -> Conditional {
 }
 
 /// What an error of the bucket means for the caller.
-fn failure(error: &worker::Error) -> Failure {
+fn failure(error: &worker::Error) -> RepositoryFailure {
     let words = error.to_string();
     let known = REFUSALS.iter().find(|(code, _)| words.contains(code));
     match known {

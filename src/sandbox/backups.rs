@@ -1,59 +1,61 @@
 //! Looks after the bot's backups: takes note of what a supervisor says of them, asks it for what is due, and knows what
-//! a run is to be started from. What follows from what is decided in `core::ledger`.
+//! a run is to be started from. What follows from what is decided in `core::backup_state`.
 
 use std::rc::Rc;
 
-use moltworker_core::control::{
+use moltworker_core::api::snapshots::Details;
+use moltworker_core::backup::repository::scope::Scope;
+use moltworker_core::backup::state::{BackupState, Errand, HELD_FOR_MS, PARTS};
+use moltworker_core::wire::control::{
     MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SnapshotOrder,
     SnapshotReason, Status,
 };
-use moltworker_core::ledger::{Errand, HELD_FOR_MS, Ledger, PARTS};
-use moltworker_core::repository::scope::Scope;
-use moltworker_core::run::{RestorePoint, Run, SnapshotId};
-use moltworker_core::sandbox::Details;
+use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use worker::Result;
 
 use super::Inner;
-use super::container::well;
+use super::container::require_success;
 use super::store::Store;
+use crate::platform::{clock, log};
 use crate::repository::{self, Stored};
-use crate::{clock, log};
 
 impl Inner {
     /// Takes note of what the supervisor of `run` says, and asks it for what is due.
-    pub(super) async fn look_after_backups(self: &Rc<Self>, run: Run, status: &Status) {
+    pub(super) async fn update_backups(self: &Rc<Self>, run: Run, status: &Status) {
         let outcome = async {
-            self.hear_of_backups(run, status)?;
+            self.record_backup_status(run, status)?;
             let store = Store::open(&self.state)?;
-            let Some(errand) = store.ledger()?.errand(clock::now_ms(), run, status) else {
+            let Some(errand) = store.backup_state()?.errand(clock::now_ms(), run, status) else {
                 return Ok(());
             };
             self.run_errand(run, &errand).await?;
-            self.with_ledger(|ledger| ledger.asked(clock::now_ms(), run, status, &errand))
+            self.update_backup_state(|backup_state| {
+                backup_state.mark_ordered(clock::now_ms(), run, status, &errand)
+            })
         };
         if let Err(error) = outcome.await {
             log::line("backups-not-looked-after", &[("run", &run), ("reason", &error)]);
         }
     }
 
-    fn hear_of_backups(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
+    fn record_backup_status(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
         let now = clock::now_ms();
-        let news = self.with_ledger(|ledger| ledger.heard(now, run, status))?;
+        let changes = self.update_backup_state(|backup_state| backup_state.observe(now, run, status))?;
         let store = Store::open(&self.state)?;
-        for snapshot in news.snapshots {
+        for snapshot in changes.snapshots {
             if snapshot.reason == Some(SnapshotReason::BeforeRestore) {
                 store.hold(&snapshot.id, Some(now.saturating_add(HELD_FOR_MS)))?;
             }
             store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
         }
-        if let Some(id) = &news.verified {
+        if let Some(id) = &changes.verified {
             store.verified(id, now)?;
         }
-        for id in &news.forgotten {
+        for id in &changes.forgotten {
             store.forget(id)?;
         }
-        for (kind, detail) in news.notices {
-            self.remember(kind, run, detail)?;
+        for (kind, detail) in changes.history_events {
+            self.record_history_event(kind, run, detail)?;
         }
         Ok(())
     }
@@ -85,12 +87,15 @@ impl Inner {
                 self.ask_control_with(run, MAINTAIN_PATH, &order).await
             }
         };
-        well(done?).map(drop)
+        require_success(done?).map(drop)
     }
 
     async fn maintenance(&self, run: Run, part: u32, drill: bool) -> Result<MaintenanceOrder> {
         let store = Store::open(&self.state)?;
-        let (pinned, verified) = (store.held(clock::now_ms())?, store.ledger()?.verified().cloned());
+        let (pinned, verified) = (
+            store.held(clock::now_ms())?,
+            store.backup_state()?.verified().cloned(),
+        );
         let (token, _) = self.mint(run, Scope::Maintain).await?;
         Ok(MaintenanceOrder {
             token,
@@ -109,19 +114,19 @@ impl Inner {
     /// The inner one: a snapshot that was there and is not any more.
     pub(super) async fn restore_point(&self, run: Run) -> Result<Result<RestorePoint, SnapshotId>> {
         let store = Store::open(&self.state)?;
-        let stored = match store.ledger()?.asks_the_bucket() {
+        let stored = match store.backup_state()?.needs_bucket_listing() {
             true => store.in_bucket(self.stored().await?)?,
             false => Vec::new(),
         };
-        self.with_ledger(|ledger| ledger.point_for(run, &stored))
+        self.update_backup_state(|backup_state| backup_state.restore_point_for(run, &stored))
     }
 
     /// `run` is over: what it saved last, only the bucket knows.
-    pub(super) async fn account_for(self: &Rc<Self>, run: Run) {
+    pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run) {
         let outcome = async {
             let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
-            match self.with_ledger(|ledger| ledger.ended(run, &stored))? {
-                Some((kind, detail)) => self.remember(kind, run, detail),
+            match self.update_backup_state(|backup_state| backup_state.ended(run, &stored))? {
+                Some((kind, detail)) => self.record_history_event(kind, run, detail),
                 None => Ok(()),
             }
         };
@@ -136,13 +141,13 @@ impl Inner {
     }
 
     /// Changes the ledger, without an await in between, and stores it if it is another one afterwards.
-    pub(super) fn with_ledger<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> Result<T> {
+    pub(super) fn update_backup_state<T>(&self, change: impl FnOnce(&mut BackupState) -> T) -> Result<T> {
         let store = Store::open(&self.state)?;
-        let before = store.ledger()?;
-        let mut ledger = before.clone();
-        let answer = change(&mut ledger);
-        if ledger != before {
-            store.keep_ledger(&ledger)?;
+        let before = store.backup_state()?;
+        let mut backup_state = before.clone();
+        let answer = change(&mut backup_state);
+        if backup_state != before {
+            store.save_backup_state(&backup_state)?;
         }
         Ok(answer)
     }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use js_sys::{Object, Promise, Reflect};
-use moltworker_core::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
-use moltworker_core::life::MaySleep;
-use moltworker_core::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
+use moltworker_core::bot::lifecycle::MaySleep;
+use moltworker_core::wire::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
+use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -13,7 +13,8 @@ use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::{clock, json, log, webcrypto};
+use crate::http::json;
+use crate::platform::{clock, log, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -75,7 +76,7 @@ impl From<Error> for NotStarted {
 
 impl NotStarted {
     /// Why, for the bot's owner.
-    pub(super) fn in_words(&self) -> String {
+    pub(super) fn owner_message(&self) -> String {
         match self {
             Self::SnapshotMissing(id) => format!(
                 "the newest snapshot, {id}, is not in the storage any more; nothing is started on an older state before \
@@ -106,7 +107,7 @@ impl Inner {
             return Err(Error::RustError("it is not wanted any more".into()).into());
         }
         let control_token = new_control_token()?;
-        Store::open(&self.state)?.keep_control_token(run, &control_token)?;
+        Store::open(&self.state)?.save_control_token(run, &control_token)?;
         let run_settings = RunSettings {
             user: self.user()?,
             run,
@@ -217,7 +218,7 @@ impl Inner {
         body: Option<String>,
         deadline: Duration,
     ) -> Result<Response> {
-        well(self.ask_control(run, method, path, body, deadline).await?)
+        require_success(self.ask_control(run, method, path, body, deadline).await?)
     }
 
     /// One question or order to the control port of `run`, with that run's secret; the answer whatever it is.
@@ -246,7 +247,7 @@ impl Inner {
 }
 
 /// An answer, unless it is a refusal.
-pub(super) fn well(answer: Response) -> Result<Response> {
+pub(super) fn require_success(answer: Response) -> Result<Response> {
     match answer.status_code() {
         200..=299 => Ok(answer),
         status => Err(Error::RustError(format!("the supervisor answered {status}"))),

@@ -7,30 +7,32 @@
 //! nothing to do with the bot's life.
 
 mod backups;
-mod capacity;
 mod container;
-mod happenings;
-mod logs;
+mod lifecycle;
+mod output;
 mod repository;
 mod serve;
 mod sessions;
-mod shelf;
-mod snapshots;
+mod slots;
+mod snapshot_calls;
+mod snapshot_index;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
-use moltworker_core::id::UserId;
-use moltworker_core::life::{Event, Life, Report, State as LifeState};
-use moltworker_core::problem::Refusal;
-use moltworker_core::run::Run;
-use moltworker_core::sandbox::{BotStatus, Health, Heard, INTENT_HEADER, Intent};
+use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
+use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::Run;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use crate::{configuration, log, reply};
+use crate::http::reply;
+use crate::platform::{configuration, log};
 use sessions::Renewing;
 use store::Store;
 
@@ -53,13 +55,13 @@ struct Inner {
 #[derive(Default)]
 struct Memory {
     /// Loaded from the store by the first event.
-    life: Option<Life>,
+    life: Option<Lifecycle>,
     /// The run somebody already waits for the end of.
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
-    heard: Option<(Run, Heard)>,
+    observed: Option<(Run, ObservedStatus)>,
     /// When this bot last looked for a place in vain.
-    no_place_at: Option<u64>,
+    no_slot_at: Option<u64>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -90,15 +92,15 @@ impl DurableObject for Sandbox {
             Some(Intent::Snapshots(call)) => inner.snapshots(call, request).await,
             Some(Intent::Tick) => {
                 // Asks a running bot how it is, by way of asking whether it is idle.
-                inner.happened(Event::AlarmRang).await?;
+                inner.handle_event(LifecycleEvent::AlarmRang).await?;
                 reply::json(&inner.status())
             }
             Some(Intent::MakeRoom) => {
-                inner.happened(Event::RoomWanted).await?;
+                inner.handle_event(LifecycleEvent::SlotWanted).await?;
                 reply::json(&inner.status())
             }
             Some(Intent::Order(by, order)) => {
-                inner.happened(order.event(by)).await?;
+                inner.handle_event(order.event(by)).await?;
                 reply::json(&inner.status())
             }
             Some(Intent::Session) => inner.session(request).await,
@@ -115,7 +117,7 @@ impl DurableObject for Sandbox {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.inner.happened(Event::AlarmRang).await?;
+        self.inner.handle_event(LifecycleEvent::AlarmRang).await?;
         Response::empty()
     }
 }
@@ -148,53 +150,62 @@ impl Inner {
     }
 
     /// The life as it is in memory; a new one before [`Inner::load`].
-    fn life(&self) -> Life {
-        self.memory.borrow().life.clone().unwrap_or_else(|| Life::new(0))
+    fn life(&self) -> Lifecycle {
+        self.memory
+            .borrow()
+            .life
+            .clone()
+            .unwrap_or_else(|| Lifecycle::new(0))
     }
 
     /// The state in words.
     fn status(&self) -> BotStatus {
         let life = self.life();
-        let heard = self
+        let observed = self
             .memory
             .borrow()
-            .heard
+            .observed
             .clone()
             .filter(|(run, _)| *run == life.run);
-        let mut heard = heard.map_or(Heard::NOTHING, |(_, heard)| heard);
+        let mut observed = observed.map_or(ObservedStatus::NOTHING, |(_, observed)| observed);
         // What was heard counts only while there is somebody to hear it from.
         if !matches!(
             life.state,
-            LifeState::Running | LifeState::Unhealthy { .. } | LifeState::CrashLooped { until: None, .. }
+            LifecycleState::Running
+                | LifecycleState::Unhealthy { .. }
+                | LifecycleState::CrashLooped { until: None, .. }
         ) {
-            heard.health = Health::Unknown;
+            observed.health = Health::Unknown;
         }
         // A ledger that cannot be read must not hide the rest from whoever looks for what is wrong.
-        let ledger = Store::open(&self.state).and_then(|store| store.ledger());
-        let backups = ledger
-            .map(|ledger| ledger.summary())
+        let backup_state = Store::open(&self.state).and_then(|store| store.backup_state());
+        let backups = backup_state
+            .map(|backup_state| backup_state.summary())
             .inspect_err(|error| log::line("ledger-unreadable", &[("run", &life.run), ("reason", error)]));
         BotStatus {
             backups: backups.ok(),
-            ..life.status(heard)
+            ..life.status(observed)
         }
     }
 
     /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
     /// else.
-    async fn listen_to(self: &Rc<Self>, run: Run) -> Option<Report> {
+    async fn observe_supervisor(self: &Rc<Self>, run: Run) -> Option<SupervisorReport> {
         let said = self.ask_supervisor(run).await;
         if let Ok(status) = &said {
-            self.look_after_backups(run, status).await;
+            self.update_backups(run, status).await;
         }
-        let (heard, report) = match &said {
-            Ok(status) => (Some((run, Heard::from(status))), Some(Report::from(status))),
+        let (observed, report) = match &said {
+            Ok(status) => (
+                Some((run, ObservedStatus::from(status))),
+                Some(SupervisorReport::from(status)),
+            ),
             Err(error) => {
                 log::line("supervisor-unanswered", &[("run", &run), ("reason", error)]);
                 (None, None)
             }
         };
-        self.memory.borrow_mut().heard = heard;
+        self.memory.borrow_mut().observed = observed;
         report
     }
 }

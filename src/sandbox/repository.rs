@@ -1,16 +1,17 @@
 //! What a run is given to reach its bot's snapshots.
 
-use moltworker_core::problem::Refusal;
-use moltworker_core::repository::scope::Scope;
-use moltworker_core::repository::token::Claims;
-use moltworker_core::run::{RepositoryAccess, RepositoryToken, RestorePoint, Run};
-use moltworker_core::sandbox::RenewedToken;
+use moltworker_core::api::sandbox::RenewedToken;
+use moltworker_core::backup::repository::scope::Scope;
+use moltworker_core::backup::repository::token::Claims;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::run::{RepositoryAccess, RepositoryToken, RestorePoint, Run};
 use worker::{Response, Result};
 
 use super::Inner;
 use super::store::Store;
+use crate::http::reply;
+use crate::platform::clock;
 use crate::repository::credentials;
-use crate::{clock, reply};
 
 impl Inner {
     /// Everything `run` needs to restore and to take snapshots, with a token that only adds.
@@ -48,7 +49,7 @@ impl Inner {
     /// Whether `run` may delete this snapshot.
     pub(super) fn may_forget(&self, run: Run, snapshot: &str) -> Result<Response> {
         let store = Store::open(&self.state)?;
-        let verified = store.ledger()?.verified().cloned();
+        let verified = store.backup_state()?.verified().cloned();
         let mut spared = store.held(clock::now_ms())?.into_iter().chain(verified);
         if !self.life().is_of(run) || spared.any(|id| id.as_str() == snapshot) {
             return reply::problem(Refusal::DeletionRefused, None);

@@ -4,15 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{self, Either};
-use moltworker_core::life::{Desired, Event, State};
-use moltworker_core::problem::Refusal;
-use moltworker_core::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
+use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent, LifecycleState};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
 use wasm_bindgen::JsValue;
 use worker::{Delay, Request, Response, Result, web_sys};
 
 use super::Inner;
-use crate::reply::{self, Nonce};
-use crate::{clock, log, pages};
+use crate::http::pages;
+use crate::http::reply::{self, Nonce};
+use crate::platform::{clock, log};
 
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s
 /// (error 524), and what it would say then says nothing.
@@ -30,28 +31,28 @@ impl Inner {
             if let Some(refusal) = self.refused_entry().await? {
                 return self.refuse(&request, refusal, None);
             }
-            self.happened(Event::Wanted).await?;
+            self.handle_event(LifecycleEvent::Wanted).await?;
             let life = self.life();
             let refusal = match life.state {
                 // Unhealthy: the ingress holds the request while the supervisor brings the gateway back.
-                State::Running | State::Unhealthy { .. } => {
+                LifecycleState::Running | LifecycleState::Unhealthy { .. } => {
                     tries += 1;
                     match self.forward(&request, life.run).await {
-                        Some(response) => return self.in_its_form(&request, life.run, response).await,
+                        Some(response) => return self.translate_refusal(&request, life.run, response).await,
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
                         None => return self.refuse(&request, Refusal::BotInterrupted, None),
                     }
                 }
-                State::BackingOff { reason, .. } => {
+                LifecycleState::BackingOff { reason, .. } => {
                     return self.refuse(&request, Refusal::BotFailed, Some(reason));
                 }
-                State::CrashLooped { reason, .. } => {
+                LifecycleState::CrashLooped { reason, .. } => {
                     return self.refuse(&request, Refusal::BotCrashLooped, Some(reason));
                 }
-                State::Starting { .. } | State::Restoring { .. } => Refusal::BotWaking,
-                State::Stopping { .. } => Refusal::BotStopping,
+                LifecycleState::Starting { .. } | LifecycleState::Restoring { .. } => Refusal::BotWaking,
+                LifecycleState::Stopping { .. } => Refusal::BotStopping,
                 // It ended between two lines of this loop: the next round starts it.
-                State::Asleep => Refusal::BotWaking,
+                LifecycleState::Asleep => Refusal::BotWaking,
             };
             if reply::wants_page(request.method().as_ref(), request.headers()) {
                 return self.waking_page(refusal);
@@ -81,7 +82,11 @@ impl Inner {
         };
         log::line("forward-failed", &[("run", &run), ("reason", &error)]);
         let gone = self.container().is_ok_and(|container| !container.running());
-        if gone && let Err(error) = self.happened(Event::Exited(run, error.to_string())).await {
+        if gone
+            && let Err(error) = self
+                .handle_event(LifecycleEvent::Exited(run, error.to_string()))
+                .await
+        {
             log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
         }
         None
@@ -89,7 +94,7 @@ impl Inner {
 
     /// The answer as it came, unless it is the ingress's own refusal: that is told like every other state of the
     /// bot, to a person as a page.
-    async fn in_its_form(
+    async fn translate_refusal(
         self: &Rc<Self>,
         request: &Request,
         run: Run,
@@ -100,9 +105,9 @@ impl Inner {
             return Ok(response);
         };
         if refusal == Refusal::BotCrashLooped {
-            let said = self.listen_to(run).await;
-            self.happened(Event::Said(run, said)).await?;
-            if let State::CrashLooped { reason, .. } = self.life().state {
+            let said = self.observe_supervisor(run).await;
+            self.handle_event(LifecycleEvent::Reported(run, said)).await?;
+            if let LifecycleState::CrashLooped { reason, .. } = self.life().state {
                 return self.refuse(request, refusal, Some(reason));
             }
         }
@@ -151,7 +156,7 @@ impl Inner {
             Desired::Stopped => Ok(Some(Refusal::BotStopped)),
             Desired::Suspended => Ok(Some(Refusal::BotSuspended)),
             Desired::Available if life.would_start(clock::now_ms()) => {
-                Ok((!self.has_place().await).then_some(Refusal::NoCapacity))
+                Ok((!self.has_slot().await).then_some(Refusal::NoCapacity))
             }
             Desired::Available => Ok(None),
         }

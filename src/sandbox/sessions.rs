@@ -9,15 +9,19 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures::lock::Mutex;
-use moltworker_core::session::{Ask, COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionId, Standing, Tokens};
-use moltworker_core::token::Identity;
+use moltworker_core::identity::session::{
+    Ask, COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionId, Standing, Tokens,
+};
+use moltworker_core::identity::token::Identity;
 use serde::Deserialize;
 use worker::{Request, Response, Result, SqlStorageValue};
 
 use super::Inner;
 use super::store::Store;
-use crate::auth_api::{self, Grant, Granted};
-use crate::{clock, identify, json, log, reply, sealed};
+use crate::http::{json, reply};
+use crate::identity::auth_api::{self, Grant, Granted};
+use crate::identity::{caller, sealed};
+use crate::platform::{clock, log};
 
 /// What the tokens are sealed for; distinct from every cookie.
 const PURPOSE: &str = "session-tokens";
@@ -55,7 +59,7 @@ impl Inner {
     pub(super) async fn session(&self, mut request: Request) -> Result<Response> {
         match json::read(&request.text().await?)? {
             Ask::Begin { id, identity, tokens } => {
-                self.keep_session(&id, &identity, &tokens).await?;
+                self.save_session(&id, &identity, &tokens).await?;
                 reply::json(&())
             }
             Ask::Renew { id } => reply::json(&self.renew_session(&id).await?),
@@ -71,7 +75,7 @@ impl Inner {
         let Ok(_turn) = clock::within(WAIT, turn).await else {
             return Ok(Renewal::Unavailable);
         };
-        let Some((identity, tokens, renewed_at)) = self.kept_session(id).await? else {
+        let Some((identity, tokens, renewed_at)) = self.load_session(id).await? else {
             return Ok(Renewal::Ended);
         };
         let now = clock::now_seconds();
@@ -114,9 +118,9 @@ impl Inner {
                 return Ok(Renewal::Ended);
             }
         };
-        let Ok(identity) = identify::access_token(&tokens.access_token, settings).await else {
+        let Ok(identity) = caller::access_token(&tokens.access_token, settings).await else {
             // The old token is spent. Keep the new one: the reason (a key not yet published, say) may pass.
-            let Some((identity, ..)) = self.kept_session(id).await? else {
+            let Some((identity, ..)) = self.load_session(id).await? else {
                 return Ok(Renewal::Ended);
             };
             self.update_session(id, &identity, &tokens).await?;
@@ -136,7 +140,7 @@ impl Inner {
 
     /// Forgets a session first, then has the provider revoke it: if that fails, nobody has its token any more.
     async fn end_session(&self, id: &SessionId) -> Result<()> {
-        let Some((identity, mut tokens, _)) = self.kept_session(id).await? else {
+        let Some((identity, mut tokens, _)) = self.load_session(id).await? else {
             return Ok(());
         };
         self.forget_session(id)?;
@@ -164,7 +168,7 @@ impl Inner {
     }
 
     /// `None` also for one whose tokens were sealed with another key.
-    async fn kept_session(&self, id: &SessionId) -> Result<Option<(Identity, Tokens, u64)>> {
+    async fn load_session(&self, id: &SessionId) -> Result<Option<(Identity, Tokens, u64)>> {
         let statement = "SELECT identity, tokens, renewed_at FROM sessions WHERE id = ?";
         let row: Option<Row> = Store::open(&self.state)?.one(statement, vec![id.as_str().into()])?;
         let Some(row) = row else { return Ok(None) };
@@ -174,7 +178,7 @@ impl Inner {
         Ok(Some((json::read(&row.identity)?, tokens, row.renewed_at)))
     }
 
-    async fn keep_session(&self, id: &SessionId, identity: &Identity, tokens: &Tokens) -> Result<()> {
+    async fn save_session(&self, id: &SessionId, identity: &Identity, tokens: &Tokens) -> Result<()> {
         let sealed = sealed::seal(self.settings()?, PURPOSE, tokens).await?;
         let now = clock::now_seconds();
         let store = Store::open(&self.state)?;

@@ -4,16 +4,16 @@
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
 
-use moltworker_core::life::Life;
-use moltworker_core::run::{ControlToken, Run};
+use moltworker_core::bot::lifecycle::Lifecycle;
+use moltworker_core::wire::run::{ControlToken, Run};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
-use crate::json;
+use crate::http::json;
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [
-    // One row each; `record` is the JSON of `core::life::Life`.
+    // One row each; `record` is the JSON of `core::life::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
     // The person's browser sessions. `identity` is the JSON of `core::token::Identity`, `tokens` a sealed
@@ -55,12 +55,12 @@ impl Store {
         Ok(store)
     }
 
-    pub(super) fn life(&self) -> Result<Option<Life>> {
+    pub(super) fn life(&self) -> Result<Option<Lifecycle>> {
         let row: Option<Record> = self.one("SELECT record FROM life", vec![])?;
         row.map(|row| json::read(&row.record)).transpose()
     }
 
-    pub(super) fn keep_life(&self, life: &Life) -> Result<()> {
+    pub(super) fn save_lifecycle(&self, life: &Lifecycle) -> Result<()> {
         let record = serde_json::to_string(life)?;
         self.exec(
             "INSERT OR REPLACE INTO life (only, record) VALUES (1, ?)",
@@ -77,7 +77,7 @@ impl Store {
         Ok(row.and_then(|row| ControlToken::new(row.control_token).ok()))
     }
 
-    pub(super) fn keep_control_token(&self, run: Run, token: &ControlToken) -> Result<()> {
+    pub(super) fn save_control_token(&self, run: Run, token: &ControlToken) -> Result<()> {
         self.exec(
             "INSERT OR REPLACE INTO run_secret (only, run, control_token) VALUES (1, ?, ?)",
             vec![number(run)?, token.reveal().into()],
@@ -121,11 +121,11 @@ struct RunSecret {
 }
 
 fn number(run: Run) -> Result<SqlStorageValue> {
-    whole(run.0)
+    sql_integer(run.0)
 }
 
 /// A number as SQLite takes it.
-pub(super) fn whole(number: u64) -> Result<SqlStorageValue> {
+pub(super) fn sql_integer(number: u64) -> Result<SqlStorageValue> {
     let number = i64::try_from(number).map_err(|_| Error::RustError("a number is out of range".into()))?;
     SqlStorageValue::try_from_i64(number)
 }

@@ -7,7 +7,7 @@ import { docker, startStack, until } from "./stack.mjs";
 test("bots", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);
 
-  await t.test("who may not enter starts no container", async () => {
+  await t.test("a refused user starts no container", async () => {
     const otherProject = "https://other.example/auth/v1";
     const refused = {
       "no token": [undefined, "sign-in-required"],
@@ -28,7 +28,7 @@ test("bots", { timeout: 30 * 60_000 }, async (t) => {
     assert.deepEqual(await stack.containers(), []);
   });
 
-  await t.test("every algorithm of the project opens the door, and two people get two bots", async () => {
+  await t.test("each signing algorithm is accepted, and two users get two bots", async () => {
     const [one, two] = await Promise.all([stack.token("dev-1"), stack.token("dev-2", "--alg", "RS256")]);
     const legacy = await stack.token("dev-1", "--alg", "HS256");
     for (const page of await Promise.all([one, two, legacy].map((token) => stack.fetch("/", { token })))) {
@@ -44,7 +44,7 @@ test("bots", { timeout: 30 * 60_000 }, async (t) => {
     await assert.rejects(docker("exec", twos.id, "cat", "/data/moltbot/marker"), /No such file/);
   });
 
-  await t.test("a killed container is replaced, and its neighbour notices nothing", async () => {
+  await t.test("a killed container is replaced without affecting another bot", async () => {
     const token = await stack.token("dev-1");
     const [before, neighbour] = [await stack.containerOf("dev-1"), await stack.containerOf("dev-2")];
     await docker("kill", before.id);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { answered, openBrowser, opened, say, signIn } from "./page.mjs";
+import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
 import { docker, kept, startStack, until } from "./stack.mjs";
 
 // From the page's next attempt to connect to a container.
@@ -17,7 +17,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
 
-  await t.test("signing in leads to the bot, without a pairing prompt", async () => {
+  await t.test("signing in leads to the bot without a pairing prompt", async () => {
     await page.goto(stack.url);
     await page.waitForURL("**/login**");
     await signIn(page, { ...user, password: "wrong" });
@@ -25,33 +25,33 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     assert.deepEqual(await stack.containers(), []);
 
     await signIn(page, user);
-    await opened(page);
+    await waitForBot(page);
     assert.equal(new URL(page.url()).origin, stack.url);
     assert.doesNotMatch(await page.locator("body").innerText(), /pairing required|device token/i);
   });
 
-  await t.test("hello is answered by the model", async () => {
+  await t.test("the model answers a chat message", async () => {
     // The picture is of most use when the answer does not come.
     await say(page, "hello").finally(() => page.screenshot({ path: join(kept, "chat.png") }));
   });
 
   await t.test("a reload and a second tab show the same conversation", async () => {
     await page.reload();
-    await answered(page, "hello");
+    await waitForAnswer(page, "hello");
     const second = await context.newPage();
     await second.goto(page.url());
-    await answered(second, "hello");
+    await waitForAnswer(second, "hello");
     await second.close();
   });
 
-  await t.test("after its container was killed the page goes on by itself", async () => {
+  await t.test("the page reconnects by itself after its container was killed", async () => {
     const killed = await stack.containerOf("dev-1");
     await docker("kill", killed.id);
     // Nobody asks for anything but the page that is open.
     await until("the page has woken the bot", async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), {
       deadlineMs: WOKEN_MS,
     });
-    await opened(page);
+    await waitForBot(page);
     await say(page, "are you there?");
   });
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { answered, openBrowser, opened, say, signIn } from "./page.mjs";
+import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
 import { kept, startStack } from "./stack.mjs";
 
 const CLAW = "claw.localhost";
@@ -22,29 +22,29 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
   page.on("websocket", (socket) => sockets.push(socket.url()));
   let container;
 
-  await t.test("a host that is nobody's leads nowhere", async () => {
+  await t.test("an unknown host is refused", async () => {
     const answer = await page.goto(claw);
     assert.equal(answer.status(), 404);
   });
 
-  await t.test("a domain that is added while the bot runs shows the conversation that goes on", async () => {
+  await t.test("a domain added while the bot runs shows the same conversation", async () => {
     await page.goto(stack.url);
     await signIn(page, user);
-    await opened(page);
+    await waitForBot(page);
     await say(page, "hello");
     container = (await stack.containerOf("dev-1")).id;
 
     await stack.giveDomain("dev-1", CLAW);
     sockets.length = 0;
     await page.goto(`${claw}/chat`);
-    await answered(page, "hello").finally(() => page.screenshot({ path: join(kept, "domain.png") }));
+    await waitForAnswer(page, "hello").finally(() => page.screenshot({ path: join(kept, "domain.png") }));
     assert.equal(new URL(page.url()).origin, claw, "without a question: the browser is signed in on the platform");
     assert.ok(sockets.length > 0 && sockets.every((url) => new URL(url).host === `${CLAW}:${port}`), sockets.join());
     await say(page, "from my own domain");
     assert.equal((await stack.containerOf("dev-1")).id, container, "in the same container");
   });
 
-  await t.test("the platform's cookie stays with the platform, and pages see neither", async () => {
+  await t.test("each host has its own cookie, hidden from scripts", async () => {
     const cookies = await context.cookies();
     const ours = cookies.filter(({ name }) => name.startsWith("__Host-moltbot-"));
     const sessions = ours.filter(({ name }) => name === "__Host-moltbot-session");
@@ -54,17 +54,17 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
     assert.equal(await page.evaluate("document.cookie"), "");
   });
 
-  await t.test("a browser that is signed in nowhere signs in and arrives where it wanted to", async () => {
+  await t.test("a browser without a session signs in and reaches the requested page", async () => {
     const other = await (await browser.newContext()).newPage();
     await other.goto(`${claw}/chat`);
     await other.waitForURL(`${stack.url}/login**`);
     await signIn(other, user);
-    await opened(other);
+    await waitForBot(other);
     assert.equal(new URL(other.url()).origin, claw);
     await other.context().close();
   });
 
-  await t.test("somebody else is refused there, and their bot is left asleep", async () => {
+  await t.test("another user is refused on the domain, and their bot stays asleep", async () => {
     const other = await (await browser.newContext()).newPage();
     await other.goto(claw);
     await signIn(other, stack.user("dev-2"));
@@ -73,7 +73,7 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
     await other.context().close();
   });
 
-  await t.test("signing out there signs out everywhere in that browser", async () => {
+  await t.test("signing out on the domain signs the browser out everywhere", async () => {
     await page.goto(`${claw}/auth/sign-out`);
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByText("You are signed out").waitFor();

@@ -16,7 +16,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
   assert.equal((await stack.fetch("/", { token })).status, 200);
   const bot = new Bot((await stack.containerOf("dev-1")).id);
 
-  await t.test("a gateway that is killed comes back, and no request is lost", async (t) => {
+  await t.test("a killed gateway restarts without losing a request", async (t) => {
     const { gateway_pid } = await bot.status();
     const traffic = keepAsking(t, stack, token);
     await bot.run(`kill -9 ${gateway_pid}`);
@@ -25,7 +25,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual(endings.map(({ reason, exit }) => [reason, exit.value]), [["crash", 9]]);
   });
 
-  await t.test("a gateway that hangs is replaced, and no request is lost", async (t) => {
+  await t.test("a hanging gateway is replaced without losing a request", async (t) => {
     const { gateway_pid } = await bot.status();
     const traffic = keepAsking(t, stack, token);
     await bot.run(`kill -STOP ${gateway_pid}`);
@@ -34,7 +34,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.equal(endings.at(-1).reason, "probe-timeout");
   });
 
-  await t.test("a gateway the kernel kills for want of memory is told from one that crashed", async () => {
+  await t.test("an out-of-memory kill is distinguished from a crash", async () => {
     const { gateway_pid, memory } = await bot.status();
     await docker("update", "--memory", TIGHT, "--memory-swap", TIGHT, bot.id);
     const grow = `const held = []; for (let i = 0; i < ${HOG_MB / 10}; i += 1) held.push(Buffer.alloc(10 << 20, 1));`;
@@ -46,7 +46,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.ok(status.memory.oom_kills > memory.oom_kills);
   });
 
-  await t.test("a gateway whose heap is full is told from one that crashed", async () => {
+  await t.test("a full heap is distinguished from a crash", async () => {
     const { gateway_pid } = await bot.status();
     await bot.inGateway("const held = []; for (;;) held.push(Array.from({ length: 100_000 }, (_, i) => ({ i })))");
     const { endings } = await bot.readyAfter(gateway_pid);
@@ -55,7 +55,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.match(message, /JavaScript heap out of memory/);
   });
 
-  await t.test("orphans are adopted and buried", async () => {
+  await t.test("orphaned processes are adopted and reaped", async () => {
     // By their name: the gateway has children that come and go as well.
     const orphans = async () => (await bot.control("GET", "/v1/processes")).filter(({ name }) => name === "sleep").length;
     await bot.run(`for _ in $(seq ${ORPHANS}); do (sleep 600 > /dev/null 2>&1 & echo $! >> /tmp/orphans); done`);
@@ -66,7 +66,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.equal((await bot.status()).processes.zombies, 0);
   });
 
-  await t.test("a config the gateway rejects is explained without a loop, and cured by a better one", async () => {
+  await t.test("a rejected config is reported without a loop until it is corrected", async () => {
     const config = "/data/moltbot/.openclaw/openclaw.json";
     const { gateway_pid, endings } = await bot.status();
     await bot.run(`cp ${config} /tmp/good.json && sed -i '0,/{/s//{ "foo": 1,/' ${config}`);
@@ -89,7 +89,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     assert.equal((await stack.fetch("/", { token })).status, 200);
   });
 
-  await t.test("nothing of it is left over", async (t) => {
+  await t.test("no process is left over", async (t) => {
     const { processes, memory } = await bot.status();
     t.diagnostic(`${processes.all} processes, ${memory.current >> 20} MiB`);
     assert.equal(processes.zombies, 0);

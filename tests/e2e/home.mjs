@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pipeline } from "node:stream/promises";
 
-// What is in no snapshot, as container/src/backup/exclusions.rs has it; said again, so that nothing joins that list
+// What is in no snapshot, as container/src/backup/worker/exclusions.rs has it; said again, so that nothing joins that list
 // unnoticed.
 const EXCLUDED = [
   /^\.openclaw\/(cache|plugin-skills|tmp|logs)$/,

@@ -42,7 +42,7 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual((await stack.containers()).map(({ run }) => run), ["1"]);
   });
 
-  await t.test("a turn under way keeps an idle bot awake until it is over", async () => {
+  await t.test("a running turn keeps an idle bot awake until it ends", async () => {
     const bot = new Bot((await stack.containerOf("dev-1")).id);
     const { id } = await bot.rpc("cron.add", {
       name: "a long turn",
@@ -69,7 +69,7 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     await order("unpin");
   });
 
-  await t.test("an idle bot is put to sleep, and nothing of it is left", async () => {
+  await t.test("an idle bot is put to sleep and leaves no process behind", async () => {
     const bot = new Bot((await stack.containerOf("dev-1")).id);
     const processes = await bot.processesOnHost();
     assert.match(await (await stack.fetch("/api/bot/logs", { token })).text(), /\[gateway\]/);
@@ -79,7 +79,7 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     assert.equal(await stack.containerOf("dev-1"), undefined);
   });
 
-  await t.test("who only looks wakes nobody", async () => {
+  await t.test("reading the status wakes no bot", async () => {
     const before = await state();
     assert.deepEqual([before.state, before.run], ["asleep", 1]);
     for (const [path, by] of [["/api/bot", token], [adminPath, admin], ["/healthz", undefined], ["/login", undefined]]) {
@@ -93,12 +93,12 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual(await stack.running(), []);
   });
 
-  await t.test("the next request wakes it", async () => {
+  await t.test("the next request wakes a sleeping bot", async () => {
     assert.equal((await stack.fetch("/", { token })).status, 200);
     assert.deepEqual((await stack.running()).map(({ run }) => run), ["2"]);
   });
 
-  await t.test("a gateway that agreed to sleep goes on for an owner who comes back", async () => {
+  await t.test("a quiesced gateway resumes when its owner sends a request", async () => {
     const bot = new Bot((await stack.containerOf("dev-1")).id);
     const takesWork = async () => (await stack.fetch("/startupz", { token })).status === 200;
     await until("it agrees", async () => (await bot.control("POST", "/v1/quiesce")).answer === "ready");
@@ -114,7 +114,7 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual((await stack.running()).map(({ run }) => run), ["3"]);
   });
 
-  await t.test("a stop ends the container within the drain, with nothing left", async (t) => {
+  await t.test("a stop ends the container within the drain time without leftovers", async (t) => {
     const { id } = await stack.containerOf("dev-1");
     const processes = await new Bot(id).processesOnHost();
     const begun = performance.now();
@@ -150,10 +150,10 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual([(await state()).state, await runs()], ["asleep", run], "available, and not yet awake");
   };
 
-  await t.test("a stopped bot is woken by no request, WebSocket or clock", () =>
+  await t.test("a stopped bot is woken by no request, WebSocket or cron", () =>
     staysDown("stopped", token, "/api/bot/stop", 409, "bot-stopped"));
 
-  await t.test("a suspended bot is woken by no request, WebSocket or clock", () =>
+  await t.test("a suspended bot is woken by no request, WebSocket or cron", () =>
     staysDown("suspended", admin, `${adminPath}/suspend`, 403, "bot-suspended"));
 });
 

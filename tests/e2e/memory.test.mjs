@@ -71,7 +71,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
   let said;
   let before;
 
-  await t.test("what was said, set and made is saved by itself within a minute or so", async (t) => {
+  await t.test("chat, settings and files are saved automatically within two minutes", async (t) => {
     assert.equal((await wakes(t)).snapshot, null, "a new bot begins with nothing");
     await device.connect();
     await device.say("remember the blue door");
@@ -90,7 +90,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     before = await bot.home();
   });
 
-  await t.test("after SIGKILL the next request brings everything back", async (t) => {
+  await t.test("the next request after SIGKILL restores everything", async (t) => {
     const snapshot = (await bot.status()).backup.taken.at(-1).id;
     await docker("kill", bot.id);
     assert.equal((await wakes(t)).snapshot, snapshot);
@@ -99,7 +99,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     await assertProject(bot, dir);
   });
 
-  await t.test("stock restic reads what the supervisor wrote, and restores what is in the container", async () => {
+  await t.test("stock restic restores what the supervisor saved", async () => {
     await write("for restic");
     const taken = await bot.save();
     const operator = restic(stack.operatorToken);
@@ -127,7 +127,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual(await objects(restic(stack.operatorToken)), before);
   });
 
-  await t.test("before sleep the last snapshot is taken, and waking brings everything back", async (t) => {
+  await t.test("sleep takes a final snapshot, and waking restores it", async (t) => {
     said = await remembered();
     await write("just before sleep");
     before = await bot.home();
@@ -141,7 +141,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     assert.deepEqual(await remembered(), said);
   });
 
-  await t.test("a Worker that is deployed again finds the bot that runs, and goes on saving it", async (t) => {
+  await t.test("a redeployed Worker finds the running bot and continues to save it", async (t) => {
     const { id, run } = await stack.containerOf("dev-1");
     await stack.redeploy();
     await until("it is served", async () => (await stack.fetch("/", { token })).ok);
@@ -151,7 +151,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     await bot.save();
   });
 
-  await t.test("a Worker that comes back without its containers brings everything back", async (t) => {
+  await t.test("a Worker that restarts without its containers restores everything", async (t) => {
     await write("before all is stopped");
     before = await bot.home();
     await bot.save();
@@ -167,7 +167,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     await assertProject(bot, dir);
   });
 
-  await t.test("twenty kills while it is saved and while it comes back cost nothing that was saved", async (t) => {
+  await t.test("twenty kills during snapshots and restores lose no saved data", async (t) => {
     const seed = Number(process.env.MOLTBOT_SEED ?? randomInt(2 ** 31));
     t.diagnostic(`MOLTBOT_SEED=${seed}`);
     const chance = random(seed);

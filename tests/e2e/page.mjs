@@ -20,7 +20,7 @@ export async function signIn(page, { email, password }) {
 }
 
 /** Waits until the bot's page is there, however long the bot takes to wake. */
-export function opened(page) {
+export function waitForBot(page) {
   return composer(page).waitFor({ timeout: WAKING_MS });
 }
 
@@ -28,11 +28,11 @@ export function opened(page) {
 export async function say(page, words) {
   await composer(page).fill(words);
   await composer(page).press("Enter");
-  await answered(page, words);
+  await waitForAnswer(page, words);
 }
 
 /** Waits until the conversation on the page has the answer to these words. */
-export function answered(page, words) {
+export function waitForAnswer(page, words) {
   const text = `This is the local stand-in model. You said: "${words}".`;
   // Beside the conversation the page has a line for screen readers, which says the last answer again.
   return page.getByRole("paragraph").filter({ hasText: text }).first().waitFor({ timeout: ANSWER_MS });

@@ -14,7 +14,7 @@ import { docker, startEcho } from "./stack.mjs";
 test("repository", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startEcho(t);
 
-  await t.test("a container reaches its own repository, and no other", async () => {
+  await t.test("a container reaches only its own repository", async () => {
     const token = await stack.token("dev-1");
     assert.equal((await stack.fetch("/headers", { token })).status, 200);
     const { id } = await stack.containerOf("dev-1");
@@ -26,7 +26,7 @@ test("repository", { timeout: 30 * 60_000 }, async (t) => {
     assert.match(await docker("exec", id, "node", "-e", ask(other)), /^403 .*foreign-repository/);
   });
 
-  await t.test("an operator's stock restic makes, checks and restores one", async () => {
+  await t.test("an operator's stock restic creates, checks and restores a repository", async () => {
     const dir = await scratch(t);
     const home = await makeHome(join(dir, "home"));
     const { id } = stack.user("dev-3");
@@ -38,7 +38,7 @@ test("repository", { timeout: 30 * 60_000 }, async (t) => {
     assert.deepEqual(await inventory(join(dir, "restored", home)), await inventory(home));
   });
 
-  await t.test("while its repository fails a bot does not start blank, says why, and heals by itself", async (t) => {
+  await t.test("a failing repository delays the start, is reported, and recovers", async (t) => {
     const owner = await Owner.of(stack, "dev-4", "/headers");
     const bucket = new Bucket(stack, owner.id);
     const notes = new Notes(1);

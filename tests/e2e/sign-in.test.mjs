@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SESSION_COOKIE, sessionOf } from "../worker/sealed.mjs";
-import { openBrowser, opened, say, signIn } from "./page.mjs";
+import { openBrowser, say, signIn, waitForBot } from "./page.mjs";
 import { startStack, until } from "./stack.mjs";
 
 // A bot that sleeps needs half a minute to wake on a busy machine.
@@ -17,35 +17,35 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
   const user = stack.user("dev-1");
   const browser = await openBrowser(t);
 
-  await t.test("by password, to the page that was asked for, with its query", async () => {
+  await t.test("a password sign-in leads to the requested page with its query", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(`${stack.url}/chat?from=a%20mail`);
     await page.waitForURL("**/login?next=**");
     await signIn(page, user);
     await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "a mail");
-    await opened(page);
+    await waitForBot(page);
     await context.close();
   });
 
   const context = await browser.newContext();
   const page = await context.newPage();
-  await t.test("by an OAuth round trip, and chat over a WebSocket", async () => {
+  await t.test("an OAuth sign-in leads to chat over a WebSocket", async () => {
     await page.goto(`${stack.url}/chat?from=oauth`);
     await page.getByRole("link", { name: "Continue with GitHub" }).click();
     await page.getByRole("button", { name: "Continue as dev-1" }).click();
     await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "oauth");
-    await opened(page);
+    await waitForBot(page);
     await say(page, "hello");
   });
 
-  await t.test("a session runs out and is renewed without the person noticing", async () => {
+  await t.test("an expired session is renewed without a visible change", async () => {
     const first = await session(context);
     await runsOut(stack, first);
     // The open conversation goes on; the next page load renews and is not sent to the sign-in page.
     await say(page, "are you still there?");
     await page.reload();
-    await opened(page);
+    await waitForBot(page);
     assert.notEqual(new URL(page.url()).pathname, "/login");
     const second = await session(context);
     assert.notEqual(second, first, "the cookie is a new one");
@@ -56,7 +56,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await say(page, "and after a cut?");
   });
 
-  await t.test("the same on a domain of one's own: by a provider, renewed unnoticed, and out again", async () => {
+  await t.test("a session on a custom domain signs in, renews and signs out", async () => {
     const claw = `http://${CLAW}:${new URL(stack.url).port}`;
     await stack.giveDomain("dev-1", CLAW);
     const context = await browser.newContext();
@@ -66,13 +66,13 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.getByRole("link", { name: "Continue with GitHub" }).click();
     await page.getByRole("button", { name: "Continue as dev-1" }).click();
     await page.waitForURL((url) => url.origin === claw && url.pathname === "/chat" && url.searchParams.get("from") === "domain");
-    await opened(page);
+    await waitForBot(page);
     await say(page, "here is my own domain");
     const first = await session(context, claw);
     await runsOut(stack, first, CLAW);
     await say(page, "is it still mine?");
     await page.reload();
-    await opened(page);
+    await waitForBot(page);
     assert.equal(new URL(page.url()).origin, claw, "it was not led to the sign-in page");
     assert.notEqual(await session(context, claw), first, "the cookie is a new one");
     await page.goto(`${claw}/auth/sign-out`);
@@ -84,7 +84,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await context.close();
   });
 
-  await t.test("signing out ends it, and the bot is out of reach", async () => {
+  await t.test("signing out ends the session and access to the bot", async () => {
     const held = await session(context);
     await page.goto(`${stack.url}/login`);
     await page.getByText(user.email).waitFor();
@@ -100,14 +100,14 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     });
   });
 
-  await t.test("changing one's mind at the provider is said in our words", async () => {
+  await t.test("a sign-in cancelled at the provider shows the platform's message", async () => {
     await page.goto(`${stack.url}/login`);
     await page.getByRole("link", { name: "Continue with Google" }).click();
     await page.getByRole("button", { name: "Cancel" }).click();
     await page.getByRole("alert").getByText("did not sign you in").waitFor();
   });
 
-  await t.test("without JavaScript, by the code in a mail", async () => {
+  await t.test("a mailed code signs in without JavaScript", async () => {
     const plain = await browser.newContext({ javaScriptEnabled: false });
     const tab = await plain.newPage();
     await tab.goto(`${stack.url}/login`);

@@ -16,7 +16,7 @@ test("streams", { timeout: 30 * 60_000 }, async (t) => {
   const token = await stack.token("dev-1");
   assert.equal((await stack.fetch("/headers", { token })).status, 200);
 
-  await t.test("200 MB go up and come back unchanged, without being held anywhere", async () => {
+  await t.test("200 MB are echoed unchanged without being buffered", async () => {
     const sent = createHash("sha256");
     let left = CHUNKS;
     const body = new ReadableStream({
@@ -60,7 +60,7 @@ test("streams", { timeout: 30 * 60_000 }, async (t) => {
     await reader.cancel();
   });
 
-  await t.test("the gateway never sees what the caller identified himself with", async () => {
+  await t.test("the gateway never sees the caller's credentials", async () => {
     const forged = { "x-forwarded-user": "somebody", "x-moltbot-client-ip": "6.6.6.6", cookie: "__Host-molt=1" };
     const seen = await (await stack.fetch("/headers", { token, headers: forged })).json();
     assert.equal(seen["x-forwarded-user"], stack.user("dev-1").id);

@@ -1,6 +1,6 @@
 // As much of a browser as signing in takes.
 import assert from "node:assert/strict";
-import { ALICES, ORIGIN } from "./harness.mjs";
+import { ALICE_LOGIN, ORIGIN } from "./harness.mjs";
 import { SESSION_COOKIE } from "./sealed.mjs";
 
 export const NAVIGATION = { "sec-fetch-mode": "navigate", accept: "text/html" };
@@ -26,7 +26,7 @@ export function cookieOf(answer, name = SESSION_COOKIE) {
 
 /** Signs Alice in by password; answers her cookie. */
 export async function signIn(worker) {
-  const answer = await send(worker, ALICES);
+  const answer = await send(worker, ALICE_LOGIN);
   assert.equal(answer.status, 303, await answer.text());
   return cookieOf(answer);
 }
@@ -82,7 +82,7 @@ export class Browser {
 
   /** Signs Alice in on the platform's host. */
   async signIn(origin) {
-    const answer = await this.send(`${origin}/login`, form({ ...ALICES, next: "/" }, { origin }));
+    const answer = await this.send(`${origin}/login`, form({ ...ALICE_LOGIN, next: "/" }, { origin }));
     if (answer.status !== 303) throw new Error(`signing in answered ${answer.status}`);
     return answer;
   }

@@ -5,7 +5,7 @@ import { ALICE, startWorker } from "./harness.mjs";
 
 const PAGE = { headers: NAVIGATION };
 
-test("without settings every address says what is missing and how to set it", async (t) => {
+test("without settings every address names what is missing and how to set it", async (t) => {
   const worker = await startWorker(t, { without: ["PUBLIC_URL", "SESSION_KEY"], bindings: { SUPABASE_URL: "nonsense" } });
   for (const path of ["/", "/login", "/api/bot", "/admin", "/v1/models"]) {
     const answer = await worker.as(ALICE, path);
@@ -43,7 +43,7 @@ test("the platform's own answers carry security headers", async (t) => {
   }
 });
 
-test("another host, a reserved path and a wrong method have their own answers", async (t) => {
+test("unknown hosts, reserved paths and wrong methods have their own errors", async (t) => {
   const worker = await startWorker(t);
   const elsewhere = await worker.fetch("/", { host: "other.example.com" });
   assert.equal((await elsewhere.json()).code, "unknown-host");

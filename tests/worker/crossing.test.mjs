@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Browser, form } from "./browser.mjs";
-import { ALICE, ALICES, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { ALICE, ALICE_LOGIN, BOB, ORIGIN, startWorker } from "./harness.mjs";
 import { REFRESH_GRANT } from "./provider.mjs";
 
 const CLAW = "claw.example.org";
@@ -20,7 +20,7 @@ async function start(t) {
   return { worker, browser };
 }
 
-test("a browser that is signed in on the platform reaches its page on the domain without a question", async (t) => {
+test("a signed-in browser reaches its page on the domain without a prompt", async (t) => {
   const { worker, browser } = await start(t);
   const { answer, url, path } = await browser.open(`https://${CLAW}/chat?session=main`);
   assert.equal(url, `https://${CLAW}/chat?session=main`, path.join(" → "));
@@ -32,24 +32,24 @@ test("a browser that is signed in on the platform reaches its page on the domain
   assert.equal((await browser.open(`https://${CLAW}/`)).path.length, 1, "the next page is there at once");
 });
 
-test("a browser without a session signs in on the platform, and then arrives where it wanted to", async (t) => {
+test("a browser without a session signs in and reaches the requested page", async (t) => {
   const { worker } = await start(t);
   const browser = new Browser(worker);
   const login = await browser.open(`https://${CLAW}/chat`);
   assert.equal(new URL(login.url).origin + new URL(login.url).pathname, `${ORIGIN}/login`);
   const next = /name="next" value="([^"]+)"/.exec(await login.answer.text())[1].replaceAll("&amp;", "&");
-  const signedIn = await browser.send(`${ORIGIN}/login`, form({ ...ALICES, next }));
+  const signedIn = await browser.send(`${ORIGIN}/login`, form({ ...ALICE_LOGIN, next }));
   const arrived = await browser.open(new URL(signedIn.headers.get("location"), ORIGIN).href);
   assert.equal(arrived.url, `https://${CLAW}/chat`, arrived.path.join(" → "));
 });
 
-test("two tabs at once both arrive", async (t) => {
+test("two tabs complete the session handoff at once", async (t) => {
   const { browser } = await start(t);
   const [one, two] = [await browser.open(`https://${CLAW}/one`, { stopAt: CODE }), await browser.open(`https://${CLAW}/two`, { stopAt: CODE })];
   for (const [tab, path] of [[one, "/one"], [two, "/two"]]) assert.equal((await browser.open(tab.next)).url, `https://${CLAW}${path}`);
 });
 
-test("a session of one host counts on no other", async (t) => {
+test("a session of one host is refused on another", async (t) => {
   const { worker, browser } = await start(t);
   await browser.open(`https://${CLAW}/`);
   const here = browser.jar(CLAW).get(HERE);
@@ -66,7 +66,7 @@ test("a session of one host counts on no other", async (t) => {
   }
 });
 
-test("a code is good once, on its host, in its browser, for its owner, for a minute", async (t) => {
+test("a code is valid once, for its host, browser and owner, for a minute", async (t) => {
   const { worker, browser } = await start(t);
   const database = await worker.database();
   const fresh = async () => (await browser.open(`https://${CLAW}/`, { stopAt: CODE })).next;
@@ -108,7 +108,7 @@ test("a code is good once, on its host, in its browser, for its owner, for a min
   await refused(browser, wait);
 });
 
-test("the platform makes codes for its caller's hosts only", async (t) => {
+test("the platform issues codes only for its caller's hosts", async (t) => {
   const { worker, browser } = await start(t);
   await worker.giveDomain(BOB, "bobs.example.org");
   const challenge = Buffer.alloc(32, 1).toString("base64url");
@@ -136,7 +136,7 @@ test("the platform makes codes for its caller's hosts only", async (t) => {
   assert.ok(astray.next.startsWith(`https://${CLAW}/`));
 });
 
-test("signing out on the domain ends the session everywhere, from the domain's own page only", async (t) => {
+test("signing out from the domain's own page ends the session everywhere", async (t) => {
   const { worker, browser } = await start(t);
   for (const host of [CLAW, PAW]) await browser.open(`https://${host}/`);
   assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /Sign out\?/);
@@ -158,7 +158,7 @@ test("signing out on the domain ends the session everywhere, from the domain's o
   assert.ok(!browser.jar("bots.example.com").has(HERE));
 });
 
-test("a session that runs out on the domain is renewed there without a question", async (t) => {
+test("an expired session is renewed on the domain without a prompt", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, CLAW);
   await worker.as(ALICE, "/");
@@ -178,7 +178,7 @@ test("a session that runs out on the domain is renewed there without a question"
   assert.equal(await renewals(), spent + 1, "the new cookie holds");
 });
 
-test("a user who is suspended is refused on their domain, and so is somebody else who is signed in", async (t) => {
+test("the domain refuses a suspended owner and any other user", async (t) => {
   const { worker, browser } = await start(t);
   await browser.open(`https://${CLAW}/`);
   await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);

@@ -15,7 +15,7 @@ async function start(t, bindings = {}) {
   return { worker, dns };
 }
 
-test("a domain is claimed, proven by a TXT record, and then leads to its owner's bot alone", async (t) => {
+test("a domain proven by a TXT record leads only to its owner's bot", async (t) => {
   const { worker, dns } = await start(t);
   const claimed = await worker.call(alice, "POST", "/api/bot/domains", { host: "Claw.Example.org." });
   assert.equal(claimed.host, CLAW);
@@ -47,7 +47,7 @@ test("a domain is claimed, proven by a TXT record, and then leads to its owner's
   assert.equal((await (await visit(ALICE)).json()).code, "unknown-host");
 });
 
-test("a resolver that fails is not a no, and the claim stays", async (t) => {
+test("a failing resolver does not remove the claim", async (t) => {
   const { worker, dns } = await start(t);
   const { proof } = await worker.call(alice, "POST", "/api/bot/domains", { host: CLAW });
   dns.txt.set(proof.name, 2);
@@ -57,7 +57,7 @@ test("a resolver that fails is not a no, and the claim stays", async (t) => {
   assert.equal((await worker.call(alice, "POST", "/api/bot/domains/check", { host: CLAW })).state, "verified");
 });
 
-test("anybody may claim a name, one may have it, and an admin decides disputes", async (t) => {
+test("many users may claim a name, one owns it, and an admin can reassign it", async (t) => {
   const { worker, dns } = await start(t);
   const his = await worker.call(bob, "POST", "/api/bot/domains", { host: CLAW });
   const hers = await worker.call(alice, "POST", "/api/bot/domains", { host: CLAW });
@@ -82,7 +82,7 @@ test("anybody may claim a name, one may have it, and an admin decides disputes",
   assert.equal(row.verified_by, ADMIN);
 });
 
-test("names that cannot be anybody's are refused with what to do instead", async (t) => {
+test("names that cannot be claimed are refused with an alternative", async (t) => {
   const { worker } = await start(t, { BOT_DOMAIN: "claws.example.net" });
   for (const [host, why] of [
     [HOST, /belongs to the platform/],
@@ -106,7 +106,7 @@ test("names that cannot be anybody's are refused with what to do instead", async
   assert.equal((await worker.call(alice, "POST", "/api/bot/domains/check", { host: "claw9.example.org" })).code, "no-such-entry");
 });
 
-test("a page on the domain speaks to the gateway as a page of the bot, and no other page does", async (t) => {
+test("only a page on the domain has the gateway's allowed origin", async (t) => {
   const { worker } = await start(t);
   await worker.giveDomain(ALICE, CLAW);
   const origin = `https://${CLAW}`;
@@ -124,7 +124,7 @@ test("a page on the domain speaks to the gateway as a page of the bot, and no ot
     "with an origin of its own a bot may have a service worker");
 });
 
-test("with BOT_DOMAIN every bot has a name of its own, and the platform's host leads there", async (t) => {
+test("with BOT_DOMAIN the platform redirects each user to their bot's host", async (t) => {
   const { worker } = await start(t, { BOT_DOMAIN: "claws.example.net" });
   const own = `${ALICE}.claws.example.net`;
   await worker.as(ALICE, "/"); // it is awake, so that no waking page is in the way
@@ -142,7 +142,7 @@ test("with BOT_DOMAIN every bot has a name of its own, and the platform's host l
   }
 });
 
-test("where the operator lets it, a proven domain gets a certificate by itself", async (t) => {
+test("a proven domain gets a certificate if the operator enables it", async (t) => {
   const token = "cf-api-token";
   const cloudflare = await startCloudflare(t, token);
   const { worker, dns } = await start(t, { CF_API_TOKEN: token, CF_ZONE_ID: ZONE, CF_API_URL: cloudflare.url });
@@ -168,7 +168,7 @@ test("where the operator lets it, a proven domain gets a certificate by itself",
   assert.equal(cloudflare.hostnames.size, 0);
 });
 
-test("without Cloudflare's consent a domain is verified all the same", async (t) => {
+test("a domain is verified even if Cloudflare refuses a certificate", async (t) => {
   const cloudflare = await startCloudflare(t, "another-token");
   const { worker } = await start(t, { CF_API_TOKEN: "wrong", CF_ZONE_ID: ZONE, CF_API_URL: cloudflare.url });
   const given = await worker.asAdmin("POST", `/api/admin/users/${ALICE}/domains`, { host: CLAW });

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { Browser } from "./browser.mjs";
 import { ALICE, HOST, ORIGIN, startWorker } from "./harness.mjs";
 
-test("the bot sees the request, and nothing that proves the caller to the platform", async (t) => {
+test("the bot sees the request without platform credentials", async (t) => {
   const worker = await startWorker(t);
   const answer = await worker.as(ALICE, "/some/path?q=1&q=2", {
     method: "PUT",
@@ -35,7 +35,7 @@ test("the bot sees the request, and nothing that proves the caller to the platfo
   assert.equal(Object.fromEntries(served.at(-1).headers)["accept-encoding"], "br");
 });
 
-test("a bot's answer comes back as it is, but for what only the platform may say", async (t) => {
+test("a bot's response passes without platform headers and cookies", async (t) => {
   const worker = await startWorker(t);
   const forged = await worker.as(ALICE, "/forge");
   assert.equal(forged.status, 201);
@@ -52,7 +52,7 @@ test("a bot's answer comes back as it is, but for what only the platform may say
   assert.equal(unchanged.headers.get("etag"), '"x"');
 });
 
-test("bodies pass unchanged, compressed ones too", async (t) => {
+test("plain and compressed bodies pass unchanged", async (t) => {
   const worker = await startWorker(t);
   const big = Buffer.alloc(20 * 1024 * 1024, "0123456789abcdef");
   const bodies = [Buffer.from("hello"), gzipSync("compressed"), Buffer.from([0, 255, 128, 10, 13]), big];
@@ -77,7 +77,7 @@ test("events arrive one by one", async (t) => {
   assert.deepEqual(seen, [1, 2, 3, 4, 5].map((n) => `data: ${n}\n\n`));
 });
 
-test("a WebSocket passes, text and binary, for our own pages and for programs", async (t) => {
+test("a WebSocket passes text and binary for our pages and for programs", async (t) => {
   const worker = await startWorker(t);
   for (const origin of [ORIGIN, undefined]) {
     const socket = await worker.socket(ALICE, "/ws", origin);
@@ -92,7 +92,7 @@ test("a WebSocket passes, text and binary, for our own pages and for programs", 
   }
 });
 
-test("a WebSocket from another site's page is refused before any bot hears of it", async (t) => {
+test("a cross-site WebSocket is refused before it reaches a Sandbox", async (t) => {
   const worker = await startWorker(t);
   for (const origin of ["https://evil.example", "null", `${ORIGIN}.evil.example`]) {
     assert.equal(await worker.socket(ALICE, "/ws", origin), 403);
@@ -100,7 +100,7 @@ test("a WebSocket from another site's page is refused before any bot hears of it
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("a page of another host cannot use the cookie, though browsers send it along within one site", async (t) => {
+test("a same-site page of another host cannot use the cookie", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, "claw.example.org");
   const browser = new Browser(worker);
@@ -135,7 +135,7 @@ test("a page of another host cannot use the cookie, though browsers send it alon
   }
 });
 
-test("a bot's page cannot install a service worker between the person and the sign-in page", async (t) => {
+test("a bot's page cannot install a service worker for the sign-in page", async (t) => {
   const worker = await startWorker(t);
   const answer = await worker.as(ALICE, "/sw.js", { headers: { "service-worker": "script" } });
   assert.equal(answer.status, 403);

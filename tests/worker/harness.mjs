@@ -10,12 +10,12 @@ import { SESSION_KEY } from "./sealed.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
-export { ADMIN, ALICE, ALICES, BOB } from "./provider.mjs";
+export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
 
 /** What an admin's token says. */
-const AN_ADMIN = { sub: ADMIN, app_metadata: { role: "admin" } };
+const ADMIN_CLAIMS = { sub: ADMIN, app_metadata: { role: "admin" } };
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
@@ -108,7 +108,7 @@ class Worker {
     return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
   }
   adminBearer() {
-    return { authorization: `Bearer ${this.provider.token(AN_ADMIN)}` };
+    return { authorization: `Bearer ${this.provider.token(ADMIN_CLAIMS)}` };
   }
   /** A bot's state, as its owner is told. */
   async status(user) {
@@ -138,7 +138,7 @@ class Worker {
   }
   /** The same by an admin. */
   asAdmin(method, path, document) {
-    return this.call(AN_ADMIN, method, path, document);
+    return this.call(ADMIN_CLAIMS, method, path, document);
   }
   /** Makes `host` the domain of `user`, on an admin's word. */
   async giveDomain(user, host) {

@@ -13,7 +13,7 @@ const DELETED = "de1e7ed0-0000-4000-8000-00000000de1e";
 // Whatever an answer says, it must not hold any of these.
 const TELLTALE = /panicked|\.rs:|wasm|SELECT |D1_|sqlite|__Host-|Bearer ey|stack|openclaw-/i;
 
-test("hostile requests", async (t) => {
+test("hostile requests are refused", async (t) => {
   const worker = await startWorker(t, { bindings: { SIGN_UP: "allow-list", ALLOW_LIST: `${ALICE},${BOB},${SUSPENDED},${DELETED}` } });
   await worker.giveDomain(ALICE, CLAW);
   for (const [user, verb] of [[SUSPENDED, "suspend"], [DELETED, "delete"]]) {
@@ -103,7 +103,7 @@ test("hostile requests", async (t) => {
     });
   }
 
-  await t.test("a WebSocket of another page", async () => {
+  await t.test("a cross-site WebSocket is refused", async () => {
     for (const [host, origins] of [
       [HOST, ["https://evil.example", "null", `https://x.${HOST}`, `http://${HOST}`, `${ORIGIN}:8443`, `https://${CLAW}`, "x"]],
       [CLAW, ["https://evil.example", "null", ORIGIN, `https://x.${CLAW}`, `http://${CLAW}`]],
@@ -116,7 +116,7 @@ test("hostile requests", async (t) => {
     assert.equal(await worker.socket(BOB, "/ws", `https://${CLAW}`, CLAW), 403);
   });
 
-  await t.test("a body without an end", async () => {
+  await t.test("an endless body is refused", async () => {
     const { hostname, port } = worker.address;
     const socket = connect(Number(port), hostname);
     socket.write(`POST /login HTTP/1.1\r\nhost: ${HOST}\r\norigin: ${ORIGIN}\r\ntransfer-encoding: chunked\r\ncontent-type: application/x-www-form-urlencoded\r\n\r\n5\r\nemail\r\n`);
@@ -135,7 +135,7 @@ test("hostile requests", async (t) => {
   assert.ok(!users.some(({ user_id }) => user_id === MALLORY));
 });
 
-test("who proves nothing reaches no Sandbox, whatever they ask for", async (t) => {
+test("an unauthenticated request reaches no Sandbox", async (t) => {
   const worker = await startWorker(t, { bindings: { BOT_DOMAIN: "claws.example.net" } });
   await worker.giveDomain(ALICE, CLAW);
   assert.deepEqual(await worker.asked(), [], "nobody has been here");
@@ -165,7 +165,7 @@ test("who proves nothing reaches no Sandbox, whatever they ask for", async (t) =
   assert.deepEqual(await worker.asked(), [[`openclaw-${ALICE}`, "status"]]);
 });
 
-test("what a client says about itself in our own headers never arrives, on any host", async (t) => {
+test("platform headers sent by a client never arrive, on any host", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, CLAW);
   const forged = {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign as cryptoSign } from "node:crypto";
 import { test } from "node:test";
-import { ADMIN, ALICE, ALICES, BOB, startWorker } from "./harness.mjs";
+import { ADMIN, ALICE, ALICE_LOGIN, BOB, startWorker } from "./harness.mjs";
 import { cookieOf, send, signIn } from "./browser.mjs";
 import { SESSION_COOKIE, sealed, sessionOf } from "./sealed.mjs";
 import { esKey, hsKey, part, rsKey, sign, unsigned } from "./tokens.mjs";
@@ -129,7 +129,7 @@ function hostile({ provider }) {
   };
 }
 
-test("hostile tokens", async (t) => {
+test("hostile tokens are refused", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   provider.twins = [esKey("twin"), esKey("twin")];
@@ -154,7 +154,7 @@ test("hostile tokens", async (t) => {
   for (const user of [ALICE, BOB]) assert.deepEqual((await worker.record(user)).starts, []);
 });
 
-test("tokens longer than any server takes", async (t) => {
+test("oversized tokens are refused", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   const many = Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`c${i}`, i]));
@@ -167,7 +167,7 @@ test("tokens longer than any server takes", async (t) => {
   assert.equal((await worker.as(ALICE, "/api/bot")).status, 200, "and it goes on");
 });
 
-test("hostile headers", async (t) => {
+test("hostile headers are refused", async (t) => {
   const worker = await startWorker(t);
   const good = worker.provider.token({ sub: ALICE });
   const cookie = await signIn(worker);
@@ -192,7 +192,7 @@ test("hostile headers", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("hostile cookies", async (t) => {
+test("hostile cookies are refused", async (t) => {
   const worker = await startWorker(t);
   const cookie = await signIn(worker);
   const value = cookie.split("=")[1];
@@ -237,5 +237,5 @@ test("hostile cookies", async (t) => {
   }
   for (const user of [ALICE, BOB]) assert.deepEqual((await worker.record(user)).starts, []);
   assert.equal((await worker.fetch("/api/bot", { headers: { cookie } })).status, 200, "unbent it counts");
-  assert.ok(cookieOf(await send(worker, ALICES)));
+  assert.ok(cookieOf(await send(worker, ALICE_LOGIN)));
 });

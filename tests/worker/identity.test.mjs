@@ -5,7 +5,7 @@ import { esKey } from "./tokens.mjs";
 
 const bearer = (token) => ({ headers: { authorization: `Bearer ${token}` } });
 
-test("each algorithm Supabase signs with is accepted, each user gets their own Sandbox", async (t) => {
+test("each Supabase algorithm is accepted, and each user gets one Sandbox", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   assert.deepEqual(Object.values(provider.keys).map(({ alg }) => alg), ["ES256", "RS256", "HS256"]);
@@ -22,7 +22,7 @@ test("each algorithm Supabase signs with is accepted, each user gets their own S
   assert.notEqual(alice.starts[0].env.MOLTBOT_CONTROL_TOKEN, bob.starts[0].env.MOLTBOT_CONTROL_TOKEN);
 });
 
-test("who sends nothing is asked to sign in", async (t) => {
+test("a request without credentials is asked to sign in", async (t) => {
   const worker = await startWorker(t);
   const nobody = await worker.fetch("/");
   assert.equal(nobody.status, 401);
@@ -31,7 +31,7 @@ test("who sends nothing is asked to sign in", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("keys in rotation: a new one is learned, an old one goes on, a withdrawn one takes its tokens with it", async (t) => {
+test("key rotation accepts new keys, keeps old ones, revokes withdrawn ones", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   const next = esKey("es-2");
@@ -50,7 +50,7 @@ test("keys in rotation: a new one is learned, an old one goes on, a withdrawn on
   assert.equal((await later.fetch("/api/bot", bearer(provider.token({ sub: ALICE }, next)))).status, 200);
 });
 
-test("a hundred first requests at once ask the provider for its keys once", async (t) => {
+test("a hundred first requests fetch the provider's keys once", async (t) => {
   const worker = await startWorker(t);
   await worker.provider.set({ hold: true });
   const all = Array.from({ length: 100 }, () => worker.as(ALICE, "/api/bot"));
@@ -66,7 +66,7 @@ test("HS256 without a configured secret is refused", async (t) => {
   assert.equal((await answer.json()).code, "token-refused");
 });
 
-test("the provider is asked for its keys once, and again for a new one", async (t) => {
+test("the provider's keys are fetched once, and again for an unknown key", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   for (let i = 0; i < 5; i += 1) assert.equal((await worker.as(ALICE, "/")).status, 200);
@@ -82,7 +82,7 @@ test("the provider is asked for its keys once, and again for a new one", async (
   assert.equal((await worker.as(ALICE, "/")).status, 200);
 });
 
-test("a key nobody knew is asked for once a minute", async (t) => {
+test("an unknown key is requested at most once a minute", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   assert.equal((await worker.as(ALICE, "/api/bot")).status, 200);
@@ -99,7 +99,7 @@ test("a key nobody knew is asked for once a minute", async (t) => {
   assert.equal(await provider.asked(), 2, "a stranger's word costs no second question");
 });
 
-test("keys that are old go on while the provider is down, and what it withdrew meanwhile ends when it is back", async (t) => {
+test("old keys stay valid while the provider is down and expire after", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   const known = provider.token({ sub: ALICE });
@@ -119,7 +119,7 @@ test("keys that are old go on while the provider is down, and what it withdrew m
   assert.equal(await provider.asked(), asked + 1);
 });
 
-test("a provider that cannot be asked is our trouble, not the caller's", async (t) => {
+test("an unreachable provider gives the caller a 503, not a 401", async (t) => {
   const worker = await startWorker(t);
   await worker.provider.set({ down: true });
   const answer = await worker.as(ALICE, "/");

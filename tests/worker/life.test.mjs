@@ -5,7 +5,7 @@ import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
 const PAGE = { headers: NAVIGATION };
 
-test("a container is started with everything it must know, as the runtime reads it", async (t) => {
+test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   const [{ env, enableInternet }] = (await worker.record(ALICE)).starts;
@@ -46,7 +46,7 @@ test("reading a bot's state never wakes it", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("a person sees where the start is, a program waits", async (t) => {
+test("a browser sees the start progress and a program waits", async (t) => {
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", { listens: false });
   const waiting = worker.as(ALICE, "/api-client");
@@ -71,7 +71,7 @@ test("a person sees where the start is, a program waits", async (t) => {
   assert.deepEqual(running.start, { tcp_ms: 1, ready_ms: 2 });
 });
 
-test("a container that dies is replaced by the next request; the neighbour notices nothing", async (t) => {
+test("the next request replaces a dead container without affecting others", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.as(BOB, "/");
@@ -85,7 +85,7 @@ test("a container that dies is replaced by the next request; the neighbour notic
   assert.equal((await worker.status(BOB)).state, "running");
 });
 
-test("a pinned bot, and one with work of its own, come back without being asked for", async (t) => {
+test("a pinned bot and one with background work restart without a request", async (t) => {
   const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
   await worker.as(ALICE, "/");
   await worker.order(ALICE, "pin");
@@ -113,7 +113,7 @@ test("a pinned bot, and one with work of its own, come back without being asked 
   await until(async () => (await worker.record(ALICE)).starts.length === 3, "it is started once more");
 });
 
-test("a request that meets a dead container is carried by the next one", async (t) => {
+test("a request to a dead container is retried on the next one", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "vanish");
@@ -128,7 +128,7 @@ test("a request that meets a dead container is carried by the next one", async (
   assert.deepEqual([change.status, (await change.json()).code], [503, "bot-interrupted"]);
 });
 
-test("an ingress that does not answer is told as such", async (t) => {
+test("an unresponsive ingress has its own error", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { refuses: true });
@@ -144,7 +144,7 @@ test("an ingress that does not answer is told as such", async (t) => {
   assert.equal((await worker.record(ALICE)).starts.length, 1, "a container that runs is not replaced for that");
 });
 
-test("what the ingress says in the gateway's place is a page for a person and a reason for a program", async (t) => {
+test("an ingress refusal is a page for browsers and a code for programs", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   for (const [code, title] of [["bot-waking", /Your bot is waking up/], ["bot-stopping", /Your bot is waking up/], ["bot-interrupted", /stopped while answering/]]) {
@@ -159,7 +159,7 @@ test("what the ingress says in the gateway's place is a page for a person and a 
   }
 });
 
-test("a start that fails says why, waits, and is tried again", async (t) => {
+test("a failed start is reported and retried after a backoff", async (t) => {
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", { startThrows: "There is no container instance that can be provided" });
   const answer = await worker.as(ALICE, "/");
@@ -183,7 +183,7 @@ const GIVEN_UP = {
 };
 const MENDED = { phase: "ready", crashLoop: null };
 
-test("a gateway that was given up says why, and its container is left for the cure", async (t) => {
+test("a failed gateway is reported and its container keeps running", async (t) => {
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", GIVEN_UP);
   const refused = await worker.as(ALICE, "/");
@@ -205,7 +205,7 @@ test("a gateway that was given up says why, and its container is left for the cu
   assert.equal((await worker.record(ALICE)).starts.length, 1);
 });
 
-test("a gateway that is given up while its bot runs is told like one that never came", async (t) => {
+test("a gateway failure while running is reported like a failed start", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", GIVEN_UP);
@@ -215,7 +215,7 @@ test("a gateway that is given up while its bot runs is told like one that never 
   assert.equal((await worker.status(ALICE)).state, "crash-looped");
 });
 
-test("an order to restart reaches the gateway, and a container that is not there", async (t) => {
+test("a restart order restarts the gateway, or starts a missing container", async (t) => {
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", { ...GIVEN_UP, after: { "/v1/restart": MENDED } });
   await worker.as(ALICE, "/");
@@ -228,7 +228,7 @@ test("an order to restart reaches the gateway, and a container that is not there
   assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
-test("a gateway in trouble shows, is served through, and heals or is replaced", async (t) => {
+test("an unhealthy gateway is shown, still served, and heals or is replaced", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { phase: "restarting" });
@@ -255,7 +255,7 @@ test("a gateway in trouble shows, is served through, and heals or is replaced", 
   assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
-test("a container that dies again and again is left alone, and an order ends that", async (t) => {
+test("a crash-looped container restarts only on an order", async (t) => {
   const worker = await startWorker(t);
   for (let deaths = 1; deaths <= 5; deaths += 1) {
     await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`, 20_000);
@@ -271,7 +271,7 @@ test("a container that dies again and again is left alone, and an order ends tha
   assert.equal((await worker.as(ALICE, "/")).status, 200);
 });
 
-test("a home that is being restored shows how far it is", async (t) => {
+test("a restore shows its progress", async (t) => {
   const worker = await startWorker(t);
   const amount = (files, bytes) => ({ files, bytes });
   const backup = { under_way: { doing: "restore", done: amount(5, 1e6), total: amount(50, 9e6) } };
@@ -287,7 +287,7 @@ test("a home that is being restored shows how far it is", async (t) => {
   assert.equal((await waiting).status, 200);
 });
 
-test("after an eviction the life goes on: the same run, the same secret", async (t) => {
+test("the run and its token survive an eviction", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "evict");
@@ -305,7 +305,7 @@ test("after an eviction the life goes on: the same run, the same secret", async 
   assert.equal((await worker.status(ALICE)).state, "asleep");
 });
 
-test("going to sleep is a SIGTERM, and the next request wakes it", async (t) => {
+test("sleep sends SIGTERM, and the next request wakes the bot", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   const answer = await worker.as(ALICE, "/api/bot/sleep", { method: "POST" });
@@ -316,7 +316,7 @@ test("going to sleep is a SIGTERM, and the next request wakes it", async (t) => 
   assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
-test("the registry follows, and the clock looks only at bots that ought to be awake", async (t) => {
+test("the registry is updated, and cron checks only bots listed as awake", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.as(BOB, "/");
@@ -352,7 +352,7 @@ test("the registry follows, and the clock looks only at bots that ought to be aw
   assert.equal((await worker.record(ALICE)).kills, 0);
 });
 
-test("what happens to a bot can be read afterwards, by its owner and by admins", async (t) => {
+test("a bot's history can be read by its owner and by admins", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.as(BOB, "/");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NAVIGATION, send } from "./browser.mjs";
-import { ALICE, ALICES, BOB, startWorker } from "./harness.mjs";
+import { ALICE, ALICE_LOGIN, BOB, startWorker } from "./harness.mjs";
 
 const from = (address) => ({ "cf-connecting-ip": address });
 
@@ -14,9 +14,9 @@ async function refusedAfter(limit, ask) {
   return refused;
 }
 
-test("passwords are tried ten times a minute from one address, whoever's they are", async (t) => {
+test("one address may try ten passwords a minute across all accounts", async (t) => {
   const worker = await startWorker(t);
-  const tries = (address) => () => send(worker, { ...ALICES, password: "wrong" }, from(address));
+  const tries = (address) => () => send(worker, { ...ALICE_LOGIN, password: "wrong" }, from(address));
   const refused = await refusedAfter(10, tries("203.0.113.9"));
   assert.equal((await refused.json()).code, "too-many-requests");
   assert.equal((await worker.provider.called("/token")).length, 10, "the identity provider is not asked any more");
@@ -26,7 +26,7 @@ test("passwords are tried ten times a minute from one address, whoever's they ar
   assert.equal((await tries("2001:db8:0:1:ffff::2")()).status, 429, "an IPv6 network is one customer");
 });
 
-test("one address asks no more than its share, signed in or not", async (t) => {
+test("requests of one address are limited, signed in or not", async (t) => {
   const worker = await startWorker(t, { limits: { ADDRESS_LIMIT: 5 } });
   const refused = await refusedAfter(5, () => worker.fetch("/", { headers: { ...NAVIGATION, ...from("203.0.113.9") } }));
   assert.match(await refused.text(), /Too many requests/);
@@ -34,7 +34,7 @@ test("one address asks no more than its share, signed in or not", async (t) => {
   assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.10") })).status, 200);
 });
 
-test("one user asks no more than their share, from wherever", async (t) => {
+test("requests of one user are limited across addresses", async (t) => {
   const worker = await startWorker(t, { limits: { USER_LIMIT: 5 } });
   let last = 0;
   await refusedAfter(5, () => worker.as(ALICE, "/", { headers: from(`203.0.113.${(last += 1)}`) }));

@@ -5,7 +5,7 @@ import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
 const PAGE = { headers: NAVIGATION };
 
-test("the log of a bot is read by its owner and by admins, and wakes nobody", async (t) => {
+test("owners and admins can read a bot's log without waking it", async (t) => {
   const worker = await startWorker(t);
   const log = async (path = "") => {
     const answer = await worker.as(ALICE, `/api/bot/logs${path}`);
@@ -24,7 +24,7 @@ test("the log of a bot is read by its owner and by admins, and wakes nobody", as
   assert.deepEqual(events.filter(({ actor }) => actor === ADMIN).map(({ kind, detail }) => [kind, detail]), [["inspected", "read the log"]]);
 });
 
-test("a stopped bot is woken by nothing but its owner's start", async (t) => {
+test("a stopped bot is woken only by its owner's start order", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   assert.equal((await worker.order(ALICE, "stop")).status, 200);
@@ -90,7 +90,7 @@ test("an idle bot is put to sleep, a busy or pinned one is not", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).signals, [15]);
 });
 
-test("a bot without traffic that still works is not put to sleep", async (t) => {
+test("a bot with background work and no traffic is not put to sleep", async (t) => {
   const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
   await worker.as(ALICE, "/");
   const busy = { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 };
@@ -106,7 +106,7 @@ test("a bot without traffic that still works is not put to sleep", async (t) => 
   await worker.reaches(ALICE, "asleep");
 });
 
-test("a bot whose changes cannot be saved is not put to sleep, unless that is ordered", async (t) => {
+test("a bot with unsavable changes is put to sleep only by an order", async (t) => {
   const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { idleMs: 61_000, quiesce: { answer: "unsaved" } });
@@ -118,7 +118,7 @@ test("a bot whose changes cannot be saved is not put to sleep, unless that is or
   await worker.reaches(ALICE, "asleep");
 });
 
-test("our pages' buttons work with a session, from our own origin only, and no other order does", async (t) => {
+test("only button orders accept a session, and only from our own origin", async (t) => {
   const worker = await startWorker(t);
   const cookie = await signIn(worker);
   const press = async (order, headers) => {
@@ -138,7 +138,7 @@ test("our pages' buttons work with a session, from our own origin only, and no o
   await worker.reaches(ALICE, "running");
 });
 
-test("the clock finds an idle bot whose alarm was lost", async (t) => {
+test("cron finds an idle bot whose alarm was lost", async (t) => {
   const worker = await startWorker(t, { bindings: { SLEEP_AFTER: "60s" } });
   await worker.as(ALICE, "/");
   await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
@@ -147,7 +147,7 @@ test("the clock finds an idle bot whose alarm was lost", async (t) => {
   await worker.reaches(ALICE, "asleep");
 });
 
-test("when all places are taken the longest idle bot makes room", async (t) => {
+test("the longest idle bot is put to sleep when all slots are taken", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
   await worker.as(ALICE, "/");
   await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
@@ -173,7 +173,7 @@ test("when all places are taken the longest idle bot makes room", async (t) => {
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);
 });
 
-test("a bot that works keeps its place, and the next idle one makes room", async (t) => {
+test("a working bot keeps its slot and the next idle one is put to sleep", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "2", SLEEP_AFTER: "never" } });
   for (const user of [ALICE, BOB]) await worker.as(user, "/");
   await worker.fake(ALICE, "set", { quiesce: { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 } });
@@ -187,7 +187,7 @@ test("a bot that works keeps its place, and the next idle one makes room", async
   assert.equal((await worker.status(ALICE)).state, "running");
 });
 
-test("one caller who asks again and again makes one bot go to sleep, not all", async (t) => {
+test("repeated requests of one caller put only one bot to sleep", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "2", SLEEP_AFTER: "never" } });
   for (const user of [ALICE, BOB]) {
     await worker.as(user, "/");
@@ -207,7 +207,7 @@ test("one caller who asks again and again makes one bot go to sleep, not all", a
   assert.deepEqual(signals, [15]);
 });
 
-test("want of a place is written down once, however often somebody asks", async (t) => {
+test("a lack of slots is recorded once for repeated requests", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
   await worker.as(ALICE, "/");
   await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
@@ -225,7 +225,7 @@ test("want of a place is written down once, however often somebody asks", async 
   await until(async () => (await told()).length === 2, "another incident is another entry");
 });
 
-test("a bot that failed takes a place like any other when it is tried again", async (t) => {
+test("a failed bot needs a slot for its retry", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
   await worker.fake(BOB, "set", { startThrows: "no machine" });
   assert.equal((await (await worker.as(BOB, "/")).json()).code, "bot-failed");

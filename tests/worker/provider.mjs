@@ -13,7 +13,7 @@ export const ALICE = "de000000-0000-4000-8000-000000000001";
 export const BOB = "de000000-0000-4000-8000-000000000002";
 export const ADMIN = "ad000000-0000-4000-8000-000000000001";
 /** What Alice types to sign in. */
-export const ALICES = { email: "dev-1@moltworker.test", password: "dev-1-password" };
+export const ALICE_LOGIN = { email: "dev-1@moltworker.test", password: "dev-1-password" };
 export const CODE_GRANT = "/token?grant_type=pkce";
 export const REFRESH_GRANT = "/token?grant_type=refresh_token";
 
@@ -43,7 +43,7 @@ export async function startProvider(t, { strict = true, options = [] } = {}) {
 }
 
 class Provider {
-  #wishes = {};
+  #overrides = {};
 
   constructor({ supabaseUrl, anonKey, jwtSecret, users, keySet }, { es256_pkcs8, rs256_pkcs1 }) {
     const key = (jwk, type, text) => {
@@ -66,13 +66,13 @@ class Provider {
     return tokens.sign(this.claims(changes), key);
   }
 
-  /** Has it behave otherwise from now on, as `Wishes` in xtask/src/dev/identity/test_control.rs tells. */
+  /** Has it behave otherwise from now on, as `Overrides` in xtask/src/dev/identity/test_control.rs tells. */
   async set(changes) {
-    Object.assign(this.#wishes, changes);
+    Object.assign(this.#overrides, changes);
     const answer = await fetch(`${this.url}/test-control`, {
       method: "PUT",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(this.#wishes),
+      body: JSON.stringify(this.#overrides),
     });
     if (!answer.ok) throw new Error(`the identity provider refused ${JSON.stringify(changes)}: ${await answer.text()}`);
   }
@@ -102,14 +102,14 @@ class Provider {
   }
 
   /** Signs the first person in on the page that plays an OAuth provider; where that leads back to. */
-  async comeBackFrom(url) {
+  async authorize(url) {
     const away = await fetch(url, { redirect: "manual" });
     const page = await (await fetch(new URL(away.headers.get("location"), url))).text();
     const state = /name=state value=([\w-]+)/.exec(page)[1];
     return this.#leadsTo(`${this.issuer}/callback?state=${state}&person=${this.users[0].name}`);
   }
   /** Opens the link of a mail; where that leads. */
-  open({ link }) {
+  openLink({ link }) {
     return this.#leadsTo(link);
   }
   async #leadsTo(url) {

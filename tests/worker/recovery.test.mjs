@@ -15,7 +15,7 @@ const page = await readFile(new URL("../../docs/recovery.md", import.meta.url), 
 const [byHand] = page.split("## The bot's own calls");
 const blocks = [...byHand.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands]) => commands);
 
-test("who follows the recovery page has the bot's home back, with and without a Worker", async (t) => {
+test("the recovery page restores a home with and without a Worker", async (t) => {
   const worker = await startWorker(t);
   const dir = await scratch(t);
   const home = await makeHome(join(dir, "home"), { big: 3 << 20 });

@@ -28,7 +28,7 @@ test("a pack of the largest size passes without entering wasm memory", async (t)
   assert.ok(before > 0 && grown < GROWTH_LIMIT, `wasm memory grew by ${grown} bytes`);
 });
 
-test("a longer one is refused before it is sent", async (t) => {
+test("an oversized pack is refused before it is sent", async (t) => {
   const worker = await startWorker(t);
   const { token } = new Repository(worker, ALICE);
   const headers = { host: HOST, authorization: `Bearer ${token}`, "content-length": LARGEST + 1 };

@@ -8,7 +8,7 @@ import { Repository, mint, password, sha256 } from "./repository.mjs";
 
 const BYTES = Buffer.from("0123456789");
 
-test("a container is given its own repository, with what opens it", async (t) => {
+test("a container is given the URL, token and password of its repository", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   const [{ env }] = (await worker.record(ALICE)).starts;
@@ -23,7 +23,7 @@ test("a container is given its own repository, with what opens it", async (t) =>
   assert.equal(await new Repository(worker, BOB, token).refusal("GET", "data/"), "403 foreign-repository");
 });
 
-test("an object is added, found, read whole and in ranges, and listed", async (t) => {
+test("an object can be added, found, read, read in ranges and listed", async (t) => {
   const worker = await startWorker(t);
   const repository = new Repository(worker, ALICE);
   assert.equal((await repository.ask("POST", "?create=true")).status, 200);
@@ -115,7 +115,7 @@ test("a run adds and never deletes; maintenance deletes all but the config", asy
   assert.equal(await over.refusal("DELETE", path), "403 deletion-refused");
 });
 
-test("only a token that holds opens a repository, and only its own", async (t) => {
+test("a valid token opens only its own repository", async (t) => {
   const worker = await startWorker(t);
   const path = (await new Repository(worker, ALICE).add("data", BYTES)).path;
   const good = mint(ALICE);
@@ -156,14 +156,14 @@ test("only a token that holds opens a repository, and only its own", async (t) =
   assert.deepEqual((await worker.record(ALICE)).starts, [], "nothing of this wakes the bot");
 });
 
-test("without an operator token nobody is the operator", async (t) => {
+test("operator access is refused if no operator token is set", async (t) => {
   const worker = await startWorker(t, { without: ["REPOSITORY_OPERATOR_TOKEN"] });
   for (const token of [OPERATOR_TOKEN, "", "undefined"]) {
     assert.equal(await new Repository(worker, ALICE, token).refusal("GET", "data/"), "401 repository-token-refused");
   }
 });
 
-test("names that are none, sizes that are too much and methods that are not there are refused", async (t) => {
+test("invalid names, sizes and methods are refused", async (t) => {
   const worker = await startWorker(t);
   const repository = new Repository(worker, ALICE, mint(ALICE, { scope: "maintain" }));
   const theirs = new Repository(worker, BOB);
@@ -200,7 +200,7 @@ test("names that are none, sizes that are too much and methods that are not ther
   assert.equal((await (await nobody).json()).code, "not-found");
 });
 
-test("an upload that does not say its length, or breaks off, leaves nothing", async (t) => {
+test("an upload without a length or with an early end stores nothing", async (t) => {
   const worker = await startWorker(t);
   const repository = new Repository(worker, ALICE);
   const path = `/_repo/${ALICE}/data/${sha256(BYTES)}`;
@@ -224,7 +224,7 @@ test("an upload that does not say its length, or breaks off, leaves nothing", as
   assert.equal((await repository.add("data", BYTES)).answer.status, 200, "and can be added afterwards");
 });
 
-test("a list has all objects, however many pages the bucket makes of them", async (t) => {
+test("a list has all objects across all pages of the bucket", async (t) => {
   const worker = await startWorker(t);
   const bucket = await worker.mf.getR2Bucket("BUCKET");
   const names = Array.from({ length: 1_105 }, (_, i) => sha256(Buffer.from(`object ${i}`)));

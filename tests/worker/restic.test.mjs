@@ -49,7 +49,7 @@ test("stock restic", async (t) => {
     assert.deepEqual(await restored(made, made.as(OPERATOR_TOKEN), "latest"), made.second);
   });
 
-  await t.test("cannot forget or prune with a run's token, and nothing is lost by trying", async () => {
+  await t.test("cannot forget or prune with a run's token", async () => {
     const lasting = async () => {
       const { objects } = await bucket.list({ prefix: `users/${ALICE}/` });
       return objects.map(({ key, etag }) => `${key} ${etag}`).filter((line) => !line.includes("/locks/"));
@@ -68,14 +68,14 @@ test("stock restic", async (t) => {
     assert.match(await made.run.run("check", "--read-data"), /no errors were found/);
   });
 
-  await t.test("is told plainly: another bot's repository, a token whose time is over, a wrong password", async () => {
+  await t.test("gets clear errors for a wrong repository, expired token or password", async () => {
     assert.match(await made.as(mint(ALICE), BOB).fails("snapshots"), /403/);
     assert.match(await made.as(mint(ALICE, { expiresAt: Date.now() - 1 })).fails("snapshots"), /401/);
     assert.match(await made.as("").fails("snapshots"), /401/);
     assert.match(await new Restic(made.dir, made.run.repository, password(BOB)).fails("snapshots"), /wrong password/);
   });
 
-  await t.test("prunes with maintenance's token, and what is kept is whole", async () => {
+  await t.test("prunes with a maintenance token and keeps valid snapshots", async () => {
     // Whether a snapshot may go the bot's Sandbox says, and only to the run there is.
     await made.worker.as(ALICE, "/");
     const maintenance = made.as(mint(ALICE, { scope: "maintain", expiresAt: Date.now() + 600_000 }));
@@ -90,7 +90,7 @@ test("stock restic", async (t) => {
     assert.ok(bytes < 2 << 20, `the big file is still there: ${bytes} bytes`);
   });
 
-  await t.test("finds the pack that a bucket damaged", async () => {
+  await t.test("finds a damaged pack", async () => {
     // Nobody can do that through the Worker.
     const [biggest] = (await packs()).sort((a, b) => b.size - a.size);
     const bytes = Buffer.from(await (await bucket.get(biggest.key)).arrayBuffer());
@@ -99,7 +99,7 @@ test("stock restic", async (t) => {
     assert.match(await made.run.fails("check", "--read-data"), /hash|does not match|invalid/i);
   });
 
-  await t.test("sees every pack of a list with many pages", async () => {
+  await t.test("sees every pack of a paginated list", async () => {
     const names = Array.from({ length: 1_500 }, (_, i) => sha256(Buffer.from(`pack ${i}`)));
     const own = (await packs()).map(({ key }) => key.split("/").at(-1));
     const put = (name) => bucket.put(`users/${ALICE}/repo/data/${name.slice(0, 2)}/${name}`, "x");

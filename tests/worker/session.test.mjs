@@ -19,7 +19,7 @@ async function withEndedSession(t) {
   return { worker, provider: worker.provider, cookie };
 }
 
-test("a session that has run out is renewed inside the request that needs it", async (t) => {
+test("an expired session is renewed within the request that needs it", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   const answer = await worker.fetch("/chat", { headers: { cookie } });
   assert.equal(answer.status, 200);
@@ -34,7 +34,7 @@ test("a session that has run out is renewed inside the request that needs it", a
   assert.equal(await renewals(worker), 1);
 });
 
-test("a browser is not told about a session that holds, and the cookie holds no token", async (t) => {
+test("a valid session sets no cookie, and the cookie contains no token", async (t) => {
   const worker = await startWorker(t);
   const cookie = await signIn(worker);
   assert.ok(cookie.length < 400, `${cookie.length} bytes go with every request`);
@@ -73,7 +73,7 @@ test("twenty requests at once spend the refresh token once", async (t) => {
   assert.equal(await renewals(worker), 1);
 });
 
-test("a session whose end is near is renewed, but does not fail with the provider", async (t) => {
+test("a session close to expiry is renewed unless the provider fails", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   const session = sessionOf(cookie);
   session.identity.expires_at = Math.floor(Date.now() / 1000) + 50;
@@ -87,7 +87,7 @@ test("a session whose end is near is renewed, but does not fail with the provide
   await until(async () => cookieOf(await worker.fetch("/", { headers: { cookie: near } })), "a new cookie");
 });
 
-test("access tokens that live shorter than a renewal's margin are not renewed with every request", async (t) => {
+test("short-lived access tokens are not renewed with every request", async (t) => {
   const worker = await startWorker(t);
   await worker.provider.set({ token_lifetime: 30 });
   const cookie = await signIn(worker);
@@ -99,7 +99,7 @@ test("access tokens that live shorter than a renewal's margin are not renewed wi
   assert.equal(await renewals(worker), 0);
 });
 
-test("while the provider is down a session that has ended waits for it, with a clear word", async (t) => {
+test("an expired session gets a 503 while the provider is down", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   await provider.set({ down: true });
   const program = await worker.fetch("/api/bot", { headers: { cookie } });
@@ -117,7 +117,7 @@ test("while the provider is down a session that has ended waits for it, with a c
   await worker.later(cookie, 200);
 });
 
-test("a provider that says later is asked later, one that says no ends the session", async (t) => {
+test("a provider's retry delay is kept, and its refusal ends the session", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   for (const status of [429, 409, 401]) {
     await provider.set({ answers: { [REFRESH_GRANT]: status } });
@@ -134,7 +134,7 @@ test("a provider that says later is asked later, one that says no ends the sessi
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("a renewal that proves somebody else, or nothing, does not renew", async (t) => {
+test("a renewal for another user or without proof is refused", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   await provider.set({ claims: { aud: "somebody" } });
   assert.equal((await worker.fetch("/", { headers: { cookie } })).status, 503);
@@ -143,7 +143,7 @@ test("a renewal that proves somebody else, or nothing, does not renew", async (t
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
-test("signing out revokes the session at the provider, from our own page only", async (t) => {
+test("signing out from our own page revokes the session at the provider", async (t) => {
   const worker = await startWorker(t);
   const cookie = await signIn(worker);
   const out = (origin) => worker.fetch("/auth/sign-out", { method: "POST", headers: { origin, cookie } });
@@ -159,7 +159,7 @@ test("signing out revokes the session at the provider, from our own page only", 
   assert.equal((await worker.fetch("/", { headers: NAVIGATION })).headers.get("location"), "/login?next=%2F");
 });
 
-test("after signing out a copy of the cookie cannot be renewed, even if the provider was down", async (t) => {
+test("a copied cookie cannot be renewed after signing out", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   await provider.set({ down: true });
   const out = await worker.fetch("/auth/sign-out", { method: "POST", headers: { origin: ORIGIN, cookie } });
@@ -168,14 +168,14 @@ test("after signing out a copy of the cookie cannot be renewed, even if the prov
   assert.equal((await worker.fetch("/", { headers: { cookie } })).status, 401);
 });
 
-test("a session that ran out before signing out is revoked as well", async (t) => {
+test("an expired session is revoked at sign-out as well", async (t) => {
   const { worker, provider, cookie } = await withEndedSession(t);
   await worker.fetch("/auth/sign-out", { method: "POST", headers: { origin: ORIGIN, cookie } });
   assert.equal(await renewals(worker), 1);
   assert.equal((await provider.called("/logout?scope=local")).length, 1);
 });
 
-test("browsers of one person are sessions of their own", async (t) => {
+test("each browser of a user has its own session", async (t) => {
   const worker = await startWorker(t);
   await worker.provider.set({ token_lifetime: -10 });
   const first = await signIn(worker);
@@ -185,7 +185,7 @@ test("browsers of one person are sessions of their own", async (t) => {
   assert.equal((await worker.fetch("/", { headers: { cookie: second } })).status, 200);
 });
 
-test("a person has thirty-two sessions at most; the longest unused one makes room", async (t) => {
+test("a user has at most 32 sessions and the least recently used one ends", async (t) => {
   const worker = await startWorker(t, { limits: { SIGN_IN_LIMIT: 1_000 } });
   await worker.provider.set({ token_lifetime: -10 });
   const first = await signIn(worker);

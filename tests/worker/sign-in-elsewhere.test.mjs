@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { ALICE, ALICES, ORIGIN, startWorker } from "./harness.mjs";
+import { ALICE, ALICE_LOGIN, ORIGIN, startWorker } from "./harness.mjs";
 import { NAVIGATION, cookieOf, send, signIn } from "./browser.mjs";
 import { CODE_GRANT } from "./provider.mjs";
 import { FLOW_COOKIE, sealed } from "./sealed.mjs";
@@ -16,7 +16,7 @@ async function begin(worker, next = "/chat?session=main") {
   const away = await worker.fetch(path, { headers: { ...NAVIGATION, "sec-fetch-site": "same-origin" } });
   assert.equal(away.status, 303);
   const to = new URL(away.headers.get("location"));
-  const callback = await worker.provider.comeBackFrom(to);
+  const callback = await worker.provider.authorize(to);
   return { to, callback, cookie: cookieOf(away, FLOW_COOKIE), line: away.headers.get("set-cookie") };
 }
 
@@ -31,7 +31,7 @@ function changed(callback, name, value) {
   return other;
 }
 
-test("a round trip to a provider leads to the page that was asked for", async (t) => {
+test("a provider sign-in leads to the requested page", async (t) => {
   const worker = await startWorker(t, OFFERED);
   const page = await (await worker.fetch("/login?next=%2Fchat%3Fsession%3Dmain", { headers: NAVIGATION })).text();
   assert.match(page, /href="\/auth\/sign-in\/github\?next=%2Fchat%3Fsession%3Dmain"[^>]*>Continue with GitHub</);
@@ -54,7 +54,7 @@ test("a round trip to a provider leads to the page that was asked for", async (t
   assert.equal((await worker.fetch("/", { headers: { cookie: cookieOf(done) } })).status, 200);
 });
 
-test("what comes back counts only in the browser that asked, once", async (t) => {
+test("a callback is accepted once and only in the browser that began it", async (t) => {
   const worker = await startWorker(t, OFFERED);
   const mine = await begin(worker);
   const theirs = await begin(worker);
@@ -97,7 +97,7 @@ test("what comes back counts only in the browser that asked, once", async (t) =>
   for (const user of [ALICE]) assert.deepEqual((await worker.record(user)).starts, []);
 });
 
-test("a provider's refusal is said in our words", async (t) => {
+test("a provider's refusal is shown as the platform's message", async (t) => {
   const worker = await startWorker(t, OFFERED);
   for (const [query, words] of [
     ["error=access_denied&error_description=Send+money+to+evil.example", /The other site did not sign you in/],
@@ -125,17 +125,17 @@ test("a sign-in is begun by our own page, at a provider that is offered", async 
 
 test("a mailed link signs in the browser that asked for it", async (t) => {
   const worker = await startWorker(t);
-  const asked = await send(worker, { email: ALICES.email, way: "link", next: "/chat" });
+  const asked = await send(worker, { email: ALICE_LOGIN.email, way: "link", next: "/chat" });
   assert.equal(asked.status, 200);
   const page = await asked.text();
-  assert.ok(page.includes(ALICES.email), page);
+  assert.ok(page.includes(ALICE_LOGIN.email), page);
   assert.match(page, / has an account here, a mail is on its way/);
   const [{ body }] = await worker.provider.called("/otp");
-  assert.equal(body.email, ALICES.email);
+  assert.equal(body.email, ALICE_LOGIN.email);
   assert.equal(body.create_user, false);
   assert.equal(body.code_challenge_method, "s256");
 
-  const callback = await worker.provider.open(await worker.provider.mailTo(ALICES.email));
+  const callback = await worker.provider.openLink(await worker.provider.mailTo(ALICE_LOGIN.email));
   assert.equal((await back(worker, callback)).status, 400, "another browser");
   const done = await back(worker, callback, cookieOf(asked, FLOW_COOKIE));
   assert.equal(done.headers.get("location"), "/chat");
@@ -144,9 +144,9 @@ test("a mailed link signs in the browser that asked for it", async (t) => {
 
 test("the code in the mail works in any browser", async (t) => {
   const worker = await startWorker(t);
-  const fields = { email: ALICES.email, way: "code", next: "/chat" };
+  const fields = { email: ALICE_LOGIN.email, way: "code", next: "/chat" };
   await send(worker, { ...fields, way: "link" });
-  const { code } = await worker.provider.mailTo(ALICES.email);
+  const { code } = await worker.provider.mailTo(ALICE_LOGIN.email);
   const wrong = await send(worker, { ...fields, code: code === "000000" ? "000001" : "000000" });
   assert.equal(wrong.status, 401);
   assert.match(await wrong.text(), /role="alert">The code is wrong or has expired\.[^]*name="code"/);
@@ -157,7 +157,7 @@ test("the code in the mail works in any browser", async (t) => {
   assert.equal((await foreign.json()).code, "wrong-origin");
 });
 
-test("nobody learns who has an account", async (t) => {
+test("sign-in does not reveal which accounts exist", async (t) => {
   const worker = await startWorker(t);
   const pages = [];
   for (const status of [200, 400, 422, 429]) {

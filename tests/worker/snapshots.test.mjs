@@ -60,7 +60,7 @@ async function told(worker, kind) {
   return until(find, `the history has ${kind}`);
 }
 
-test("snapshots are listed by what the bucket has, without waking anybody", async (t) => {
+test("snapshots are listed from the bucket without waking a bot", async (t) => {
   const { worker, bucket } = await start(t, OLD, NEW);
   const unknown = await call(worker, "GET", SNAPSHOTS);
   assert.deepEqual(unknown.snapshots.map(({ id }) => id), [NEW, OLD], "the newest first");
@@ -81,7 +81,7 @@ test("snapshots are listed by what the bucket has, without waking anybody", asyn
   assert.equal((await starts(worker)).length, 1, "nobody was woken");
 });
 
-test("one is taken when asked for, of a bot that is awake", async (t) => {
+test("a requested snapshot is taken if the bot is awake", async (t) => {
   const { worker } = await start(t);
   const asleep = await call(worker, "POST", SNAPSHOTS);
   assert.deepEqual([asleep.status, asleep.code], [409, "bot-asleep"]);
@@ -100,7 +100,7 @@ test("one is taken when asked for, of a bot that is awake", async (t) => {
   assert.equal((await told(worker, "ordered")).detail, "take snapshot, whatever is gone");
 });
 
-test("a running bot is given a restore, and keeps it across its runs until it is saved", async (t) => {
+test("an ordered restore is repeated across runs until it is saved", async (t) => {
   const { worker, bucket } = await start(t, OLD, NEW);
   await run(worker, { restored: report(NEW, 10), taken: [taken(NEW, 5)] });
   await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restarting" } } });
@@ -146,7 +146,7 @@ test("a running bot is given a restore, and keeps it across its runs until it is
   assert.deepEqual(await starts(worker), ["latest", OLD, OLD, "latest"]);
 });
 
-test("a bot whose newest snapshot is gone from the storage starts on no older one until somebody says so", async (t) => {
+test("a missing newest snapshot blocks the start until a restore is ordered", async (t) => {
   const { worker, bucket } = await start(t, OLD, NEW);
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
   await hear(worker);
@@ -164,7 +164,7 @@ test("a bot whose newest snapshot is gone from the storage starts on no older on
   assert.deepEqual(await starts(worker), ["latest", "latest"]);
 });
 
-test("a bot that sleeps is woken by a restore, and one that is stopped is not", async (t) => {
+test("a restore wakes a sleeping bot and not a stopped one", async (t) => {
   const { worker } = await start(t, OLD, NEW);
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 20) }) });
   await worker.order(ALICE, "stop");
@@ -181,7 +181,7 @@ test("a bot that sleeps is woken by a restore, and one that is stopped is not", 
   assert.deepEqual((await starts(worker))[1], OLD);
 });
 
-test("only what is there is restored, pinned or read, and only by whom it belongs to", async (t) => {
+test("only existing snapshots of the caller can be restored, pinned or read", async (t) => {
   const { worker } = await start(t, OLD);
   await run(worker);
   for (const [method, path, document, status, code] of [
@@ -210,7 +210,7 @@ test("only what is there is restored, pinned or read, and only by whom it belong
   assert.deepEqual((await worker.record(ALICE)).bodies, []);
 });
 
-test("a snapshot is browsed, and a file of it comes as bytes and never as a page", async (t) => {
+test("a snapshot can be browsed, and its files are served as attachments", async (t) => {
   const { worker } = await start(t, OLD);
   const file = (path) => worker.as(ALICE, `${SNAPSHOTS}/file?snapshot=${OLD}&path=${encodeURIComponent(path)}`);
   assert.equal((await (await file("a")).json()).code, "bot-asleep");
@@ -232,7 +232,7 @@ test("a snapshot is browsed, and a file of it comes as bytes and never as a page
   assert.deepEqual((await browsed.json())[0].name, "in notes");
 });
 
-test("an admin does the same for somebody, and the history says so", async (t) => {
+test("an admin manages a user's snapshots and the history records it", async (t) => {
   const { worker } = await start(t, OLD);
   await run(worker);
   await worker.fake(ALICE, "set", { files: { "a.md": "a" } });
@@ -250,7 +250,7 @@ test("an admin does the same for somebody, and the history says so", async (t) =
   ]);
 });
 
-test("maintenance comes by itself, spares what is pinned and proven, and its findings are kept", async (t) => {
+test("maintenance runs itself, keeps pinned snapshots, stores its results", async (t) => {
   const { worker, bucket } = await start(t, LAST, OLD, NEW);
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
   await worker.fake(ALICE, "set", { readyForMs: DAY });
@@ -295,7 +295,7 @@ test("maintenance comes by itself, spares what is pinned and proven, and its fin
   assert.ok(await bucket.head(`users/${ALICE}/repo/snapshots/${NEW}`));
 });
 
-test("what goes wrong with backups is told, and what a lost run took with it", async (t) => {
+test("backup failures and data lost with a run are reported", async (t) => {
   const { worker, bucket } = await start(t, OLD);
   const suspicious = "databases are gone or damaged: x";
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20, { suspicious })], changed: true });
@@ -324,7 +324,7 @@ test("what goes wrong with backups is told, and what a lost run took with it", a
   assert.deepEqual([backups.newest.id, backups.unsaved_since], [LAST, null]);
 });
 
-test("what a run took with it is told also where nobody saw its end", async (t) => {
+test("data lost with a run is reported even if its exit was not observed", async (t) => {
   const { worker } = await start(t, OLD);
   await run(worker, { restored: report(OLD, 10), changed: true });
   await hear(worker);
@@ -334,7 +334,7 @@ test("what a run took with it is told also where nobody saw its end", async (t) 
   await told(worker, "changes-lost");
 });
 
-test("an ordered restore outlives the object that was told of it", async (t) => {
+test("an ordered restore survives an eviction of the Sandbox", async (t) => {
   const { worker } = await start(t, OLD);
   await worker.order(ALICE, "stop");
   await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });

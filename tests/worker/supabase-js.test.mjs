@@ -16,7 +16,7 @@ function client({ url, anonKey }) {
   return createClient(url, anonKey, { auth: { flowType: "pkce", autoRefreshToken: false, storage } }).auth;
 }
 
-test("the real Supabase client signs in, renews, and its tokens reach the bot", async (t) => {
+test("tokens of the real Supabase client are accepted and renewed", async (t) => {
   const identity = await startProvider(t, { strict: false });
   const worker = await startWorker(t, { provider: identity });
   const [person, other] = identity.users;
@@ -25,7 +25,7 @@ test("the real Supabase client signs in, renews, and its tokens reach the bot", 
     assert.equal(answer.status, 200, await answer.text());
   };
 
-  await t.test("by password", async () => {
+  await t.test("a password sign-in is accepted", async () => {
     const auth = client(identity);
     const wrong = await auth.signInWithPassword({ email: person.email, password: "wrong" });
     assert.equal(wrong.error.code, "invalid_credentials");
@@ -45,7 +45,7 @@ test("the real Supabase client signs in, renews, and its tokens reach the bot", 
     assert.equal(late.error.code, "refresh_token_not_found");
   });
 
-  await t.test("by an OAuth round trip with PKCE", async () => {
+  await t.test("an OAuth sign-in with PKCE is accepted", async () => {
     const auth = client(identity);
     const { data } = await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } });
     const code = await throughTheProvider(identity, data.url);
@@ -62,11 +62,11 @@ test("the real Supabase client signs in, renews, and its tokens reach the bot", 
     assert.equal((await stranger.exchangeCodeForSession(stolen)).error.code, "bad_code_verifier");
   });
 
-  await t.test("by a mailed link, and by the code beside it", async () => {
+  await t.test("a mailed link and a mailed code are accepted", async () => {
     const auth = client(identity);
     const ask = () => auth.signInWithOtp({ email: other.email, options: { shouldCreateUser: false, emailRedirectTo: CALLBACK } });
     assert.equal((await ask()).error, null);
-    const code = (await identity.open(await identity.mailTo(other.email))).searchParams.get("code");
+    const code = (await identity.openLink(await identity.mailTo(other.email))).searchParams.get("code");
     await accepted((await auth.exchangeCodeForSession(code)).data.session);
 
     await ask();
@@ -97,7 +97,7 @@ test("the real Supabase client signs in, renews, and its tokens reach the bot", 
   });
 });
 
-test("our own sign-in page and renewal work with the provider that rotates as Supabase does", async (t) => {
+test("the sign-in page and renewal work with refresh token rotation", async (t) => {
   const identity = await startProvider(t, { strict: false, options: ["--token-lifetime", "1"] });
   const worker = await startWorker(t, { provider: identity });
   const [person] = identity.users;
@@ -113,7 +113,7 @@ test("our own sign-in page and renewal work with the provider that rotates as Su
 });
 
 async function throughTheProvider(identity, url) {
-  const back = await identity.comeBackFrom(url);
+  const back = await identity.authorize(url);
   assert.ok(back.href.startsWith(CALLBACK), back.href);
   return back.searchParams.get("code");
 }

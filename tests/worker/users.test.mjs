@@ -10,7 +10,7 @@ const bob = { sub: BOB, email: "bob@example.org" };
 const code = async (worker, who, path = "/") => (await worker.call(who, "GET", path)).code;
 const starts = async (worker, user) => (await worker.record(user)).starts.length;
 
-test("with open sign-up the first visit makes a user", async (t) => {
+test("the first visit creates a user if sign-up is open", async (t) => {
   const worker = await startWorker(t);
   assert.equal((await worker.call(alice, "GET", "/")).status, 200);
   const { status, email, role, created_at, seen_at } = await worker.asAdmin("GET", `/api/admin/users/${ALICE}`);
@@ -24,7 +24,7 @@ test("with open sign-up the first visit makes a user", async (t) => {
   assert.equal((await worker.asAdmin("GET", `/api/admin/users/${CAROL}`)).code, "no-such-entry");
 });
 
-test("who is not invited gets in nowhere, and an invitation lets one person in", async (t) => {
+test("an uninvited user is refused, and an invitation admits one user", async (t) => {
   const worker = await startWorker(t, { bindings: { SIGN_UP: "invite" } });
   for (const path of ["/", "/api/bot", "/api/bot/domains"]) assert.equal(await code(worker, alice, path), "not-invited", path);
   assert.equal((await worker.call(alice, "POST", "/api/bot/stop")).code, "not-invited");
@@ -46,7 +46,7 @@ test("who is not invited gets in nowhere, and an invitation lets one person in",
   assert.match((await worker.asAdmin("POST", "/api/admin/invitations", { entry: "@example.com" })).detail, /for one person/);
 });
 
-test("the allow-list names people, domains and ids, in the settings and in the database", async (t) => {
+test("the allow-list of settings and database accepts emails, domains, ids", async (t) => {
   const bindings = { SIGN_UP: "allow-list", ALLOW_LIST: "alice@example.com", ADMIN_USER_IDS: ADMIN };
   const worker = await startWorker(t, { bindings });
   assert.equal((await worker.call(alice, "GET", "/")).status, 200);
@@ -63,14 +63,14 @@ test("the allow-list names people, domains and ids, in the settings and in the d
   assert.equal((await worker.call({ sub: CAROL, email: "carol@example.org" }, "GET", "/")).status, 200, "invited as well");
 });
 
-test("an admin by setting is one without a word in their token, and policy does not keep them out", async (t) => {
+test("an admin by setting needs no token claim and no invitation", async (t) => {
   const worker = await startWorker(t, { bindings: { SIGN_UP: "invite", ADMIN_USER_IDS: ALICE } });
   assert.equal((await worker.call(alice, "GET", "/api/admin/users")).status, 200);
   assert.equal((await worker.call({ sub: BOB, app_metadata: { role: "admin" } }, "GET", "/api/admin/users")).status, 200);
   assert.equal((await worker.call({ sub: CAROL }, "GET", "/api/admin/users")).code, "not-invited");
 });
 
-test("a suspended user is refused at once, and so is their bot's every request", async (t) => {
+test("a suspended user and all requests to their bot are refused at once", async (t) => {
   const worker = await startWorker(t);
   await worker.call(alice, "GET", "/");
   const suspended = await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);
@@ -94,7 +94,7 @@ test("a suspended user is refused at once, and so is their bot's every request",
   assert.equal(await code(worker, alice), "account-deleted", "an old token makes no new user");
 });
 
-test("an isolate that remembers a user does not ask the database for every request", async (t) => {
+test("an isolate caches users between requests", async (t) => {
   const worker = await startWorker(t);
   await worker.call(alice, "GET", "/");
   const database = await worker.database();
@@ -104,7 +104,7 @@ test("an isolate that remembers a user does not ask the database for every reque
   assert.equal(await code(worker, alice), "account-suspended");
 });
 
-test("without the database who is known goes on, and who is not waits", async (t) => {
+test("a database outage admits cached users and delays others", async (t) => {
   const worker = await startWorker(t);
   await worker.call(alice, "GET", "/");
   const database = await worker.database();
@@ -120,7 +120,7 @@ test("without the database who is known goes on, and who is not waits", async (t
   assert.deepEqual([history.status, history.code], [503, "directory-unavailable"]);
 });
 
-test("an admin cannot lock themselves out, and nobody's status changes by a typing error", async (t) => {
+test("an admin cannot suspend themselves, and an unknown user is not changed", async (t) => {
   const worker = await startWorker(t);
   const self = await worker.asAdmin("POST", `/api/admin/users/${ADMIN}/suspend`);
   assert.deepEqual([self.status, self.code], [400, "bad-request"]);
@@ -131,7 +131,7 @@ test("an admin cannot lock themselves out, and nobody's status changes by a typi
   assert.equal((await worker.asAdmin("POST", "/api/admin/allow-list", { wrong: 1 })).code, "bad-request");
 });
 
-test("what an admin does to an account is in its bot's history, and does not start what its owner stopped", async (t) => {
+test("an admin's account changes are recorded and start no stopped bot", async (t) => {
   const worker = await startWorker(t);
   await worker.call(alice, "GET", "/api/bot");
   assert.equal((await worker.order(ALICE, "stop")).status, 200);

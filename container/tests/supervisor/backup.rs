@@ -3,9 +3,9 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use moltworker_core::control::{Doing, GatewayPhase, SnapshotReason};
+use moltworker_core::wire::control::{Doing, GatewayPhase, SnapshotReason};
 
-use crate::bed::{Bed, Setup, TOKEN, authorised, connect};
+use crate::fixture::{Fixture, Setup, TOKEN, authorised, connect};
 use crate::kept::{
     ON_DEMAND, QUICK, errands, failure, home, is_ready, lose, own, post, settled, snapshot, start, taken,
     until_settled,
@@ -14,10 +14,10 @@ use crate::repository::{Fault, Repository, What, password};
 use crate::tree::{assert_same, furnish, listed, noise, without_caches};
 
 #[test]
-fn a_new_bot_starts_with_nothing_and_has_a_restore_point_soon() {
+fn a_new_bot_starts_with_an_empty_home_and_is_soon_saved() {
     let repository = Repository::start();
-    let bed = start(&repository, &QUICK);
-    let status = bed.until("the first snapshot is taken", |status| {
+    let fixture = start(&repository, &QUICK);
+    let status = fixture.until("the first snapshot is taken", |status| {
         is_ready(status) && !taken(status).is_empty()
     });
     let backup = status.backup.unwrap();
@@ -30,84 +30,84 @@ fn a_new_bot_starts_with_nothing_and_has_a_restore_point_soon() {
 }
 
 #[test]
-fn what_was_in_the_home_is_there_in_the_next_run_to_the_last_byte() {
+fn the_next_run_restores_the_home_byte_for_byte() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let expected = own(&bed);
-    let snapshot = snapshot(&bed);
-    lose(bed);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let expected = own(&fixture);
+    let snapshot = snapshot(&fixture);
+    lose(fixture);
 
-    let bed = start(&repository, &ON_DEMAND);
-    let status = bed.until("it is ready", is_ready);
+    let fixture = start(&repository, &ON_DEMAND);
+    let status = fixture.until("it is ready", is_ready);
     let report = status.backup.unwrap().restored.unwrap();
     assert_eq!(report.snapshot, Some(snapshot.id));
     assert_eq!((report.amount, report.mismatches), (snapshot.amount, 0));
     assert!(expected.len() > 210);
-    assert_same(&own(&bed), &expected);
-    assert!(!bed.home.join(".cache").exists() && !bed.home.join("tagged").exists());
+    assert_same(&own(&fixture), &expected);
+    assert!(!fixture.home.join(".cache").exists() && !fixture.home.join("tagged").exists());
 }
 
 #[test]
 fn stock_restic_reads_what_is_written() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    snapshot(&bed);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    snapshot(&fixture);
     // A second one, with something changed and something gone.
-    std::fs::write(bed.home.join("notes/today.md"), "and this").unwrap();
-    std::fs::remove_file(bed.home.join("a.txt")).unwrap();
-    snapshot(&bed);
+    std::fs::write(fixture.home.join("notes/today.md"), "and this").unwrap();
+    std::fs::remove_file(fixture.home.join("a.txt")).unwrap();
+    snapshot(&fixture);
     repository.restic(&["check", "--read-data"]);
     let (_target, restored) = repository.restored("latest");
-    assert_same(&without_caches(listed(&restored)), &home(&bed));
+    assert_same(&without_caches(listed(&restored)), &home(&fixture));
     let tags = repository.restic(&["snapshots", "--json"]);
     assert!(tags.contains("reason:manual") && tags.contains("run:7"), "{tags}");
 }
 
 #[test]
-fn a_stop_saves_what_was_written_last() {
+fn a_stop_takes_a_final_snapshot() {
     let repository = Repository::start();
-    let mut bed = settled(&repository);
-    std::fs::write(bed.home.join("last-words"), "do not forget").unwrap();
-    bed.signal("TERM");
-    bed.signal("TERM");
-    assert!(bed.ended().success());
+    let mut fixture = settled(&repository);
+    std::fs::write(fixture.home.join("last-words"), "do not forget").unwrap();
+    fixture.signal("TERM");
+    fixture.signal("TERM");
+    assert!(fixture.ended().success());
     assert!(
-        bed.output().contains("the last snapshot was taken"),
+        fixture.output().contains("the last snapshot was taken"),
         "{}",
-        bed.output()
+        fixture.output()
     );
-    let bed = start(&repository, &ON_DEMAND);
-    bed.until("it is ready", is_ready);
+    let fixture = start(&repository, &ON_DEMAND);
+    fixture.until("it is ready", is_ready);
     assert_eq!(
-        std::fs::read_to_string(bed.home.join("last-words")).unwrap(),
+        std::fs::read_to_string(fixture.home.join("last-words")).unwrap(),
         "do not forget"
     );
 }
 
 #[test]
-fn changes_are_saved_without_being_asked_for() {
+fn changes_are_saved_automatically() {
     let repository = Repository::start();
-    let bed = start(&repository, &QUICK);
-    bed.until("the first snapshot is taken", |status| {
+    let fixture = start(&repository, &QUICK);
+    fixture.until("the first snapshot is taken", |status| {
         is_ready(status) && !taken(status).is_empty()
     });
-    bed.until("all is saved", |status| !status.backup.as_ref().unwrap().changed);
+    fixture.until("all is saved", |status| !status.backup.as_ref().unwrap().changed);
     let before = repository.snapshots();
-    std::fs::write(bed.home.join("new"), noise(3, 100)).unwrap();
-    bed.wait_for("the change is saved", || {
+    std::fs::write(fixture.home.join("new"), noise(3, 100)).unwrap();
+    fixture.wait_for("the change is saved", || {
         (repository.snapshots() > before).then_some(())
     });
 }
 
 #[test]
-fn no_gateway_starts_and_nothing_is_written_while_the_repository_fails() {
+fn a_failing_repository_prevents_gateway_start_and_writes() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("memory"), "of years").unwrap();
-    snapshot(&bed);
-    lose(bed);
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("memory"), "of years").unwrap();
+    snapshot(&fixture);
+    lose(fixture);
     let objects = repository.objects();
     for (what, fault) in [
         (
@@ -139,8 +139,8 @@ fn no_gateway_starts_and_nothing_is_written_while_the_repository_fails() {
     ] {
         let repository = repository.copy();
         repository.break_with(fault);
-        let bed = start(&repository, &QUICK);
-        let status = bed.until(what, |status| failure(status, Doing::Restore).is_some());
+        let fixture = start(&repository, &QUICK);
+        let status = fixture.until(what, |status| failure(status, Doing::Restore).is_some());
         assert_eq!(status.phase, GatewayPhase::Restoring, "{what}");
         assert_eq!(
             (status.gateway_pid, status.backup.unwrap().restored),
@@ -148,22 +148,22 @@ fn no_gateway_starts_and_nothing_is_written_while_the_repository_fails() {
             "{what}"
         );
         assert_eq!(
-            post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
+            post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
             "not-restored"
         );
         assert_eq!(repository.objects(), objects, "{what}");
         repository.mend();
-        bed.until("it is ready after all", is_ready);
+        fixture.until("it is ready after all", is_ready);
         assert_eq!(
-            std::fs::read_to_string(bed.home.join("memory")).unwrap(),
+            std::fs::read_to_string(fixture.home.join("memory")).unwrap(),
             "of years"
         );
-        lose(bed);
+        lose(fixture);
     }
 }
 
 #[test]
-fn keys_are_added_for_the_newest_password_and_older_ones_still_open() {
+fn a_key_is_added_for_the_newest_password_and_older_keys_still_open() {
     let repository = Repository::start();
     lose(settled(&repository));
     let keys = |repository: &Repository| {
@@ -177,21 +177,21 @@ fn keys_are_added_for_the_newest_password_and_older_ones_still_open() {
     let mut access = repository.access();
     access.passwords = vec![password('b'), password('a')];
     for run in 0..2 {
-        let bed = Bed::start(&Setup {
+        let fixture = Fixture::start(&Setup {
             repository: Some(access.clone()),
             env: &ON_DEMAND,
             ..Setup::default()
         });
-        bed.until("it is ready", is_ready);
+        fixture.until("it is ready", is_ready);
         assert_eq!(keys(&repository), 2, "run {run}");
     }
     access.passwords = vec![password('c')];
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         repository: Some(access),
         env: &ON_DEMAND,
         ..Setup::default()
     });
-    let status = bed.until("it says why", |status| {
+    let status = fixture.until("it says why", |status| {
         status.backup.as_ref().unwrap().error.is_some()
     });
     let message = status.backup.unwrap().error.unwrap().message;
@@ -199,26 +199,26 @@ fn keys_are_added_for_the_newest_password_and_older_ones_still_open() {
 }
 
 #[test]
-fn snapshots_are_listed_browsed_and_downloaded_from() {
+fn snapshots_can_be_listed_browsed_and_downloaded() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let id = snapshot(&bed).id;
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let id = snapshot(&fixture).id;
     let listed: serde_json::Value =
-        serde_json::from_str(&authorised(&bed, "GET /v1/snapshots").text()).unwrap();
+        serde_json::from_str(&authorised(&fixture, "GET /v1/snapshots").text()).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), repository.snapshots());
     assert_eq!(listed[0]["id"], id.as_str());
-    let entries = authorised(&bed, &format!("GET /v1/snapshots/{id}/files?path=notes")).text();
+    let entries = authorised(&fixture, &format!("GET /v1/snapshots/{id}/files?path=notes")).text();
     let entries: serde_json::Value = serde_json::from_str(&entries).unwrap();
     assert_eq!(entries[0]["name"], "empty");
     assert_eq!(
         (&entries[1]["name"], &entries[1]["bytes"]),
         (&"today.md".into(), &13.into())
     );
-    let file = authorised(&bed, &format!("GET /v1/snapshots/{id}/file?path=large.bin"));
+    let file = authorised(&fixture, &format!("GET /v1/snapshots/{id}/file?path=large.bin"));
     assert_eq!(
         (file.status, file.body),
-        (200, std::fs::read(bed.home.join("large.bin")).unwrap())
+        (200, std::fs::read(fixture.home.join("large.bin")).unwrap())
     );
     for (path, status) in [
         (format!("/v1/snapshots/{id}/file?path=notes"), 503),
@@ -227,37 +227,41 @@ fn snapshots_are_listed_browsed_and_downloaded_from() {
         ("/v1/snapshots/abc/files".to_owned(), 400),
         ("/v1/snapshotsx".to_owned(), 404),
     ] {
-        assert_eq!(authorised(&bed, &format!("GET {path}")).status, status, "{path}");
+        assert_eq!(
+            authorised(&fixture, &format!("GET {path}")).status,
+            status,
+            "{path}"
+        );
     }
 }
 
 #[test]
-fn only_so_many_read_at_a_time_and_the_others_are_told_when_to_come_again() {
+fn concurrent_snapshot_reads_are_limited_with_retry_after() {
     let repository = Repository::start();
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),
         // One that is not answered waits for longer than the others do for their turn.
         env: &[("MOLTBOT_SNAPSHOT_SPACING_MS", "600000")],
         ..Setup::default()
     });
-    until_settled(&bed);
+    until_settled(&fixture);
     repository.break_with(Fault::always("GET", "index/", What::Hang));
     repository.break_with(Fault::always("GET", "snapshots/", What::Hang));
     let head = format!("GET /v1/snapshots HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n");
     let many: Vec<_> = (0..5)
         .map(|_| {
-            let mut asking = connect(bed.control);
+            let mut asking = connect(fixture.control);
             asking.write_all(head.as_bytes()).unwrap();
             asking
         })
         .collect();
-    bed.wait_for("two read", || (errands(&bed).len() == 2).then_some(()));
+    fixture.wait_for("two read", || (errands(&fixture).len() == 2).then_some(()));
     let mut refused = 0;
     for asking in &many {
         asking.set_nonblocking(true).unwrap();
     }
-    bed.wait_for("the others are refused", || {
-        assert!(errands(&bed).len() <= 2);
+    fixture.wait_for("the others are refused", || {
+        assert!(errands(&fixture).len() <= 2);
         let told = |asking: &&std::net::TcpStream| asking.peek(&mut [0]).is_ok_and(|count| count > 0);
         refused = many.iter().filter(told).count();
         (refused == 3).then_some(())
@@ -274,25 +278,25 @@ fn only_so_many_read_at_a_time_and_the_others_are_told_when_to_come_again() {
     }
     // Those who had a turn have gone, and it is somebody else's.
     repository.mend();
-    bed.wait_for("their processes are gone", || {
-        errands(&bed).is_empty().then_some(())
+    fixture.wait_for("their processes are gone", || {
+        errands(&fixture).is_empty().then_some(())
     });
-    assert_eq!(authorised(&bed, "GET /v1/snapshots").status, 200);
+    assert_eq!(authorised(&fixture, "GET /v1/snapshots").status, 200);
 }
 
 #[test]
-fn without_a_repository_there_are_no_backups_and_it_says_so() {
-    let bed = Bed::ready();
-    assert_eq!(bed.status().backup, None);
+fn without_a_repository_the_status_says_backups_are_disabled() {
+    let fixture = Fixture::ready();
+    assert_eq!(fixture.status().backup, None);
     assert_eq!(
-        post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).code(),
         "no-repository"
     );
-    assert!(!Path::new(&bed.home).join("../.moltbot.scratch").exists());
+    assert!(!Path::new(&fixture.home).join("../.moltbot.scratch").exists());
 }
 
 /// How nice the backup process under way is to others.
-fn niceness(bed: &Bed) -> Option<i64> {
+fn niceness(fixture: &Fixture) -> Option<i64> {
     let of = |pid: u32| {
         let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -300,25 +304,28 @@ fn niceness(bed: &Bed) -> Option<i64> {
         let nice = stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok();
         nice.filter(|_| arguments.ends_with("\0backup\0"))
     };
-    bed.children().into_iter().find_map(of)
+    fixture.children().into_iter().find_map(of)
 }
 
 #[test]
-fn a_snapshot_gives_way_to_the_bot_and_a_restore_does_not() {
+fn a_snapshot_runs_at_low_priority_and_a_restore_does_not() {
     let own = rustix::process::getpriority_process(None).unwrap();
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("memory"), noise(3, 100_000)).unwrap();
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("memory"), noise(3, 100_000)).unwrap();
     repository.break_with(Fault::always("POST", "data/", What::Hang));
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    bed.wait_for("a snapshot hangs", || (repository.hung() > 0).then_some(()));
-    assert_eq!(niceness(&bed), Some(i64::from((own + 10).min(19))));
-    lose(bed);
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    fixture.wait_for("a snapshot hangs", || (repository.hung() > 0).then_some(()));
+    assert_eq!(niceness(&fixture), Some(i64::from((own + 10).min(19))));
+    lose(fixture);
     repository.mend();
 
     let before = repository.hung();
     repository.break_with(Fault::always("GET", "snapshots/", What::Hang));
-    let bed = start(&repository, &ON_DEMAND);
-    bed.wait_for("a restore hangs", || (repository.hung() > before).then_some(()));
-    assert_eq!(niceness(&bed), Some(i64::from(own)));
+    let fixture = start(&repository, &ON_DEMAND);
+    fixture.wait_for("a restore hangs", || (repository.hung() > before).then_some(()));
+    assert_eq!(niceness(&fixture), Some(i64::from(own)));
 }

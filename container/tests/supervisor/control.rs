@@ -2,17 +2,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 
-use moltworker_core::control::{
+use moltworker_core::wire::control::{
     DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, QUIESCE_PATH, RESTART_PATH,
     STATUS_PATH,
 };
-use moltworker_core::run::Run;
+use moltworker_core::wire::run::Run;
 
-use crate::bed::{Bed, TOKEN, USER, ask, authorised, connect, read_head};
+use crate::fixture::{Fixture, TOKEN, USER, ask, authorised, connect, read_head};
 
 #[test]
-fn without_this_runs_token_nothing_is_told() {
-    let bed = Bed::ready();
+fn the_control_port_requires_the_token_of_the_current_run() {
+    let fixture = Fixture::ready();
     let wrong = TOKEN.replace('0', "1");
     for credentials in [
         String::new(),
@@ -32,7 +32,7 @@ fn without_this_runs_token_nothing_is_told() {
             ("GET", "/v1/nothing"),
         ] {
             let answer = ask(
-                bed.control,
+                fixture.control,
                 &format!("{method} {path} HTTP/1.1{credentials}"),
                 b"",
             );
@@ -44,14 +44,14 @@ fn without_this_runs_token_nothing_is_told() {
         }
     }
     // Nor done.
-    let status = bed.status();
+    let status = fixture.status();
     assert_eq!((status.phase, status.restarts), (GatewayPhase::Ready, 0));
 }
 
 #[test]
-fn the_status_is_this_runs() {
-    let bed = Bed::ready();
-    let status = bed.status();
+fn the_status_describes_the_current_run() {
+    let fixture = Fixture::ready();
+    let status = fixture.status();
     assert_eq!((status.user.to_string().as_str(), status.run), (USER, Run(7)));
     assert_eq!(
         (status.phase, status.restarts, status.last_exit),
@@ -60,28 +60,28 @@ fn the_status_is_this_runs() {
     assert!(status.start.tcp_ms <= status.start.ready_ms && status.start.ready_ms.is_some());
     assert_eq!(
         u64::from(status.gateway_pid.unwrap()),
-        bed.gateway()["pid"].as_u64().unwrap()
+        fixture.gateway()["pid"].as_u64().unwrap()
     );
 }
 
 #[test]
-fn the_last_lines_are_told() {
-    let bed = Bed::ready();
-    ask(bed.ingress, "POST /say HTTP/1.1", b"one\ntwo\nthree");
-    bed.wait_for("they have come through", || {
-        authorised(&bed, &format!("GET {LOGS_PATH}"))
+fn the_last_log_lines_are_returned() {
+    let fixture = Fixture::ready();
+    ask(fixture.ingress, "POST /say HTTP/1.1", b"one\ntwo\nthree");
+    fixture.wait_for("they have come through", || {
+        authorised(&fixture, &format!("GET {LOGS_PATH}"))
             .text()
             .contains("three")
             .then_some(())
     });
-    let last = authorised(&bed, &format!("GET {LOGS_PATH}?lines=2"));
+    let last = authorised(&fixture, &format!("GET {LOGS_PATH}?lines=2"));
     assert_eq!((last.status, last.text().as_str()), (200, "two\nthree\n"));
 }
 
 #[test]
-fn what_does_not_exist_is_not_there() {
-    let bed = Bed::ready();
-    let missing = authorised(&bed, "GET /v1/nothing");
+fn an_unknown_path_is_not_found() {
+    let fixture = Fixture::ready();
+    let missing = authorised(&fixture, "GET /v1/nothing");
     assert_eq!((missing.status, missing.code().as_str()), (404, "not-found"));
     for (path, right, wrong) in [
         (STATUS_PATH, "GET", "POST"),
@@ -93,7 +93,7 @@ fn what_does_not_exist_is_not_there() {
         (RESTART_PATH, "POST", "GET"),
         (DRAIN_PATH, "POST", "GET"),
     ] {
-        let method = authorised(&bed, &format!("{wrong} {path}"));
+        let method = authorised(&fixture, &format!("{wrong} {path}"));
         assert_eq!(
             (method.status, method.code().as_str()),
             (405, "wrong-method"),
@@ -101,21 +101,26 @@ fn what_does_not_exist_is_not_there() {
         );
     }
     for query in ["lines=x", "follow=yes"] {
-        assert_eq!(authorised(&bed, &format!("GET {LOGS_PATH}?{query}")).status, 404);
+        assert_eq!(
+            authorised(&fixture, &format!("GET {LOGS_PATH}?{query}")).status,
+            404
+        );
     }
     assert_eq!(
-        authorised(&bed, &format!("POST {DRAIN_PATH}?grace_ms=x")).status,
+        authorised(&fixture, &format!("POST {DRAIN_PATH}?grace_ms=x")).status,
         404
     );
-    assert_eq!(bed.status().restarts, 0);
+    assert_eq!(fixture.status().restarts, 0);
 }
 
 #[test]
 fn the_log_can_be_followed_to_the_end() {
-    let mut bed = Bed::ready();
-    ask(bed.ingress, "POST /say HTTP/1.1", b"before\nlast");
-    bed.wait_for("it came through", || bed.output().contains("last").then_some(()));
-    let mut stream = connect(bed.control);
+    let mut fixture = Fixture::ready();
+    ask(fixture.ingress, "POST /say HTTP/1.1", b"before\nlast");
+    fixture.wait_for("it came through", || {
+        fixture.output().contains("last").then_some(())
+    });
+    let mut stream = connect(fixture.control);
     let head = format!(
         "GET {LOGS_PATH}?lines=1&follow=1 HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
     );
@@ -136,28 +141,31 @@ fn the_log_can_be_followed_to_the_end() {
     };
     next(&mut reader, "last");
     ask(
-        bed.ingress,
+        fixture.ingress,
         "POST /say HTTP/1.1",
         format!("new {TOKEN}").as_bytes(),
     );
     next(&mut reader, "new [hidden]");
     // Somebody who follows does not hold the end up.
-    bed.signal("TERM");
-    assert_eq!(bed.ended().code(), Some(0));
+    fixture.signal("TERM");
+    assert_eq!(fixture.ended().code(), Some(0));
     let mut rest = String::new();
     reader.read_to_string(&mut rest).unwrap();
     assert!(rest.ends_with("0\r\n\r\n"), "ended, not cut off: {rest:?}");
 }
 
 #[test]
-fn processes_and_numbers_are_told() {
-    let bed = Bed::ready();
+fn processes_and_metrics_are_returned() {
+    let fixture = Fixture::ready();
     let processes: Vec<Process> =
-        serde_json::from_slice(&authorised(&bed, &format!("GET {PROCESSES_PATH}")).body).unwrap();
-    let gateway = bed.status().gateway_pid.unwrap();
+        serde_json::from_slice(&authorised(&fixture, &format!("GET {PROCESSES_PATH}")).body).unwrap();
+    let gateway = fixture.status().gateway_pid.unwrap();
     let found = processes.iter().find(|process| process.pid == gateway).unwrap();
-    assert_eq!((found.name.as_str(), found.parent), ("fake-gateway", bed.pid()));
-    let metrics = authorised(&bed, &format!("GET {METRICS_PATH}"));
+    assert_eq!(
+        (found.name.as_str(), found.parent),
+        ("fake-gateway", fixture.pid())
+    );
+    let metrics = authorised(&fixture, &format!("GET {METRICS_PATH}"));
     assert!(
         metrics.head.contains("text/plain; version=0.0.4"),
         "{}",

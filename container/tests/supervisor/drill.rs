@@ -1,36 +1,36 @@
 //! A restore into scratch that cannot be: what is wrong is not the repository.
 
-use moltworker_core::control::Doing;
+use moltworker_core::wire::control::Doing;
 use serde_json::json;
 
-use crate::bed::{Bed, Setup};
 use crate::disk::Disk;
+use crate::fixture::{Fixture, Setup};
 use crate::kept::{ON_DEMAND, failure, lose, post, until_settled};
 use crate::maintenance::{Old, ids, maintain, old, with_token};
 use crate::repository::{Fault, MAINTAIN, What};
 
 #[test]
-fn a_disk_too_small_for_a_drill_is_no_problem_of_the_repository() {
+fn a_drill_without_disk_space_is_not_a_repository_failure() {
     let Old {
         repository,
-        bed,
+        fixture,
         ids: old,
         ..
     } = old();
-    lose(bed);
+    lose(fixture);
     // Room for the home, and for little more.
     let Some(disk) = Disk::mount("size=200m") else {
         return;
     };
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),
         env: &ON_DEMAND,
         disk: Some(disk.path()),
         ..Setup::default()
     });
-    until_settled(&bed);
+    until_settled(&fixture);
     disk.remount("size=60m");
-    let report = maintain(&bed, json!({"drill": true}));
+    let report = maintain(&fixture, json!({"drill": true}));
     assert_eq!(report.problems, [""; 0]);
     assert!(report.drill.is_none(), "{report:?}");
     let reason = report.not_drilled.unwrap();
@@ -40,10 +40,10 @@ fn a_disk_too_small_for_a_drill_is_no_problem_of_the_repository() {
 }
 
 #[test]
-fn a_repository_that_does_not_answer_a_drill_is_asked_again() {
+fn a_drill_retries_when_the_repository_does_not_answer() {
     let Old {
         repository,
-        bed,
+        fixture,
         ids: old,
         ..
     } = old();
@@ -62,13 +62,13 @@ fn a_repository_that_does_not_answer_a_drill_is_asked_again() {
     ] {
         repository.break_with(fault);
         let order = with_token(json!({"drill": true}), MAINTAIN);
-        assert_eq!(post(&bed, "/v1/maintain", &order).status, 202);
-        let status = bed.until(what, |status| failure(status, Doing::Maintain).is_some());
+        assert_eq!(post(&fixture, "/v1/maintain", &order).status, 202);
+        let status = fixture.until(what, |status| failure(status, Doing::Maintain).is_some());
         let message = &failure(&status, Doing::Maintain).unwrap().message;
         assert!(message.contains("answers 500"), "{what}: {message}");
         repository.mend();
         assert!(ids(&repository).contains(&old[0]), "{what}: nothing is deleted");
-        let report = maintain(&bed, json!({"drill": true, "pinned": [old[0]]}));
+        let report = maintain(&fixture, json!({"drill": true, "pinned": [old[0]]}));
         assert_eq!((report.problems.len(), report.not_drilled), (0, None), "{what}");
     }
 }

@@ -1,10 +1,10 @@
 //! What can go wrong with a repository or a disk: nothing starts on half a home, nothing is written that refers to
 //! what is missing, and it is said why.
 
-use moltworker_core::control::{Doing, GatewayPhase};
+use moltworker_core::wire::control::{Doing, GatewayPhase};
 
-use crate::bed::{Bed, Setup};
 use crate::disk::Disk;
+use crate::fixture::{Fixture, Setup};
 use crate::kept::{
     ON_DEMAND, QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, taken, until_settled,
 };
@@ -19,7 +19,7 @@ const SIDE_BY_SIDE: usize = 6;
 const SLOW: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[test]
-fn a_snapshot_that_meets_a_fault_is_none_and_the_next_one_is_whole() {
+fn a_faulted_snapshot_is_discarded_and_the_next_one_is_complete() {
     let pack_after_the_first = Fault {
         after: 1,
         ..Fault::always("POST", "data/", What::Status(500))
@@ -67,15 +67,18 @@ fn a_snapshot_that_meets_a_fault_is_none_and_the_next_one_is_whole() {
 
 fn snapshot_with(what: &str, fault: Fault) {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    snapshot(&bed);
-    std::fs::write(bed.home.join("change.bin"), noise(7, CHANGE)).unwrap();
-    hand_over(&bed.home);
-    let (before, gateway) = (repository.snapshots(), bed.status().gateway_pid);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    snapshot(&fixture);
+    std::fs::write(fixture.home.join("change.bin"), noise(7, CHANGE)).unwrap();
+    hand_over(&fixture.home);
+    let (before, gateway) = (repository.snapshots(), fixture.status().gateway_pid);
     repository.break_with(fault);
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    let status = bed.until(what, |status| failure(status, Doing::Snapshot).is_some());
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    let status = fixture.until(what, |status| failure(status, Doing::Snapshot).is_some());
     assert!(!failure(&status, Doing::Snapshot).unwrap().message.is_empty());
     assert_eq!(
         (status.phase, status.gateway_pid, repository.snapshots()),
@@ -84,19 +87,19 @@ fn snapshot_with(what: &str, fault: Fault) {
     );
     repository.mend();
     let taken_before = taken(&status).len();
-    let status = bed.until(&format!("a snapshot is taken after {what}"), |status| {
+    let status = fixture.until(&format!("a snapshot is taken after {what}"), |status| {
         taken(status).len() > taken_before
     });
     assert_eq!(status.backup.unwrap().error, None, "{what}");
     repository.restic(&["check", "--read-data"]);
     let (_target, restored) = repository.restored("latest");
-    assert_same(&without_caches(listed(&restored)), &home(&bed));
+    assert_same(&without_caches(listed(&restored)), &home(&fixture));
 }
 
 #[test]
-fn an_errand_without_progress_is_ended_and_a_slow_one_is_not() {
+fn a_stalled_backup_job_is_killed_and_a_slow_one_is_not() {
     let repository = Repository::start();
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),
         env: &[
             ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
@@ -104,15 +107,15 @@ fn an_errand_without_progress_is_ended_and_a_slow_one_is_not() {
         ],
         ..Setup::default()
     });
-    until_settled(&bed);
-    furnish(&bed.home);
+    until_settled(&fixture);
+    furnish(&fixture.home);
     repository.break_with(Fault::always("", "", What::Late(SLOW)));
     let begun = std::time::Instant::now();
-    snapshot(&bed);
+    snapshot(&fixture);
     assert!(begun.elapsed() > SLOW * 6, "it took longer than it may hang");
     repository.mend();
 
-    std::fs::write(bed.home.join("change.bin"), noise(7, CHANGE)).unwrap();
+    std::fs::write(fixture.home.join("change.bin"), noise(7, CHANGE)).unwrap();
     for (path, body, doing) in [
         (
             "/v1/snapshot",
@@ -126,13 +129,13 @@ fn an_errand_without_progress_is_ended_and_a_slow_one_is_not() {
         ),
     ] {
         repository.break_with(Fault::always("GET", "index/", What::Hang));
-        assert_eq!(post(&bed, path, &body).status, 202);
-        let status = bed.until("it is ended", |status| failure(status, doing).is_some());
+        assert_eq!(post(&fixture, path, &body).status, 202);
+        let status = fixture.until("it is ended", |status| failure(status, doing).is_some());
         let message = &failure(&status, doing).unwrap().message;
         assert!(message.contains("no progress for 2 s"), "{message}");
         assert_eq!(status.phase, GatewayPhase::Ready);
         repository.mend();
-        bed.until("it is done after all", |status| {
+        fixture.until("it is done after all", |status| {
             let backup = status.backup.as_ref().unwrap();
             doing == Doing::Maintain || backup.error.is_none()
         });
@@ -140,10 +143,10 @@ fn an_errand_without_progress_is_ended_and_a_slow_one_is_not() {
 }
 
 #[test]
-fn an_answer_that_is_lost_is_asked_for_again() {
+fn a_lost_repository_response_is_requested_again() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
     for path in ["data/", "index/", "snapshots/", "token"] {
         repository.break_with(Fault {
             times: 1,
@@ -151,37 +154,37 @@ fn an_answer_that_is_lost_is_asked_for_again() {
         });
     }
     let before = repository.snapshots();
-    snapshot(&bed);
+    snapshot(&fixture);
     assert_eq!(repository.snapshots(), before + 1);
-    assert_eq!(bed.status().backup.unwrap().error, None);
+    assert_eq!(fixture.status().backup.unwrap().error, None);
     repository.restic(&["check", "--read-data"]);
 }
 
 #[test]
-fn a_first_snapshot_that_could_not_be_written_is_taken_as_soon_as_it_can() {
+fn a_failed_first_snapshot_is_retried_as_soon_as_possible() {
     let repository = Repository::start();
     repository.break_with(Fault::always("POST", "snapshots/", What::Status(500)));
-    let bed = start(&repository, &QUICK);
-    bed.until("it says why", |status| {
+    let fixture = start(&repository, &QUICK);
+    fixture.until("it says why", |status| {
         is_ready(status) && failure(status, Doing::Snapshot).is_some()
     });
     assert_eq!(repository.snapshots(), 0);
     let stored = |kind: &str| repository.objects().iter().any(|path| path.starts_with(kind));
     assert!(stored("index/"), "all but the snapshot itself was stored");
     repository.mend();
-    let status = until_settled(&bed);
+    let status = until_settled(&fixture);
     assert_eq!(status.backup.unwrap().error, None);
     repository.restic(&["check", "--read-data"]);
 }
 
 #[test]
-fn a_disk_too_small_for_the_home_starts_nothing() {
+fn a_disk_too_small_for_the_home_prevents_gateway_start() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let expected = home(&bed);
-    snapshot(&bed);
-    lose(bed);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let expected = home(&fixture);
+    snapshot(&fixture);
+    lose(fixture);
     for (what, too_small, large_enough, said) in [
         ("too few bytes", "size=40m", "size=200m", "bytes free"),
         // Nothing tells beforehand: it ends in the middle.
@@ -195,13 +198,13 @@ fn a_disk_too_small_for_the_home_starts_nothing() {
         let Some(disk) = Disk::mount(too_small) else {
             return;
         };
-        let bed = Bed::start(&Setup {
+        let fixture = Fixture::start(&Setup {
             repository: Some(repository.access()),
             env: &ON_DEMAND,
             disk: Some(disk.path()),
             ..Setup::default()
         });
-        let status = bed.until(what, |status| failure(status, Doing::Restore).is_some());
+        let status = fixture.until(what, |status| failure(status, Doing::Restore).is_some());
         let message = &failure(&status, Doing::Restore).unwrap().message;
         assert!(message.contains(said), "{what}: {message}");
         assert_eq!(
@@ -210,8 +213,8 @@ fn a_disk_too_small_for_the_home_starts_nothing() {
             "{what}"
         );
         disk.remount(large_enough);
-        bed.until("there is room", is_ready);
-        let mut found = home(&bed);
+        fixture.until("there is room", is_ready);
+        let mut found = home(&fixture);
         let mut expected = expected.clone();
         for own in [&mut found, &mut expected] {
             own.retain(|path, _| !path.starts_with(".openclaw"));
@@ -221,34 +224,37 @@ fn a_disk_too_small_for_the_home_starts_nothing() {
 }
 
 #[test]
-fn a_disk_that_is_full_keeps_a_snapshot_from_being_taken_and_loses_none() {
+fn a_full_disk_fails_the_snapshot_and_loses_no_stored_one() {
     let Some(disk) = Disk::mount("size=200m") else {
         return;
     };
     let repository = Repository::start();
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),
         env: &ON_DEMAND,
         disk: Some(disk.path()),
         ..Setup::default()
     });
-    until_settled(&bed);
-    let database = rusqlite::Connection::open(bed.home.join("memory.sqlite")).unwrap();
+    until_settled(&fixture);
+    let database = rusqlite::Connection::open(fixture.home.join("memory.sqlite")).unwrap();
     let fill = "CREATE TABLE memories(what); INSERT INTO memories VALUES (randomblob(4000000));";
     database.execute_batch(fill).unwrap();
-    hand_over(&bed.home);
+    hand_over(&fixture.home);
     let before = repository.snapshots();
     // The copy of a database needs room of its own.
     let ballast = disk.fill();
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    let status = bed.until("it says why", |status| failure(status, Doing::Snapshot).is_some());
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    let status = fixture.until("it says why", |status| failure(status, Doing::Snapshot).is_some());
     let message = &failure(&status, Doing::Snapshot).unwrap().message;
     assert!(message.contains("memory.sqlite"), "{message}");
     assert_eq!(repository.snapshots(), before);
     assert_eq!(status.phase, GatewayPhase::Ready);
     std::fs::remove_file(ballast).unwrap();
     let count = taken(&status).len();
-    bed.until("there is room", |status| taken(status).len() > count);
+    fixture.until("there is room", |status| taken(status).len() > count);
     repository.restic(&["check", "--read-data"]);
     let (_target, restored) = repository.restored("latest");
     let restored = rusqlite::Connection::open(restored.join("memory.sqlite")).unwrap();

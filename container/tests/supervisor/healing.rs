@@ -2,9 +2,9 @@
 
 use std::net::TcpListener;
 
-use moltworker_core::control::{EndReason, Ending, ExitReason, GatewayPhase, RESTART_PATH, Status};
+use moltworker_core::wire::control::{EndReason, Ending, ExitReason, GatewayPhase, RESTART_PATH, Status};
 
-use crate::bed::{Bed, Setup, ask, authorised, kill};
+use crate::fixture::{Fixture, Setup, ask, authorised, kill};
 
 /// Probes that find a hang in half a second, and not in half a minute.
 const SHORT_PROBES: [(&str, &str); 2] = [
@@ -23,42 +23,42 @@ fn only_ending(status: &Status) -> &Ending {
 
 #[test]
 fn a_gateway_that_hangs_is_replaced() {
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         env: &SHORT_PROBES,
         ..Setup::default()
     });
-    let first = bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    let first = fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
     kill("STOP", first.gateway_pid.unwrap());
     // Asked of one that hangs, answered by the next.
-    assert_eq!(bed.get("/headers").status, 200);
-    let status = bed.until("it was replaced", is_ready_again);
+    assert_eq!(fixture.get("/headers").status, 200);
+    let status = fixture.until("it was replaced", is_ready_again);
     assert_eq!(only_ending(&status).reason, EndReason::ProbeTimeout);
     assert_ne!(status.gateway_pid, first.gateway_pid);
     assert!(
-        bed.output().contains("ended with 137: probe-timeout"),
+        fixture.output().contains("ended with 137: probe-timeout"),
         "{}",
-        bed.output()
+        fixture.output()
     );
 }
 
 #[test]
-fn a_page_is_no_answer_to_a_probe() {
-    let bed = Bed::start(&Setup {
+fn an_html_page_does_not_satisfy_a_probe() {
+    let fixture = Fixture::start(&Setup {
         gateway: "--page",
         env: &SHORT_PROBES,
         ..Setup::default()
     });
-    let status = bed.until("it was replaced", |status| status.restarts >= 1);
+    let status = fixture.until("it was replaced", |status| status.restarts >= 1);
     assert_eq!(status.endings[0].reason, EndReason::ProbeTimeout);
 }
 
 #[test]
-fn a_gateway_that_answers_its_probes_is_left_alone() {
-    let bed = Bed::start(&Setup {
+fn a_gateway_that_answers_probes_is_not_restarted() {
+    let fixture = Fixture::start(&Setup {
         env: &SHORT_PROBES,
         ..Setup::default()
     });
-    let status = bed.until("many probes have passed", |status| {
+    let status = fixture.until("many probes have passed", |status| {
         status.ready_for_ms.is_some_and(|ready| ready > 2_000)
     });
     assert_eq!((status.restarts, status.endings), (0, vec![]));
@@ -66,22 +66,22 @@ fn a_gateway_that_answers_its_probes_is_left_alone() {
 }
 
 #[test]
-fn a_start_that_takes_too_long_is_tried_again() {
-    let bed = Bed::start(&Setup {
+fn a_start_that_exceeds_its_deadline_is_retried() {
+    let fixture = Fixture::start(&Setup {
         gateway: "--never-ready",
         env: &[("MOLTBOT_START_DEADLINE_MS", "500")],
         ..Setup::default()
     });
-    let status = bed.until("it was tried again", |status| status.restarts == 1);
+    let status = fixture.until("it was tried again", |status| status.restarts == 1);
     assert_eq!(only_ending(&status).reason, EndReason::StartTimeout);
 }
 
 #[test]
-fn a_full_heap_is_told_from_a_crash() {
-    let bed = Bed::ready();
+fn a_full_heap_is_distinguished_from_a_crash() {
+    let fixture = Fixture::ready();
     // It dies of the question, and of its repetition.
-    assert_eq!(bed.get("/heap").code(), "bot-interrupted");
-    let status = bed.until("it is back", |status| {
+    assert_eq!(fixture.get("/heap").code(), "bot-interrupted");
+    let status = fixture.until("it is back", |status| {
         status.restarts == 2 && status.phase == GatewayPhase::Ready
     });
     for ending in &status.endings {
@@ -95,12 +95,12 @@ fn a_full_heap_is_told_from_a_crash() {
 }
 
 #[test]
-fn a_rejected_config_is_explained_and_cured_by_a_better_one() {
-    let bed = Bed::start(&Setup {
+fn a_rejected_config_is_reported_and_a_corrected_one_recovers() {
+    let fixture = Fixture::start(&Setup {
         config: Some("{ foo: 1, talk: { mine: true } }"),
         ..Setup::default()
     });
-    let status = bed.until("it is given up", |status| {
+    let status = fixture.until("it is given up", |status| {
         status.phase == GatewayPhase::CrashLooped
     });
     let ending = only_ending(&status);
@@ -117,7 +117,7 @@ fn a_rejected_config_is_explained_and_cured_by_a_better_one() {
     );
 
     // Callers are told at once, and why.
-    let refused = bed.get("/headers");
+    let refused = fixture.get("/headers");
     assert_eq!(
         (refused.status, refused.code().as_str()),
         (503, "bot-crash-looped")
@@ -126,85 +126,89 @@ fn a_rejected_config_is_explained_and_cured_by_a_better_one() {
     let problem: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
     assert_eq!(problem["detail"], format!("config-rejected: {message}"));
 
-    let path = bed.home.join(".openclaw/openclaw.json");
+    let path = fixture.home.join(".openclaw/openclaw.json");
     std::fs::write(&path, "{ talk: { mine: true } }").unwrap();
-    let status = bed.until("it is cured", is_ready_again);
+    let status = fixture.until("it is cured", is_ready_again);
     assert_eq!(status.crash_loop, None);
-    assert_eq!(bed.get("/headers").status, 200);
+    assert_eq!(fixture.get("/headers").status, 200);
 }
 
 #[test]
-fn a_crash_loop_ends_in_rest_and_an_order_leads_out_of_it() {
-    let bed = Bed::start(&Setup {
+fn a_crash_loop_stops_retrying_until_a_restart_order() {
+    let fixture = Fixture::start(&Setup {
         gateway: "--crash",
         env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "2")],
         ..Setup::default()
     });
     let given_up = |status: &Status| status.phase == GatewayPhase::CrashLooped;
-    let status = bed.until("it is given up", given_up);
+    let status = fixture.until("it is given up", given_up);
     assert_eq!((status.endings.len(), status.restarts), (2, 1));
     let crash_loop = status.crash_loop.unwrap();
     assert_eq!((crash_loop.reason, crash_loop.failures), (EndReason::Crash, 2));
     assert_eq!(crash_loop.message.as_deref(), Some("Error: this one crashes"));
-    let answer = authorised(&bed, &format!("POST {RESTART_PATH}"));
+    let answer = authorised(&fixture, &format!("POST {RESTART_PATH}"));
     assert_eq!(answer.status, 202);
-    let status = bed.until("it was tried again and given up", |status| {
+    let status = fixture.until("it was tried again and given up", |status| {
         status.endings.len() == 4 && given_up(status)
     });
     assert_eq!(status.restarts, 3);
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_and_waited_for() {
-    let port = Bed::free_port();
+fn an_occupied_port_is_reported_and_retried() {
+    let port = Fixture::free_port();
     let holder = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         gateway_port: Some(port),
         env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "1000")],
         ..Setup::default()
     });
-    let status = bed.until("it was tried", |status| !status.endings.is_empty());
+    let status = fixture.until("it was tried", |status| !status.endings.is_empty());
     let ending = &status.endings[0];
     assert_eq!(ending.reason, EndReason::PortTaken);
     assert!(ending.message.as_ref().unwrap().contains(&port.to_string()));
     drop(holder);
-    bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
 }
 
 #[test]
-fn what_a_dead_gateway_leaves_is_gone_before_the_next_one_starts() {
-    let bed = Bed::ready();
-    let stray: u32 = bed.get("/stray").text().parse().unwrap();
-    let locks = bed.home.join(".openclaw/tmp/openclaw-0");
+fn leftover_processes_are_killed_before_the_next_gateway_start() {
+    let fixture = Fixture::ready();
+    let stray: u32 = fixture.get("/stray").text().parse().unwrap();
+    let locks = fixture.home.join(".openclaw/tmp/openclaw-0");
     std::fs::create_dir_all(&locks).unwrap();
     std::fs::write(locks.join("gateway.1a2b.lock"), r#"{"pid":4294967295}   "#).unwrap();
-    kill("KILL", bed.status().gateway_pid.unwrap());
-    bed.until("it is back", is_ready_again);
-    assert!(!crate::bed::exists(stray));
+    kill("KILL", fixture.status().gateway_pid.unwrap());
+    fixture.until("it is back", is_ready_again);
+    assert!(!crate::fixture::exists(stray));
     assert!(!locks.join("gateway.1a2b.lock").exists());
-    let output = bed.output();
+    let output = fixture.output();
     assert_eq!(output.matches("0 locks were there").count(), 2, "{output}");
 }
 
 #[test]
-fn a_gateway_that_leaves_by_itself_comes_back_at_once() {
-    let bed = Bed::ready();
-    ask(bed.ingress, "POST /leave HTTP/1.1", b"x");
-    let status = bed.until("it is back", is_ready_again);
+fn a_gateway_that_exits_by_itself_restarts_at_once() {
+    let fixture = Fixture::ready();
+    ask(fixture.ingress, "POST /leave HTTP/1.1", b"x");
+    let status = fixture.until("it is back", is_ready_again);
     assert_eq!(only_ending(&status).reason, EndReason::CleanExit);
     assert!(status.crash_loop.is_none());
 }
 
 #[test]
-fn a_restart_that_is_asked_for_loses_no_request() {
-    let bed = Bed::ready();
-    let first = bed.status().gateway_pid;
-    assert_eq!(authorised(&bed, &format!("POST {RESTART_PATH}")).status, 202);
-    while bed.status().restarts == 0 || bed.status().phase != GatewayPhase::Ready {
-        assert_eq!(bed.get("/headers").status, 200);
+fn an_ordered_restart_loses_no_request() {
+    let fixture = Fixture::ready();
+    let first = fixture.status().gateway_pid;
+    assert_eq!(authorised(&fixture, &format!("POST {RESTART_PATH}")).status, 202);
+    while fixture.status().restarts == 0 || fixture.status().phase != GatewayPhase::Ready {
+        assert_eq!(fixture.get("/headers").status, 200);
     }
-    let status = bed.status();
+    let status = fixture.status();
     assert_eq!(only_ending(&status).reason, EndReason::RestartAsked);
     assert_ne!(status.gateway_pid, first);
-    assert!(bed.output().contains("asked to end within"), "{}", bed.output());
+    assert!(
+        fixture.output().contains("asked to end within"),
+        "{}",
+        fixture.output()
+    );
 }

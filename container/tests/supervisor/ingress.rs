@@ -3,41 +3,41 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
-use crate::bed::{Bed, Setup, USER, ask, connect, read_head};
+use crate::fixture::{Fixture, Setup, USER, ask, connect, read_head};
 
 #[test]
-fn a_request_goes_through_and_comes_back() {
-    let bed = Bed::ready();
+fn a_request_is_proxied_and_its_response_returned() {
+    let fixture = Fixture::ready();
     let answer = ask(
-        bed.ingress,
+        fixture.ingress,
         "PUT /echo?a=b%20c HTTP/1.1\r\ncontent-type: x/y",
         b"a body",
     );
     assert_eq!((answer.status, answer.text().as_str()), (200, "a body"));
-    let seen: serde_json::Value = serde_json::from_slice(&bed.get("/headers?a=b%20c").body).unwrap();
+    let seen: serde_json::Value = serde_json::from_slice(&fixture.get("/headers?a=b%20c").body).unwrap();
     assert_eq!(
         (&seen["uri"], &seen["method"]),
         (&"/headers?a=b%20c".into(), &"GET".into())
     );
     // A proxy is asked for a whole URL; a server is not.
-    let whole = ask(bed.ingress, "GET http://evil.example/headers HTTP/1.1", b"");
+    let whole = ask(fixture.ingress, "GET http://evil.example/headers HTTP/1.1", b"");
     let seen: serde_json::Value = serde_json::from_slice(&whole.body).unwrap();
     assert_eq!(seen["uri"], "/headers");
     assert_eq!(
-        ask(bed.ingress, "CONNECT evil.example:443 HTTP/1.1", b"").status,
+        ask(fixture.ingress, "CONNECT evil.example:443 HTTP/1.1", b"").status,
         405
     );
 }
 
 #[test]
-fn only_the_ingress_says_who_asks() {
-    let bed = Bed::ready();
+fn only_the_ingress_sets_identity_headers() {
+    let fixture = Fixture::ready();
     let forged = "GET /headers HTTP/1.1\r\n\
         X-Forwarded-User: somebody-else\r\nx-forwarded-user: twice\r\nX-FORWARDED-FOR: 127.0.0.1\r\n\
         Forwarded: for=127.0.0.1\r\nX-Real-IP: 127.0.0.1\r\nX-Forwarded-Anything: x\r\nX-Moltbot-Run: 1\r\n\
         X-Moltbot-Client-Ip: 203.0.113.9\r\nTE: trailers\r\nConnection: x-forwarded-user\r\n\
         Origin: https://bots.example.com\r\nAccept: a/b";
-    let seen: serde_json::Value = serde_json::from_slice(&ask(bed.ingress, forged, b"").body).unwrap();
+    let seen: serde_json::Value = serde_json::from_slice(&ask(fixture.ingress, forged, b"").body).unwrap();
     let mut headers: Vec<_> = seen["headers"]
         .as_array()
         .unwrap()
@@ -60,8 +60,8 @@ fn only_the_ingress_says_who_asks() {
 
 #[test]
 fn an_upgraded_connection_carries_every_byte_both_ways() {
-    let bed = Bed::ready();
-    let mut stream = connect(bed.ingress);
+    let fixture = Fixture::ready();
+    let mut stream = connect(fixture.ingress);
     // What is sent with the head belongs to the new protocol already.
     let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\nearly\n";
     stream.write_all(head.as_bytes()).unwrap();
@@ -91,9 +91,9 @@ fn an_upgraded_connection_carries_every_byte_both_ways() {
 }
 
 #[test]
-fn an_upgrade_the_gateway_declines_is_an_ordinary_answer() {
-    let bed = Bed::ready();
-    let mut stream = connect(bed.ingress);
+fn a_declined_upgrade_is_returned_as_an_ordinary_response() {
+    let fixture = Fixture::ready();
+    let mut stream = connect(fixture.ingress);
     stream
         .write_all(b"POST /echo HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2\r\n\r\nhi")
         .unwrap();
@@ -106,8 +106,8 @@ fn an_upgrade_the_gateway_declines_is_an_ordinary_answer() {
 
 #[test]
 fn events_arrive_one_by_one_and_end_with_the_listener() {
-    let bed = Bed::ready();
-    let mut stream = connect(bed.ingress);
+    let fixture = Fixture::ready();
+    let mut stream = connect(fixture.ingress);
     stream
         .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
         .unwrap();
@@ -120,23 +120,23 @@ fn events_arrive_one_by_one_and_end_with_the_listener() {
         }
         assert!(event.contains(&format!("data: {number}\n\n")), "{event:?}");
         // The gateway has not made the next one yet: it waits for this.
-        assert_eq!(bed.get("/events/next").status, 200);
+        assert_eq!(fixture.get("/events/next").status, 200);
     }
     drop(reader);
     // It waits for another word and does not get one: it ends because nobody listens.
-    assert_eq!(bed.get("/events/dropped").text(), "dropped");
+    assert_eq!(fixture.get("/events/dropped").text(), "dropped");
 }
 
 #[test]
-fn large_bodies_pass_unchanged_and_leave_no_trace_in_memory() {
+fn large_bodies_pass_unchanged_without_being_buffered() {
     const SIZE: usize = 200 * 1024 * 1024;
-    let bed = Bed::ready();
+    let fixture = Fixture::ready();
     let chunk: Vec<u8> = (0..65_521_u32)
         .map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
     let expected = || chunk.iter().copied().cycle().take(SIZE);
 
-    let down = bed.get(&format!("/bytes?count={SIZE}"));
+    let down = fixture.get(&format!("/bytes?count={SIZE}"));
     assert!(
         down.head.contains(&format!("content-length: {SIZE}")),
         "{}",
@@ -144,7 +144,7 @@ fn large_bodies_pass_unchanged_and_leave_no_trace_in_memory() {
     );
     assert!(down.body.len() == SIZE && down.body.chunks(chunk.len()).all(|part| chunk.starts_with(part)));
 
-    let mut stream = connect(bed.ingress);
+    let mut stream = connect(fixture.ingress);
     let mut writer = stream.try_clone().unwrap();
     write!(
         writer,
@@ -161,7 +161,7 @@ fn large_bodies_pass_unchanged_and_leave_no_trace_in_memory() {
     assert!(echoed.len() == SIZE, "{} bytes", echoed.len());
     assert!(echoed == down.body);
 
-    let status = std::fs::read_to_string(format!("/proc/{}/status", bed.pid())).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", fixture.pid())).unwrap();
     let peak = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))
@@ -173,45 +173,45 @@ fn large_bodies_pass_unchanged_and_leave_no_trace_in_memory() {
 
 #[test]
 fn a_request_waits_for_a_gateway_that_is_not_ready() {
-    let bed = Bed::start(&Setup::default());
+    let fixture = Fixture::start(&Setup::default());
     // Asked at once; the gateway is still starting.
-    assert_eq!(bed.get("/headers").status, 200);
+    assert_eq!(fixture.get("/headers").status, 200);
 }
 
 #[test]
-fn a_request_does_not_wait_for_ever() {
-    let bed = Bed::start(&Setup {
+fn a_waiting_request_times_out() {
+    let fixture = Fixture::start(&Setup {
         gateway: "--never-ready",
         env: &[("MOLTBOT_HOLD_MS", "50")],
         ..Setup::default()
     });
     // It answers, but has not started: what came through now would meet half a gateway.
-    bed.until("it listens", |status| status.start.tcp_ms.is_some());
-    let refused = bed.get("/headers");
+    fixture.until("it listens", |status| status.start.tcp_ms.is_some());
+    let refused = fixture.get("/headers");
     assert_eq!((refused.status, refused.code().as_str()), (503, "bot-waking"));
     assert!(refused.head.contains("retry-after: "), "{}", refused.head);
 }
 
 #[test]
-fn a_request_meets_a_gateway_that_does_not_listen_for_a_moment() {
-    let bed = Bed::ready();
-    bed.get("/deaf");
-    let gateway = ("127.0.0.1", bed.gateway_port);
-    bed.wait_for("it does not listen", || TcpStream::connect(gateway).err());
-    assert_eq!(bed.get("/headers").status, 200);
-    assert_eq!(bed.status().restarts, 0);
+fn a_request_is_retried_while_the_gateway_briefly_does_not_listen() {
+    let fixture = Fixture::ready();
+    fixture.get("/deaf");
+    let gateway = ("127.0.0.1", fixture.gateway_port);
+    fixture.wait_for("it does not listen", || TcpStream::connect(gateway).err());
+    assert_eq!(fixture.get("/headers").status, 200);
+    assert_eq!(fixture.status().restarts, 0);
 }
 
 #[test]
-fn what_the_owner_does_is_told_from_what_keeps_a_connection() {
-    let bed = Bed::ready();
-    bed.get("/headers");
-    let mut stream = connect(bed.ingress);
+fn owner_activity_is_distinguished_from_keep_alive_traffic() {
+    let fixture = Fixture::ready();
+    fixture.get("/headers");
+    let mut stream = connect(fixture.ingress);
     let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     read_head(&mut reader);
-    bed.until("it is counted", |status| status.open.upgrades == 1);
+    fixture.until("it is counted", |status| status.open.upgrades == 1);
     reader.read_line(&mut String::new()).unwrap();
     let mut exchange = |frame: &[u8]| {
         stream.write_all(frame).unwrap();
@@ -220,12 +220,12 @@ fn what_the_owner_does_is_told_from_what_keeps_a_connection() {
         assert_eq!(echo, frame);
     };
     let mut idle = |frame: &[u8]| {
-        let before = bed
+        let before = fixture
             .until("a while has passed", |status| status.idle_ms >= 200)
             .idle_ms;
         exchange(frame);
-        assert_eq!(bed.get("/healthz").status, 200);
-        (before, bed.status().idle_ms)
+        assert_eq!(fixture.get("/healthz").status, 200);
+        (before, fixture.status().idle_ms)
     };
     for keeps in [[0x89, 0x80, 1, 2, 3, 4], [0x8a, 0x80, 1, 2, 3, 4]] {
         let (before, after) = idle(&keeps);
@@ -234,19 +234,19 @@ fn what_the_owner_does_is_told_from_what_keeps_a_connection() {
     let (before, after) = idle(&[0x81, 0x81, 1, 2, 3, 4, 5]);
     assert!(after < before, "{after} after {before}");
     drop((stream, reader));
-    bed.until("it is closed", |status| status.open.upgrades == 0);
+    fixture.until("it is closed", |status| status.open.upgrades == 0);
 }
 
 #[test]
-fn a_request_is_open_until_its_whole_answer_is_there() {
-    let bed = Bed::ready();
-    let mut stream = connect(bed.ingress);
+fn a_request_is_open_until_its_response_is_complete() {
+    let fixture = Fixture::ready();
+    let mut stream = connect(fixture.ingress);
     stream
         .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
         .unwrap();
     let mut reader = BufReader::new(stream);
     read_head(&mut reader);
-    bed.until("it is counted", |status| status.open.requests == 1);
+    fixture.until("it is counted", |status| status.open.requests == 1);
     drop(reader);
-    bed.until("it is closed", |status| status.open.requests == 0);
+    fixture.until("it is closed", |status| status.open.requests == 0);
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use moltworker_core::control::{BackupError, Doing, GatewayPhase, Snapshot, Status};
+use moltworker_core::wire::control::{BackupError, Doing, GatewayPhase, Snapshot, Status};
 
-use crate::bed::{Answer, Bed, Setup, TOKEN, ask, kill};
+use crate::fixture::{Answer, Fixture, Setup, TOKEN, ask, kill};
 use crate::repository::Repository;
 use crate::tree::{listed, without_caches};
 
@@ -21,8 +21,8 @@ pub(crate) const ON_DEMAND: [(&str, &str); 3] = [
     ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
 ];
 
-pub(crate) fn start(repository: &Repository, env: &[(&str, &str)]) -> Bed {
-    Bed::start(&Setup {
+pub(crate) fn start(repository: &Repository, env: &[(&str, &str)]) -> Fixture {
+    Fixture::start(&Setup {
         repository: Some(repository.access()),
         env,
         ..Setup::default()
@@ -44,62 +44,62 @@ pub(crate) fn failure(status: &Status, doing: Doing) -> Option<&BackupError> {
 }
 
 /// A bed whose gateway is ready and whose first snapshot is taken.
-pub(crate) fn settled(repository: &Repository) -> Bed {
-    let bed = start(repository, &ON_DEMAND);
-    until_settled(&bed);
-    bed
+pub(crate) fn settled(repository: &Repository) -> Fixture {
+    let fixture = start(repository, &ON_DEMAND);
+    until_settled(&fixture);
+    fixture
 }
 
 /// Waits until the gateway is ready and the first snapshot of its run is taken.
-pub(crate) fn until_settled(bed: &Bed) -> Status {
-    bed.until("the first snapshot is taken", |status| {
+pub(crate) fn until_settled(fixture: &Fixture) -> Status {
+    fixture.until("the first snapshot is taken", |status| {
         let backup = status.backup.as_ref().unwrap();
         is_ready(status) && backup.under_way.is_none() && !backup.taken.is_empty()
     })
 }
 
-pub(crate) fn post(bed: &Bed, path: &str, body: &str) -> Answer {
+pub(crate) fn post(fixture: &Fixture, path: &str, body: &str) -> Answer {
     let head = format!("POST {path} HTTP/1.1\r\nauthorization: Bearer {TOKEN}");
-    ask(bed.control, &head, body.as_bytes())
+    ask(fixture.control, &head, body.as_bytes())
 }
 
 /// Takes a snapshot and waits for it.
-pub(crate) fn snapshot(bed: &Bed) -> Snapshot {
-    ordered(bed, r#"{"reason":"manual"}"#)
+pub(crate) fn snapshot(fixture: &Fixture) -> Snapshot {
+    ordered(fixture, r#"{"reason":"manual"}"#)
 }
 
 /// Takes the snapshot that is asked for and waits for it.
-pub(crate) fn ordered(bed: &Bed, order: &str) -> Snapshot {
+pub(crate) fn ordered(fixture: &Fixture, order: &str) -> Snapshot {
     let last = |status: &Status| taken(status).last().map(|snapshot| snapshot.id.clone());
-    let before = last(&bed.status());
-    assert_eq!(post(bed, "/v1/snapshot", order).status, 202);
-    let status = bed.until("the snapshot is taken", |status| last(status) != before);
+    let before = last(&fixture.status());
+    assert_eq!(post(fixture, "/v1/snapshot", order).status, 202);
+    let status = fixture.until("the snapshot is taken", |status| last(status) != before);
     taken(&status).last().unwrap().clone()
 }
 
 /// The machine is gone, without a word.
-pub(crate) fn lose(mut bed: Bed) {
-    kill("KILL", bed.pid());
-    bed.ended();
+pub(crate) fn lose(mut fixture: Fixture) {
+    kill("KILL", fixture.pid());
+    fixture.ended();
 }
 
 /// What of the home is in a snapshot.
-pub(crate) fn home(bed: &Bed) -> BTreeMap<String, String> {
-    without_caches(listed(&bed.home))
+pub(crate) fn home(fixture: &Fixture) -> BTreeMap<String, String> {
+    without_caches(listed(&fixture.home))
 }
 
 /// What of it is the owner's own: what a running gateway does to its files is its own business.
-pub(crate) fn own(bed: &Bed) -> BTreeMap<String, String> {
-    let mut own = home(bed);
+pub(crate) fn own(fixture: &Fixture) -> BTreeMap<String, String> {
+    let mut own = home(fixture);
     own.retain(|path, _| !path.is_empty() && !path.starts_with(".openclaw"));
     own
 }
 
 /// The backup processes there are.
-pub(crate) fn errands(bed: &Bed) -> Vec<u32> {
+pub(crate) fn errands(fixture: &Fixture) -> Vec<u32> {
     let is_one = |pid: &u32| {
         let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
         arguments.unwrap_or_default().ends_with("backup\0")
     };
-    bed.children().into_iter().filter(is_one).collect()
+    fixture.children().into_iter().filter(is_one).collect()
 }

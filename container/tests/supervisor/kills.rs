@@ -6,7 +6,7 @@ use std::fs::read_to_string;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::bed::{Bed, exists, kill};
+use crate::fixture::{Fixture, exists, kill};
 use crate::kept::{ON_DEMAND, errands, is_ready, lose, post, settled, snapshot, start, until_settled};
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, listed, noise};
@@ -81,9 +81,9 @@ fn assert_gone(processes: &[u32]) {
 }
 
 /// Kills all of it at once.
-fn lose_all(bed: Bed) {
-    let processes = bed.children();
-    lose(bed);
+fn lose_all(fixture: Fixture) {
+    let processes = fixture.children();
+    lose(fixture);
     assert_gone(&processes);
 }
 
@@ -98,27 +98,30 @@ fn seed() -> u64 {
 }
 
 #[test]
-fn a_machine_that_is_lost_at_any_moment_loses_nothing_that_was_saved() {
+fn killing_the_machine_at_any_moment_loses_no_saved_data() {
     let seed = seed();
     println!("SEED={seed}");
     let mut chance = Chance(seed);
     let repository = Repository::start();
-    let mut bed = settled(&repository);
+    let mut fixture = settled(&repository);
     let mut number = 1;
-    bring(&bed.home, number);
-    snapshot(&bed);
+    bring(&fixture.home, number);
+    snapshot(&fixture);
     let mut saved = number;
     let mut interrupted = 0;
     for killed in 0..KILLS {
         number += 1;
-        bring(&bed.home, number);
+        bring(&fixture.home, number);
         let before = repository.snapshots();
-        assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+        assert_eq!(
+            post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+            202
+        );
         let moment = chance.moment();
         if killed % 2 == 0 {
             wait(moment);
             let there = repository.snapshots();
-            lose_all(bed);
+            lose_all(fixture);
             // Of the state of which a snapshot is there the next run knows.
             if there > before {
                 saved = number;
@@ -126,17 +129,17 @@ fn a_machine_that_is_lost_at_any_moment_loses_nothing_that_was_saved() {
                 interrupted += 1;
             }
         } else {
-            bed.wait_for("it is saved", || (repository.snapshots() > before).then_some(()));
+            fixture.wait_for("it is saved", || (repository.snapshots() > before).then_some(()));
             saved = number;
-            lose_all(bed);
+            lose_all(fixture);
             let half = start(&repository, &ON_DEMAND);
             wait(moment);
             interrupted += u64::from(half.status().gateway_pid.is_none());
             lose_all(half);
         }
-        bed = start(&repository, &ON_DEMAND);
-        let status = bed.until("it is ready", is_ready);
-        let found = assert_whole(&bed.home);
+        fixture = start(&repository, &ON_DEMAND);
+        let status = fixture.until("it is ready", is_ready);
+        let found = assert_whole(&fixture.home);
         assert!(
             (saved..=number).contains(&found),
             "{found} of {saved} to {number}, kill {killed}"
@@ -144,7 +147,7 @@ fn a_machine_that_is_lost_at_any_moment_loses_nothing_that_was_saved() {
         let report = status.backup.unwrap().restored.unwrap();
         assert_eq!(report.mismatches, 0);
         saved = found;
-        until_settled(&bed);
+        until_settled(&fixture);
     }
     println!("{interrupted} of {KILLS} came in the middle");
     assert!(interrupted > 0);
@@ -164,28 +167,31 @@ fn wait(moment: Duration) {
 #[test]
 fn a_backup_process_ends_with_its_supervisor() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    bring(&bed.home, 1);
-    snapshot(&bed);
-    bring(&bed.home, 2);
+    let fixture = settled(&repository);
+    bring(&fixture.home, 1);
+    snapshot(&fixture);
+    bring(&fixture.home, 2);
     repository.break_with(Fault::always("POST", "data/", What::Hang));
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    let process = backup_process(&bed, &repository);
-    kill("KILL", bed.pid());
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    let process = backup_process(&fixture, &repository);
+    kill("KILL", fixture.pid());
     assert_gone(&[process]);
-    drop(bed);
+    drop(fixture);
     let repository = repository.copy();
     repository.break_with(Fault::always("GET", "data/", What::Hang));
-    let bed = start(&repository, &ON_DEMAND);
-    let process = backup_process(&bed, &repository);
-    kill("KILL", bed.pid());
+    let fixture = start(&repository, &ON_DEMAND);
+    let process = backup_process(&fixture, &repository);
+    kill("KILL", fixture.pid());
     assert_gone(&[process]);
 }
 
 /// The backup process, once it asks for what it is not given.
-fn backup_process(bed: &Bed, repository: &Repository) -> u32 {
-    bed.wait_for("it hangs", || {
+fn backup_process(fixture: &Fixture, repository: &Repository) -> u32 {
+    fixture.wait_for("it hangs", || {
         let hangs = repository.hung() > 0;
-        errands(bed).into_iter().next().filter(|_| hangs)
+        errands(fixture).into_iter().next().filter(|_| hangs)
     })
 }

@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::time::Instant;
 
-use moltworker_core::control::{DRAIN_PATH, ExitReason, GatewayPhase};
+use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase};
 
-use crate::bed::{Bed, Setup, USER, ask, authorised, connect, exists, kill, lives};
+use crate::fixture::{Fixture, Setup, USER, ask, authorised, connect, exists, kill, lives};
 
 #[test]
 fn the_gateway_gets_what_it_needs_and_nothing_else() {
-    let bed = Bed::ready();
-    let gateway = bed.gateway();
+    let fixture = Fixture::ready();
+    let gateway = fixture.gateway();
     assert_eq!(gateway["group"], gateway["pid"], "a process group of its own");
     assert_eq!(gateway["no_new_privs"], "1");
     assert_eq!(gateway["umask"], "0077", "what it writes is its user's alone");
@@ -28,10 +28,10 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
             "{name} is not for the gateway"
         );
     }
-    assert_eq!(env["HOME"], bed.home.to_str().unwrap());
+    assert_eq!(env["HOME"], fixture.home.to_str().unwrap());
     assert_eq!(
         env["OPENCLAW_STATE_DIR"],
-        bed.home.join(".openclaw").to_str().unwrap()
+        fixture.home.join(".openclaw").to_str().unwrap()
     );
     assert_eq!(env["OPENCLAW_SUPERVISOR_MODE"], "external");
     assert_eq!(env["OPENCLAW_GATEWAY_PASSWORD"].as_str().unwrap().len(), 64);
@@ -45,91 +45,99 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
 
 #[test]
 fn no_secret_is_in_an_argument_or_a_log() {
-    let bed = Bed::ready();
-    let gateway = bed.gateway();
+    let fixture = Fixture::ready();
+    let gateway = fixture.gateway();
     let password = gateway["env"]["OPENCLAW_GATEWAY_PASSWORD"].as_str().unwrap();
-    let token = crate::bed::TOKEN;
+    let token = crate::fixture::TOKEN;
     ask(
-        bed.ingress,
+        fixture.ingress,
         "POST /say HTTP/1.1",
         format!("PASSWORD and {token} said").as_bytes(),
     );
-    let said = bed.wait_for("the words come out", || {
-        Some(bed.output()).filter(|output| output.contains("said"))
+    let said = fixture.wait_for("the words come out", || {
+        Some(fixture.output()).filter(|output| output.contains("said"))
     });
     assert!(said.contains("the password is [hidden]"), "{said}");
     assert!(said.contains("[hidden] and [hidden] said"), "{said}");
     let gateway_pid = gateway["pid"].as_u64().unwrap();
-    for pid in [u64::from(bed.pid()), gateway_pid] {
+    for pid in [u64::from(fixture.pid()), gateway_pid] {
         let args = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
         assert!(!args.contains(password) && !args.contains(token), "{args}");
     }
-    let config = std::fs::read_to_string(bed.home.join(".openclaw/openclaw.json")).unwrap();
+    let config = std::fs::read_to_string(fixture.home.join(".openclaw/openclaw.json")).unwrap();
     assert!(!config.contains(password) && config.contains(USER), "{config}");
 }
 
 #[test]
-fn a_dead_gateway_comes_back_and_says_why_it_went() {
-    let bed = Bed::ready();
-    let first = bed.status().gateway_pid.unwrap();
+fn a_dead_gateway_restarts_and_reports_its_exit_reason() {
+    let fixture = Fixture::ready();
+    let first = fixture.status().gateway_pid.unwrap();
     kill("KILL", first);
-    let status = bed.until("it is back", |status| {
+    let status = fixture.until("it is back", |status| {
         status.restarts == 1 && status.phase == GatewayPhase::Ready
     });
     assert_eq!(status.last_exit, Some(ExitReason::Signal(9)));
     assert_ne!(status.gateway_pid, Some(first));
     assert!(status.start.ready_ms.is_some());
-    assert_eq!(bed.get("/headers").status, 200);
-    assert!(bed.output().contains("ended with 137"), "{}", bed.output());
+    assert_eq!(fixture.get("/headers").status, 200);
+    assert!(
+        fixture.output().contains("ended with 137"),
+        "{}",
+        fixture.output()
+    );
 }
 
 #[test]
-fn a_request_survives_the_gateways_absence() {
-    let bed = Bed::ready();
-    let first = bed.status().gateway_pid.unwrap();
+fn a_request_waits_while_the_gateway_restarts() {
+    let fixture = Fixture::ready();
+    let first = fixture.status().gateway_pid.unwrap();
     kill("KILL", first);
-    bed.wait_for("it is gone", || (!exists(first)).then_some(()));
+    fixture.wait_for("it is gone", || (!exists(first)).then_some(()));
     // Asked while nothing listens: it is held, and answered by the next one.
-    assert_eq!(bed.get("/headers").status, 200);
-    assert_eq!(bed.status().restarts, 1);
+    assert_eq!(fixture.get("/headers").status, 200);
+    assert_eq!(fixture.status().restarts, 1);
 }
 
 #[test]
-fn a_question_the_gateway_died_of_is_asked_once_more() {
+fn a_get_that_crashed_the_gateway_is_retried_once() {
     for method in ["GET", "HEAD"] {
-        let bed = Bed::ready();
+        let fixture = Fixture::ready();
         assert_eq!(
-            ask(bed.ingress, &format!("{method} /die-once HTTP/1.1"), b"").status,
+            ask(fixture.ingress, &format!("{method} /die-once HTTP/1.1"), b"").status,
             200
         );
         let asked = format!("asked by {method}");
-        bed.wait_for("both have told of it", || {
-            (bed.output().matches(&asked).count() == 2).then_some(())
+        fixture.wait_for("both have told of it", || {
+            (fixture.output().matches(&asked).count() == 2).then_some(())
         });
-        assert_eq!(bed.status().restarts, 1);
+        assert_eq!(fixture.status().restarts, 1);
     }
 }
 
 #[test]
-fn an_order_the_gateway_died_of_is_not_repeated() {
+fn a_post_that_crashed_the_gateway_is_not_retried() {
     for (method, body) in [("POST", &b"x"[..]), ("POST", b""), ("DELETE", b""), ("GET", b"x")] {
-        let bed = Bed::ready();
-        let answer = ask(bed.ingress, &format!("{method} /die-once HTTP/1.1"), body);
+        let fixture = Fixture::ready();
+        let answer = ask(fixture.ingress, &format!("{method} /die-once HTTP/1.1"), body);
         assert_eq!((answer.status, answer.code().as_str()), (503, "bot-interrupted"));
-        bed.until("it is back", |status| {
+        fixture.until("it is back", |status| {
             status.restarts == 1 && status.phase == GatewayPhase::Ready
         });
-        assert_eq!(bed.output().matches("asked by").count(), 1, "{method} {body:?}");
+        assert_eq!(
+            fixture.output().matches("asked by").count(),
+            1,
+            "{method} {body:?}"
+        );
     }
 }
 
 #[test]
-fn a_gateway_that_cannot_be_started_is_explained() {
-    let bed = Bed::start(&Setup {
+fn a_gateway_that_cannot_be_started_is_reported() {
+    let fixture = Fixture::start(&Setup {
         program: Some("/no/such/program"),
         ..Setup::default()
     });
-    let status = bed.until("it was tried twice", |status| status.restarts >= 1);
+    let status = fixture.until("it was tried twice", |status| status.restarts >= 1);
     let Some(ExitReason::NotSpawned(reason)) = status.last_exit else {
         panic!("{:?}", status.last_exit);
     };
@@ -137,36 +145,36 @@ fn a_gateway_that_cannot_be_started_is_explained() {
 }
 
 #[test]
-fn a_config_that_cannot_be_read_is_left_alone_and_explained() {
+fn an_unreadable_config_is_reported_and_not_changed() {
     let broken = "{ gateway: { // unfinished";
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         config: Some(broken),
         ..Setup::default()
     });
-    let status = bed.until("it was tried", |status| status.last_exit.is_some());
+    let status = fixture.until("it was tried", |status| status.last_exit.is_some());
     assert!(
         matches!(&status.last_exit, Some(ExitReason::NotSpawned(reason)) if reason.contains("openclaw.json"))
     );
-    let path = bed.home.join(".openclaw/openclaw.json");
+    let path = fixture.home.join(".openclaw/openclaw.json");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), broken);
     // Once it is repaired the bot comes up by itself, with the owner's keys as they were.
     std::fs::write(&path, "{ talk: { mine: true } }").unwrap();
-    bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
     let config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert_eq!(config["talk"]["mine"], true);
     assert_eq!(config["gateway"]["bind"], "loopback");
 }
 
 #[test]
-fn orphans_are_collected_and_the_gateways_end_is_not_theirs() {
-    let bed = Bed::ready();
+fn orphans_are_reaped_without_affecting_the_gateway_exit() {
+    let fixture = Fixture::ready();
     let orphans: Vec<u32> = (0..5)
-        .map(|_| bed.get("/orphan").text().parse().unwrap())
+        .map(|_| fixture.get("/orphan").text().parse().unwrap())
         .collect();
-    bed.wait_for("nothing is left of them", || {
+    fixture.wait_for("nothing is left of them", || {
         (!orphans.iter().any(|pid| exists(*pid))).then_some(())
     });
-    let status = bed.status();
+    let status = fixture.status();
     assert_eq!(
         (status.phase, status.restarts, status.last_exit),
         (GatewayPhase::Ready, 0, None)
@@ -175,89 +183,93 @@ fn orphans_are_collected_and_the_gateways_end_is_not_theirs() {
 
 #[test]
 fn five_hundred_orphans_leave_no_zombie() {
-    let bed = Bed::ready();
-    assert_eq!(bed.get("/orphans").text(), "500");
-    bed.wait_for("only the gateway is left", || {
-        (bed.children().len() == 1).then_some(())
+    let fixture = Fixture::ready();
+    assert_eq!(fixture.get("/orphans").text(), "500");
+    fixture.wait_for("only the gateway is left", || {
+        (fixture.children().len() == 1).then_some(())
     });
-    assert_eq!(bed.status().restarts, 0);
+    assert_eq!(fixture.status().restarts, 0);
 }
 
 #[test]
-fn a_stop_leaves_nothing_behind() {
+fn a_stop_leaves_no_process_behind() {
     for signal in ["TERM", "INT"] {
-        let mut bed = Bed::ready();
-        let gateway = bed.status().gateway_pid.unwrap();
-        let stray: u32 = bed.get("/stray").text().parse().unwrap();
+        let mut fixture = Fixture::ready();
+        let gateway = fixture.status().gateway_pid.unwrap();
+        let stray: u32 = fixture.get("/stray").text().parse().unwrap();
         assert!(lives(stray));
-        bed.signal(signal);
-        assert_eq!(bed.ended().code(), Some(0), "{}", bed.output());
+        fixture.signal(signal);
+        assert_eq!(fixture.ended().code(), Some(0), "{}", fixture.output());
         assert!(!exists(gateway) && !exists(stray));
-        assert!(std::net::TcpStream::connect(bed.ingress).is_err());
+        assert!(std::net::TcpStream::connect(fixture.ingress).is_err());
     }
 }
 
 #[test]
-fn a_gateway_that_will_not_stop_is_ended() {
-    let mut bed = Bed::start(&Setup {
+fn a_gateway_that_ignores_sigterm_is_killed() {
+    let mut fixture = Fixture::start(&Setup {
         gateway: "--ignore-term --no-rpc",
         env: &[("MOLTBOT_STOP_GRACE_MS", "4000")],
         ..Setup::default()
     });
-    let status = bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
-    bed.signal("TERM");
-    bed.until("it drains", |status| status.phase == GatewayPhase::Draining);
-    let refused = bed.get("/headers");
+    let status = fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    fixture.signal("TERM");
+    fixture.until("it drains", |status| status.phase == GatewayPhase::Draining);
+    let refused = fixture.get("/headers");
     assert_eq!((refused.status, refused.code().as_str()), (503, "bot-stopping"));
-    assert_eq!(bed.ended().code(), Some(0));
+    assert_eq!(fixture.ended().code(), Some(0));
     assert!(!exists(status.gateway_pid.unwrap()));
-    assert!(bed.output().contains("ended with 137"), "{}", bed.output());
+    assert!(
+        fixture.output().contains("ended with 137"),
+        "{}",
+        fixture.output()
+    );
 }
 
 #[test]
-fn work_under_way_is_waited_for_within_the_drain_budget() {
+fn a_stop_waits_for_running_work_within_the_drain_budget() {
     for drain in [false, true] {
-        let mut bed = Bed::start(&Setup {
+        let mut fixture = Fixture::start(&Setup {
             env: &[("MOLTBOT_STOP_GRACE_MS", "2000")],
             ..Setup::default()
         });
-        bed.until("it is ready", |status| status.phase == GatewayPhase::Ready);
-        let stalled = connect(bed.ingress);
+        fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+        let stalled = connect(fixture.ingress);
         (&stalled)
             .write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\n\r\n")
             .unwrap();
-        bed.wait_for("the gateway works", || {
-            bed.output().contains("stalling").then_some(())
+        fixture.wait_for("the gateway works", || {
+            fixture.output().contains("stalling").then_some(())
         });
         let told = Instant::now();
         if drain {
-            let answer = authorised(&bed, &format!("POST {DRAIN_PATH}?grace_ms=1000"));
+            let answer = authorised(&fixture, &format!("POST {DRAIN_PATH}?grace_ms=1000"));
             assert_eq!(answer.status, 202);
         } else {
-            bed.signal("TERM");
+            fixture.signal("TERM");
         }
         let budget = if drain { 500 } else { 1_000 };
-        assert_eq!(bed.ended().code(), Some(0), "{}", bed.output());
+        assert_eq!(fixture.ended().code(), Some(0), "{}", fixture.output());
         let took = told.elapsed().as_millis();
         let told = format!("asked to end within {budget} ms, 1 requests under way");
-        assert!(bed.output().contains(&told), "{}", bed.output());
+        assert!(fixture.output().contains(&told), "{}", fixture.output());
         assert!(took >= budget && took < budget * 2, "{took} ms");
-        assert!(bed.output().contains("ended with 0"), "{}", bed.output());
+        assert!(fixture.output().contains("ended with 0"), "{}", fixture.output());
     }
 }
 
 #[test]
-fn other_signals_are_passed_on() {
-    let bed = Bed::ready();
-    bed.signal("HUP");
-    let status = bed.until("it is back", |status| {
+fn other_signals_are_forwarded_to_the_gateway() {
+    let fixture = Fixture::ready();
+    fixture.signal("HUP");
+    let status = fixture.until("it is back", |status| {
         status.restarts == 1 && status.phase == GatewayPhase::Ready
     });
     assert_eq!(status.last_exit, Some(ExitReason::Signal(1)));
 }
 
 #[test]
-fn bad_settings_are_named_at_once() {
+fn invalid_settings_are_all_named_at_start() {
     let binary = env!("CARGO_BIN_EXE_moltbot-supervisor");
     let output = std::process::Command::new(binary).env_clear().output().unwrap();
     assert_eq!(output.status.code(), Some(78));

@@ -8,11 +8,11 @@
 )]
 
 mod backup;
-mod bed;
 mod control;
 mod disk;
 mod drill;
 mod faults;
+mod fixture;
 mod healing;
 mod ingress;
 mod kept;

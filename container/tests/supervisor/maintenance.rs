@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use moltworker_core::control::{Doing, MaintenanceReport, Snapshot};
+use moltworker_core::wire::control::{Doing, MaintenanceReport, Snapshot};
 use serde_json::{Value, json};
 
-use crate::bed::Bed;
+use crate::fixture::Fixture;
 use crate::kept::{ON_DEMAND, failure, is_ready, lose, own, post, settled, snapshot, start, until_settled};
 use crate::repository::{APPEND, Fault, MAINTAIN, Repository, What};
 use crate::tree::{assert_same, furnish, listed, noise};
@@ -32,7 +32,7 @@ const GONE: usize = 4 * 100_000 + 8 * 100_000;
 /// A bot with a furnished home, its last snapshot, and older ones.
 pub(crate) struct Old {
     pub(crate) repository: Repository,
-    pub(crate) bed: Bed,
+    pub(crate) fixture: Fixture,
     pub(crate) newest: Snapshot,
     /// The packs of the newest one, the largest first.
     pub(crate) packs: Vec<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Old {
 
 pub(crate) fn old() -> Old {
     let repository = Repository::start();
-    let bed = settled(&repository);
+    let fixture = settled(&repository);
     let mut sources = Vec::new();
     let before = repository.objects();
     for (files, time) in FILES.iter().zip(OLD) {
@@ -61,15 +61,15 @@ pub(crate) fn old() -> Old {
         sources.push(source);
     }
     let old_packs = repository.packs_since(&before);
-    furnish(&bed.home);
+    furnish(&fixture.home);
     let before = repository.objects();
-    let newest = snapshot(&bed);
+    let newest = snapshot(&fixture);
     let packs = repository.packs_since(&before);
     let ids = ids(&repository);
     Old {
         ids: ids.into_iter().take(OLD.len()).collect(),
         repository,
-        bed,
+        fixture,
         newest,
         packs,
         old_packs,
@@ -89,13 +89,13 @@ pub(crate) fn ids(repository: &Repository) -> Vec<String> {
 }
 
 /// Maintains the repository and waits for the report.
-pub(crate) fn maintain(bed: &Bed, order: Value) -> MaintenanceReport {
-    let last = |bed: &Bed| bed.status().backup.unwrap().maintained;
-    let before = last(bed);
+pub(crate) fn maintain(fixture: &Fixture, order: Value) -> MaintenanceReport {
+    let last = |fixture: &Fixture| fixture.status().backup.unwrap().maintained;
+    let before = last(fixture);
     let order = with_token(order, MAINTAIN);
-    assert_eq!(post(bed, "/v1/maintain", &order).status, 202);
-    bed.wait_for("maintenance is over", || {
-        last(bed).filter(|report| before.as_ref() != Some(report))
+    assert_eq!(post(fixture, "/v1/maintain", &order).status, 202);
+    fixture.wait_for("maintenance is over", || {
+        last(fixture).filter(|report| before.as_ref() != Some(report))
     })
 }
 
@@ -104,15 +104,15 @@ pub(crate) fn with_token(mut order: Value, token: &str) -> String {
     order.to_string()
 }
 
-fn texts(ids: &[moltworker_core::run::SnapshotId]) -> BTreeSet<&str> {
+fn texts(ids: &[moltworker_core::wire::run::SnapshotId]) -> BTreeSet<&str> {
     ids.iter().map(|id| id.as_str()).collect()
 }
 
 #[test]
-fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
+fn maintenance_deletes_only_what_retention_does_not_keep() {
     let Old {
         repository,
-        bed,
+        fixture,
         newest,
         ids: old,
         sources,
@@ -121,7 +121,7 @@ fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
     let all = ids(&repository);
     let bytes = repository.bytes();
     let order = json!({"pinned": [old[1]], "verified": old[2], "drill": true});
-    let report = maintain(&bed, order.clone());
+    let report = maintain(&fixture, order.clone());
     assert_eq!(report.problems, [""; 0]);
     let forgotten = BTreeSet::from([old[0].as_str(), old[3].as_str()]);
     assert_eq!(texts(&report.forgotten), forgotten);
@@ -145,7 +145,7 @@ fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
         (drill.snapshot, drill.amount, drill.mismatches),
         (Some(newest.id.clone()), newest.amount, 0)
     );
-    assert!(!bed.home.with_file_name(".moltbot.scratch").exists());
+    assert!(!fixture.home.with_file_name(".moltbot.scratch").exists());
     repository.restic(&["check", "--read-data"]);
     for (id, source) in [(&old[1], &sources[1]), (&old[2], &sources[2])] {
         let (target, _) = repository.restored(id);
@@ -154,40 +154,40 @@ fn what_policy_does_not_keep_goes_and_what_must_stay_stays() {
     }
 
     // Once more there is nothing to do, and the bot goes on.
-    let report = maintain(&bed, order);
+    let report = maintain(&fixture, order);
     assert_eq!((report.forgotten.len(), report.problems.len()), (0, 0));
-    std::fs::write(bed.home.join("later"), "still saved").unwrap();
-    let later = snapshot(&bed);
-    let expected = own(&bed);
-    lose(bed);
-    let bed = start(&repository, &ON_DEMAND);
-    let status = bed.until("it is ready", is_ready);
+    std::fs::write(fixture.home.join("later"), "still saved").unwrap();
+    let later = snapshot(&fixture);
+    let expected = own(&fixture);
+    lose(fixture);
+    let fixture = start(&repository, &ON_DEMAND);
+    let status = fixture.until("it is ready", is_ready);
     assert_eq!(status.backup.unwrap().restored.unwrap().snapshot, Some(later.id));
-    assert_same(&own(&bed), &expected);
+    assert_same(&own(&fixture), &expected);
 }
 
 #[test]
-fn what_is_old_is_said_by_who_orders_and_not_by_the_machines_clock() {
+fn snapshot_age_is_measured_by_the_order_not_the_local_clock() {
     let Old {
         repository,
-        bed,
+        fixture,
         ids: old,
         ..
     } = old();
     // 2020-04-01 12:00: three months after the first, two months after the second.
-    let report = maintain(&bed, json!({"now": 1_585_742_400_000_i64}));
+    let report = maintain(&fixture, json!({"now": 1_585_742_400_000_i64}));
     assert_eq!(texts(&report.forgotten), BTreeSet::from([old[0].as_str()]));
     assert!(ids(&repository).contains(&old[1]));
     // Who says nothing leaves it to the machine.
-    let report = maintain(&bed, json!({}));
+    let report = maintain(&fixture, json!({}));
     assert_eq!(report.forgotten.len(), old.len() - 1);
 }
 
 #[test]
-fn nothing_goes_from_a_repository_that_is_damaged() {
+fn a_damaged_repository_is_never_pruned() {
     let Old {
         repository,
-        bed,
+        fixture,
         packs,
         old_packs,
         ids: old,
@@ -207,7 +207,7 @@ fn nothing_goes_from_a_repository_that_is_damaged() {
             repository.rot(path);
         }
         let objects = repository.objects();
-        let report = maintain(&bed, json!({"drill": true}));
+        let report = maintain(&fixture, json!({"drill": true}));
         let problems = &report.problems;
         let name: String = path.chars().skip("data/".len()).take(8).collect();
         assert!(!problems.is_empty(), "{what}");
@@ -224,61 +224,64 @@ fn nothing_goes_from_a_repository_that_is_damaged() {
         assert_eq!(failed, !drilled, "{what}: {problems:?}");
         repository.mend_object(path, &whole);
     }
-    let report = maintain(&bed, json!({"drill": true}));
+    let report = maintain(&fixture, json!({"drill": true}));
     assert_eq!((report.problems.len(), report.forgotten.len()), (0, old.len()));
     repository.restic(&["check", "--read-data"]);
 }
 
 #[test]
-fn failures_are_counted_for_what_fails_alone() {
+fn a_failure_is_counted_only_for_the_job_that_failed() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("memory"), noise(1, 100_000)).unwrap();
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("memory"), noise(1, 100_000)).unwrap();
     repository.break_with(Fault::always("POST", "data/", What::Status(403)));
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
-    bed.until("it cannot be saved", |status| {
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    fixture.until("it cannot be saved", |status| {
         failure(status, Doing::Snapshot).is_some()
     });
     assert_eq!(
-        post(&bed, "/v1/maintain", &with_token(json!({}), "nobody's")).status,
+        post(&fixture, "/v1/maintain", &with_token(json!({}), "nobody's")).status,
         202
     );
-    bed.until("nor maintained", |status| {
+    fixture.until("nor maintained", |status| {
         failure(status, Doing::Maintain).is_some()
     });
-    let status = bed.until("it still cannot be saved", |status| {
+    let status = fixture.until("it still cannot be saved", |status| {
         failure(status, Doing::Snapshot).is_some()
     });
     assert_eq!(failure(&status, Doing::Snapshot).unwrap().attempts, 2);
-    lose(bed);
+    lose(fixture);
 }
 
 #[test]
-fn every_part_is_read_in_its_turn() {
+fn verification_reads_every_part_in_turn() {
     let Old {
         repository,
-        bed,
+        fixture,
         packs,
         ..
     } = old();
     repository.rot(&packs[0]);
     let parts = 3;
     let reports: Vec<_> = (1..=parts)
-        .map(|part| maintain(&bed, json!({"part": part, "parts": parts})))
+        .map(|part| maintain(&fixture, json!({"part": part, "parts": parts})))
         .collect();
     let found = reports.iter().filter(|report| !report.problems.is_empty());
     assert_eq!(found.count(), 1, "{reports:?}");
 }
 
 #[test]
-fn maintenance_that_breaks_off_leaves_a_sound_repository() {
+fn interrupted_maintenance_leaves_a_valid_repository() {
     let Old {
         repository,
-        bed,
+        fixture,
         ids: old,
         ..
     } = old();
-    lose(bed);
+    lose(fixture);
     let order = json!({"pinned": [old[1]]});
     let append = with_token(order.clone(), APPEND);
     let allowed = with_token(order, MAINTAIN);
@@ -320,13 +323,13 @@ fn maintenance_that_breaks_off_leaves_a_sound_repository() {
 }
 
 fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, fault: Option<Fault>) {
-    let bed = start(repository, &ON_DEMAND);
-    until_settled(&bed);
+    let fixture = start(repository, &ON_DEMAND);
+    until_settled(&fixture);
     if let Some(fault) = fault {
         repository.break_with(fault);
     }
-    assert_eq!(post(&bed, "/v1/maintain", order).status, 202);
-    let status = bed.until(what, |status| failure(status, Doing::Maintain).is_some());
+    assert_eq!(post(&fixture, "/v1/maintain", order).status, 202);
+    let status = fixture.until(what, |status| failure(status, Doing::Maintain).is_some());
     assert_eq!(status.backup.unwrap().maintained, None, "{what}");
     repository.mend();
     repository.restic(&["check", "--read-data"]);
@@ -334,7 +337,7 @@ fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, f
         ids(repository).contains(&old[1]),
         "{what}: the pinned one is there"
     );
-    let report = maintain(&bed, json!({"pinned": [old[1]], "drill": true}));
+    let report = maintain(&fixture, json!({"pinned": [old[1]], "drill": true}));
     assert_eq!(report.problems, [""; 0], "{what}");
     assert!(report.drill.is_some(), "{what}");
     repository.restic(&["check", "--read-data"]);
@@ -350,30 +353,30 @@ fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, f
 const LISTS: usize = 3;
 
 #[test]
-fn a_list_of_snapshots_that_is_suddenly_empty_costs_none_of_them() {
+fn a_suddenly_empty_snapshot_list_deletes_no_data() {
     let Old {
         repository,
-        bed,
+        fixture,
         newest,
         ids: old,
         ..
     } = old();
-    lose(bed);
+    lose(fixture);
     let order = with_token(json!({"pinned": [old[1]]}), MAINTAIN);
     // Most of it is waiting.
     std::thread::scope(|scope| {
         for after in 0..=LISTS {
             let (repository, newest, old, order) = (repository.copy(), &newest, &old, &order);
             scope.spawn(move || {
-                let bed = start(&repository, &ON_DEMAND);
-                until_settled(&bed);
+                let fixture = start(&repository, &ON_DEMAND);
+                until_settled(&fixture);
                 let objects = repository.objects();
                 repository.break_with(Fault {
                     after,
                     ..Fault::always("GET", "snapshots/", What::Empty)
                 });
-                assert_eq!(post(&bed, "/v1/maintain", order).status, 202);
-                let status = bed.until("maintenance ends", |status| {
+                assert_eq!(post(&fixture, "/v1/maintain", order).status, 202);
+                let status = fixture.until("maintenance ends", |status| {
                     let maintained = status.backup.as_ref().unwrap().maintained.is_some();
                     maintained || failure(status, Doing::Maintain).is_some()
                 });

@@ -2,28 +2,28 @@
 
 use std::io::Write;
 
-use moltworker_core::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
+use moltworker_core::wire::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
 
-use crate::bed::{Bed, Setup, authorised, connect};
+use crate::fixture::{Fixture, Setup, authorised, connect};
 use crate::kept::{self, QUICK, failure, settled, until_settled};
 use crate::repository::{Fault, Repository, What};
 
-fn quiesce(bed: &Bed) -> Quiesce {
-    let answer = authorised(bed, &format!("POST {QUIESCE_PATH}"));
+fn quiesce(fixture: &Fixture) -> Quiesce {
+    let answer = authorised(fixture, &format!("POST {QUIESCE_PATH}"));
     assert_eq!(answer.status, 200, "{}", answer.head);
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-fn start(gateway: &str, env: &[(&str, &str)]) -> Bed {
-    let bed = Bed::start(&Setup {
+fn start(gateway: &str, env: &[(&str, &str)]) -> Fixture {
+    let fixture = Fixture::start(&Setup {
         gateway,
         env,
         ..Setup::default()
     });
-    bed.until("the gateway is ready", |status| {
+    fixture.until("the gateway is ready", |status| {
         status.phase == GatewayPhase::Ready
     });
-    bed
+    fixture
 }
 
 fn blockers(answer: Quiesce) -> Vec<String> {
@@ -34,86 +34,94 @@ fn blockers(answer: Quiesce) -> Vec<String> {
 }
 
 #[test]
-fn a_gateway_that_rests_takes_no_new_work_and_is_left_alone() {
-    let mut bed = start(
+fn a_quiesced_gateway_takes_no_work_and_is_not_restarted() {
+    let mut fixture = start(
         "",
         &[
             ("MOLTBOT_PROBE_EVERY_MS", "50"),
             ("MOLTBOT_PROBE_PATIENCE_MS", "1000"),
         ],
     );
-    assert_eq!(quiesce(&bed), Quiesce::Ready);
-    assert_eq!(bed.get("/startupz").status, 503);
+    assert_eq!(quiesce(&fixture), Quiesce::Ready);
+    assert_eq!(fixture.get("/startupz").status, 503);
     // A Sandbox that missed the answer asks again.
-    assert_eq!(quiesce(&bed), Quiesce::Ready);
-    let asked = bed.status().uptime_ms;
-    let status = bed.until("many probes have passed", |status| {
+    assert_eq!(quiesce(&fixture), Quiesce::Ready);
+    let asked = fixture.status().uptime_ms;
+    let status = fixture.until("many probes have passed", |status| {
         status.uptime_ms > asked + 1_000
     });
     assert_eq!((status.phase, status.restarts), (GatewayPhase::Ready, 0));
-    assert_eq!(bed.get("/startupz").status, 503);
+    assert_eq!(fixture.get("/startupz").status, 503);
 
     // It can be ended in the way that has an end.
-    bed.signal("TERM");
-    assert_eq!(bed.ended().code(), Some(0));
-    assert!(bed.output().contains("asked to end within"), "{}", bed.output());
+    fixture.signal("TERM");
+    assert_eq!(fixture.ended().code(), Some(0));
+    assert!(
+        fixture.output().contains("asked to end within"),
+        "{}",
+        fixture.output()
+    );
 }
 
 #[test]
-fn an_owner_who_comes_back_is_served() {
-    let bed = Bed::ready();
-    assert_eq!(quiesce(&bed), Quiesce::Ready);
-    assert_eq!(bed.get("/startupz").status, 503, "a look is no use");
-    assert_eq!(bed.get("/headers").status, 200);
-    bed.wait_for("it takes new work", || {
-        (bed.get("/startupz").status == 200).then_some(())
+fn a_request_during_quiesce_is_served() {
+    let fixture = Fixture::ready();
+    assert_eq!(quiesce(&fixture), Quiesce::Ready);
+    assert_eq!(fixture.get("/startupz").status, 503, "a look is no use");
+    assert_eq!(fixture.get("/headers").status, 200);
+    fixture.wait_for("it takes new work", || {
+        (fixture.get("/startupz").status == 200).then_some(())
     });
-    assert_eq!(quiesce(&bed), Quiesce::Ready);
+    assert_eq!(quiesce(&fixture), Quiesce::Ready);
 }
 
 #[test]
-fn a_gateway_that_agrees_too_late_goes_on() {
-    let bed = start("--agrees-late", &[]);
-    assert_eq!(blockers(quiesce(&bed)), ["no answer"]);
-    bed.wait_for("it is told so", || bed.output().contains("goes on").then_some(()));
-    assert_eq!(bed.get("/startupz").status, 200);
+fn a_gateway_that_quiesces_too_late_is_resumed() {
+    let fixture = start("--agrees-late", &[]);
+    assert_eq!(blockers(quiesce(&fixture)), ["no answer"]);
+    fixture.wait_for("it is told so", || {
+        fixture.output().contains("goes on").then_some(())
+    });
+    assert_eq!(fixture.get("/startupz").status, 200);
 }
 
 #[test]
-fn a_turn_under_way_keeps_the_bot_awake() {
-    let bed = Bed::ready();
-    let mut turn = connect(bed.ingress);
+fn a_running_turn_keeps_the_bot_awake() {
+    let fixture = Fixture::ready();
+    let mut turn = connect(fixture.ingress);
     turn.write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")
         .unwrap();
-    bed.wait_for("it has begun", || bed.output().contains("stalling").then_some(()));
+    fixture.wait_for("it has begun", || {
+        fixture.output().contains("stalling").then_some(())
+    });
     assert_eq!(
-        quiesce(&bed),
+        quiesce(&fixture),
         Quiesce::Busy {
             blockers: vec!["1 embedded-run".into()],
             retry_after_ms: 20_000,
         }
     );
-    assert_eq!(bed.get("/startupz").status, 200, "it goes on");
+    assert_eq!(fixture.get("/startupz").status, 200, "it goes on");
 }
 
 #[test]
-fn a_channel_that_listens_keeps_the_bot_awake() {
-    let bed = start("--polls", &[]);
-    assert_eq!(blockers(quiesce(&bed)), ["channel telegram default"]);
-    assert_eq!(bed.get("/startupz").status, 200, "it was not asked to rest");
+fn a_listening_channel_keeps_the_bot_awake() {
+    let fixture = start("--polls", &[]);
+    assert_eq!(blockers(quiesce(&fixture)), ["channel telegram default"]);
+    assert_eq!(fixture.get("/startupz").status, 200, "it was not asked to rest");
 }
 
 #[test]
-fn a_gateway_that_cannot_be_asked_is_told_from_none() {
+fn an_unreachable_gateway_is_distinguished_from_none() {
     assert_eq!(quiesce(&start("--no-rpc", &[])), Quiesce::Unsupported);
 
-    let starting = Bed::start(&Setup {
+    let starting = Fixture::start(&Setup {
         gateway: "--never-ready",
         ..Setup::default()
     });
     assert_eq!(blockers(quiesce(&starting)), ["no answer"]);
 
-    let crashing = Bed::start(&Setup {
+    let crashing = Fixture::start(&Setup {
         gateway: "--crash",
         env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "1")],
         ..Setup::default()
@@ -125,63 +133,63 @@ fn a_gateway_that_cannot_be_asked_is_told_from_none() {
 }
 
 /// Waits until the bot may sleep, and fails where anything but what is not saved stands against it.
-fn until_it_may(bed: &Bed, sleep: &Quiesce) {
-    let answer = bed.wait_for("it may sleep", || {
-        Some(quiesce(bed)).filter(|answer| *answer != Quiesce::Unsaved)
+fn until_it_may(fixture: &Fixture, sleep: &Quiesce) {
+    let answer = fixture.wait_for("it may sleep", || {
+        Some(quiesce(fixture)).filter(|answer| *answer != Quiesce::Unsaved)
     });
     assert_eq!(answer, *sleep);
 }
 
 #[test]
-fn what_cannot_be_saved_puts_sleep_off() {
+fn unsavable_changes_delay_sleep() {
     let repository = Repository::start();
-    let bed = kept::start(&repository, &QUICK);
-    until_settled(&bed);
-    until_it_may(&bed, &Quiesce::Ready);
+    let fixture = kept::start(&repository, &QUICK);
+    until_settled(&fixture);
+    until_it_may(&fixture, &Quiesce::Ready);
     // It takes up its work again.
-    assert_eq!(bed.get("/headers").status, 200);
-    bed.wait_for("it goes on", || {
-        (bed.get("/startupz").status == 200).then_some(())
+    assert_eq!(fixture.get("/headers").status, 200);
+    fixture.wait_for("it goes on", || {
+        (fixture.get("/startupz").status == 200).then_some(())
     });
 
     repository.break_with(Fault::always("POST", "data/", What::Status(500)));
-    std::fs::write(bed.home.join("memory"), "of years").unwrap();
-    bed.until("it cannot be saved", |status| {
+    std::fs::write(fixture.home.join("memory"), "of years").unwrap();
+    fixture.until("it cannot be saved", |status| {
         failure(status, Doing::Snapshot).is_some()
     });
-    assert_eq!(quiesce(&bed), Quiesce::Unsaved);
-    assert_eq!(bed.get("/startupz").status, 200, "it was not asked to rest");
+    assert_eq!(quiesce(&fixture), Quiesce::Unsaved);
+    assert_eq!(fixture.get("/startupz").status, 200, "it was not asked to rest");
     repository.mend();
-    until_it_may(&bed, &Quiesce::Ready);
+    until_it_may(&fixture, &Quiesce::Ready);
 }
 
 #[test]
-fn what_has_just_changed_puts_nothing_off() {
+fn recent_changes_do_not_delay_sleep() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("memory"), "of today").unwrap();
-    bed.until("the change is noticed", |status| {
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("memory"), "of today").unwrap();
+    fixture.until("the change is noticed", |status| {
         status.backup.as_ref().unwrap().changed
     });
-    assert_eq!(quiesce(&bed), Quiesce::Ready);
+    assert_eq!(quiesce(&fixture), Quiesce::Ready);
 }
 
 #[test]
-fn what_cannot_be_saved_puts_sleep_off_without_a_gateway_as_well() {
+fn unsavable_changes_delay_sleep_without_a_gateway_too() {
     let repository = Repository::start();
     repository.break_with(Fault::always("POST", "data/", What::Status(500)));
     let mut env = QUICK.to_vec();
     env.push(("MOLTBOT_CRASH_LOOP_FAILURES", "1"));
-    let bed = Bed::start(&Setup {
+    let fixture = Fixture::start(&Setup {
         gateway: "--crash",
         env: &env,
         repository: Some(repository.access()),
         ..Setup::default()
     });
-    bed.until("it is given up, and nothing is saved", |status| {
+    fixture.until("it is given up, and nothing is saved", |status| {
         status.phase == GatewayPhase::CrashLooped && failure(status, Doing::Snapshot).is_some()
     });
-    assert_eq!(quiesce(&bed), Quiesce::Unsaved);
+    assert_eq!(quiesce(&fixture), Quiesce::Unsaved);
     repository.mend();
-    until_it_may(&bed, &Quiesce::NoGateway);
+    until_it_may(&fixture, &Quiesce::NoGateway);
 }

@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use moltworker_core::run::{RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint};
+use moltworker_core::wire::run::{RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint};
 use sha2::{Digest, Sha256};
 
-use crate::bed::{PATIENCE, USER};
+use crate::fixture::{USER, WAIT_DEADLINE};
 
 /// May add and read.
 pub(crate) const APPEND: &str = "append-token";
@@ -260,7 +260,7 @@ impl Repository {
 
     /// Answers one request; nothing when the connection is over.
     fn answer(&self, stream: &TcpStream) -> Option<()> {
-        stream.set_read_timeout(Some(PATIENCE * 10)).ok()?;
+        stream.set_read_timeout(Some(WAIT_DEADLINE * 10)).ok()?;
         let mut reader = BufReader::with_capacity(1, stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -299,7 +299,7 @@ impl Repository {
             Some(What::Status(status)) => (status, Vec::new()),
             Some(What::Hang) => {
                 self.state().hung += 1;
-                std::thread::park_timeout(PATIENCE);
+                std::thread::park_timeout(WAIT_DEADLINE);
                 return None;
             }
             Some(What::Empty) => (200, b"[]".to_vec()),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use moltworker_core::control::{Doing, SnapshotReason, Status};
+use moltworker_core::wire::control::{Doing, SnapshotReason, Status};
 
-use crate::bed::{Bed, authorised, kill};
+use crate::fixture::{Fixture, authorised, kill};
 use crate::kept::{
     ON_DEMAND, errands, failure, is_ready, lose, ordered, own, post, settled, snapshot, start, until_settled,
 };
@@ -14,9 +14,9 @@ use crate::tree::{assert_same, furnish, hand_over, noise};
 /// Files whose removal takes some tenths of a second.
 const LONG_TO_REMOVE: u32 = 40_000;
 
-fn restore(bed: &Bed, id: &str) {
+fn restore(fixture: &Fixture, id: &str) {
     let order = format!("{{\"snapshot\":\"{id}\"}}");
-    assert_eq!(post(bed, "/v1/restore", &order).status, 202);
+    assert_eq!(post(fixture, "/v1/restore", &order).status, 202);
 }
 
 fn restored_from(status: &Status) -> Option<&str> {
@@ -25,9 +25,9 @@ fn restored_from(status: &Status) -> Option<&str> {
 }
 
 /// The ids of the snapshots that were taken before a restore, newest first.
-fn before_restores(bed: &Bed) -> Vec<String> {
-    let listed = authorised(bed, "GET /v1/snapshots").text();
-    let listed: Vec<moltworker_core::control::Snapshot> = serde_json::from_str(&listed).unwrap();
+fn before_restores(fixture: &Fixture) -> Vec<String> {
+    let listed = authorised(fixture, "GET /v1/snapshots").text();
+    let listed: Vec<moltworker_core::wire::control::Snapshot> = serde_json::from_str(&listed).unwrap();
     let before = listed
         .into_iter()
         .filter(|snapshot| snapshot.reason == Some(SnapshotReason::BeforeRestore));
@@ -35,8 +35,8 @@ fn before_restores(bed: &Bed) -> Vec<String> {
 }
 
 /// Nothing of an attempt is left beside the home.
-fn assert_tidy(bed: &Bed) {
-    assert!(!bed.home.with_file_name(".moltbot.restoring").exists());
+fn assert_tidy(fixture: &Fixture) {
+    assert!(!fixture.home.with_file_name(".moltbot.restoring").exists());
 }
 
 /// What an owner does to a furnished home.
@@ -48,44 +48,44 @@ fn go_on(home: &Path) {
 }
 
 #[test]
-fn an_older_state_comes_back_and_so_does_what_it_replaced() {
+fn an_older_snapshot_is_restored_and_the_replaced_home_is_kept() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let older = snapshot(&bed);
-    let then = own(&bed);
-    go_on(&bed.home);
-    let now = own(&bed);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let older = snapshot(&fixture);
+    let then = own(&fixture);
+    go_on(&fixture.home);
+    let now = own(&fixture);
 
-    restore(&bed, older.id.as_str());
-    let status = bed.until("the older state is back", |status| {
+    restore(&fixture, older.id.as_str());
+    let status = fixture.until("the older state is back", |status| {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
     let report = status.backup.unwrap().restored.unwrap();
     assert_eq!((report.amount, report.mismatches), (older.amount, 0));
-    assert_same(&own(&bed), &then);
-    assert_tidy(&bed);
+    assert_same(&own(&fixture), &then);
+    assert_tidy(&fixture);
 
-    let saved = before_restores(&bed);
+    let saved = before_restores(&fixture);
     assert_eq!(saved.len(), 1, "what there was is saved, once");
-    restore(&bed, &saved[0]);
-    bed.until("what there was is back", |status| {
+    restore(&fixture, &saved[0]);
+    fixture.until("what there was is back", |status| {
         is_ready(status) && restored_from(status) == Some(&saved[0])
     });
-    assert_same(&own(&bed), &now);
+    assert_same(&own(&fixture), &now);
     repository.restic(&["check", "--read-data"]);
 }
 
 #[test]
-fn a_restore_that_fails_keeps_the_present_home() {
+fn a_failed_restore_keeps_the_current_home() {
     let repository = Repository::start();
-    let bed = settled(&repository);
+    let fixture = settled(&repository);
     let objects = repository.objects();
-    furnish(&bed.home);
-    let older = snapshot(&bed);
+    furnish(&fixture.home);
+    let older = snapshot(&fixture);
     let packs = repository.packs_since(&objects);
-    go_on(&bed.home);
-    let now = own(&bed);
+    go_on(&fixture.home);
+    let now = own(&fixture);
     let never = "0".repeat(64);
     for (id, fault, said) in [
         (older.id.as_str(), What::Corrupt, "damaged"),
@@ -95,82 +95,86 @@ fn a_restore_that_fails_keeps_the_present_home() {
     ] {
         // What only the older one needs: the snapshot before the restore is taken as ever.
         repository.break_with(Fault::always("GET", &packs[0], fault));
-        std::fs::write(bed.home.join("said"), said).unwrap();
-        let gateway = bed.status().gateway_pid;
-        restore(&bed, id);
-        let status = bed.until(said, |status| {
+        std::fs::write(fixture.home.join("said"), said).unwrap();
+        let gateway = fixture.status().gateway_pid;
+        restore(&fixture, id);
+        let status = fixture.until(said, |status| {
             is_ready(status) && failure(status, Doing::Restore).is_some() && status.gateway_pid != gateway
         });
         let message = &failure(&status, Doing::Restore).unwrap().message;
         assert!(message.contains(said), "{message}");
-        assert_eq!(std::fs::read_to_string(bed.home.join("said")).unwrap(), said);
-        std::fs::remove_file(bed.home.join("said")).unwrap();
-        assert_same(&own(&bed), &now);
-        assert_tidy(&bed);
+        assert_eq!(std::fs::read_to_string(fixture.home.join("said")).unwrap(), said);
+        std::fs::remove_file(fixture.home.join("said")).unwrap();
+        assert_same(&own(&fixture), &now);
+        assert_tidy(&fixture);
         repository.mend();
     }
-    assert_eq!(before_restores(&bed).len(), 4);
-    restore(&bed, older.id.as_str());
-    let status = bed.until("the older state is back after all", |status| {
+    assert_eq!(before_restores(&fixture).len(), 4);
+    restore(&fixture, older.id.as_str());
+    let status = fixture.until("the older state is back after all", |status| {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
     assert_eq!(status.backup.unwrap().error, None);
 }
 
 #[test]
-fn a_restore_that_is_lost_after_the_homes_changed_places_is_done_again() {
+fn a_restore_interrupted_after_the_home_swap_is_repeated() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let older = snapshot(&bed);
-    let then = own(&bed);
-    go_on(&bed.home);
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let older = snapshot(&fixture);
+    let then = own(&fixture);
+    go_on(&fixture.home);
     // In no snapshot, and long to remove: so long the old home lies beside the new one.
-    let cache = bed.home.join(".cache");
+    let cache = fixture.home.join(".cache");
     std::fs::create_dir_all(&cache).unwrap();
     for number in 0..LONG_TO_REMOVE {
         std::fs::write(cache.join(number.to_string()), "").unwrap();
     }
-    restore(&bed, older.id.as_str());
-    let errand = bed.wait_for("they have changed places", || {
-        (!bed.home.join("new.bin").exists()).then(|| errands(&bed))
+    restore(&fixture, older.id.as_str());
+    let errand = fixture.wait_for("they have changed places", || {
+        (!fixture.home.join("new.bin").exists()).then(|| errands(&fixture))
     });
     kill("KILL", errand[0]);
-    let status = bed.until("it is done again", |status| {
+    let status = fixture.until("it is done again", |status| {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
-    assert!(bed.output().contains("Restore failed"), "{}", bed.output());
+    assert!(
+        fixture.output().contains("Restore failed"),
+        "{}",
+        fixture.output()
+    );
     assert_eq!(status.backup.unwrap().error, None);
-    assert_same(&own(&bed), &then);
+    assert_same(&own(&fixture), &then);
 
-    snapshot(&bed);
+    snapshot(&fixture);
     let unchanged = |status: &Status| !status.backup.as_ref().unwrap().changed;
-    bed.until("all is saved", unchanged);
-    std::fs::write(bed.home.join("notes/today.md"), "and this").unwrap();
-    bed.until("what changes in this home is noticed", |status| {
+    fixture.until("all is saved", unchanged);
+    std::fs::write(fixture.home.join("notes/today.md"), "and this").unwrap();
+    fixture.until("what changes in this home is noticed", |status| {
         !unchanged(status)
     });
 }
 
 #[test]
-fn what_cannot_be_saved_is_not_replaced() {
+fn a_home_that_cannot_be_saved_is_not_replaced() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    furnish(&bed.home);
-    let older = snapshot(&bed);
-    go_on(&bed.home);
-    let now = own(&bed);
-    let (gateway, objects) = (bed.status().gateway_pid, repository.objects());
+    let fixture = settled(&repository);
+    furnish(&fixture.home);
+    let older = snapshot(&fixture);
+    go_on(&fixture.home);
+    let now = own(&fixture);
+    let (gateway, objects) = (fixture.status().gateway_pid, repository.objects());
     repository.break_with(Fault::always("POST", "data/", What::Status(507)));
-    restore(&bed, older.id.as_str());
-    let status = bed.until("it goes on", |status| {
+    restore(&fixture, older.id.as_str());
+    let status = fixture.until("it goes on", |status| {
         is_ready(status) && status.gateway_pid != gateway && failure(status, Doing::Snapshot).is_some()
     });
     assert_eq!(restored_from(&status), None);
-    assert_same(&own(&bed), &now);
+    assert_same(&own(&fixture), &now);
     assert_eq!(repository.objects(), objects);
     // A stop would try to save it until the deadline.
-    lose(bed);
+    lose(fixture);
 }
 
 /// A database of a bot, and as much again of other things.
@@ -185,29 +189,29 @@ fn remember(home: &Path) {
 }
 
 #[test]
-fn a_snapshot_after_a_loss_is_passed_over_until_somebody_accepts_it() {
+fn a_suspicious_snapshot_is_skipped_until_it_is_accepted() {
     for (lost, said) in [
         ("memory.sqlite", "databases are gone or damaged: memory.sqlite"),
         ("photos.bin", "bytes"),
     ] {
         let repository = Repository::start();
-        let bed = settled(&repository);
-        remember(&bed.home);
-        let good = snapshot(&bed);
+        let fixture = settled(&repository);
+        remember(&fixture.home);
+        let good = snapshot(&fixture);
         assert_eq!(good.suspicious, None);
-        std::fs::remove_file(bed.home.join(lost)).unwrap();
-        let mut suspicious = vec![snapshot(&bed)];
+        std::fs::remove_file(fixture.home.join(lost)).unwrap();
+        let mut suspicious = vec![snapshot(&fixture)];
         // The loss is not forgotten with the next change.
-        std::fs::write(bed.home.join("notes.md"), "more notes").unwrap();
-        suspicious.insert(0, snapshot(&bed));
+        std::fs::write(fixture.home.join("notes.md"), "more notes").unwrap();
+        suspicious.insert(0, snapshot(&fixture));
         for snapshot in &suspicious {
             let words = snapshot.suspicious.as_deref().unwrap_or_default();
             assert!(words.contains(said), "{lost}: {words}");
         }
-        lose(bed);
+        lose(fixture);
 
-        let bed = start(&repository, &ON_DEMAND);
-        let status = until_settled(&bed);
+        let fixture = start(&repository, &ON_DEMAND);
+        let status = until_settled(&fixture);
         let report = status.backup.unwrap().restored.unwrap();
         let passed_over: Vec<_> = suspicious.into_iter().map(|snapshot| snapshot.id).collect();
         assert_eq!(
@@ -215,51 +219,51 @@ fn a_snapshot_after_a_loss_is_passed_over_until_somebody_accepts_it() {
             (Some(good.id), passed_over),
             "{lost}"
         );
-        assert!(bed.home.join(lost).exists());
-        std::fs::remove_file(bed.home.join(lost)).unwrap();
-        let marked = snapshot(&bed);
+        assert!(fixture.home.join(lost).exists());
+        std::fs::remove_file(fixture.home.join(lost)).unwrap();
+        let marked = snapshot(&fixture);
         assert!(marked.suspicious.is_some(), "{lost}");
         // Nothing has changed since: that it is accepted is all that is new.
-        let accepted = ordered(&bed, r#"{"reason":"manual","accept":true}"#);
+        let accepted = ordered(&fixture, r#"{"reason":"manual","accept":true}"#);
         assert_eq!(accepted.suspicious, None, "{lost}");
-        lose(bed);
+        lose(fixture);
 
-        let bed = start(&repository, &ON_DEMAND);
-        let status = bed.until("it is ready", is_ready);
+        let fixture = start(&repository, &ON_DEMAND);
+        let status = fixture.until("it is ready", is_ready);
         let report = status.backup.unwrap().restored.unwrap();
         assert_eq!(
             (report.snapshot, report.passed_over),
             (Some(accepted.id), Vec::new()),
             "{lost}"
         );
-        assert!(!bed.home.join(lost).exists());
+        assert!(!fixture.home.join(lost).exists());
         repository.restic(&["check", "--read-data"]);
     }
 }
 
 #[test]
-fn an_older_state_without_what_came_later_has_lost_nothing() {
+fn an_ordered_rollback_is_not_flagged_as_a_loss() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("notes.md"), "before it remembered anything").unwrap();
-    let older = snapshot(&bed);
-    remember(&bed.home);
-    assert_eq!(snapshot(&bed).suspicious, None);
-    restore(&bed, older.id.as_str());
-    bed.until("the older state is back", |status| {
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("notes.md"), "before it remembered anything").unwrap();
+    let older = snapshot(&fixture);
+    remember(&fixture.home);
+    assert_eq!(snapshot(&fixture).suspicious, None);
+    restore(&fixture, older.id.as_str());
+    fixture.until("the older state is back", |status| {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
-    std::fs::write(bed.home.join("notes.md"), "begun again").unwrap();
-    let next = snapshot(&bed);
+    std::fs::write(fixture.home.join("notes.md"), "begun again").unwrap();
+    let next = snapshot(&fixture);
     assert_eq!(next.suspicious, None);
-    lose(bed);
+    lose(fixture);
 
-    let bed = start(&repository, &ON_DEMAND);
-    let status = bed.until("it is ready", is_ready);
+    let fixture = start(&repository, &ON_DEMAND);
+    let status = fixture.until("it is ready", is_ready);
     assert_eq!(restored_from(&status), Some(next.id.as_str()));
     assert_eq!(
-        std::fs::read_to_string(bed.home.join("notes.md")).unwrap(),
+        std::fs::read_to_string(fixture.home.join("notes.md")).unwrap(),
         "begun again"
     );
-    assert!(!bed.home.join("memory.sqlite").exists());
+    assert!(!fixture.home.join("memory.sqlite").exists());
 }

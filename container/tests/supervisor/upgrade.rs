@@ -1,8 +1,8 @@
 //! Another version of the gateway is about to use a home.
 
-use moltworker_core::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 
-use crate::bed::{Bed, authorised};
+use crate::fixture::{Fixture, authorised};
 use crate::kept::{failure, is_ready, lose, post, settled, snapshot, start};
 use crate::repository::{Fault, Repository, What};
 
@@ -11,7 +11,7 @@ const OLD: &str = "2026.0.0-fake";
 const NEW: &str = "2027.1.0";
 
 /// Starts a run in whose image that version is installed. It takes no snapshot by itself meanwhile.
-fn run(repository: &Repository, version: &str) -> Bed {
+fn run(repository: &Repository, version: &str) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let package = directory.path().join("package.json");
     std::fs::write(
@@ -23,13 +23,13 @@ fn run(repository: &Repository, version: &str) -> Bed {
         ("MOLTBOT_GATEWAY_PACKAGE", package.to_str().unwrap()),
         ("MOLTBOT_SNAPSHOT_SETTLE_MS", "600000"),
     ];
-    let bed = start(repository, &env);
-    bed.until("it is ready", is_ready);
-    bed
+    let fixture = start(repository, &env);
+    fixture.until("it is ready", is_ready);
+    fixture
 }
 
-fn marked(bed: &Bed) -> Vec<Snapshot> {
-    let answer = authorised(bed, &format!("GET {SNAPSHOTS_PATH}"));
+fn marked(fixture: &Fixture) -> Vec<Snapshot> {
+    let answer = authorised(fixture, &format!("GET {SNAPSHOTS_PATH}"));
     let all: Vec<Snapshot> = serde_json::from_slice(&answer.body).unwrap();
     let marked = all.into_iter();
     marked
@@ -38,13 +38,13 @@ fn marked(bed: &Bed) -> Vec<Snapshot> {
 }
 
 #[test]
-fn what_an_older_gateway_wrote_is_kept_before_a_newer_one_uses_it() {
+fn a_snapshot_is_taken_before_a_newer_gateway_version_starts() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("note"), "by the old one").unwrap();
-    let last = snapshot(&bed);
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("note"), "by the old one").unwrap();
+    let last = snapshot(&fixture);
     assert_eq!(last.gateway_version.as_deref(), Some(OLD));
-    lose(bed);
+    lose(fixture);
 
     let same = run(&repository, OLD);
     assert_eq!(marked(&same), []);
@@ -68,29 +68,29 @@ fn what_an_older_gateway_wrote_is_kept_before_a_newer_one_uses_it() {
 }
 
 #[test]
-fn a_home_that_cannot_be_kept_before_an_upgrade_is_not_brought_back() {
+fn a_failed_pre_upgrade_snapshot_prevents_the_restore() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    std::fs::write(bed.home.join("note"), "by the old one").unwrap();
-    let older = snapshot(&bed);
-    lose(bed);
-    let bed = run(&repository, NEW);
-    std::fs::write(bed.home.join("note"), "by the new one").unwrap();
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("note"), "by the old one").unwrap();
+    let older = snapshot(&fixture);
+    lose(fixture);
+    let fixture = run(&repository, NEW);
+    std::fs::write(fixture.home.join("note"), "by the new one").unwrap();
     // What there is now is saved first, and that goes well.
     repository.break_with(Fault {
         after: 1,
         ..Fault::always("POST", "snapshots/", What::Status(403))
     });
     let order = format!("{{\"snapshot\":\"{}\"}}", older.id);
-    assert_eq!(post(&bed, "/v1/restore", &order).status, 202);
-    let status = bed.until("it is not brought back", |status| {
+    assert_eq!(post(&fixture, "/v1/restore", &order).status, 202);
+    let status = fixture.until("it is not brought back", |status| {
         is_ready(status) && failure(status, Doing::Restore).is_some()
     });
     let message = &failure(&status, Doing::Restore).unwrap().message;
     assert!(message.contains("before an upgrade"), "{message}");
     assert_eq!(
-        std::fs::read_to_string(bed.home.join("note")).unwrap(),
+        std::fs::read_to_string(fixture.home.join("note")).unwrap(),
         "by the new one"
     );
-    lose(bed);
+    lose(fixture);
 }

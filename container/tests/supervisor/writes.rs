@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-use moltworker_core::control::Doing;
+use moltworker_core::wire::control::Doing;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::kept::{failure, post, settled, snapshot, taken};
@@ -81,10 +81,10 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-fn databases_under_constant_writes_are_whole_in_a_hundred_copies_of_a_hundred() {
+fn a_hundred_copies_of_databases_under_writes_are_all_consistent() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    let folder = bed.home.join(FOLDER);
+    let fixture = settled(&repository);
+    let folder = fixture.home.join(FOLDER);
     std::fs::create_dir(&folder).unwrap();
     let mut banks: Vec<_> = (0..DATABASES)
         .map(|number| {
@@ -93,7 +93,7 @@ fn databases_under_constant_writes_are_whole_in_a_hundred_copies_of_a_hundred() 
             bank
         })
         .collect();
-    hand_over(&bed.home);
+    hand_over(&fixture.home);
 
     let (over, transfers) = (AtomicBool::new(false), AtomicI64::new(0));
     let snapshots = Mutex::new(Vec::new());
@@ -130,7 +130,7 @@ fn databases_under_constant_writes_are_whole_in_a_hundred_copies_of_a_hundred() 
         let _ends = Ends(&over);
         for _ in 0..SNAPSHOTS {
             let before = transfers.load(Ordering::Relaxed);
-            let taken = snapshot(&bed);
+            let taken = snapshot(&fixture);
             assert!(transfers.load(Ordering::Relaxed) > before, "it is being written");
             snapshots.lock().unwrap().push(taken.id.as_str().to_owned());
         }
@@ -141,10 +141,10 @@ fn databases_under_constant_writes_are_whole_in_a_hundred_copies_of_a_hundred() 
 }
 
 #[test]
-fn a_database_that_cannot_be_copied_holds_snapshots_up_three_times_and_no_longer() {
+fn an_uncopyable_database_fails_at_most_three_snapshots() {
     let repository = Repository::start();
-    let bed = settled(&repository);
-    let path = bed.home.join("held.sqlite");
+    let fixture = settled(&repository);
+    let path = fixture.home.join("held.sqlite");
     let database = Connection::open(&path).unwrap();
     database
         .execute_batch(
@@ -152,19 +152,22 @@ fn a_database_that_cannot_be_copied_holds_snapshots_up_three_times_and_no_longer
         )
         .unwrap();
     drop(database);
-    hand_over(&bed.home);
-    assert_eq!(snapshot(&bed).raw, [""; 0]);
+    hand_over(&fixture.home);
+    assert_eq!(snapshot(&fixture).raw, [""; 0]);
 
     // Nobody can open its log, and that is found out at once.
-    let log = bed.home.join("held.sqlite-wal");
+    let log = fixture.home.join("held.sqlite-wal");
     let _ = std::fs::remove_file(&log);
     std::fs::create_dir(&log).unwrap();
-    std::fs::write(bed.home.join("other"), "to be saved").unwrap();
-    hand_over(&bed.home);
+    std::fs::write(fixture.home.join("other"), "to be saved").unwrap();
+    hand_over(&fixture.home);
     let before = repository.snapshots();
-    assert_eq!(post(&bed, "/v1/snapshot", r#"{"reason":"manual"}"#).status, 202);
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
     for attempt in 1..=3 {
-        bed.until("it says why", |status| {
+        fixture.until("it says why", |status| {
             failure(status, Doing::Snapshot).is_some_and(|error| {
                 assert!(error.message.contains("held.sqlite: "), "{error:?}");
                 error.attempts >= attempt
@@ -172,7 +175,7 @@ fn a_database_that_cannot_be_copied_holds_snapshots_up_three_times_and_no_longer
         });
         assert_eq!(repository.snapshots(), before);
     }
-    let status = bed.until("it is taken all the same", |status| {
+    let status = fixture.until("it is taken all the same", |status| {
         status.backup.as_ref().unwrap().error.is_none()
     });
     let last = taken(&status).last().unwrap();
@@ -190,6 +193,6 @@ fn a_database_that_cannot_be_copied_holds_snapshots_up_three_times_and_no_longer
 
     // As soon as it can be copied it is, and its loss is one all the while.
     std::fs::remove_dir(&log).unwrap();
-    let copied = snapshot(&bed);
+    let copied = snapshot(&fixture);
     assert_eq!((copied.raw.len(), copied.suspicious), (0, None));
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Secret, Setting, SettingProblem};
-use crate::host::HostName;
-use crate::id::UserId;
-use crate::users::{Entry, SignUp};
+use crate::http::host::HostName;
+use crate::identity::users::{AllowListEntry, SignUp};
+use crate::user_id::UserId;
 
 /// Who may become a user.
 pub const SIGN_UP: Setting = Setting {
@@ -76,7 +76,7 @@ pub struct Access {
     /// Who may become a user.
     pub sign_up: SignUp,
     /// What the operator lists; the database may list more.
-    pub allow_list: Vec<Entry>,
+    pub allow_list: Vec<AllowListEntry>,
     /// Admins by setting.
     pub admin_user_ids: BTreeSet<UserId>,
     /// Every bot's own name lies below this.
@@ -101,7 +101,7 @@ pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Ve
         let text = given(setting).unwrap_or_default();
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let parts: Vec<String> = parts.map(str::to_owned).collect();
-        let entries: Option<Vec<Entry>> = parts.iter().map(|part| part.parse().ok()).collect();
+        let entries: Option<Vec<AllowListEntry>> = parts.iter().map(|part| part.parse().ok()).collect();
         entries.unwrap_or_else(|| {
             complain(setting, reason);
             Vec::new()
@@ -116,7 +116,7 @@ pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Ve
     let admin_user_ids: BTreeSet<UserId> = admins
         .iter()
         .filter_map(|entry| match entry {
-            Entry::User(user) => Some(*user),
+            AllowListEntry::User(user) => Some(*user),
             _ => None,
         })
         .collect();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_to_be_set() {
+    fn all_access_settings_are_optional() {
         let access = access(&[]).unwrap();
         assert_eq!(access.sign_up, SignUp::Open);
         assert_eq!(access.dns_query_url, "https://cloudflare-dns.com/dns-query");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_read() {
+    fn access_settings_are_parsed() {
         let admin = "ad000000-0000-4000-8000-000000000001";
         let access = access(&[
             (SIGN_UP, "allow-list"),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_named() {
+    fn malformed_access_settings_are_named() {
         let zone = "023e105f4ecef8ad9ca31a8372d0c353";
         type Case<'a> = (&'a [(Setting, &'a str)], &'a str);
         let cases: [Case<'_>; 9] = [

@@ -1,9 +1,9 @@
 //! Settings about backups: what encrypts them, and how their repositories are reached.
 
 use super::{Origin, Secret, Setting, SettingProblem};
-use crate::id::UserId;
-use crate::repository::keys::BackupKeys;
-use crate::run::REPOSITORY_PREFIX;
+use crate::backup::repository::keys::BackupKeys;
+use crate::user_id::UserId;
+use crate::wire::run::REPOSITORY_PREFIX;
 
 /// What every bot's repository is encrypted with, by way of a password derived for that bot.
 pub const BACKUP_KEY: Setting = Setting {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bad_value_is_named_with_its_reason() {
+    fn each_invalid_value_is_named_with_its_reason() {
         for (name, value) in [
             ("BACKUP_KEY", "not base64!"),
             ("BACKUP_KEY", "c2hvcnQ="),

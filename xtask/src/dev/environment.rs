@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_key_there_is_no_real_model() {
+    fn without_an_api_key_no_real_model_is_used() {
         assert!(from(&[(BASE_URL, "https://models.test/v1")]).unwrap().is_none());
     }
 
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn a_base_that_is_no_url_is_named() {
+    fn an_invalid_base_url_is_named() {
         let error = from(&[(KEY, "sk-1"), (BASE_URL, "models.test")]).unwrap_err();
         assert!(error.to_string().contains(BASE_URL));
     }
 
     #[test]
-    fn a_key_never_prints_itself() {
+    fn debug_output_hides_the_key() {
         assert!(!format!("{:?}", from(&[(KEY, "sk-1")]).unwrap()).contains("sk-1"));
     }
 }

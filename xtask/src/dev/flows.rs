@@ -176,7 +176,7 @@ mod tests {
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
     #[test]
-    fn a_code_is_worth_a_session_once_to_who_knows_the_verifier() {
+    fn a_code_is_exchanged_once_and_only_with_its_verifier() {
         let mut flows = Flows::default();
         let code = flows.issue(CHALLENGE.into(), &PEOPLE[0], "oauth", 0);
         assert!(flows.exchange(&code, VERIFIER, CODE_LIFETIME).is_ok());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_works_once_by_its_link_or_its_code_and_only_the_newest() {
+    fn only_the_newest_mail_works_and_only_once() {
         let mut flows = Flows::default();
         let first = flows.mail(&PEOPLE[0], None, String::new(), 0).clone();
         let second = flows

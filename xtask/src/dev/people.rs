@@ -103,10 +103,10 @@ impl Person {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use moltworker_core::id::UserId;
+    use moltworker_core::user_id::UserId;
 
     #[test]
-    fn everyone_has_an_id_the_worker_accepts_and_no_two_share_one() {
+    fn every_person_has_a_unique_valid_user_id() {
         let mut ids: Vec<UserId> = PEOPLE.iter().map(|person| person.id().parse().unwrap()).collect();
         ids.sort();
         ids.dedup();

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_lost_the_answer_gets_it_again() {
+    fn a_refresh_within_the_reuse_interval_gets_the_same_answer() {
         let mut sessions = Sessions::default();
         let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
         let (_, second) = sessions.refresh(&first, 1_000).unwrap();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_copy_ends_the_session_once_the_reuse_interval_is_over() {
+    fn reusing_an_old_refresh_token_ends_the_session() {
         let mut sessions = Sessions::default();
         let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
         let (_, second) = sessions.refresh(&first, 1_000).unwrap();
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strict_one_gives_no_second_chance() {
+    fn a_strict_refresh_token_works_once() {
         let mut sessions = Sessions::default();
         sessions.set_strict(true);
         let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn signing_out_ends_what_was_asked_for_and_nobody_elses() {
+    fn signing_out_ends_only_the_requested_sessions() {
         for (scope, left) in [
             (SignOut::Global, [false, false]),
             (SignOut::Local, [false, true]),

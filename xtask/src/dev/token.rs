@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_who_exists() {
+    fn an_unknown_name_is_refused_with_the_known_names() {
         let dir = tempfile::tempdir().unwrap();
         let line = Line::parse_from(["token", "alice"]);
         let error = format!("{:#}", mint(dir.path(), &line.args, 0).unwrap_err());

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_what_cargo_prints() {
+    fn cargo_test_counts_are_summed() {
         let text = "running 2 tests\ntest a ... ok\ntest result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n\ntest result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out\n";
         assert_eq!(
             counts(Runner::Cargo, text),
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn sums_what_node_prints() {
+    fn node_test_counts_are_summed() {
         let text = "▶ suite\n  ✔ works (1.2ms)\nℹ tests 6\nℹ suites 1\nℹ pass 4\nℹ fail 1\nℹ cancelled 1\nℹ skipped 0\nℹ duration_ms 12.5\n";
         assert_eq!(counts(Runner::Node, text), Counts { passed: 4, failed: 2 });
     }
 
     #[test]
-    fn a_failure_is_never_lost() {
+    fn a_failed_test_run_is_never_counted_as_passed() {
         let none = Counts::default();
         let some = Counts { passed: 3, failed: 0 };
         assert_eq!(Runner::Cargo.settle(some, false), Counts { passed: 3, failed: 1 });

@@ -21,7 +21,7 @@ use crate::wait::wait_until;
 const MARK: &str = "MOLTWORKER_TEST_RUN";
 
 /// How long a program may take to clean up after it was asked to stop.
-const PATIENCE: Duration = Duration::from_secs(30);
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Knows whether somebody asked the whole run to stop, and passes that on to the program that runs.
 #[derive(Clone)]
@@ -118,7 +118,7 @@ fn wait_or_kill(child: &mut Child, stop: &Stop) -> Result<Option<std::process::E
     if !stop.asked() {
         return Ok(None);
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STOP_DEADLINE;
     while child.try_wait()?.is_none() && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(50));
     }
@@ -158,7 +158,7 @@ fn end_orphans(mark: &str) -> Vec<String> {
     let mut left = Vec::new();
     let mut known: Vec<Pid> = Vec::new();
     let mut deadline = Instant::now() + Duration::from_secs(5);
-    let all_gone = wait_until(PATIENCE, || {
+    let all_gone = wait_until(STOP_DEADLINE, || {
         let orphans = marked(mark);
         for (pid, name) in &orphans {
             if !known.contains(pid) {
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn hands_over_lines_and_ends_what_was_left() {
+    fn output_lines_are_passed_on_and_leftover_processes_ended() {
         let mut lines = Vec::new();
         let mut command = Command::new("sh");
         command.args([

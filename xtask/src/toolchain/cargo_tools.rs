@@ -118,7 +118,7 @@ mod tests {
     use super::version_in_lock;
 
     #[test]
-    fn finds_the_exact_package() {
+    fn the_exact_package_is_found() {
         let lock = "[[package]]\nname = \"wasm-bindgen-futures\"\nversion = \"0.4.1\"\n\n[[package]]\nname = \"wasm-bindgen\"\nversion = \"0.2.130\"\n";
         assert_eq!(version_in_lock(lock, "wasm-bindgen").as_deref(), Some("0.2.130"));
         assert_eq!(version_in_lock(lock, "wasm"), None);

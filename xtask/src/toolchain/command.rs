@@ -22,7 +22,7 @@ pub(crate) fn capture(command: &mut Command) -> Result<String> {
         .output()
         .map_err(|error| start_error(command, &error))?;
     if !output.status.success() {
-        let words = last_words(&output.stderr).or_else(|| last_words(&output.stdout));
+        let words = last_output(&output.stderr).or_else(|| last_output(&output.stdout));
         bail!(
             "{} ended with {}: {}",
             name(command),
@@ -53,7 +53,7 @@ pub(crate) fn logged(command: &mut Command, log: &Path) -> Result<()> {
         .status()
         .map_err(|error| start_error(command, &error))?;
     if !status.success() {
-        let words = std::fs::read(log).ok().and_then(|text| last_words(&text));
+        let words = std::fs::read(log).ok().and_then(|text| last_output(&text));
         bail!(
             "{} ended with {status}: {} (all of it in {})",
             name(command),
@@ -100,7 +100,7 @@ fn name(command: &Command) -> String {
 }
 
 /// The lines that say what went wrong, or else the last ones, on one line.
-fn last_words(text: &[u8]) -> Option<String> {
+fn last_output(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text
         .lines()

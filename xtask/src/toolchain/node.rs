@@ -128,7 +128,7 @@ mod tests {
     use super::new_enough;
 
     #[test]
-    fn compares_versions_as_numbers() {
+    fn versions_are_compared_as_numbers() {
         assert!(new_enough("v24.16.0"));
         assert!(new_enough("v26.1.0"));
         assert!(!new_enough("v24.9.9"));

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use moltworker_core::sign_in::Provider;
+use moltworker_core::identity::sign_in::Provider;
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ pub(super) async fn callback(
 #[derive(Deserialize)]
 #[serde(default)]
 #[derive(Default)]
-pub(super) struct Wish {
+pub(super) struct OtpRequest {
     email: String,
     create_user: Option<bool>,
     code_challenge: String,
@@ -123,10 +123,10 @@ pub(super) async fn otp(
     Query(query): Query<RedirectQuery>,
     body: Bytes,
 ) -> Result<Response, AuthError> {
-    let wish: Wish = parse(&body)?;
-    let challenge = challenge(&wish.code_challenge, &wish.code_challenge_method)?;
-    let Some(person) = Person::with_email(&wish.email) else {
-        let message = if wish.create_user == Some(false) {
+    let request: OtpRequest = parse(&body)?;
+    let challenge = challenge(&request.code_challenge, &request.code_challenge_method)?;
+    let Some(person) = Person::with_email(&request.email) else {
+        let message = if request.create_user == Some(false) {
             "Signups not allowed for otp"
         } else {
             "Signups not allowed for this instance"

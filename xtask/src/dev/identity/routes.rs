@@ -158,7 +158,7 @@ pub(super) fn session_answer(
     let lifetime = lifetime.unwrap_or(project.token_lifetime);
     let claims = AccessClaims::of(session, &project.issuer, now(), lifetime);
     let access_token = match control {
-        Some(control) => keys(project).sign(Alg::Es256, &control.bend(&claims)),
+        Some(control) => keys(project).sign(Alg::Es256, &control.apply(&claims)),
         None => keys(project).sign(Alg::Es256, &claims),
     };
     let answer = json!({

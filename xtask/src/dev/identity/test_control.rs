@@ -1,4 +1,4 @@
-//! What only tests want of the provider: to fail, to keep callers waiting, to publish other keys, to grant odd tokens,
+//! What only tests need of the provider: to fail, to keep callers waiting, to publish other keys, to grant odd tokens,
 //! and to say what it was asked. All of it is at one address, `/test-control`, which exists behind `--test-control`.
 
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// How the provider is to behave; the default is: as ever.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Wishes {
+struct Overrides {
     /// Everything is answered with 500.
     down: bool,
     /// Calls wait until this is taken back.
@@ -54,20 +54,20 @@ struct Call {
 
 #[derive(Debug, Default)]
 pub(super) struct TestControl {
-    wishes: watch::Sender<Wishes>,
+    overrides: watch::Sender<Overrides>,
     calls: Mutex<Vec<Call>>,
 }
 
 impl TestControl {
     pub(super) fn token_lifetime(&self) -> Option<i64> {
-        self.wishes.borrow().token_lifetime
+        self.overrides.borrow().token_lifetime
     }
 
-    /// The claims of a token that is about to be granted, as the test wants them.
-    pub(super) fn bend(&self, claims: &AccessClaims) -> Value {
+    /// The claims of a token that is about to be granted, with the overridden ones.
+    pub(super) fn apply(&self, claims: &AccessClaims) -> Value {
         let mut claims = json!(claims);
         if let Value::Object(claims) = &mut claims {
-            claims.extend(self.wishes.borrow().claims.clone());
+            claims.extend(self.overrides.borrow().claims.clone());
         }
         claims
     }
@@ -76,7 +76,7 @@ impl TestControl {
 /// Puts the control in front of the API's routes, and its own address beside them.
 pub(super) fn add(api: Router<Arc<Project>>, control: &Arc<TestControl>) -> [Router<Arc<Project>>; 2] {
     let api = api.layer(middleware::from_fn_with_state(Arc::clone(control), intervene));
-    let own = Router::new().route("/test-control", get(calls).put(wish));
+    let own = Router::new().route("/test-control", get(calls).put(replace));
     let own = own.layer(axum::Extension(Arc::clone(control)));
     [api, own]
 }
@@ -86,14 +86,14 @@ async fn calls(axum::Extension(control): axum::Extension<Arc<TestControl>>) -> J
     Json(json!({ "calls": *calls }))
 }
 
-/// Replaces all wishes.
-async fn wish(
+/// Replaces all overrides.
+async fn replace(
     State(project): State<Arc<Project>>,
     axum::Extension(control): axum::Extension<Arc<TestControl>>,
-    Json(wishes): Json<Wishes>,
+    Json(overrides): Json<Overrides>,
 ) {
-    sessions(&project).set_strict(wishes.strict);
-    control.wishes.send_replace(wishes);
+    sessions(&project).set_strict(overrides.strict);
+    control.overrides.send_replace(overrides);
 }
 
 async fn intervene(State(control): State<Arc<TestControl>>, request: Request, next: Next) -> Response {
@@ -113,9 +113,9 @@ async fn intervene(State(control): State<Arc<TestControl>>, request: Request, ne
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(call);
-    let mut wishes = control.wishes.subscribe();
-    let instead = match wishes.wait_for(|wishes| !wishes.hold).await {
-        Ok(wishes) => instead(&wishes, parts.uri.path(), &asked),
+    let mut overrides = control.overrides.subscribe();
+    let instead = match overrides.wait_for(|overrides| !overrides.hold).await {
+        Ok(overrides) => instead(&overrides, parts.uri.path(), &asked),
         Err(_) => None,
     };
     match instead {
@@ -125,15 +125,19 @@ async fn intervene(State(control): State<Arc<TestControl>>, request: Request, ne
 }
 
 /// What is answered in place of the truth.
-fn instead(wishes: &Wishes, path: &str, asked: &str) -> Option<Response> {
-    if wishes.down {
+fn instead(overrides: &Overrides, path: &str, asked: &str) -> Option<Response> {
+    if overrides.down {
         return Some((StatusCode::INTERNAL_SERVER_ERROR, Json(json!({ "msg": "down" }))).into_response());
     }
-    if let Some(status) = wishes.answers.get(asked).or_else(|| wishes.answers.get(path)) {
+    if let Some(status) = overrides
+        .answers
+        .get(asked)
+        .or_else(|| overrides.answers.get(path))
+    {
         let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::IM_A_TEAPOT);
         return Some((status, Json(json!({}))).into_response());
     }
-    let keys = wishes.key_set.as_ref().filter(|_| path == JWKS_PATH)?;
+    let keys = overrides.key_set.as_ref().filter(|_| path == JWKS_PATH)?;
     Some(Json(json!({ "keys": keys })).into_response())
 }
 

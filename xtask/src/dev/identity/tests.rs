@@ -115,7 +115,7 @@ async fn a_wrong_password_and_an_unknown_address_look_the_same() {
 }
 
 #[tokio::test]
-async fn each_bad_grant_has_its_own_words() {
+async fn each_invalid_grant_has_its_own_message() {
     let provider = Provider::start().await;
     for (grant_type, body, code) in [
         ("password", json!({}), "validation_failed"),
@@ -250,7 +250,7 @@ async fn a_session_is_renewed_and_ends_with_signing_out() {
 }
 
 #[tokio::test]
-async fn who_cannot_prove_who_they_are_is_refused() {
+async fn an_unauthenticated_request_is_refused() {
     let provider = Provider::start().await;
     let without = provider
         .client
@@ -267,7 +267,7 @@ async fn who_cannot_prove_who_they_are_is_refused() {
 }
 
 #[tokio::test]
-async fn people_are_led_back_to_this_machine_and_to_one_host_more() {
+async fn redirects_lead_to_this_machine_or_the_configured_host() {
     let provider = Provider::start_with(|project| project.redirect_host = Some("bots.example".into())).await;
     let challenge = "c".repeat(43);
     for (host, status) in [
@@ -286,27 +286,33 @@ async fn people_are_led_back_to_this_machine_and_to_one_host_more() {
 }
 
 #[tokio::test]
-async fn a_test_has_it_fail_grant_odd_tokens_and_tell_what_it_was_asked() {
+async fn test_control_injects_faults_changes_tokens_and_records_calls() {
     let provider = Provider::start_with(|project| project.test_control = Some(Arc::default())).await;
     let control = format!("{}/test-control", provider.url);
-    let wish = async |wishes: Value| {
-        let answer = provider.client.put(&control).json(&wishes).send().await.unwrap();
+    let set = async |overrides: Value| {
+        let answer = provider
+            .client
+            .put(&control)
+            .json(&overrides)
+            .send()
+            .await
+            .unwrap();
         answer.status()
     };
     let key_set = provider.at("/.well-known/jwks.json");
     let keys = async || provider.client.get(&key_set).send().await.unwrap();
 
-    assert!(wish(json!({ "key_set": [] })).await.is_success());
+    assert!(set(json!({ "key_set": [] })).await.is_success());
     assert_eq!(json_of(keys().await).await, json!({ "keys": [] }));
-    assert!(wish(json!({ "down": true })).await.is_success());
+    assert!(set(json!({ "down": true })).await.is_success());
     assert_eq!(keys().await.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    let refused = wish(json!({ "donw": true })).await;
-    assert!(refused.is_client_error(), "a wish it does not know is {refused}");
+    let refused = set(json!({ "donw": true })).await;
+    assert!(refused.is_client_error(), "an unknown override is {refused}");
 
-    wish(json!({ "answers": { "/token?grant_type=password": 429 } })).await;
+    set(json!({ "answers": { "/token?grant_type=password": 429 } })).await;
     let answer = provider.grant("password", &json!({})).await;
     assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
-    wish(json!({ "token_lifetime": -10, "claims": { "aud": "other" } })).await;
+    set(json!({ "token_lifetime": -10, "claims": { "aud": "other" } })).await;
     let session = provider.sign_in().await;
     let token = session["access_token"].as_str().unwrap();
     let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token)
@@ -318,12 +324,12 @@ async fn a_test_has_it_fail_grant_odd_tokens_and_tell_what_it_was_asked() {
         claims["iat"].as_i64().unwrap()
     );
 
-    wish(json!({ "hold": true })).await;
+    set(json!({ "hold": true })).await;
     let held = keys();
     tokio::pin!(held);
     let soon = std::time::Duration::from_millis(100);
     assert!(tokio::time::timeout(soon, &mut held).await.is_err(), "it waits");
-    wish(json!({})).await;
+    set(json!({})).await;
     assert_eq!(held.await.status(), StatusCode::OK);
 
     let told = json_of(provider.client.get(&control).send().await.unwrap()).await;
@@ -336,7 +342,7 @@ async fn a_test_has_it_fail_grant_odd_tokens_and_tell_what_it_was_asked() {
 }
 
 #[tokio::test]
-async fn without_the_flag_nothing_can_be_wished() {
+async fn test_control_is_absent_without_its_flag() {
     let provider = Provider::start().await;
     let control = format!("{}/test-control", provider.url);
     for request in [provider.client.get(&control), provider.client.put(&control)] {
@@ -346,7 +352,7 @@ async fn without_the_flag_nothing_can_be_wished() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_said_plainly_and_the_issuer_is_remembered() {
+async fn an_occupied_port_is_reported_and_the_issuer_is_remembered() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
     let port = identity.listener.local_addr().unwrap().port();

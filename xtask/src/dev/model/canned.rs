@@ -128,7 +128,7 @@ struct Answer {
 
 impl Answer {
     fn to(question: &Question) -> Self {
-        let said = last_words(&question.messages);
+        let said = last_output(&question.messages);
         Self {
             id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
             created: now(),
@@ -190,7 +190,7 @@ fn words(text: &str) -> usize {
 
 /// The last line a person wrote. OpenClaw puts facts of its own around it: time and sender above, a line about
 /// its runtime below, and whole messages between markers (`<<<BEGIN_…>>>` to `<<<END_…>>>`).
-fn last_words(messages: &[Message]) -> String {
+fn last_output(messages: &[Message]) -> String {
     let asked = messages.iter().rev().filter(|message| message.role == "user");
     let line = asked.map(Message::text).find_map(|text| {
         let mut inside = false;

@@ -36,7 +36,7 @@ async fn ask(url: &str, body: &Value) -> reqwest::Response {
 }
 
 #[tokio::test]
-async fn the_stand_in_says_what_it_is_and_repeats_the_question() {
+async fn the_canned_model_names_itself_and_repeats_the_question() {
     let url = start(Mode::Canned { pace: PACE }).await;
     let models: Value = client()
         .get(format!("{url}/models"))
@@ -77,7 +77,7 @@ async fn the_stand_in_says_what_it_is_and_repeats_the_question() {
 }
 
 #[tokio::test]
-async fn a_streamed_answer_comes_in_pieces() {
+async fn an_answer_is_streamed_in_chunks() {
     let url = start(Mode::Canned {
         pace: Duration::from_millis(20),
     })
@@ -114,7 +114,7 @@ async fn a_streamed_answer_comes_in_pieces() {
 }
 
 #[tokio::test]
-async fn nonsense_is_refused_in_the_apis_own_form() {
+async fn an_invalid_request_is_refused_in_the_api_format() {
     let url = start(Mode::Canned { pace: PACE }).await;
     let refused = ask(&url, &json!({ "messages": "hello" })).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
@@ -127,7 +127,7 @@ async fn nonsense_is_refused_in_the_apis_own_form() {
 }
 
 #[tokio::test]
-async fn web_pages_are_refused() {
+async fn requests_from_web_pages_are_refused() {
     let url = start(Mode::Canned { pace: PACE }).await;
     let models = format!("{url}/models");
     for (header, value) in [("origin", "https://evil.test"), ("host", "evil.test:80")] {
@@ -222,7 +222,7 @@ async fn the_forwarder_adds_the_key_and_streams_through() {
 }
 
 #[tokio::test]
-async fn the_forwarder_hands_on_refusals_and_follows_no_redirect() {
+async fn the_forwarder_passes_refusals_and_follows_no_redirect() {
     let (url, _release) = forwarder().await;
     let busy = client().post(format!("{url}/busy")).send().await.unwrap();
     assert_eq!(busy.status(), StatusCode::TOO_MANY_REQUESTS);
@@ -236,7 +236,7 @@ async fn the_forwarder_hands_on_refusals_and_follows_no_redirect() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_not_there_is_named_without_the_key() {
+async fn an_unreachable_api_is_named_without_the_key() {
     let closed = listen::on(Ipv4Addr::LOCALHOST, 0)
         .await
         .unwrap()

@@ -91,7 +91,7 @@ mod tests {
     use super::image_of_the_run;
 
     #[test]
-    fn the_image_is_found_whoever_built_it() {
+    fn the_image_is_found_under_either_name() {
         let image = Some("cloudflare-dev/sandbox:788d86b1".to_owned());
         for log in [
             "Step 1\nSuccessfully tagged cloudflare-dev/sandbox:788d86b1\nready",

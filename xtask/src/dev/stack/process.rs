@@ -26,7 +26,7 @@ pub(crate) enum Output {
 /// Lines kept in memory for an error message.
 const KEPT_LINES: usize = 40;
 /// How long a group may take to end before it is killed.
-const PATIENCE: Duration = Duration::from_secs(15);
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// A running program and its group.
 pub(super) struct Group {
@@ -97,9 +97,9 @@ impl Group {
     /// Asks the group to end, waits for every process in it, and kills what is left after a while.
     pub(super) async fn stop(&mut self) -> Result<()> {
         kill_process_group(self.leader, Signal::TERM).ok();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STOP_DEADLINE;
         // The leader must be reaped, or its group never counts as gone.
-        timeout(PATIENCE, self.child.wait()).await.ok();
+        timeout(STOP_DEADLINE, self.child.wait()).await.ok();
         while self.lives() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_ends_with_all_it_started() {
+    async fn stopping_a_group_ends_all_its_processes() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let mut group = Group::start(

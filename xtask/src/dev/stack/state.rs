@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_would_break_out_of_its_line_is_refused() {
+    fn a_multiline_setting_value_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let state = State::open(dir.path()).unwrap();
         for bad in ["it's", "a\nSESSION_KEY=x"] {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn one_state_has_one_user_at_a_time_and_its_own_name() {
+    fn a_state_directory_is_locked_and_has_its_own_name() {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let state = State::open(one.path()).unwrap();
         assert!(

@@ -151,7 +151,7 @@ mod tests {
     use super::mirror;
 
     #[test]
-    fn takes_the_mirror_of_the_right_archive() {
+    fn the_mirror_of_the_matching_archive_is_used() {
         let listed = "http://a.example/debian/ Debian main\nhttp://b.example/x/ Other main\nhttp://c.example/security/ Debian-Security main\n";
         assert_eq!(
             mirror(listed, "Debian").as_deref(),

@@ -241,7 +241,7 @@ mod tests {
     use super::{Recipe, external_images};
 
     #[test]
-    fn lists_each_outside_image_once() {
+    fn each_external_image_is_listed_once() {
         let dockerfile = "FROM rust:1.95-slim-bookworm AS build\nRUN x\nfrom --platform=linux/amd64 node:24.21-bookworm-slim as app\nFROM app\nFROM scratch\nFROM build AS again\nFROM node:24.21-bookworm-slim";
         assert_eq!(
             external_images(dockerfile),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn stands_in_only_for_what_it_can_be() {
+    fn a_stand_in_is_built_only_for_supported_images() {
         for (image, recipe) in [
             ("node:24.21-bookworm-slim", Some(Recipe::Node)),
             ("node:24-bookworm-slim@sha256:00", Some(Recipe::Node)),

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_are_the_cache_of_the_next_build() {
+    fn the_newest_images_are_kept_as_build_cache() {
         let left: Vec<_> = superfluous("sha256:4\nsha256:3\nsha256:2\nsha256:1\n").collect();
         assert_eq!(left, ["sha256:2", "sha256:1"]);
         assert_eq!(superfluous("sha256:1\n").count(), 0);
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn every_stage_of_the_dockerfile_can_be_found_again() {
+    fn every_dockerfile_stage_is_recognized() {
         let dockerfile = include_str!("../../../../Dockerfile");
         let stages = dockerfile
             .lines()

@@ -1,0 +1,194 @@
+//! What errands say, and what follows from their end.
+
+use moltworker_core::bot::gateway::GatewayEvent;
+use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
+use tokio::time::Instant;
+
+use super::kind::Kind;
+use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};
+use crate::backup::launcher::Stalled;
+use crate::backup::watch::watch;
+use crate::backup::worker::now_ms;
+use crate::backup::worker::wire::Line;
+
+impl BackupController {
+    /// Takes note of what the errand under way says.
+    pub(super) fn handle_line(&mut self, line: Line) {
+        match line {
+            Line::Token(renewed) => {
+                self.renew_at = Instant::now() + self.renew_every;
+                self.errands.renewed(renewed);
+            }
+            Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
+            Line::Note(note) => self.logs.say(&format!("backup: {note}")),
+            Line::Uncopied(databases) => self.uncopied.record(databases),
+            // That it came is all it says.
+            Line::Moves(..) => {}
+            Line::Replacing => self.is_intact(false),
+            Line::NotReplaced => self.is_intact(true),
+            outcome => {
+                if let Some(current) = &mut self.current {
+                    current.outcome = Some(outcome);
+                }
+            }
+        }
+    }
+
+    /// Ends an errand that makes no progress; that it is over is heard as ever.
+    pub(super) fn end(&mut self, stalled: &Stalled) {
+        if let Some(current) = &mut self.current {
+            current.errand.kill();
+            current.outcome = Some(Line::Failed(stalled.to_string()));
+        }
+    }
+
+    fn is_intact(&mut self, intact: bool) {
+        if let Some(current) = &mut self.current {
+            current.intact = intact;
+        }
+    }
+
+    /// The errand under way is over; what the machine is to be told.
+    pub(super) fn over(&mut self, jitter: f64) -> Option<GatewayEvent> {
+        let Current {
+            kind,
+            outcome,
+            intact,
+            ..
+        } = self.current.take()?;
+        self.update_status(|status| status.under_way = None);
+        let well = match outcome {
+            Some(Line::Restored(report)) => {
+                self.restored(report);
+                true
+            }
+            Some(Line::Taken(snapshot, traffic)) => {
+                self.taken(snapshot, &format!("{traffic:?}"));
+                true
+            }
+            Some(Line::Maintained(report)) => {
+                self.logs.say(&format!(
+                    "backup: maintenance is over, {} snapshots forgotten, {} problems",
+                    report.forgotten.len(),
+                    report.problems.len()
+                ));
+                self.update_status(|status| status.maintained = Some(report));
+                true
+            }
+            Some(Line::Failed(message)) => {
+                self.failed(kind, &message);
+                false
+            }
+            // It renews its token and has nothing more to say.
+            None if kind == Kind::Renew => true,
+            _ => {
+                self.failed(kind, "it ended before it was done");
+                false
+            }
+        };
+        if well {
+            self.failures.over(kind.doing());
+            self.update_status(|status| {
+                if status
+                    .error
+                    .as_ref()
+                    .is_some_and(|error| error.doing == kind.doing())
+                {
+                    status.error = None;
+                }
+            });
+        }
+        if kind == Kind::Restore && (well || !intact) {
+            self.restart_watch();
+        }
+        self.finish(kind, well, intact, jitter)
+    }
+
+    /// The directories are others than before, or may be.
+    fn restart_watch(&mut self) {
+        if let Some(before) = self.watching.take() {
+            before.abort();
+        }
+        let watching = watch(self.errands.home().to_owned(), self.changes.0.clone());
+        self.watching = Some(tokio::spawn(watching));
+        self.schedule.changed(self.since.elapsed());
+    }
+
+    /// What follows from the end of an errand, and from that of the one that waits for it.
+    pub(super) fn finish(
+        &mut self,
+        kind: Kind,
+        well: bool,
+        intact: bool,
+        jitter: f64,
+    ) -> Option<GatewayEvent> {
+        if matches!(kind, Kind::Snapshot(_)) {
+            self.schedule.over(self.since.elapsed(), jitter, well);
+            self.update_status(|_| {});
+        }
+        let event = kind.ended(well, intact);
+        if event.is_none()
+            && let Some((kind, work)) = self.next.take()
+        {
+            return self.start(kind, work, None);
+        }
+        event
+    }
+
+    fn restored(&mut self, report: RestoreReport) {
+        let what = match &report.snapshot {
+            Some(id) => format!(
+                "restored {} files, {} bytes from {id} in {} ms, all of them compared",
+                report.amount.files, report.amount.bytes, report.duration_ms
+            ),
+            None => "there is nothing to restore".to_owned(),
+        };
+        self.logs.say(&format!("backup: {what}"));
+        self.base.clone_from(&report.snapshot);
+        self.update_status(|status| status.restored = Some(report));
+    }
+
+    fn taken(&mut self, snapshot: Option<Snapshot>, traffic: &str) {
+        let Some(snapshot) = snapshot else {
+            self.logs.say(&format!("backup: nothing has changed ({traffic})"));
+            return;
+        };
+        self.logs.say(&format!(
+            "backup: snapshot {} of {} files, {} bytes, {} bytes added ({traffic})",
+            snapshot.id, snapshot.amount.files, snapshot.amount.bytes, snapshot.added_bytes
+        ));
+        if snapshot.suspicious.is_none() {
+            self.base = Some(snapshot.id.clone());
+        }
+        self.update_status(|status| {
+            status.taken.push(snapshot);
+            let many = status.taken.len().saturating_sub(MAX_REPORTED_SNAPSHOTS);
+            status.taken.drain(..many);
+        });
+    }
+
+    /// Accounts for an attempt that failed.
+    pub(super) fn failed(&mut self, kind: Kind, message: &str) {
+        self.logs.say(&format!("backup: {kind:?} failed: {message}"));
+        let doing = kind.doing();
+        let attempts = self.failures.record_failure(doing);
+        self.update_status(|status| {
+            status.error = Some(BackupError {
+                failed_at: now_ms(),
+                doing,
+                attempts,
+                message: message.to_owned(),
+            });
+        });
+    }
+
+    /// Changes what is told of the backups.
+    pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
+        let changed = self.schedule.has_changed();
+        self.status.send_modify(|status| {
+            let status = status.get_or_insert_default();
+            change(status);
+            status.changed = changed;
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! What rustic asks of a repository, answered by [`Remote`].
+
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
+use serde::Deserialize;
+use ureq::http::Method;
+
+use super::remote::{MAX_BODY, Remote, RemoteError, locked};
+
+fn path_of(kind: FileType, id: &Id) -> String {
+    match kind {
+        FileType::Config => "config".to_owned(),
+        kind => format!("{}/{}", kind.dirname(), id.to_hex().as_str()),
+    }
+}
+
+fn rustic(error: &RemoteError) -> Box<RusticError> {
+    RusticError::new(ErrorKind::Backend, error.to_string())
+}
+
+impl ReadBackend for Remote {
+    fn location(&self) -> String {
+        self.base.clone()
+    }
+
+    fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
+        #[derive(Deserialize)]
+        struct Listed {
+            name: String,
+            size: u32,
+        }
+        if kind == FileType::Config {
+            let there = self.exists("config").map_err(|error| rustic(&error))?;
+            return Ok(there.then(|| (Id::default(), 0)).into_iter().collect());
+        }
+        let path = format!("{}/", kind.dirname());
+        let headers = [("accept", "application/vnd.x.restic.rest.v2")];
+        let listed = self.attempts(&Method::GET, &path, None, &headers, &|response, damaged| {
+            let bytes = self.body(response, MAX_BODY).map_err(damaged)?;
+            let listed: Vec<Listed> =
+                serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+            listed
+                .iter()
+                .map(|entry| match entry.name.parse() {
+                    Ok(id) => Ok((id, entry.size)),
+                    Err(_) => Err(damaged("it lists something that is no object".to_owned())),
+                })
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let listed = listed.map_err(|error| rustic(&error))?;
+        if kind == FileType::Snapshot {
+            *locked(&self.listed) = listed.iter().map(|(id, _)| *id).collect();
+        }
+        Ok(listed)
+    }
+
+    fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        let path = path_of(kind, id);
+        let read = if kind == FileType::Config {
+            // Its name says nothing about it; what decrypts it does.
+            self.read(&Method::GET, &path, None)
+        } else {
+            self.whole(&path, id)
+        };
+        read.map_err(|error| rustic(&error))
+    }
+
+    fn read_partial(
+        &self,
+        kind: FileType,
+        id: &Id,
+        _cacheable: bool,
+        offset: u32,
+        length: u32,
+    ) -> RusticResult<Bytes> {
+        let part = self.part(&path_of(kind, id), id, offset, length);
+        part.map_err(|error| rustic(&error))
+    }
+
+    fn warmup_path(&self, kind: FileType, id: &Id) -> String {
+        path_of(kind, id)
+    }
+}
+
+impl WriteBackend for Remote {
+    fn create(&self) -> RusticResult<()> {
+        let created = self.attempts(&Method::POST, "?create=true", Some(&[]), &[], &|_, _| Ok(()));
+        created.map_err(|error| rustic(&error))
+    }
+
+    fn write_bytes(&self, kind: FileType, id: &Id, _cacheable: bool, content: BytesList) -> RusticResult<()> {
+        if kind == FileType::Snapshot {
+            if let Some(failed) = self.failed_write() {
+                return Err(RusticError::new(ErrorKind::Backend, failed));
+            }
+            if self.holding_back.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+        let path = path_of(kind, id);
+        let content = content.into_vec().concat();
+        let written = self.attempts(&Method::POST, &path, Some(&content), &[], &|_, _| Ok(()));
+        if kind == FileType::Snapshot && written.is_ok() {
+            *locked(&self.written) = Some(*id);
+        }
+        written.map_err(|error| {
+            locked(&self.failed).get_or_insert_with(|| error.to_string());
+            rustic(&error)
+        })
+    }
+
+    fn remove(&self, kind: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
+        let path = path_of(kind, id);
+        match self.attempts(&Method::DELETE, &path, None, &[], &|_, _| Ok(())) {
+            Ok(()) | Err(RemoteError::Status { status: 404, .. }) => Ok(()),
+            Err(error) => Err(rustic(&error)),
+        }
+    }
+}

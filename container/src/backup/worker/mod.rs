@@ -1,0 +1,188 @@
+//! The backup process: the supervisor's own binary, started once for each errand.
+//!
+//! A process of its own, so that its memory goes back to the system with it, a panic or a hang in it ends
+//! nothing but itself, and it can be killed at a deadline. It gets one [`Job`] on standard input and answers
+//! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
+
+mod attributes;
+mod backend;
+mod compare;
+mod databases;
+mod exclusions;
+mod leases;
+mod maintain;
+mod packs;
+mod read;
+mod remote;
+mod repository;
+mod restore;
+mod say;
+mod snapshot;
+mod sources;
+mod swap;
+mod tree;
+pub(crate) mod wire;
+
+use std::fs::DirBuilder;
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
+
+use self::remote::Remote;
+use self::repository::RepositoryError;
+use self::say::{Ticker, pieces, say};
+use self::wire::{Job, Line, Work};
+
+pub(crate) use self::exclusions::is_excluded;
+
+/// The argument that makes the supervisor's binary this process.
+pub(crate) const SUBCOMMAND: &str = "backup";
+/// Names beside the home, on the same file system, that are ours.
+const FRESH: &str = "restoring";
+const SCRATCH: &str = "scratch";
+
+/// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
+/// a tenth of it, so that it goes on and is not noticed.
+const NICENESS: i32 = 10;
+
+/// The time of day in Unix milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    rustic_core::jiff::Timestamp::now().as_millisecond()
+}
+
+/// What lies beside the home for `purpose`: `<home>.<purpose>`, hidden.
+fn beside(home: &Path, purpose: &str) -> PathBuf {
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    home.with_file_name(format!(".{name}.{purpose}"))
+}
+
+/// Does one errand.
+pub(crate) fn main() -> ExitCode {
+    match errand() {
+        Ok(line) => {
+            if let Some(line) = line {
+                say(&line);
+            }
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            say(&Line::Failed(failure.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn errand() -> Result<Option<Line>, RepositoryError> {
+    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    hidden.map_err(|error| RepositoryError(format!("hiding this process: {error}")))?;
+    bind_to_supervisor()?;
+    let mut text = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut text);
+    read.map_err(|error| RepositoryError(format!("reading the job: {error}")))?;
+    let job: Job = serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;
+    drop(text);
+    let Job {
+        access,
+        home,
+        owner,
+        work,
+    } = job;
+
+    // The bot goes on meanwhile; for a restore it waits.
+    if !matches!(work, Work::Restore(_)) {
+        give_way();
+    }
+    let remote = Arc::new(Remote::new(&access));
+    // After the line that says how long it is, a file is all that is said.
+    let _beat = (!matches!(work, Work::Download(..))).then(|| {
+        let remote = Arc::clone(&remote);
+        // Begun here, with root's rights: only they may look at what this process reads and writes.
+        Ticker::reporting(move || Line::Moves(remote.traffic(), pieces()))
+    });
+    let renewed = match work {
+        // For these the token proves that a repository's endpoint is what answers.
+        Work::Restore(_) | Work::Snapshot(_) | Work::Renew => remote.renew_now().map(Some),
+        // What the Sandbox just minted for this.
+        Work::Maintain(_) => Ok(None),
+        Work::List | Work::Browse(..) | Work::Download(..) => remote.renew(),
+    };
+    if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
+        say(&Line::Token(renewed));
+    }
+    let done = match work {
+        Work::Renew => None,
+        Work::Restore(restoring) => {
+            let fresh = beside(&home, FRESH);
+            let restored = restore::restore(&access, &remote, &home, &fresh, &restoring, owner);
+            if restored.is_err() {
+                // The next attempt begins with nothing; until then the space is free.
+                let _ = swap::remove(&fresh);
+            }
+            Some(Line::Restored(restored?))
+        }
+        Work::Snapshot(taking) => {
+            let scratch = scratch(&home, owner)?;
+            become_reader(owner)?;
+            let taken = snapshot::take(&access, &remote, &home, &scratch, &taking)?;
+            Some(Line::Taken(taken, remote.traffic()))
+        }
+        Work::List => Some(Line::Snapshots(read::list(&access, &remote)?)),
+        Work::Browse(id, path) => Some(Line::Entries(read::browse(&access, &remote, &id, &path)?)),
+        Work::Download(id, path) => read::download(&access, &remote, &id, &path).map(|()| None)?,
+        Work::Maintain(maintenance) => {
+            let scratch = scratch(&home, None)?;
+            let report = maintain::maintain(&access, &remote, &scratch, &maintenance);
+            let _ = swap::remove(&scratch);
+            Some(Line::Maintained(report?))
+        }
+    };
+    Ok(done)
+}
+
+/// Ends this process with the supervisor: nobody would hear what comes of it, and what it wrote would come as a
+/// surprise to the next run.
+fn bind_to_supervisor() -> Result<(), RepositoryError> {
+    let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
+    bound.map_err(|error| RepositoryError(format!("binding this process to the supervisor: {error}")))
+}
+
+/// Lets others go first. It is this thread that does, and so do all it starts.
+fn give_way() {
+    let lowered = rustix::process::getpriority_process(None).and_then(|own| {
+        let nicer = own.saturating_add(NICENESS);
+        rustix::process::setpriority_process(None, nicer)
+    });
+    if let Err(error) = lowered {
+        say::note(&format!("no lower priority: {error}"));
+    }
+}
+
+/// An empty directory of our own.
+fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, RepositoryError> {
+    let scratch = beside(home, SCRATCH);
+    swap::remove(&scratch)?;
+    let made = DirBuilder::new().mode(0o700).create(&scratch);
+    let made = made.and_then(|()| match owner {
+        Some((uid, gid)) => chown(&scratch, Some(uid), Some(gid)),
+        None => Ok(()),
+    });
+    made.map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
+    Ok(scratch)
+}
+
+/// The home belongs to code nobody trusts. Read with its owner's rights, nothing in it leads to what its owner
+/// may not read. They are taken by this thread, and so by those it starts; the process stays root's, so that its
+/// owner can neither signal nor trace it.
+fn become_reader(owner: Option<(u32, u32)>) -> Result<(), RepositoryError> {
+    let Some((uid, gid)) = owner else { return Ok(()) };
+    let taken = rustix::thread::set_thread_groups(&[])
+        .and_then(|()| rustix::thread::set_thread_res_gid(None, Gid::from_raw(gid), None))
+        .and_then(|()| rustix::thread::set_thread_res_uid(None, Uid::from_raw(uid), None));
+    taken.map_err(|error| RepositoryError(format!("taking the rights of the home's owner: {error}")))?;
+    // The kernel forgets it where rights change.
+    bind_to_supervisor()
+}

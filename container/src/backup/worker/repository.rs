@@ -1,0 +1,254 @@
+//! Opens a bot's repository, or makes it where the repository's endpoint says there is none; lists snapshots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use moltworker_core::wire::control::{Amount, Snapshot, SnapshotReason};
+use rustic_core::repofile::{IndexId, Node, SnapshotFile, SnapshotId};
+use rustic_core::{
+    ConfigOptions, Credentials, IndexedTree, KeyOptions, Open, OpenStatus, Repository, RepositoryBackends,
+    RepositoryOptions, RusticError,
+};
+use serde::{Deserialize, Serialize};
+
+use super::remote::Remote;
+use super::wire::Access;
+
+/// Where the home is in every snapshot, wherever it lies while it is taken or restored.
+pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
+/// What a snapshot's host is called: containers have no names worth keeping.
+pub(crate) const HOST: &str = "moltbot";
+
+/// Packs are filled up to this. A pack is one request, and what is held in memory while it fills: so large that
+/// requests are few, so small that a handful of them fits into a small container.
+const DATA_PACK: ByteSize = ByteSize::mib(8);
+/// Trees are read one pack at a time, at every snapshot.
+const TREE_PACK: ByteSize = ByteSize::mib(2);
+
+/// Why something could not be done with a repository. The text is fit for the bot's owner.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct RepositoryError(pub(crate) String);
+
+impl RepositoryError {
+    /// What went wrong, in our words.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// What can be said of a snapshot beside restic's own fields. Stock restic keeps and ignores it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Description {
+    /// The databases in it, below the home, that were copied and found sound.
+    #[serde(default)]
+    pub(crate) databases: BTreeSet<String>,
+    /// The databases in it that are not known to be sound, and why: stored as the files they are, because they could not
+    /// be copied, or as copies that could not be checked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) raw: BTreeMap<String, String>,
+    /// What was lost since the snapshot before, if that was too much.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suspicious: Option<String>,
+}
+
+impl Description {
+    /// Of a snapshot; nothing where it was not the supervisor that took it.
+    pub(crate) fn of(snapshot: &SnapshotFile) -> Self {
+        let text = snapshot.description.as_deref().unwrap_or_default();
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// All databases that are not lost.
+    pub(crate) fn all(&self) -> BTreeSet<String> {
+        self.databases.iter().chain(self.raw.keys()).cloned().collect()
+    }
+}
+
+/// A repository, opened.
+pub(crate) struct Opened {
+    /// Its client.
+    pub(crate) remote: Arc<Remote>,
+    /// What rustic makes of it.
+    pub(crate) repository: Repository<OpenStatus>,
+}
+
+/// rustic's words are for its own users: what the repository answered says more.
+pub(crate) fn explain(remote: &Remote, doing: &str, error: &RusticError) -> RepositoryError {
+    match remote.last_failure() {
+        Some(failure) => RepositoryError(format!("{doing}: {failure}")),
+        None => RepositoryError(format!("{doing}: {}", error.display_log().replace('\n', " "))),
+    }
+}
+
+fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
+    let options = RepositoryOptions::default().no_cache(true);
+    let backends = RepositoryBackends::new(Arc::clone(remote) as Arc<_>, None);
+    Repository::new(&options, &backends).map_err(|error| explain(remote, "opening the repository", &error))
+}
+
+/// Opens the repository with whichever password fits, and lets the newest one open it from now on; `None` when
+/// there is none and its endpoint says so.
+///
+/// # Errors
+/// Whenever it is not certain what there is.
+pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
+    let there = remote
+        .exists("config")
+        .map_err(|error| RepositoryError(error.to_string()))?;
+    if !there {
+        return certainly_none(remote).map(|()| None);
+    }
+    let newest = access.passwords.first();
+    let mut refused = None;
+    for password in &access.passwords {
+        match unopened(remote)?.open(&Credentials::password(password)) {
+            Ok(repository) => {
+                if Some(password) != newest
+                    && let Some(newest) = newest
+                {
+                    let added = repository.add_key(newest, &KeyOptions::default());
+                    added.map_err(|error| explain(remote, "adding the newest key", &error))?;
+                }
+                let remote = Arc::clone(remote);
+                return Ok(Some(Opened { remote, repository }));
+            }
+            Err(error) if error.is_incorrect_password() => {
+                refused = Some(RepositoryError::new(
+                    "none of the passwords derived from BACKUP_KEY opens the repository",
+                ));
+            }
+            Err(error) => return Err(explain(remote, "opening the repository", &error)),
+        }
+    }
+    Err(refused.unwrap_or_else(|| RepositoryError::new("there is no password to open the repository with")))
+}
+
+/// That no config is there is not enough for a blank start: the endpoint has to be a repository's, which a
+/// renewed token has shown, and there must be no trace of an earlier repository.
+fn certainly_none(remote: &Arc<Remote>) -> Result<(), RepositoryError> {
+    let unopened = unopened(remote)?;
+    let indexes = unopened.list::<IndexId>();
+    let indexes = indexes
+        .map_err(|error| explain(remote, "listing the index", &error))?
+        .count();
+    let snapshots = unopened.list::<SnapshotId>();
+    let snapshots = snapshots
+        .map_err(|error| explain(remote, "listing snapshots", &error))?
+        .count();
+    if snapshots > 0 || indexes > 0 {
+        return Err(RepositoryError(format!(
+            "the repository has {snapshots} snapshots and {indexes} indexes but no config: it is damaged"
+        )));
+    }
+    Ok(())
+}
+
+/// Makes the repository.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
+    let Some(newest) = access.passwords.first() else {
+        return Err(RepositoryError::new(
+            "there is no password to make the repository with",
+        ));
+    };
+    let options = ConfigOptions::default()
+        .set_datapack_size(DATA_PACK)
+        .set_datapack_growfactor(0_u32)
+        .set_treepack_size(TREE_PACK)
+        .set_treepack_growfactor(0_u32);
+    let keys = KeyOptions::default().hostname(HOST.to_owned());
+    let made = unopened(remote)?.init(&Credentials::password(newest), &keys, &options);
+    let repository = made.map_err(|error| explain(remote, "making the repository", &error))?;
+    let remote = Arc::clone(remote);
+    Ok(Opened { remote, repository })
+}
+
+impl Opened {
+    /// All snapshots, newest first.
+    ///
+    /// # Errors
+    /// When they cannot all be read. Also when none is listed although there is an index: an index is written by
+    /// a snapshot, so one was there, and an empty list is not believed. Should a first snapshot have been broken
+    /// off in just that moment, `restic recover` finds what it had stored (docs/recovery.md).
+    pub(crate) fn snapshots(&self) -> Result<Vec<SnapshotFile>, RepositoryError> {
+        let snapshots = self.listed()?;
+        if snapshots.is_empty() {
+            let indexes = self.repository.list::<IndexId>();
+            let indexes = indexes.map_err(|error| explain(&self.remote, "listing the index", &error))?;
+            if indexes.count() > 0 {
+                return Err(RepositoryError::new(
+                    "the repository holds data but lists no snapshot; that is not taken for an empty one",
+                ));
+            }
+        }
+        Ok(snapshots)
+    }
+
+    /// What is listed as snapshots, newest first; an empty list is believed.
+    ///
+    /// # Errors
+    /// When they cannot all be read.
+    pub(crate) fn listed(&self) -> Result<Vec<SnapshotFile>, RepositoryError> {
+        let read = self.repository.get_all_snapshots();
+        let mut snapshots = read.map_err(|error| explain(&self.remote, "reading the snapshots", &error))?;
+        snapshots.sort_by(|a, b| (&b.time, b.id).cmp(&(&a.time, a.id)));
+        Ok(snapshots)
+    }
+}
+
+/// The home's directory in a snapshot.
+///
+/// # Errors
+/// When the snapshot has none, or its trees cannot be read.
+pub(crate) fn home_of<S: IndexedTree + Open>(
+    remote: &Remote,
+    repository: &Repository<S>,
+    snapshot: &SnapshotFile,
+) -> Result<Node, RepositoryError> {
+    let node = repository.node_from_snapshot_and_path(snapshot, HOME_IN_SNAPSHOT);
+    node.map_err(|error| explain(remote, "looking for the home in the snapshot", &error))
+}
+
+/// As the Sandbox is told of it.
+pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
+    let tag = |name: &str| {
+        let mut tags = snapshot.tags.iter();
+        tags.find_map(|tag| tag.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
+    };
+    let count = |name: &str| tag(name)?.parse::<u64>().ok();
+    let summary = snapshot.summary.as_ref();
+    let description = Description::of(snapshot);
+    let suspicious = snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
+    Some(Snapshot {
+        id: snapshot.id.to_hex().as_str().parse().ok()?,
+        taken_at: snapshot.time.timestamp().as_millisecond(),
+        reason: tag("reason").and_then(|name| SnapshotReason::named(&name)),
+        run: count("run"),
+        gateway_version: tag("gateway"),
+        amount: Amount {
+            files: count("files")
+                .or(summary.map(|summary| summary.total_files_processed))
+                .unwrap_or(0),
+            bytes: count("bytes")
+                .or(summary.map(|summary| summary.total_bytes_processed))
+                .unwrap_or(0),
+        },
+        added_bytes: summary.map_or(0, |summary| summary.data_added_packed),
+        suspicious: suspicious.then(|| {
+            let said = description.suspicious;
+            said.unwrap_or_else(|| "it is marked as suspicious".to_owned())
+        }),
+        raw: description
+            .raw
+            .iter()
+            .map(|(name, reason)| format!("{name}: {reason}"))
+            .collect(),
+    })
+}
+
+/// Tag of a snapshot that `latest` passes over.
+pub(crate) const SUSPICIOUS: &str = "suspicious";

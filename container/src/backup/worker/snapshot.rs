@@ -1,0 +1,248 @@
+//! Takes a snapshot of the home.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moltworker_core::backup::suspicion::{Content, suspicion};
+use moltworker_core::wire::control::{Amount, Doing, Progress, Snapshot, SnapshotReason};
+use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
+use rustic_core::repofile::{SnapshotFile, StringList};
+use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
+
+use super::databases::BUSY;
+use super::remote::Remote;
+use super::repository::{
+    Description, HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, SUSPICIOUS, explain, init, open,
+    snapshot_report,
+};
+use super::say::{Ticker, note, say};
+use super::sources::{Findings, Home};
+use super::wire::{Access, Line, Restoring, Taking};
+
+/// So many of the things that could not be read are named.
+const NAMED: usize = 3;
+
+/// Takes a snapshot; `None` when nothing has changed since the one before.
+///
+/// # Errors
+/// When anything is missing that should be in it: then there is none.
+pub(crate) fn take(
+    access: &Access,
+    remote: &Arc<Remote>,
+    home: &Path,
+    scratch: &Path,
+    taking: &Taking,
+) -> Result<Option<Snapshot>, RepositoryError> {
+    let opened = match open(access, remote)? {
+        Some(opened) => opened,
+        None => init(access, remote)?,
+    };
+    // The first attempt of all may have come as far as the index.
+    let earlier = if taking.first {
+        opened.listed()?
+    } else {
+        opened.snapshots()?
+    };
+    let parent = earlier.first();
+    let named = |snapshot: &&SnapshotFile| {
+        let base = taking.base.as_ref();
+        base.is_some_and(|base| base.as_str() == snapshot.id.to_hex().as_str())
+    };
+    let is_good = |snapshot: &&SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
+    let base = earlier
+        .iter()
+        .find(named)
+        .or_else(|| earlier.iter().find(is_good));
+
+    let findings = Arc::new(Mutex::new(Findings::default()));
+    let archived = archive(opened, home, scratch, parent, &taking.raw, &findings)?;
+    let findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
+    for said in &findings.notes {
+        note(said);
+    }
+    say(&Line::Uncopied(findings.uncopied));
+    if !findings.failures.is_empty() {
+        let named: Vec<_> = findings.failures.iter().take(NAMED).cloned().collect();
+        return Err(RepositoryError(format!(
+            "{} files could not be read: {}",
+            findings.failures.len(),
+            named.join("; ")
+        )));
+    }
+    let (repository, mut snapshot) = archived;
+    if parent.is_some_and(|parent| parent.tree == snapshot.tree) && !taking.accept {
+        return Ok(None);
+    }
+
+    let summary = snapshot.summary.as_ref();
+    let amount = Amount {
+        files: findings.amount.files,
+        bytes: summary.map_or(findings.amount.bytes, |summary| summary.total_bytes_processed),
+    };
+    let mut description = Description {
+        databases: findings.databases,
+        raw: findings.raw,
+        suspicious: None,
+    };
+    let lost = base.filter(|_| !taking.accept).and_then(|base| {
+        let before = Content {
+            bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
+            databases: Description::of(base).all(),
+        };
+        let now = Content {
+            bytes: amount.bytes,
+            databases: description.all(),
+        };
+        suspicion(&before, &now)
+    });
+    if let Some(lost) = &lost {
+        note(&format!("the snapshot is marked as suspicious: {lost}"));
+    }
+    snapshot.tags = tags(taking, amount, lost.is_some());
+    description.suspicious = lost;
+    snapshot.description = serde_json::to_string(&description).ok();
+
+    remote.let_snapshots_pass();
+    let saved = repository.save_snapshots(vec![snapshot.clone()]);
+    saved.map_err(|error| explain(remote, "writing the snapshot", &error))?;
+    snapshot.id = remote
+        .written_snapshot()
+        .map(Into::into)
+        .ok_or_else(|| RepositoryError::new("the snapshot was not written"))?;
+    Ok(snapshot_report(&snapshot))
+}
+
+/// A home that another version of the gateway wrote is about to be used by this one, which may change what the other
+/// could not read any more. Its snapshot is written once more under a reason that the policy keeps for longer. It is the
+/// same content, so that costs one object; and it holds nothing of this run, so that it may be written before the run is
+/// confirmed.
+///
+/// # Errors
+/// When it could not be written: without a way back nothing is upgraded.
+pub(crate) fn mark_before_upgrade(
+    access: &Access,
+    remote: &Arc<Remote>,
+    snapshot: &SnapshotFile,
+    restoring: &Restoring,
+) -> Result<(), RepositoryError> {
+    let Some(known) = snapshot_report(snapshot) else {
+        return Ok(());
+    };
+    let (Some(from), Some(to)) = (&known.gateway_version, &restoring.gateway_version) else {
+        return Ok(());
+    };
+    if from == to || known.reason == Some(SnapshotReason::BeforeUpgrade) {
+        return Ok(());
+    }
+    let Some(opened) = open(access, remote)? else {
+        return Err(RepositoryError::new("the repository is gone"));
+    };
+    let newest = opened.snapshots()?.into_iter().next();
+    let mut marked = snapshot.clone();
+    marked.time = later_than(newest.as_ref());
+    let marking = Taking {
+        reason: SnapshotReason::BeforeUpgrade,
+        accept: false,
+        first: false,
+        base: None,
+        run: restoring.run,
+        gateway_version: Some(from.clone()),
+        raw: BTreeSet::new(),
+    };
+    marked.tags = tags(&marking, known.amount, known.suspicious.is_some());
+    let saved = opened.repository.save_snapshots(vec![marked]);
+    saved.map_err(|error| explain(remote, "marking the snapshot before an upgrade", &error))?;
+    note(&format!(
+        "gateway {from} wrote this home and {to} will use it: kept as a snapshot before an upgrade"
+    ));
+    Ok(())
+}
+
+/// Stores everything a snapshot refers to, and makes the snapshot without writing it.
+fn archive(
+    opened: Opened,
+    home: &Path,
+    scratch: &Path,
+    parent: Option<&SnapshotFile>,
+    raw: &BTreeSet<String>,
+    findings: &Arc<Mutex<Findings>>,
+) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), RepositoryError> {
+    let Opened { remote, repository } = opened;
+    let indexed = repository.to_indexed_ids();
+    let indexed = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
+    let source = Home {
+        path: home.to_owned(),
+        scratch: scratch.to_owned(),
+        raw: Arc::new(raw.clone()),
+        patience: BUSY,
+        findings: Arc::clone(findings),
+    };
+    let parents: Vec<_> = parent
+        .iter()
+        .map(|parent| parent.id.to_hex().as_str().to_owned())
+        .collect();
+    let parent_options = if parents.is_empty() {
+        ParentOptions::default().force(true)
+    } else {
+        ParentOptions::default().parents(parents)
+    };
+    let options = BackupOptions::default().no_scan(true).parent_opts(parent_options);
+    let time = later_than(parent);
+    let snapshot = SnapshotOptions::default()
+        .host(HOST.to_owned())
+        .time(time)
+        .to_snapshot()
+        .map_err(|error| explain(&remote, "beginning the snapshot", &error))?;
+
+    remote.hold_snapshots_back();
+    let counted = Arc::clone(findings);
+    let ticker = Ticker::start(move || Progress {
+        doing: Doing::Snapshot,
+        done: counted.lock().unwrap_or_else(PoisonError::into_inner).amount,
+        total: None,
+    });
+    let archived = indexed.archive(&options, &source, snapshot, &[HOME_IN_SNAPSHOT.into()]);
+    drop(ticker);
+    let archived = archived.map_err(|error| explain(&remote, "storing the home", &error))?;
+    // rustic leaves out what it could not store and goes on.
+    if let Some(failed) = remote.failed_write() {
+        return Err(RepositoryError(failed));
+    }
+    // It also goes on without what it could not read of the snapshot before, and that is what this one would refer
+    // to for everything that is unchanged.
+    if let Some(unreadable) = remote.unreadable_pack() {
+        return Err(RepositoryError(unreadable));
+    }
+    Ok((indexed, archived))
+}
+
+/// Now, or a moment after the newest snapshot if that has been taken by a faster clock: the newest snapshot is
+/// the one with the latest time.
+fn later_than(newest: Option<&SnapshotFile>) -> Zoned {
+    let now = Timestamp::now();
+    let after = newest.and_then(|newest| {
+        newest
+            .time
+            .timestamp()
+            .checked_add(Span::new().milliseconds(1))
+            .ok()
+    });
+    after.map_or(now, |after| now.max(after)).to_zoned(TimeZone::UTC)
+}
+
+fn tags(taking: &Taking, amount: Amount, suspicious: bool) -> StringList {
+    let mut tags = StringList::default();
+    tags.add(format!("reason:{}", taking.reason.as_str()));
+    tags.add(format!("run:{}", taking.run));
+    if let Some(version) = &taking.gateway_version {
+        // A comma separates tags.
+        tags.add(format!("gateway:{}", version.replace(',', "_")));
+    }
+    tags.add(format!("files:{}", amount.files));
+    tags.add(format!("bytes:{}", amount.bytes));
+    if suspicious {
+        tags.add(SUSPICIOUS.to_owned());
+    }
+    tags
+}

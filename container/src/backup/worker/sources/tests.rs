@@ -1,0 +1,134 @@
+use super::*;
+use rusqlite::Connection;
+
+/// What a snapshot of a home would hold, by path, and what was found.
+fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = Home {
+        path: home.to_owned(),
+        scratch: scratch.path().to_owned(),
+        raw: Arc::new(raw.iter().map(|name| (*name).to_owned()).collect()),
+        patience: Duration::ZERO,
+        findings: Arc::default(),
+    };
+    let entries = source.entries().map(|entry| entry.unwrap());
+    let files = entries.filter_map(|entry| {
+        let mut bytes = Vec::new();
+        entry.open?.open().unwrap().read_to_end(&mut bytes).unwrap();
+        let path = entry.path.strip_prefix(HOME_IN_SNAPSHOT).unwrap();
+        Some((path.to_str().unwrap().to_owned(), bytes))
+    });
+    let files = files.collect();
+    let findings = std::mem::take(&mut *source.findings.lock().unwrap());
+    (files, findings)
+}
+
+fn names(files: &[(String, Vec<u8>)]) -> Vec<&str> {
+    files.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// What a query answers on restored files.
+fn answer(files: &[(String, Vec<u8>)], database: &str, query: &str) -> String {
+    let restored = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(restored.path().join(name), bytes).unwrap();
+    }
+    let restored = Connection::open(restored.path().join(database)).unwrap();
+    restored.query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+fn in_wal_mode(path: &Path) -> Connection {
+    let writer = Connection::open(path).unwrap();
+    writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+    writer
+}
+
+/// An index says something else than its table: every page can be read and copied.
+const DAMAGE: &str = "CREATE TABLE notes(what); CREATE INDEX by_what ON notes(what);
+    INSERT INTO notes VALUES ('kept'); PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = 'CREATE INDEX by_what ON notes(what || 1)' WHERE name = 'by_what';
+    PRAGMA writable_schema = RESET;";
+
+#[test]
+fn a_damaged_database_is_stored_with_its_wal() {
+    let home = tempfile::tempdir().unwrap();
+    let writer = in_wal_mode(&home.path().join("damaged.sqlite"));
+    writer.execute_batch(DAMAGE).unwrap();
+    let (files, findings) = stored(home.path(), &[]);
+    assert_eq!(names(&files), ["damaged.sqlite"]);
+    let what = answer(&files, "damaged.sqlite", "SELECT what FROM notes NOT INDEXED");
+    assert_eq!(what, "kept");
+    assert!(findings.databases.is_empty());
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+    assert!(
+        findings.notes[0].contains("damaged database"),
+        "{:?}",
+        findings.notes
+    );
+}
+
+#[test]
+fn a_locked_database_fails_the_snapshot_until_stored_with_its_wal() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("held.sqlite");
+    let holder = in_wal_mode(&path);
+    holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    holder
+        .execute_batch("CREATE TABLE notes(what); INSERT INTO notes VALUES ('in the log');")
+        .unwrap();
+    // Between the two by its name.
+    std::fs::write(home.path().join("held.sqlite!"), "").unwrap();
+
+    let (files, findings) = stored(home.path(), &["other.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite!"]);
+    assert_eq!(findings.failures, ["held.sqlite: database is locked"]);
+    assert_eq!(findings.uncopied, BTreeSet::from(["held.sqlite".to_owned()]));
+
+    let (files, findings) = stored(home.path(), &["held.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite", "held.sqlite!", "held.sqlite-wal"]);
+    assert_eq!(
+        answer(&files, "held.sqlite", "SELECT what FROM notes"),
+        "in the log"
+    );
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+    assert_eq!(findings.raw["held.sqlite"], "database is locked");
+    assert_eq!(findings.uncopied.len(), 1);
+
+    drop(holder);
+    let (files, findings) = stored(home.path(), &["held.sqlite"]);
+    assert_eq!(names(&files), ["held.sqlite", "held.sqlite!"]);
+    assert_eq!((findings.raw.len(), findings.uncopied.len()), (0, 0));
+    assert_eq!(findings.databases.len(), 1);
+}
+
+#[test]
+fn a_database_copy_that_cannot_be_checked_is_stored_and_reported() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("odd.sqlite");
+    let writer = in_wal_mode(&path);
+    let begin = "CREATE TABLE notes(what); CREATE INDEX by_what ON notes(what COLLATE nocase);
+        INSERT INTO notes VALUES ('kept'); PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, 'nocase', 'alien') WHERE name = 'by_what';";
+    writer.execute_batch(begin).unwrap();
+    let (files, findings) = stored(home.path(), &[]);
+    assert_eq!(names(&files), ["odd.sqlite"]);
+    let what = answer(&files, "odd.sqlite", "SELECT what FROM notes NOT INDEXED");
+    assert_eq!(what, "kept");
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+    assert!(findings.raw["odd.sqlite"].contains("alien"), "{:?}", findings.raw);
+    assert_eq!((findings.uncopied.len(), findings.databases.len()), (0, 0));
+}
+
+#[test]
+fn a_cache_tag_in_the_home_root_is_ignored() {
+    let home = tempfile::tempdir().unwrap();
+    let tagged = home.path().join("tagged");
+    std::fs::create_dir(&tagged).unwrap();
+    for directory in [home.path(), &tagged] {
+        std::fs::write(directory.join(CACHE_TAG), CACHE_TAG_BEGINS).unwrap();
+        std::fs::write(directory.join("memory"), "of years").unwrap();
+    }
+    let (files, findings) = stored(home.path(), &[]);
+    assert_eq!(names(&files), [CACHE_TAG, "memory"]);
+    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+}

@@ -1,0 +1,197 @@
+//! The Sandbox's questions and orders, answered to whoever holds this run's token.
+
+mod home;
+mod metrics;
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::{HeaderMap, Method, Request, Response};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::control::{
+    DEFAULT_LOG_LINES, DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, QUIESCE_PATH,
+    RESTART_PATH, STATUS_PATH, Status,
+};
+use subtle::ConstantTimeEq;
+use tokio::sync::mpsc;
+
+use crate::backup::launcher::Errands;
+use crate::control::metrics::ExtraMetrics;
+use crate::http::answer;
+use crate::http::body::Body;
+use crate::supervisor::output::Logs;
+use crate::supervisor::processes;
+use crate::supervisor::quiesce::Quiescence;
+use crate::supervisor::signals::SupervisorCommand;
+use crate::supervisor::status::Account;
+
+/// What the control port needs to know.
+pub(crate) struct Control {
+    /// How things are; its run's token is what a caller must present.
+    pub(crate) account: Account,
+    /// The gateway's last words.
+    pub(crate) logs: Arc<Logs>,
+    /// Whether the bot may be put to sleep.
+    pub(crate) quiescence: Quiescence,
+    /// Where the bot's repository is asked, if it has one.
+    pub(crate) errands: Option<Arc<Errands>>,
+    /// Where orders go.
+    pub(crate) ask: mpsc::Sender<SupervisorCommand>,
+}
+
+/// Answers one question, or passes one order on.
+pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) -> Response<Body> {
+    if !is_authorised(request.headers(), control.account.run.control_token.reveal()) {
+        return answer::refuse(Refusal::BearerRequired);
+    }
+    if home::are_asked(request.uri().path()) {
+        let answered = home::handle(&control, request).await;
+        return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
+    }
+    let query = request.uri().query();
+    let answered = match (request.uri().path(), request.method()) {
+        (STATUS_PATH, &Method::GET) => Ok(answer::json(&control.account.status())),
+        (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::all())),
+        (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
+        (LOGS_PATH, &Method::GET) => control.logs(query),
+        (QUIESCE_PATH, &Method::POST) => Ok(answer::json(&control.quiescence.may_begin().await)),
+        (RESTART_PATH, &Method::POST) => control.order(SupervisorCommand::Restart).await,
+        (DRAIN_PATH, &Method::POST) => match number(query, "grace_ms") {
+            Ok(grace) => {
+                control
+                    .order(SupervisorCommand::Stop(grace.map(Duration::from_millis)))
+                    .await
+            }
+            Err(refusal) => Err(refusal),
+        },
+        (
+            STATUS_PATH | PROCESSES_PATH | METRICS_PATH | LOGS_PATH | QUIESCE_PATH | RESTART_PATH
+            | DRAIN_PATH,
+            _,
+        ) => Err(Refusal::WrongMethod),
+        _ => Err(Refusal::NotFound),
+    };
+    answered.unwrap_or_else(answer::refuse)
+}
+
+impl Control {
+    fn metrics(&self) -> String {
+        let more = ExtraMetrics {
+            requests: self.account.activity.total(),
+            ignored_events: self.account.view.borrow().ignored,
+            own_resident: processes::own_resident(),
+        };
+        metrics::text(&self.account.status(), &more)
+    }
+
+    /// Passes an order on and answers how things were before it is carried out.
+    pub(crate) async fn order(&self, asked: SupervisorCommand) -> Result<Response<Body>, Refusal> {
+        let before: Status = self.account.status();
+        // A gateway that is ending for good is not started again; that it ends can be hurried.
+        if before.phase == GatewayPhase::Draining && !matches!(asked, SupervisorCommand::Stop(_)) {
+            return Err(Refusal::BotStopping);
+        }
+        // Nobody takes orders once the supervisor leaves.
+        self.ask.send(asked).await.map_err(|_| Refusal::BotStopping)?;
+        Ok(answer::accepted(&before))
+    }
+
+    fn logs(&self, query: Option<&str>) -> Result<Response<Body>, Refusal> {
+        let lines = number(query, "lines")?.unwrap_or(DEFAULT_LOG_LINES);
+        match value(query, "follow") {
+            None | Some("0") => Ok(answer::text(self.logs.last(lines))),
+            Some("1") => Ok(answer::following(self.follow(lines))),
+            Some(_) => Err(Refusal::NotFound),
+        }
+    }
+
+    /// The last lines and those to come, until nobody reads them or the supervisor leaves.
+    fn follow(&self, lines: usize) -> mpsc::Receiver<Bytes> {
+        let (words, read) = mpsc::channel(1);
+        let logs = Arc::clone(&self.logs);
+        let mut view = self.account.view.clone();
+        let (mut next, mut changed) = (logs.before_last(lines), logs.next());
+        tokio::spawn(async move {
+            loop {
+                changed.mark_unchanged();
+                let (text, after) = logs.since(next);
+                next = after;
+                if !text.is_empty() && words.send(Bytes::from(text)).await.is_err() {
+                    return;
+                }
+                tokio::select! {
+                    _ = changed.changed() => {}
+                    // An error: its other end is gone, because the supervisor leaves.
+                    _ = view.wait_for(|_| false) => return,
+                    () = words.closed() => return,
+                }
+            }
+        });
+        read
+    }
+}
+
+/// Compares without telling by its duration how much was right.
+fn is_authorised(headers: &HeaderMap, token: &str) -> bool {
+    let mut presented = headers.get_all(AUTHORIZATION).into_iter();
+    let (Some(value), None) = (presented.next(), presented.next()) else {
+        return false;
+    };
+    let Some((scheme, value)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return false;
+    };
+    scheme.eq_ignore_ascii_case("bearer") && bool::from(value.as_bytes().ct_eq(token.as_bytes()))
+}
+
+pub(crate) fn value<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let mut pairs = query.unwrap_or_default().split('&');
+    pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn number<T: FromStr>(query: Option<&str>, name: &str) -> Result<Option<T>, Refusal> {
+    let number = value(query, name).map(str::parse).transpose();
+    number.map_err(|_| Refusal::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_complete_control_token_is_accepted() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let with = |values: &[String]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, value.parse().unwrap());
+            }
+            is_authorised(&headers, token)
+        };
+        assert!(with(&[format!("Bearer {token}")]));
+        assert!(with(&[format!("bearer {token}")]));
+        for refused in [
+            vec![],
+            vec![token.to_owned()],
+            vec![format!("Basic {token}")],
+            vec!["Bearer ".to_owned()],
+            vec![format!("Bearer {}", token.trim_start_matches('0'))],
+            vec![format!("Bearer {token}x")],
+            vec![format!("Bearer  {token}")],
+            vec![format!("Bearer {token}"), format!("Bearer {token}")],
+        ] {
+            assert!(!with(&refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_is_parsed_or_refused() {
+        assert_eq!(number::<usize>(None, "lines"), Ok(None));
+        assert_eq!(number::<usize>(Some("a=1&lines=7"), "lines"), Ok(Some(7)));
+        assert_eq!(number::<usize>(Some("lines=-1"), "lines"), Err(Refusal::NotFound));
+        assert_eq!(value(Some("follower=1"), "follow"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Accepts connections on one port and lets each end well.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::http::body::Body;
+
+/// Connections at a time. More wait in the kernel's queue: each costs PID 1 up to two buffers.
+const CONNECTIONS: usize = 400;
+/// How much of a message is in memory at a time, per direction. Headers have to fit.
+pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a client may take to send a request's head, or leave a kept connection unused.
+const HEAD_DEADLINE: Duration = Duration::from_secs(60);
+/// After the kernel refused a connection (no file descriptor, for example).
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How long open connections may take to end once we leave.
+const LAST_BYTES: Duration = Duration::from_secs(2);
+
+/// One open port.
+pub(crate) struct Port {
+    closing: watch::Sender<bool>,
+    /// Closed when the last connection has ended.
+    open: mpsc::Receiver<Infallible>,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+}
+
+/// A connection's place among the open ones. What outlives the HTTP part of a connection (an upgrade) holds
+/// it on: the port counts it, and waits for it when it closes.
+#[derive(Clone)]
+pub(crate) struct Open {
+    _alive: Alive,
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+/// Its last clone being dropped is the message.
+type Alive = mpsc::Sender<Infallible>;
+
+impl Port {
+    /// Listens on `address` and has every request answered by `handler`.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub(crate) async fn open<H, A>(address: SocketAddr, handler: H) -> std::io::Result<Self>
+    where
+        H: Fn(Request<Incoming>, Open) -> A + Clone + Send + Sync + 'static,
+        A: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let (closing, closed) = watch::channel(false);
+        let (alive, open) = mpsc::channel(1);
+        tokio::spawn(accept(listener, handler, closed, alive));
+        Ok(Self {
+            closing,
+            open,
+            address,
+        })
+    }
+
+    /// Stops listening, lets what is under way end, up to a limit.
+    pub(crate) async fn close(mut self) {
+        self.closing.send_replace(true);
+        let _ = tokio::time::timeout(LAST_BYTES, self.open.recv()).await;
+    }
+}
+
+async fn accept<H, A>(listener: TcpListener, handler: H, mut closing: watch::Receiver<bool>, alive: Alive)
+where
+    H: Fn(Request<Incoming>, Open) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let next = async {
+            // An error would mean that the places were taken away, which nobody does.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
+            (listener.accept().await.ok(), place)
+        };
+        let next = tokio::select! {
+            next = next => next,
+            () = close_requested(&mut closing) => return,
+        };
+        let (Some((stream, _)), Some(place)) = next else {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let open = Open {
+            _alive: alive.clone(),
+            _place: Arc::new(place),
+        };
+        tokio::spawn(serve(stream, handler.clone(), closing.clone(), open));
+    }
+}
+
+async fn serve<H, A>(stream: TcpStream, handler: H, mut closing: watch::Receiver<bool>, open: Open)
+where
+    H: Fn(Request<Incoming>, Open) -> A,
+    A: Future<Output = Response<Body>> + Send + 'static,
+{
+    // An event of ten bytes is not to wait for company.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let answer = handler(request, open.clone());
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    // An error here is a client that went away or spoke no HTTP: its connection is over either way.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = close_requested(&mut closing) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn close_requested(closing: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left to tell: that says the same.
+    let _ = closing.wait_for(|closing| *closing).await;
+}

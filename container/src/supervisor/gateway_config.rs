@@ -1,0 +1,332 @@
+//! The keys of `openclaw.json` that belong to the platform: how the gateway listens, whom it trusts, and
+//! the model the platform offers. Every other key is the owner's and stays as it is.
+
+use std::net::SocketAddr;
+
+use moltworker_core::wire::run::RunSettings;
+use serde_json::{Map, Value, json};
+
+use crate::ingress::headers::USER_HEADER;
+use crate::supervisor::gateway_process::PASSWORD_VARIABLE;
+
+/// The file's name in the state directory.
+pub(crate) const FILE: &str = "openclaw.json";
+/// Our name among the providers of models.
+const PROVIDER: &str = "platform";
+/// The gateway wants some text where a key would be. There is none: no shared credential is in a container.
+const NO_KEY: &str = "no-key-needed";
+/// Deeper nesting is refused before it is parsed: the parser recurses, and its stack is PID 1's.
+const MAX_DEPTH: usize = 100;
+/// What the owner may do on their own bot: everything.
+const OWNER_SCOPES: [&str; 6] = [
+    "operator.admin",
+    "operator.read",
+    "operator.write",
+    "operator.approvals",
+    "operator.questions",
+    "operator.pairing",
+];
+
+/// An existing file that cannot be edited without harm. It is left as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// Not JSON5.
+    #[error("openclaw.json cannot be read and was left as it is: {0}")]
+    Unreadable(String),
+    /// Nested beyond reason.
+    #[error("openclaw.json cannot be read and was left as it is: nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    /// A platform key lies below something that is no object.
+    #[error("openclaw.json was left as it is: \"{0}\" must be an object")]
+    NotAnObject(String),
+}
+
+/// The text the file should have, or `None` when it is right already.
+///
+/// # Errors
+/// When the existing text cannot be edited without harm.
+pub(crate) fn edit(
+    existing: Option<&str>,
+    run: &RunSettings,
+    gateway: SocketAddr,
+) -> Result<Option<String>, ConfigError> {
+    let before = existing.map(read).transpose()?;
+    let mut config = before.clone().unwrap_or_else(|| Value::Object(Map::new()));
+    for (path, value) in platform_keys(run, gateway) {
+        set(&mut config, &path, value)?;
+    }
+    offer_model(&mut config, run)?;
+    if before.as_ref() == Some(&config) {
+        return Ok(None);
+    }
+    Ok(Some(format!("{config:#}\n")))
+}
+
+fn read(text: &str) -> Result<Value, ConfigError> {
+    let mut depth = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(ConfigError::TooDeep);
+        }
+    }
+    // An empty file is what a crash of somebody else's write leaves; there is nothing in it to lose.
+    if text.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    json5::from_str(text).map_err(|e| ConfigError::Unreadable(e.to_string()))
+}
+
+fn platform_keys(run: &RunSettings, gateway: SocketAddr) -> Vec<(Vec<&'static str>, Value)> {
+    let auth = json!({
+        "mode": "trusted-proxy",
+        // The gateway fills it in from its environment, so that no copy of the file holds the secret.
+        "password": format!("${{{PASSWORD_VARIABLE}}}"),
+        "trustedProxy": {
+            "userHeader": USER_HEADER,
+            "allowUsers": [run.user],
+            "allowLoopback": true,
+            "deviceAutoApprove": { "enabled": true, "scopes": OWNER_SCOPES },
+        },
+    });
+    vec![
+        (vec!["gateway", "mode"], json!("local")),
+        (vec!["gateway", "port"], json!(gateway.port())),
+        (vec!["gateway", "bind"], json!("loopback")),
+        (vec!["gateway", "trustedProxies"], json!([gateway.ip()])),
+        (vec!["gateway", "auth"], auth),
+        (
+            vec!["gateway", "controlUi", "allowedOrigins"],
+            json!(run.allowed_origins),
+        ),
+        (
+            vec!["plugins", "entries", "admin-http-rpc", "enabled"],
+            json!(true),
+        ),
+        // The image decides the version; asking elsewhere every day serves nobody.
+        (vec!["update", "checkOnStart"], json!(false)),
+    ]
+}
+
+/// Keeps the provider `platform` in step with what is offered, and makes it the default model of a bot
+/// whose owner has chosen none.
+fn offer_model(config: &mut Value, run: &RunSettings) -> Result<(), ConfigError> {
+    const PRIMARY: [&str; 4] = ["agents", "defaults", "model", "primary"];
+    // The gateway also takes a bare text for `model`; then that is the choice.
+    let [agents, defaults, model, primary] = PRIMARY;
+    let chosen = config
+        .get(agents)
+        .and_then(|value| value.get(defaults))
+        .and_then(|value| value.get(model))
+        .and_then(|value| {
+            if value.is_string() {
+                Some(value)
+            } else {
+                value.get(primary)
+            }
+        })
+        .and_then(Value::as_str);
+    let ours = chosen.is_some_and(|chosen| chosen.starts_with(&format!("{PROVIDER}/")));
+    let choose = chosen.is_none() || ours;
+
+    let Some(offered) = &run.offered_model else {
+        remove(config, &["models", "providers", PROVIDER]);
+        if ours {
+            remove(config, &PRIMARY);
+        }
+        return Ok(());
+    };
+    let provider = json!({
+        "baseUrl": offered.base_url,
+        "apiKey": NO_KEY,
+        "api": "openai-completions",
+        "models": [{
+            "id": offered.id,
+            "name": offered.id,
+            "reasoning": false,
+            "input": ["text"],
+            "cost": { "input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0 },
+            "contextWindow": 128_000,
+            "maxTokens": 8_192,
+        }],
+    });
+    set(config, &["models", "providers", PROVIDER], provider)?;
+    if config
+        .get("models")
+        .is_some_and(|models| models.get("mode").is_none())
+    {
+        set(config, &["models", "mode"], json!("merge"))?;
+    }
+    if choose {
+        set(config, &PRIMARY, json!(format!("{PROVIDER}/{}", offered.id)))?;
+    }
+    Ok(())
+}
+
+/// Sets the value at `path`, making the objects on the way to it.
+fn set(config: &mut Value, path: &[&str], value: Value) -> Result<(), ConfigError> {
+    let mut here = config;
+    for (depth, key) in path.iter().enumerate() {
+        let above = || match path.get(..depth) {
+            None | Some([]) => "the whole file".to_owned(),
+            Some(above) => above.join("."),
+        };
+        here = here
+            .as_object_mut()
+            .ok_or_else(|| ConfigError::NotAnObject(above()))?
+            .entry(*key)
+            .or_insert_with(|| Value::Object(Map::new()));
+    }
+    *here = value;
+    Ok(())
+}
+
+fn remove(config: &mut Value, path: &[&str]) {
+    let Some((last, way)) = path.split_last() else {
+        return;
+    };
+    let parent = way.iter().try_fold(config, |here, key| here.get_mut(*key));
+    if let Some(parent) = parent.and_then(Value::as_object_mut) {
+        parent.shift_remove(*last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use moltworker_core::wire::run::{ControlToken, OfferedModel, Run};
+
+    const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+
+    fn run(model: Option<&str>) -> RunSettings {
+        RunSettings {
+            user: USER.parse().unwrap(),
+            run: Run(1),
+            control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
+            allowed_origins: vec!["https://bots.example.com".into()],
+            offered_model: model.map(|id| OfferedModel {
+                base_url: "http://models.test/v1".into(),
+                id: id.into(),
+            }),
+            repository: None,
+        }
+    }
+
+    fn edited(existing: Option<&str>, model: Option<&str>) -> Result<Option<String>, ConfigError> {
+        edit(existing, &run(model), "127.0.0.1:18789".parse().unwrap())
+    }
+
+    fn value(existing: Option<&str>, model: Option<&str>) -> Value {
+        serde_json::from_str(&edited(existing, model).unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_new_config_gets_the_platform_keys() {
+        let config = value(None, Some("m-1"));
+        assert_eq!(config["gateway"]["bind"], "loopback");
+        assert_eq!(config["gateway"]["trustedProxies"], json!(["127.0.0.1"]));
+        assert_eq!(
+            config["gateway"]["auth"]["password"],
+            "${OPENCLAW_GATEWAY_PASSWORD}"
+        );
+        assert_eq!(
+            config["gateway"]["auth"]["trustedProxy"]["allowUsers"],
+            json!([USER])
+        );
+        assert_eq!(
+            config["gateway"]["controlUi"]["allowedOrigins"],
+            json!(["https://bots.example.com"])
+        );
+        assert_eq!(config["plugins"]["entries"]["admin-http-rpc"]["enabled"], true);
+        assert_eq!(config["agents"]["defaults"]["model"]["primary"], "platform/m-1");
+        assert_eq!(config["models"]["mode"], "merge");
+        assert_eq!(value(None, None).get("models"), None);
+    }
+
+    #[test]
+    fn a_correct_config_is_not_rewritten() {
+        let first = edited(None, Some("m-1")).unwrap().unwrap();
+        assert_eq!(edited(Some(&first), Some("m-1")), Ok(None));
+    }
+
+    #[test]
+    fn the_owners_keys_stay_and_keep_their_order() {
+        let theirs = r"// my bot
+        { zebra: {last: [1, 2.5, 'x']}, gateway: {bind: 'lan', reload: {mode: 'hot'}, auth: {mode: 'token', token: 't'}},
+          apple: null, agents: {defaults: {model: {primary: 'anthropic/claude', fallbacks: ['a/b']}}},
+          models: {mode: 'replace', providers: {mine: {baseUrl: 'http://x'}}}, }";
+        let text = edited(Some(theirs), Some("m-1")).unwrap().unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config["zebra"], json!({"last": [1, 2.5, "x"]}));
+        assert_eq!(config["gateway"]["reload"], json!({"mode": "hot"}));
+        assert_eq!(
+            config["agents"]["defaults"]["model"]["primary"],
+            "anthropic/claude"
+        );
+        assert_eq!(config["agents"]["defaults"]["model"]["fallbacks"], json!(["a/b"]));
+        assert_eq!(config["models"]["providers"]["mine"]["baseUrl"], "http://x");
+        assert_eq!(config["models"]["mode"], "replace");
+        assert_eq!(config["gateway"]["bind"], "loopback");
+        assert_eq!(
+            config["gateway"]["auth"].get("token"),
+            None,
+            "one way in at a time"
+        );
+        let keys: Vec<_> = config.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "zebra", "gateway", "apple", "agents", "models", "plugins", "update"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_offered_model_is_updated_until_the_owner_chooses_one() {
+        let offered = edited(None, Some("m-1")).unwrap().unwrap();
+        let changed = value(Some(&offered), Some("m-2"));
+        assert_eq!(changed["agents"]["defaults"]["model"]["primary"], "platform/m-2");
+        assert_eq!(
+            changed["models"]["providers"]["platform"]["models"][0]["id"],
+            "m-2"
+        );
+        let withdrawn = value(Some(&offered), None);
+        assert_eq!(withdrawn["agents"]["defaults"]["model"], json!({}));
+        assert_eq!(withdrawn["models"]["providers"], json!({}));
+        let bare = value(Some("{agents: {defaults: {model: 'openai/x'}}}"), Some("m-1"));
+        assert_eq!(bare["agents"]["defaults"]["model"], "openai/x");
+    }
+
+    #[test]
+    fn a_config_that_cannot_be_edited_safely_is_refused() {
+        for broken in ["{", "{a: 1", "nonsense here", "{a: 1} {b: 2}"] {
+            let refused = edited(Some(broken), None).unwrap_err();
+            assert!(
+                matches!(refused, ConfigError::Unreadable(_)),
+                "{broken}: {refused}"
+            );
+        }
+        assert_eq!(
+            edited(Some(&"[".repeat(100_000)), None),
+            Err(ConfigError::TooDeep)
+        );
+        for (text, path) in [
+            ("[]", "the whole file"),
+            ("{gateway: 1}", "gateway"),
+            ("{plugins: {entries: []}}", "plugins.entries"),
+        ] {
+            assert_eq!(
+                edited(Some(text), None),
+                Err(ConfigError::NotAnObject(path.into()))
+            );
+        }
+        assert!(
+            edited(Some(" \n"), None).unwrap().is_some(),
+            "nothing to lose in an empty file"
+        );
+    }
+}

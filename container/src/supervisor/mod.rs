@@ -1,0 +1,17 @@
+//! PID 1: the loop around the gateway, and what it needs for that.
+
+pub(crate) mod cgroup;
+pub(crate) mod gateway_config;
+pub(crate) mod gateway_process;
+pub(crate) mod gateway_rpc;
+pub(crate) mod gateway_shutdown;
+pub(crate) mod home;
+pub(crate) mod locks;
+pub(crate) mod output;
+pub(crate) mod probe;
+pub(crate) mod processes;
+pub(crate) mod quiesce;
+pub(crate) mod reaper;
+pub(crate) mod run_loop;
+pub(crate) mod signals;
+pub(crate) mod status;

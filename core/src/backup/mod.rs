@@ -1,0 +1,7 @@
+//! A bot's snapshots: when they are taken, what a Sandbox remembers of them, which are kept, and how they are stored.
+
+pub mod repository;
+pub mod retention;
+pub mod schedule;
+pub mod state;
+pub mod suspicion;

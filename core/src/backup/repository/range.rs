@@ -1,0 +1,114 @@
+//! A range of bytes of an object: what was asked, and which bytes that is.
+
+/// Offsets beyond this cannot be told to the bucket exactly: its numbers are doubles.
+const MAX_OFFSET: u64 = (1 << 53) - 1;
+
+/// What a `Range` header asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// From this byte to the end.
+    From(u64),
+    /// From the first of these bytes to the last, that one included.
+    Between(u64, u64),
+    /// So many bytes at the end.
+    Last(u64),
+}
+
+impl Range {
+    /// Reads a `Range` header. `None` for what is not one range of bytes: such a header may be ignored
+    /// (RFC 9110 §14.2), and the whole object is the answer.
+    pub fn parse(header: &str) -> Option<Self> {
+        let (first, last) = header.trim().strip_prefix("bytes=")?.split_once('-')?;
+        let number = |text: &str| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            // A number too large for u64 is past every object's end, and so is the largest one.
+            digits.then(|| text.parse().unwrap_or(u64::MAX).min(MAX_OFFSET))
+        };
+        match (first, last) {
+            ("", last) => number(last).map(Self::Last),
+            (first, "") => number(first).map(Self::From),
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                (first <= last).then_some(Self::Between(first, last))
+            }
+        }
+    }
+
+    /// The first byte and the number of bytes, in an object of that size; `None` when none of them is in it.
+    pub fn within(self, size: u64) -> Option<(u64, u64)> {
+        let (first, end) = match self {
+            Self::From(first) => (first, size),
+            Self::Between(first, last) => (first, size.min(last.saturating_add(1))),
+            Self::Last(length) => (size.saturating_sub(length), size),
+        };
+        (first < end).then(|| (first, end - first))
+    }
+
+    /// The `Content-Range` of the answer, for the bytes [`Range::within`] found.
+    pub fn content_range((first, length): (u64, u64), size: u64) -> String {
+        let last = first.saturating_add(length).saturating_sub(1);
+        format!("bytes {first}-{last}/{size}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_case_gives_its_expected_result() {
+        for (header, size, bytes) in [
+            ("bytes=0-", 10, Some((0, 10))),
+            ("bytes=3-5", 10, Some((3, 3))),
+            ("bytes=3-3", 10, Some((3, 1))),
+            ("bytes=3-500", 10, Some((3, 7))),
+            ("bytes=10-", 10, None),
+            ("bytes=12-13", 10, None),
+            ("bytes=-4", 10, Some((6, 4))),
+            ("bytes=-40", 10, Some((0, 10))),
+            ("bytes=-0", 10, None),
+            ("bytes=99999999999999999999-", 10, None),
+            ("bytes=0-99999999999999999999", 10, Some((0, 10))),
+        ] {
+            let range = Range::parse(header).unwrap_or_else(|| panic!("{header}"));
+            assert_eq!(range.within(size), bytes, "{header}");
+        }
+        for ignored in [
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-3",
+            "bytes=0-1,3-4",
+            "items=0-1",
+            "bytes=+1-2",
+            "bytes=1-x",
+        ] {
+            assert_eq!(Range::parse(ignored), None, "{ignored}");
+        }
+        assert_eq!(Range::content_range((3, 3), 10), "bytes 3-5/10");
+    }
+
+    proptest! {
+        #[test]
+        fn no_range_exceeds_the_object(first: u64, last: u64, size in 0u64..1_000) {
+            let asked = [
+                format!("bytes={first}-"),
+                format!("bytes={first}-{last}"),
+                format!("bytes=-{last}"),
+            ];
+            for range in asked.iter().filter_map(|header| Range::parse(header)) {
+                if let Some((first, length)) = range.within(size) {
+                    prop_assert!(length > 0);
+                    prop_assert!(first + length <= size);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_parsed_without_a_panic(header in ".{0,40}") {
+            let _range = Range::parse(&header);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! When a snapshot of a running bot is taken: after changes have settled, not too often, and when asked for.
+//!
+//! No clock or randomness; times are counted from the supervisor's start. The last snapshot before a stop is not
+//! decided here but in [`crate::bot::gateway`].
+
+use std::time::Duration;
+
+use crate::wire::control::{SnapshotOrder, SnapshotReason};
+
+/// A change is settled when nothing else has changed for this long: an agent's turn writes in bursts.
+pub const SETTLE: Duration = Duration::from_secs(5);
+/// Changes that never settle are not waited for longer than this.
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
+/// From the beginning of one snapshot to that of the next. Losing the machine loses at most a minute, and what
+/// it takes to take one.
+pub const SPACING: Duration = Duration::from_secs(60);
+/// The pause after a snapshot that failed; it doubles with each further one.
+pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// The longest pause: a repository that was away for an hour is not asked less often than a bot changes.
+pub const MAX_PAUSE: Duration = SPACING;
+
+/// What may be set about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotRules {
+    /// See [`SETTLE`].
+    pub settle: Duration,
+    /// See [`SPACING`].
+    pub spacing: Duration,
+}
+
+impl Default for SnapshotRules {
+    fn default() -> Self {
+        Self {
+            settle: SETTLE,
+            spacing: SPACING,
+        }
+    }
+}
+
+/// What a snapshot is taken for: an order without what is nobody else's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Purpose {
+    /// Why.
+    pub reason: SnapshotReason,
+    /// See [`SnapshotOrder::accept`].
+    pub accept: bool,
+}
+
+impl From<&SnapshotOrder> for Purpose {
+    fn from(order: &SnapshotOrder) -> Self {
+        Self {
+            reason: order.reason,
+            accept: order.accept,
+        }
+    }
+}
+
+/// What is to be saved and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    first: Duration,
+    last: Duration,
+}
+
+/// The schedule.
+#[derive(Debug)]
+pub struct Schedule {
+    rules: SnapshotRules,
+    change: Option<Change>,
+    order: Option<Purpose>,
+    /// What is being taken.
+    taking: Option<Purpose>,
+    begun: Option<Duration>,
+    failed: u32,
+    not_before: Duration,
+}
+
+impl Schedule {
+    /// A schedule on which nothing is.
+    pub fn new(rules: SnapshotRules) -> Self {
+        Self {
+            rules,
+            change: None,
+            order: None,
+            taking: None,
+            begun: None,
+            failed: 0,
+            not_before: Duration::ZERO,
+        }
+    }
+
+    /// Something has changed.
+    pub fn changed(&mut self, now: Duration) {
+        let first = self.change.map_or(now, |change| change.first);
+        self.change = Some(Change { first, last: now });
+    }
+
+    /// Somebody wants one. A loss that one of two orders accepts is accepted.
+    pub fn order(&mut self, order: Purpose) {
+        let accept = order.accept || self.order.is_some_and(|earlier| earlier.accept);
+        self.order = Some(Purpose { accept, ..order });
+    }
+
+    /// Whether something is not saved yet.
+    pub fn has_changed(&self) -> bool {
+        self.change.is_some()
+    }
+
+    /// Whether something is known not to be saved now: one is being taken, or the last one failed. What has changed
+    /// just now does not count; a snapshot before a stop saves that.
+    pub fn is_unsaved(&self) -> bool {
+        self.taking.is_some() || (self.failed > 0 && self.has_changed())
+    }
+
+    /// When the next one is to begin; `None` while there is nothing to save, or one is being taken.
+    pub fn due(&self) -> Option<Duration> {
+        if self.taking.is_some() {
+            return None;
+        }
+        if self.order.is_some() {
+            // Whoever waits for it is not made to wait for the spacing, but for the repository to recover.
+            return Some(self.not_before);
+        }
+        let change = self.change?;
+        let settled = (change.last + self.rules.settle).min(change.first + MAX_WAIT);
+        let spaced = self
+            .begun
+            .map_or(Duration::ZERO, |begun| begun + self.rules.spacing);
+        Some(settled.max(spaced).max(self.not_before))
+    }
+
+    /// Begins the next one if it is due.
+    pub fn begin(&mut self, now: Duration) -> Option<Purpose> {
+        self.due().filter(|due| *due <= now)?;
+        let order = self.order.take().unwrap_or(Purpose {
+            reason: SnapshotReason::Change,
+            accept: false,
+        });
+        self.change = None;
+        self.begun = Some(now);
+        self.taking = Some(order);
+        Some(order)
+    }
+
+    /// The one that was begun is over. `chance` is a fresh random number in `0.0..1.0`.
+    pub fn over(&mut self, now: Duration, chance: f64, well: bool) {
+        let Some(taken) = self.taking.take() else { return };
+        if well {
+            self.failed = 0;
+            return;
+        }
+        self.failed = self.failed.saturating_add(1);
+        let doublings = self.failed.saturating_sub(1).min(16);
+        let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE);
+        self.not_before = now + pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
+        // What was to be saved still is.
+        self.changed(now);
+        if taken.reason != SnapshotReason::Change {
+            self.order(taken);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    const MANUAL: Purpose = Purpose {
+        reason: SnapshotReason::Manual,
+        accept: false,
+    };
+
+    #[test]
+    fn a_change_is_saved_after_the_settle_time() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        assert_eq!(schedule.due(), None);
+        schedule.changed(at(10));
+        schedule.changed(at(12));
+        assert_eq!(schedule.due(), Some(at(12) + SETTLE));
+        assert_eq!(schedule.begin(at(16)), None);
+        assert_eq!(schedule.begin(at(17)).unwrap().reason, SnapshotReason::Change);
+        assert_eq!((schedule.due(), schedule.has_changed()), (None, false));
+    }
+
+    #[test]
+    fn changes_that_never_settle_are_saved_after_the_maximum_wait() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        for second in 10..100 {
+            schedule.changed(at(second));
+        }
+        assert_eq!(schedule.due(), Some(at(10) + MAX_WAIT));
+    }
+
+    #[test]
+    fn changes_during_a_snapshot_wait_for_the_next_one() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.changed(at(0));
+        schedule.begin(at(5));
+        schedule.changed(at(6));
+        assert_eq!(schedule.due(), None);
+        schedule.over(at(8), 1.0, true);
+        assert_eq!(schedule.due(), Some(at(5) + SPACING));
+    }
+
+    #[test]
+    fn failed_changes_are_distinguished_from_pending_ones() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.changed(at(0));
+        assert!(!schedule.is_unsaved());
+        schedule.begin(at(5));
+        assert!(schedule.is_unsaved());
+        schedule.over(at(6), 1.0, false);
+        assert!(schedule.is_unsaved());
+        let again = schedule.due().unwrap();
+        schedule.begin(again);
+        schedule.over(again, 1.0, true);
+        assert!(!schedule.is_unsaved());
+        schedule.changed(again);
+        assert!(!schedule.is_unsaved());
+    }
+
+    #[test]
+    fn an_order_does_not_wait_and_is_not_lost_by_a_failure() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.changed(at(0));
+        schedule.begin(at(5));
+        schedule.order(Purpose {
+            accept: true,
+            ..MANUAL
+        });
+        schedule.order(MANUAL);
+        schedule.over(at(8), 1.0, true);
+        assert_eq!(schedule.due(), Some(at(0)));
+        let accepted = Purpose {
+            accept: true,
+            ..MANUAL
+        };
+        assert_eq!(schedule.begin(at(9)), Some(accepted));
+        schedule.over(at(10), 1.0, false);
+        assert_eq!(schedule.due(), Some(at(10) + FIRST_PAUSE));
+        assert_eq!(schedule.begin(at(15)), Some(accepted));
+    }
+
+    #[test]
+    fn backoff_doubles_up_to_a_limit() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        let mut now = at(0);
+        schedule.changed(now);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            now = schedule.due().unwrap().max(now + SPACING);
+            schedule.begin(now).unwrap();
+            schedule.over(now, 1.0, false);
+            pauses.push(schedule.not_before - now);
+        }
+        assert_eq!(pauses[..3], [FIRST_PAUSE, FIRST_PAUSE * 2, FIRST_PAUSE * 4]);
+        assert_eq!(pauses[7], MAX_PAUSE);
+    }
+
+    proptest! {
+        /// Whatever happens, a change is begun to be saved within the longest wait and the spacing, and without an
+        /// order never sooner than the spacing.
+        #[test]
+        fn a_change_is_never_forgotten(steps in prop::collection::vec((0_u64..20, 0..4), 1..200)) {
+            let mut schedule = Schedule::new(SnapshotRules::default());
+            let (mut now, mut begun, mut unsaved) = (Duration::ZERO, None::<Duration>, None::<Duration>);
+            for (seconds, what) in steps {
+                now += Duration::from_secs(seconds);
+                match what {
+                    0 => {
+                        schedule.changed(now);
+                        unsaved.get_or_insert(now);
+                    }
+                    1 => schedule.over(now, 0.5, true),
+                    _ => {}
+                }
+                prop_assert_eq!(schedule.has_changed(), unsaved.is_some());
+                if let Some(since) = unsaved && schedule.taking.is_none() {
+                    let latest = (since + MAX_WAIT).max(begun.unwrap_or_default() + SPACING);
+                    prop_assert!(schedule.due().unwrap() <= latest);
+                }
+                if schedule.begin(now).is_some() {
+                    prop_assert!(begun.is_none_or(|begun| now - begun >= SPACING));
+                    (begun, unsaved) = (Some(now), None);
+                }
+            }
+        }
+    }
+}

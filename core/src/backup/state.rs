@@ -1,0 +1,188 @@
+//! What a Sandbox remembers of its bot's snapshots, and what it does about them.
+//!
+//! The supervisor takes and restores them; its status is heard while a run is up, and forgotten with the run. What
+//! must outlive it is here: how old the last snapshot is, which one was proven good, which one somebody ordered back,
+//! and whether maintenance is due. `heard` takes note, `errand` says what to ask of the supervisor next. Times are
+//! milliseconds since 1970; those a container said (`i64`) are only ever compared with one another, because its clock
+//! need not be ours.
+
+mod errands;
+mod observe;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bot::history::HistoryKind;
+use crate::wire::control::{Doing, RestoreReport, Snapshot};
+use crate::wire::run::{RestorePoint, Run, SnapshotId};
+
+pub use errands::{DRILL_EVERY_MS, Errand, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
+pub use start::StoredSnapshot;
+
+/// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
+pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
+/// A snapshot that is being taken may put that off for so long: a first one of a large home takes its time, and one that
+/// hangs must be told all the same.
+pub const LONG_SNAPSHOT_MS: u64 = 60 * 60_000;
+/// Failures in a row that are worth an entry in the history: one or two pass by themselves.
+pub const REPORT_AFTER_FAILURES: u32 = 3;
+/// How long what there was before a restore is held: as long as somebody may notice that it was the wrong one.
+pub const HELD_FOR_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// What a Sandbox remembers. Stored as JSON.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BackupState {
+    /// The run that was heard last.
+    run: Run,
+    /// What the home of that run was made from.
+    restored: Option<RestoreReport>,
+    /// The newest snapshot that is known.
+    newest: Option<NewestSnapshot>,
+    /// The last snapshot that was restored and compared, byte by byte.
+    verified: Option<VerifiedSnapshot>,
+    /// A restore that somebody ordered and that is not yet over.
+    wanted: Option<OrderedRestore>,
+    /// Since when something is not saved.
+    unsaved_since: Option<u64>,
+    /// That was told.
+    overdue: bool,
+    /// The suspicious snapshot that was told last.
+    suspicious: Option<SnapshotId>,
+    /// The databases that were last stored as files, and why.
+    raw: Vec<String>,
+    /// What fails, once that was told.
+    failing: Option<Doing>,
+    maintenance: MaintenanceState,
+}
+
+/// The newest snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewestSnapshot {
+    /// What names it.
+    pub id: SnapshotId,
+    /// When it was taken or, where only the bucket was asked, stored.
+    pub at: i64,
+}
+
+/// A snapshot that was proven good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedSnapshot {
+    /// What names it.
+    pub id: SnapshotId,
+    /// When that was heard.
+    pub at: u64,
+}
+
+/// A restore that somebody ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderedRestore {
+    /// What is to be restored.
+    pub point: RestorePoint,
+    /// When it was ordered.
+    pub ordered_at: u64,
+    /// The run it was given to.
+    #[serde(default)]
+    given_to: Option<Run>,
+    /// The restore and the failure that run had told before: what it tells of this one differs.
+    #[serde(default)]
+    restored_before: Option<i64>,
+    #[serde(default)]
+    failed_before: Option<i64>,
+    /// When it was heard to be done. It is over only with the next snapshot that is not suspicious: until then `latest`
+    /// is still what there was before, and a new run would silently undo it.
+    #[serde(default)]
+    done_at: Option<u64>,
+}
+
+/// How the repository is kept in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct MaintenanceState {
+    /// When the first snapshot was heard of.
+    begun_at: Option<u64>,
+    /// When it was last asked for.
+    asked_at: Option<u64>,
+    /// When the last was over: as we heard it, and as the container said it.
+    finished_at: Option<u64>,
+    reported_at: Option<i64>,
+    /// When the last drill was over.
+    drilled_at: Option<u64>,
+    /// How many there were: says which part of the data is read back next.
+    turns: u32,
+    /// What the last one found.
+    problems: Vec<String>,
+}
+
+/// What follows from hearing a supervisor.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupChanges {
+    /// Entries of the history.
+    pub history_events: Vec<(HistoryKind, Option<String>)>,
+    /// Snapshots that were not known.
+    pub snapshots: Vec<Snapshot>,
+    /// A snapshot that was proven good.
+    pub verified: Option<SnapshotId>,
+    /// Snapshots that are gone.
+    pub forgotten: Vec<SnapshotId>,
+}
+
+/// How a bot's backups are, in words for owners and admins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackupSummary {
+    /// The newest snapshot.
+    pub newest: Option<NewestSnapshot>,
+    /// The last one that was restored and compared, byte by byte, and when.
+    pub verified: Option<VerifiedSnapshot>,
+    /// Since when something is not saved.
+    pub unsaved_since: Option<u64>,
+    /// That is longer than it should be.
+    pub overdue: bool,
+    /// Newer snapshots than the one the home was made from, newest first: they had lost too much.
+    pub passed_over: Vec<SnapshotId>,
+    /// What somebody ordered back, until it is there.
+    pub restore_wanted: Option<RestorePoint>,
+    /// When maintenance was last over.
+    pub maintained_at: Option<u64>,
+    /// What it found wrong with the repository.
+    pub problems: Vec<String>,
+}
+
+impl BackupState {
+    /// In words.
+    pub fn summary(&self) -> BackupSummary {
+        BackupSummary {
+            newest: self.newest.clone(),
+            verified: self.verified.clone(),
+            unsaved_since: self.unsaved_since,
+            overdue: self.overdue,
+            passed_over: self
+                .restored
+                .as_ref()
+                .map(|report| report.passed_over.clone())
+                .unwrap_or_default(),
+            restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
+            maintained_at: self.maintenance.finished_at,
+            problems: self.maintenance.problems.clone(),
+        }
+    }
+
+    /// The snapshot that is kept because it was proven good.
+    pub fn verified(&self) -> Option<&SnapshotId> {
+        self.verified.as_ref().map(|verified| &verified.id)
+    }
+
+    /// Somebody ordered a restore. It replaces one that is not yet over.
+    pub fn set_ordered_restore(&mut self, now: u64, point: RestorePoint) {
+        self.wanted = Some(OrderedRestore {
+            point,
+            ordered_at: now,
+            given_to: None,
+            restored_before: None,
+            failed_before: None,
+            done_at: None,
+        });
+    }
+}

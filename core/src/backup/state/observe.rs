@@ -1,0 +1,336 @@
+//! Taking note of what a supervisor says.
+
+use super::{
+    BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
+    VerifiedSnapshot,
+};
+use crate::bot::history::HistoryKind;
+use crate::wire::control::{
+    BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status,
+};
+use crate::wire::run::{RestorePoint, Run, SnapshotId};
+
+impl BackupState {
+    /// Takes note of what the supervisor of `run` says.
+    pub fn observe(&mut self, now: u64, run: Run, status: &Status) -> BackupChanges {
+        let mut changes = BackupChanges::default();
+        let Some(backup) = &status.backup else {
+            return changes;
+        };
+        if self.run != run {
+            self.run = run;
+            self.restored = None;
+            self.unsaved_since = None;
+            self.overdue = false;
+        }
+        self.observe_restores(now, backup, &mut changes);
+        self.observe_snapshots(now, backup, &mut changes);
+        self.observe_maintenance(now, backup, &mut changes);
+        self.observe_failures(backup, &mut changes);
+        self.settle_ordered_restore(now, run, status.phase, backup, &mut changes);
+        changes
+    }
+
+    fn observe_restores(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+        let Some(report) = &backup.restored else { return };
+        if self.restored.as_ref() == Some(report) {
+            return;
+        }
+        self.restored = Some(report.clone());
+        self.record_verified(now, report, changes);
+        let passed_over = match report.passed_over.len() {
+            0 => String::new(),
+            more => format!("; {more} suspicious ones passed over"),
+        };
+        let detail = match &report.snapshot {
+            Some(id) => format!("{}{passed_over}", restore_summary(id, report)),
+            None => "there was nothing to restore".to_owned(),
+        };
+        changes.history_events.push((HistoryKind::Restored, Some(detail)));
+        // The last one of a run is heard of by nobody before it is passed over.
+        if let Some(id) = report.passed_over.first()
+            && self.suspicious.as_ref() != Some(id)
+        {
+            self.suspicious = Some(id.clone());
+            let detail = format!("{}: passed over at this start", short_id(id));
+            changes
+                .history_events
+                .push((HistoryKind::SnapshotSuspicious, Some(detail)));
+        }
+    }
+
+    /// A snapshot that was restored whole.
+    fn record_verified(&mut self, now: u64, report: &RestoreReport, changes: &mut BackupChanges) {
+        if let Some(id) = &report.snapshot
+            && report.mismatches == 0
+        {
+            self.verified = Some(VerifiedSnapshot {
+                id: id.clone(),
+                at: now,
+            });
+            if self.newest.is_none() {
+                self.newest = Some(NewestSnapshot {
+                    id: id.clone(),
+                    at: report.taken_at.unwrap_or_default(),
+                });
+            }
+            self.maintenance.begun_at.get_or_insert(now);
+            changes.verified = Some(id.clone());
+        }
+    }
+
+    fn observe_snapshots(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+        let known = self.newest.as_ref().map(|newest| &newest.id);
+        // Oldest first: what follows the one we know is new.
+        let after = backup
+            .taken
+            .iter()
+            .rposition(|snapshot| Some(&snapshot.id) == known);
+        let skipped = after.map_or(0, |position| position.saturating_add(1));
+        let fresh: Vec<Snapshot> = backup.taken.iter().skip(skipped).cloned().collect();
+        if let Some(newest) = fresh.last() {
+            self.newest = Some(NewestSnapshot {
+                id: newest.id.clone(),
+                at: newest.taken_at,
+            });
+            self.maintenance.begun_at.get_or_insert(now);
+            self.unsaved_since = None;
+            if self.raw != newest.raw {
+                self.raw.clone_from(&newest.raw);
+                let detail = (!self.raw.is_empty()).then(|| self.raw.join("; "));
+                let history_event = detail.map(|detail| (HistoryKind::DatabaseNotCopied, Some(detail)));
+                changes.history_events.extend(history_event);
+            }
+            if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
+                self.wanted.take_if(|wanted| wanted.done_at.is_some());
+            }
+        }
+        for snapshot in &fresh {
+            if let Some(lost) = &snapshot.suspicious {
+                self.suspicious = Some(snapshot.id.clone());
+                let detail = format!("{}: {lost}", short_id(&snapshot.id));
+                changes
+                    .history_events
+                    .push((HistoryKind::SnapshotSuspicious, Some(detail)));
+            }
+        }
+        changes.snapshots = fresh;
+        let taking = backup
+            .under_way
+            .as_ref()
+            .is_some_and(|progress| progress.doing == Doing::Snapshot);
+        if backup.changed {
+            self.unsaved_since.get_or_insert(now);
+        } else if !taking {
+            // What is being taken is not saved before it is.
+            self.unsaved_since = None;
+        }
+        let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
+        let overdue_after = if taking {
+            LONG_SNAPSHOT_MS
+        } else {
+            OVERDUE_AFTER_MS
+        };
+        match self.overdue {
+            false if unsaved_for >= Some(overdue_after) => {
+                self.overdue = true;
+                changes.history_events.push((HistoryKind::BackupOverdue, None));
+            }
+            true if unsaved_for < Some(OVERDUE_AFTER_MS) => {
+                self.overdue = false;
+                changes.history_events.push((HistoryKind::BackupResumed, None));
+            }
+            _ => {}
+        }
+    }
+
+    fn observe_maintenance(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+        let Some(report) = &backup.maintained else { return };
+        let maintenance = &mut self.maintenance;
+        if maintenance.reported_at == Some(report.finished_at) {
+            return;
+        }
+        maintenance.reported_at = Some(report.finished_at);
+        maintenance.finished_at = Some(now);
+        maintenance.turns = maintenance.turns.wrapping_add(1);
+        changes.forgotten.clone_from(&report.forgotten);
+        let known = std::mem::replace(&mut maintenance.problems, report.problems.clone());
+        // One for which there is no room is no nearer tomorrow.
+        if report.drill.is_some() || report.not_drilled.is_some() {
+            maintenance.drilled_at = Some(now);
+        }
+        if let Some(drill) = &report.drill {
+            self.record_verified(now, drill, changes);
+        }
+        if report.problems.is_empty() {
+            changes
+                .history_events
+                .push((HistoryKind::Maintained, Some(maintenance_summary(report))));
+        } else if report.problems != known {
+            changes
+                .history_events
+                .push((HistoryKind::RepositoryDamaged, Some(report.problems.join("; "))));
+        }
+    }
+
+    fn observe_failures(&mut self, backup: &BackupStatus, changes: &mut BackupChanges) {
+        match &backup.error {
+            // A comparison that failed is a restore that failed.
+            Some(error)
+                if error.attempts >= failures_before_report(error.doing)
+                    && self.failing != Some(error.doing) =>
+            {
+                self.failing = Some(error.doing);
+                let detail = Some(error.message.clone());
+                changes.history_events.push((failure_kind(error.doing), detail));
+            }
+            // A run that has just begun has no error, and has done nothing yet either.
+            None if self.failing.is_some_and(|doing| has_succeeded(doing, backup)) => {
+                self.failing = None;
+                changes.history_events.push((HistoryKind::BackupResumed, None));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an ordered restore is done, or has failed for good.
+    fn settle_ordered_restore(
+        &mut self,
+        now: u64,
+        run: Run,
+        phase: GatewayPhase,
+        backup: &BackupStatus,
+        changes: &mut BackupChanges,
+    ) {
+        let Some(wanted) = &mut self.wanted else { return };
+        if wanted.given_to != Some(run) || wanted.done_at.is_some() {
+            return;
+        }
+        let restored = backup.restored.as_ref();
+        let asked_for = restored.is_some_and(|report| match &wanted.point {
+            RestorePoint::Latest => true,
+            RestorePoint::Snapshot(id) => report.snapshot.as_ref() == Some(id),
+        });
+        if asked_for && restored.map(|report| report.restored_at) != wanted.restored_before {
+            // Both on the container's clock: a snapshot of what was restored ends it, and `latest` needs none.
+            let since = restored.map(|report| report.restored_at);
+            let saved = backup
+                .taken
+                .iter()
+                .any(|snapshot| Some(snapshot.taken_at) >= since && snapshot.suspicious.is_none());
+            wanted.done_at = Some(now);
+            if saved || wanted.point == RestorePoint::Latest {
+                self.wanted = None;
+            }
+            return;
+        }
+        // A start that cannot restore tries again for ever; a gateway that comes back instead was given its old home.
+        let went_on = matches!(
+            phase,
+            GatewayPhase::Starting | GatewayPhase::Ready | GatewayPhase::Suspect
+        );
+        let error = backup
+            .error
+            .as_ref()
+            .filter(|error| error.doing != Doing::Maintain);
+        if let Some(error) = error
+            && went_on
+            && Some(error.failed_at) != wanted.failed_before
+        {
+            let detail = format!("the bot keeps what it had: {}", error.message);
+            self.wanted = None;
+            changes
+                .history_events
+                .push((HistoryKind::RestoreFailed, Some(detail)));
+        }
+    }
+}
+
+/// Failures in a row before it is told. Maintenance is not tried again by itself.
+fn failures_before_report(doing: Doing) -> u32 {
+    match doing {
+        Doing::Maintain => 1,
+        _ => REPORT_AFTER_FAILURES,
+    }
+}
+
+fn failure_kind(doing: Doing) -> HistoryKind {
+    match doing {
+        Doing::Restore | Doing::Compare => HistoryKind::RestoreFailed,
+        Doing::Maintain => HistoryKind::MaintenanceFailed,
+        Doing::Snapshot | Doing::Unknown => HistoryKind::BackupFailed,
+    }
+}
+
+/// Whether a run has succeeded with it at least once.
+fn has_succeeded(doing: Doing, backup: &BackupStatus) -> bool {
+    match doing {
+        Doing::Restore | Doing::Compare => backup.restored.is_some(),
+        Doing::Maintain => backup.maintained.is_some(),
+        Doing::Snapshot => !backup.taken.is_empty(),
+        Doing::Unknown => true,
+    }
+}
+
+/// As restic shortens an id.
+fn short_id(id: &SnapshotId) -> &str {
+    id.as_str().get(..8).unwrap_or_default()
+}
+
+fn restore_summary(id: &SnapshotId, report: &RestoreReport) -> String {
+    format!(
+        "{}: {} files, {} bytes, {} compared, {} differ",
+        short_id(id),
+        report.amount.files,
+        report.amount.bytes,
+        report.compared,
+        report.mismatches
+    )
+}
+
+fn maintenance_summary(report: &MaintenanceReport) -> String {
+    let drilled = report.drill.as_ref();
+    let drilled = drilled.and_then(|drill| Some((drill.snapshot.as_ref()?, drill)));
+    let drill = match (drilled, &report.not_drilled) {
+        (Some((id, drill)), _) => format!("; restored into scratch: {}", restore_summary(id, drill)),
+        (None, Some(why)) => format!("; not restored into scratch: {why}"),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{} snapshots forgotten, {} kept, {} bytes freed, {} bytes read back{drill}",
+        report.forgotten.len(),
+        report.kept,
+        report.pruned_bytes,
+        report.checked_bytes
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{R1, at_rest, id, observe_backup, snapshot, status};
+    use super::*;
+
+    #[test]
+    fn a_database_stored_as_files_is_reported_once() {
+        let mut backup_state = BackupState::default();
+        let mut backup = at_rest();
+        let mut held = snapshot('a', 20);
+        held.raw = vec!["x.sqlite: it is locked".into()];
+        backup.taken = vec![held.clone()];
+        let changes = backup_state.observe(1, R1, &status(R1, backup.clone()));
+        let detail = (
+            HistoryKind::DatabaseNotCopied,
+            Some("x.sqlite: it is locked".to_owned()),
+        );
+        assert!(changes.history_events.contains(&detail), "{changes:?}");
+        held.id = id('b');
+        backup.taken.push(held);
+        assert_eq!(observe_backup(&mut backup_state, 2, R1, backup.clone()), []);
+        backup.taken.push(snapshot('c', 30));
+        assert_eq!(
+            observe_backup(&mut backup_state, 3, R1, backup),
+            [],
+            "it is copied again"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! What of a life is worth remembering: an entry in the history that owners and admins read.
+
+use super::{Desired, Lifecycle, LifecycleEvent, LifecycleState};
+use crate::bot::history::HistoryKind;
+
+/// What happened, if it is worth an entry, and why, where there is more to say. `before` and `after` are the
+/// life around `event`.
+pub fn history_event(
+    before: &Lifecycle,
+    event: &LifecycleEvent,
+    after: &Lifecycle,
+) -> Option<(HistoryKind, Option<String>)> {
+    let because = |reason: &String| Some(reason.clone());
+    if before.desired != after.desired {
+        let kind = match after.desired {
+            Desired::Available => HistoryKind::MadeAvailable,
+            Desired::Stopped => HistoryKind::Stopped,
+            Desired::Suspended => HistoryKind::Suspended,
+        };
+        return Some((kind, None));
+    }
+    // A start that follows an end in the same step tells both: the run number grows.
+    if after.run > before.run {
+        return Some((HistoryKind::Started, None));
+    }
+    if std::mem::discriminant(&before.state) == std::mem::discriminant(&after.state) {
+        return None;
+    }
+    match (&before.state, &after.state, event) {
+        (_, LifecycleState::CrashLooped { reason, .. }, _) => {
+            Some((HistoryKind::CrashLooped, because(reason)))
+        }
+        (
+            LifecycleState::Starting { .. } | LifecycleState::Restoring { .. },
+            LifecycleState::BackingOff { reason, .. },
+            _,
+        ) => Some((HistoryKind::StartFailed, because(reason))),
+        (
+            LifecycleState::Stopping { .. },
+            LifecycleState::Asleep,
+            LifecycleEvent::AlarmRang | LifecycleEvent::Wanted,
+        ) => Some((HistoryKind::Killed, None)),
+        (LifecycleState::Stopping { .. }, LifecycleState::Asleep, _) => Some((HistoryKind::Slept, None)),
+        (_, _, LifecycleEvent::Exited(_, reason)) => Some((HistoryKind::Died, because(reason))),
+        (_, LifecycleState::Asleep, LifecycleEvent::Loaded { .. }) => Some((HistoryKind::Died, None)),
+        (_, LifecycleState::BackingOff { reason, .. }, LifecycleEvent::Loaded { .. }) => {
+            Some((HistoryKind::Died, because(reason)))
+        }
+        (LifecycleState::Starting { .. } | LifecycleState::Restoring { .. }, LifecycleState::Running, _) => {
+            Some((HistoryKind::Ready, None))
+        }
+        (_, LifecycleState::Running, _) => Some((HistoryKind::Healed, None)),
+        (_, LifecycleState::Unhealthy { .. }, _) => Some((HistoryKind::Unhealthy, None)),
+        (
+            LifecycleState::Unhealthy { .. },
+            LifecycleState::Stopping { .. },
+            LifecycleEvent::AlarmRang | LifecycleEvent::Reported(..) | LifecycleEvent::Wanted,
+        ) => Some((HistoryKind::Replaced, None)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{R1, RULES, idle, ready, report_event};
+    use super::super::{
+        Authority, GatewayCondition, MaySleep, START_DEADLINE_MS, STOP_DEADLINE_MS, UNHEALTHY_DEADLINE_MS,
+    };
+    use super::*;
+
+    /// The entries that a sequence of events leaves.
+    fn history(events: Vec<(u64, LifecycleEvent)>) -> Vec<HistoryKind> {
+        let mut life = Lifecycle::new(0);
+        let mut kinds = Vec::new();
+        for (now, event) in events {
+            let before = life.clone();
+            life.on(&RULES, now, 0.0, event.clone());
+            kinds.extend(history_event(&before, &event, &life).map(|(kind, _)| kind));
+        }
+        kinds
+    }
+
+    #[test]
+    fn a_day_without_failures_records_four_history_events() {
+        let day = vec![
+            (0, LifecycleEvent::Wanted),
+            (1, report_event(R1, GatewayCondition::Restoring, 0)),
+            (2, report_event(R1, GatewayCondition::Starting, 0)),
+            (3, ready(R1)),
+            (4, LifecycleEvent::Wanted),
+            (5, idle(R1, 0)),
+            (6, LifecycleEvent::SleepAnswered(R1, MaySleep::Yes)),
+            (7, LifecycleEvent::Exited(R1, String::new())),
+            (8, LifecycleEvent::AlarmRang),
+        ];
+        assert_eq!(
+            history(day),
+            [HistoryKind::Started, HistoryKind::Ready, HistoryKind::Slept]
+        );
+    }
+
+    #[test]
+    fn a_failure_is_recorded_once() {
+        let troubled = report_event(R1, GatewayCondition::Troubled, 0);
+        let over = 3 + UNHEALTHY_DEADLINE_MS;
+        let bad_day = vec![
+            (0, LifecycleEvent::Wanted),
+            (1, ready(R1)),
+            (2, troubled.clone()),
+            (2, troubled.clone()),
+            (2, ready(R1)),
+            (3, troubled.clone()),
+            (over, troubled),
+            (over + STOP_DEADLINE_MS, LifecycleEvent::AlarmRang),
+        ];
+        use HistoryKind::{Healed, Killed, Ready, Replaced, Started, Unhealthy};
+        assert_eq!(
+            history(bad_day),
+            [Started, Ready, Unhealthy, Healed, Unhealthy, Replaced, Killed]
+        );
+        let given_up = report_event(R1, GatewayCondition::GivenUp("x".into()), 0);
+        assert_eq!(
+            history(vec![
+                (0, LifecycleEvent::Wanted),
+                (1, given_up.clone()),
+                (2, given_up)
+            ]),
+            [Started, HistoryKind::CrashLooped]
+        );
+        assert_eq!(
+            history(vec![
+                (0, LifecycleEvent::Wanted),
+                (START_DEADLINE_MS, LifecycleEvent::AlarmRang)
+            ]),
+            [Started, HistoryKind::StartFailed]
+        );
+        assert_eq!(
+            history(vec![
+                (0, LifecycleEvent::Wanted),
+                (1, ready(R1)),
+                (2, LifecycleEvent::Exited(R1, "137".into()))
+            ]),
+            [Started, Ready, HistoryKind::Died]
+        );
+    }
+
+    #[test]
+    fn an_unobserved_exit_is_recorded_at_the_next_event() {
+        use HistoryKind::{Died, Ready, Started};
+        let gone = LifecycleEvent::Loaded {
+            container_runs: false,
+        };
+        for pinned in [false, true] {
+            let day = vec![
+                (0, LifecycleEvent::Wanted),
+                (1, ready(R1)),
+                (2, LifecycleEvent::Pinned(pinned)),
+                (3, gone.clone()),
+            ];
+            assert_eq!(history(day), [Started, Ready, Died], "{pinned}");
+        }
+    }
+
+    #[test]
+    fn decisions_are_recorded_with_their_reason() {
+        let suspend = LifecycleEvent::Desired(Authority::Admin, Desired::Suspended);
+        let undone = LifecycleEvent::Desired(Authority::Owner, Desired::Available);
+        assert_eq!(history(vec![(0, suspend), (1, undone)]), [HistoryKind::Suspended]);
+        let mut life = Lifecycle::new(0);
+        life.on(&RULES, 0, 0.0, LifecycleEvent::Wanted);
+        let before = life.clone();
+        let event = LifecycleEvent::StartFailed(R1, "no machine".into());
+        life.on(&RULES, 1, 0.0, event.clone());
+        let told = history_event(&before, &event, &life);
+        assert_eq!(told, Some((HistoryKind::StartFailed, Some("no machine".into()))));
+    }
+}

@@ -1,0 +1,431 @@
+//! The steps of a life: what each event means in each state.
+
+use super::{
+    ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, CRASH_LOOP_REST_MS, Desired,
+    GatewayCondition, Lifecycle, LifecycleEffect, LifecycleRules, LifecycleState, MaySleep,
+    RESTORE_DEADLINE_MS, SELF_STARTS, STABLE_AFTER_MS, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport,
+    UNHEALTHY_DEADLINE_MS, deadlines::backoff_ms,
+};
+
+impl Lifecycle {
+    pub(super) fn is_overdue(&self, now: u64) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// When the state is left whatever happens.
+    fn deadline(&self) -> Option<u64> {
+        match self.state {
+            LifecycleState::Starting { deadline, .. }
+            | LifecycleState::Restoring { deadline }
+            | LifecycleState::Unhealthy { deadline }
+            | LifecycleState::Stopping { deadline, .. } => Some(deadline),
+            LifecycleState::Asleep
+            | LifecycleState::Running
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { .. } => None,
+        }
+    }
+
+    fn enter(&mut self, now: u64, state: LifecycleState) {
+        self.state = state;
+        self.since = now;
+    }
+
+    /// An event that means nothing now.
+    pub(super) fn ignore(&mut self) -> Vec<LifecycleEffect> {
+        self.ignored = self.ignored.saturating_add(1);
+        Vec::new()
+    }
+
+    fn start(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        self.run = self.run.next();
+        self.ready_at = None;
+        let deadline = now.saturating_add(START_DEADLINE_MS);
+        self.enter(now, LifecycleState::Starting { deadline, met: false });
+        vec![
+            LifecycleEffect::SetAlarm(deadline),
+            LifecycleEffect::Start(self.run),
+            LifecycleEffect::Watch(self.run),
+        ]
+    }
+
+    pub(super) fn wanted(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        if self.desired != Desired::Available {
+            return Vec::new();
+        }
+        match &mut self.state {
+            LifecycleState::Asleep => self.start(now),
+            LifecycleState::BackingOff { until, .. }
+            | LifecycleState::CrashLooped {
+                until: Some(until), ..
+            } if *until <= now => self.start(now),
+            // Its config may have been mended meanwhile.
+            LifecycleState::CrashLooped { until: None, .. } => vec![LifecycleEffect::Ask(self.run)],
+            LifecycleState::Stopping { wanted, .. } => {
+                *wanted = true;
+                Vec::new()
+            }
+            LifecycleState::Starting { .. }
+            | LifecycleState::Restoring { .. }
+            | LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { until: Some(_), .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn sleep_wanted(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        self.has_background_work = false;
+        if let LifecycleState::Stopping { wanted, .. } = &mut self.state {
+            *wanted = false;
+            return Vec::new();
+        }
+        if !self.is_awake() {
+            return Vec::new();
+        }
+        let deadline = now.saturating_add(STOP_DEADLINE_MS);
+        self.enter(
+            now,
+            LifecycleState::Stopping {
+                deadline,
+                wanted: false,
+            },
+        );
+        vec![LifecycleEffect::SetAlarm(deadline), LifecycleEffect::Terminate]
+    }
+
+    pub(super) fn slot_wanted(&mut self) -> Vec<LifecycleEffect> {
+        if self.state == LifecycleState::Running && !self.pinned {
+            vec![LifecycleEffect::AskMaySleep(self.run)]
+        } else {
+            self.ignore()
+        }
+    }
+
+    pub(super) fn restart_wanted(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        if self.desired != Desired::Available {
+            return self.ignore();
+        }
+        self.failures = 0;
+        match &mut self.state {
+            LifecycleState::Asleep
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { until: Some(_), .. } => self.start(now),
+            LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::CrashLooped { until: None, .. } => {
+                vec![
+                    LifecycleEffect::RestartGateway(self.run),
+                    LifecycleEffect::Ask(self.run),
+                ]
+            }
+            LifecycleState::Stopping { wanted, .. } => {
+                *wanted = true;
+                Vec::new()
+            }
+            LifecycleState::Starting { .. } | LifecycleState::Restoring { .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn set_desired(&mut self, now: u64, desired: Desired) -> Vec<LifecycleEffect> {
+        self.desired = desired;
+        // What failed is of no interest any more; when it may run again it begins afresh.
+        if !self.is_awake() && self.state != LifecycleState::Asleep {
+            self.failures = 0;
+            self.enter(now, LifecycleState::Asleep);
+        }
+        if desired == Desired::Available {
+            return Vec::new();
+        }
+        self.sleep_wanted(now)
+    }
+
+    /// Asks a container that is up how it is: what was decided about it shows in what follows.
+    pub(super) fn apply_pinned(&self) -> Vec<LifecycleEffect> {
+        match self.state {
+            LifecycleState::BackingOff { until, .. } if self.restarts_automatically() => {
+                vec![LifecycleEffect::SetAlarm(until)]
+            }
+            LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::CrashLooped { until: None, .. } => {
+                vec![LifecycleEffect::Ask(self.run)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        rules: &LifecycleRules,
+        now: u64,
+        report: Option<SupervisorReport>,
+    ) -> Vec<LifecycleEffect> {
+        if !self.is_awake() || matches!(self.state, LifecycleState::Stopping { .. }) {
+            return self.ignore();
+        }
+        let Some(SupervisorReport { gateway, idle_ms }) = report else {
+            return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
+        };
+        match gateway {
+            GatewayCondition::Answering => {
+                if self.state != LifecycleState::Running {
+                    self.ready_at.get_or_insert(now);
+                    self.enter(now, LifecycleState::Running);
+                }
+                self.while_idle(rules, now, idle_ms)
+            }
+            GatewayCondition::GivenUp(reason) => {
+                if !matches!(self.state, LifecycleState::CrashLooped { .. }) {
+                    self.enter(now, LifecycleState::CrashLooped { until: None, reason });
+                }
+                self.while_idle(rules, now, idle_ms)
+            }
+            GatewayCondition::Restoring => {
+                if !matches!(self.state, LifecycleState::Restoring { .. }) {
+                    let deadline = now.saturating_add(RESTORE_DEADLINE_MS);
+                    self.enter(now, LifecycleState::Restoring { deadline });
+                }
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
+            }
+            GatewayCondition::Starting | GatewayCondition::Troubled => self.supervisor_unreachable(now),
+        }
+    }
+
+    fn supervisor_unreachable(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        match &mut self.state {
+            LifecycleState::Starting { met, .. } => {
+                *met = true;
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
+            }
+            LifecycleState::Restoring { .. } => {
+                let deadline = now.saturating_add(START_DEADLINE_MS);
+                self.enter(now, LifecycleState::Starting { deadline, met: true });
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
+            }
+            LifecycleState::Unhealthy { deadline } if *deadline <= now => self.replace(now),
+            LifecycleState::Unhealthy { .. } => self.look_again(now, ASK_UNHEALTHY_AGAIN_MS),
+            _ => {
+                let deadline = now.saturating_add(UNHEALTHY_DEADLINE_MS);
+                self.enter(now, LifecycleState::Unhealthy { deadline });
+                self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
+            }
+        }
+    }
+
+    /// Ends a container whose supervisor could not help; the next request starts another, if it does not return by
+    /// itself.
+    fn replace(&mut self, now: u64) -> Vec<LifecycleEffect> {
+        self.count_failure(now);
+        let (again, has_background_work) = (self.restarts_automatically(), self.has_background_work);
+        let effects = self.sleep_wanted(now);
+        self.has_background_work = has_background_work;
+        if let LifecycleState::Stopping { wanted, .. } = &mut self.state {
+            *wanted = again && self.failures < CRASH_LOOP_AFTER;
+        }
+        effects
+    }
+
+    /// Whether this bot is started again without being asked for: nobody may be there to ask, and what it does on
+    /// its own would stand still unnoticed.
+    fn restarts_automatically(&self) -> bool {
+        let works = self.pinned || self.has_background_work;
+        works && self.desired == Desired::Available && self.failures < SELF_STARTS
+    }
+
+    /// Rings in `after` milliseconds, or when the state's time is over.
+    fn look_again(&self, now: u64, after: u64) -> Vec<LifecycleEffect> {
+        let at = now.saturating_add(after);
+        vec![LifecycleEffect::SetAlarm(
+            self.deadline().map_or(at, |deadline| deadline.min(at)),
+        )]
+    }
+
+    fn while_idle(&self, rules: &LifecycleRules, now: u64, idle_ms: u64) -> Vec<LifecycleEffect> {
+        match rules.sleep_after_ms {
+            // The alarm first: should this object be evicted before the answer comes, it asks again.
+            Some(limit) if !self.pinned && idle_ms >= limit => {
+                let mut effects = self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
+                effects.push(LifecycleEffect::AskMaySleep(self.run));
+                effects
+            }
+            Some(limit) => {
+                let left = limit.saturating_sub(idle_ms);
+                self.look_again(now, left.max(ASK_ACTIVITY_AGAIN_MS.min(limit)))
+            }
+            None => vec![LifecycleEffect::ClearAlarm],
+        }
+    }
+
+    pub(super) fn sleep_answered(&mut self, now: u64, answer: MaySleep) -> Vec<LifecycleEffect> {
+        match (&self.state, answer) {
+            (LifecycleState::Running | LifecycleState::CrashLooped { until: None, .. }, MaySleep::Yes) => {
+                self.sleep_wanted(now)
+            }
+            (
+                LifecycleState::Running | LifecycleState::CrashLooped { until: None, .. },
+                MaySleep::Busy { again_ms },
+            ) => {
+                self.has_background_work = true;
+                self.look_again(now, again_ms.clamp(ASK_UNHEALTHY_AGAIN_MS, ASK_ACTIVITY_AGAIN_MS))
+            }
+            (
+                LifecycleState::Running | LifecycleState::CrashLooped { until: None, .. },
+                MaySleep::Unknown,
+            ) => self.look_again(now, ASK_ACTIVITY_AGAIN_MS),
+            _ => self.ignore(),
+        }
+    }
+
+    pub(super) fn start_failed(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
+        match self.state {
+            LifecycleState::Starting { .. } => self.back_off(now, jitter, reason),
+            _ => self.ignore(),
+        }
+    }
+
+    pub(super) fn exited(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
+        match self.state {
+            LifecycleState::Starting { met: false, .. } => self.back_off(now, jitter, reason),
+            LifecycleState::Starting { .. } | LifecycleState::Restoring { .. } => {
+                self.failed(now, jitter, reason)
+            }
+            LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::CrashLooped { until: None, .. } => self.died(now, jitter, reason),
+            LifecycleState::Stopping { wanted: true, .. } => self.start(now),
+            LifecycleState::Stopping { wanted: false, .. } => {
+                self.enter(now, LifecycleState::Asleep);
+                vec![LifecycleEffect::ClearAlarm]
+            }
+            LifecycleState::Asleep
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { until: Some(_), .. } => self.ignore(),
+        }
+    }
+
+    /// A container that had answered is gone. The first time, another may be started at once.
+    fn died(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
+        self.count_failure(now);
+        match self.failures {
+            0 | 1 if self.restarts_automatically() => self.pause(now, 0, reason),
+            0 | 1 => {
+                self.enter(now, LifecycleState::Asleep);
+                vec![LifecycleEffect::ClearAlarm]
+            }
+            CRASH_LOOP_AFTER.. => self.give_up(now, reason),
+            failures => self.pause(now, backoff_ms(failures.saturating_sub(2), jitter), reason),
+        }
+    }
+
+    /// A start failed for the bot's own reasons.
+    fn failed(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
+        if self.failures.saturating_add(1) < CRASH_LOOP_AFTER {
+            return self.back_off(now, jitter, reason);
+        }
+        self.count_failure(now);
+        self.give_up(now, reason)
+    }
+
+    /// A start failed, maybe for want of a machine: it is tried again, however often.
+    fn back_off(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
+        let pause = backoff_ms(self.failures, jitter);
+        self.count_failure(now);
+        self.pause(now, pause, reason)
+    }
+
+    fn pause(&mut self, now: u64, pause: u64, reason: String) -> Vec<LifecycleEffect> {
+        let until = now.saturating_add(pause);
+        self.enter(now, LifecycleState::BackingOff { until, reason });
+        let alarm = if self.restarts_automatically() {
+            LifecycleEffect::SetAlarm(until)
+        } else {
+            LifecycleEffect::ClearAlarm
+        };
+        vec![alarm, LifecycleEffect::Kill]
+    }
+
+    fn give_up(&mut self, now: u64, reason: String) -> Vec<LifecycleEffect> {
+        let until = Some(now.saturating_add(CRASH_LOOP_REST_MS));
+        self.enter(now, LifecycleState::CrashLooped { until, reason });
+        vec![LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
+    }
+
+    fn count_failure(&mut self, now: u64) {
+        let stable = |ready_at: u64| now.saturating_sub(ready_at) >= STABLE_AFTER_MS;
+        let before = if self.ready_at.is_some_and(stable) {
+            0
+        } else {
+            self.failures
+        };
+        self.failures = before.saturating_add(1);
+    }
+
+    pub(super) fn alarm_rang(&mut self, now: u64, jitter: f64) -> Vec<LifecycleEffect> {
+        match self.state {
+            LifecycleState::Starting { deadline, met } if deadline <= now => {
+                let seconds = START_DEADLINE_MS / 1_000;
+                let reason = format!("the gateway did not answer within {seconds} seconds");
+                if met {
+                    self.failed(now, jitter, reason)
+                } else {
+                    self.back_off(now, jitter, reason)
+                }
+            }
+            LifecycleState::Restoring { deadline } if deadline <= now => {
+                let minutes = RESTORE_DEADLINE_MS / 60_000;
+                self.failed(
+                    now,
+                    jitter,
+                    format!("the home was not restored within {minutes} minutes"),
+                )
+            }
+            LifecycleState::Unhealthy { deadline } if deadline <= now => self.replace(now),
+            // An object that was not in memory when its container ended hears of the end here at the latest.
+            LifecycleState::Stopping { deadline, wanted } if deadline <= now => {
+                self.enter(now, LifecycleState::Asleep);
+                let mut effects = vec![LifecycleEffect::Kill];
+                if wanted {
+                    effects.extend(self.start(now));
+                }
+                effects
+            }
+            // Rang early or late: the deadline that counts is the stored one.
+            LifecycleState::Starting { deadline, met: false } | LifecycleState::Stopping { deadline, .. } => {
+                vec![LifecycleEffect::SetAlarm(deadline)]
+            }
+            // A restore that was ordered while it ran has nobody else who follows it.
+            LifecycleState::Starting { .. }
+            | LifecycleState::Restoring { .. }
+            | LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::CrashLooped { until: None, .. } => {
+                vec![LifecycleEffect::Ask(self.run)]
+            }
+            LifecycleState::BackingOff { until, .. } if self.restarts_automatically() => {
+                if until <= now {
+                    self.start(now)
+                } else {
+                    vec![LifecycleEffect::SetAlarm(until)]
+                }
+            }
+            LifecycleState::Asleep
+            | LifecycleState::BackingOff { .. }
+            | LifecycleState::CrashLooped { until: Some(_), .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn loaded(&mut self, now: u64, jitter: f64, container_runs: bool) -> Vec<LifecycleEffect> {
+        match (self.is_awake(), container_runs) {
+            (false, false) => Vec::new(),
+            // A container nobody asked for: a kill that was cut short by the eviction.
+            (false, true) => vec![LifecycleEffect::Kill],
+            (true, true) => vec![LifecycleEffect::Watch(self.run)],
+            (true, false) => self.exited(
+                now,
+                jitter,
+                "the container was gone when its Sandbox came back".into(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Tables of the state machine.
+
+mod desired;
+mod failing;
+
+use super::*;
+use crate::api::bot::BotState;
+
+pub(super) const R1: Run = Run(1);
+
+fn life() -> Lifecycle {
+    Lifecycle::new(0)
+}
+
+pub(super) const QUARTER: u64 = 900_000;
+pub(super) const RULES: LifecycleRules = LifecycleRules {
+    sleep_after_ms: Some(QUARTER),
+};
+
+fn on(life: &mut Lifecycle, now: u64, event: LifecycleEvent) -> Vec<LifecycleEffect> {
+    life.on(&RULES, now, 0.0, event)
+}
+
+pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) -> LifecycleEvent {
+    LifecycleEvent::Reported(run, Some(SupervisorReport { gateway, idle_ms }))
+}
+
+pub(super) fn ready(run: Run) -> LifecycleEvent {
+    report_event(run, GatewayCondition::Answering, 0)
+}
+
+pub(super) fn idle(run: Run, idle_ms: u64) -> LifecycleEvent {
+    report_event(run, GatewayCondition::Answering, idle_ms)
+}
+
+fn given_up(run: Run) -> LifecycleEvent {
+    report_event(run, GatewayCondition::GivenUp("config-rejected: foo".into()), 0)
+}
+
+#[test]
+fn the_first_request_starts_a_container_and_later_ones_wait() {
+    let mut life = life();
+    let effects = on(&mut life, 10, LifecycleEvent::Wanted);
+    let deadline = 10 + START_DEADLINE_MS;
+    assert_eq!(
+        effects,
+        [
+            LifecycleEffect::SetAlarm(deadline),
+            LifecycleEffect::Start(R1),
+            LifecycleEffect::Watch(R1)
+        ]
+    );
+    for now in 11..60 {
+        assert_eq!(on(&mut life, now, LifecycleEvent::Wanted), []);
+    }
+    assert_eq!(
+        on(&mut life, 60, ready(R1)),
+        [LifecycleEffect::SetAlarm(60 + QUARTER)]
+    );
+    assert!(life.takes_requests());
+    assert_eq!(on(&mut life, 61, LifecycleEvent::Wanted), []);
+}
+
+#[test]
+fn the_next_request_replaces_a_dead_container() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, ready(R1));
+    on(&mut life, 2, LifecycleEvent::Exited(R1, "killed".into()));
+    assert_eq!(life.state, LifecycleState::Asleep);
+    assert!(on(&mut life, 3, LifecycleEvent::Wanted).contains(&LifecycleEffect::Start(Run(2))));
+}
+
+#[test]
+fn events_of_an_older_run_are_dropped() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, ready(R1));
+    on(&mut life, 2, LifecycleEvent::Exited(R1, String::new()));
+    on(&mut life, 3, LifecycleEvent::Wanted);
+    let before = life.clone();
+    let late = [
+        ready(R1),
+        LifecycleEvent::SleepAnswered(R1, MaySleep::Yes),
+        LifecycleEvent::Exited(R1, "late".into()),
+        LifecycleEvent::StartFailed(R1, "late".into()),
+    ];
+    for (count, late) in (1..).zip(late) {
+        assert_eq!(on(&mut life, 4, late), []);
+        let ignored = count;
+        assert_eq!(
+            life,
+            Lifecycle {
+                ignored,
+                ..before.clone()
+            }
+        );
+    }
+}
+
+#[test]
+fn the_start_deadline_begins_after_the_restore() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    let restoring = report_event(R1, GatewayCondition::Restoring, 0);
+    assert_eq!(
+        on(&mut life, 1_000, restoring.clone()),
+        [LifecycleEffect::SetAlarm(1_000 + ASK_UNHEALTHY_AGAIN_MS)]
+    );
+    assert_eq!(
+        on(&mut life, START_DEADLINE_MS + 1, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::Ask(R1)]
+    );
+    on(&mut life, START_DEADLINE_MS + 2, restoring);
+    let deadline = 1_000 + RESTORE_DEADLINE_MS;
+    assert_eq!(
+        life.state,
+        LifecycleState::Restoring { deadline },
+        "the deadline stands"
+    );
+    let late = START_DEADLINE_MS + 3;
+    on(&mut life, late, report_event(R1, GatewayCondition::Starting, 0));
+    let deadline = late + START_DEADLINE_MS;
+    assert_eq!(life.state, LifecycleState::Starting { deadline, met: true });
+    on(&mut life, late + 1, ready(R1));
+    assert_eq!(life.state, LifecycleState::Running);
+
+    let mut stuck = Lifecycle::new(0);
+    on(&mut stuck, 0, LifecycleEvent::Wanted);
+    on(&mut stuck, 0, report_event(R1, GatewayCondition::Restoring, 0));
+    assert_eq!(
+        on(&mut stuck, RESTORE_DEADLINE_MS, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
+    );
+}
+
+#[test]
+fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
+    let mut life = running();
+    let asked_again = |now: u64| vec![LifecycleEffect::SetAlarm(now + ASK_UNHEALTHY_AGAIN_MS)];
+    for (now, gateway, state) in [
+        (1_000, GatewayCondition::Troubled, BotState::Unhealthy),
+        (2_000, GatewayCondition::Restoring, BotState::Restoring),
+        (3_000, GatewayCondition::Restoring, BotState::Restoring),
+        (4_000, GatewayCondition::Starting, BotState::Starting),
+        (5_000, GatewayCondition::Starting, BotState::Starting),
+    ] {
+        assert_eq!(on(&mut life, now, report_event(R1, gateway, 0)), asked_again(now));
+        assert_eq!(life.bot_state(), state);
+        assert_eq!(
+            on(&mut life, now + 1, LifecycleEvent::AlarmRang),
+            [LifecycleEffect::Ask(R1)]
+        );
+    }
+    on(&mut life, 6_000, ready(R1));
+    assert_eq!(life.state, LifecycleState::Running);
+}
+
+#[test]
+fn a_stop_has_time_for_the_final_snapshot() {
+    let rules = crate::bot::gateway::GatewayRules::default();
+    let supervisor = rules.stop_grace + rules.save_deadline;
+    assert!(u128::from(STOP_DEADLINE_MS) > supervisor.as_millis());
+}
+
+#[test]
+fn an_ignored_event_is_counted() {
+    let mut life = running();
+    for event in [
+        ready(Run(0)),
+        LifecycleEvent::StartFailed(R1, "late".into()),
+        LifecycleEvent::Desired(Authority::Admin, Desired::Suspended),
+        LifecycleEvent::Desired(Authority::Owner, Desired::Available),
+        idle(R1, 0),
+    ] {
+        on(&mut life, 5, event);
+    }
+    assert_eq!(life.ignored, 4);
+}
+
+#[test]
+fn a_start_without_an_end_times_out() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    assert_eq!(
+        on(&mut life, 5, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::SetAlarm(START_DEADLINE_MS)],
+        "rang too early"
+    );
+    assert_eq!(
+        on(&mut life, START_DEADLINE_MS, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
+    );
+    assert!(matches!(life.state, LifecycleState::BackingOff { .. }));
+}
+
+#[test]
+fn the_next_request_replaces_a_lost_alarm() {
+    let mut starting = life();
+    on(&mut starting, 0, LifecycleEvent::Wanted);
+    assert_eq!(
+        on(&mut starting, START_DEADLINE_MS, LifecycleEvent::Wanted),
+        [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
+    );
+    let mut stopping = life();
+    on(&mut stopping, 0, LifecycleEvent::Wanted);
+    on(&mut stopping, 1, LifecycleEvent::SleepWanted);
+    let effects = on(&mut stopping, 1 + STOP_DEADLINE_MS, LifecycleEvent::Wanted);
+    assert_eq!(
+        effects.first(),
+        Some(&LifecycleEffect::Kill),
+        "the old container first"
+    );
+    assert!(effects.contains(&LifecycleEffect::Start(Run(2))));
+}
+
+#[test]
+fn a_request_during_stop_starts_the_next_run_after_exit() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, ready(R1));
+    assert_eq!(
+        on(&mut life, 2, LifecycleEvent::SleepWanted),
+        [
+            LifecycleEffect::SetAlarm(2 + STOP_DEADLINE_MS),
+            LifecycleEffect::Terminate
+        ]
+    );
+    assert_eq!(
+        on(&mut life, 3, LifecycleEvent::Wanted),
+        [],
+        "the old container has to go first"
+    );
+    assert!(
+        on(&mut life, 4, LifecycleEvent::Exited(R1, String::new())).contains(&LifecycleEffect::Start(Run(2)))
+    );
+}
+
+#[test]
+fn a_stop_past_its_deadline_kills_the_container() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, LifecycleEvent::SleepWanted);
+    assert_eq!(
+        on(&mut life, 1 + STOP_DEADLINE_MS, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::Kill]
+    );
+    assert_eq!(life.state, LifecycleState::Asleep);
+}
+
+#[test]
+fn the_lifecycle_continues_after_an_eviction() {
+    let mut starting = life();
+    on(&mut starting, 0, LifecycleEvent::Wanted);
+    let mut running = starting.clone();
+    on(&mut running, 1, ready(R1));
+
+    let look = |life: &Lifecycle, container_runs| {
+        let mut life = life.clone();
+        let effects = life.on(&RULES, 9, 0.0, LifecycleEvent::Loaded { container_runs });
+        (life.state, effects)
+    };
+    assert_eq!(look(&life(), false), (LifecycleState::Asleep, vec![]));
+    assert_eq!(
+        look(&life(), true),
+        (LifecycleState::Asleep, vec![LifecycleEffect::Kill])
+    );
+    assert_eq!(
+        look(&running, true),
+        (LifecycleState::Running, vec![LifecycleEffect::Watch(R1)])
+    );
+    assert_eq!(
+        look(&running, false),
+        (LifecycleState::Asleep, vec![LifecycleEffect::ClearAlarm])
+    );
+    assert_eq!(look(&starting, true).1, [LifecycleEffect::Watch(R1)]);
+    assert!(matches!(
+        look(&starting, false).0,
+        LifecycleState::BackingOff { .. }
+    ));
+}
+
+fn running() -> Lifecycle {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, ready(R1));
+    life
+}
+
+#[test]
+fn a_stored_record_of_an_older_version_is_parsed() {
+    let old = r#"{"state":"running","run":3,"since":5,"failures":0}"#;
+    let life: Lifecycle = serde_json::from_str(old).unwrap();
+    assert_eq!(
+        (life.desired, life.pinned, life.run),
+        (Desired::Available, false, Run(3))
+    );
+}
+
+#[test]
+fn the_stored_form_round_trips() {
+    let mut life = life();
+    for event in [
+        LifecycleEvent::Wanted,
+        LifecycleEvent::StartFailed(R1, "x".into()),
+    ] {
+        on(&mut life, 5, event);
+        let text = serde_json::to_string(&life).unwrap();
+        assert_eq!(serde_json::from_str::<Lifecycle>(&text).unwrap(), life);
+    }
+}

@@ -1,0 +1,201 @@
+//! The identity provider's public keys: which of them count, and when to ask for them again.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+
+use crate::identity::token::Algorithm;
+
+/// Bits an RSA key must have at least (NIST SP 800-131A; Supabase makes 2,048).
+const MIN_RSA_BITS: usize = 2_048;
+
+/// Milliseconds for which fetched keys are used without asking. Supabase serves its JWKS with a ten-minute
+/// cache, and announces a new key at least that long before signing with it.
+pub const LIFETIME_MS: u64 = 10 * 60 * 1_000;
+/// Milliseconds between two questions for a key nobody knows: a stranger can make up key ids, and each
+/// must not cost a request to the provider.
+pub const UNKNOWN_KEY_PAUSE_MS: u64 = 60 * 1_000;
+/// Milliseconds between two questions while the provider does not answer: callers must not wait for a time-out
+/// each, nor the provider come back to a stampede.
+pub const FAILURE_PAUSE_MS: u64 = 2 * 1_000;
+
+/// What is known about the keys at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// When they were fetched; `None` when the provider has not answered yet.
+    pub fetched_at: Option<u64>,
+    /// When the provider was last asked, with or without an answer.
+    pub asked_at: u64,
+}
+
+/// What to do about a token's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    /// Go on with what is at hand, be it the key or the knowledge that there is none.
+    Use,
+    /// Ask the provider now.
+    Ask,
+    /// There are none, and the provider did not answer a moment ago.
+    Unavailable,
+}
+
+/// Whether to ask now. `key_known` says whether the keys at hand have the one a token names.
+pub fn look_up(known: Option<Known>, key_known: bool, now: u64) -> Keys {
+    let Some(known) = known else { return Keys::Ask };
+    let since_asked = now.saturating_sub(known.asked_at);
+    match known.fetched_at {
+        None if since_asked < FAILURE_PAUSE_MS => Keys::Unavailable,
+        None => Keys::Ask,
+        Some(at) if !are_fresh(at, now) && since_asked >= FAILURE_PAUSE_MS => Keys::Ask,
+        Some(_) if !key_known && since_asked >= UNKNOWN_KEY_PAUSE_MS => Keys::Ask,
+        Some(_) => Keys::Use,
+    }
+}
+
+/// Whether keys fetched at `fetched_at` are still used without asking.
+pub fn are_fresh(fetched_at: u64, now: u64) -> bool {
+    now.saturating_sub(fetched_at) < LIFETIME_MS
+}
+
+/// One public key of the identity provider, bound to the one algorithm it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its name in token headers.
+    pub key_id: String,
+    /// The only algorithm it verifies.
+    pub algorithm: Algorithm,
+    /// The key as a minimal JWK (RFC 7517) for WebCrypto: no `use`, `key_ops` or `alg` that could clash.
+    pub jwk: serde_json::Value,
+}
+
+/// Reads a JWKS document. Keys we could not use (other types, encryption keys, no `kid`, weak RSA, two
+/// keys of one name) are left out: a set with a strange member must not lock everybody out.
+///
+/// # Errors
+/// The document is not a JWKS at all.
+pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
+    let set: JwkSet = serde_json::from_slice(document.as_bytes())?;
+    let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
+    let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
+    Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())
+}
+
+fn public_key(jwk: &Jwk) -> Option<PublicKey> {
+    let key_id = jwk.common.key_id.clone()?;
+    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return None;
+    }
+    let (algorithm, declared, minimal) = match &jwk.algorithm {
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => (
+            Algorithm::Es256,
+            KeyAlgorithm::ES256,
+            serde_json::json!({ "kty": "EC", "crv": "P-256", "x": key.x, "y": key.y }),
+        ),
+        AlgorithmParameters::RSA(key) if rsa_bits(&key.n) >= MIN_RSA_BITS => (
+            Algorithm::Rs256,
+            KeyAlgorithm::RS256,
+            serde_json::json!({ "kty": "RSA", "n": key.n, "e": key.e }),
+        ),
+        _ => return None,
+    };
+    match jwk.common.key_algorithm {
+        Some(other) if other != declared => None,
+        _ => Some(PublicKey {
+            key_id,
+            algorithm,
+            jwk: minimal,
+        }),
+    }
+}
+
+fn rsa_bits(modulus: &str) -> usize {
+    URL_SAFE_NO_PAD
+        .decode(modulus)
+        .map_or(0, |bytes| bytes.iter().skip_while(|byte| **byte == 0).count() * 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn key_requests_to_the_provider_are_limited() {
+        let at = |fetched_at, asked_at| Some(Known { fetched_at, asked_at });
+        let later = LIFETIME_MS + FAILURE_PAUSE_MS;
+        let cases = [
+            (None, true, 0, Keys::Ask, "nothing is known"),
+            (at(Some(0), 0), true, LIFETIME_MS - 1, Keys::Use, "fresh"),
+            (at(Some(0), 0), true, LIFETIME_MS, Keys::Ask, "old"),
+            (
+                at(Some(0), LIFETIME_MS),
+                true,
+                later - 1,
+                Keys::Use,
+                "old, asked in vain just now",
+            ),
+            (
+                at(Some(0), LIFETIME_MS),
+                true,
+                later,
+                Keys::Ask,
+                "old, asked in vain a while ago",
+            ),
+            (
+                at(Some(0), 0),
+                false,
+                UNKNOWN_KEY_PAUSE_MS - 1,
+                Keys::Use,
+                "a made-up key id",
+            ),
+            (
+                at(Some(0), 0),
+                false,
+                UNKNOWN_KEY_PAUSE_MS,
+                Keys::Ask,
+                "perhaps a rotation",
+            ),
+            (at(Some(9), 9), true, 0, Keys::Use, "a clock that went back"),
+            (
+                at(None, 0),
+                false,
+                FAILURE_PAUSE_MS - 1,
+                Keys::Unavailable,
+                "it is down",
+            ),
+            (at(None, 0), false, FAILURE_PAUSE_MS, Keys::Ask, "it may be back"),
+        ];
+        for (known, key_known, now, expected, why) in cases {
+            assert_eq!(look_up(known, key_known, now), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_key_accepts_one_algorithm_only() {
+        let modulus = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        let document = json!({ "keys": [
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "ec", "use": "sig", "alg": "ES256", "key_ops": ["verify"] },
+            { "kty": "RSA", "n": modulus(256), "e": "AQAB", "kid": "rsa" },
+            { "kty": "RSA", "n": modulus(128), "e": "AQAB", "kid": "weak" },
+            { "kty": "RSA", "n": modulus(256), "e": "AQAB", "kid": "clash", "alg": "RS512" },
+            { "kty": "EC", "crv": "P-384", "x": "AQ", "y": "Ag", "kid": "p384" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "enc", "use": "enc" },
+            { "kty": "oct", "k": "c2VjcmV0", "kid": "symmetric" },
+            { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "twice" },
+            { "kty": "EC", "crv": "P-256", "x": "Aw", "y": "Ag", "kid": "twice" },
+        ]});
+        let keys = public_keys(&document.to_string()).unwrap();
+        let names: Vec<_> = keys
+            .iter()
+            .map(|key| (key.key_id.as_str(), key.algorithm))
+            .collect();
+        assert_eq!(names, [("ec", Algorithm::Es256), ("rsa", Algorithm::Rs256)]);
+        assert_eq!(
+            keys[0].jwk,
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" })
+        );
+        assert!(public_keys("[]").is_err());
+        assert!(public_keys("<html>").is_err());
+    }
+}

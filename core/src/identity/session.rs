@@ -1,0 +1,228 @@
+//! The browser's session: a sealed cookie that says who it is and until when that is proven, and in the
+//! person's Sandbox the tokens that prove it anew. Sealing itself is the Worker's (AES-GCM by WebCrypto).
+//!
+//! The refresh token is not in the cookie because it works once: two requests, or two hosts with a cookie of
+//! their own, would each spend it, and the provider takes a second use for theft and ends the session. The
+//! Sandbox is one for one person, so there it is spent by one at a time and all others get what came of it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::identity::token::Identity;
+
+/// Cookies that start like this are the platform's. `__Host-` makes the browser insist on Secure, on this
+/// host alone and on `Path=/`, so neither a sibling domain nor plain HTTP can plant one.
+pub const COOKIE_PREFIX: &str = "__Host-moltbot-";
+/// The cookie that holds the sealed [`Session`].
+pub const SESSION_COOKIE: &str = "__Host-moltbot-session";
+
+/// Seconds before its proof ends from which on a session is renewed. A request that finds the identity
+/// provider down in this time still goes through, and the next ones try again.
+pub const RENEW_BEFORE_SECONDS: u64 = 60;
+/// Seconds a browser keeps the cookie after the last renewal: people who come once a month stay signed in.
+/// The identity provider may end the session earlier.
+pub const COOKIE_SECONDS: u64 = 30 * 24 * 3600;
+/// Sessions one person may have at once: browsers, and hosts of their own. The longest unused one makes room.
+pub const MAX_SESSIONS: u32 = 32;
+
+/// Names one session of one person. Random; the Sandbox keeps the session's tokens under it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// Makes one of 16 random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The text it is stored under.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// With it and the sealed tokens a session is renewed, so it stays out of logs.
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionId(hidden)")
+    }
+}
+
+/// What the sealed cookie says. It was written after the person's token had been verified, and only the
+/// holder of the session key can write one, so it is believed until its proof ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Who signed in, and until when that is proven.
+    pub identity: Identity,
+    /// Under which the person's Sandbox keeps the refresh token.
+    pub id: SessionId,
+}
+
+/// How far a session's proof carries at a given moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds.
+    Good,
+    /// It holds, but not for long: renew it, and go on if that cannot be done right now.
+    Ending,
+    /// It has ended: renew it first.
+    Ended,
+}
+
+impl Identity {
+    /// How far this proof carries at `now` (seconds since 1970).
+    pub fn standing(&self, now: u64) -> Standing {
+        if now >= self.expires_at {
+            Standing::Ended
+        } else if now.saturating_add(RENEW_BEFORE_SECONDS) >= self.expires_at {
+            Standing::Ending
+        } else {
+            Standing::Good
+        }
+    }
+}
+
+/// What the Worker asks a Sandbox about one session of its person. The tokens are the identity provider's.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ask {
+    /// Keep these tokens.
+    Begin {
+        /// Under which name.
+        id: SessionId,
+        /// What they prove.
+        identity: Identity,
+        /// The tokens themselves.
+        tokens: Tokens,
+    },
+    /// Prove it anew.
+    Renew {
+        /// Which.
+        id: SessionId,
+    },
+    /// Forget it, and have the provider revoke it.
+    End {
+        /// Which.
+        id: SessionId,
+    },
+}
+
+/// What a Sandbox answers to [`Ask::Renew`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Renewal {
+    /// It is proven again.
+    Renewed(Identity),
+    /// There is no such session any more: sign in again.
+    Ended,
+    /// The identity provider could not be asked; the session is kept.
+    Unavailable,
+}
+
+/// What the identity provider grants. Never leaves the platform.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Proves who the person is, for an hour or so.
+    pub access_token: String,
+    /// Gets the next pair, once.
+    pub refresh_token: String,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tokens(hidden)")
+    }
+}
+
+/// The value of one of our cookies in a `Cookie` header. Two of a name (one was planted before `__Host-` was
+/// understood, say) count as none.
+pub fn find<'a>(cookie_header: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut values = cookie_header
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == wanted)
+        .map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
+}
+
+/// `Set-Cookie` for one of our cookies, for `max_age` seconds.
+pub fn set(name: &str, sealed: &str, max_age: u64) -> String {
+    // Lax, not Strict: a link in a mail to one's own bot should open it signed in, and the identity provider
+    // leads back from its own site. State changes are POST with an Origin check, so Lax opens nothing.
+    format!("{name}={sealed}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// `Set-Cookie` that makes the browser forget one of our cookies.
+pub fn clear(name: &str) -> String {
+    set(name, "", 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_session_cookie_is_found_among_others() {
+        let find = |header| find(header, SESSION_COOKIE);
+        assert_eq!(find("a=1; __Host-moltbot-session=v; b=2"), Some("v"));
+        assert_eq!(find("__Host-moltbot-session=v=="), Some("v=="));
+        for other in [
+            "",
+            "a=1",
+            "__Host-moltbot-session",
+            "x__Host-moltbot-session=v",
+            "__host-moltbot-session=v",
+            "__Host-moltbot-sign-in=v",
+        ] {
+            assert_eq!(find(other), None, "{other}");
+        }
+        assert_eq!(find("__Host-moltbot-session=a; __Host-moltbot-session=b"), None);
+    }
+
+    #[test]
+    fn a_session_is_renewed_before_its_proof_ends() {
+        let identity = Identity {
+            user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
+            admin: false,
+            email: None,
+            expires_at: 1_000,
+        };
+        for (now, standing) in [
+            (0, Standing::Good),
+            (939, Standing::Good),
+            (940, Standing::Ending),
+            (999, Standing::Ending),
+            (1_000, Standing::Ended),
+            (u64::MAX, Standing::Ended),
+        ] {
+            assert_eq!(identity.standing(now), standing, "{now}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_refresh_token() {
+        let tokens = Tokens {
+            access_token: "secret".into(),
+            refresh_token: "secret".into(),
+        };
+        let id = SessionId::from_random([0xff; 16]);
+        assert_eq!(id.as_str(), "_____________________w");
+        assert!(!format!("{tokens:?} {id:?}").contains("secret"));
+        assert!(!format!("{id:?}").contains("___"));
+    }
+
+    #[test]
+    fn scripts_and_other_sites_cannot_use_the_cookie() {
+        let cookie = set(SESSION_COOKIE, "v", 60);
+        for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=60"] {
+            assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
+        }
+        assert!(!cookie.contains("Domain"));
+        assert!(clear(SESSION_COOKIE).contains("Max-Age=0"));
+    }
+}

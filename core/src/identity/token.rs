@@ -1,0 +1,279 @@
+//! Supabase access tokens: what has to hold before one counts.
+//!
+//! Three steps, each a type, so that none can be left out: [`ParsedToken`] (well-formed, algorithm
+//! allowed) → [`SignedToken`] (its signature held, checked by the caller with WebCrypto) → [`Identity`]
+//! (every claim holds). Headers and JSON are parsed by `jsonwebtoken`; the claims are judged here
+//! because that crate reads the clock itself and takes an array of issuers.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::user_id::UserId;
+
+pub mod seen;
+
+/// Bytes a token may have. Supabase's are about 1 KB; user and app metadata may add some. Cloudflare takes
+/// 128 KB of headers in all, and nothing that long is worth the CPU of parsing it for a stranger.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// Seconds by which the identity provider's clock and ours may differ.
+pub const CLOCK_LEEWAY_SECONDS: u64 = 30;
+
+/// Seconds a token may be valid for from now: a week is the longest a Supabase project can be set to. What
+/// lives longer was not made by signing in, and a number too large to be a time never ends a session.
+pub const MAX_LIFETIME_SECONDS: u64 = 7 * 24 * 3600;
+
+/// The `aud` and the `role` of a signed-in person's token. The project's public anon key has the role
+/// `anon`, its service key `service_role`; neither is a person.
+const AUTHENTICATED: &str = "authenticated";
+
+/// The algorithms Supabase signs access tokens with. There is no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// ECDSA on P-256 with SHA-256, key from the project's JWKS.
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256, key from the project's JWKS.
+    Rs256,
+    /// HMAC with SHA-256 and the project's legacy JWT secret.
+    Hs256,
+}
+
+/// Why a token does not count. For the log; a caller only ever learns [`TokenError::is_expired`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Longer than [`MAX_TOKEN_BYTES`].
+    #[error("the token is longer than any real one")]
+    TooLong,
+    /// Not three base64url parts of JSON, JSON and signature, or a claim of the wrong type.
+    #[error("the token is not a well-formed signed JWT with the claims of an access token")]
+    Malformed,
+    /// `alg` is missing, `none`, or not one of [`Algorithm`].
+    #[error("the token's algorithm is not accepted")]
+    Algorithm,
+    /// The header demands something we do not implement (`crit`), carries its own key, or says that this is
+    /// another kind of token (`typ`, `cty`).
+    #[error("the token's header has a member that is not accepted")]
+    Header,
+    /// No key of the project has this `kid` and algorithm.
+    #[error("no key of the identity provider fits the token")]
+    UnknownKey,
+    /// The signature does not hold.
+    #[error("the token's signature does not hold")]
+    Signature,
+    /// `iss` is not the project.
+    #[error("the token was issued by somebody else")]
+    Issuer,
+    /// `aud` does not name signed-in users.
+    #[error("the token is meant for somebody else")]
+    Audience,
+    /// `role` is not that of a signed-in person.
+    #[error("the token is not a signed-in person's")]
+    Role,
+    /// The person never signed in with anything (`is_anonymous`).
+    #[error("the token belongs to an anonymous user")]
+    Anonymous,
+    /// `sub` is not a user id.
+    #[error("the token's subject is not a user id")]
+    Subject,
+    /// `exp` has passed.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` or `iat` lies in the future.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `exp` lies further in the future than signing in can put it.
+    #[error("the token is valid for longer than any real one")]
+    TooLongLived,
+}
+
+impl TokenError {
+    /// The one distinction a caller may learn: signing in again helps.
+    pub fn is_expired(self) -> bool {
+        self == Self::Expired
+    }
+}
+
+/// What a token says about the caller, once everything about it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Who it is.
+    pub user: UserId,
+    /// The project's `app_metadata.role` says `admin`; only the project's own service key can write that.
+    #[serde(default)]
+    pub admin: bool,
+    /// For display only.
+    pub email: Option<String>,
+    /// When the proof of it ends, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+/// A token whose text is in order and whose signature is still to be checked.
+#[derive(Debug)]
+pub struct ParsedToken<'a> {
+    /// What was signed: header and payload as they were sent.
+    pub signing_input: &'a str,
+    /// The signature, raw (for ES256 that is `r ‖ s`, as WebCrypto takes it).
+    pub signature: Vec<u8>,
+    /// What it claims to be signed with; already on the allow-list.
+    pub algorithm: Algorithm,
+    /// Which key it claims.
+    pub key_id: Option<String>,
+    claims: Claims,
+}
+
+/// A token whose signature held. Only [`ParsedToken::signature_checked`] makes one.
+#[derive(Debug)]
+pub struct SignedToken(Claims);
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    role: String,
+    exp: u64,
+    #[serde(default)]
+    nbf: Option<u64>,
+    #[serde(default)]
+    iat: Option<u64>,
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    is_anonymous: Option<bool>,
+    #[serde(default)]
+    app_metadata: AppMetadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct AppMetadata {
+    #[serde(default)]
+    role: Option<serde_json::Value>,
+}
+
+/// `aud` is one name or a list of names (RFC 7519 §4.1.3). Read by hand, because an untagged enum costs the
+/// Worker a second JSON reader.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "serde_json::Value")]
+struct Audience(Vec<String>);
+
+impl TryFrom<serde_json::Value> for Audience {
+    type Error = TokenError;
+
+    fn try_from(value: serde_json::Value) -> Result<Self, TokenError> {
+        use serde_json::Value;
+        let name = |value| match value {
+            Value::String(name) => Ok(name),
+            _ => Err(TokenError::Malformed),
+        };
+        match value {
+            Value::Array(names) => names.into_iter().map(name).collect::<Result<_, _>>().map(Self),
+            one => name(one).map(|name| Self(vec![name])),
+        }
+    }
+}
+
+/// Takes a token apart without believing any of it.
+///
+/// # Errors
+/// [`TokenError::TooLong`], [`TokenError::Malformed`], [`TokenError::Algorithm`], [`TokenError::Header`].
+pub fn parse(token: &str) -> Result<ParsedToken<'_>, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLong);
+    }
+    let (signing_input, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+    // Exactly three parts: five would be an encrypted token, and `rsplit` alone would take any number.
+    if signing_input.split('.').count() != 2 {
+        return Err(TokenError::Malformed);
+    }
+    let header = jsonwebtoken::decode_header(token).map_err(|error| match error.kind() {
+        jsonwebtoken::errors::ErrorKind::Json(json) if json.to_string().contains("variant") => {
+            TokenError::Algorithm
+        }
+        _ => TokenError::Malformed,
+    })?;
+    let algorithm = match header.alg {
+        jsonwebtoken::Algorithm::ES256 => Algorithm::Es256,
+        jsonwebtoken::Algorithm::RS256 => Algorithm::Rs256,
+        jsonwebtoken::Algorithm::HS256 => Algorithm::Hs256,
+        _ => return Err(TokenError::Algorithm),
+    };
+    // A key the token brings along proves nothing, and an extension we do not know may change what the
+    // signature covers (RFC 7515 §4.1.11, RFC 7797).
+    let demands = header.crit.is_some() || header.zip.is_some() || header.enc.is_some();
+    let brings_a_key =
+        header.jwk.is_some() || header.jku.is_some() || header.x5u.is_some() || header.x5c.is_some();
+    // A JWT inside a JWT, or an ID token that says so, is not an access token (RFC 8725 §3.11).
+    let is_a_jwt = header.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT")) && header.cty.is_none();
+    if demands || brings_a_key || !is_a_jwt {
+        return Err(TokenError::Header);
+    }
+    let claims = jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| TokenError::Malformed)?;
+    let signature = URL_SAFE_NO_PAD
+        .decode(signature)
+        .map_err(|_| TokenError::Malformed)?;
+    Ok(ParsedToken {
+        signing_input,
+        signature,
+        algorithm,
+        key_id: header.kid,
+        claims,
+    })
+}
+
+impl ParsedToken<'_> {
+    /// Goes on only if the signature held; `held` is the answer of whoever checked it.
+    ///
+    /// # Errors
+    /// [`TokenError::Signature`].
+    pub fn signature_checked(self, held: bool) -> Result<SignedToken, TokenError> {
+        if held {
+            Ok(SignedToken(self.claims))
+        } else {
+            Err(TokenError::Signature)
+        }
+    }
+}
+
+impl SignedToken {
+    /// Judges the claims: `issuer` is `<SUPABASE_URL>/auth/v1`, `now` is in seconds since 1970.
+    ///
+    /// # Errors
+    /// The first claim that does not hold.
+    pub fn into_identity(self, issuer: &str, now: u64) -> Result<Identity, TokenError> {
+        let claims = self.0;
+        if claims.iss != issuer {
+            return Err(TokenError::Issuer);
+        }
+        if !claims.aud.0.iter().any(|name| name == AUTHENTICATED) {
+            return Err(TokenError::Audience);
+        }
+        if claims.role != AUTHENTICATED {
+            return Err(TokenError::Role);
+        }
+        if claims.is_anonymous == Some(true) {
+            return Err(TokenError::Anonymous);
+        }
+        let user = claims.sub.parse().map_err(|_| TokenError::Subject)?;
+        if claims.exp.saturating_add(CLOCK_LEEWAY_SECONDS) <= now {
+            return Err(TokenError::Expired);
+        }
+        if claims.exp > now.saturating_add(MAX_LIFETIME_SECONDS + CLOCK_LEEWAY_SECONDS) {
+            return Err(TokenError::TooLongLived);
+        }
+        let begins = claims.nbf.into_iter().chain(claims.iat).max().unwrap_or(0);
+        if begins > now.saturating_add(CLOCK_LEEWAY_SECONDS) {
+            return Err(TokenError::NotYetValid);
+        }
+        let admin = claims.app_metadata.role.is_some_and(|role| role == "admin");
+        Ok(Identity {
+            user,
+            admin,
+            email: claims.email,
+            expires_at: claims.exp,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

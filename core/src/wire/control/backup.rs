@@ -1,0 +1,347 @@
+//! What the supervisor says about the bot's snapshots.
+//!
+//! Times of day (`…_at`) are Unix milliseconds: a snapshot outlives the run that took it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::run::{RepositoryToken, SnapshotId};
+
+/// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`](super::Status)
+/// from before.
+pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
+/// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
+/// `<id>/files?path=…` what is in a directory, as a list of [`SnapshotEntry`]; `<id>/file?path=…` the bytes of a file.
+/// A path counts from the home, is percent-encoded, and is empty for the home itself.
+pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
+/// `POST`: make the home what it was in a snapshot; the body is a [`RestoreOrder`]. What there is now is saved
+/// first. Answers 202 with the [`Status`](super::Status) from before.
+pub const RESTORE_PATH: &str = "/v1/restore";
+/// `POST`: maintain the repository; the body is a [`MaintenanceOrder`]. Answers 202 with the
+/// [`Status`](super::Status) from before.
+pub const MAINTAIN_PATH: &str = "/v1/maintain";
+
+/// Why a snapshot was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SnapshotReason {
+    /// Something in the home had changed.
+    Change,
+    /// The container was about to stop.
+    Stop,
+    /// Somebody asked for it.
+    Manual,
+    /// An older snapshot was about to replace what there was.
+    BeforeRestore,
+    /// Another version of the gateway was about to run.
+    BeforeUpgrade,
+    /// A reason of a newer supervisor.
+    #[serde(other)]
+    Unknown,
+}
+
+impl SnapshotReason {
+    /// Every reason this version knows.
+    pub const ALL: [Self; 5] = [
+        Self::Change,
+        Self::Stop,
+        Self::Manual,
+        Self::BeforeRestore,
+        Self::BeforeUpgrade,
+    ];
+
+    /// Its text in JSON, in a snapshot's tags and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Stop => "stop",
+            Self::Manual => "manual",
+            Self::BeforeRestore => "before-restore",
+            Self::BeforeUpgrade => "before-upgrade",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The reason of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+}
+
+/// How much of something there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Amount {
+    /// Files; directories and links are not counted.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// One snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What names it.
+    pub id: SnapshotId,
+    /// When it was taken.
+    pub taken_at: i64,
+    /// Why; `None` when it was not the supervisor that took it.
+    pub reason: Option<SnapshotReason>,
+    /// The run it was taken in.
+    #[serde(default)]
+    pub run: Option<u64>,
+    /// The gateway that had written what is in it, if that was known.
+    #[serde(default)]
+    pub gateway_version: Option<String>,
+    /// What is in it.
+    pub amount: Amount,
+    /// Bytes that it added to the repository, as they are stored.
+    pub added_bytes: u64,
+    /// Set when it lost more than it should have: `latest` passes it over. Says what was lost.
+    #[serde(default)]
+    pub suspicious: Option<String>,
+    /// Databases in it that are not known to be sound, each with the reason: nobody let them be copied or checked, and
+    /// they are in it as they were. A snapshot without them would be none of anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw: Vec<String>,
+}
+
+/// What a home was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreReport {
+    /// The snapshot; `None` when the repository has none, so that there was nothing to restore.
+    pub snapshot: Option<SnapshotId>,
+    /// When that snapshot was taken.
+    #[serde(default)]
+    pub taken_at: Option<i64>,
+    /// When the restore was over.
+    pub restored_at: i64,
+    /// What was restored.
+    pub amount: Amount,
+    /// How long it took, the comparison included, in milliseconds.
+    pub duration_ms: u64,
+    /// Files, directories and links that were compared with the snapshot afterwards: type, owner, mode, time,
+    /// target, and every byte by its digest.
+    pub compared: u64,
+    /// How many of them differ. A run with any does not begin.
+    pub mismatches: u64,
+    /// Newer snapshots that were passed over because they are marked suspicious.
+    #[serde(default)]
+    pub passed_over: Vec<SnapshotId>,
+}
+
+/// A restore or a snapshot under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being done.
+    pub doing: Doing,
+    /// What is done.
+    pub done: Amount,
+    /// What there is to do, once that is known.
+    #[serde(default)]
+    pub total: Option<Amount>,
+}
+
+/// What is being done with a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doing {
+    /// A home is made from a snapshot.
+    Restore,
+    /// What was restored is compared with the snapshot.
+    Compare,
+    /// A snapshot is taken.
+    Snapshot,
+    /// What policy does not keep is deleted, and what is kept is verified.
+    Maintain,
+    /// Something a newer supervisor does.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why the last attempt at something failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupError {
+    /// When.
+    pub failed_at: i64,
+    /// What was being done.
+    pub doing: Doing,
+    /// How many attempts in a row have failed.
+    pub attempts: u32,
+    /// What went wrong, fit for the bot's owner, without secrets.
+    pub message: String,
+}
+
+/// What maintenance did, and how the repository is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceReport {
+    /// When it was over.
+    pub finished_at: i64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Snapshots that policy no longer kept; they are gone.
+    pub forgotten: Vec<SnapshotId>,
+    /// Snapshots that are left.
+    pub kept: u32,
+    /// Bytes that were removed from the repository.
+    pub pruned_bytes: u64,
+    /// Bytes of the repository that were read back and checked.
+    pub checked_bytes: u64,
+    /// What the check found wrong, in words; empty when all is well.
+    pub problems: Vec<String>,
+    /// The snapshot that was restored into scratch and compared.
+    #[serde(default)]
+    pub drill: Option<RestoreReport>,
+    /// Why none was, although it was asked for, when the repository has no part in that: it is neither a problem of it
+    /// nor a proof. The same words for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_drilled: Option<String>,
+}
+
+/// All about a bot's snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BackupStatus {
+    /// What this run's home was made from; `None` until that is confirmed. Before that no gateway runs and no
+    /// snapshot is taken.
+    #[serde(default)]
+    pub restored: Option<RestoreReport>,
+    /// What is being done.
+    #[serde(default)]
+    pub under_way: Option<Progress>,
+    /// The last snapshots of this run, oldest first.
+    #[serde(default)]
+    pub taken: Vec<Snapshot>,
+    /// Set while the last attempt at something has failed.
+    #[serde(default)]
+    pub error: Option<BackupError>,
+    /// What the last maintenance of this run did.
+    #[serde(default)]
+    pub maintained: Option<MaintenanceReport>,
+    /// Whether something has changed since the last snapshot began.
+    #[serde(default)]
+    pub changed: bool,
+}
+
+/// What a snapshot is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotOrder {
+    /// Why.
+    pub reason: SnapshotReason,
+    /// Whether somebody has looked at the home and found it right as it is: the snapshot is then not marked
+    /// suspicious, however much is gone.
+    #[serde(default)]
+    pub accept: bool,
+    /// A fresh token of the repository that adds and reads, for the rest of the run: the one it has may have expired
+    /// while the repository could not be reached, and one that has expired cannot be renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
+}
+
+/// What a restore is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreOrder {
+    /// Which snapshot; without one the newest that is not suspicious.
+    pub snapshot: Option<SnapshotId>,
+    /// A fresh token of the repository, as in a [`SnapshotOrder`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
+}
+
+/// What maintenance is asked for with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaintenanceOrder {
+    /// A token of the repository that may delete: the run's own may not.
+    pub token: RepositoryToken,
+    /// Snapshots that stay because somebody said so.
+    #[serde(default)]
+    pub pinned: Vec<SnapshotId>,
+    /// The snapshot that was restored and compared last; it stays.
+    #[serde(default)]
+    pub verified: Option<SnapshotId>,
+    /// Which part of the repository's data is read back: `part` of `parts`, counted from one.
+    #[serde(default = "one")]
+    pub part: u32,
+    /// In how many parts all of it is read back.
+    #[serde(default = "one")]
+    pub parts: u32,
+    /// Whether to restore the newest good snapshot into scratch and compare it.
+    #[serde(default)]
+    pub drill: bool,
+    /// The time by which snapshots are old, in Unix milliseconds: a container's own clock may be far ahead, and nearly all
+    /// would be too old by it. Zero where nobody said it.
+    #[serde(default)]
+    pub now: i64,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Something in a directory of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotEntry {
+    /// Its name; what is not UTF-8 in it is replaced.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Bytes in it.
+    pub bytes: u64,
+    /// When it was last written.
+    #[serde(default)]
+    pub modified_at: Option<i64>,
+}
+
+/// What something in a snapshot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reason_names_match_their_serialized_form() {
+        for reason in SnapshotReason::ALL {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+            assert_eq!(SnapshotReason::named(reason.as_str()), Some(reason));
+        }
+        assert_eq!(SnapshotReason::named("boredom"), None);
+    }
+
+    #[test]
+    fn an_order_with_unknown_fields_is_refused() {
+        let read = serde_json::from_str::<SnapshotOrder>;
+        let manual = SnapshotOrder {
+            reason: SnapshotReason::Manual,
+            accept: false,
+            token: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&manual).unwrap(),
+            r#"{"reason":"manual","accept":false}"#
+        );
+        assert_eq!(read(r#"{"reason":"manual"}"#).unwrap(), manual);
+        assert!(read(r#"{"reason":"manual","acept":true}"#).is_err());
+        assert!(read("{}").is_err());
+    }
+
+    #[test]
+    fn debug_output_of_an_order_hides_its_token() {
+        let text = r#"{"snapshot":null,"token":"secret"}"#;
+        let order: RestoreOrder = serde_json::from_str(text).unwrap();
+        assert_eq!(order.token.as_ref().unwrap().reveal(), "secret");
+        assert_eq!(serde_json::to_string(&order).unwrap(), text);
+        assert!(!format!("{order:?}").contains("secret"));
+        let bad = r#"{"reason":"manual","token":"two words"}"#;
+        assert!(serde_json::from_str::<SnapshotOrder>(bad).is_err());
+    }
+}

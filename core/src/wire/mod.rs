@@ -1,0 +1,4 @@
+//! The wire between a Sandbox and its container: the environment a run is started with, and the control port.
+
+pub mod control;
+pub mod run;

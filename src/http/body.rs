@@ -1,0 +1,47 @@
+//! Bodies of the platform's own routes: small JSON documents, refused before they are read when they are not.
+
+use moltworker_core::http::problem::Refusal;
+use serde::de::DeserializeOwned;
+use worker::{Headers, Request};
+
+use crate::http::json;
+
+/// Bytes a request to a route of the platform's own may have: an e-mail address, a password, a path, a host
+/// name, percent-encoded. A bot's requests have no limit of ours.
+pub(crate) const MAX_BYTES: u64 = 16 * 1024;
+
+/// Refuses a request that brings more than any of the platform's own routes takes, or does not say how much.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], or [`Refusal::BadRequest`] for a body of unknown length.
+pub(crate) fn check_size(headers: &Headers) -> Result<(), Refusal> {
+    let header = |name| headers.get(name).ok().flatten();
+    match header("content-length").map(|length| length.parse::<u64>()) {
+        Some(Ok(length)) if length <= MAX_BYTES => Ok(()),
+        Some(Ok(_)) => Err(Refusal::TooLarge),
+        Some(Err(_)) => Err(Refusal::BadRequest),
+        // A stream without a length could go on for ever.
+        None if header("transfer-encoding").is_some() => Err(Refusal::BadRequest),
+        None => Ok(()),
+    }
+}
+
+/// Reads the JSON document a request brings.
+///
+/// # Errors
+/// [`Refusal::BadRequest`] for anything else.
+pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Refusal> {
+    let kind = request
+        .headers()
+        .get("content-type")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let length = request.headers().get("content-length").ok().flatten();
+    // A form of another site can send text, never JSON, without asking first.
+    if length.is_none() || !kind.starts_with("application/json") {
+        return Err(Refusal::BadRequest);
+    }
+    let text = request.text().await.map_err(|_| Refusal::BadRequest)?;
+    json::read(&text).map_err(|_| Refusal::BadRequest)
+}

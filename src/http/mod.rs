@@ -1,0 +1,9 @@
+//! Requests and answers of the platform itself.
+
+pub(crate) mod address;
+pub(crate) mod body;
+pub(crate) mod json;
+pub(crate) mod pages;
+pub(crate) mod rate_limiter;
+pub(crate) mod reply;
+pub(crate) mod sites;

@@ -1,0 +1,87 @@
+//! The platform's own pages. They work without JavaScript, load nothing from anywhere and never contain
+//! a word that was not escaped (maud escapes by default).
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use moltworker_core::api::sandbox::Order;
+use moltworker_core::settings::SettingProblem;
+
+use crate::http::reply::Nonce;
+
+pub(crate) mod login;
+pub(crate) mod waking;
+
+const STYLE: &str = include_str!("pages/style.css");
+
+fn layout(title: &str, nonce: &Nonce, head: &Markup, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Moltworker" }
+                style nonce=(nonce.as_str()) { (PreEscaped(STYLE)) }
+                (head)
+            }
+            body { main { (main) } }
+        }
+    }
+}
+
+/// Shown instead of everything else while settings are missing.
+pub(crate) fn not_configured(nonce: &Nonce, problems: &[SettingProblem]) -> Markup {
+    let main = html! {
+        h1 { "Moltworker is not configured yet" }
+        p { "Nothing else works until the operator has set:" }
+        dl {
+            @for problem in problems {
+                dt { code { (problem.setting.name) } " " (problem.reason) }
+                dd { (problem.setting.meaning) ". To set it: " (problem.setting.how) "." }
+            }
+        }
+    };
+    layout("Not configured", nonce, &html! {}, &main)
+}
+
+/// Takes the browser to another host of ours.
+pub(crate) fn onward(nonce: &Nonce, url: &str) -> Markup {
+    let head = html! { meta http-equiv="refresh" content=(format!("0; url={url}")); };
+    let main = html! {
+        h1 { "Going to your bot" }
+        p { a.button href=(url) { "Go on" } }
+    };
+    layout("Going to your bot", nonce, &head, &main)
+}
+
+/// On a bot's own host: the way out.
+pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool) -> Markup {
+    let main = html! {
+        @if signed_in {
+            h1 { "Sign out?" }
+            form method="post" action="/auth/sign-out" { button type="submit" { "Sign out" } }
+            p { a href="/" { "Back to my bot" } }
+        } @else {
+            h1 { "You are signed out" }
+            p { a href="/" { "Sign in again" } }
+        }
+    };
+    layout("Sign out", nonce, &html! {}, &main)
+}
+
+/// A refusal, for a person. `way_out` is what they can do about it on the spot.
+pub(crate) fn refusal(nonce: &Nonce, title: &str, way_out: Option<(Order, &str)>) -> Markup {
+    let main = html! {
+        h1 { (title) }
+        @if let Some((order, words)) = way_out { (order_form(order, words)) }
+        @else { p { a href="/" { "Go to my bot" } } }
+    };
+    layout("Moltworker", nonce, &html! {}, &main)
+}
+
+/// A button that gives the caller's own bot an order.
+fn order_form(order: Order, words: &str) -> Markup {
+    html! {
+        form method="post" action={ "/api/bot/" (order.as_str()) } { button type="submit" { (words) } }
+    }
+}

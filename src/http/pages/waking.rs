@@ -1,0 +1,254 @@
+//! The page that stands in for a bot while it is not there: how far its start is, or why it does not start.
+
+use maud::{Markup, PreEscaped, html};
+use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
+use moltworker_core::api::sandbox::Order;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::control::Progress;
+
+use super::{layout, order_form};
+use crate::http::reply::Nonce;
+
+const SCRIPT: &str = include_str!("waking.js");
+
+/// Seconds after which a page without JavaScript asks again.
+const REFRESH_SECONDS: u32 = 4;
+
+/// Milliseconds after which a page that waits for a free place looks again. There is no start to follow meanwhile.
+const SLOT_RETRY_MS: u32 = 5_000;
+
+/// The steps of a start: the name of the phase in a bot's status, its line in the list, and the words that go
+/// with it. The script takes them from the page.
+const STEPS: [(&str, &str, &str); 4] = [
+    (
+        "allocating",
+        "Finding a machine",
+        "A machine is being made ready.",
+    ),
+    (
+        "restoring",
+        "Bringing back its memory",
+        "Its files are being brought back from the last snapshot.",
+    ),
+    (
+        "starting-gateway",
+        "Starting the bot",
+        "The machine is up; the bot is starting. This takes up to a minute.",
+    ),
+    ("ready", "Ready", "Ready. One moment…"),
+];
+const STARTED_AGAIN: &str = "The bot ended while starting and is started again.";
+
+/// The page. It goes on by itself to the address that was asked for, as soon as the bot answers.
+pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Markup {
+    let failed = failed(status);
+    let head = html! {
+        noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
+        // A module: it runs when the page is there. `defer` does nothing for a script without a source.
+        script nonce=(nonce.as_str()) type="module" { (PreEscaped(SCRIPT)) }
+    };
+    let title = match status.state {
+        BotState::CrashLooped => "Your bot fails again and again",
+        BotState::BackingOff => "Your bot could not start",
+        _ => "Your bot is waking up",
+    };
+    let main = html! {
+        h1 { (title) }
+        ol #steps data-state=(status.state.as_str()) data-started-again=(STARTED_AGAIN)
+            data-again=[(refusal == Refusal::NoCapacity).then_some(SLOT_RETRY_MS)] {
+            @for (index, (step, line, words)) in STEPS.iter().enumerate() {
+                li data-step=(step) class=(standing(index, status)) data-words=(words) { (line) }
+            }
+        }
+        p #words role="status" { (status_text(status, refusal)) }
+        p #progress { @if let Some(progress) = &status.restoring { (progress_text(progress)) } }
+        // There from the start: a restore that is held up says so while the page is open.
+        p.error #reason role="alert" hidden[status.reason.is_none()] { (status.reason.as_deref().unwrap_or_default()) }
+        @if failed { (order_form(Order::Restart, "Try again now")) }
+        noscript { p { "This page asks again by itself every few seconds." } }
+    };
+    layout(title, nonce, &head, &main)
+}
+
+fn failed(status: &BotStatus) -> bool {
+    matches!(status.state, BotState::BackingOff | BotState::CrashLooped)
+}
+
+/// Which step a start is at, counted from 0.
+fn reached(status: &BotStatus) -> usize {
+    match (status.state, status.phase) {
+        (BotState::Running | BotState::Unhealthy, _) => 3,
+        (_, Some(StartPhase::StartingGateway | StartPhase::RestartingGateway)) => 2,
+        (_, Some(StartPhase::Restoring)) => 1,
+        // While its container is up it was the gateway that failed.
+        (BotState::CrashLooped, _) if status.retry_at.is_none() => 2,
+        _ => 0,
+    }
+}
+
+fn standing(index: usize, status: &BotStatus) -> &'static str {
+    match index.cmp(&reached(status)) {
+        std::cmp::Ordering::Less => "done",
+        std::cmp::Ordering::Equal if failed(status) => "failed",
+        std::cmp::Ordering::Equal => "now",
+        std::cmp::Ordering::Greater => "later",
+    }
+}
+
+fn status_text(status: &BotStatus, refusal: Refusal) -> &'static str {
+    if refusal == Refusal::NoCapacity {
+        return "All places are taken right now. This page goes on by itself as soon as one is free.";
+    }
+    match (status.state, status.phase) {
+        (BotState::Stopping, _) => "It is still going to sleep; it starts again right after.",
+        (BotState::BackingOff, _) => {
+            "It is tried again by itself in a moment. If this goes on, tell your administrator."
+        }
+        (BotState::CrashLooped, _) if status.retry_at.is_none() => {
+            "It is not started again until its cause is mended. Nothing of what it remembers is lost. Mend the \
+             cause below, or tell your administrator."
+        }
+        (BotState::CrashLooped, _) => {
+            "It is left alone for some minutes and then tried once more. Nothing of what it remembers is lost. \
+             If this goes on, tell your administrator."
+        }
+        (_, Some(StartPhase::RestartingGateway)) => STARTED_AGAIN,
+        _ => STEPS.get(reached(status)).map_or("", |(.., words)| words),
+    }
+}
+
+fn progress_text(progress: &Progress) -> String {
+    /// Bytes in a megabyte, as people count.
+    const MEGABYTE: u64 = 1_000_000;
+    let done = progress.done;
+    match progress.total {
+        Some(total) => format!(
+            "{} of {} files, {} of {} MB",
+            done.files,
+            total.files,
+            done.bytes / MEGABYTE,
+            total.bytes.div_ceil(MEGABYTE)
+        ),
+        None => format!("{} files, {} MB", done.files, done.bytes / MEGABYTE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use moltworker_core::api::bot::ObservedStatus;
+    use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
+    use moltworker_core::wire::control::{Amount, Doing};
+
+    fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
+        BotStatus {
+            state,
+            phase,
+            ..Lifecycle::new(0).status(ObservedStatus::NOTHING)
+        }
+    }
+
+    fn shown(status: &BotStatus) -> String {
+        page(&Nonce::for_tests(), status, Refusal::BotWaking).into_string()
+    }
+
+    #[test]
+    fn the_waking_page_shows_the_start_phase() {
+        for (phase, words, done, now) in [
+            (
+                StartPhase::Allocating,
+                "A machine is being made ready",
+                None,
+                "allocating",
+            ),
+            (
+                StartPhase::Restoring,
+                "Its files are being",
+                Some("allocating"),
+                "restoring",
+            ),
+            (
+                StartPhase::StartingGateway,
+                "the bot is starting",
+                Some("restoring"),
+                "starting-gateway",
+            ),
+            (
+                StartPhase::RestartingGateway,
+                STARTED_AGAIN,
+                Some("restoring"),
+                "starting-gateway",
+            ),
+        ] {
+            let html = shown(&status(BotState::Starting, Some(phase)));
+            let standing = |step: &str| {
+                let (_, rest) = html.split_once(&format!("data-step=\"{step}\"")).unwrap();
+                rest.split_once("class=\"")
+                    .unwrap()
+                    .1
+                    .split_once('"')
+                    .unwrap()
+                    .0
+                    .to_owned()
+            };
+            let (_, said) = html.split_once("role=\"status\">").unwrap();
+            assert!(
+                said.starts_with(words) || said.split_once('<').unwrap().0.contains(words),
+                "{html}"
+            );
+            assert_eq!(standing(now), "now");
+            assert!(done.is_none_or(|step| standing(step) == "done"), "{html}");
+            assert!(
+                html.contains("http-equiv=\"refresh\""),
+                "works without JavaScript"
+            );
+            assert!(!html.contains("<form"), "nothing to be done but wait");
+        }
+    }
+
+    #[test]
+    fn a_restore_shows_its_progress() {
+        let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
+        let amount = |files, bytes| Amount { files, bytes };
+        status.restoring = Some(Progress {
+            doing: Doing::Restore,
+            done: amount(10, 2_000_000),
+            total: Some(amount(1_000, 199_000_001)),
+        });
+        assert!(
+            shown(&status).contains("10 of 1000 files, 2 of 200 MB"),
+            "{}",
+            shown(&status)
+        );
+    }
+
+    #[test]
+    fn a_delayed_restore_shows_its_reason() {
+        let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
+        assert!(shown(&status).contains("id=\"reason\" role=\"alert\" hidden></p>"));
+        status.reason = Some("the repository answers 500".into());
+        assert!(shown(&status).contains("id=\"reason\" role=\"alert\">the repository answers 500</p>"));
+    }
+
+    #[test]
+    fn a_failure_shows_its_reason_and_a_remedy() {
+        let mut life = Lifecycle::new(0);
+        let rules = moltworker_core::bot::lifecycle::LifecycleRules { sleep_after_ms: None };
+        life.on(&rules, 0, 0.0, LifecycleEvent::Wanted);
+        let run = life.run;
+        life.on(
+            &rules,
+            0,
+            0.0,
+            LifecycleEvent::StartFailed(run, "<no capacity>".into()),
+        );
+        let html = shown(&life.status(ObservedStatus::NOTHING));
+        assert!(
+            html.contains("could not start") && html.contains("&lt;no capacity&gt;"),
+            "{html}"
+        );
+        assert!(html.contains("action=\"/api/bot/restart\""), "{html}");
+        let crash_looped = shown(&status(BotState::CrashLooped, None));
+        assert!(crash_looped.contains("again and again") && crash_looped.contains("class=\"failed\""));
+    }
+}

@@ -1,0 +1,148 @@
+//! Answers of the platform itself, as opposed to the bot's: problems, pages, redirects, each with the
+//! security headers no page of ours goes without.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use maud::Markup;
+use moltworker_core::api::sandbox::Order;
+use moltworker_core::http::problem::Refusal;
+use serde::Serialize;
+use worker::{Headers, Response, ResponseBuilder};
+
+use crate::http::pages;
+use crate::platform::webcrypto;
+
+/// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
+/// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as
+/// browsers' preload lists ask, and for this host alone: what else lives below a person's domain is theirs.
+const ALWAYS: [(&str, &str); 5] = [
+    ("cache-control", "no-store"),
+    ("strict-transport-security", "max-age=63072000"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+/// For everything that is not a page: nothing in it may run or load, were it ever shown as one.
+const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Allows the scripts and styles of one page: they carry it, nothing injected can.
+pub(crate) struct Nonce(String);
+
+impl Nonce {
+    pub(crate) fn new() -> worker::Result<Self> {
+        // 16 bytes: CSP asks for at least 128 bits.
+        Ok(Self(URL_SAFE_NO_PAD.encode(webcrypto::random_bytes(16)?)))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self("test".into())
+    }
+}
+
+/// A page. `status` is what programs see.
+pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
+    let nonce = nonce.as_str();
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    build(status, &policy)?.from_html(markup.into_string())
+}
+
+/// A JSON document.
+pub(crate) fn json(value: &impl Serialize) -> worker::Result<Response> {
+    build(200, NOTHING_RUNS)?.from_json(value)
+}
+
+/// A refusal as `application/problem+json`.
+pub(crate) fn problem(refusal: Refusal, detail: Option<String>) -> worker::Result<Response> {
+    let problem = refusal.problem(detail);
+    let mut response = build(problem.status, NOTHING_RUNS)?.from_json(&problem)?;
+    let headers = response.headers_mut();
+    headers.set("content-type", "application/problem+json")?;
+    add_refusal_headers(headers, refusal)?;
+    Ok(response)
+}
+
+/// A refusal as a page.
+pub(crate) fn refusal_page(refusal: Refusal) -> worker::Result<Response> {
+    let (status, _, title) = refusal.facts();
+    let nonce = Nonce::new()?;
+    let way_out = (refusal == Refusal::BotStopped).then_some((Order::Start, "Start it again"));
+    let response = page(status, &nonce, pages::refusal(&nonce, title, way_out))?;
+    add_refusal_headers(response.headers(), refusal)?;
+    Ok(response)
+}
+
+/// `Retry-After` and `WWW-Authenticate`, where the refusal has them.
+pub(crate) fn add_refusal_headers(headers: &Headers, refusal: Refusal) -> worker::Result<()> {
+    if let Some(seconds) = refusal.retry_after() {
+        headers.set("retry-after", &seconds.to_string())?;
+    }
+    if let Some(challenge) = refusal.challenge() {
+        headers.set("www-authenticate", challenge)?;
+    }
+    Ok(())
+}
+
+/// 405 with the methods that exist.
+pub(crate) fn wrong_method(allow: &str) -> worker::Result<Response> {
+    let mut response = problem(Refusal::WrongMethod, None)?;
+    response.headers_mut().set("allow", allow)?;
+    Ok(response)
+}
+
+/// The same answer with one more `Set-Cookie`; body and WebSocket stay what they are.
+pub(crate) fn with_cookie(response: Response, cookie: &str) -> worker::Result<Response> {
+    // A copy: the headers of an answer that came from elsewhere cannot be changed.
+    let headers = Headers::new();
+    for (name, value) in response.headers() {
+        headers.append(&name, &value)?;
+    }
+    headers.append("set-cookie", cookie)?;
+    Ok(response.with_headers(headers))
+}
+
+/// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform
+/// chose.
+pub(crate) fn see_other(location: &str) -> worker::Result<Response> {
+    let response = build(303, NOTHING_RUNS)?.empty();
+    response.headers().set("location", location)?;
+    Ok(response)
+}
+
+/// A line of text.
+pub(crate) fn text(status: u16, text: &str) -> worker::Result<Response> {
+    build(status, NOTHING_RUNS)?.ok(text)
+}
+
+/// The beginning of an answer to a machine, whose body is neither a page nor a document of ours.
+pub(crate) fn bare(status: u16) -> worker::Result<ResponseBuilder> {
+    build(status, NOTHING_RUNS)
+}
+
+fn build(status: u16, policy: &str) -> worker::Result<ResponseBuilder> {
+    let mut builder = ResponseBuilder::new().with_status(status);
+    for (name, value) in ALWAYS {
+        builder = builder.with_header(name, value)?;
+    }
+    builder.with_header("content-security-policy", policy)
+}
+
+/// Whether a person looks at the answer: a browser that navigates. Programs get JSON.
+pub(crate) fn wants_page(method: &str, headers: &Headers) -> bool {
+    let header = |name| headers.get(name).ok().flatten();
+    if !matches!(method, "GET" | "HEAD") {
+        return false;
+    }
+    match header("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        // Browsers before 2023 send no fetch metadata; their navigations ask for HTML by name.
+        None => header("accept").is_some_and(|accept| accept.contains("text/html")),
+    }
+}

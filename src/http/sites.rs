@@ -1,0 +1,116 @@
+//! Which site a request came to: the platform's, or a bot's own host and whose bot that is.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use moltworker_core::api::route::Place;
+use moltworker_core::http::host::{HostName, Site, site};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::users::Read;
+use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
+use serde::Deserialize;
+use worker::Env;
+
+use crate::platform::{clock, database, log};
+
+/// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
+/// again from nothing when it is full.
+const MAX_CACHED: usize = 10_000;
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<HostName, Read<Option<UserId>>>> = RefCell::default();
+}
+
+/// A bot's own host.
+#[derive(Debug, Clone)]
+pub(crate) struct BotHost {
+    /// Its name.
+    pub(crate) name: HostName,
+    /// Whose bot it is.
+    pub(crate) owner: UserId,
+    /// As browsers name it.
+    pub(crate) origin: String,
+}
+
+/// Where a request came to.
+pub(crate) enum Served {
+    Platform,
+    Bot(BotHost),
+    Nowhere,
+}
+
+impl Served {
+    pub(crate) fn place(&self) -> Place {
+        match self {
+            Self::Platform => Place::Platform,
+            Self::Bot(_) => Place::BotHost,
+            Self::Nowhere => Place::Elsewhere,
+        }
+    }
+}
+
+/// Finds the site of a request's host (`name[:port]`).
+///
+/// # Errors
+/// [`Refusal::DirectoryUnavailable`] when only the table of domains could tell and does not answer.
+pub(crate) async fn served(env: &Env, settings: &Settings, host: &str) -> Result<Served, Refusal> {
+    let found = match site(host, &settings.public, settings.access.bot_domain.as_ref()) {
+        Site::Platform => return Ok(Served::Platform),
+        Site::Unknown => None,
+        Site::Own(owner, name) => Some((name, owner)),
+        Site::Custom(name) => owner_of(env, &name).await?.map(|owner| (name, owner)),
+    };
+    Ok(found.map_or(Served::Nowhere, |(name, owner)| {
+        let origin = settings.public.of(&name);
+        Served::Bot(BotHost { name, owner, origin })
+    }))
+}
+
+#[derive(Deserialize)]
+struct Row {
+    user_id: UserId,
+}
+
+/// Who has proven that this domain is theirs.
+async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal> {
+    let now = clock::now_ms();
+    let known = KNOWN.with_borrow(|known| known.get(host).copied());
+    if let Some(owner) = known.and_then(|read| read.fresh(now)) {
+        return Ok(owner);
+    }
+    match ask(env, host).await {
+        Ok(owner) => {
+            cache(host, owner);
+            Ok(owner)
+        }
+        Err(error) => {
+            log::line("domains-unavailable", &[("reason", &error)]);
+            let owner = known.and_then(|read| read.without_database(now));
+            owner.ok_or(Refusal::DirectoryUnavailable)
+        }
+    }
+}
+
+async fn ask(env: &Env, host: &HostName) -> worker::Result<Option<UserId>> {
+    let row = database::open(env)?
+        .prepare("SELECT user_id FROM domains WHERE host = ?1 AND state = 'verified'")
+        .bind(&[host.as_str().into()])?
+        .first::<Row>(None)
+        .await?;
+    Ok(row.map(|row| row.user_id))
+}
+
+/// What this isolate is to believe from now on, because it was just read or written.
+pub(crate) fn cache(host: &HostName, owner: Option<UserId>) {
+    let read = Read {
+        value: owner,
+        at: clock::now_ms(),
+    };
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MAX_CACHED {
+            known.clear();
+        }
+        known.insert(host.clone(), read);
+    });
+}

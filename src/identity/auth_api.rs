@@ -1,0 +1,170 @@
+//! Supabase Auth's REST API, as far as signing in needs it.
+
+use std::time::Duration;
+
+use moltworker_core::identity::session::Tokens;
+use moltworker_core::identity::sign_in::Provider;
+use moltworker_core::settings::Settings;
+use serde_json::{Value, json};
+use worker::url::form_urlencoded;
+use worker::{Fetch, Headers, Method, Request, RequestInit, Response};
+
+use crate::http::json;
+use crate::platform::clock;
+
+/// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+/// What is exchanged for tokens.
+pub(crate) enum Grant<'a> {
+    Password {
+        email: &'a str,
+        password: &'a str,
+    },
+    Refresh {
+        token: &'a str,
+    },
+    /// A code that came back to the callback, with the verifier only the asking browser has.
+    Callback {
+        code: &'a str,
+        verifier: &'a str,
+    },
+    /// The code that stands in the mail beside the link.
+    Mailed {
+        email: &'a str,
+        code: &'a str,
+    },
+}
+
+/// The provider's answer to a grant.
+pub(crate) enum Granted {
+    Tokens(Tokens),
+    /// It is wrong, spent or revoked: trying the same again does not help.
+    Refused,
+    /// Asked too often.
+    TooMany,
+}
+
+/// Exchanges a grant for tokens.
+///
+/// # Errors
+/// The provider did not answer, or not with a yes or a no.
+pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::Result<Granted> {
+    let (path, body) = match grant {
+        Grant::Password { email, password } => (
+            "/token?grant_type=password",
+            json!({ "email": email, "password": password }),
+        ),
+        Grant::Refresh { token } => (
+            "/token?grant_type=refresh_token",
+            json!({ "refresh_token": token }),
+        ),
+        Grant::Callback { code, verifier } => (
+            "/token?grant_type=pkce",
+            json!({ "auth_code": code, "code_verifier": verifier }),
+        ),
+        Grant::Mailed { email, code } => (
+            "/verify",
+            json!({ "type": "email", "email": email, "token": code }),
+        ),
+    };
+    let mut response = post(settings, path, &body, None).await?;
+    match response.status_code() {
+        200 => {
+            let body = clock::within(DEADLINE, response.text()).await?;
+            Ok(Granted::Tokens(json::read(&body)?))
+        }
+        // 401 is not among them: that is a wrong `apikey`, and the person can do nothing about it.
+        400 | 403 | 404 | 422 => Ok(Granted::Refused),
+        429 => Ok(Granted::TooMany),
+        other => Err(unexpected(path, other)),
+    }
+}
+
+/// Has a link and a code mailed. Says nothing about whether the address has an account, nor, by way of the
+/// limit on mails, whether one was asked for a moment ago.
+///
+/// # Errors
+/// The provider did not answer, or cannot send mails.
+pub(crate) async fn mail_link(
+    settings: &Settings,
+    email: &str,
+    challenge: &str,
+    callback: &str,
+) -> worker::Result<()> {
+    let path = format!("/otp?{}", query(&[("redirect_to", callback)]));
+    let body = json!({
+        "email": email,
+        // Whoever types a stranger's address here must not open an account for it.
+        "create_user": false,
+        "code_challenge": challenge,
+        "code_challenge_method": "s256",
+    });
+    let response = post(settings, &path, &body, None).await?;
+    match response.status_code() {
+        200 | 400 | 422 | 429 => Ok(()),
+        other => Err(unexpected("/otp", other)),
+    }
+}
+
+/// Where a browser goes to sign in with `provider`.
+pub(crate) fn authorize_url(
+    settings: &Settings,
+    provider: Provider,
+    challenge: &str,
+    callback: &str,
+) -> String {
+    let query = query(&[
+        ("provider", provider.as_str()),
+        ("redirect_to", callback),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "s256"),
+    ]);
+    format!("{}/authorize?{query}", settings.issuer())
+}
+
+/// Ends the one session `access_token` belongs to: its refresh token is worth nothing afterwards.
+///
+/// # Errors
+/// The provider did not answer, or refused.
+pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::Result<()> {
+    let path = "/logout?scope=local";
+    let response = post(settings, path, &Value::Null, Some(access_token)).await?;
+    match response.status_code() {
+        // 403 and 404: the session has ended already.
+        200..=299 | 403 | 404 => Ok(()),
+        other => Err(unexpected(path, other)),
+    }
+}
+
+async fn post(
+    settings: &Settings,
+    path: &str,
+    body: &Value,
+    bearer: Option<&str>,
+) -> worker::Result<Response> {
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    headers.set("apikey", &settings.anon_key)?;
+    if let Some(token) = bearer {
+        headers.set("authorization", &format!("Bearer {token}"))?;
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_headers(headers);
+    if !body.is_null() {
+        init.with_body(Some(body.to_string().into()));
+    }
+    let request = Request::new_with_init(&format!("{}{path}", settings.issuer()), &init)?;
+    clock::within(DEADLINE, Fetch::Request(request).send()).await
+}
+
+fn query(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs)
+        .finish()
+}
+
+fn unexpected(path: &str, status: u16) -> worker::Error {
+    let path = path.split('?').next().unwrap_or_default();
+    worker::Error::RustError(format!("{path} answered {status}"))
+}

@@ -1,0 +1,249 @@
+//! Who asks: a bearer token, or the browser's sealed session cookie. Nothing else counts.
+
+use std::cell::RefCell;
+
+use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::session::{
+    self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing,
+};
+use moltworker_core::identity::token::seen::Seen;
+use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
+use moltworker_core::settings::Settings;
+use worker::{Env, Headers, Request};
+
+use crate::http::json;
+use crate::identity::{jwks, sealed};
+use crate::platform::sandbox_client;
+use crate::platform::{clock, log, webcrypto};
+
+/// A caller whose identity was proven, and by what.
+#[derive(Debug)]
+pub(crate) enum Caller {
+    /// A program (or a page) that sent `Authorization: Bearer`.
+    Bearer(Identity),
+    /// A browser with a session.
+    Browser(Identity),
+}
+
+impl Caller {
+    pub(crate) fn identity(&self) -> &Identity {
+        match self {
+            Self::Bearer(identity) | Self::Browser(identity) => identity,
+        }
+    }
+
+    /// For routes that change something: a cookie is not enough.
+    pub(crate) fn into_bearer(self) -> Result<Identity, Refusal> {
+        match self {
+            Self::Bearer(identity) => Ok(identity),
+            Self::Browser(_) => Err(Refusal::BearerRequired),
+        }
+    }
+}
+
+/// Who asks, and what their browser must get to keep with the answer.
+pub(crate) struct Identified {
+    pub(crate) caller: Caller,
+    /// The `Set-Cookie` of a session that was renewed just now.
+    pub(crate) renewed: Option<String>,
+}
+
+impl From<Caller> for Identified {
+    fn from(caller: Caller) -> Self {
+        Self {
+            caller,
+            renewed: None,
+        }
+    }
+}
+
+/// Identifies the caller of a request. A browser's session that has run out is renewed on the way. Its cookie is
+/// sealed for the host it was given on: `purpose` names that.
+///
+/// # Errors
+/// The refusal to answer with. An `Authorization` header that does not hold is never made up for by a
+/// cookie: a program that sends one means it.
+pub(crate) async fn caller(
+    env: &Env,
+    headers: &Headers,
+    settings: &Settings,
+    purpose: &str,
+) -> Result<Identified, Refusal> {
+    if let Some(authorization) = header(headers, "authorization") {
+        let token = bearer_token(&authorization).ok_or(Refusal::TokenRefused)?;
+        return Ok(Caller::Bearer(access_token(token, settings).await?).into());
+    }
+    let session = session(headers, settings, purpose)
+        .await
+        .ok_or(Refusal::SignInRequired)?;
+    let standing = session.identity.standing(clock::now_seconds());
+    if standing == Standing::Good {
+        return Ok(Caller::Browser(session.identity).into());
+    }
+    match renew(env, &session).await {
+        // Renewed a moment ago, and not again so soon.
+        Renewal::Renewed(identity) if identity == session.identity => Ok(Caller::Browser(identity).into()),
+        Renewal::Renewed(identity) => {
+            let session = Session { identity, ..session };
+            let renewed = session_cookie(&session, settings, purpose)
+                .await
+                .inspect_err(|error| log::line("session-not-sealed", &[("reason", error)]))
+                .ok();
+            Ok(Identified {
+                caller: Caller::Browser(session.identity),
+                renewed,
+            })
+        }
+        Renewal::Ended => Err(Refusal::SignInRequired),
+        Renewal::Unavailable if standing == Standing::Ending => Ok(Caller::Browser(session.identity).into()),
+        Renewal::Unavailable => Err(Refusal::IdentityProviderUnavailable),
+    }
+}
+
+/// The browser's session as its cookie says, however old. Proof only together with
+/// [`Identity::standing`].
+pub(crate) async fn session(headers: &Headers, settings: &Settings, purpose: &str) -> Option<Session> {
+    let cookies = header(headers, "cookie")?;
+    sealed::open(settings, purpose, session::find(&cookies, SESSION_COOKIE)?).await
+}
+
+/// The `Set-Cookie` that carries a session on the host that `purpose` names.
+pub(crate) async fn session_cookie(
+    session: &Session,
+    settings: &Settings,
+    purpose: &str,
+) -> worker::Result<String> {
+    let value = sealed::seal(settings, purpose, session).await?;
+    Ok(session::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
+}
+
+/// Asks the person's Sandbox whether there still is this session, and to prove it anew if need be.
+pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
+    let user = session.identity.user;
+    let ask = Ask::Renew {
+        id: session.id.clone(),
+    };
+    let answer = match sandbox_client::about_session(env, user, &ask).await {
+        Ok(mut response) => json::of(&mut response).await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(Renewal::Renewed(identity)) if identity.user != user => Renewal::Ended,
+        Ok(renewal) => renewal,
+        Err(error) => {
+            log::line("renewal-failed", &[("user", &user), ("reason", &error)]);
+            Renewal::Unavailable
+        }
+    }
+}
+
+/// Whether a request to a bot that is served at `served` is its owner's wish. Other people's pages can have a
+/// browser send one, and it sends our cookie along. Who sends a token means it; but what such a WebSocket is for,
+/// the gateway goes by the origin as well.
+pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool> {
+    let headers = request.headers();
+    let (method, upgrade) = (request.method(), headers.has("upgrade")?);
+    let origin = header(headers, "origin");
+    if headers.has("authorization")? {
+        return Ok(!upgrade || same_origin(origin.as_deref(), served));
+    }
+    let (site, mode) = (
+        header(headers, "sec-fetch-site"),
+        header(headers, "sec-fetch-mode"),
+    );
+    let asked = RequestContext {
+        method: method.as_ref(),
+        upgrade,
+        origin: origin.as_deref(),
+        site: site.as_deref(),
+        mode: mode.as_deref(),
+    };
+    Ok(header_policy::is_owners(&asked, served))
+}
+
+pub(crate) fn header(headers: &Headers, name: &str) -> Option<String> {
+    headers.get(name).ok().flatten()
+}
+
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Verifies a Supabase access token.
+///
+/// # Errors
+/// [`Refusal::TokenExpired`], [`Refusal::TokenRefused`] or [`Refusal::IdentityProviderUnavailable`]; the
+/// exact reason is logged, not told.
+pub(crate) async fn access_token(token: &str, settings: &Settings) -> Result<Identity, Refusal> {
+    match verify(token, settings).await {
+        Ok(identity) => Ok(identity),
+        Err(IdentifyError::Token(reason)) => {
+            log::line("token-refused", &[("reason", &reason)]);
+            Err(if reason.is_expired() {
+                Refusal::TokenExpired
+            } else {
+                Refusal::TokenRefused
+            })
+        }
+        Err(IdentifyError::Provider(reason)) => {
+            log::line("identity-provider-unavailable", &[("reason", &reason)]);
+            Err(Refusal::IdentityProviderUnavailable)
+        }
+    }
+}
+
+enum IdentifyError {
+    Token(TokenError),
+    Provider(worker::Error),
+}
+
+impl From<TokenError> for IdentifyError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl From<worker::Error> for IdentifyError {
+    fn from(error: worker::Error) -> Self {
+        Self::Provider(error)
+    }
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::new()) };
+}
+
+async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError::TooLong.into());
+    }
+    let hash = webcrypto::sha256(token.as_bytes()).await?;
+    let known = SEEN.with_borrow(|seen| {
+        let trusted = |set| jwks::still_trusted(settings, set);
+        seen.find(&hash, clock::now_seconds(), trusted).cloned()
+    });
+    if let Some(identity) = known {
+        return Ok(identity);
+    }
+    let parsed = token::parse(token)?;
+    let (key, set) = match parsed.algorithm {
+        Algorithm::Hs256 => {
+            let secret = settings.jwt_secret.as_ref().ok_or(TokenError::UnknownKey)?;
+            (jwks::legacy(secret.reveal()).await?, None)
+        }
+        Algorithm::Es256 | Algorithm::Rs256 => {
+            let key_id = parsed.key_id.as_deref().ok_or(TokenError::UnknownKey)?;
+            jwks::find(settings, key_id, parsed.algorithm)
+                .await?
+                .ok_or(TokenError::UnknownKey)?
+        }
+    };
+    let data = parsed.signing_input.as_bytes();
+    let held = webcrypto::signature_holds(&key, parsed.algorithm, &parsed.signature, data).await?;
+    let signed = parsed.signature_checked(held)?;
+    let identity = signed.into_identity(&settings.issuer(), clock::now_seconds())?;
+    SEEN.with_borrow_mut(|seen| seen.remember(hash, set, identity.clone()));
+    Ok(identity)
+}

@@ -1,0 +1,48 @@
+//! What only this Worker can have written: cookies, and secrets at rest. AES-GCM with a key of the operator's.
+
+use std::cell::RefCell;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use moltworker_core::settings::Settings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::platform::webcrypto::{self, Key};
+
+thread_local! {
+    static KEY: RefCell<Option<([u8; 32], Key)>> = const { RefCell::new(None) };
+}
+
+/// Seals `value` for one purpose, as text that fits a cookie. What was sealed for one purpose opens for no
+/// other.
+pub(crate) async fn seal(
+    settings: &Settings,
+    purpose: &str,
+    value: &impl Serialize,
+) -> worker::Result<String> {
+    let sealed = webcrypto::seal(&key(settings).await?, purpose, &serde_json::to_vec(value)?).await?;
+    Ok(URL_SAFE_NO_PAD.encode(sealed))
+}
+
+/// The inverse of [`seal`]; `None` for anything it did not make.
+pub(crate) async fn open<T: DeserializeOwned>(settings: &Settings, purpose: &str, text: &str) -> Option<T> {
+    let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let key = key(settings).await.ok()?;
+    let plain = webcrypto::open(&key, purpose, &sealed).await.ok()??;
+    serde_json::from_slice(&plain).ok()
+}
+
+async fn key(settings: &Settings) -> worker::Result<Key> {
+    let bytes = settings.session_key.reveal();
+    let imported = KEY.with_borrow(|key| {
+        let known = key.as_ref().filter(|(of, _)| of == bytes);
+        known.map(|(_, key)| key.clone())
+    });
+    if let Some(key) = imported {
+        return Ok(key);
+    }
+    let key = webcrypto::import_sealing_key(bytes).await?;
+    KEY.set(Some((*bytes, key.clone())));
+    Ok(key)
+}

@@ -1,0 +1,265 @@
+//! `/login` and `/auth/…`: a browser's way in and out, by way of Supabase Auth.
+//!
+//! Three ways lead to tokens: a password, a mailed link (or the code beside it), and an OAuth provider. All end
+//! in [`begin`], the one place where a session starts. [`flow`] binds what comes back from elsewhere to the
+//! browser that asked, [`form`] reads what was typed.
+
+mod flow;
+mod form;
+
+use moltworker_core::api::route::safe_next;
+use moltworker_core::http::header_policy::same_origin;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::session::{self, Ask, SESSION_COOKIE, Session, SessionId, Tokens};
+use moltworker_core::identity::sign_in::Provider;
+use moltworker_core::settings::Settings;
+use worker::{Env, Headers, Request, Response};
+
+use crate::http::address::Address;
+use crate::http::pages::login::{self, LoginPage, Message};
+use crate::http::reply::{self, Nonce};
+use crate::identity::auth_api::{self, Grant, Granted};
+use crate::identity::caller::{self, Caller, header};
+use crate::identity::users;
+use crate::platform::sandbox_client;
+use crate::platform::{log, webcrypto};
+use form::{LoginForm, SignInMethod};
+
+/// `GET /login`; `caller` is who is signed in already.
+pub(crate) fn show(
+    request: &Request,
+    settings: &Settings,
+    caller: Option<&Caller>,
+) -> worker::Result<Response> {
+    let next = query(request, "next")?;
+    let name = caller.map(|caller| {
+        let identity = caller.identity();
+        identity
+            .email
+            .clone()
+            .unwrap_or_else(|| identity.user.to_string())
+    });
+    let page = LoginPage {
+        signed_in_as: name.as_deref(),
+        ..LoginPage::new(settings, safe_next(next.as_deref()))
+    };
+    answer(200, &page)
+}
+
+fn answer(status: u16, page: &LoginPage<'_>) -> worker::Result<Response> {
+    let nonce = Nonce::new()?;
+    reply::page(status, &nonce, login::page(&nonce, page))
+}
+
+/// `POST /login`. Passwords and codes are passed on and forgotten.
+pub(crate) async fn submit(env: &Env, mut request: Request, settings: &Settings) -> worker::Result<Response> {
+    if !from_our_page(request.headers(), settings) {
+        return reply::problem(Refusal::WrongOrigin, None);
+    }
+    let Some(form) = form::read(&mut request).await else {
+        return reply::problem(Refusal::BadForm, None);
+    };
+    match &form.way {
+        SignInMethod::Password(password) => {
+            let grant = Grant::Password {
+                email: &form.email,
+                password,
+            };
+            sign_in_with(env, settings, &form, grant, Message::WrongPassword).await
+        }
+        SignInMethod::Code(code) => {
+            let grant = Grant::Mailed {
+                email: &form.email,
+                code,
+            };
+            sign_in_with(env, settings, &form, grant, Message::WrongCode).await
+        }
+        SignInMethod::Link => mail_link(settings, &form).await,
+    }
+}
+
+async fn sign_in_with(
+    env: &Env,
+    settings: &Settings,
+    form: &LoginForm,
+    grant: Grant<'_>,
+    wrong: Message,
+) -> worker::Result<Response> {
+    let message = match auth_api::exchange(settings, grant).await {
+        Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&form.next))).await?
+        {
+            Ok(response) => return Ok(response),
+            Err(message) => message,
+        },
+        Ok(Granted::Refused) => wrong,
+        Ok(Granted::TooMany) => Message::TooMany,
+        Err(error) => unavailable("sign-in-failed", &error),
+    };
+    let page = LoginPage {
+        email: &form.email,
+        asks_for_code: matches!(form.way, SignInMethod::Code(_)),
+        ..LoginPage::new(settings, safe_next(Some(&form.next)))
+    };
+    answer(message.status(), &page.with(message))
+}
+
+/// Has a link mailed. The page says the same for every address, so that nobody learns who has an account.
+async fn mail_link(settings: &Settings, form: &LoginForm) -> worker::Result<Response> {
+    let page = LoginPage {
+        email: &form.email,
+        ..LoginPage::new(settings, safe_next(Some(&form.next)))
+    };
+    let begun = flow::begin(settings, page.next).await?;
+    let mailed = auth_api::mail_link(settings, &form.email, &begun.challenge, &begun.callback).await;
+    if let Err(error) = mailed {
+        let message = unavailable("link-not-mailed", &error);
+        return answer(message.status(), &page.with(message));
+    }
+    let page = LoginPage {
+        asks_for_code: true,
+        ..page
+    };
+    reply::with_cookie(answer(200, &page)?, &begun.cookie)
+}
+
+/// `GET /auth/sign-in/<provider>`: a link, because browsers hold a form's redirects to the page's `form-action`,
+/// and where a provider leads to is its own affair.
+pub(crate) async fn start(
+    request: &Request,
+    settings: &Settings,
+    provider: Provider,
+) -> worker::Result<Response> {
+    if !settings.oauth_providers.contains(&provider) {
+        return reply::refusal_page(Refusal::NotFound);
+    }
+    // Another site's link or picture must not begin a sign-in; it leads to the page where a person can.
+    if header(request.headers(), "sec-fetch-site").is_some_and(|site| site != "same-origin") {
+        return reply::see_other("/login");
+    }
+    let next = query(request, "next")?;
+    let begun = flow::begin(settings, safe_next(next.as_deref())).await?;
+    let away = auth_api::authorize_url(settings, provider, &begun.challenge, &begun.callback);
+    reply::with_cookie(reply::see_other(&away)?, &begun.cookie)
+}
+
+/// `GET /auth/callback`: back from a provider or from a mailed link.
+pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) -> worker::Result<Response> {
+    let (code, state) = (query(request, "code")?, query(request, "state")?);
+    let Some(code) = code else {
+        // The provider's own words are not shown: whoever made the link could have written them. An error
+        // carries no state, and signs nobody in.
+        let error = query(request, "error_code")?.or(query(request, "error")?);
+        let message = match error.as_deref() {
+            None => Message::NotStarted,
+            Some("otp_expired") => Message::LinkExpired,
+            Some(_) => Message::ProviderRefused,
+        };
+        return answer(message.status(), &LoginPage::new(settings, "/").with(message));
+    };
+    let Some(flow) = flow::ended(request.headers(), settings, state.as_deref()).await else {
+        return if reply::wants_page(request.method().as_ref(), request.headers()) {
+            let message = Message::NotStarted;
+            answer(message.status(), &LoginPage::new(settings, "/").with(message))
+        } else {
+            reply::problem(Refusal::SignInNotStarted, None)
+        };
+    };
+    let grant = Grant::Callback {
+        code: &code,
+        verifier: &flow.verifier,
+    };
+    let message = match auth_api::exchange(settings, grant).await {
+        Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&flow.next))).await?
+        {
+            Ok(response) => return reply::with_cookie(response, &flow::forget()),
+            Err(message) => message,
+        },
+        Ok(Granted::Refused) => Message::LinkExpired,
+        Ok(Granted::TooMany) => Message::TooMany,
+        Err(error) => unavailable("sign-in-failed", &error),
+    };
+    let page = LoginPage::new(settings, safe_next(Some(&flow.next))).with(message);
+    reply::with_cookie(answer(message.status(), &page)?, &flow::forget())
+}
+
+/// Begins a session with what the provider granted: proven, let in, kept by the person's Sandbox, and as a cookie in the
+/// browser, which goes on to `next`. Otherwise says what to tell the person.
+async fn begin(
+    env: &Env,
+    settings: &Settings,
+    tokens: Tokens,
+    next: &str,
+) -> worker::Result<Result<Response, Message>> {
+    let identity = match caller::access_token(&tokens.access_token, settings).await {
+        Ok(identity) => identity,
+        Err(Refusal::IdentityProviderUnavailable) => return Ok(Err(Message::Unavailable)),
+        // The provider granted a token this Worker does not accept: settings that do not fit together.
+        Err(_) => return Ok(Err(Message::NotForThisAccount)),
+    };
+    match users::admit(env, &identity, settings).await {
+        Ok(()) => {}
+        Err(Refusal::DirectoryUnavailable) => return Ok(Err(Message::Unavailable)),
+        Err(_) => return Ok(Err(Message::NotForThisAccount)),
+    }
+    let mut id = [0; 16];
+    id.copy_from_slice(&webcrypto::random_bytes(16)?);
+    let session = Session {
+        identity,
+        id: SessionId::from_random(id),
+    };
+    let ask = Ask::Begin {
+        id: session.id.clone(),
+        identity: session.identity.clone(),
+        tokens,
+    };
+    if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
+        return Ok(Err(unavailable("session-not-kept", &error)));
+    }
+    let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
+    reply::with_cookie(reply::see_other(next)?, &cookie).map(Ok)
+}
+
+/// Where somebody signs out.
+pub(crate) struct Exit<'a> {
+    /// The origin whose pages may ask for it.
+    pub(crate) origin: &'a str,
+    /// For what the cookie there is sealed.
+    pub(crate) purpose: &'a str,
+    /// Where it leads to on that host.
+    pub(crate) then: &'a str,
+}
+
+/// `POST /auth/sign-out`. Ends the session on every host it crossed to: none of them can renew it any more.
+pub(crate) async fn sign_out(
+    env: &Env,
+    request: &Request,
+    settings: &Settings,
+    exit: &Exit<'_>,
+) -> worker::Result<Response> {
+    if !same_origin(header(request.headers(), "origin").as_deref(), exit.origin) {
+        return reply::problem(Refusal::WrongOrigin, None);
+    }
+    if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
+        let ask = Ask::End { id: session.id };
+        if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
+            log::line(
+                "session-not-ended",
+                &[("user", &session.identity.user), ("reason", &error)],
+            );
+        }
+    }
+    reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))
+}
+
+fn unavailable(event: &str, error: &worker::Error) -> Message {
+    log::line(event, &[("reason", error)]);
+    Message::Unavailable
+}
+
+fn from_our_page(headers: &Headers, settings: &Settings) -> bool {
+    same_origin(header(headers, "origin").as_deref(), settings.public.as_str())
+}
+
+fn query(request: &Request, wanted: &str) -> worker::Result<Option<String>> {
+    Ok(Address::of(request)?.query_value(wanted))
+}

@@ -1,0 +1,203 @@
+//! Who may come in: the table of users, read once a minute per user and isolate, and who may become one.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::token::Identity;
+use moltworker_core::identity::users::{AllowListEntry, Read, SignUp, UserStatus, entries_for};
+use moltworker_core::settings::{Access, Settings};
+use moltworker_core::user_id::UserId;
+use serde::Deserialize;
+use worker::{D1Database, Env};
+
+use crate::platform::database::{self, d1_timestamp, text_or_null};
+use crate::platform::{clock, log};
+
+/// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
+/// starts again from nothing, which costs one read per user who comes back.
+const MAX_CACHED: usize = 10_000;
+/// How old `seen_at` may get before it is written again: exact to the hour is enough for people, and a write
+/// per request would cost more than the bot.
+const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
+
+thread_local! {
+    static KNOWN: RefCell<HashMap<UserId, Read<UserStatus>>> = RefCell::default();
+}
+
+#[derive(Deserialize)]
+struct Row {
+    email: Option<String>,
+    role: String,
+    status: UserStatus,
+    seen_at: u64,
+}
+
+/// Whether this person is an admin: their token says so, or the operator.
+pub(crate) fn is_admin(identity: &Identity, access: &Access) -> bool {
+    identity.admin || access.admin_user_ids.contains(&identity.user)
+}
+
+/// Lets a person in whose identity is proven, or says why not. Makes a user of them at their first visit, if
+/// the policy allows it.
+///
+/// # Errors
+/// [`Refusal::NotInvited`], [`Refusal::AccountSuspended`], [`Refusal::AccountDeleted`], or
+/// [`Refusal::DirectoryUnavailable`] for somebody nothing is known about while the database is away. Who was
+/// read as active within the hour goes on meanwhile.
+pub(crate) async fn admit(env: &Env, identity: &Identity, settings: &Settings) -> Result<(), Refusal> {
+    let now = clock::now_ms();
+    let known = KNOWN.with_borrow(|known| known.get(&identity.user).copied());
+    let status = match known.and_then(|read| read.fresh(now)) {
+        Some(status) => status,
+        None => match look_up(env, identity, &settings.access, now).await {
+            Ok(Some(status)) => {
+                cache(identity.user, status, now);
+                status
+            }
+            Ok(None) => {
+                log::line("not-invited", &[("user", &identity.user)]);
+                return Err(Refusal::NotInvited);
+            }
+            Err(error) => {
+                log::line("users-unavailable", &[("reason", &error)]);
+                let status = known.and_then(|read| read.without_database(now));
+                status.ok_or(Refusal::DirectoryUnavailable)?
+            }
+        },
+    };
+    status.refusal().map_or(Ok(()), Err)
+}
+
+/// What this isolate is to believe from now on, because it was just written.
+pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
+    KNOWN.with_borrow_mut(|known| {
+        if known.len() >= MAX_CACHED {
+            known.clear();
+        }
+        known.insert(
+            user,
+            Read {
+                value: status,
+                at: now,
+            },
+        );
+    });
+}
+
+/// The user's status, or `None` if they are no user and may not become one.
+async fn look_up(
+    env: &Env,
+    identity: &Identity,
+    access: &Access,
+    now: u64,
+) -> worker::Result<Option<UserStatus>> {
+    let database = database::open(env)?;
+    let role = if is_admin(identity, access) {
+        "admin"
+    } else {
+        "user"
+    };
+    let row = database
+        .prepare("SELECT email, role, status, seen_at FROM users WHERE user_id = ?1")
+        .bind(&[identity.user.to_string().into()])?
+        .first::<Row>(None)
+        .await?;
+    if let Some(row) = row {
+        let changed = row.role != role || (identity.email.is_some() && row.email != identity.email);
+        if changed || now >= row.seen_at.saturating_add(SEEN_AGAIN_AFTER_MS) {
+            record_user(&database, identity, role, now).await?;
+        }
+        return Ok(Some(row.status));
+    }
+    let admitted = role == "admin" || may_sign_up(&database, identity, access, now).await?;
+    if !admitted {
+        return Ok(None);
+    }
+    record_user(&database, identity, role, now).await?;
+    log::line("user-created", &[("user", &identity.user)]);
+    Ok(Some(UserStatus::Active))
+}
+
+/// Makes the row or brings it up to date; never touches the status.
+async fn record_user(database: &D1Database, identity: &Identity, role: &str, now: u64) -> worker::Result<()> {
+    database
+        .prepare(
+            "INSERT INTO users (user_id, email, role, created_at, seen_at) VALUES (?1, ?2, ?3, ?4, ?4) \
+             ON CONFLICT (user_id) DO UPDATE SET email = coalesce(?2, email), role = ?3, seen_at = ?4",
+        )
+        .bind(&[
+            identity.user.to_string().into(),
+            text_or_null(identity.email.as_deref()),
+            role.into(),
+            d1_timestamp(now),
+        ])?
+        .run()
+        .await?;
+    Ok(())
+}
+
+async fn may_sign_up(
+    database: &D1Database,
+    identity: &Identity,
+    access: &Access,
+    now: u64,
+) -> worker::Result<bool> {
+    let entries = entries_for(identity.user, identity.email.as_deref());
+    let listed = |entry: &AllowListEntry| access.allow_list.contains(entry);
+    match access.sign_up {
+        SignUp::Open => return Ok(true),
+        SignUp::AllowList if entries.iter().any(listed) => return Ok(true),
+        SignUp::AllowList => {
+            let found = find(
+                database,
+                "SELECT entry FROM allow_list WHERE entry IN (?1, ?2, ?3)",
+                &entries,
+            );
+            if found.await? {
+                return Ok(true);
+            }
+        }
+        SignUp::Invite => {}
+    }
+    // Taken and used up in one statement: an invitation lets one user in.
+    let texts = texts(&entries);
+    let [one, two, three] = texts.each_ref().map(|text| text_or_null(text.as_deref()));
+    let used = database
+        .prepare(
+            "UPDATE invitations SET used_by = ?4, used_at = ?5 \
+             WHERE entry IN (?1, ?2, ?3) AND used_by IS NULL RETURNING entry",
+        )
+        .bind(&[
+            one,
+            two,
+            three,
+            identity.user.to_string().into(),
+            d1_timestamp(now),
+        ])?
+        .all()
+        .await?;
+    Ok(!used.results::<EntryRow>()?.is_empty())
+}
+
+#[derive(Deserialize)]
+struct EntryRow {
+    #[expect(dead_code, reason = "that there is a row is all there is to know")]
+    entry: String,
+}
+
+async fn find(database: &D1Database, query: &str, entries: &[AllowListEntry]) -> worker::Result<bool> {
+    let bindings = texts(entries).map(|text| text_or_null(text.as_deref()));
+    let found = database
+        .prepare(query)
+        .bind(&bindings)?
+        .first::<EntryRow>(None)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// At most three: the user, their address, its domain.
+fn texts(entries: &[AllowListEntry]) -> [Option<String>; 3] {
+    let text = |index: usize| entries.get(index).map(AllowListEntry::to_string);
+    [text(0), text(1), text(2)]
+}

@@ -1,0 +1,53 @@
+//! Reads what the operator configured from the Worker's environment.
+
+use moltworker_core::http::rate_limits::LIMITS;
+use moltworker_core::settings::{
+    BUCKET_BINDING, DATABASE_BINDING, SANDBOX_BINDING, Setting, SettingProblem, Settings,
+};
+use worker::Env;
+
+/// All settings and bindings.
+///
+/// # Errors
+/// Everything that is missing or malformed.
+pub(crate) fn read(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
+    let missing_bindings: Vec<SettingProblem> = [
+        (
+            SANDBOX_BINDING,
+            "the Durable Object namespace of the bots",
+            env.durable_object(SANDBOX_BINDING).is_ok(),
+        ),
+        (
+            DATABASE_BINDING,
+            "the D1 database",
+            env.d1(DATABASE_BINDING).is_ok(),
+        ),
+        (
+            BUCKET_BINDING,
+            "the R2 bucket of the backups",
+            env.bucket(BUCKET_BINDING).is_ok(),
+        ),
+    ]
+    .into_iter()
+    .chain(LIMITS.map(|name| (name, "a rate limit", env.rate_limiter(name).is_ok())))
+    .filter(|(.., bound)| !bound)
+    .map(|(name, meaning, _)| SettingProblem {
+        setting: Setting {
+            name,
+            meaning,
+            how: "bind it in wrangler.toml as the repository's own does",
+        },
+        reason: "is not bound",
+    })
+    .collect();
+
+    // A secret is a variable to the runtime; `var` reads both.
+    match Settings::read(|name| env.var(name).ok().map(|value| value.to_string())) {
+        Ok(settings) if missing_bindings.is_empty() => Ok(settings),
+        Ok(_) => Err(missing_bindings),
+        Err(mut problems) => {
+            problems.extend(missing_bindings);
+            Err(problems)
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the Worker asks of the platform it runs on, each in one file.
+
+pub(crate) mod clock;
+pub(crate) mod configuration;
+pub(crate) mod custom_hostname;
+pub(crate) mod database;
+pub(crate) mod history;
+pub(crate) mod log;
+pub(crate) mod sandbox_client;
+pub(crate) mod webcrypto;

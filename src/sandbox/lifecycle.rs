@@ -1,0 +1,273 @@
+//! Events become state, state is stored, effects are carried out: the only path by which a bot's life
+//! changes.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::channel::oneshot;
+use futures::future::{self, Either};
+use moltworker_core::api::bot::ObservedStatus;
+use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::bot::lifecycle::{
+    Lifecycle, LifecycleEffect, LifecycleEvent, SupervisorReport, history_event,
+};
+use moltworker_core::settings::DATABASE_BINDING;
+use moltworker_core::wire::run::Run;
+use wasm_bindgen_futures::spawn_local;
+use worker::{Delay, Result};
+
+use super::Inner;
+use super::container::NotStarted;
+use super::store::Store;
+use crate::platform::history::{self, HistoryEntry};
+use crate::platform::{clock, log};
+
+/// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
+/// is not felt, and 200 questions on loopback cost the supervisor nothing.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// The signal that asks the supervisor to stop.
+const SIGTERM: i32 = 15;
+
+impl Inner {
+    /// Loads the life, if this object has just come into memory, and looks whether its container is still
+    /// there: what happened while nobody looked is noticed here.
+    pub(super) async fn load(self: &Rc<Self>) -> Result<()> {
+        if self.memory.borrow().life.is_some() {
+            return Ok(());
+        }
+        let life = Store::open(&self.state)?
+            .life()?
+            .unwrap_or_else(|| Lifecycle::new(clock::now_ms()));
+        let container_runs = self
+            .state
+            .container()
+            .is_some_and(|container| container.running());
+        let ended = (life.is_awake() && !container_runs).then_some(life.run);
+        self.memory.borrow_mut().life = Some(life);
+        if let Some(run) = ended {
+            // Nobody watched it. Long before another run is heard of, with which what this one left unsaved is forgotten.
+            let inner = Rc::clone(self);
+            spawn_local(async move { inner.reconcile_exit(run).await });
+        }
+        self.take(LifecycleEvent::Loaded { container_runs }).await
+    }
+
+    /// Takes note of an event and does what follows from it.
+    pub(super) async fn handle_event(self: &Rc<Self>, event: LifecycleEvent) -> Result<()> {
+        self.load().await?;
+        self.take(event).await
+    }
+
+    async fn take(self: &Rc<Self>, event: LifecycleEvent) -> Result<()> {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.decide(&event)? {
+                events.extend(self.carry_out(effect).await);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides and stores, without an await in between: no other event can slip in.
+    fn decide(self: &Rc<Self>, event: &LifecycleEvent) -> Result<Vec<LifecycleEffect>> {
+        let before = self.life();
+        let mut life = before.clone();
+        let rules = self.settings()?.rules;
+        let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event.clone());
+        if life == before {
+            return Ok(effects);
+        }
+        if let Some((kind, detail)) = history_event(&before, event, &life) {
+            self.record_history_event(kind, life.run, detail)?;
+        }
+        Store::open(&self.state)?.save_lifecycle(&life)?;
+        if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
+            let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
+            log::line(
+                "bot-state",
+                &[
+                    ("user", &self.user()?),
+                    ("run", &life.run),
+                    ("from", &from),
+                    ("to", &to),
+                ],
+            );
+            spawn_local(Rc::clone(self).write_to_registry(life.clone()));
+        }
+        let mut memory = self.memory.borrow_mut();
+        memory.life = Some(life);
+        for waiting in memory.waiting.drain(..) {
+            // Whoever stopped waiting does not want to know.
+            let _gone = waiting.send(());
+        }
+        Ok(effects)
+    }
+
+    /// Carries out one effect. One that fails is logged and the others go on: the state's deadline leads
+    /// out of whatever its failure leads into.
+    async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
+        let outcome = match &effect {
+            LifecycleEffect::Start(run) => {
+                if let Err(not_started) = self.start_container(*run).await {
+                    let reason = not_started.owner_message();
+                    let cause = match &not_started {
+                        NotStarted::Broken(error) => error.to_string(),
+                        NotStarted::SnapshotMissing(_) => reason.clone(),
+                    };
+                    log::line("start-failed", &[("run", run), ("reason", &cause)]);
+                    return Some(LifecycleEvent::StartFailed(*run, reason));
+                }
+                Ok(())
+            }
+            LifecycleEffect::Watch(run) => {
+                self.watch(*run);
+                Ok(())
+            }
+            LifecycleEffect::Ask(run) => {
+                let said = self.observe_supervisor(*run).await;
+                return Some(LifecycleEvent::Reported(*run, said));
+            }
+            LifecycleEffect::AskMaySleep(run) => {
+                return Some(LifecycleEvent::SleepAnswered(
+                    *run,
+                    self.ask_may_sleep(*run).await,
+                ));
+            }
+            LifecycleEffect::RestartGateway(run) => self.restart_gateway(*run).await,
+            LifecycleEffect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
+            LifecycleEffect::Kill => self.kill_container().await,
+            LifecycleEffect::SetAlarm(at) => match i64::try_from(*at)
+                .ok()
+                .and_then(DateTime::<Utc>::from_timestamp_millis)
+            {
+                Some(at) => self.state.storage().set_alarm(at).await,
+                None => Ok(()),
+            },
+            LifecycleEffect::ClearAlarm => self.state.storage().delete_alarm().await,
+        };
+        if let Err(error) = outcome {
+            log::line(
+                "effect-failed",
+                &[("effect", &format!("{effect:?}")), ("reason", &error)],
+            );
+        }
+        None
+    }
+
+    /// Waits for this run's end, and until it is ready asks for that. One watch per run: the runtime aborts
+    /// an object whose container ends abnormally with nobody waiting, and two would report one end twice.
+    fn watch(self: &Rc<Self>, run: Run) {
+        let watched = self.memory.borrow_mut().watched.replace(run);
+        if watched == Some(run) || !self.life().is_of(run) {
+            return;
+        }
+        let inner = Rc::clone(self);
+        spawn_local(async move {
+            let reason = inner.until_exit(run).await;
+            if let Err(error) = inner.handle_event(LifecycleEvent::Exited(run, reason)).await {
+                log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
+            }
+            inner.reconcile_exit(run).await;
+        });
+    }
+
+    async fn until_exit(self: &Rc<Self>, run: Run) -> String {
+        let mut exit = std::pin::pin!(self.exit());
+        let up = std::pin::pin!(self.until_up(run));
+        match future::select(exit.as_mut(), up).await {
+            Either::Left((reason, _)) => reason,
+            Either::Right(((), _)) => exit.await,
+        }
+    }
+
+    /// Reports what this run's supervisor says until the run is no longer on its way up. The deadline of a
+    /// start is the alarm's, which outlives this object's memory.
+    async fn until_up(self: &Rc<Self>, run: Run) {
+        let mut last = None;
+        while self.life().is_starting(run) {
+            // Nothing listens before the container is up; that is not worth a line in the log.
+            if let Ok(status) = self.ask_supervisor(run).await {
+                let report = SupervisorReport::from(&status);
+                self.memory.borrow_mut().observed = Some((run, ObservedStatus::from(&status)));
+                self.update_backups(run, &status).await;
+                if last.as_ref() != Some(&report.gateway) {
+                    last = Some(report.gateway.clone());
+                    if let Err(error) = self
+                        .handle_event(LifecycleEvent::Reported(run, Some(report)))
+                        .await
+                    {
+                        log::line("report-not-recorded", &[("run", &run), ("reason", &error)]);
+                    }
+                    continue;
+                }
+            }
+            Delay::from(ASK_AGAIN).await;
+        }
+    }
+
+    /// Resolves at the next change of state.
+    pub(super) fn next_change(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.memory.borrow_mut().waiting.push(sender);
+        receiver
+    }
+
+    /// Adds an entry to the history, without waiting for it.
+    pub(super) fn record_history_event(
+        self: &Rc<Self>,
+        kind: HistoryKind,
+        run: Run,
+        detail: Option<String>,
+    ) -> Result<()> {
+        let entry = HistoryEntry {
+            bot: self.user()?,
+            run: Some(run),
+            kind,
+            actor: Actor::Platform,
+            detail,
+        };
+        let inner = Rc::clone(self);
+        spawn_local(async move { history::record(&inner.env, &entry).await });
+        Ok(())
+    }
+
+    /// Tells the registry (D1) what state the bot is in, for the clock and the admins. The Sandbox's own
+    /// store is the truth: when D1 is away the bot goes on, and the next change tells it again.
+    async fn write_to_registry(self: Rc<Self>, life: Lifecycle) {
+        if let Err(error) = self.upsert(&life).await {
+            log::line("registry-not-written", &[("run", &life.run), ("reason", &error)]);
+        }
+    }
+
+    async fn upsert(&self, life: &Lifecycle) -> Result<()> {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "D1 numbers are doubles; both stay far below 2^53"
+        )]
+        let (run, since) = (life.run.0 as f64, life.since as f64);
+        self.env
+            .d1(DATABASE_BINDING)?
+            // Two writes may overtake each other on the way: only newer news counts.
+            .prepare(
+                "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at) \
+                 VALUES (?1, ?2, ?6, ?3, ?4, ?5, ?4) \
+                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
+                 run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
+                 active_at = max(bots.active_at, excluded.since) \
+                 WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
+            )
+            .bind(&[
+                self.user()?.to_string().into(),
+                life.bot_state().as_str().into(),
+                run.into(),
+                since.into(),
+                u32::from(life.pinned).into(),
+                u32::from(life.is_awake()).into(),
+            ])?
+            .run()
+            .await
+            .map(drop)
+    }
+}

@@ -1,0 +1,219 @@
+//! What owners and admins ask about a bot's snapshots. Which there are the bucket says; what is in them only the bot's
+//! container can read, so what is known of each is kept, and the container is asked only while it is up.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use moltworker_core::api::snapshots::{Details, SnapshotAsk, SnapshotCall};
+use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
+use moltworker_core::bot::history::truncate_detail;
+use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::control::{
+    SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason,
+};
+use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
+use serde::Deserialize;
+use worker::url::form_urlencoded;
+use worker::{Method, Request, Response, Result};
+
+use super::Inner;
+use super::store::Store;
+use crate::http::{json, reply};
+use crate::platform::{clock, log};
+use crate::repository::Stored;
+
+/// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
+/// its index, a few MB for a large home.
+const READ_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A refusal of the supervisor's.
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    detail: Option<String>,
+}
+
+impl Inner {
+    /// Answers one call.
+    pub(super) async fn snapshots(
+        self: &Rc<Self>,
+        call: SnapshotCall,
+        mut request: Request,
+    ) -> Result<Response> {
+        let ask: SnapshotAsk = json::read(&request.text().await?)?;
+        self.load().await?;
+        // Once for each call that needs it: a listing costs an operation for every thousand snapshots.
+        let stored = match call {
+            SnapshotCall::Take => Vec::new(),
+            _ => self.stored().await?,
+        };
+        let has = |id: &SnapshotId| stored.iter().any(|one| one.id == *id);
+        match (call, ask.snapshot) {
+            (SnapshotCall::List, _) => self.list_snapshots(stored).await,
+            (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
+            (SnapshotCall::Restore, None) => {
+                if ask.accept {
+                    self.update_backup_state(BackupState::accept_bucket_contents)?;
+                }
+                self.order_restore(stored, RestorePoint::Latest).await
+            }
+            (_, None) => reply::problem(Refusal::BadRequest, Some("name a snapshot".into())),
+            (_, Some(id)) if !has(&id) => reply::problem(Refusal::NoSuchSnapshot, None),
+            (SnapshotCall::Restore, Some(id)) => self.order_restore(stored, RestorePoint::Snapshot(id)).await,
+            (SnapshotCall::Pin, Some(id)) => {
+                Store::open(&self.state)?.hold(&id, None)?;
+                self.list_snapshots(stored).await
+            }
+            (SnapshotCall::Unpin, Some(id)) => {
+                Store::open(&self.state)?.unpin(&id)?;
+                self.list_snapshots(stored).await
+            }
+            (SnapshotCall::Browse, Some(id)) => self.read_snapshot(&id, "files", &ask.path).await,
+            (SnapshotCall::Download, Some(id)) => self.read_snapshot(&id, "file", &ask.path).await,
+        }
+    }
+
+    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<Response> {
+        let store = Store::open(&self.state)?;
+        let mut shown = store.shown(stored.clone(), clock::now_ms())?;
+        // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
+        if shown.iter().any(|snapshot| snapshot.details.is_none())
+            && let Some(run) = self.run_that_answers()
+        {
+            match self.ask_for_snapshots(run).await {
+                Ok(snapshots) => {
+                    for snapshot in snapshots {
+                        store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
+                    }
+                    shown = store.shown(stored, clock::now_ms())?;
+                }
+                Err(error) => log::line("snapshots-unanswered", &[("run", &run), ("reason", &error)]),
+            }
+        }
+        reply::json(&serde_json::json!({ "snapshots": shown }))
+    }
+
+    async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
+        let mut answer = self
+            .control(run, Method::Get, SNAPSHOTS_PATH, None, READ_DEADLINE)
+            .await?;
+        json::of(&mut answer).await
+    }
+
+    /// The run whose supervisor can be asked.
+    pub(super) fn run_that_answers(&self) -> Option<Run> {
+        let life = self.life();
+        life.is_awake().then_some(life.run)
+    }
+
+    async fn take_snapshot(self: &Rc<Self>, accept: bool) -> Result<Response> {
+        let Some(run) = self.run_that_answers() else {
+            return reply::problem(Refusal::BotAsleep, None);
+        };
+        let order = SnapshotOrder {
+            reason: SnapshotReason::Manual,
+            accept,
+            token: self.fresh_token(run).await?,
+        };
+        match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
+            Ok(answer) if is_success(answer.status_code()) => {}
+            Ok(answer) => return refused(answer).await,
+            Err(error) => return unanswered(run, &error),
+        }
+        self.handle_event(LifecycleEvent::AlarmRang).await?;
+        self.accepted()
+    }
+
+    async fn order_restore(self: &Rc<Self>, stored: Vec<Stored>, point: RestorePoint) -> Result<Response> {
+        // What there is now stays within reach, also where nothing has changed since it was saved.
+        let now = clock::now_ms();
+        let newest = stored.into_iter().max_by_key(|stored| stored.stored_at);
+        if let Some(newest) = newest {
+            Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
+        }
+        self.update_backup_state(|backup_state| backup_state.set_ordered_restore(now, point))?;
+        let life = self.life();
+        if life.is_awake() {
+            // The first answer is from before the order; the second sees what came of it, and so goes on asking.
+            self.handle_event(LifecycleEvent::AlarmRang).await?;
+            self.handle_event(LifecycleEvent::AlarmRang).await?;
+        } else if life.desired == Desired::Available {
+            self.handle_event(LifecycleEvent::RestartWanted).await?;
+        }
+        self.accepted()
+    }
+
+    /// The state a call led to so far.
+    fn accepted(&self) -> Result<Response> {
+        Ok(reply::json(&self.status())?.with_status(202))
+    }
+
+    /// Passes on what the container reads, as it comes. Whatever it is, no browser shows it as a page.
+    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Response> {
+        let Some(run) = self.run_that_answers() else {
+            return reply::problem(Refusal::BotAsleep, None);
+        };
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("path", path)
+            .finish()
+            // What a form writes as a plus is a space; the supervisor decodes percents only.
+            .replace('+', "%20");
+        let place = format!("{SNAPSHOTS_PATH}/{id}/{what}?{query}");
+        let answer = match self
+            .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
+            .await
+        {
+            Ok(answer) if is_success(answer.status_code()) => answer,
+            Ok(answer) => return refused(answer).await,
+            Err(error) => return unanswered(run, &error),
+        };
+        let length = answer.headers().get("content-length")?;
+        let (kind, disposition) = match what {
+            "files" => ("application/json", None),
+            _ => ("application/octet-stream", Some("attachment")),
+        };
+        let mut builder = reply::bare(200)?.with_header("content-type", kind)?;
+        if let Some(disposition) = disposition {
+            builder = builder.with_header("content-disposition", disposition)?;
+        }
+        if let Some(length) = length {
+            builder = builder.with_header("content-length", &length)?;
+        }
+        let (_, body) = answer.into_parts();
+        Ok(builder.body(body))
+    }
+}
+
+pub(super) fn is_success(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// A container that is awake and does not answer is on its way up or down.
+pub(super) fn unanswered(run: Run, error: &worker::Error) -> Result<Response> {
+    log::line("container-call-unanswered", &[("run", &run), ("reason", error)]);
+    reply::problem(Refusal::BotWaking, None)
+}
+
+/// Why the supervisor did not do it, in its words.
+pub(super) async fn refused(mut answer: Response) -> Result<Response> {
+    let status = answer.status_code();
+    let said = json::of::<Refused>(&mut answer).await;
+    let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
+    let passed_on = [Refusal::BadRequest, Refusal::NoRepository, Refusal::NotRestored];
+    let refusal = passed_on.into_iter().find(|refusal| refusal.facts().1 == code);
+    log::line(
+        "container-call-refused",
+        &[
+            ("status", &status),
+            ("code", &code),
+            ("reason", &detail.as_deref().unwrap_or_default()),
+        ],
+    );
+    reply::problem(
+        refusal.unwrap_or(Refusal::StorageUnavailable),
+        detail.as_deref().map(truncate_detail),
+    )
+}

@@ -1,0 +1,151 @@
+//! What a Sandbox keeps in its SQLite about the bot's snapshots: the ledger, what is known of each, and which are held.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use moltworker_core::api::snapshots::{Details, ShownSnapshot};
+use moltworker_core::backup::state::{BackupState, StoredSnapshot};
+use moltworker_core::wire::run::SnapshotId;
+use serde::Deserialize;
+use worker::Result;
+
+use super::store::{Store, sql_integer};
+use crate::http::json;
+use crate::repository::Stored;
+
+#[derive(Deserialize)]
+struct Record {
+    record: String,
+}
+
+#[derive(Deserialize)]
+struct Known {
+    id: SnapshotId,
+    details: Option<String>,
+    verified_at: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: SnapshotId,
+}
+
+#[derive(Deserialize)]
+struct Hold {
+    id: SnapshotId,
+    until: Option<u64>,
+}
+
+impl Store {
+    /// The ledger; a new one before the first run.
+    pub(super) fn backup_state(&self) -> Result<BackupState> {
+        let row: Option<Record> = self.one("SELECT record FROM ledger", vec![])?;
+        match row {
+            Some(row) => json::read(&row.record),
+            None => Ok(BackupState::default()),
+        }
+    }
+
+    pub(super) fn save_backup_state(&self, backup_state: &BackupState) -> Result<()> {
+        let record = serde_json::to_string(backup_state)?;
+        self.exec(
+            "INSERT OR REPLACE INTO ledger (only, record) VALUES (1, ?)",
+            vec![record.into()],
+        )
+    }
+
+    /// What a snapshot holds.
+    pub(super) fn describe(&self, id: &SnapshotId, details: &Details) -> Result<()> {
+        self.exec(
+            "INSERT INTO snapshots (id, details) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET details = ?2",
+            vec![id.as_str().into(), serde_json::to_string(details)?.into()],
+        )
+    }
+
+    /// That a snapshot was restored and compared.
+    pub(super) fn verified(&self, id: &SnapshotId, now: u64) -> Result<()> {
+        self.exec(
+            "INSERT INTO snapshots (id, verified_at) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET verified_at = ?2",
+            vec![id.as_str().into(), sql_integer(now)?],
+        )
+    }
+
+    /// Nobody needs to remember it any more.
+    pub(super) fn forget(&self, id: &SnapshotId) -> Result<()> {
+        self.exec("DELETE FROM snapshots WHERE id = ?", vec![id.as_str().into()])?;
+        self.exec("DELETE FROM holds WHERE id = ?", vec![id.as_str().into()])
+    }
+
+    /// Keeps a snapshot whatever the policy says: for ever, or until then.
+    pub(super) fn hold(&self, id: &SnapshotId, until: Option<u64>) -> Result<()> {
+        match until {
+            Some(until) => self.exec(
+                "INSERT OR IGNORE INTO holds (id, until) VALUES (?, ?)",
+                vec![id.as_str().into(), sql_integer(until)?],
+            ),
+            None => self.exec(
+                "INSERT OR IGNORE INTO holds (id) VALUES (?)",
+                vec![id.as_str().into()],
+            ),
+        }
+    }
+
+    /// Takes somebody's pin away; what is held for a while stays held.
+    pub(super) fn unpin(&self, id: &SnapshotId) -> Result<()> {
+        self.exec(
+            "DELETE FROM holds WHERE id = ? AND until IS NULL",
+            vec![id.as_str().into()],
+        )
+    }
+
+    /// The snapshots that are held at this moment.
+    pub(super) fn held(&self, now: u64) -> Result<Vec<SnapshotId>> {
+        Ok(self.holds(now)?.into_iter().map(|hold| hold.id).collect())
+    }
+
+    fn holds(&self, now: u64) -> Result<Vec<Hold>> {
+        self.exec("DELETE FROM holds WHERE until <= ?", vec![sql_integer(now)?])?;
+        self.all("SELECT id, until FROM holds", vec![])
+    }
+
+    /// What the bucket has, and which of it is known to have lost too much.
+    pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<StoredSnapshot>> {
+        let suspicious: Vec<Named> = self.all(
+            "SELECT id FROM snapshots WHERE details ->> 'suspicious' IS NOT NULL",
+            vec![],
+        )?;
+        let suspicious: BTreeSet<SnapshotId> = suspicious.into_iter().map(|row| row.id).collect();
+        let known = |Stored { id, stored_at }| StoredSnapshot {
+            stored_at,
+            suspicious: suspicious.contains(&id),
+            id,
+        };
+        Ok(stored.into_iter().map(known).collect())
+    }
+
+    /// What the bucket has, with what is known of it, newest first.
+    pub(super) fn shown(&self, stored: Vec<Stored>, now: u64) -> Result<Vec<ShownSnapshot>> {
+        let known: Vec<Known> = self.all("SELECT id, details, verified_at FROM snapshots", vec![])?;
+        let mut known: BTreeMap<SnapshotId, Known> =
+            known.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let holds = self.holds(now)?;
+        let mut all: Vec<ShownSnapshot> = stored
+            .into_iter()
+            .map(|Stored { id, stored_at }| {
+                let row = known.remove(&id);
+                let (details, verified_at) = row.map_or((None, None), |row| (row.details, row.verified_at));
+                let holds = || holds.iter().filter(|hold| hold.id == id);
+                ShownSnapshot {
+                    stored_at,
+                    // What another version wrote and this one cannot read is asked for again.
+                    details: details.and_then(|details| json::read(&details).ok()),
+                    verified_at,
+                    pinned: holds().any(|hold| hold.until.is_none()),
+                    held_until: holds().filter_map(|hold| hold.until).max(),
+                    id,
+                }
+            })
+            .collect();
+        all.sort_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
+        Ok(all)
+    }
+}
