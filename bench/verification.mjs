@@ -3,8 +3,7 @@
 // off what a request costs that is refused before any verification. What is left also holds the rate limit and the
 // table of users (read from memory), which come after verification and cannot be left out.
 import { readFileSync, readdirSync } from "node:fs";
-import { ALICE, JWT_SECRET, startWorker } from "../tests/worker/harness.mjs";
-import { hsKey } from "../tests/worker/tokens.mjs";
+import { ALICE, startWorker } from "../tests/worker/harness.mjs";
 
 const REQUESTS = 4000;
 const AT_ONCE = 8;
@@ -16,7 +15,6 @@ try {
   const worker = await startWorker({ after: (ending) => endings.push(ending) }, { limits: { ADDRESS_LIMIT: 1e6, USER_LIMIT: 1e6 } });
   const pid = workerds().find((id) => !before.has(id));
   const { provider } = worker;
-  const algorithms = { ES256: provider.keys.es, RS256: provider.keys.rs, HS256: hsKey(JWT_SECRET) };
   // Every request ends in the same refusal: an admin route, and no admin's token.
   const path = `/api/admin/bots/${ALICE}`;
   const cost = async (tokens) => {
@@ -41,14 +39,14 @@ try {
   const base = await best(() => cost(() => undefined));
   console.log(`\nverifying an access token, CPU milliseconds on top of a refused request's ${base.toFixed(3)}`);
   console.log(`  ${"".padEnd(10)} ${"first".padStart(8)} ${"again".padStart(8)}`);
-  for (const [name, key] of Object.entries(algorithms)) {
+  for (const key of Object.values(provider.keys)) {
     const first = await best(() => {
       const tokens = Array.from({ length: REQUESTS }, () => `Bearer ${provider.token({ sub: ALICE }, key)}`);
       return cost((i) => tokens[i]);
     });
     const known = `Bearer ${provider.token({ sub: ALICE }, key)}`;
     const again = await best(() => cost(() => known));
-    console.log(`  ${name.padEnd(10)} ${(first - base).toFixed(3).padStart(8)} ${(again - base).toFixed(3).padStart(8)}`);
+    console.log(`  ${key.alg.padEnd(10)} ${(first - base).toFixed(3).padStart(8)} ${(again - base).toFixed(3).padStart(8)}`);
   }
 } finally {
   for (const ending of endings.reverse()) await ending();

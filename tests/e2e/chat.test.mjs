@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { chromium } from "playwright-core";
-import { docker, kept, startStack } from "./stack.mjs";
+import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
+import { docker, kept, startStack, until } from "./stack.mjs";
 
-const ANSWER = 'This is the local stand-in model. You said: "hello".';
-// A bot that sleeps needs half a minute to wake on a busy machine.
-const WAKING_MS = 120_000;
+// From the page's next attempt to connect to a container.
+const WOKEN_MS = 120_000;
 
 test("chat", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);
@@ -21,59 +20,40 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   await t.test("signing in leads to the bot without a pairing prompt", async () => {
     await page.goto(stack.url);
     await page.waitForURL("**/login**");
-    await page.getByLabel("E-mail").fill(user.email);
-    await page.getByLabel("Password").fill("wrong");
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, { ...user, password: "wrong" });
     await page.getByRole("alert").waitFor();
     assert.deepEqual(await stack.containers(), []);
 
-    await page.getByLabel("Password").fill(user.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await composer(page).waitFor({ timeout: WAKING_MS });
+    await signIn(page, user);
+    await waitForBot(page);
     assert.equal(new URL(page.url()).origin, stack.url);
     assert.doesNotMatch(await page.locator("body").innerText(), /pairing required|device token/i);
   });
 
   await t.test("the model answers a chat message", async () => {
-    await composer(page).fill("hello");
-    await composer(page).press("Enter");
     // The picture is of most use when the answer does not come.
-    await answers(page).first().waitFor().finally(() => page.screenshot({ path: join(kept, "chat.png") }));
+    await say(page, "hello").finally(() => page.screenshot({ path: join(kept, "chat.png") }));
   });
 
   await t.test("a reload and a second tab show the same conversation", async () => {
     await page.reload();
-    await answers(page).first().waitFor();
+    await waitForAnswer(page, "hello");
     const second = await context.newPage();
     await second.goto(page.url());
-    await answers(second).first().waitFor();
+    await waitForAnswer(second, "hello");
     await second.close();
   });
 
   await t.test("the page reconnects by itself after its container was killed", async () => {
-    await docker("kill", (await stack.containerOf("dev-1")).id);
-    await page.goto(stack.url);
-    await composer(page).waitFor({ timeout: WAKING_MS });
-    await composer(page).fill("hello");
-    await composer(page).press("Enter");
-    await answers(page).first().waitFor();
+    const killed = await stack.containerOf("dev-1");
+    await docker("kill", killed.id);
+    // Nobody asks for anything but the page that is open.
+    await until("the page has woken the bot", async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), {
+      deadlineMs: WOKEN_MS,
+    });
+    await waitForBot(page);
+    await say(page, "are you there?");
   });
 
   assert.deepEqual(complaints, []);
 });
-
-function composer(page) {
-  // There is a hidden one as well, for the icon of a session.
-  return page.locator("textarea:visible").first();
-}
-
-function answers(page) {
-  return page.getByText(ANSWER);
-}
-
-async function openBrowser(t) {
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
-  t.after(() => browser.close());
-  return browser;
-}

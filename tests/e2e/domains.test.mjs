@@ -3,13 +3,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { chromium } from "playwright-core";
+import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
 import { kept, startStack } from "./stack.mjs";
 
 const CLAW = "claw.localhost";
-const ANSWER = 'This is the local stand-in model. You said: "hello".';
-// A bot that sleeps needs half a minute to wake on a busy machine.
-const WAKING_MS = 180_000;
 
 test("domains", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);
@@ -33,26 +30,17 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
   await t.test("a domain added while the bot runs shows the same conversation", async () => {
     await page.goto(stack.url);
     await signIn(page, user);
-    await composer(page).waitFor({ timeout: WAKING_MS });
+    await waitForBot(page);
     await say(page, "hello");
-    await answers(page).first().waitFor();
     container = (await stack.containerOf("dev-1")).id;
 
-    const given = await stack.fetch(`/api/admin/users/${user.id}/domains`, {
-      method: "POST",
-      token: await stack.token("dev-admin"),
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ host: CLAW }),
-    });
-    assert.equal(given.status, 200, await given.clone().text());
+    await stack.giveDomain("dev-1", CLAW);
     sockets.length = 0;
     await page.goto(`${claw}/chat`);
-    await answers(page).first().waitFor({ timeout: 60_000 }).finally(() => page.screenshot({ path: join(kept, "domain.png") }));
+    await waitForAnswer(page, "hello").finally(() => page.screenshot({ path: join(kept, "domain.png") }));
     assert.equal(new URL(page.url()).origin, claw, "without a question: the browser is signed in on the platform");
     assert.ok(sockets.length > 0 && sockets.every((url) => new URL(url).host === `${CLAW}:${port}`), sockets.join());
-    const before = await answers(page).count();
-    await say(page, "hello");
-    await answers(page).nth(before).waitFor();
+    await say(page, "from my own domain");
     assert.equal((await stack.containerOf("dev-1")).id, container, "in the same container");
   });
 
@@ -71,7 +59,7 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
     await other.goto(`${claw}/chat`);
     await other.waitForURL(`${stack.url}/login**`);
     await signIn(other, user);
-    await composer(other).waitFor({ timeout: WAKING_MS });
+    await waitForBot(other);
     assert.equal(new URL(other.url()).origin, claw);
     await other.context().close();
   });
@@ -96,30 +84,3 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
 
   assert.deepEqual(complaints, []);
 });
-
-async function signIn(page, { email, password }) {
-  await page.getByLabel("E-mail").first().fill(email);
-  await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in", exact: true }).click();
-}
-
-async function say(page, text) {
-  await composer(page).fill(text);
-  await composer(page).press("Enter");
-}
-
-function composer(page) {
-  // There is a hidden one as well, for the icon of a session.
-  return page.locator("textarea:visible").first();
-}
-
-function answers(page) {
-  return page.getByText(ANSWER);
-}
-
-async function openBrowser(t) {
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
-  t.after(() => browser.close());
-  return browser;
-}

@@ -1,7 +1,7 @@
 // A bot's owner, who asks for it, and what they have done in its home.
-import { chromium } from "playwright-core";
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Notes } from "./notes.mjs";
+import { openBrowser } from "./page.mjs";
 import { until } from "./stack.mjs";
 
 export class Owner {
@@ -37,9 +37,7 @@ export class Owner {
 
   /** A page in a browser of theirs. */
   async page(t) {
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
-    t.after(() => browser.close());
+    const browser = await openBrowser(t);
     const context = await browser.newContext({ extraHTTPHeaders: { authorization: `Bearer ${this.token}` } });
     return context.newPage();
   }

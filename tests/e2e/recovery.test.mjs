@@ -10,7 +10,7 @@ import { mint, password } from "../worker/repository.mjs";
 import { scratch } from "../worker/restic.mjs";
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Bucket } from "./bucket.mjs";
-import { docker, root, startStack, until } from "./stack.mjs";
+import { docker, root, startEcho, until } from "./stack.mjs";
 
 const run = promisify(execFile);
 const page = await readFile(join(root, "docs/recovery.md"), "utf8");
@@ -24,8 +24,7 @@ function section(heading) {
 }
 
 test("recovery", { timeout: 30 * 60_000 }, async (t) => {
-  await docker("build", "--quiet", "--tag", "moltbot-sandbox:test", root);
-  const stack = await startStack(t, { dockerfile: `${root}/tests/e2e/echo/Dockerfile` });
+  const stack = await startEcho(t);
   const dir = await scratch(t);
   const { id } = stack.user("dev-1");
   let token;

@@ -9,11 +9,10 @@ import { BACK_MS } from "./bot.mjs";
 import { Bucket } from "./bucket.mjs";
 import { Notes } from "./notes.mjs";
 import { Owner, save } from "./owner.mjs";
-import { docker, root, startStack } from "./stack.mjs";
+import { docker, startEcho } from "./stack.mjs";
 
 test("repository", { timeout: 30 * 60_000 }, async (t) => {
-  await docker("build", "--quiet", "--tag", "moltbot-sandbox:test", root);
-  const stack = await startStack(t, { dockerfile: `${root}/tests/e2e/echo/Dockerfile` });
+  const stack = await startEcho(t);
 
   await t.test("a container reaches only its own repository", async () => {
     const token = await stack.token("dev-1");

@@ -2,15 +2,14 @@
 // chatting on while sessions run out and are renewed, and signing out.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chromium } from "playwright-core";
+import { SESSION_COOKIE, sessionOf } from "../worker/sealed.mjs";
+import { openBrowser, say, signIn, waitForBot } from "./page.mjs";
 import { startStack, until } from "./stack.mjs";
 
-const ANSWER = 'This is the local stand-in model. You said: "hello".';
 // A bot that sleeps needs half a minute to wake on a busy machine.
 const WAKING_MS = 180_000;
 /** Seconds; long enough to load a page in, short enough to wait for. */
 const TOKEN_LIFETIME = 20;
-const COOKIE = "__Host-moltbot-session";
 const CLAW = "claw.localhost";
 
 test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
@@ -23,11 +22,9 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     const page = await context.newPage();
     await page.goto(`${stack.url}/chat?from=a%20mail`);
     await page.waitForURL("**/login?next=**");
-    await page.getByLabel("E-mail").fill(user.email);
-    await page.getByLabel("Password").fill(user.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
+    await signIn(page, user);
     await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "a mail");
-    await composer(page).waitFor({ timeout: WAKING_MS });
+    await waitForBot(page);
     await context.close();
   });
 
@@ -38,36 +35,30 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.getByRole("link", { name: "Continue with GitHub" }).click();
     await page.getByRole("button", { name: "Continue as dev-1" }).click();
     await page.waitForURL((url) => url.pathname === "/chat" && url.searchParams.get("from") === "oauth");
-    await composer(page).waitFor({ timeout: WAKING_MS });
-    await hello(page, 1);
+    await waitForBot(page);
+    await say(page, "hello");
   });
 
   await t.test("an expired session is renewed without a visible change", async () => {
     const first = await session(context);
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await runsOut(stack, first);
     // The open conversation goes on; the next page load renews and is not sent to the sign-in page.
-    await hello(page, 2);
+    await say(page, "are you still there?");
     await page.reload();
-    await composer(page).waitFor({ timeout: WAKING_MS });
+    await waitForBot(page);
     assert.notEqual(new URL(page.url()).pathname, "/login");
     const second = await session(context);
     assert.notEqual(second, first, "the cookie is a new one");
     // A WebSocket alone renews as well: the page's own, after its connection was cut.
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
+    await runsOut(stack, second);
     await context.setOffline(true);
     await context.setOffline(false);
-    await hello(page, 3);
+    await say(page, "and after a cut?");
   });
 
   await t.test("a session on a custom domain signs in, renews and signs out", async () => {
     const claw = `http://${CLAW}:${new URL(stack.url).port}`;
-    const given = await stack.fetch(`/api/admin/users/${user.id}/domains`, {
-      method: "POST",
-      token: await stack.token("dev-admin"),
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ host: CLAW }),
-    });
-    assert.equal(given.status, 200, await given.clone().text());
+    await stack.giveDomain("dev-1", CLAW);
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(`${claw}/chat?from=domain`);
@@ -75,13 +66,13 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.getByRole("link", { name: "Continue with GitHub" }).click();
     await page.getByRole("button", { name: "Continue as dev-1" }).click();
     await page.waitForURL((url) => url.origin === claw && url.pathname === "/chat" && url.searchParams.get("from") === "domain");
-    await composer(page).waitFor({ timeout: WAKING_MS });
-    await hello(page, 4);
+    await waitForBot(page);
+    await say(page, "here is my own domain");
     const first = await session(context, claw);
-    await new Promise((resolve) => setTimeout(resolve, (TOKEN_LIFETIME + 1) * 1000));
-    await hello(page, 5);
+    await runsOut(stack, first, CLAW);
+    await say(page, "is it still mine?");
     await page.reload();
-    await composer(page).waitFor({ timeout: WAKING_MS });
+    await waitForBot(page);
     assert.equal(new URL(page.url()).origin, claw, "it was not led to the sign-in page");
     assert.notEqual(await session(context, claw), first, "the cookie is a new one");
     await page.goto(`${claw}/auth/sign-out`);
@@ -103,7 +94,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.goto(`${stack.url}/chat`);
     await page.waitForURL("**/login?next=**");
     // A copy of the cookie is not renewed any more.
-    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${COOKIE}=${held}` } })).status === 401, {
+    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${SESSION_COOKIE}=${held}` } })).status === 401, {
       deadlineMs: (TOKEN_LIFETIME + 10) * 1000,
       pauseMs: 500,
     });
@@ -141,24 +132,13 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
   });
 });
 
-async function hello(page, times) {
-  await composer(page).fill("hello");
-  await composer(page).press("Enter");
-  await page.getByText(ANSWER).nth(times - 1).waitFor({ timeout: 60_000 });
-}
-
-function composer(page) {
-  // The page has other ones, which it shows now and then.
-  return page.locator("textarea:visible").first();
-}
-
 async function session(context, url) {
-  return (await context.cookies(url)).find(({ name, value }) => name === COOKIE && value)?.value;
+  return (await context.cookies(url)).find(({ name, value }) => name === SESSION_COOKIE && value)?.value;
 }
 
-async function openBrowser(t) {
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
-  t.after(() => browser.close());
-  return browser;
+/** Waits until what a session's cookie proves has ended. On a domain it is sealed for that host. */
+async function runsOut(stack, cookie, host) {
+  const purpose = host && `${SESSION_COOKIE}@${host}`;
+  const { expires_at } = sessionOf(cookie, { purpose, key: Buffer.from(stack.sessionKey, "base64") }).identity;
+  await until("the session has run out", () => Date.now() >= expires_at * 1_000, { deadlineMs: (TOKEN_LIFETIME + 1) * 1_000 });
 }

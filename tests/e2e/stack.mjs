@@ -54,6 +54,12 @@ export async function startStack(t, { dockerfile, settings = {}, paceMs = 20, to
   return stack;
 }
 
+/** The same with an echo in the gateway's place. */
+export async function startEcho(t, options) {
+  await docker("build", "--quiet", "--tag", "moltbot-sandbox:test", root);
+  return startStack(t, { ...options, dockerfile: `${root}/tests/e2e/echo/Dockerfile` });
+}
+
 function timeLimit(what, ms) {
   return new Promise((_, reject) => setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms).unref());
 }
@@ -100,8 +106,10 @@ export class Stack {
     const before = await readFile(config, "utf8");
     const after = before.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"');
     if (after === before) throw new Error("the configuration that runs is not a copy with the usual settings");
+    const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
+    const earlier = await times();
     await writeFile(config, after);
-    await until("the Worker was replaced", async () => (await readFile(this.log, "utf8")).includes("Local server updated and ready"));
+    await until("the Worker was replaced", async () => (await times()) > earlier);
   }
 
   /** Stops it and starts it again at the same address and with what it had kept. No container outlives that. */
@@ -124,6 +132,17 @@ export class Stack {
     const headers = new Headers(init.headers);
     if (token) headers.set("authorization", `Bearer ${token}`);
     return fetch(new URL(path, this.url), { redirect: "manual", ...init, headers });
+  }
+
+  /** Makes `host` the domain of a user, on an admin's word. */
+  async giveDomain(name, host) {
+    const given = await this.fetch(`/api/admin/users/${this.user(name).id}/domains`, {
+      method: "POST",
+      token: await this.token("dev-admin"),
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ host }),
+    });
+    if (!given.ok) throw new Error(`${host} is not ${name}'s: ${given.status} ${await given.text()}`);
   }
 
   /** The bots' containers that exist, running or not, without their network sidecars. */

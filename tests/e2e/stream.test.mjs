@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { docker, root, startStack } from "./stack.mjs";
+import { startEcho } from "./stack.mjs";
 
 const CHUNK = 1 << 20;
 const CHUNKS = 200;
@@ -12,8 +12,7 @@ const CHUNKS = 200;
 const GROWTH_LIMIT_KB = 100 * 1024;
 
 test("streams", { timeout: 30 * 60_000 }, async (t) => {
-  await docker("build", "--quiet", "--tag", "moltbot-sandbox:test", root);
-  const stack = await startStack(t, { dockerfile: `${root}/tests/e2e/echo/Dockerfile` });
+  const stack = await startEcho(t);
   const token = await stack.token("dev-1");
   assert.equal((await stack.fetch("/headers", { token })).status, 200);
 

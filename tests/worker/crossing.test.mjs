@@ -1,8 +1,9 @@
 // A browser's session on a domain of the bot's own: fetched from the platform's, good there and nowhere else.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Browser } from "./journey.mjs";
-import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { Browser, form } from "./browser.mjs";
+import { ALICE, ALICE_LOGIN, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { REFRESH_GRANT } from "./provider.mjs";
 
 const CLAW = "claw.example.org";
 const PAW = "paw.example.org";
@@ -15,7 +16,7 @@ async function start(t) {
   for (const host of [CLAW, PAW]) await worker.giveDomain(ALICE, host);
   await worker.as(ALICE, "/");
   const browser = new Browser(worker);
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.signIn(ORIGIN);
   return { worker, browser };
 }
 
@@ -37,9 +38,7 @@ test("a browser without a session signs in and reaches the requested page", asyn
   const login = await browser.open(`https://${CLAW}/chat`);
   assert.equal(new URL(login.url).origin + new URL(login.url).pathname, `${ORIGIN}/login`);
   const next = /name="next" value="([^"]+)"/.exec(await login.answer.text())[1].replaceAll("&amp;", "&");
-  const body = new URLSearchParams({ email: "alice@example.com", password: "right", next }).toString();
-  const headers = { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN };
-  const signedIn = await browser.send(`${ORIGIN}/login`, { method: "POST", body, headers });
+  const signedIn = await browser.send(`${ORIGIN}/login`, form({ ...ALICE_LOGIN, next }));
   const arrived = await browser.open(new URL(signedIn.headers.get("location"), ORIGIN).href);
   assert.equal(arrived.url, `https://${CLAW}/chat`, arrived.path.join(" → "));
 });
@@ -151,7 +150,7 @@ test("signing out from the domain's own page ends the session everywhere", async
   assert.equal(out.status, 303);
   assert.ok(!browser.jar(CLAW).has(HERE));
   assert.match(await (await browser.send(`https://${CLAW}/auth/sign-out`)).text(), /You are signed out/);
-  assert.equal(worker.provider.called("/logout?scope=local").length, 1, "the provider knows");
+  assert.equal((await worker.provider.called("/logout?scope=local")).length, 1, "the provider knows");
 
   assert.equal(browser.jar("bots.example.com").get(HERE), kept, "the platform's cookie is still there");
   const back = await browser.open(`https://${CLAW}/`);
@@ -164,19 +163,19 @@ test("an expired session is renewed on the domain without a prompt", async (t) =
   await worker.giveDomain(ALICE, CLAW);
   await worker.as(ALICE, "/");
   const browser = new Browser(worker);
-  worker.provider.lifetime = -10; // its tokens count, and their proof has ended
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await worker.provider.set({ token_lifetime: -10 }); // its tokens count, and their proof has ended
+  await browser.signIn(ORIGIN);
   await browser.open(`https://${CLAW}/`);
   const before = browser.jar(CLAW).get(HERE);
-  const renewals = () => worker.provider.called("/token?grant_type=refresh_token").length;
-  const spent = renewals();
-  worker.provider.lifetime = 3600;
+  const renewals = async () => (await worker.provider.called(REFRESH_GRANT)).length;
+  const spent = await renewals();
+  await worker.provider.set({ token_lifetime: undefined });
   const script = { headers: { "sec-fetch-mode": "cors", accept: "*/*" } };
   assert.equal((await browser.send(`https://${CLAW}/`, script)).status, 200);
-  assert.equal(renewals(), spent + 1);
+  assert.equal(await renewals(), spent + 1);
   assert.notEqual(browser.jar(CLAW).get(HERE), before);
   assert.equal((await browser.send(`https://${CLAW}/`, script)).status, 200);
-  assert.equal(renewals(), spent + 1, "the new cookie holds");
+  assert.equal(await renewals(), spent + 1, "the new cookie holds");
 });
 
 test("the domain refuses a suspended owner and any other user", async (t) => {

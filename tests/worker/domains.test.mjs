@@ -1,7 +1,7 @@
 // A bot under a domain of its owner's: claimed, proven, reached, given up.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Browser } from "./journey.mjs";
+import { Browser } from "./browser.mjs";
 import { startCloudflare, startDns, ZONE } from "./counterparts.mjs";
 import { ADMIN, ALICE, BOB, HOST, ORIGIN, startWorker } from "./harness.mjs";
 
@@ -129,7 +129,7 @@ test("with BOT_DOMAIN the platform redirects each user to their bot's host", asy
   const own = `${ALICE}.claws.example.net`;
   await worker.as(ALICE, "/"); // it is awake, so that no waking page is in the way
   const browser = new Browser(worker);
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.signIn(ORIGIN);
   const { answer, url, path } = await browser.open(`${ORIGIN}/chat?session=main`);
   assert.equal(url, `https://${own}/chat?session=main`, path.join(" → "));
   assert.equal(answer.status, 200);

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { Browser } from "./browser.mjs";
 import { ALICE, HOST, ORIGIN, startWorker } from "./harness.mjs";
-import { Browser } from "./journey.mjs";
 
 test("the bot sees the request without platform credentials", async (t) => {
   const worker = await startWorker(t);
@@ -104,7 +104,7 @@ test("a same-site page of another host cannot use the cookie", async (t) => {
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, "claw.example.org");
   const browser = new Browser(worker);
-  await browser.signIn(ORIGIN, "alice@example.com");
+  await browser.signIn(ORIGIN);
   await browser.open("https://claw.example.org/");
   const before = (await worker.record(ALICE)).served.length;
   for (const host of [HOST, "claw.example.org"]) {

@@ -1,21 +1,21 @@
-// Runs the built Worker in workerd with everything local, and an identity provider to sign tokens.
+// Runs the built Worker in workerd with everything local, and the counterpart of the identity provider.
 import { readFile, readdir } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
-import { startProvider } from "./provider.mjs";
+import { ADMIN, startProvider } from "./provider.mjs";
+import { SESSION_KEY } from "./sealed.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
-export { ALICE } from "./provider.mjs";
-export const BOB = "0d3cf1f6-1c5e-4f6b-8a43-5a2f7b7f9c11";
-export const ADMIN = "ad000000-0000-4000-8000-000000000001";
-export const SESSION_KEY = Buffer.alloc(32, 7);
+export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
-export const JWT_SECRET = "legacy-secret-legacy-secret-legacy-secret";
+
+/** What an admin's token says. */
+const ADMIN_CLAIMS = { sub: ADMIN, app_metadata: { role: "admin" } };
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
@@ -24,13 +24,11 @@ const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
 // As wrangler.toml has them, unless a test wants to meet one.
 const LIMITS = { ADDRESS_LIMIT: 3000, USER_LIMIT: 1200, SIGN_IN_LIMIT: 10 };
 
-export async function startWorker(t, { bindings = {}, without = [], limits = {} } = {}) {
-  const provider = await startProvider(t);
+export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider } = {}) {
+  provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
   const settings = {
     PUBLIC_URL: ORIGIN,
-    SUPABASE_URL: provider.url,
-    SUPABASE_ANON_KEY: "anon-key",
-    SUPABASE_JWT_SECRET: JWT_SECRET,
+    ...provider.settings(),
     SESSION_KEY: SESSION_KEY.toString("base64"),
     BACKUP_KEY,
     REPOSITORY_OPERATOR_TOKEN: OPERATOR_TOKEN,
@@ -109,24 +107,25 @@ class Worker {
   bearer(user) {
     return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
   }
-  /** Signs Alice in with the form and gives her session's cookie. */
-  async signIn() {
-    const answer = await this.fetch("/login", {
-      method: "POST",
-      body: new URLSearchParams({ email: "alice@example.com", password: "right" }).toString(),
-      headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN },
-    });
-    return answer.headers.get("set-cookie").split(";")[0];
+  adminBearer() {
+    return { authorization: `Bearer ${this.provider.token(ADMIN_CLAIMS)}` };
+  }
+  /** A bot's state, as its owner is told. */
+  async status(user) {
+    return (await this.as(user, "/api/bot")).json();
+  }
+  /** Waits until that is its state. */
+  reaches(user, state) {
+    return until(async () => (await this.status(user)).state === state, `${user}'s bot is ${state}`);
   }
   /** An order to one's own bot. */
   order(user, name) {
     return this.as(user, `/api/bot/${name}`, { method: "POST" });
   }
   /** An admin's order to a user's bot, or without a name its state. */
-  async admin(user, name, asked = "POST") {
-    const token = this.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
+  admin(user, name, asked = "POST") {
     const [path, method] = name ? [`/api/admin/bots/${user}/${name}`, asked] : [`/api/admin/bots/${user}`, "GET"];
-    return this.fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
+    return this.fetch(path, { method, headers: this.adminBearer() });
   }
   /** A call of the JSON API: `who` is the claims of the caller's token. */
   async call(who, method, path, document) {
@@ -139,7 +138,7 @@ class Worker {
   }
   /** The same by an admin. */
   asAdmin(method, path, document) {
-    return this.call({ sub: ADMIN, app_metadata: { role: "admin" } }, method, path, document);
+    return this.call(ADMIN_CLAIMS, method, path, document);
   }
   /** Makes `host` the domain of `user`, on an admin's word. */
   async giveDomain(user, host) {

@@ -3,11 +3,10 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync, sign as cryptoSign } from "node:crypto";
 import { test } from "node:test";
-import { ADMIN, ALICE, BOB, JWT_SECRET, startWorker } from "./harness.mjs";
-import { SESSION_COOKIE, cookieOf, sealed, send, sessionOf, signIn } from "./browser.mjs";
-import { esKey, hsKey, rsKey, sign, unsigned } from "./tokens.mjs";
-
-const part = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+import { ADMIN, ALICE, ALICE_LOGIN, BOB, startWorker } from "./harness.mjs";
+import { cookieOf, send, signIn } from "./browser.mjs";
+import { SESSION_COOKIE, sealed, sessionOf } from "./sealed.mjs";
+import { esKey, hsKey, part, rsKey, sign, unsigned } from "./tokens.mjs";
 
 /** A token with just this header and payload text, signed with a good key. */
 function raw(header, payload, key) {
@@ -17,7 +16,7 @@ function raw(header, payload, key) {
 }
 
 function hostile({ provider }) {
-  const { es, rs } = provider.keys;
+  const { es, rs, hs } = provider.keys;
   const now = Math.floor(Date.now() / 1000);
   const alice = provider.claims({ sub: ALICE });
   const claims = (changes, key) => provider.token({ sub: ALICE, ...changes }, key);
@@ -43,33 +42,33 @@ function hostile({ provider }) {
     "not base64": `${head}.%%%%.${signature}`,
     "header is no JSON": raw("{", alice, es),
     "header is a list": raw([], alice, es),
-    "payload is a string": raw({ alg: "ES256", kid: "es-1" }, '"x"', es),
-    "payload is null": raw({ alg: "ES256", kid: "es-1" }, "null", es),
-    "payload is another token": raw({ alg: "ES256", kid: "es-1", cty: "JWT" }, good, es),
+    "payload is a string": raw({ alg: "ES256", kid: es.kid }, '"x"', es),
+    "payload is null": raw({ alg: "ES256", kid: es.kid }, "null", es),
+    "payload is another token": raw({ alg: "ES256", kid: es.kid, cty: "JWT" }, good, es),
     "payload is not UTF-8": `${head}.${Buffer.from([0xff, 0xfe]).toString("base64url")}.${signature}`,
-    "a claim twice": raw({ alg: "ES256", kid: "es-1" }, json.replace("{", `{"sub":"${BOB}",`), es),
-    "a header member twice": raw(`{"alg":"ES256","alg":"ES256","kid":"es-1"}`, alice, es),
+    "a claim twice": raw({ alg: "ES256", kid: es.kid }, json.replace("{", `{"sub":"${BOB}",`), es),
+    "a header member twice": raw(`{"alg":"ES256","alg":"ES256","kid":"${es.kid}"}`, alice, es),
     "32 KB of claims": claims({ filler: "x".repeat(32_000) }),
     "5,000 claims": claims(Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`c${i}`, i]))),
-    "nested 4,000 deep": raw({ alg: "ES256", kid: "es-1" }, json.replace('"app_metadata":{', `"app_metadata":{"role":${"[".repeat(4_000)}${"]".repeat(4_000)},`), es),
+    "nested 4,000 deep": raw({ alg: "ES256", kid: es.kid }, json.replace('"app_metadata":{', `"app_metadata":{"role":${"[".repeat(4_000)}${"]".repeat(4_000)},`), es),
     // Algorithms and keys.
-    ...Object.fromEntries(["none", "None", "NONE", "nOnE", "", " none"].map((alg) => [`alg ${JSON.stringify(alg)}`, unsigned(alice, { alg, kid: "es-1" })])),
-    "alg none with a good signature": `${part({ alg: "none", kid: "es-1" })}.${body}.${signature}`,
-    "alg missing": raw({ kid: "es-1" }, alice, es),
-    "alg of the wrong type": raw({ alg: ["ES256"], kid: "es-1" }, alice, es),
+    ...Object.fromEntries(["none", "None", "NONE", "nOnE", "", " none"].map((alg) => [`alg ${JSON.stringify(alg)}`, unsigned(alice, { alg, kid: es.kid })])),
+    "alg none with a good signature": `${part({ alg: "none", kid: es.kid })}.${body}.${signature}`,
+    "alg missing": raw({ kid: es.kid }, alice, es),
+    "alg of the wrong type": raw({ alg: ["ES256"], kid: es.kid }, alice, es),
     "alg in lower case": header({ alg: "es256" }),
     ...Object.fromEntries(["HS384", "HS512", "RS512", "PS256", "ES384", "EdDSA"].map((alg) => [`alg ${alg}`, header({ alg })])),
-    "ES384 key": raw({ alg: "ES256", kid: "es-1" }, alice, p384),
-    "HS256 signed with the public key": sign(alice, hsKey(pem(rs)), { kid: "rs-1" }),
-    "HS256 signed with the public key in DER": sign(alice, hsKey(der), { kid: "rs-1" }),
-    "HS256 signed with the EC public key": sign(alice, hsKey(pem(es)), { kid: "es-1" }),
-    "HS256 signed with the anon key": sign(alice, hsKey("anon-key")),
+    "ES384 key": raw({ alg: "ES256", kid: es.kid }, alice, p384),
+    "HS256 signed with the public key": sign(alice, hsKey(pem(rs)), { kid: rs.kid }),
+    "HS256 signed with the public key in DER": sign(alice, hsKey(der), { kid: rs.kid }),
+    "HS256 signed with the EC public key": sign(alice, hsKey(pem(es)), { kid: es.kid }),
+    "HS256 signed with the anon key": sign(alice, hsKey(provider.anonKey)),
     "HS256 signed with nothing": sign(alice, hsKey(Buffer.alloc(0))),
-    "HS256 with the secret's case changed": sign(alice, hsKey(JWT_SECRET.toUpperCase())),
-    "RS256 under the EC key's name": header({ kid: "es-1" }, rs),
-    "ES256 under the RSA key's name": header({ kid: "rs-1" }),
-    "somebody else's key, our kid": sign(alice, esKey("es-1")),
-    "somebody else's RSA key, our kid": sign(alice, rsKey("rs-1")),
+    "HS256 with the secret's case changed": sign(alice, hsKey(hs.secret.toUpperCase())),
+    "RS256 under the EC key's name": header({ kid: es.kid }, rs),
+    "ES256 under the RSA key's name": header({ kid: rs.kid }),
+    "somebody else's key, our kid": sign(alice, esKey(es.kid)),
+    "somebody else's RSA key, our kid": sign(alice, rsKey(rs.kid)),
     "a kid nobody has": sign(alice, esKey("unknown")),
     "a kid that two keys have": sign(alice, provider.twins[0]),
     "no kid": header({ kid: undefined }),
@@ -99,8 +98,9 @@ function hostile({ provider }) {
     "an audience list without ours": claims({ aud: ["anon", "Authenticated"] }),
     "an empty audience list": claims({ aud: [] }),
     "a nested audience list": claims({ aud: [["authenticated"]] }),
-    "the anon key": sign({ iss: "supabase", ref: "abcd", role: "anon", iat: now - 60, exp: now + 3e8 }, hsKey(JWT_SECRET)),
-    "the service key": sign({ iss: "supabase", ref: "abcd", role: "service_role", iat: now - 60, exp: now + 3e8 }, hsKey(JWT_SECRET)),
+    "the provider's anon key": provider.anonKey,
+    "the anon key": sign({ iss: "supabase", ref: "abcd", role: "anon", iat: now - 60, exp: now + 3e8 }, hs),
+    "the service key": sign({ iss: "supabase", ref: "abcd", role: "service_role", iat: now - 60, exp: now + 3e8 }, hs),
     "the anon role": claims({ role: "anon" }),
     "the service role": claims({ role: "service_role" }),
     "the service role of an admin": claims({ role: "service_role", app_metadata: { role: "admin" } }),
@@ -113,7 +113,7 @@ function hostile({ provider }) {
     "a subject with a space": claims({ sub: `${ALICE} ` }),
     "a subject with a path": claims({ sub: `${ALICE}/../${BOB}` }),
     "a subject with a zero byte": claims({ sub: `${ALICE}\0` }),
-    "a subject in look-alikes": claims({ sub: ALICE.replace("c", "с") }),
+    "a subject in look-alikes": claims({ sub: ALICE.replace("e", "е") }),
     "a subject of zeros": claims({ sub: "00000000-0000-0000-0000-000000000000" }),
     "a Sandbox's name as subject": claims({ sub: `openclaw-${ALICE}` }),
     expired: [claims({ exp: now - 31 }), expired],
@@ -121,8 +121,8 @@ function hostile({ provider }) {
     "an expiry below zero": claims({ exp: -1 }),
     "an expiry with a fraction": claims({ exp: now + 60.5 }),
     "an expiry as text": claims({ exp: String(now + 60) }),
-    "an expiry beyond all numbers": raw({ alg: "ES256", kid: "es-1" }, json.replace(/"exp":\d+/, '"exp":1e400'), es),
-    "an expiry that fills 64 bits": raw({ alg: "ES256", kid: "es-1" }, json.replace(/"exp":\d+/, '"exp":18446744073709551615'), es),
+    "an expiry beyond all numbers": raw({ alg: "ES256", kid: es.kid }, json.replace(/"exp":\d+/, '"exp":1e400'), es),
+    "an expiry that fills 64 bits": raw({ alg: "ES256", kid: es.kid }, json.replace(/"exp":\d+/, '"exp":18446744073709551615'), es),
     "an expiry in a year": claims({ exp: now + 365 * 24 * 3600 }),
     "not yet valid": claims({ nbf: now + 90 }),
     "issued in the future": claims({ iat: now + 90 }),
@@ -133,7 +133,7 @@ test("hostile tokens are refused", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   provider.twins = [esKey("twin"), esKey("twin")];
-  provider.published.push(...provider.twins.map((key) => key.jwk));
+  await provider.publish(provider.keys.es, provider.keys.rs, ...provider.twins);
   const cases = Object.entries(hostile(worker));
   assert.ok(cases.length >= 100, `${cases.length} cases`);
   for (const [name, entry] of cases) {
@@ -148,7 +148,7 @@ test("hostile tokens are refused", async (t) => {
   }
   assert.deepEqual(await worker.asked(), [], "no Sandbox ever heard of any");
   // The same key, the same claims, nothing bent: the table tests what it says.
-  for (const key of [provider.keys.es, provider.keys.rs, hsKey(JWT_SECRET)]) {
+  for (const key of Object.values(provider.keys)) {
     assert.equal((await worker.fetch("/api/bot", { headers: { authorization: `Bearer ${provider.token({ sub: ALICE }, key)}` } })).status, 200);
   }
   for (const user of [ALICE, BOB]) assert.deepEqual((await worker.record(user)).starts, []);
@@ -186,7 +186,7 @@ test("hostile headers are refused", async (t) => {
   for (const [name, headers] of Object.entries(refused)) {
     const answer = await worker.fetch("/", { headers });
     assert.equal(answer.status, 401, name);
-    assert.match((await answer.json()).code, /^(token-refused|sign-in-required)$/, name);
+    assert.equal((await answer.json()).code, headers.authorization === undefined ? "sign-in-required" : "token-refused", name);
   }
   assert.equal((await worker.fetch(`/?access_token=${good}`)).status, 401);
   assert.deepEqual((await worker.record(ALICE)).starts, []);
@@ -237,5 +237,5 @@ test("hostile cookies are refused", async (t) => {
   }
   for (const user of [ALICE, BOB]) assert.deepEqual((await worker.record(user)).starts, []);
   assert.equal((await worker.fetch("/api/bot", { headers: { cookie } })).status, 200, "unbent it counts");
-  assert.ok(cookieOf(await send(worker, { email: "a@example.com", password: "right" })));
+  assert.ok(cookieOf(await send(worker, ALICE_LOGIN)));
 });

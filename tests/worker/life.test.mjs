@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NAVIGATION } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
-const PAGE = { headers: { accept: "text/html", "sec-fetch-mode": "navigate" } };
-const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot")).json();
+const PAGE = { headers: NAVIGATION };
 
 test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
@@ -27,7 +27,7 @@ test("fifty first requests at once start one container and are all answered", as
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", { phase: "starting" });
   const answers = Array.from({ length: 50 }, (_, i) => worker.as(ALICE, `/n/${i}`));
-  await until(async () => (await status(worker)).phase === "starting-gateway", "the supervisor was heard");
+  await until(async () => (await worker.status(ALICE)).phase === "starting-gateway", "the supervisor was heard");
   await worker.fake(ALICE, "set", { phase: "ready" });
   for (const [i, answer] of (await Promise.all(answers)).entries()) {
     assert.equal(answer.status, 200);
@@ -38,11 +38,11 @@ test("fifty first requests at once start one container and are all answered", as
 
 test("reading a bot's state never wakes it", async (t) => {
   const worker = await startWorker(t);
-  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "asleep");
   await worker.tick();
   await worker.fake(ALICE, "intent?is=tick");
   assert.equal((await worker.as(ALICE, "/api/bot/sleep", { method: "POST" })).status, 200);
-  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "asleep");
   assert.deepEqual((await worker.record(ALICE)).starts, []);
 });
 
@@ -50,8 +50,8 @@ test("a browser sees the start progress and a program waits", async (t) => {
   const worker = await startWorker(t);
   await worker.fake(ALICE, "set", { listens: false });
   const waiting = worker.as(ALICE, "/api-client");
-  await until(async () => (await status(worker)).state === "starting", "it starts");
-  assert.equal((await status(worker)).phase, "allocating");
+  await worker.reaches(ALICE, "starting");
+  assert.equal((await worker.status(ALICE)).phase, "allocating");
 
   const page = await worker.as(ALICE, "/", PAGE);
   assert.equal(page.status, 503);
@@ -61,11 +61,11 @@ test("a browser sees the start progress and a program waits", async (t) => {
   assert.match(html, /data-step="allocating" class="now"/);
 
   await worker.fake(ALICE, "set", { listens: true, phase: "starting" });
-  await until(async () => (await status(worker)).phase === "starting-gateway", "the supervisor was heard");
+  await until(async () => (await worker.status(ALICE)).phase === "starting-gateway", "the supervisor was heard");
   await worker.fake(ALICE, "set", { phase: "ready" });
   assert.equal((await waiting).status, 200);
   assert.equal((await worker.as(ALICE, "/", PAGE)).status, 200);
-  const running = await status(worker);
+  const running = await worker.status(ALICE);
   assert.equal(running.state, "running");
   assert.equal(running.health, "healthy");
   assert.deepEqual(running.start, { tcp_ms: 1, ready_ms: 2 });
@@ -76,13 +76,13 @@ test("the next request replaces a dead container without affecting others", asyn
   await worker.as(ALICE, "/");
   await worker.as(BOB, "/");
   await worker.fake(ALICE, "die");
-  await until(async () => (await status(worker)).state === "asleep", "the end was noticed");
+  await worker.reaches(ALICE, "asleep");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   const { starts } = await worker.record(ALICE);
   assert.deepEqual(starts.map((start) => start.env.MOLTBOT_RUN), ["1", "2"]);
   assert.notEqual(starts[0].env.MOLTBOT_CONTROL_TOKEN, starts[1].env.MOLTBOT_CONTROL_TOKEN);
   assert.equal((await worker.record(BOB)).starts.length, 1);
-  assert.equal((await status(worker, BOB)).state, "running");
+  assert.equal((await worker.status(BOB)).state, "running");
 });
 
 test("a pinned bot and one with background work restart without a request", async (t) => {
@@ -96,7 +96,7 @@ test("a pinned bot and one with background work restart without a request", asyn
   for (const user of [ALICE, BOB]) {
     await worker.fake(user, "die");
     const back = await until(async () => {
-      const now = await status(worker, user);
+      const now = await worker.status(user);
       return now.run === 2 && now.state === "running" && now;
     }, `${user}'s bot is back`);
     assert.equal(back.failures, 1);
@@ -116,9 +116,16 @@ test("a pinned bot and one with background work restart without a request", asyn
 test("a request to a dead container is retried on the next one", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
-  const [dying, answer] = await Promise.all([worker.fake(ALICE, "die"), worker.as(ALICE, "/again")]);
-  assert.equal(dying, undefined);
-  assert.equal(answer.status, 200);
+  await worker.fake(ALICE, "vanish");
+  assert.equal((await worker.status(ALICE)).state, "running", "nobody has noticed");
+  assert.equal((await worker.as(ALICE, "/again")).status, 200);
+  const { starts, served } = await worker.record(ALICE);
+  assert.equal(starts.length, 2);
+  assert.deepEqual(served.map(({ url }) => new URL(url).pathname), ["/", "/again"]);
+  // What changes something is not sent twice: its sender has to say so.
+  await worker.fake(ALICE, "vanish");
+  const change = await worker.as(ALICE, "/change", { method: "POST", body: "x" });
+  assert.deepEqual([change.status, (await change.json()).code], [503, "bot-interrupted"]);
 });
 
 test("an unresponsive ingress has its own error", async (t) => {
@@ -161,7 +168,7 @@ test("a failed start is reported and retried after a backoff", async (t) => {
   assert.equal(problem.code, "bot-failed");
   assert.match(problem.detail, /no container to start/);
   assert.match(await (await worker.as(ALICE, "/", PAGE)).text(), /could not start/);
-  const failed = await status(worker);
+  const failed = await worker.status(ALICE);
   assert.equal(failed.state, "backing-off");
   await worker.fake(ALICE, "set", { startThrows: null });
   assert.equal((await worker.as(ALICE, "/")).status, 503, "not before its time");
@@ -183,14 +190,14 @@ test("a failed gateway is reported and its container keeps running", async (t) =
   assert.equal(refused.status, 503);
   const { code, detail } = await refused.json();
   assert.deepEqual([code, detail], ["bot-crash-looped", `config-rejected: ${MESSAGE}`]);
-  const given = await status(worker);
+  const given = await worker.status(ALICE);
   assert.deepEqual([given.state, given.health, given.reason], ["crash-looped", "unhealthy", detail]);
   const html = await (await worker.as(ALICE, "/", PAGE)).text();
   assert.match(html, /fails again and again/);
   assert.match(html, /Unrecognized key: &quot;foo&quot;/);
   assert.match(html, /action="\/api\/bot\/restart"/);
   await worker.fake(ALICE, "evict");
-  assert.equal((await status(worker)).state, "crash-looped", "it is remembered");
+  assert.equal((await worker.status(ALICE)).state, "crash-looped", "it is remembered");
   assert.equal((await worker.record(ALICE)).kills, 0);
 
   await worker.fake(ALICE, "set", MENDED);
@@ -205,7 +212,7 @@ test("a gateway failure while running is reported like a failed start", async (t
   const page = await worker.as(ALICE, "/", PAGE);
   assert.equal(page.status, 503);
   assert.match(await page.text(), /fails again and again/);
-  assert.equal((await status(worker)).state, "crash-looped");
+  assert.equal((await worker.status(ALICE)).state, "crash-looped");
 });
 
 test("a restart order restarts the gateway, or starts a missing container", async (t) => {
@@ -215,9 +222,9 @@ test("a restart order restarts the gateway, or starts a missing container", asyn
   assert.equal((await (await worker.order(ALICE, "restart")).json()).state, "running");
   assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/restart"]);
   await worker.order(ALICE, "sleep");
-  await until(async () => (await status(worker)).state === "asleep", "it sleeps");
+  await worker.reaches(ALICE, "asleep");
   await worker.order(ALICE, "restart");
-  await until(async () => (await status(worker)).state === "running", "it runs");
+  await worker.reaches(ALICE, "running");
   assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
@@ -226,12 +233,26 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { phase: "restarting" });
   await worker.fake(ALICE, "intent?is=tick");
-  const troubled = await status(worker);
+  const troubled = await worker.status(ALICE);
   assert.deepEqual([troubled.state, troubled.health], ["unhealthy", "unhealthy"]);
   assert.equal((await worker.as(ALICE, "/held")).status, 200, "the ingress holds and answers it");
   await worker.fake(ALICE, "set", { phase: "ready" });
   await worker.fake(ALICE, "alarm");
-  assert.equal((await status(worker)).state, "running");
+  assert.equal((await worker.status(ALICE)).state, "running");
+
+  await worker.fake(ALICE, "set", { phase: "restarting" });
+  await worker.fake(ALICE, "intent?is=tick");
+  assert.equal((await worker.status(ALICE)).state, "unhealthy");
+  await worker.ahead(4 * 60_000);
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await worker.status(ALICE)).state, "unhealthy", "its supervisor has five minutes");
+  await worker.ahead(5 * 60_000 + 1_000);
+  await worker.fake(ALICE, "alarm");
+  await worker.reaches(ALICE, "asleep");
+  assert.deepEqual((await worker.record(ALICE)).signals, [15]);
+  await worker.fake(ALICE, "set", { phase: "ready" });
+  assert.equal((await worker.as(ALICE, "/")).status, 200);
+  assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
 test("a crash-looped container restarts only on an order", async (t) => {
@@ -239,9 +260,9 @@ test("a crash-looped container restarts only on an order", async (t) => {
   for (let deaths = 1; deaths <= 5; deaths += 1) {
     await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`, 20_000);
     await worker.fake(ALICE, "die");
-    await until(async () => !["running", "starting"].includes((await status(worker)).state), "the end was noticed");
+    await until(async () => !["running", "starting"].includes((await worker.status(ALICE)).state), "the end was noticed");
   }
-  const looped = await status(worker);
+  const looped = await worker.status(ALICE);
   assert.deepEqual([looped.state, looped.failures], ["crash-looped", 5]);
   assert.ok(looped.retry_at > Date.now() + 60_000);
   assert.equal((await (await worker.as(ALICE, "/")).json()).code, "bot-crash-looped");
@@ -257,7 +278,7 @@ test("a restore shows its progress", async (t) => {
   await worker.fake(ALICE, "set", { phase: "restoring", backup });
   const waiting = worker.as(ALICE, "/");
   const restoring = await until(async () => {
-    const now = await status(worker);
+    const now = await worker.status(ALICE);
     return now.state === "restoring" && now;
   }, "it restores");
   assert.deepEqual(restoring.restoring, backup.under_way);
@@ -270,18 +291,18 @@ test("the run and its token survive an eviction", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "evict");
-  const back = await status(worker);
+  const back = await worker.status(ALICE);
   assert.equal(back.state, "running");
   assert.equal(back.run, 1);
   await worker.fake(ALICE, "intent?is=tick");
-  assert.equal((await status(worker)).health, "healthy", "the control token was kept");
+  assert.equal((await worker.status(ALICE)).health, "healthy", "the control token was kept");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 1);
 
   // And an end that nobody saw is noticed at the next look.
   await worker.fake(ALICE, "evict");
   await worker.fake(ALICE, "die");
-  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "asleep");
 });
 
 test("sleep sends SIGTERM, and the next request wakes the bot", async (t) => {
@@ -289,7 +310,7 @@ test("sleep sends SIGTERM, and the next request wakes the bot", async (t) => {
   await worker.as(ALICE, "/");
   const answer = await worker.as(ALICE, "/api/bot/sleep", { method: "POST" });
   assert.equal(answer.status, 200);
-  await until(async () => (await status(worker)).state === "asleep", "it sleeps");
+  await worker.reaches(ALICE, "asleep");
   assert.deepEqual((await worker.record(ALICE)).signals, [15]);
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 2);
@@ -336,7 +357,7 @@ test("a bot's history can be read by its owner and by admins", async (t) => {
   await worker.as(ALICE, "/");
   await worker.as(BOB, "/");
   await worker.fake(ALICE, "die");
-  await until(async () => (await status(worker)).state === "asleep", "the end was noticed");
+  await worker.reaches(ALICE, "asleep");
   await worker.admin(ALICE, "suspend");
   const read = async (path, user = ALICE) => (await (await worker.as(user, path)).json()).events;
   const told = await until(async () => {
@@ -355,8 +376,7 @@ test("a bot's history can be read by its owner and by admins", async (t) => {
   assert.equal((await worker.as(ALICE, "/api/bot/events?before=x")).status, 400);
 
   assert.equal((await worker.as(ALICE, "/api/admin/events")).status, 403);
-  const token = worker.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
-  const all = await (await worker.fetch("/api/admin/events", { headers: { authorization: `Bearer ${token}` } })).json();
+  const all = await worker.asAdmin("GET", "/api/admin/events");
   // Null is what Alice was refused: it is about nobody's bot.
   assert.deepEqual(new Set(all.events.map(({ user_id }) => user_id)), new Set([ALICE, BOB, null]));
 

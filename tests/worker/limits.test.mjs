@@ -1,10 +1,10 @@
 // Who asks too often waits: by address, by user, and sooner where passwords are tried.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { NAVIGATION, send } from "./browser.mjs";
+import { ALICE, ALICE_LOGIN, BOB, startWorker } from "./harness.mjs";
 
 const from = (address) => ({ "cf-connecting-ip": address });
-const PAGE = { accept: "text/html", "sec-fetch-mode": "navigate" };
 
 async function refusedAfter(limit, ask) {
   for (let i = 0; i < limit; i += 1) assert.notEqual((await ask()).status, 429, `request ${i + 1}`);
@@ -16,23 +16,19 @@ async function refusedAfter(limit, ask) {
 
 test("one address may try ten passwords a minute across all accounts", async (t) => {
   const worker = await startWorker(t);
-  const tries = (address) => () => worker.fetch("/login", {
-    method: "POST",
-    body: new URLSearchParams({ email: "alice@example.com", password: "wrong" }).toString(),
-    headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN, ...from(address) },
-  });
+  const tries = (address) => () => send(worker, { ...ALICE_LOGIN, password: "wrong" }, from(address));
   const refused = await refusedAfter(10, tries("203.0.113.9"));
   assert.equal((await refused.json()).code, "too-many-requests");
-  assert.equal(worker.provider.called("/token").length, 10, "the identity provider is not asked any more");
+  assert.equal((await worker.provider.called("/token")).length, 10, "the identity provider is not asked any more");
   assert.equal((await tries("203.0.113.10")()).status, 401, "another address is not meant");
-  assert.equal((await worker.fetch("/login", { headers: { ...PAGE, ...from("203.0.113.9") } })).status, 200, "the page is still there");
+  assert.equal((await worker.fetch("/login", { headers: { ...NAVIGATION, ...from("203.0.113.9") } })).status, 200, "the page is still there");
   await refusedAfter(10, tries("2001:db8:0:1::1"));
   assert.equal((await tries("2001:db8:0:1:ffff::2")()).status, 429, "an IPv6 network is one customer");
 });
 
 test("requests of one address are limited, signed in or not", async (t) => {
   const worker = await startWorker(t, { limits: { ADDRESS_LIMIT: 5 } });
-  const refused = await refusedAfter(5, () => worker.fetch("/", { headers: { ...PAGE, ...from("203.0.113.9") } }));
+  const refused = await refusedAfter(5, () => worker.fetch("/", { headers: { ...NAVIGATION, ...from("203.0.113.9") } }));
   assert.match(await refused.text(), /Too many requests/);
   assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.9") })).status, 429);
   assert.equal((await worker.as(ALICE, "/", { headers: from("203.0.113.10") })).status, 200);

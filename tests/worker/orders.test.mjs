@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NAVIGATION, signIn } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
-const PAGE = { headers: { accept: "text/html", "sec-fetch-mode": "navigate" } };
-const status = async (worker, user = ALICE) => (await worker.as(user, "/api/bot")).json();
-const reaches = (worker, state, user = ALICE) =>
-  until(async () => (await status(worker, user)).state === state, `${user} is ${state}`);
+const PAGE = { headers: NAVIGATION };
 
 test("owners and admins can read a bot's log without waking it", async (t) => {
   const worker = await startWorker(t);
@@ -30,7 +28,7 @@ test("a stopped bot is woken only by its owner's start order", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   assert.equal((await worker.order(ALICE, "stop")).status, 200);
-  await reaches(worker, "stopped");
+  await worker.reaches(ALICE, "stopped");
   const refused = await worker.as(ALICE, "/");
   assert.equal(refused.status, 409);
   assert.equal((await refused.json()).code, "bot-stopped");
@@ -50,7 +48,7 @@ test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   assert.equal((await worker.admin(ALICE, "suspend")).status, 200);
-  await reaches(worker, "suspended");
+  await worker.reaches(ALICE, "suspended");
   await worker.order(ALICE, "start");
   const refused = await worker.as(ALICE, "/");
   assert.equal(refused.status, 403);
@@ -70,7 +68,7 @@ test("admin routes are for admins with a bearer token", async (t) => {
   const self = worker.provider.token({ sub: BOB, user_metadata: { role: "admin" } });
   assert.equal((await (await post({ authorization: `Bearer ${self}` })).json()).code, "not-an-admin");
   assert.equal((await (await worker.admin("undefined", "suspend")).json()).code, "not-found");
-  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "asleep");
   assert.equal((await (await worker.admin(ALICE)).json()).state, "asleep", "looking does not wake");
   for (const user of [ALICE, BOB, ADMIN]) assert.deepEqual((await worker.record(user)).starts, []);
 });
@@ -81,14 +79,14 @@ test("an idle bot is put to sleep, a busy or pinned one is not", async (t) => {
   for (const behaviour of [{ idleMs: 59_000 }, { idleMs: 61_000, openRequests: 1 }, { idleMs: 61_000, listens: false }]) {
     await worker.fake(ALICE, "set", { openRequests: 0, listens: true, ...behaviour });
     await worker.fake(ALICE, "alarm");
-    assert.equal((await status(worker)).state, "running", JSON.stringify(behaviour));
+    assert.equal((await worker.status(ALICE)).state, "running", JSON.stringify(behaviour));
   }
   await worker.fake(ALICE, "set", { listens: true, openRequests: 0, idleMs: 61_000 });
   assert.equal((await (await worker.order(ALICE, "pin")).json()).pinned, true);
   await worker.fake(ALICE, "alarm");
-  assert.equal((await status(worker)).state, "running");
+  assert.equal((await worker.status(ALICE)).state, "running");
   await worker.order(ALICE, "unpin");
-  await reaches(worker, "asleep");
+  await worker.reaches(ALICE, "asleep");
   assert.deepEqual((await worker.record(ALICE)).signals, [15]);
 });
 
@@ -98,14 +96,14 @@ test("a bot with background work and no traffic is not put to sleep", async (t) 
   const busy = { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 };
   await worker.fake(ALICE, "set", { idleMs: 61_000, quiesce: busy });
   await worker.fake(ALICE, "alarm");
-  assert.equal((await status(worker)).state, "running");
+  assert.equal((await worker.status(ALICE)).state, "running");
   await worker.fake(ALICE, "set", { quiesce: { answer: "of a newer supervisor" } });
   await worker.fake(ALICE, "alarm");
-  assert.equal((await status(worker)).state, "running", "what is not understood is not a yes");
+  assert.equal((await worker.status(ALICE)).state, "running", "what is not understood is not a yes");
   assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/quiesce", "POST /v1/quiesce"]);
   await worker.fake(ALICE, "set", { quiesce: { answer: "unsupported" } });
   await worker.fake(ALICE, "alarm");
-  await reaches(worker, "asleep");
+  await worker.reaches(ALICE, "asleep");
 });
 
 test("a bot with unsavable changes is put to sleep only by an order", async (t) => {
@@ -113,16 +111,16 @@ test("a bot with unsavable changes is put to sleep only by an order", async (t) 
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { idleMs: 61_000, quiesce: { answer: "unsaved" } });
   await worker.fake(ALICE, "alarm");
-  assert.equal((await status(worker)).state, "running");
+  assert.equal((await worker.status(ALICE)).state, "running");
   assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/quiesce"]);
   assert.equal((await worker.logged("sleep-put-off")).at(-1).for, "changes that are not saved");
   await worker.order(ALICE, "sleep");
-  await reaches(worker, "asleep");
+  await worker.reaches(ALICE, "asleep");
 });
 
 test("only button orders accept a session, and only from our own origin", async (t) => {
   const worker = await startWorker(t);
-  const cookie = await worker.signIn();
+  const cookie = await signIn(worker);
   const press = async (order, headers) => {
     const answer = await worker.fetch(`/api/bot/${order}`, { method: "POST", headers: { cookie, ...headers } });
     return answer.status === 303 ? answer.headers.get("location") : (await answer.json()).code;
@@ -133,11 +131,11 @@ test("only button orders accept a session, and only from our own origin", async 
   assert.equal(await press("start", { origin: "https://evil.example" }), "wrong-origin");
   assert.equal(await press("start", { origin: "null" }), "wrong-origin");
   assert.equal(await press("stop", { origin: ORIGIN }), "bearer-required");
-  assert.equal((await status(worker)).state, "stopped");
+  assert.equal((await worker.status(ALICE)).state, "stopped");
   assert.equal(await press("start", { origin: ORIGIN }), "/");
-  assert.equal((await status(worker)).state, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "asleep");
   assert.equal(await press("restart", { origin: ORIGIN }), "/");
-  await reaches(worker, "running");
+  await worker.reaches(ALICE, "running");
 });
 
 test("cron finds an idle bot whose alarm was lost", async (t) => {
@@ -146,7 +144,7 @@ test("cron finds an idle bot whose alarm was lost", async (t) => {
   await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
   await worker.fake(ALICE, "set", { idleMs: 61_000 });
   await worker.tick();
-  await reaches(worker, "asleep");
+  await worker.reaches(ALICE, "asleep");
 });
 
 test("the longest idle bot is put to sleep when all slots are taken", async (t) => {
@@ -160,15 +158,15 @@ test("the longest idle bot is put to sleep when all slots are taken", async (t) 
   const page = await (await worker.as(BOB, "/", PAGE)).text();
   assert.match(page, /All places are taken/);
   assert.match(page, /data-again="\d+"/, "its script asks no more often than the answer is good for");
-  assert.equal((await status(worker)).state, "running", "a bot in use keeps its place");
+  assert.equal((await worker.status(ALICE)).state, "running", "a bot in use keeps its place");
 
   const database = await worker.mf.getD1Database("DB");
   await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
   assert.equal((await worker.as(BOB, "/")).status, 503);
-  assert.equal((await status(worker)).state, "running", "the answer is good for a moment");
+  assert.equal((await worker.status(ALICE)).state, "running", "the answer is good for a moment");
   await worker.ahead(6_000);
   assert.equal((await worker.as(BOB, "/")).status, 503);
-  await reaches(worker, "asleep");
+  await worker.reaches(ALICE, "asleep");
   await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
   await worker.ahead(12_000);
   assert.equal((await worker.as(BOB, "/")).status, 200);
@@ -185,8 +183,8 @@ test("a working bot keeps its slot and the next idle one is put to sleep", async
   await idle.bind(Date.now() - 60 * 60_000, ALICE).run();
   await idle.bind(Date.now() - 10 * 60_000, BOB).run();
   assert.equal((await worker.as(ADMIN, "/")).status, 503);
-  await reaches(worker, "asleep", BOB);
-  assert.equal((await status(worker)).state, "running");
+  await worker.reaches(BOB, "asleep");
+  assert.equal((await worker.status(ALICE)).state, "running");
 });
 
 test("repeated requests of one caller put only one bot to sleep", async (t) => {

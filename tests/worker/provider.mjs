@@ -1,99 +1,120 @@
-// Supabase Auth as far as the Worker speaks to it, with a handle on everything that can go wrong. It is stricter
-// than the real one in one respect: a refresh token works once, with no second chance. The one with the real
-// one's manners is `cargo xtask identity`.
-import { createHash, randomBytes, randomUUID } from "node:crypto";
-import { createServer } from "node:http";
+// The local counterpart of Supabase Auth, alone (`cargo xtask identity`), and access tokens signed with its keys.
+import { spawn } from "node:child_process";
+import { createPrivateKey, createPublicKey } from "node:crypto";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import * as tokens from "./tokens.mjs";
 
-export const ALICE = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+/** Its first two people and its admin. */
+export const ALICE = "de000000-0000-4000-8000-000000000001";
+export const BOB = "de000000-0000-4000-8000-000000000002";
+export const ADMIN = "ad000000-0000-4000-8000-000000000001";
+/** What Alice types to sign in. */
+export const ALICE_LOGIN = { email: "dev-1@moltworker.test", password: "dev-1-password" };
+export const CODE_GRANT = "/token?grant_type=pkce";
+export const REFRESH_GRANT = "/token?grant_type=refresh_token";
 
-export async function startProvider(t) {
-  const keys = { es: tokens.esKey("es-1"), rs: tokens.rsKey("rs-1") };
-  const provider = {
-    keys,
-    published: [keys.es.jwk, keys.rs.jwk],
-    /** While false it answers 500. */
-    up: true,
-    /** How often it was asked for its keys. */
-    asked: 0,
-    /** Every call but those for the keys: `{ path, apikey, authorization, body }`. */
-    calls: [],
-    /** Seconds for which the access tokens it grants are valid. The Worker's leeway makes -10 a token that counts, of a session that has ended. */
-    lifetime: 3600,
-    /** Answered instead of anything else, by path: `{ "/token?grant_type=refresh_token": 429 }`. */
-    answers: {},
-    /** A promise that calls wait for. */
-    hold: undefined,
-    /** The key granted tokens are signed with. */
-    signsWith: keys.es,
-    /** Codes that wait for their verifier: `code → challenge`. */
-    codes: new Map(),
-  };
-  const refreshTokens = new Map();
+const root = fileURLToPath(new URL("../../", import.meta.url));
+// Made once: an RSA key takes a while.
+const KEYS = join(root, "target/worker/identity");
+const JWKS = "/.well-known/jwks.json";
 
-  const grant = (email, session = randomUUID()) => {
-    const refresh_token = randomBytes(9).toString("base64url");
-    refreshTokens.set(refresh_token, { email, session, spent: false });
-    const now = Math.floor(Date.now() / 1000);
-    const claims = { sub: ALICE, email, session_id: session, iat: now - 60, exp: now + provider.lifetime };
-    return [200, { access_token: provider.token(claims, provider.signsWith), refresh_token, token_type: "bearer" }];
-  };
-  const endSession = (session) => {
-    for (const [token, kept] of refreshTokens) if (kept.session === session) refreshTokens.delete(token);
-  };
-  const routes = {
-    "/token?grant_type=password": ({ email, password }) => (password === "right" ? grant(email) : [400, { error_code: "invalid_credentials" }]),
-    "/token?grant_type=refresh_token": ({ refresh_token }) => {
-      const kept = refreshTokens.get(refresh_token);
-      if (!kept) return [400, { error_code: "refresh_token_not_found" }];
-      if (kept.spent) {
-        endSession(kept.session);
-        return [400, { error_code: "refresh_token_already_used" }];
-      }
-      kept.spent = true;
-      return grant(kept.email, kept.session);
-    },
-    "/token?grant_type=pkce": ({ auth_code, code_verifier }) => {
-      const challenge = provider.codes.get(auth_code);
-      provider.codes.delete(auth_code);
-      const fits = challenge && createHash("sha256").update(code_verifier).digest("base64url") === challenge;
-      return fits ? grant("alice@example.com") : [404, { error_code: "flow_state_not_found" }];
-    },
-    "/otp": () => [200, {}],
-    "/verify": ({ email, token, type }) => (type === "email" && token === "123456" ? grant(email) : [403, { error_code: "otp_expired" }]),
-    "/logout?scope=local": (_, authorization) => {
-      const claims = JSON.parse(Buffer.from(authorization.split(".")[1], "base64url"));
-      endSession(claims.session_id);
-      return [204];
-    },
-  };
-
-  const server = createServer(async (request, response) => {
-    const send = (status, body) => response.writeHead(status, { "content-type": "application/json" }).end(body && JSON.stringify(body));
-    const path = request.url.replace("/auth/v1", "");
-    if (path === "/.well-known/jwks.json") {
-      provider.asked += 1;
-      await provider.hold;
-      return provider.up ? send(200, { keys: provider.published }) : send(500, { msg: "down" });
-    }
-    const text = await new Response(request).text().catch(() => "");
-    const body = JSON.parse(text || "{}");
-    const { apikey, authorization } = request.headers;
-    provider.calls.push({ path, apikey, authorization, body });
-    await provider.hold;
-    if (!provider.up) return send(500, { msg: "down" });
-    if (provider.answers[path]) return send(provider.answers[path], {});
-    const route = routes[path] ?? routes[path.split("?")[0]];
-    return route ? send(...route(body, authorization)) : send(404, {});
+/** Runs it until the test is over. It is stricter than the real one unless told otherwise: a refresh token works once. */
+export async function startProvider(t, { strict = true, options = [] } = {}) {
+  const [program, ...before] = process.env.XTASK_BIN ? [process.env.XTASK_BIN] : ["cargo", "xtask"];
+  const args = [...before, "identity", "--port", "0", "--keys", KEYS, "--test-control", ...options];
+  // It stops when this process is gone and with it the other end of stdin.
+  const child = spawn(program, args, { cwd: root, stdio: ["pipe", "pipe", "pipe"] });
+  const said = [];
+  createInterface(child.stderr).on("line", (line) => said.push(line));
+  const ended = once(child, "exit");
+  t.after(async () => {
+    child.kill("SIGTERM");
+    await ended;
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => server.close());
-  provider.url = `http://127.0.0.1:${server.address().port}`;
-  provider.issuer = `${provider.url}/auth/v1`;
-  provider.claims = (changes) => tokens.claims(provider.issuer, changes);
-  provider.token = (changes = {}, key = keys.es) => tokens.sign(provider.claims(changes), key);
-  provider.called = (path) => provider.calls.filter((call) => call.path.startsWith(path));
+  const [line] = await Promise.race([once(createInterface(child.stdout), "line"), ended.then(() => [])]);
+  if (typeof line !== "string") throw new Error(`the identity provider did not start:\n${said.join("\n")}`);
+  const provider = new Provider(JSON.parse(line), JSON.parse(await readFile(join(KEYS, "keys.json"))));
+  await provider.set({ strict });
   return provider;
+}
+
+class Provider {
+  #overrides = {};
+
+  constructor({ supabaseUrl, anonKey, jwtSecret, users, keySet }, { es256_pkcs8, rs256_pkcs1 }) {
+    const key = (jwk, type, text) => {
+      const privateKey = createPrivateKey({ key: Buffer.from(text, "base64"), format: "der", type });
+      return { alg: jwk.alg, kid: jwk.kid, jwk, privateKey, publicKey: createPublicKey(privateKey) };
+    };
+    const [es, rs] = keySet.keys;
+    Object.assign(this, { url: supabaseUrl, issuer: `${supabaseUrl}/auth/v1`, anonKey, users });
+    this.keys = { es: key(es, "pkcs8", es256_pkcs8), rs: key(rs, "pkcs1", rs256_pkcs1), hs: tokens.hsKey(jwtSecret) };
+  }
+
+  /** What the Worker is told about it. */
+  settings() {
+    return { SUPABASE_URL: this.url, SUPABASE_ANON_KEY: this.anonKey, SUPABASE_JWT_SECRET: this.keys.hs.secret };
+  }
+  claims(changes) {
+    return tokens.claims(this.issuer, changes);
+  }
+  token(changes = {}, key = this.keys.es) {
+    return tokens.sign(this.claims(changes), key);
+  }
+
+  /** Has it behave otherwise from now on, as `Overrides` in xtask/src/dev/identity/test_control.rs tells. */
+  async set(changes) {
+    Object.assign(this.#overrides, changes);
+    const answer = await fetch(`${this.url}/test-control`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(this.#overrides),
+    });
+    if (!answer.ok) throw new Error(`the identity provider refused ${JSON.stringify(changes)}: ${await answer.text()}`);
+  }
+  /** Has it publish these keys and no others. */
+  publish(...keys) {
+    return this.set({ key_set: keys.map(({ jwk }) => jwk) });
+  }
+  async #heard() {
+    return (await (await fetch(`${this.url}/test-control`)).json()).calls;
+  }
+  /** Every call but those for the keys: `{ path, apikey, authorization, body }`. */
+  async calls() {
+    return (await this.#heard()).filter(({ path }) => path !== JWKS);
+  }
+  /** Those whose path begins so. */
+  async called(path) {
+    return (await this.calls()).filter((call) => call.path.startsWith(path));
+  }
+  /** How often it was asked for its keys. */
+  async asked() {
+    return (await this.#heard()).filter(({ path }) => path === JWKS).length;
+  }
+  /** The last mail to that address: `{ link, code }`. */
+  async mailTo(address) {
+    const mails = await (await fetch(`${this.url}/mails`)).json();
+    return mails.find(({ to }) => to === address);
+  }
+
+  /** Signs the first person in on the page that plays an OAuth provider; where that leads back to. */
+  async authorize(url) {
+    const away = await fetch(url, { redirect: "manual" });
+    const page = await (await fetch(new URL(away.headers.get("location"), url))).text();
+    const state = /name=state value=([\w-]+)/.exec(page)[1];
+    return this.#leadsTo(`${this.issuer}/callback?state=${state}&person=${this.users[0].name}`);
+  }
+  /** Opens the link of a mail; where that leads. */
+  openLink({ link }) {
+    return this.#leadsTo(link);
+  }
+  async #leadsTo(url) {
+    const answer = await fetch(url, { redirect: "manual" });
+    if (answer.status !== 302) throw new Error(`${url} answered ${answer.status}: ${await answer.text()}`);
+    return new URL(answer.headers.get("location"));
+  }
 }

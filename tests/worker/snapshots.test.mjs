@@ -2,6 +2,7 @@
 // supervisor would say of its repository is the fake container's.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { signIn } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
@@ -202,7 +203,7 @@ test("only existing snapshots of the caller can be restored, pinned or read", as
   assert.equal((await worker.call({ sub: BOB }, "GET", `/api/admin/bots/${ALICE}/snapshots`)).code, "not-an-admin");
 
   // A bot's page could use its owner's cookie: that looks, and changes nothing.
-  const cookie = await worker.signIn();
+  const cookie = await signIn(worker);
   assert.equal((await worker.fetch(SNAPSHOTS, { headers: { cookie } })).status, 200);
   const ordered = await worker.fetch(`${SNAPSHOTS}/restore`, { method: "POST", headers: { cookie } });
   assert.equal((await ordered.json()).code, "bearer-required");

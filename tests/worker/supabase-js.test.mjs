@@ -4,20 +4,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient } from "@supabase/supabase-js";
 import { startWorker } from "./harness.mjs";
-import { cookieOf, send, sessionOf } from "./browser.mjs";
-import { settingsFor, startIdentityProvider } from "./identity-provider.mjs";
+import { cookieOf, send } from "./browser.mjs";
+import { startProvider } from "./provider.mjs";
+import { sessionOf } from "./sealed.mjs";
 
 const CALLBACK = "http://localhost:3000/callback";
 
-function client({ supabaseUrl, anonKey }) {
+function client({ url, anonKey }) {
   const kept = new Map();
   const storage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, value) => kept.set(name, value), removeItem: (name) => kept.delete(name) };
-  return createClient(supabaseUrl, anonKey, { auth: { flowType: "pkce", autoRefreshToken: false, storage } }).auth;
+  return createClient(url, anonKey, { auth: { flowType: "pkce", autoRefreshToken: false, storage } }).auth;
 }
 
 test("tokens of the real Supabase client are accepted and renewed", async (t) => {
-  const identity = await startIdentityProvider(t);
-  const worker = await startWorker(t, { bindings: settingsFor(identity) });
+  const identity = await startProvider(t, { strict: false });
+  const worker = await startWorker(t, { provider: identity });
   const [person, other] = identity.users;
   const accepted = async (session) => {
     const answer = await worker.fetch("/", { headers: { authorization: `Bearer ${session.access_token}` } });
@@ -47,7 +48,7 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
   await t.test("an OAuth sign-in with PKCE is accepted", async () => {
     const auth = client(identity);
     const { data } = await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } });
-    const code = await throughTheProvider(data.url, person);
+    const code = await throughTheProvider(identity, data.url);
     const { data: exchanged, error } = await auth.exchangeCodeForSession(code);
     assert.equal(error, null);
     assert.equal(exchanged.user.id, person.id);
@@ -56,7 +57,7 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
     // Somebody else's code is worth nothing without their verifier.
     const stranger = client(identity);
     const theirs = await stranger.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } });
-    const stolen = await throughTheProvider((await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } })).data.url, person);
+    const stolen = await throughTheProvider(identity, (await auth.signInWithOAuth({ provider: "github", options: { redirectTo: CALLBACK, skipBrowserRedirect: true } })).data.url);
     assert.ok(theirs.data.url);
     assert.equal((await stranger.exchangeCodeForSession(stolen)).error.code, "bad_code_verifier");
   });
@@ -65,12 +66,11 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
     const auth = client(identity);
     const ask = () => auth.signInWithOtp({ email: other.email, options: { shouldCreateUser: false, emailRedirectTo: CALLBACK } });
     assert.equal((await ask()).error, null);
-    const opened = await fetch((await mailTo(identity, other)).link, { redirect: "manual" });
-    const code = new URL(opened.headers.get("location")).searchParams.get("code");
+    const code = (await identity.openLink(await identity.mailTo(other.email))).searchParams.get("code");
     await accepted((await auth.exchangeCodeForSession(code)).data.session);
 
     await ask();
-    const { code: typed } = await mailTo(identity, other);
+    const { code: typed } = await identity.mailTo(other.email);
     const verified = await auth.verifyOtp({ email: other.email, token: typed, type: "email" });
     assert.equal(verified.error, null);
     await accepted(verified.data.session);
@@ -82,14 +82,14 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
   await t.test("after a key rotation, old and new tokens both count", async () => {
     const auth = client(identity);
     const before = (await auth.signInWithPassword(person)).data.session;
-    const rotated = await fetch(new URL("/rotate-keys", identity.supabaseUrl), { method: "POST" });
+    const rotated = await fetch(new URL("/rotate-keys", identity.url), { method: "POST" });
     assert.equal((await rotated.json()).keys.length, 3);
     const after = (await auth.refreshSession()).data.session;
     const kid = ({ access_token }) => JSON.parse(Buffer.from(access_token.split(".")[0], "base64url")).kid;
     assert.notEqual(kid(before), kid(after));
     await accepted(before);
     // This isolate learned the keys a moment ago; one that starts now learns the new ones.
-    const other = await startWorker(t, { bindings: settingsFor(identity) });
+    const other = await startWorker(t, { provider: identity });
     for (const session of [before, after]) {
       const answer = await other.fetch("/", { headers: { authorization: `Bearer ${session.access_token}` } });
       assert.equal(answer.status, 200);
@@ -98,8 +98,8 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
 });
 
 test("the sign-in page and renewal work with refresh token rotation", async (t) => {
-  const identity = await startIdentityProvider(t, "--token-lifetime", "1");
-  const worker = await startWorker(t, { bindings: settingsFor(identity) });
+  const identity = await startProvider(t, { strict: false, options: ["--token-lifetime", "1"] });
+  const worker = await startWorker(t, { provider: identity });
   const [person] = identity.users;
   let cookie = cookieOf(await send(worker, { email: person.email, password: person.password }));
   for (let round = 0; round < 3; round += 1) {
@@ -112,17 +112,8 @@ test("the sign-in page and renewal work with refresh token rotation", async (t) 
   }
 });
 
-async function throughTheProvider(url, person) {
-  const away = await fetch(url, { redirect: "manual" });
-  const page = await (await fetch(new URL(away.headers.get("location"), url))).text();
-  const state = /name=state value=([\w-]+)/.exec(page)[1];
-  const back = await fetch(new URL(`/auth/v1/callback?state=${state}&person=${person.name}`, url), { redirect: "manual" });
-  const location = back.headers.get("location");
-  assert.ok(location.startsWith(CALLBACK), location);
-  return new URL(location).searchParams.get("code");
-}
-
-async function mailTo({ supabaseUrl }, { email }) {
-  const mails = await (await fetch(new URL("/mails", supabaseUrl))).json();
-  return mails.find((mail) => mail.to === email);
+async function throughTheProvider(identity, url) {
+  const back = await identity.authorize(url);
+  assert.ok(back.href.startsWith(CALLBACK), back.href);
+  return back.searchParams.get("code");
 }

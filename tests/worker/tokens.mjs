@@ -1,7 +1,7 @@
 // Makes access tokens in the shape of Supabase's, good and bad.
 import { createHmac, generateKeyPairSync, randomUUID, sign as cryptoSign } from "node:crypto";
 
-const part = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+export const part = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
 export function esKey(kid) {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });

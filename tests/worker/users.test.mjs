@@ -19,8 +19,8 @@ test("the first visit creates a user if sign-up is open", async (t) => {
   const { users, next } = await worker.asAdmin("GET", "/api/admin/users");
   assert.deepEqual(users.map((user) => [user.user_id, user.role]).sort(), [[ALICE, "user"], [ADMIN, "admin"]].sort());
   assert.equal(next, null);
-  const rest = await worker.asAdmin("GET", `/api/admin/users?after=${ALICE}`);
-  assert.deepEqual(rest.users.map((user) => user.user_id), [ADMIN]);
+  const rest = await worker.asAdmin("GET", `/api/admin/users?after=${ADMIN}`);
+  assert.deepEqual(rest.users.map((user) => user.user_id), [ALICE]);
   assert.equal((await worker.asAdmin("GET", `/api/admin/users/${CAROL}`)).code, "no-such-entry");
 });
 

@@ -88,6 +88,9 @@ async function control(url, request, env) {
     case "die":
       fake.die();
       return new Response();
+    case "vanish":
+      fake.running = false; // and nobody is told
+      return new Response();
     case "next-event":
       fake.nextEvent.resolve();
       return new Response();

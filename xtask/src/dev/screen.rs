@@ -51,6 +51,7 @@ pub(super) fn json(stack: &Stack, keys: &Path) -> Value {
         "keys": keys,
         "users": users,
         "containerFilter": stack.container_filter,
+        "sessionKey": stack.session_key,
         "backupKey": stack.backup_key,
         "operatorToken": stack.operator_token,
         "log": stack.log,

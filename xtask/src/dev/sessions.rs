@@ -54,9 +54,15 @@ pub(crate) struct Sessions {
     sessions: HashMap<Uuid, Session>,
     tokens: HashMap<String, RefreshToken>,
     handed_out: u64,
+    strict: bool,
 }
 
 impl Sessions {
+    /// Whether a refresh token works once, whatever the reason for which it is shown again.
+    pub(crate) fn set_strict(&mut self, strict: bool) {
+        self.strict = strict;
+    }
+
     /// Signs a person in; the text is the session's first refresh token.
     pub(crate) fn start(
         &mut self,
@@ -100,10 +106,10 @@ impl Sessions {
                 .iter()
                 .filter(|(_, t)| t.session == session.id && t.used_at.is_none());
             match unused.max_by_key(|(_, t)| t.serial) {
-                Some((current, t)) if t.parent.as_deref() == Some(token) => {
+                Some((current, t)) if !self.strict && t.parent.as_deref() == Some(token) => {
                     return Ok((session, current.clone()));
                 }
-                _ if now.saturating_sub(used_at) <= REUSE_INTERVAL => {}
+                _ if !self.strict && now.saturating_sub(used_at) <= REUSE_INTERVAL => {}
                 _ => {
                     for sibling in self.tokens.values_mut().filter(|t| t.session == session.id) {
                         // The interval has passed for all of them: none may work again.
@@ -178,6 +184,17 @@ mod tests {
         // `second` is neither the current token nor the one before it.
         for token in [&second, &first, &third, &fourth] {
             assert_eq!(sessions.refresh(token, 2_000).unwrap_err(), Refused::AlreadyUsed);
+        }
+    }
+
+    #[test]
+    fn a_strict_refresh_token_works_once() {
+        let mut sessions = Sessions::default();
+        sessions.set_strict(true);
+        let (_, first) = sessions.start(&PEOPLE[0], "password", 0);
+        let (_, second) = sessions.refresh(&first, 0).unwrap();
+        for token in [&first, &second] {
+            assert_eq!(sessions.refresh(token, 0).unwrap_err(), Refused::AlreadyUsed);
         }
     }
 

@@ -5,7 +5,7 @@ mod process;
 
 use std::cell::OnceCell;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,8 @@ struct Row {
 /// The tools, set up when the first phase needs them: format and lints wait for nothing.
 struct Tools<'a> {
     root: &'a Path,
+    /// This program, told before a build puts another one in its place.
+    program: PathBuf,
     native: OnceCell<Toolchain>,
     worker: OnceCell<Toolchain>,
     all: OnceCell<Toolchain>,
@@ -113,6 +115,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
     let stop = Stop::listen()?;
     let tools = Tools {
         root,
+        program: std::env::current_exe().context("this program has no path")?,
         native: OnceCell::new(),
         worker: OnceCell::new(),
         all: OnceCell::new(),
@@ -176,7 +179,11 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
                 built.to_string(),
             ));
         }
-        Phase::Worker => node_tests(tools.worker()?, "tests/worker/**/*.test.mjs")?,
+        Phase::Worker => {
+            let mut node = node_tests(tools.worker()?, "tests/worker/**/*.test.mjs")?;
+            node.env("XTASK_BIN", &tools.program);
+            node
+        }
         Phase::Image => {
             let mut docker = tools.all()?.docker()?;
             docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);

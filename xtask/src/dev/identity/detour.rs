@@ -44,7 +44,7 @@ pub(super) async fn authorize(
         let message = "this local stand-in speaks PKCE only; send a code_challenge";
         return Err(AuthError::bad_request("validation_failed", message));
     };
-    let redirect_to = local(&query.redirect_to)?;
+    let redirect_to = way_back(&project, &query.redirect_to)?;
     let id = flows(&project).leave(challenge, redirect_to.into());
     Ok(Redirect::to(&format!("/provider/{}/{id}", provider.as_str())).into_response())
 }
@@ -90,7 +90,7 @@ pub(super) async fn callback(
     let waiting = query.state.parse().ok().and_then(|id| flows.come_back(&id));
     let waiting = waiting
         .ok_or_else(|| AuthError::bad_request("bad_oauth_state", "OAuth callback with invalid state"))?;
-    let mut back = local(&waiting.redirect_to)?;
+    let mut back = way_back(&project, &waiting.redirect_to)?;
     match Person::named(&query.person) {
         Some(person) => {
             let code = flows.issue(waiting.challenge, person, "oauth", now());
@@ -140,7 +140,7 @@ pub(super) async fn otp(
     let redirect_to = if query.redirect_to.is_empty() {
         String::new()
     } else {
-        local(&query.redirect_to)?.into()
+        way_back(&project, &query.redirect_to)?.into()
     };
     let mut flows = flows(&project);
     let mail = flows.mail(person, challenge, redirect_to, now());
@@ -191,7 +191,7 @@ pub(super) async fn verify_link(
     State(project): State<Arc<Project>>,
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, AuthError> {
-    let mut back = local(&query.redirect_to)?;
+    let mut back = way_back(&project, &query.redirect_to)?;
     let mut flows = flows(&project);
     match flows.open_link(&query.token, now()) {
         Some((person, Some(challenge))) => {
@@ -280,12 +280,13 @@ fn challenge(challenge: &str, method: &str) -> Result<Option<String>, AuthError>
     }
 }
 
-/// Where people may be led: this machine. The real one has a list in its settings.
-fn local(url: &str) -> Result<Url, AuthError> {
+/// Where people may be led: this machine, and one host more. The real one has a list in its settings.
+fn way_back(project: &Project, url: &str) -> Result<Url, AuthError> {
     let refused = || AuthError::bad_request("validation_failed", "redirect_to is not on this machine");
     let url = Url::parse(url).map_err(|_| refused())?;
     match url.host_str() {
         Some(host) if host == "localhost" || host == "127.0.0.1" || host.ends_with(".localhost") => Ok(url),
+        Some(host) if Some(host) == project.redirect_host.as_deref() => Ok(url),
         _ => Err(refused()),
     }
 }

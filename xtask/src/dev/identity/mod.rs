@@ -6,6 +6,7 @@
 mod detour;
 mod error;
 mod routes;
+mod test_control;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -22,6 +23,7 @@ use super::keys::Keys;
 use super::people::{PEOPLE, Person};
 use super::sessions::Sessions;
 use super::{listen, token};
+use test_control::TestControl;
 
 /// Where the provider listens unless that port is taken: the real server's own.
 const PREFERRED_PORT: u16 = 9999;
@@ -53,7 +55,7 @@ fn issuer(url: &str) -> String {
 /// A provider that has a port and can be served.
 pub(crate) struct Identity {
     listener: TcpListener,
-    project: Arc<Project>,
+    project: Project,
     url: String,
 }
 
@@ -67,6 +69,9 @@ struct Project {
     token_lifetime: i64,
     sessions: Mutex<Sessions>,
     flows: Mutex<Flows>,
+    /// A host that people may be led back to besides this machine's.
+    redirect_host: Option<String>,
+    test_control: Option<Arc<TestControl>>,
 }
 
 impl Identity {
@@ -82,7 +87,7 @@ impl Identity {
         let path = dir.join(ISSUER_FILE);
         fs::write(&path, &issuer).with_context(|| format!("cannot write {}", path.display()))?;
         let anon_key = token::anon_key(&keys)?;
-        let project = Arc::new(Project {
+        let project = Project {
             jwt_secret: keys.hs256_secret().to_owned(),
             keys: RwLock::new(keys),
             issuer,
@@ -90,7 +95,9 @@ impl Identity {
             token_lifetime,
             sessions: Mutex::default(),
             flows: Mutex::default(),
-        });
+            redirect_host: None,
+            test_control: None,
+        };
         Ok(Self {
             listener,
             project,
@@ -115,7 +122,7 @@ impl Identity {
 
     /// Answers until the process ends or the caller drops this.
     pub(crate) async fn serve(self) -> Result<()> {
-        axum::serve(self.listener, routes::router(self.project))
+        axum::serve(self.listener, routes::router(Arc::new(self.project)))
             .await
             .context("the identity provider stopped")
     }
@@ -133,12 +140,20 @@ pub(crate) struct IdentityArgs {
     /// Seconds for which access tokens are valid
     #[arg(long, default_value_t = token::LIFETIME_SECONDS)]
     token_lifetime: i64,
+    /// A host that people may be led back to besides this machine's
+    #[arg(long)]
+    redirect_host: Option<String>,
+    /// For tests: has `/test-control` tell what was asked and make things go wrong; stops when stdin closes
+    #[arg(long, hide = true)]
+    test_control: bool,
 }
 
 /// Runs the provider alone until a signal, after one line of JSON that says where it is.
 pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
     let dir = args.keys.clone().unwrap_or_else(|| default_dir(root));
-    let identity = Identity::bind(&dir, Some(args.port), args.token_lifetime).await?;
+    let mut identity = Identity::bind(&dir, Some(args.port), args.token_lifetime).await?;
+    identity.project.redirect_host.clone_from(&args.redirect_host);
+    identity.project.test_control = args.test_control.then(Arc::default);
     let users: Vec<_> = PEOPLE.iter().map(Person::describe).collect();
     println!(
         "{}",
@@ -147,12 +162,14 @@ pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
             "anonKey": identity.anon_key(),
             "jwtSecret": identity.jwt_secret(),
             "keys": dir,
+            "keySet": routes::keys(&identity.project).jwks(),
             "users": users,
         })
     );
     tokio::select! {
         ended = identity.serve() => ended?,
         signal = super::signals::asked_to_stop() => { signal?; }
+        () = super::stdin_closed(), if args.test_control => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,12 +20,14 @@ use uuid::Uuid;
 use super::Project;
 use super::detour;
 use super::error::{AuthError, word_errors};
+use super::test_control;
 use crate::dev::keys::{Alg, Keys};
 use crate::dev::people::Person;
 use crate::dev::sessions::{Refused, Session, Sessions, SignOut};
 use crate::dev::token::{AUTHENTICATED, AccessClaims, now};
 
-const API_KEY_HEADER: &str = "apikey";
+pub(super) const API_KEY_HEADER: &str = "apikey";
+pub(super) const JWKS_PATH: &str = "/.well-known/jwks.json";
 /// Moment at which the local people are said to have registered.
 const REGISTERED_AT: i64 = 1_735_689_600;
 
@@ -43,13 +45,18 @@ pub(super) fn router(project: Arc<Project>) -> Router {
         ));
     // Where browsers come by themselves, without a key, as in front of a real project.
     let routes = Router::new()
-        .route("/.well-known/jwks.json", get(jwks))
+        .route(JWKS_PATH, get(jwks))
         .route("/authorize", get(detour::authorize))
         .route("/callback", get(detour::callback))
         .route("/verify", get(detour::verify_link).post(detour::verify_code))
         .merge(behind_the_key);
+    let [routes, for_tests] = match &project.test_control {
+        Some(control) => test_control::add(routes, control),
+        None => [routes, Router::new()],
+    };
     Router::new()
         .nest("/auth/v1", routes)
+        .merge(for_tests)
         // What a real project has elsewhere: the provider's page, the mail box, the dashboard's key rotation.
         .route("/provider/{provider}/{id}", get(detour::consent))
         .route("/mails", get(detour::mails))
@@ -146,14 +153,18 @@ pub(super) fn session_answer(
     session: &Session,
     refresh_token: &str,
 ) -> Result<Response, AuthError> {
-    let claims = AccessClaims::of(session, &project.issuer, now(), project.token_lifetime);
-    let access_token = keys(project)
-        .sign(Alg::Es256, &claims)
-        .map_err(|error| unexpected(&error))?;
+    let control = project.test_control.as_ref();
+    let lifetime = control.and_then(|control| control.token_lifetime());
+    let lifetime = lifetime.unwrap_or(project.token_lifetime);
+    let claims = AccessClaims::of(session, &project.issuer, now(), lifetime);
+    let access_token = match control {
+        Some(control) => keys(project).sign(Alg::Es256, &control.apply(&claims)),
+        None => keys(project).sign(Alg::Es256, &claims),
+    };
     let answer = json!({
-        "access_token": access_token,
+        "access_token": access_token.map_err(|error| unexpected(&error))?,
         "token_type": "bearer",
-        "expires_in": project.token_lifetime,
+        "expires_in": lifetime,
         "expires_at": claims.exp,
         "refresh_token": refresh_token,
         "user": user_document(session.person, session.signed_in_at),
@@ -417,6 +428,6 @@ pub(super) fn sessions(project: &Project) -> MutexGuard<'_, Sessions> {
     project.sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keys(project: &Project) -> RwLockReadGuard<'_, Keys> {
+pub(super) fn keys(project: &Project) -> RwLockReadGuard<'_, Keys> {
     project.keys.read().unwrap_or_else(PoisonError::into_inner)
 }

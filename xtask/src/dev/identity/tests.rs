@@ -15,9 +15,14 @@ struct Provider {
 
 impl Provider {
     async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Project)) -> Self {
         crate::dev::install_tls();
         let dir = tempfile::tempdir().unwrap();
-        let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
+        let mut identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
+        change(&mut identity.project);
         let (url, anon_key) = (identity.url().to_owned(), identity.anon_key().to_owned());
         tokio::spawn(identity.serve());
         Self {
@@ -258,6 +263,91 @@ async fn an_unauthenticated_request_is_refused() {
         let refused = provider.get("/user", &bearer).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN);
         assert_eq!(json_of(refused).await["error_code"], "bad_jwt");
+    }
+}
+
+#[tokio::test]
+async fn redirects_lead_to_this_machine_or_the_configured_host() {
+    let provider = Provider::start_with(|project| project.redirect_host = Some("bots.example".into())).await;
+    let challenge = "c".repeat(43);
+    for (host, status) in [
+        ("localhost", StatusCode::OK),
+        ("bots.example", StatusCode::OK),
+        ("other.example", StatusCode::BAD_REQUEST),
+    ] {
+        let query = format!("provider=github&code_challenge={challenge}&code_challenge_method=s256");
+        let url = provider.at(&format!("/authorize?{query}&redirect_to=https://{host}/"));
+        assert_eq!(
+            provider.client.get(url).send().await.unwrap().status(),
+            status,
+            "{host}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn test_control_injects_faults_changes_tokens_and_records_calls() {
+    let provider = Provider::start_with(|project| project.test_control = Some(Arc::default())).await;
+    let control = format!("{}/test-control", provider.url);
+    let set = async |overrides: Value| {
+        let answer = provider
+            .client
+            .put(&control)
+            .json(&overrides)
+            .send()
+            .await
+            .unwrap();
+        answer.status()
+    };
+    let key_set = provider.at("/.well-known/jwks.json");
+    let keys = async || provider.client.get(&key_set).send().await.unwrap();
+
+    assert!(set(json!({ "key_set": [] })).await.is_success());
+    assert_eq!(json_of(keys().await).await, json!({ "keys": [] }));
+    assert!(set(json!({ "down": true })).await.is_success());
+    assert_eq!(keys().await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let refused = set(json!({ "donw": true })).await;
+    assert!(refused.is_client_error(), "an unknown override is {refused}");
+
+    set(json!({ "answers": { "/token?grant_type=password": 429 } })).await;
+    let answer = provider.grant("password", &json!({})).await;
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+    set(json!({ "token_lifetime": -10, "claims": { "aud": "other" } })).await;
+    let session = provider.sign_in().await;
+    let token = session["access_token"].as_str().unwrap();
+    let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token)
+        .unwrap()
+        .claims;
+    assert_eq!(claims["aud"], "other");
+    assert_eq!(
+        claims["exp"].as_i64().unwrap() + 10,
+        claims["iat"].as_i64().unwrap()
+    );
+
+    set(json!({ "hold": true })).await;
+    let held = keys();
+    tokio::pin!(held);
+    let soon = std::time::Duration::from_millis(100);
+    assert!(tokio::time::timeout(soon, &mut held).await.is_err(), "it waits");
+    set(json!({})).await;
+    assert_eq!(held.await.status(), StatusCode::OK);
+
+    let told = json_of(provider.client.get(&control).send().await.unwrap()).await;
+    let calls = told["calls"].as_array().unwrap();
+    let paths: Vec<_> = calls.iter().map(|call| call["path"].as_str().unwrap()).collect();
+    let (jwks, password) = ("/.well-known/jwks.json", "/token?grant_type=password");
+    assert_eq!(paths, [jwks, jwks, password, password, jwks]);
+    assert_eq!(calls[3]["apikey"], provider.anon_key);
+    assert_eq!(calls[3]["body"]["email"], "dev-1@moltworker.test");
+}
+
+#[tokio::test]
+async fn test_control_is_absent_without_its_flag() {
+    let provider = Provider::start().await;
+    let control = format!("{}/test-control", provider.url);
+    for request in [provider.client.get(&control), provider.client.put(&control)] {
+        let answer = request.json(&json!({})).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     }
 }
 

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::dev::keys::write_once;
 
 /// Files of kept keys.
+const SESSION: &str = "session";
 const BACKUP: &str = "backup";
 const OPERATOR: &str = "operator";
 
@@ -79,7 +80,7 @@ impl State {
 
     /// Writes the Worker's settings, readable by this user only, and says where.
     pub(super) fn write_settings(&self, settings: &Settings<'_>) -> Result<PathBuf> {
-        let session_key = self.kept_key("session")?;
+        let session_key = self.kept_key(SESSION)?;
         let backup_key = self.kept_key(BACKUP)?;
         let operator_token = self.kept_key(OPERATOR)?;
         let path = self.dir.join("worker.env");
@@ -114,6 +115,11 @@ impl State {
             .open(&path)?;
         file.write_all(text.as_bytes())?;
         Ok(path)
+    }
+
+    /// What seals people's session cookies.
+    pub(super) fn session_key(&self) -> Result<String> {
+        self.kept_key(SESSION)
     }
 
     /// What encrypts the backups of this state's bots.

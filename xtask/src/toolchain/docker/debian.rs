@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,7 +11,7 @@ use super::super::cache::{Cache, fingerprint, require_space};
 use super::super::command::{capture, command, is_root, logged, on_path};
 use super::super::report::Say;
 use super::super::versions;
-use super::images::{LABEL, label};
+use super::images::{LABEL, label, pipe};
 
 const IMAGE: &str = "moltworker/stand-in-debian:bookworm";
 /// Where Debian keeps all certificates in one file, outside as inside.
@@ -21,18 +20,17 @@ const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const ADDED: &str = "/usr/local/share/ca-certificates";
 
 /// Names what the base is made from; it changes with the machine's certificates.
-pub(super) fn key() -> Result<String> {
+pub(super) fn key() -> String {
     let recipe = versions::STAND_IN_RECIPE.to_le_bytes();
-    let mut parts = vec![recipe.to_vec(), versions::DEBIAN.as_bytes().to_vec()];
-    parts.push(fs::read(BUNDLE).unwrap_or_default());
-    Ok(fingerprint(parts.iter().map(Vec::as_slice)))
+    let certificates = fs::read(BUNDLE).unwrap_or_default();
+    fingerprint([&recipe[..], versions::DEBIAN.as_bytes(), &certificates])
 }
 
 /// The tag of the base image, which is built if it is missing or out of date.
-pub(super) fn image(cache: &Cache, say: &Say<'_>) -> Result<String> {
-    let key = key()?;
+pub(super) fn image(cache: &Cache, say: &Say<'_>) -> Result<&'static str> {
+    let key = key();
     if label(IMAGE).is_some_and(|made_from| made_from == key) {
-        return Ok(IMAGE.to_owned());
+        return Ok(IMAGE);
     }
     if !is_root() {
         bail!(
@@ -40,15 +38,11 @@ pub(super) fn image(cache: &Cache, say: &Say<'_>) -> Result<String> {
         );
     }
     if on_path("debootstrap").is_none() {
-        apt::install(
-            cache,
-            say,
-            "stand-in images are made with debootstrap",
-            &["debootstrap"],
-        )?;
+        let why = "stand-in images are made with debootstrap";
+        apt::install(cache, say, why, &["debootstrap"])?;
     }
     require_space(&cache.path(""), 1500)?;
-    let mirrors = mirrors()?;
+    let (archive, security) = mirrors()?;
     say.doing(format!("debootstrap {}, about half a minute", versions::DEBIAN));
     let scratch = cache.scratch()?;
     let root = scratch.path().join("root");
@@ -56,22 +50,17 @@ pub(super) fn image(cache: &Cache, say: &Say<'_>) -> Result<String> {
         command("debootstrap")
             .args(["--variant=minbase", "--include=ca-certificates", versions::DEBIAN])
             .arg(&root)
-            .arg(&mirrors.archive),
+            .arg(&archive),
         &cache.path("debootstrap.log"),
     )?;
-    slim(&root, &mirrors)?;
+    slim(&root, &archive, security.as_deref())?;
     trust(&root)?;
     import(cache, &root, &key)?;
-    Ok(IMAGE.to_owned())
+    Ok(IMAGE)
 }
 
-struct Mirrors {
-    archive: String,
-    security: Option<String>,
-}
-
-/// Asks apt, which has read every form of sources file.
-fn mirrors() -> Result<Mirrors> {
+/// Where apt, which has read every form of sources file, gets the archive and its security updates.
+fn mirrors() -> Result<(String, Option<String>)> {
     let listed = capture(command("apt-get").args([
         "indextargets",
         "--format",
@@ -81,10 +70,7 @@ fn mirrors() -> Result<Mirrors> {
     let archive = mirror(&listed, "Debian").context(
         "this machine's apt knows no Debian mirror (is it a Debian, and was `apt-get update` run?), so base images can neither be pulled nor made",
     )?;
-    Ok(Mirrors {
-        archive,
-        security: mirror(&listed, "Debian-Security"),
-    })
+    Ok((archive, mirror(&listed, "Debian-Security")))
 }
 
 fn mirror(listed: &str, label: &str) -> Option<String> {
@@ -96,7 +82,7 @@ fn mirror(listed: &str, label: &str) -> Option<String> {
 }
 
 /// What the official slim images leave out, and updates beside the release.
-fn slim(root: &Path, mirrors: &Mirrors) -> Result<()> {
+fn slim(root: &Path, archive: &str, security: Option<&str>) -> Result<()> {
     let mut excluded = String::new();
     for dir in ["doc", "man", "info", "locale"] {
         fs::remove_dir_all(root.join("usr/share").join(dir)).ok();
@@ -114,9 +100,9 @@ fn slim(root: &Path, mirrors: &Mirrors) -> Result<()> {
             }
         }
     }
-    let (archive, suite) = (&mirrors.archive, versions::DEBIAN);
+    let suite = versions::DEBIAN;
     let mut sources = format!("deb {archive} {suite} main\ndeb {archive} {suite}-updates main\n");
-    if let Some(security) = &mirrors.security {
+    if let Some(security) = security {
         sources.push_str(&format!("deb {security} {suite}-security main\n"));
     }
     fs::write(root.join("etc/apt/sources.list"), sources)?;
@@ -158,31 +144,6 @@ fn import(cache: &Cache, root: &Path, key: &str) -> Result<()> {
     }
     docker.args(["-", IMAGE]);
     pipe(tar, docker, &cache.path("stand-in.log"))
-}
-
-/// `from | to`, both successful.
-pub(super) fn pipe(mut from: Command, mut to: Command, log: &PathBuf) -> Result<()> {
-    let mut source = from
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("tar cannot be started")?;
-    let stream = source.stdout.take().context("tar has no output")?;
-    let log_file = fs::File::create(log)?;
-    let received = to
-        .stdin(stream)
-        .stdout(log_file.try_clone()?)
-        .stderr(log_file)
-        .status()
-        .context("docker cannot be started")?;
-    let sent = source.wait()?;
-    if !received.success() || !sent.success() {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        bail!(
-            "docker refused it: {}",
-            said.lines().last().unwrap_or("it said nothing")
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

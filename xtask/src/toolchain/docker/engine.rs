@@ -85,15 +85,19 @@ fn start(cache: &Cache, say: &Say<'_>, pid_file: &Path) -> Result<()> {
             "Docker does not answer: start it (`sudo systemctl start docker`), make sure `docker info` works for this user, and run again"
         );
     }
-    if running(pid_file, "dockerd").is_none() {
-        say.doing("no engine answers: starting dockerd");
-        require_space(Path::new("/var/lib"), 6000)?;
-        spawn(cache, pid_file)?;
-    }
     let log = cache.path("dockerd.log");
-    let gone = || recorded(pid_file).is_none_or(|pid| test_kill_process(pid).is_err());
-    let ready = wait_until(Duration::from_secs(60), || answers() || gone());
-    if !(ready && answers()) {
+    let pid = match running(pid_file, "dockerd") {
+        Some(pid) => pid,
+        None => {
+            say.doing("no engine answers: starting dockerd");
+            require_space(Path::new("/var/lib"), 6000)?;
+            spawn(&log, pid_file)?
+        }
+    };
+    wait_until(Duration::from_secs(60), || {
+        answers() || test_kill_process(pid).is_err()
+    });
+    if !answers() {
         let said = fs::read_to_string(&log).unwrap_or_default();
         let reason = said
             .lines()
@@ -111,48 +115,36 @@ fn start(cache: &Cache, say: &Say<'_>, pid_file: &Path) -> Result<()> {
 /// Through a shell that ends at once, so that the engine and the container shims it leaves behind are children
 /// of init, not of this command, and in their own session, so that Ctrl-C does not reach them before the
 /// containers are cleaned up. Without `--bip` an old engine reports no gateway and workerd finds no network.
-fn spawn(cache: &Cache, pid_file: &Path) -> Result<()> {
-    let own_pid_file = cache.path("dockerd.own-pid");
-    for (stale, program) in [
-        (own_pid_file.as_path(), "dockerd"),
-        (Path::new(CONTAINERD_PID), "containerd"),
-    ] {
+fn spawn(log: &Path, pid_file: &Path) -> Result<Pid> {
+    for (stale, program) in [(pid_file, "dockerd"), (Path::new(CONTAINERD_PID), "containerd")] {
         if stale.exists() && running(stale, program).is_none() {
             fs::remove_file(stale)
                 .with_context(|| format!("{} is out of date and cannot be removed", stale.display()))?;
         }
     }
     let script = "setsid dockerd --bip 172.17.0.1/16 --pidfile \"$2\" >\"$1\" 2>&1 </dev/null & echo $!";
-    let pid = capture(
-        command("sh")
-            .args(["-c", script, "sh"])
-            .arg(cache.path("dockerd.log"))
-            .arg(own_pid_file),
-    )?;
-    fs::write(pid_file, pid).with_context(|| format!("cannot write {}", pid_file.display()))
+    let pid = capture(command("sh").args(["-c", script, "sh"]).arg(log).arg(pid_file))?;
+    parsed(&pid).context("the shell does not say which process dockerd is")
 }
 
 /// The process a file names, if it still is that program: the number may meanwhile be another's, or belong to one
 /// that has ended and that nobody collected, as where a container's first process is no init.
 fn running(pid_file: &Path, program: &str) -> Option<Pid> {
-    let pid = recorded(pid_file)?;
+    let pid = parsed(&fs::read_to_string(pid_file).ok()?)?;
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let ended = stat.contains(&format!("({program}) Z"));
     (stat.contains(&format!("({program}) ")) && !ended).then_some(pid)
 }
 
-fn recorded(pid_file: &Path) -> Option<Pid> {
-    Pid::from_raw(fs::read_to_string(pid_file).ok()?.trim().parse().ok()?)
+fn parsed(pid: &str) -> Option<Pid> {
+    Pid::from_raw(pid.trim().parse().ok()?)
 }
 
+/// The engine removes its own file.
 fn stop(pid: Pid, pid_file: &Path) {
     let asked = kill_process(pid, Signal::TERM);
     let gone = wait_until(Duration::from_secs(30), || running(pid_file, "dockerd").is_none());
     if asked.is_err() || !gone {
         eprintln!("warning: dockerd ({}) did not stop", pid.as_raw_nonzero());
-        return;
-    }
-    if let Err(error) = fs::remove_file(pid_file) {
-        eprintln!("warning: {} could not be removed: {error}", pid_file.display());
     }
 }

@@ -1,13 +1,13 @@
-//! The base images of the Dockerfile: pulled where a registry answers, otherwise stand-ins made here.
+//! The images that builds and wrangler start from: pulled where a registry answers, otherwise stand-ins made here.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 use super::super::cache::{Cache, fingerprint};
-use super::super::command::{capture, command, logged};
+use super::super::command::{capture, command};
 use super::super::node;
 use super::super::report::{Report, Say};
 use super::super::versions;
@@ -15,37 +15,56 @@ use super::debian;
 
 /// Says on a stand-in what it was made from; an image without it came from a registry.
 pub(super) const LABEL: &str = "moltworker.stand-in";
+const SIDECAR: &str = "moltworker/stand-in-sidecar:latest";
+const RELAY: &str = include_str!("sidecar.mjs");
 
-pub(super) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<()> {
+/// The images the Dockerfile starts from. A stand-in for one has its name.
+pub(super) fn base(root: &Path, cache: &Cache, report: &Report) -> Result<()> {
     report.step("base images", |say| {
-        let Ok(dockerfile) = fs::read_to_string(root.join("Dockerfile")) else {
-            bail!("there is no Dockerfile in {}", root.display());
-        };
+        let dockerfile = fs::read_to_string(root.join("Dockerfile"))
+            .with_context(|| format!("there is no Dockerfile in {}", root.display()))?;
         let mut outcome = Vec::new();
         for image in external_images(&dockerfile) {
-            let how = provide(cache, say, &image)?;
+            let (_, how) = provide(cache, say, &image, &image, Recipe::of(&image))?;
             outcome.push(format!("{image} ({how})"));
         }
         Ok(((), outcome.join(", ")))
     })
 }
 
-fn provide(cache: &Cache, say: &Say<'_>, image: &str) -> Result<&'static str> {
-    let made_from = match label(image) {
-        Some(label) if label.is_empty() => return Ok("here"),
-        found => found,
-    };
-    let recipe = Recipe::of(image);
-    if let (Some(made_from), Some(recipe)) = (&made_from, &recipe)
-        && *made_from == recipe.key()?
-    {
-        return Ok("stand-in");
+/// The image through which workerd reaches a container's ports. The stand-in's name, or `None` where wrangler's own
+/// default works.
+pub(super) fn sidecar(cache: &Cache, report: &Report) -> Result<Option<&'static str>> {
+    report.step("ingress sidecar", |say| {
+        let image = versions::SIDECAR_IMAGE;
+        let (stands_in, how) = provide(cache, say, image, SIDECAR, Some(Recipe::Sidecar))?;
+        Ok((stands_in.then_some(SIDECAR), how.to_owned()))
+    })
+}
+
+/// Sees to it that there is this image or a stand-in of that name. Whether it is a stand-in, and how it came here.
+fn provide(
+    cache: &Cache,
+    say: &Say<'_>,
+    image: &str,
+    stand_in: &str,
+    recipe: Option<Recipe>,
+) -> Result<(bool, &'static str)> {
+    if label(image).is_some_and(|made_from| made_from.is_empty()) {
+        return Ok((false, "here"));
+    }
+    let key = recipe.map(Recipe::key).transpose()?;
+    if key.is_some() && label(stand_in) == key {
+        return Ok((true, "stand-in"));
     }
     say.doing(format!("docker pull {image}"));
-    let Err(refused) = pull(image) else {
-        return Ok("pulled");
+    let Err(error) = capture(command("docker").args(["pull", "--quiet", image])) else {
+        return Ok((false, "pulled"));
     };
-    let Some(recipe) = recipe else {
+    // The engine's own reason, without the command around it.
+    let said = format!("{error:#}");
+    let refused = said.split("Error response from daemon: ").last().unwrap_or(&said);
+    let (Some(recipe), Some(key)) = (recipe, key) else {
         bail!(
             "{image} cannot be pulled and no stand-in for it is known ({refused}): check the connection and run again"
         );
@@ -53,163 +72,147 @@ fn provide(cache: &Cache, say: &Say<'_>, image: &str) -> Result<&'static str> {
     say.doing(format!(
         "no registry answers ({refused}): building a stand-in for {image}"
     ));
-    recipe
-        .build(cache, say, image)
-        .with_context(|| format!("no stand-in for {image}"))?;
-    Ok("stand-in built")
-}
-
-/// `Err` holds the engine's own reason, without the command around it.
-pub(super) fn pull(image: &str) -> std::result::Result<(), String> {
-    capture(command("docker").args(["pull", "--quiet", image]))
-        .map(drop)
-        .map_err(|error| {
-            let said = format!("{error:#}");
-            let reason = said.split("Error response from daemon: ").last().unwrap_or(&said);
-            reason.to_owned()
-        })
+    let built = recipe.build(cache, say, stand_in, &key);
+    built.with_context(|| format!("no stand-in for {image}"))?;
+    Ok((true, "stand-in built"))
 }
 
 /// `None`: no such image here. Empty: an image without our label.
 pub(super) fn label(image: &str) -> Option<String> {
     let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
     let label = capture(command("docker").args(["image", "inspect", "--format", &format, image])).ok()?;
-    Some(if label == "<no value>" {
-        String::new()
-    } else {
-        label
+    Some(label).map(|label| {
+        if label == "<no value>" {
+            String::new()
+        } else {
+            label
+        }
     })
 }
 
-pub(super) enum Recipe {
-    Debian,
+/// How a stand-in is made, each on our Debian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recipe {
+    /// As the official image: node and npm below /usr/local, a user `node` with the number 1000.
     Node,
+    /// As the official image: the toolchain below /usr/local/rustup, its commands in /usr/local/cargo/bin. Without
+    /// rustup itself: nothing could be added with it where this image is needed.
     Rust,
+    /// Relays into a container. What leaves the container is not intercepted.
+    Sidecar,
 }
 
 impl Recipe {
     fn of(image: &str) -> Option<Self> {
         let (name, tag) = image.split_once(':')?;
-        let tag = tag.split('@').next().unwrap_or(tag);
-        let fits =
-            |version: &str, pinned: &str| pinned == version || pinned.starts_with(&format!("{version}."));
-        let parts: Vec<&str> = tag.split('-').collect();
+        let parts: Vec<&str> = tag.split('@').next()?.split('-').collect();
+        let fits = |version| versions::NODE == version || versions::NODE.starts_with(&format!("{version}."));
         match (name, parts.as_slice()) {
-            ("debian", [debian, "slim"]) if *debian == versions::DEBIAN => Some(Self::Debian),
-            ("node", [version, debian, "slim"])
-                if *debian == versions::DEBIAN && fits(version, versions::NODE) =>
-            {
-                Some(Self::Node)
-            }
+            ("node", [version, versions::DEBIAN, "slim"]) if fits(*version) => Some(Self::Node),
             // Whatever compiler is here: it is the one the project is developed with on this machine.
-            ("rust", [_, "slim", debian]) if *debian == versions::DEBIAN => Some(Self::Rust),
+            ("rust", [_, "slim", versions::DEBIAN]) => Some(Self::Rust),
             _ => None,
         }
     }
 
-    pub(super) fn key(&self) -> Result<String> {
-        let base = debian::key()?;
-        Ok(match self {
-            Self::Debian => base,
-            Self::Node => fingerprint([
-                base.as_bytes(),
-                versions::NODE.as_bytes(),
-                versions::NPM.as_bytes(),
-            ]),
-            Self::Rust => fingerprint([base.as_bytes(), rustc_version()?.as_bytes()]),
-        })
-    }
-
-    pub(super) fn build(&self, cache: &Cache, say: &Say<'_>, image: &str) -> Result<()> {
-        let base = debian::image(cache, say)?;
+    /// Names what it is made from.
+    fn key(self) -> Result<String> {
+        let mut parts = vec![debian::key()];
         match self {
-            Self::Debian => capture(command("docker").args(["tag", &base, image])).map(drop),
-            Self::Node => build_node(cache, &base, &self.key()?, image),
-            Self::Rust => build_rust(cache, &base, &self.key()?, image),
+            Self::Node => parts.extend([versions::NODE, versions::NPM].map(str::to_owned)),
+            Self::Rust => parts.push(capture(command("rustc").arg("--version"))?),
+            Self::Sidecar => parts.extend([versions::NODE, RELAY].map(str::to_owned)),
         }
+        Ok(fingerprint(parts.iter().map(String::as_bytes)))
+    }
+
+    /// Has the engine build it from a stream of files, of which the Dockerfile is the last.
+    fn build(self, cache: &Cache, say: &Say<'_>, tag: &str, key: &str) -> Result<()> {
+        let base = debian::image(cache, say)?;
+        let scratch = cache.scratch()?;
+        let mut tar = command("tar");
+        tar.arg("-c");
+        let steps = match self {
+            Self::Node => {
+                let node = node::from_registry(cache)?;
+                tar.arg("-C").arg(&node.bin).arg("node");
+                tar.arg("-C").arg(node.bin.join("../..")).arg("npm");
+                format!("ENV NODE_VERSION={}\n{NODE_STEPS}", versions::NODE)
+            }
+            Self::Rust => {
+                let sysroot = capture(command("rustc").args(["--print", "sysroot"]))?;
+                tar.args([
+                    "--exclude=./share/doc",
+                    "--exclude=./lib/rustlib/wasm32-unknown-unknown",
+                ]);
+                tar.args(["-C", &sysroot, "."]);
+                RUST_STEPS.to_owned()
+            }
+            Self::Sidecar => {
+                fs::write(scratch.path().join("sidecar.mjs"), RELAY)?;
+                tar.arg("-C").arg(node::from_registry(cache)?.bin).arg("node");
+                tar.arg("-C").arg(scratch.path()).arg("sidecar.mjs");
+                SIDECAR_STEPS.to_owned()
+            }
+        };
+        fs::write(
+            scratch.path().join("Dockerfile"),
+            format!("FROM {base}\nLABEL {LABEL}={key}\n{steps}"),
+        )?;
+        tar.arg("-C").arg(scratch.path()).arg("Dockerfile");
+        let mut build = command("docker");
+        build
+            .args(["build", "--quiet", "--tag", tag, "-"])
+            .env("DOCKER_BUILDKIT", "0");
+        pipe(tar, build, &cache.path("stand-in.log"))
     }
 }
 
-/// As the official image: node and npm below /usr/local, a user `node` with the number 1000.
-fn build_node(cache: &Cache, base: &str, key: &str, image: &str) -> Result<()> {
-    let node = node::from_registry(cache)?;
-    let modules = node.bin.join("../..");
-    let dockerfile = format!(
-        "FROM {base}\n\
-         LABEL {LABEL}={key}\n\
-         ENV NODE_VERSION={}\n\
-         COPY node /usr/local/bin/node\n\
-         COPY npm /usr/local/lib/node_modules/npm\n\
-         RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \\\n\
-         && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \\\n\
-         && groupadd --gid 1000 node \\\n\
-         && useradd --uid 1000 --gid node --shell /bin/bash --create-home node\n\
-         CMD [\"node\"]\n",
-        versions::NODE
-    );
-    let mut tar = command("tar");
-    tar.arg("-c")
-        .arg("-C")
-        .arg(&node.bin)
-        .arg("node")
-        .arg("-C")
-        .arg(&modules)
-        .arg("npm");
-    build_from_tar(cache, &dockerfile, tar, image)
-}
+const NODE_STEPS: &str = r#"COPY node /usr/local/bin/node
+COPY npm /usr/local/lib/node_modules/npm
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm \
+ && ln -s ../lib/node_modules/npm/bin/npx-cli.js /usr/local/bin/npx \
+ && groupadd --gid 1000 node \
+ && useradd --uid 1000 --gid node --shell /bin/bash --create-home node
+CMD ["node"]
+"#;
 
-/// As the official image: the toolchain below /usr/local/rustup, its commands in /usr/local/cargo/bin. Without
-/// rustup itself: nothing could be added with it where this image is needed.
-fn build_rust(cache: &Cache, base: &str, key: &str, image: &str) -> Result<()> {
-    let sysroot = capture(command("rustc").args(["--print", "sysroot"]))?;
-    let dockerfile = format!(
-        "FROM {base}\n\
-         LABEL {LABEL}={key}\n\
-         ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo \
-         PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n\
-         RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev \\\n\
-         && rm -rf /var/lib/apt/lists/*\n\
-         COPY . /usr/local/rustup/toolchains/host\n\
-         RUN rm /usr/local/rustup/toolchains/host/Dockerfile && mkdir -p /usr/local/cargo/bin \\\n\
-         && ln -s /usr/local/rustup/toolchains/host/bin/* /usr/local/cargo/bin/\n"
-    );
-    let mut tar = command("tar");
-    tar.args([
-        "-c",
-        "--exclude=./share/doc",
-        "--exclude=./lib/rustlib/wasm32-unknown-unknown",
-        "-C",
-    ])
-    .arg(sysroot)
-    .arg(".");
-    build_from_tar(cache, &dockerfile, tar, image)
-}
+const RUST_STEPS: &str = r"ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo \
+    PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+COPY . /usr/local/rustup/toolchains/host
+RUN rm /usr/local/rustup/toolchains/host/Dockerfile && mkdir -p /usr/local/cargo/bin \
+ && ln -s /usr/local/rustup/toolchains/host/bin/* /usr/local/cargo/bin/
+";
 
-/// Builds with the files of `tar` as context; the Dockerfile joins them as a second archive on the same stream.
-fn build_from_tar(cache: &Cache, dockerfile: &str, tar: Command, image: &str) -> Result<()> {
-    let scratch = cache.scratch()?;
-    fs::write(scratch.path().join("Dockerfile"), dockerfile)?;
-    let mut tar = tar;
-    tar.arg("-C").arg(scratch.path()).arg("Dockerfile");
-    let mut build = command("docker");
-    build
-        .args(["build", "--quiet", "--tag", image, "-"])
-        .env("DOCKER_BUILDKIT", "0");
-    debian::pipe(tar, build, &cache.path("stand-in.log"))
-}
+const SIDECAR_STEPS: &str = r#"COPY node /usr/local/bin/node
+COPY sidecar.mjs /sidecar.mjs
+ENTRYPOINT ["node", "--max-old-space-size=64", "/sidecar.mjs"]
+"#;
 
-pub(super) fn build_context(cache: &Cache, dir: &Path, image: &str) -> Result<()> {
-    logged(
-        command("docker")
-            .args(["build", "--quiet", "--tag", image])
-            .arg(dir)
-            .env("DOCKER_BUILDKIT", "0"),
-        &cache.path("stand-in.log"),
-    )
-}
-
-fn rustc_version() -> Result<String> {
-    capture(command("rustc").arg("--version"))
+/// `from | to`, both successful.
+pub(super) fn pipe(mut from: Command, mut to: Command, log: &Path) -> Result<()> {
+    let mut source = from
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("tar cannot be started")?;
+    let stream = source.stdout.take().context("tar has no output")?;
+    let log_file = fs::File::create(log)?;
+    let received = to
+        .stdin(stream)
+        .stdout(log_file.try_clone()?)
+        .stderr(log_file)
+        .status();
+    let received = received.context("docker cannot be started")?;
+    let sent = source.wait()?;
+    if !received.success() || !sent.success() {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        bail!(
+            "docker refused it: {}",
+            said.lines().last().unwrap_or("it said nothing")
+        );
+    }
+    Ok(())
 }
 
 /// The images a Dockerfile starts from, without its own stages.
@@ -248,22 +251,16 @@ mod tests {
 
     #[test]
     fn a_stand_in_is_built_only_for_supported_images() {
-        assert!(matches!(
-            Recipe::of("node:24.21-bookworm-slim"),
-            Some(Recipe::Node)
-        ));
-        assert!(matches!(
-            Recipe::of("node:24-bookworm-slim@sha256:00"),
-            Some(Recipe::Node)
-        ));
-        assert!(matches!(
-            Recipe::of("rust:1.95-slim-bookworm"),
-            Some(Recipe::Rust)
-        ));
-        assert!(matches!(Recipe::of("debian:bookworm-slim"), Some(Recipe::Debian)));
-        assert!(Recipe::of("node:22.1-bookworm-slim").is_none());
-        assert!(Recipe::of("node:24.2-bookworm-slim").is_none());
-        assert!(Recipe::of("node:24.21-trixie-slim").is_none());
-        assert!(Recipe::of("postgres:17").is_none());
+        for (image, recipe) in [
+            ("node:24.21-bookworm-slim", Some(Recipe::Node)),
+            ("node:24-bookworm-slim@sha256:00", Some(Recipe::Node)),
+            ("rust:1.95-slim-bookworm", Some(Recipe::Rust)),
+            ("node:22.1-bookworm-slim", None),
+            ("node:24.2-bookworm-slim", None),
+            ("node:24.21-trixie-slim", None),
+            ("postgres:17", None),
+        ] {
+            assert_eq!(Recipe::of(image), recipe, "{image}");
+        }
     }
 }

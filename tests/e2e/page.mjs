@@ -1,0 +1,44 @@
+// A person in a browser: the sign-in page, and the bot's page as they use it.
+import { chromium } from "playwright-core";
+
+// A bot that sleeps needs half a minute to wake on a busy machine.
+const WAKING_MS = 180_000;
+const ANSWER_MS = 60_000;
+
+export async function openBrowser(t) {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_BIN, args });
+  t.after(() => browser.close());
+  return browser;
+}
+
+/** Fills in the sign-in page and sends it. */
+export async function signIn(page, { email, password }) {
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+/** Waits until the bot's page is there, however long the bot takes to wake. */
+export function waitForBot(page) {
+  return composer(page).waitFor({ timeout: WAKING_MS });
+}
+
+/** Says words nobody has said before, so that an answer to others is not taken for theirs, and waits for the bot's. */
+export async function say(page, words) {
+  await composer(page).fill(words);
+  await composer(page).press("Enter");
+  await waitForAnswer(page, words);
+}
+
+/** Waits until the conversation on the page has the answer to these words. */
+export function waitForAnswer(page, words) {
+  const text = `This is the local stand-in model. You said: "${words}".`;
+  // Beside the conversation the page has a line for screen readers, which says the last answer again.
+  return page.getByRole("paragraph").filter({ hasText: text }).first().waitFor({ timeout: ANSWER_MS });
+}
+
+function composer(page) {
+  // The page has other ones, which it shows now and then.
+  return page.locator("textarea:visible").first();
+}
