@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use moltworker_core::api::domains::{DnsRecord, Domain, DomainList};
-use moltworker_core::http::host::{HostName, claimable};
+use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::http::site::claimable;
 use moltworker_core::identity::domain::{
     Certificate, DomainState, MAX_DOMAINS, PROOF_BYTES, is_proven, proof_name, proof_value,
 };

@@ -1,7 +1,7 @@
 //! Who asks at this site, and whether they are let in: the two steps before an endpoint asks whether they may.
 
+use moltworker_core::http::cookies::SESSION_COOKIE;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::SESSION_COOKIE;
 use moltworker_core::identity::session_handoff::purpose;
 use moltworker_core::settings::Settings;
 use worker::{Env, Headers};

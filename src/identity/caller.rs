@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 
 use moltworker_core::api::access::Credential;
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{
-    self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing,
-};
+use moltworker_core::identity::session::{Ask, COOKIE_SECONDS, Renewal, Session, Standing};
 use moltworker_core::identity::token::seen::Seen;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use moltworker_core::settings::Settings;
@@ -106,7 +105,7 @@ pub(crate) async fn identify(
 /// [`Identity::standing`].
 pub(crate) async fn session(headers: &Headers, settings: &Settings, purpose: &str) -> Option<Session> {
     let cookies = header(headers, "cookie")?;
-    sealed::open(settings, purpose, session::find(&cookies, SESSION_COOKIE)?).await
+    sealed::open(settings, purpose, cookies::find(&cookies, SESSION_COOKIE)?).await
 }
 
 /// The `Set-Cookie` that carries a session on the host that `purpose` names.
@@ -116,7 +115,7 @@ pub(crate) async fn session_cookie(
     purpose: &str,
 ) -> worker::Result<String> {
     let value = sealed::seal(settings, purpose, session).await?;
-    Ok(session::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
+    Ok(cookies::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
 }
 
 /// Asks the person's Sandbox whether there still is this session, and to prove it anew if need be.

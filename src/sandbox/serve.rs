@@ -11,8 +11,9 @@ use wasm_bindgen::JsValue;
 use worker::{Delay, Request, Response, Result, web_sys};
 
 use super::Inner;
+use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::http::reply::{self, Nonce};
+use crate::http::reply;
 use crate::platform::{clock, log};
 
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s

@@ -7,7 +7,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 
 use super::{layout, order_form};
-use crate::http::reply::Nonce;
+use crate::http::nonce::Nonce;
 
 const SCRIPT: &str = include_str!("waking.js");
 

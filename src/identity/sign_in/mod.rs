@@ -8,9 +8,10 @@ mod flow;
 mod form;
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{self, Ask, SESSION_COOKIE, Session, SessionId, Tokens};
+use moltworker_core::identity::session::{Ask, Session, SessionId, Tokens};
 use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::identity::users::Freshness;
 use moltworker_core::settings::Settings;
@@ -20,8 +21,9 @@ use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
 use crate::http::error::Result;
+use crate::http::nonce::Nonce;
 use crate::http::pages::login::{self, LoginPage, Message};
-use crate::http::reply::{self, Nonce};
+use crate::http::reply;
 use crate::identity::auth_api::{self, Grant, Granted};
 use crate::identity::caller::{self, Caller, header};
 use crate::identity::users;
@@ -268,7 +270,7 @@ pub(crate) async fn sign_out(
             );
         }
     }
-    let response = reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))?;
+    let response = reply::with_cookie(reply::see_other(exit.then)?, &cookies::clear(SESSION_COOKIE))?;
     Ok(SignedIn { response, user })
 }
 
