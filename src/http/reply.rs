@@ -9,7 +9,6 @@ use worker::{Headers, Request, Response, ResponseBuilder};
 
 use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::platform::webcrypto;
 
 /// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
 /// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as
