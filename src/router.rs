@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use moltworker_core::api::route::{DomainCall, Place, Route, route};
-use moltworker_core::api::sandbox::{Intent, Order};
+use moltworker_core::api::sandbox::{Document, Order};
 use moltworker_core::api::snapshots::SnapshotCall;
 use moltworker_core::backup::repository::request::split;
 use moltworker_core::bot::history::{Actor, HistoryKind};
@@ -126,7 +126,7 @@ impl Way<'_> {
             }
             Route::SessionHandoff => self.issue_code(&request).await,
             Route::BotStatus => match self.caller(&request).await {
-                Ok(caller) => sandbox_client::ask(env, caller.identity().user, Intent::Status).await,
+                Ok(caller) => told(sandbox_client::status(env, caller.identity().user).await),
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::BotOrder(order) => match self.caller(&request).await {
@@ -173,11 +173,17 @@ impl Way<'_> {
                 Ok(_) => crate::api::history::list(&request, env, bot).await,
                 Err(refusal) => refuse(&request, refusal),
             },
-            Route::AdminBotStatus(user) => self.for_admin(&request, user, Intent::Status).await,
-            Route::AdminOrder(user, order) => {
-                let intent = Intent::Order(Authority::Admin, order);
-                self.for_admin(&request, user, intent).await
-            }
+            Route::AdminBotStatus(user) => match self.admin(&request).await {
+                Ok(_) => told(sandbox_client::status(env, user).await),
+                Err(refusal) => refuse(&request, refusal),
+            },
+            Route::AdminOrder(user, order) => match self.admin(&request).await {
+                Ok(admin) => {
+                    self.remember_order(user, Actor::Admin(admin), order).await;
+                    told(sandbox_client::order(env, user, Authority::Admin, order).await)
+                }
+                Err(refusal) => refuse(&request, refusal),
+            },
             Route::Admin(call) => match self.admin(&request).await {
                 Ok(admin) => admin::call(&mut request, env, settings, admin, call).await,
                 Err(refusal) => refuse(&request, refusal),
@@ -209,7 +215,7 @@ impl Way<'_> {
                 sign_in::sign_out(env, &request, settings, &exit).await
             }
             Route::BotStatus => match self.owner(&request, host).await {
-                Ok(owner) => sandbox_client::ask(env, owner, Intent::Status).await,
+                Ok(owner) => told(sandbox_client::status(env, owner).await),
                 Err(refusal) => refuse(&request, refusal),
             },
             Route::BotOrder(order) => match self.owner(&request, host).await {
@@ -297,11 +303,12 @@ impl Way<'_> {
             return refuse(request, Refusal::WrongOrigin);
         }
         self.remember_order(owner, Actor::Owner, order).await;
-        let answer = sandbox_client::ask(self.env, owner, Intent::Order(Authority::Owner, order)).await?;
+        let status = sandbox_client::order(self.env, owner, Authority::Owner, order).await;
         if by_button {
+            status?;
             reply::see_other("/")
         } else {
-            Ok(answer)
+            told(status)
         }
     }
 
@@ -344,19 +351,6 @@ impl Way<'_> {
         }
     }
 
-    /// Admin routes take only a bearer token: a bot's page may run on this host and would bring a cookie.
-    async fn for_admin(&self, request: &Request, user: UserId, intent: Intent) -> worker::Result<Response> {
-        match self.admin(request).await {
-            Ok(admin) => {
-                if let Intent::Order(_, order) = intent {
-                    self.remember_order(user, Actor::Admin(admin), order).await;
-                }
-                sandbox_client::ask(self.env, user, intent).await
-            }
-            Err(refusal) => refuse(request, refusal),
-        }
-    }
-
     /// A session is enough to look at one's own snapshots; what changes something takes a bearer token.
     async fn for_snapshots(&self, request: &Request, call: SnapshotCall) -> Result<UserId, Refusal> {
         if call.changes() {
@@ -365,6 +359,7 @@ impl Way<'_> {
         self.caller(request).await.map(|caller| caller.identity().user)
     }
 
+    /// Admin routes take only a bearer token: a bot's page may run on this host and would bring a cookie.
     async fn admin(&self, request: &Request) -> Result<UserId, Refusal> {
         let identity = self.bearer(request).await?;
         if users::is_admin(&identity, &self.settings.access) {
@@ -399,6 +394,14 @@ impl Way<'_> {
 
 fn wants_page(request: &Request) -> bool {
     reply::wants_page(request.method().as_ref(), request.headers())
+}
+
+/// What a Sandbox says of its bot, as the answer.
+fn told(status: sandbox_client::Result<Document>) -> worker::Result<Response> {
+    match status {
+        Ok(status) => reply::json(&status),
+        Err(error) => error.into_response(),
+    }
 }
 
 fn to_login(request: &Request) -> worker::Result<Response> {

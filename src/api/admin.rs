@@ -1,9 +1,9 @@
 //! What admins do with users, invitations, the allow-list and domains. Every change is a log line with who,
 //! what, whom and, by the log itself, when.
 
-use moltworker_core::api::bot::{BotState, BotStatusSummary};
+use moltworker_core::api::bot::BotState;
 use moltworker_core::api::route::AdminCall;
-use moltworker_core::api::sandbox::{Intent, Order};
+use moltworker_core::api::sandbox::Order;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
@@ -15,7 +15,7 @@ use worker::{Env, Request, Response};
 
 use crate::api::domains::{self, unavailable};
 use crate::http::address::Address;
-use crate::http::{body, json, reply};
+use crate::http::{body, reply};
 use crate::identity::users;
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::history::{self, HistoryEntry};
@@ -180,18 +180,17 @@ async fn set_status(env: &Env, admin: UserId, user: UserId, status: UserStatus) 
 async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result<()> {
     let order = match status {
         UserStatus::Active => {
-            let mut answer = sandbox_client::ask(env, user, Intent::Status).await?;
+            let status = sandbox_client::status(env, user).await?;
             // What its owner stopped is not the account's affair, and stays stopped.
-            let summary: BotStatusSummary = json::of(&mut answer).await?;
-            if summary.state == BotState::Stopped {
+            if sandbox_client::summary(&status)?.state == BotState::Stopped {
                 return Ok(());
             }
             Order::Start
         }
         UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
     };
-    let intent = Intent::Order(Authority::Admin, order);
-    sandbox_client::ask(env, user, intent).await.map(drop)
+    sandbox_client::order(env, user, Authority::Admin, order).await?;
+    Ok(())
 }
 
 async fn invitations(env: &Env) -> Outcome {

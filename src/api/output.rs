@@ -1,6 +1,6 @@
 //! What a bot's gateway wrote last, for whoever may read it. An admin's look is written into the history.
 
-use moltworker_core::api::sandbox::{Intent, MAX_LOG_LINES};
+use moltworker_core::api::sandbox::MAX_LOG_LINES;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
@@ -10,7 +10,7 @@ use worker::{Env, Request, Response};
 use crate::http::address::Address;
 use crate::http::reply;
 use crate::platform::history::{self, HistoryEntry};
-use crate::platform::sandbox_client;
+use crate::platform::sandbox_client::{self, SandboxError};
 
 /// Tells the last lines; `?lines=` says how many.
 pub(crate) async fn tell(
@@ -37,5 +37,7 @@ pub(crate) async fn tell(
         };
         history::record(env, &entry).await;
     }
-    sandbox_client::ask(env, bot, Intent::Logs(lines.min(MAX_LOG_LINES))).await
+    sandbox_client::logs(env, bot, lines.min(MAX_LOG_LINES))
+        .await
+        .or_else(SandboxError::into_response)
 }

@@ -1,7 +1,6 @@
 //! Calls about a bot's snapshots, from whoever may make them: read, written into the history, handed to the Sandbox.
 
-use moltworker_core::api::sandbox::Intent;
-use moltworker_core::api::snapshots::{SnapshotAsk, SnapshotCall};
+use moltworker_core::api::snapshots::{SnapshotAsk, SnapshotCall, SnapshotCommand};
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
@@ -10,7 +9,7 @@ use worker::{Env, Request, Response};
 use crate::http::address::Address;
 use crate::http::{body, reply};
 use crate::platform::history::{self, HistoryEntry};
-use crate::platform::sandbox_client;
+use crate::platform::sandbox_client::{self, SnapshotOutcome};
 
 type Refused = (Refusal, Option<String>);
 
@@ -22,8 +21,8 @@ pub(crate) async fn call(
     actor: Actor,
     call: SnapshotCall,
 ) -> worker::Result<Response> {
-    let ask = match read(request, call).await {
-        Ok(ask) => ask,
+    let command = match read(request, call).await {
+        Ok(command) => command,
         Err((refusal, detail)) => return reply::problem(refusal, detail),
     };
     // An owner's look at their own is their own; an admin's is somebody's business.
@@ -38,15 +37,20 @@ pub(crate) async fn call(
             run: None,
             kind,
             actor,
-            detail: Some(ask.history_detail(call)),
+            detail: Some(command.history_detail()),
         };
         history::record(env, &entry).await;
     }
-    sandbox_client::ask_with(env, bot, Intent::Snapshots(call), &ask).await
+    match sandbox_client::snapshots(env, bot, command).await {
+        Ok(SnapshotOutcome::List(list)) => reply::json(&list),
+        Ok(SnapshotOutcome::Accepted(status)) => Ok(reply::json(&status)?.with_status(202)),
+        Ok(SnapshotOutcome::Content(stream)) => Ok(stream),
+        Err(error) => error.into_response(),
+    }
 }
 
 /// A change has its particulars in a JSON body, which may be left out; a question has them in its query.
-async fn read(request: &mut Request, call: SnapshotCall) -> Result<SnapshotAsk, Refused> {
+async fn read(request: &mut Request, call: SnapshotCall) -> Result<SnapshotCommand, Refused> {
     let bad = |detail: &str| (Refusal::BadRequest, Some(detail.to_owned()));
     let mut ask = SnapshotAsk::default();
     if call.changes() {
@@ -66,10 +70,8 @@ async fn read(request: &mut Request, call: SnapshotCall) -> Result<SnapshotAsk, 
             }
         }
     }
-    if call.names_snapshot() && ask.snapshot.is_none() {
-        return Err(bad("name a snapshot by its id of 64 hexadecimal digits"));
-    }
-    Ok(ask)
+    let unnamed = "name a snapshot by its id of 64 hexadecimal digits";
+    SnapshotCommand::new(call, ask).ok_or_else(|| bad(unnamed))
 }
 
 fn has_body(request: &Request) -> bool {

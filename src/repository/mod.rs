@@ -6,8 +6,7 @@
 pub(crate) mod credentials;
 mod objects;
 
-use moltworker_core::api::sandbox::Intent;
-use moltworker_core::backup::repository::object::{Name, ObjectKind};
+use moltworker_core::backup::repository::object::{Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
 use moltworker_core::backup::repository::scope::Bearer;
 use moltworker_core::http::problem::Refusal;
@@ -19,7 +18,7 @@ use worker::{Env, Request, Response};
 use crate::http::address::Address;
 use crate::http::reply;
 use crate::platform::log;
-use crate::platform::sandbox_client;
+use crate::platform::sandbox_client::{self, SandboxError};
 use objects::Objects;
 
 /// Why a request is not served.
@@ -42,6 +41,15 @@ impl From<worker::Error> for RepositoryFailure {
     }
 }
 
+impl From<SandboxError> for RepositoryFailure {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Refused(refusal, detail) => Self::Refused(refusal, detail),
+            SandboxError::Broken(error) => Self::Broken(error),
+        }
+    }
+}
+
 /// A snapshot in the bucket.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -60,12 +68,15 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
         RepositoryFailure::Broken(error) => error,
         RepositoryFailure::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
     })?;
-    let stored = found.into_iter().map(|(id, stored_at)| {
-        let id = id.to_string().parse();
-        id.map(|id| Stored { id, stored_at })
-            .map_err(|reason: &str| worker::Error::RustError(reason.into()))
-    });
+    let stored = found
+        .into_iter()
+        .map(|(id, stored_at)| snapshot_id(id).map(|id| Stored { id, stored_at }));
     stored.collect()
+}
+
+fn snapshot_id(id: ObjectId) -> worker::Result<SnapshotId> {
+    let id = id.to_string().parse();
+    id.map_err(|reason: &str| worker::Error::RustError(reason.into()))
 }
 
 /// Answers one request to the repository of `user`.
@@ -142,12 +153,9 @@ async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<(), R
     let (Bearer::Run(user, run, _), Name::Object(ObjectKind::Snapshots, id)) = (bearer, name) else {
         return Ok(());
     };
-    match sandbox_client::ask(env, user, Intent::MayForget(run, id))
-        .await?
-        .status_code()
-    {
-        200 => Ok(()),
-        _ => Err(RepositoryFailure::Refused(
+    match sandbox_client::may_forget(env, user, run, snapshot_id(id)?).await? {
+        true => Ok(()),
+        false => Err(RepositoryFailure::Refused(
             Refusal::DeletionRefused,
             Some(format!("snapshot {id} is held, or the run is over")),
         )),
@@ -163,7 +171,8 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response, RepositoryFailure>
             Some(detail.into()),
         ));
     };
-    Ok(sandbox_client::ask(env, user, Intent::RenewToken(run, scope)).await?)
+    let token = sandbox_client::renew_token(env, user, run, scope).await?;
+    Ok(reply::json(&token)?)
 }
 
 /// Success, with nothing to say.

@@ -40,7 +40,7 @@ test("reading a bot's state never wakes it", async (t) => {
   const worker = await startWorker(t);
   assert.equal((await status(worker)).state, "asleep");
   await worker.tick();
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await worker.as(ALICE, "/api/bot/sleep", { method: "POST" })).status, 200);
   assert.equal((await status(worker)).state, "asleep");
   assert.deepEqual((await worker.record(ALICE)).starts, []);
@@ -225,7 +225,7 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { phase: "restarting" });
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   const troubled = await status(worker);
   assert.deepEqual([troubled.state, troubled.health], ["unhealthy", "unhealthy"]);
   assert.equal((await worker.as(ALICE, "/held")).status, 200, "the ingress holds and answers it");
@@ -273,7 +273,7 @@ test("the run and its token survive an eviction", async (t) => {
   const back = await status(worker);
   assert.equal(back.state, "running");
   assert.equal(back.run, 1);
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await status(worker)).health, "healthy", "the control token was kept");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 1);

@@ -10,7 +10,7 @@ mod form;
 use moltworker_core::api::route::safe_next;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{self, Ask, SESSION_COOKIE, Session, SessionId, Tokens};
+use moltworker_core::identity::session::{self, SESSION_COOKIE, Session, SessionCommand, SessionId, Tokens};
 use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::settings::Settings;
 use worker::{Env, Headers, Request, Response};
@@ -207,13 +207,13 @@ async fn begin(
         identity,
         id: SessionId::from_random(id),
     };
-    let ask = Ask::Begin {
+    let command = SessionCommand::Begin {
         id: session.id.clone(),
         identity: session.identity.clone(),
         tokens,
     };
-    if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
-        return Ok(Err(unavailable("session-not-kept", &error)));
+    if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
+        return Ok(Err(unavailable("session-not-kept", &error.into())));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
     reply::with_cookie(reply::see_other(next)?, &cookie).map(Ok)
@@ -240,8 +240,8 @@ pub(crate) async fn sign_out(
         return reply::problem(Refusal::WrongOrigin, None);
     }
     if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
-        let ask = Ask::End { id: session.id };
-        if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
+        let command = SessionCommand::End { id: session.id };
+        if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
             log::line(
                 "session-not-ended",
                 &[("user", &session.identity.user), ("reason", &error)],
