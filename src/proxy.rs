@@ -2,7 +2,6 @@
 //! frames pass as they are, only headers are looked at.
 
 use js_sys::Reflect;
-use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
@@ -81,12 +80,10 @@ async fn forward(
         headers.set(CLIENT_IP_HEADER, &address)?;
     }
     headers.set("accept-encoding", &accepted_encodings(request))?;
-    headers.set(INTENT_HEADER, &Intent::Serve.to_header())?;
+    sandbox_client::mark_to_serve(&headers)?;
 
-    let response = sandbox_client::sandbox_of(env, user)?
-        .fetch_with_request(toward_container(request, &headers)?)
-        .await?;
-    toward_caller(response)
+    let request = toward_container(request, &headers)?;
+    toward_caller(sandbox_client::serve(env, user, request).await?)
 }
 
 /// The encodings the caller accepts. Cloudflare replaces the header by `br, gzip` on the way to a Worker and

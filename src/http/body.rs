@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use worker::{Headers, Request};
 
 use crate::http::error::Error;
-use crate::http::json;
+use crate::platform::json;
 
 /// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///

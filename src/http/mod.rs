@@ -3,7 +3,6 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod error;
-pub(crate) mod json;
 pub(crate) mod nonce;
 pub(crate) mod pages;
 pub(crate) mod rate_limiter;

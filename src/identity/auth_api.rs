@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use worker::url::form_urlencoded;
 use worker::{Fetch, Headers, Method, Request, RequestInit, Response};
 
-use crate::http::json;
 use crate::platform::clock;
+use crate::platform::json;
 
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 const DEADLINE: Duration = Duration::from_secs(15);

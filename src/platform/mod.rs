@@ -5,6 +5,7 @@ pub(crate) mod configuration;
 pub(crate) mod custom_hostname;
 pub(crate) mod database;
 pub(crate) mod history;
+pub(crate) mod json;
 pub(crate) mod log;
 pub(crate) mod sandbox_client;
 pub(crate) mod webcrypto;

@@ -13,7 +13,7 @@ use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::http::json;
+use crate::platform::json;
 use crate::platform::{clock, log, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.

@@ -6,6 +6,7 @@
 //! what opens them. `logs` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have
 //! nothing to do with the bot's life.
 
+mod answer;
 mod backups;
 mod container;
 mod lifecycle;
@@ -23,7 +24,7 @@ use std::rc::Rc;
 
 use futures::channel::oneshot;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
-use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::api::sandbox::{SandboxAnswer, SandboxCommand};
 use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
@@ -31,8 +32,8 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
-use crate::http::reply;
 use crate::platform::{configuration, log};
+use answer::Reply;
 use sessions::Renewing;
 use store::Store;
 
@@ -79,41 +80,14 @@ impl DurableObject for Sandbox {
         }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let inner = &self.inner;
-        let intent = request.headers().get(INTENT_HEADER)?;
-        match intent.as_deref().and_then(Intent::parse) {
-            Some(Intent::Serve) => inner.serve(request).await,
-            Some(Intent::Status) => {
-                inner.load().await?;
-                reply::json(&inner.status())
-            }
-            Some(Intent::Logs(lines)) => inner.logs(lines).await,
-            Some(Intent::Snapshots(call)) => inner.snapshots(call, request).await,
-            Some(Intent::Tick) => {
-                // Asks a running bot how it is, by way of asking whether it is idle.
-                inner.handle_event(LifecycleEvent::AlarmRang).await?;
-                reply::json(&inner.status())
-            }
-            Some(Intent::MakeRoom) => {
-                inner.handle_event(LifecycleEvent::SlotWanted).await?;
-                reply::json(&inner.status())
-            }
-            Some(Intent::Order(by, order)) => {
-                inner.handle_event(order.event(by)).await?;
-                reply::json(&inner.status())
-            }
-            Some(Intent::Session) => inner.session(request).await,
-            Some(Intent::RenewToken(run, scope)) => {
-                inner.load().await?;
-                inner.renew_token(run, scope).await
-            }
-            Some(Intent::MayForget(run, snapshot)) => {
-                inner.load().await?;
-                inner.may_forget(run, &snapshot.to_string())
-            }
-            None => reply::problem(Refusal::NotFound, None),
-        }
+        let reply = match answer::command(&mut request).await? {
+            Some(SandboxCommand::Serve) => return inner.serve(request).await,
+            Some(command) => inner.answer(command).await?,
+            None => Refusal::NotFound.into(),
+        };
+        reply.into_response()
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -123,6 +97,42 @@ impl DurableObject for Sandbox {
 }
 
 impl Inner {
+    /// Does what a command says that has no request to serve.
+    async fn answer(self: &Rc<Self>, command: SandboxCommand) -> worker::Result<Reply> {
+        Ok(match command {
+            // Its stream would be missing.
+            SandboxCommand::Serve => Refusal::NotFound.into(),
+            SandboxCommand::Status => {
+                self.load().await?;
+                self.status_answer()?.into()
+            }
+            SandboxCommand::Poll => {
+                // Asks a running bot how it is, by way of asking whether it is idle.
+                self.handle_event(LifecycleEvent::AlarmRang).await?;
+                self.status_answer()?.into()
+            }
+            SandboxCommand::FreeSlot => {
+                self.handle_event(LifecycleEvent::SlotWanted).await?;
+                self.status_answer()?.into()
+            }
+            SandboxCommand::Order { by, order } => {
+                self.handle_event(order.event(by)).await?;
+                self.status_answer()?.into()
+            }
+            SandboxCommand::Session(command) => self.session(command).await?.into(),
+            SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
+            SandboxCommand::Logs { lines } => self.logs(lines).await?,
+            SandboxCommand::RenewToken { run, scope } => {
+                self.load().await?;
+                self.renew_token(run, scope).await?.into()
+            }
+            SandboxCommand::MayForget { run, snapshot } => {
+                self.load().await?;
+                SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
+            }
+        })
+    }
+
     /// Whose bot this is: the object's own name says it.
     fn user(&self) -> worker::Result<UserId> {
         let name = self.state.id().name().unwrap_or_default();

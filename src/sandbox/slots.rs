@@ -3,8 +3,7 @@
 
 use std::rc::Rc;
 
-use moltworker_core::api::bot::{BotState, BotStatusSummary};
-use moltworker_core::api::sandbox::Intent;
+use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::user_id::UserId;
@@ -12,7 +11,6 @@ use serde::Deserialize;
 use worker::{D1Database, Result};
 
 use super::Inner;
-use crate::http::json;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -118,8 +116,7 @@ impl Inner {
             .results::<Row>()?;
         for Row { user_id } in longest_idle {
             // One with an agent's turn under way stays awake; the next one may not have any.
-            let mut answer = sandbox_client::ask(&self.env, user_id, Intent::MakeRoom).await?;
-            let summary: BotStatusSummary = json::of(&mut answer).await?;
+            let summary = sandbox_client::free_slot(&self.env, user_id).await?;
             if summary.state != BotState::Running {
                 return Ok(Some(user_id));
             }

@@ -9,7 +9,7 @@ use moltworker_core::wire::run::{ControlToken, Run};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
-use crate::http::json;
+use crate::platform::json;
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [

@@ -181,7 +181,7 @@ class Worker {
   record(user) {
     return this.fake(user, "record");
   }
-  /** Every question any Sandbox was asked so far: `[name, intent]`. */
+  /** Every question any Sandbox was asked so far: `[name, command]`. */
   asked() {
     return this.fake("any", "asked");
   }

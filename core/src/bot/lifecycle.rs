@@ -46,7 +46,8 @@ pub enum Desired {
 }
 
 /// Who decides about a bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Authority {
     /// The person it belongs to.
     Owner,

@@ -80,10 +80,10 @@ impl Identity {
     }
 }
 
-/// What the Worker asks a Sandbox about one session of its person. The tokens are the identity provider's.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
+/// What the Worker wants of a Sandbox about one session of its person. The tokens are the identity provider's.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SessionCommand {
     /// Keep these tokens.
     Begin {
         /// Under which name.
@@ -105,7 +105,7 @@ pub enum Ask {
     },
 }
 
-/// What a Sandbox answers to [`Ask::Renew`].
+/// What a Sandbox answers to [`SessionCommand::Renew`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Renewal {
