@@ -2,11 +2,11 @@
 //!
 //! The supervisor takes and restores them; its status is heard while a run is up, and forgotten with the run. What
 //! must outlive it is here: how old the last snapshot is, which one was proven good, which one somebody ordered back,
-//! and whether maintenance is due. `heard` takes note, `errand` says what to ask of the supervisor next. Times are
+//! and whether maintenance is due. `heard` takes note, `due_job` says which job to order next. Times are
 //! milliseconds since 1970; those a container said (`i64`) are only ever compared with one another, because its clock
 //! need not be ours.
 
-mod errands;
+mod due_job;
 mod observe;
 mod start;
 #[cfg(test)]
@@ -14,11 +14,12 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::job::JobKind;
 use crate::bot::history::HistoryKind;
-use crate::wire::control::{Doing, RestoreReport, Snapshot};
+use crate::wire::control::{RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-pub use errands::{DRILL_EVERY_MS, Errand, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
+pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
 pub use start::StoredSnapshot;
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
@@ -54,7 +55,7 @@ pub struct BackupState {
     /// The databases that were last stored as files, and why.
     raw: Vec<String>,
     /// What fails, once that was told.
-    failing: Option<Doing>,
+    failing: Option<JobKind>,
     maintenance: MaintenanceState,
 }
 

@@ -4,10 +4,9 @@ use super::{
     BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
     VerifiedSnapshot,
 };
+use crate::backup::job::JobKind;
 use crate::bot::history::HistoryKind;
-use crate::wire::control::{
-    BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status,
-};
+use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 impl BackupState {
@@ -118,7 +117,7 @@ impl BackupState {
         let taking = backup
             .under_way
             .as_ref()
-            .is_some_and(|progress| progress.doing == Doing::Snapshot);
+            .is_some_and(|progress| progress.job == JobKind::Snapshot);
         if backup.changed {
             self.unsaved_since.get_or_insert(now);
         } else if !taking {
@@ -177,12 +176,11 @@ impl BackupState {
         match &backup.error {
             // A comparison that failed is a restore that failed.
             Some(error)
-                if error.attempts >= failures_before_report(error.doing)
-                    && self.failing != Some(error.doing) =>
+                if error.attempts >= failures_before_report(error.job) && self.failing != Some(error.job) =>
             {
-                self.failing = Some(error.doing);
+                self.failing = Some(error.job);
                 let detail = Some(error.message.clone());
-                changes.history_events.push((failure_kind(error.doing), detail));
+                changes.history_events.push((failure_kind(error.job), detail));
             }
             // A run that has just begun has no error, and has done nothing yet either.
             None if self.failing.is_some_and(|doing| has_succeeded(doing, backup)) => {
@@ -232,7 +230,7 @@ impl BackupState {
         let error = backup
             .error
             .as_ref()
-            .filter(|error| error.doing != Doing::Maintain);
+            .filter(|error| error.job != JobKind::Maintain);
         if let Some(error) = error
             && went_on
             && Some(error.failed_at) != wanted.failed_before
@@ -247,28 +245,28 @@ impl BackupState {
 }
 
 /// Failures in a row before it is told. Maintenance is not tried again by itself.
-fn failures_before_report(doing: Doing) -> u32 {
+fn failures_before_report(doing: JobKind) -> u32 {
     match doing {
-        Doing::Maintain => 1,
+        JobKind::Maintain => 1,
         _ => REPORT_AFTER_FAILURES,
     }
 }
 
-fn failure_kind(doing: Doing) -> HistoryKind {
+fn failure_kind(doing: JobKind) -> HistoryKind {
     match doing {
-        Doing::Restore | Doing::Compare => HistoryKind::RestoreFailed,
-        Doing::Maintain => HistoryKind::MaintenanceFailed,
-        Doing::Snapshot | Doing::Unknown => HistoryKind::BackupFailed,
+        JobKind::Restore | JobKind::Compare => HistoryKind::RestoreFailed,
+        JobKind::Maintain => HistoryKind::MaintenanceFailed,
+        JobKind::Snapshot | JobKind::Read | JobKind::Unknown => HistoryKind::BackupFailed,
     }
 }
 
 /// Whether a run has succeeded with it at least once.
-fn has_succeeded(doing: Doing, backup: &BackupStatus) -> bool {
+fn has_succeeded(doing: JobKind, backup: &BackupStatus) -> bool {
     match doing {
-        Doing::Restore | Doing::Compare => backup.restored.is_some(),
-        Doing::Maintain => backup.maintained.is_some(),
-        Doing::Snapshot => !backup.taken.is_empty(),
-        Doing::Unknown => true,
+        JobKind::Restore | JobKind::Compare => backup.restored.is_some(),
+        JobKind::Maintain => backup.maintained.is_some(),
+        JobKind::Snapshot => !backup.taken.is_empty(),
+        JobKind::Read | JobKind::Unknown => true,
     }
 }
 
