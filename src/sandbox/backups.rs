@@ -91,7 +91,9 @@ impl Inner {
     pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run) {
         let outcome = async {
             let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
-            match self.update_backup_state(|backup_state| backup_state.ended(run, &stored))? {
+            match self
+                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, &stored))?
+            {
                 Some((kind, detail)) => self.record_history_event(kind, run, detail),
                 None => Ok(()),
             }

@@ -2,6 +2,7 @@
 
 use super::BackupState;
 use crate::backup::job::{BackupJob, MaintenanceJob, SnapshotJob};
+use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{GatewayPhase, SnapshotReason, Status};
 use crate::wire::run::Run;
 
@@ -29,7 +30,7 @@ impl BackupState {
         if backup.restored.is_none() || backup.under_way.is_some() {
             return None;
         }
-        if self.overdue {
+        if self.incidents.is_open(IncidentKind::BackupOverdue) {
             return Some(BackupJob::Snapshot(SnapshotJob::new(SnapshotReason::Change)));
         }
         let settled = status.phase == GatewayPhase::Ready

@@ -1,5 +1,6 @@
 //! What a Sandbox remembers of its snapshots, event by event.
 
+mod incidents;
 mod ordered_restores;
 
 use super::*;
