@@ -61,8 +61,6 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, ObservedStatus)>,
-    /// When this bot last looked for a place in vain.
-    no_slot_at: Option<u64>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -178,7 +176,7 @@ impl Inner {
             .clone()
             .filter(|(run, _)| *run == life.run);
         let mut observed = observed.map_or(ObservedStatus::NOTHING, |(_, observed)| observed);
-        // What was heard counts only while there is somebody to hear it from.
+        // What was said counts only while there is somebody to say it.
         if !matches!(
             life.state,
             LifecycleState::Running

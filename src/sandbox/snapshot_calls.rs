@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use moltworker_core::api::sandbox::{Document, SandboxAnswer};
 use moltworker_core::api::snapshots::{Details, SnapshotCommand, SnapshotList};
+use moltworker_core::backup::job::{BackupJob, SnapshotJob};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{
-    SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason,
-};
+use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
 use worker::url::form_urlencoded;
@@ -116,12 +115,11 @@ impl Inner {
         let Some(run) = self.run_that_answers() else {
             return Ok(Refusal::BotAsleep.into());
         };
-        let order = SnapshotOrder {
+        let job = BackupJob::Snapshot(SnapshotJob {
             reason: SnapshotReason::Manual,
             accept,
-            token: self.fresh_token(run).await?,
-        };
-        match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
+        });
+        match self.order_job(run, job).await {
             Ok(answer) if is_success(answer.status_code()) => {}
             Ok(answer) => return Ok(refused(answer).await),
             Err(error) => return Ok(unanswered(run, &error)),
