@@ -30,7 +30,15 @@ const CRATES: [(&str, &[&str]); 3] = [
     ),
     (
         "container/src",
-        &["settings", "output", "ingress", "backup", "supervisor", "control"],
+        &[
+            "settings",
+            "output",
+            "http",
+            "ingress",
+            "backup",
+            "supervisor",
+            "control",
+        ],
     ),
 ];
 

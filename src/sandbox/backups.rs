@@ -4,10 +4,10 @@
 use std::rc::Rc;
 
 use moltworker_core::api::snapshots::Details;
-use moltworker_core::backup::job::{BackupJob, OrderedJob};
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::wire::control::{SnapshotReason, Status};
+use moltworker_core::wire::job::{BackupJob, OrderedJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use worker::{Error, Response, Result};
 

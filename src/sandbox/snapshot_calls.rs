@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use moltworker_core::api::sandbox::{Document, SandboxAnswer};
 use moltworker_core::api::snapshots::{Details, SnapshotCommand, SnapshotList};
-use moltworker_core::backup::job::{BackupJob, SnapshotJob};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::wire::job::{BackupJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
 use worker::url::form_urlencoded;

@@ -10,10 +10,10 @@ mod uncopied;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::backup::job::{BackupJob, OrderedJob, SnapshotJob};
 use moltworker_core::backup::schedule::Schedule;
 use moltworker_core::bot::gateway::{GatewayEvent, GatewayView, HomeState};
 use moltworker_core::wire::control::{BackupStatus, GatewayPhase, SnapshotReason};
+use moltworker_core::wire::job::{BackupJob, OrderedJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, SnapshotId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -21,8 +21,8 @@ use tokio::time::Instant;
 
 use crate::backup::launcher::{JobLauncher, JobProcess, Stalled};
 use crate::backup::worker::wire::{JobContext, Line};
+use crate::output::Logs;
 use crate::settings::Settings;
-use crate::supervisor::output::Logs;
 use failures::Failures;
 use uncopied::Uncopied;
 

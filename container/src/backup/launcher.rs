@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use moltworker_core::backup::job::OrderedJob;
+use moltworker_core::wire::job::OrderedJob;
 use moltworker_core::wire::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -17,8 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backup::worker::SUBCOMMAND;
 use crate::backup::worker::wire::{Access, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
+use crate::output::Logs;
 use crate::settings::Settings;
-use crate::supervisor::output::Logs;
 
 /// This very program, whatever became of its file.
 const PROGRAM: &str = "/proc/self/exe";

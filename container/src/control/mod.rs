@@ -23,7 +23,7 @@ use crate::backup::launcher::JobLauncher;
 use crate::control::metrics::ExtraMetrics;
 use crate::http::answer;
 use crate::http::body::Body;
-use crate::supervisor::output::Logs;
+use crate::output::Logs;
 use crate::supervisor::processes;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::signals::SupervisorCommand;

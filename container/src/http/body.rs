@@ -7,7 +7,7 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
-use crate::ingress::activity::OpenRequest;
+use crate::http::activity::OpenRequest;
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 

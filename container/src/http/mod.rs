@@ -1,5 +1,7 @@
-//! Connections of the supervisor's own ports, and its answers.
+//! Connections of the supervisor's own ports, its answers, and what the owner's traffic does on them.
 
+pub(crate) mod activity;
 pub(crate) mod answer;
 pub(crate) mod body;
+pub(crate) mod frames;
 pub(crate) mod listener;

@@ -1,8 +1,6 @@
 //! The owner's traffic on its way to the gateway: HTTP, WebSockets and whatever else starts as HTTP.
 //! Bodies and frames pass through unread; only headers are touched ([`crate::ingress::headers`]).
 
-pub(crate) mod activity;
-pub(crate) mod frames;
 pub(crate) mod headers;
 
 use std::io;
@@ -26,10 +24,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::http::activity::Activity;
 use crate::http::answer;
 use crate::http::body::Body;
 use crate::http::listener::{BUFFER_BYTES, Open};
-use crate::ingress::activity::Activity;
 
 /// Between two attempts to reach a gateway that was ready a moment ago.
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);

@@ -7,8 +7,9 @@ use moltworker_core::wire::run::RunSettings;
 use serde_json::{Map, Value, json};
 
 use crate::ingress::headers::USER_HEADER;
-use crate::supervisor::gateway_process::PASSWORD_VARIABLE;
 
+/// The gateway takes the password of its own loopback callers from here; its config names the variable.
+pub(crate) const PASSWORD_VARIABLE: &str = "OPENCLAW_GATEWAY_PASSWORD";
 /// The file's name in the state directory.
 pub(crate) const FILE: &str = "openclaw.json";
 /// Our name among the providers of models.

@@ -12,15 +12,13 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::net::unix::pipe;
 use tokio::task::JoinHandle;
 
+use crate::output::Logs;
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_config::{self, ConfigError};
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
-use crate::supervisor::output::Logs;
 
-/// The gateway takes the password of its own loopback callers from here; its config names the variable.
-pub(crate) const PASSWORD_VARIABLE: &str = "OPENCLAW_GATEWAY_PASSWORD";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Node's compile cache lies below: the image warms it under this path, so it is the same here.
 const TEMPORARY: &str = "/tmp";
@@ -168,7 +166,7 @@ fn command(settings: &Settings, password: &str) -> Command {
         .env("OPENCLAW_SUPERVISOR_MODE", "external")
         .env("OPENCLAW_DISABLE_BONJOUR", "1")
         .env("OPENCLAW_NO_AUTO_UPDATE", "1")
-        .env(PASSWORD_VARIABLE, password)
+        .env(gateway_config::PASSWORD_VARIABLE, password)
         // Measured together: a quarter less memory at rest.
         .env("MALLOC_ARENA_MAX", "2")
         .env(

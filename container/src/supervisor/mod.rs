@@ -7,7 +7,6 @@ pub(crate) mod gateway_rpc;
 pub(crate) mod gateway_shutdown;
 pub(crate) mod home;
 pub(crate) mod locks;
-pub(crate) mod output;
 pub(crate) mod probe;
 pub(crate) mod processes;
 pub(crate) mod quiesce;

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::ingress::activity::Activity;
+use crate::http::activity::Activity;
 use crate::supervisor::gateway_rpc::Rpc;
 
 /// How long each of the two calls may take. Measured: 15 to 60 ms.

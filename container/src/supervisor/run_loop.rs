@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::backup::job::{BackupJob, OrderedJob};
 use moltworker_core::bot::gateway::{
     Evidence, GatewayEffect, GatewayEvent, GatewayLifecycle, GatewayView, Launch, judge,
 };
 use moltworker_core::wire::control::{ExitReason, GatewayPhase};
+use moltworker_core::wire::job::{BackupJob, OrderedJob};
 use rustix::process::Signal;
 use rustix::rand::{GetRandomFlags, getrandom};
 use tokio::sync::{mpsc, watch};
@@ -16,13 +16,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::controller::{BackupActivity, BackupController};
+use crate::output::Logs;
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_process::{self, Gateway, Readers};
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::gateway_shutdown::GracefulStop;
 use crate::supervisor::home::Fingerprint;
-use crate::supervisor::output::Logs;
 use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::{probe, reaper};
 

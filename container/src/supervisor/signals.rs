@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use moltworker_core::backup::job::OrderedJob;
+use moltworker_core::wire::job::OrderedJob;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;

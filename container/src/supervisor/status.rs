@@ -9,7 +9,7 @@ use moltworker_core::wire::run::RunSettings;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::ingress::activity::Activity;
+use crate::http::activity::Activity;
 use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::processes;
 

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{GatewayPhase, SnapshotReason};
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, Setup, TOKEN, authorised, connect};
 use crate::kept::{

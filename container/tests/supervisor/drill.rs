@@ -1,6 +1,6 @@
 //! A restore into scratch that cannot be: what is wrong is not the repository.
 
-use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::job::JobKind;
 use serde_json::json;
 
 use crate::disk::Disk;

@@ -1,8 +1,8 @@
 //! What can go wrong with a repository or a disk: nothing starts on half a home, nothing is written that refers to
 //! what is missing, and it is said why.
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::GatewayPhase;
+use moltworker_core::wire::job::JobKind;
 
 use crate::disk::Disk;
 use crate::fixture::{Fixture, Setup};

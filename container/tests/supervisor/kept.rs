@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{BackupError, GatewayPhase, Snapshot, Status};
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Answer, Fixture, Setup, TOKEN, ask, kill};
 use crate::repository::Repository;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{MaintenanceReport, Snapshot};
+use moltworker_core::wire::job::JobKind;
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;

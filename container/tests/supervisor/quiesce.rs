@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{GatewayPhase, QUIESCE_PATH, Quiesce};
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, Setup, authorised, connect};
 use crate::kept::{self, QUICK, failure, settled, until_settled};

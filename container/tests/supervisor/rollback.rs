@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{SnapshotReason, Status};
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, authorised, kill};
 use crate::kept::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::WAIT_DEADLINE;
 use crate::kept::{

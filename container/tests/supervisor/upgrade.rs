@@ -1,7 +1,7 @@
 //! Another version of the gateway is about to use a home.
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, authorised};
 use crate::kept::{failure, is_ready, lose, post, settled, snapshot, start};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::job::JobKind;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::kept::{failure, post, settled, snapshot, taken};

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::job::SnapshotJob;
 use crate::wire::control::SnapshotReason;
+use crate::wire::job::SnapshotJob;
 
 /// A change is settled when nothing else has changed for this long: an agent's turn writes in bursts.
 pub const SETTLE: Duration = Duration::from_secs(5);

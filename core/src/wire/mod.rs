@@ -1,4 +1,5 @@
 //! The wire between a Sandbox and its container: the environment a run is started with, and the control port.
 
 pub mod control;
+pub mod job;
 pub mod run;

@@ -137,9 +137,9 @@ fn progress_text(progress: &Progress) -> String {
 mod tests {
     use super::*;
     use moltworker_core::api::bot::ObservedStatus;
-    use moltworker_core::backup::job::JobKind;
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::Amount;
+    use moltworker_core::wire::job::JobKind;
 
     fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
         BotStatus {

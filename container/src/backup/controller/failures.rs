@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::job::JobKind;
 
 /// Failures in a row, for each kind of job: that another one fails or works in between says nothing about it.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! What jobs say, and what follows from their end.
 
-use moltworker_core::backup::job::BackupJob;
 use moltworker_core::bot::gateway::GatewayEvent;
 use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
+use moltworker_core::wire::job::BackupJob;
 use tokio::time::Instant;
 
 use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::backup::job::MaintenanceJob;
 use moltworker_core::backup::retention::{Held, forgettable};
 use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot};
+use moltworker_core::wire::job::MaintenanceJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
 use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};

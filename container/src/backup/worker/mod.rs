@@ -11,7 +11,6 @@ mod databases;
 mod exclusions;
 mod leases;
 mod maintain;
-mod packs;
 mod read;
 mod remote;
 mod repository;
@@ -30,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use moltworker_core::backup::job::{BackupJob, ReadJob};
+use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::remote::Remote;

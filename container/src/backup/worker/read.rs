@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use moltworker_core::backup::job::ReadJob;
 use moltworker_core::wire::control::{EntryKind, Snapshot, SnapshotEntry};
+use moltworker_core::wire::job::ReadJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
 

@@ -4,6 +4,8 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
+mod packs;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,8 +19,8 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::now_ms;
-use super::packs::Packs;
 use super::wire::{Access, Renewed, Traffic};
+use packs::Packs;
 
 /// So often something is tried before it has failed.
 const ATTEMPTS: u32 = 5;
@@ -96,7 +98,7 @@ pub(crate) struct Remote {
     pub(super) base: String,
     authorization: Mutex<String>,
     renew_at: Mutex<i64>,
-    pub(super) packs: Packs,
+    packs: Packs,
     /// The first write that failed for good.
     pub(super) failed: Mutex<Option<String>>,
     /// The last failure, in our words: rustic's own are for its own users.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::backup::job::JobKind;
 use moltworker_core::wire::control::{Amount, Progress, RestoreReport};
+use moltworker_core::wire::job::JobKind;
 use moltworker_core::wire::run::RestorePoint;
 use rustic_core::DataId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};

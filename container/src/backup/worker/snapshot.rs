@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use moltworker_core::backup::job::{JobKind, SnapshotJob};
 use moltworker_core::backup::suspicion::{Content, suspicion};
 use moltworker_core::wire::control::{Amount, Progress, Snapshot, SnapshotReason};
+use moltworker_core::wire::job::{JobKind, SnapshotJob};
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use moltworker_core::backup::job::BackupJob;
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
+use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
 use serde::{Deserialize, Serialize};
 

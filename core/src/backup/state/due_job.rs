@@ -1,9 +1,9 @@
 //! Which job a Sandbox orders from its supervisor, and when.
 
 use super::BackupState;
-use crate::backup::job::{BackupJob, MaintenanceJob, SnapshotJob};
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{GatewayPhase, SnapshotReason, Status};
+use crate::wire::job::{BackupJob, MaintenanceJob, SnapshotJob};
 use crate::wire::run::Run;
 
 /// From one maintenance to the next.

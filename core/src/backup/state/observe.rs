@@ -4,10 +4,10 @@ use super::{
     BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
     VerifiedSnapshot,
 };
-use crate::backup::job::JobKind;
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
+use crate::wire::job::JobKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 impl BackupState {

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::{
     BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, VerifiedSnapshot,
 };
-use crate::backup::job::JobKind;
 use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::RestoreReport;
+use crate::wire::job::JobKind;
 use crate::wire::run::{Run, SnapshotId};
 
 /// A record of any age.

@@ -4,11 +4,11 @@ mod incidents;
 mod ordered_restores;
 
 use super::*;
-use crate::backup::job::{BackupJob, JobKind, MaintenanceJob, SnapshotJob};
 use crate::wire::control::{
     Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, SnapshotReason, StartTimes,
     Status,
 };
+use crate::wire::job::{BackupJob, JobKind, MaintenanceJob, SnapshotJob};
 
 pub(super) const R1: Run = Run(1);
 pub(super) const R2: Run = Run(2);

@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backup::job::JobKind;
+use crate::wire::job::JobKind;
 use crate::wire::run::SnapshotId;
 
-/// `POST`: take a snapshot now; the body is that of an [`OrderedJob`](crate::backup::job::OrderedJob). Answers 202 with the [`Status`](super::Status)
+/// `POST`: take a snapshot now; the body is that of an [`OrderedJob`](crate::wire::job::OrderedJob). Answers 202 with the [`Status`](super::Status)
 /// from before.
 pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
@@ -15,10 +15,10 @@ pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// A path counts from the home, is percent-encoded, and is empty for the home itself.
 pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
 /// `POST`: make the home what it was in a snapshot; the body is that of an
-/// [`OrderedJob`](crate::backup::job::OrderedJob). What there is now is saved
+/// [`OrderedJob`](crate::wire::job::OrderedJob). What there is now is saved
 /// first. Answers 202 with the [`Status`](super::Status) from before.
 pub const RESTORE_PATH: &str = "/v1/restore";
-/// `POST`: maintain the repository; the body is that of an [`OrderedJob`](crate::backup::job::OrderedJob). Answers 202 with the
+/// `POST`: maintain the repository; the body is that of an [`OrderedJob`](crate::wire::job::OrderedJob). Answers 202 with the
 /// [`Status`](super::Status) from before.
 pub const MAINTAIN_PATH: &str = "/v1/maintain";
 

@@ -1,7 +1,7 @@
 //! What the words of the control port look like on the wire.
 
 use super::*;
-use crate::backup::job::JobKind;
+use crate::wire::job::JobKind;
 use crate::wire::run::SnapshotId;
 
 fn id(digit: char) -> SnapshotId {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustic_core::Id;
 use ureq::http::Method;
 
-use super::remote::{Remote, RemoteError, check_digest, locked};
+use super::{Remote, RemoteError, check_digest, locked};
 
 /// Larger objects are not read as a whole: of a pack of that size only what is asked for.
 const MAX_WHOLE_PACK: u64 = 40 * 1024 * 1024;
@@ -54,7 +54,13 @@ impl Remote {
     ///
     /// # Errors
     /// When it cannot be read as it was written.
-    pub(super) fn part(&self, path: &str, id: &Id, offset: u32, length: u32) -> Result<Bytes, RemoteError> {
+    pub(in crate::backup::worker) fn part(
+        &self,
+        path: &str,
+        id: &Id,
+        offset: u32,
+        length: u32,
+    ) -> Result<Bytes, RemoteError> {
         let place = self.packs.place(id);
         // Whoever wants the same pack waits here, and does not ask for it again.
         let mut kept = locked(&place);

@@ -10,7 +10,7 @@ use moltworker_core::wire::control::OpenTraffic;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use crate::ingress::frames::Frames;
+use crate::http::frames::Frames;
 
 /// Where the gateway says how it is. Whoever asks there watches the bot and does not use it.
 const HEALTH_CHECKS: [&str; 6] = [
