@@ -2,6 +2,10 @@
 
 use serde::Serialize;
 
+mod fault;
+
+pub use fault::Fault;
+
 /// Seconds over which requests are counted: `period` of the limits in `wrangler.toml`, which takes 10 or 60.
 pub const RATE_PERIOD_SECONDS: u32 = 60;
 
@@ -122,6 +126,7 @@ pub enum Refusal {
 
 /// The JSON form of a [`Refusal`].
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Always `about:blank` (RFC 9457 §4.2.1): the code is what programs look at.
     pub r#type: &'static str,
@@ -133,6 +138,7 @@ pub struct Problem {
     pub title: &'static str,
     /// What to do, or what exactly happened, when there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub detail: Option<String>,
 }
 
