@@ -60,6 +60,7 @@ pub struct BackupState {
 
 /// The newest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewestSnapshot {
     /// What names it.
     pub id: SnapshotId,
@@ -69,6 +70,7 @@ pub struct NewestSnapshot {
 
 /// A snapshot that was proven good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VerifiedSnapshot {
     /// What names it.
     pub id: SnapshotId,
@@ -131,6 +133,7 @@ pub struct BackupChanges {
 
 /// How a bot's backups are, in words for owners and admins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BackupSummary {
     /// The newest snapshot.
     pub newest: Option<NewestSnapshot>,

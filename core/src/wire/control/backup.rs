@@ -69,6 +69,7 @@ impl SnapshotReason {
 
 /// How much of something there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Amount {
     /// Files; directories and links are not counted.
     pub files: u64,
@@ -106,6 +107,7 @@ pub struct Snapshot {
 
 /// What a home was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RestoreReport {
     /// The snapshot; `None` when the repository has none, so that there was nothing to restore.
     pub snapshot: Option<SnapshotId>,
@@ -130,6 +132,7 @@ pub struct RestoreReport {
 
 /// A restore or a snapshot under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// What is being done.
     pub doing: Doing,
@@ -143,6 +146,7 @@ pub struct Progress {
 /// What is being done with a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Doing {
     /// A home is made from a snapshot.
     Restore,
@@ -280,6 +284,7 @@ fn one() -> u32 {
 
 /// Something in a directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotEntry {
     /// Its name; what is not UTF-8 in it is replaced.
     pub name: String,
@@ -295,6 +300,7 @@ pub struct SnapshotEntry {
 /// What something in a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum EntryKind {
     /// A regular file.
     File,
