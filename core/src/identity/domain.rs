@@ -19,6 +19,7 @@ const ANSWERED: [u16; 2] = [0, 3];
 /// What is known about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum DomainState {
     /// Not proven yet; the host leads nowhere.
     Pending,
@@ -86,6 +87,7 @@ fn text(data: &str) -> String {
 
 /// How far Cloudflare is with a custom hostname.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// Of the hostname: `pending`, `active`, `moved`, `blocked`, …
     pub hostname: String,

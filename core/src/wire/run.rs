@@ -31,6 +31,7 @@ pub const INTERNAL_HEADER_PREFIX: &str = "x-moltbot-";
 /// carries an older number than the current one belongs to a life that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Run(pub u64);
 
 impl Run {
