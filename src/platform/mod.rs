@@ -7,4 +7,5 @@ pub(crate) mod database;
 pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod sandbox_client;
+pub(crate) mod tasks;
 pub(crate) mod webcrypto;
