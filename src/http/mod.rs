@@ -4,6 +4,7 @@ pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod outgoing;
 pub(crate) mod pages;
 pub(crate) mod rate_limiter;
 pub(crate) mod reply;

@@ -13,6 +13,7 @@ use worker::{D1Database, Result};
 
 use super::Inner;
 use crate::http::json;
+use crate::platform::database::Rows;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -78,7 +79,7 @@ impl Inner {
                  WHERE awake = 1 AND user_id <> ?1",
             )
             .bind(&[user.to_string().into()])?
-            .first::<Awake>(None)
+            .row::<Awake>()
             .await?
             .unwrap_or(Awake {
                 awake: 0,
@@ -113,9 +114,8 @@ impl Inner {
                  ORDER BY active_at LIMIT ?2",
             )
             .bind(&[idle_since.into(), MAX_ASKED.into()])?
-            .all()
-            .await?
-            .results::<Row>()?;
+            .rows::<Row>()
+        .await?;
         for Row { user_id } in longest_idle {
             // One with an agent's turn under way stays awake; the next one may not have any.
             let mut answer = sandbox_client::ask(&self.env, user_id, Intent::MakeRoom).await?;
