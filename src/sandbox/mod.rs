@@ -47,7 +47,7 @@ pub struct Sandbox {
 struct Inner {
     state: State,
     env: Env,
-    settings: OnceCell<Settings>,
+    settings: OnceCell<Rc<Settings>>,
     memory: RefCell<Memory>,
     renewing: Renewing,
 }
