@@ -3,6 +3,7 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod incoming;
 pub(crate) mod json;
 pub(crate) mod outgoing;
 pub(crate) mod pages;

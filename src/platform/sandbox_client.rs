@@ -5,13 +5,42 @@ use moltworker_core::identity::session::Ask;
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
 use serde::Serialize;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
+use wasm_bindgen::prelude::*;
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub, web_sys};
+
+use crate::platform::{bindings, tasks};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The namespace in our own words: what goes through `worker`'s stubs is copied on its way in and out.
+    type Sandboxes;
+
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Sandboxes, name: &str) -> Result<PlainStub, JsValue>;
+
+    type PlainStub;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &PlainStub, url: &str, init: &web_sys::RequestInit) -> Result<js_sys::Promise, JsValue>;
+}
 
 /// The Sandbox of a user: the only way anything reaches one.
 pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
     env.durable_object(SANDBOX_BINDING)?
         .id_from_name(&user.sandbox_name())?
         .get_stub()
+}
+
+/// Sends the owner's own request; its headers say so.
+pub(crate) async fn serve(
+    env: &Env,
+    user: UserId,
+    url: &str,
+    init: &web_sys::RequestInit,
+) -> worker::Result<web_sys::Response> {
+    let sandboxes: Sandboxes = bindings::get(env, SANDBOX_BINDING)?;
+    let promise = sandboxes.get_by_name(&user.sandbox_name())?.fetch(url, init)?;
+    Ok(tasks::settled(&promise).await?.unchecked_into())
 }
 
 /// Asks a Sandbox for something that is not the caller's request.

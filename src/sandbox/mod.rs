@@ -22,6 +22,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
+use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
 use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
@@ -29,15 +30,20 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, Request, Response, State, web_sys};
 
 use crate::http::reply;
-use crate::platform::{configuration, log};
+use crate::platform::{configuration, log, tasks};
 use sessions::Renewing;
 use store::Store;
 
 /// One user's bot.
-#[durable_object(alarm)]
+///
+/// Exported by hand and not by `#[durable_object]`, which turns each request and each answer into `worker`'s own and
+/// back: those read every part of it, and an answer becomes another object than the container's.
+#[wasm_bindgen]
 pub struct Sandbox {
     inner: Rc<Inner>,
 }
@@ -66,11 +72,13 @@ struct Memory {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-impl DurableObject for Sandbox {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl Sandbox {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
         Self {
             inner: Rc::new(Inner {
-                state,
+                state: state.into(),
                 env,
                 settings: OnceCell::new(),
                 memory: RefCell::default(),
@@ -79,11 +87,33 @@ impl DurableObject for Sandbox {
         }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let inner = &self.inner;
+    pub fn fetch(&self, request: web_sys::Request) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        tasks::promise(async move { Ok(inner.fetch(request).await?.into()) })
+    }
+
+    pub fn alarm(&self) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        tasks::promise(async move {
+            inner.handle_event(LifecycleEvent::AlarmRang).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+impl Inner {
+    async fn fetch(self: &Rc<Self>, request: web_sys::Request) -> worker::Result<web_sys::Response> {
         let intent = request.headers().get(INTENT_HEADER)?;
         match intent.as_deref().and_then(Intent::parse) {
-            Some(Intent::Serve) => inner.serve(request).await,
+            Some(Intent::Serve) => self.serve(request).await,
+            intent => Ok(self.answer(intent, request.into()).await?.into()),
+        }
+    }
+
+    /// Does what was asked for that is not the owner's own request.
+    async fn answer(self: &Rc<Self>, intent: Option<Intent>, request: Request) -> worker::Result<Response> {
+        let inner = self;
+        match intent {
             Some(Intent::Status) => {
                 inner.load().await?;
                 reply::json(&inner.status())
@@ -112,17 +142,10 @@ impl DurableObject for Sandbox {
                 inner.load().await?;
                 inner.may_forget(run, &snapshot.to_string())
             }
-            None => reply::problem(Refusal::NotFound, None),
+            Some(Intent::Serve) | None => reply::problem(Refusal::NotFound, None),
         }
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
-        self.inner.handle_event(LifecycleEvent::AlarmRang).await?;
-        Response::empty()
-    }
-}
-
-impl Inner {
     /// Whose bot this is: the object's own name says it.
     fn user(&self) -> worker::Result<UserId> {
         let name = self.state.id().name().unwrap_or_default();
