@@ -66,7 +66,7 @@ export class Bot {
     return fetch(`${this.control}${path}`, { method, headers, body });
   }
   /** Waits until a backup process has come and gone. */
-  async errand() {
+  async backupProcess() {
     const ours = () => {
       const children = contentOf(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(" ");
       return children.find((pid) => contentOf(`/proc/${pid}/cmdline`).endsWith("\0backup\0"));
@@ -84,14 +84,14 @@ export class Bot {
     await until(async () => (await this.status()).phase === "ready", "the gateway is ready");
     const accepted = await this.ask("POST", "/v1/snapshot", JSON.stringify({ reason: "manual" }));
     if (accepted.status !== 202) throw new Error(`a snapshot is refused: ${await accepted.text()}`);
-    const found = await this.errand();
+    const found = await this.backupProcess();
     const { error } = (await this.status()).backup;
     if (error) throw new Error(`no snapshot: ${error.message}`);
     return found;
   }
   async restore(home) {
     await this.start(home);
-    const found = await this.errand();
+    const found = await this.backupProcess();
     const { restored, error } = (await this.status()).backup;
     if (!restored?.snapshot) throw new Error(`not restored: ${error?.message}`);
     return found;

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
@@ -15,7 +14,8 @@ use wasm_bindgen::prelude::*;
 use worker::{Env, Headers, Response, ResponseBody, web_sys};
 
 use crate::http::error::Result;
-use crate::http::incoming::{Incoming, read_headers};
+use crate::http::headers::read_headers;
+use crate::http::incoming::Incoming;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller};
 use crate::identity::session_handoff;
@@ -87,7 +87,7 @@ async fn forward(
 ) -> worker::Result<web_sys::Response> {
     let init = Init {
         method: &incoming.method,
-        headers: headers_toward_bot(settings, incoming, served),
+        headers: headers_toward_bot(settings, incoming, served)?,
         redirect: "manual",
     };
     let init: web_sys::RequestInit = js_sys::JSON::parse(&serde_json::to_string(&init)?)?.unchecked_into();
@@ -106,7 +106,7 @@ fn headers_toward_bot<'a>(
     settings: &'a Settings,
     incoming: &'a Incoming,
     served: &str,
-) -> Vec<(&'a str, Cow<'a, str>)> {
+) -> worker::Result<Vec<(&'a str, Cow<'a, str>)>> {
     // The gateway allows one origin, and it is set when its container starts; domains come and go while it
     // runs, and a restart would cost a conversation. Which origin may speak on which host was decided before
     // this, so here "a page of this bot" is told to the gateway in the one form it knows. Any other origin
@@ -131,8 +131,9 @@ fn headers_toward_bot<'a>(
         headers.push((CLIENT_IP_HEADER, Cow::Borrowed(address)));
     }
     headers.push(("accept-encoding", accepted_encodings(incoming)));
-    headers.push((INTENT_HEADER, Cow::Owned(Intent::Serve.to_header())));
-    headers
+    let (name, value) = sandbox_client::mark_to_serve()?;
+    headers.push((name, Cow::Owned(value)));
+    Ok(headers)
 }
 
 /// The encodings the caller accepts. Cloudflare replaces the header by `br, gzip` on the way to a Worker and

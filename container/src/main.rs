@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::backup::controller::BackupController;
-use crate::backup::launcher::Errands;
+use crate::backup::launcher::JobLauncher;
 use crate::backup::worker;
 use crate::control::Control;
 use crate::http::listener::Port;
@@ -121,8 +121,16 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let version = Arc::new(OnceLock::new());
     let (backup, backed_up) = watch::channel(None);
     let (saving, unsaved) = watch::channel(false);
-    let errands = Errands::new(&settings, &logs);
-    let backups = BackupController::new(&settings, errands.clone(), &logs, since, &version, backup, saving);
+    let launcher = JobLauncher::new(&settings, &logs);
+    let backups = BackupController::new(
+        &settings,
+        launcher.clone(),
+        &logs,
+        since,
+        &version,
+        backup,
+        saving,
+    );
 
     let ingress = Arc::new(Ingress {
         gateway: settings.gateway,
@@ -149,7 +157,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
             backup: backed_up,
         },
         logs: Arc::clone(&logs),
-        errands,
+        launcher,
         ask,
     });
     let control = Port::open(settings.control, move |request, _| {

@@ -24,7 +24,7 @@
 //! | `MOLTBOT_SNAPSHOT_SETTLE_MS` | 5000 |
 //! | `MOLTBOT_SNAPSHOT_SPACING_MS` | 60000 |
 //! | `MOLTBOT_REPOSITORY_PATIENCE_MS` | 30000 |
-//! | `MOLTBOT_ERRAND_PATIENCE_MS` | 900000 |
+//! | `MOLTBOT_JOB_PATIENCE_MS` | 900000 |
 //! | `MOLTBOT_RENEW_EVERY_MS` | 1200000 |
 //! | `MOLTBOT_RENEW_AGAIN_MS` | 60000 |
 
@@ -51,9 +51,9 @@ const GATEWAY_PORT: u16 = 18789;
 const HOLD: Duration = Duration::from_secs(75);
 /// How long the repository may take to begin an answer. A Durable Object and R2 are behind it: seconds at most.
 const REPOSITORY_DEADLINE: Duration = Duration::from_secs(30);
-/// How long an errand may go without any progress. One request with a body that just fits its times takes five minutes at
+/// How long a backup job may go without any progress. One request with a body that just fits its times takes five minutes at
 /// most, and whatever else is quiet for long, a database that is copied and checked for example, reads and writes.
-const ERRAND_PATIENCE: Duration = Duration::from_secs(15 * 60);
+const JOB_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The repository's token of an idle bot is renewed this often. It lives for an hour: two further attempts fit in.
 const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 /// A renewal that failed is tried again after this, until one works. One that is missed for good costs the run
@@ -91,8 +91,8 @@ pub(crate) struct Settings {
     pub(crate) snapshots: schedule::SnapshotRules,
     /// How long the repository may take to begin an answer.
     pub(crate) repository_patience: Duration,
-    /// How long an errand may go without any progress.
-    pub(crate) errand_patience: Duration,
+    /// How long a backup job may go without any progress.
+    pub(crate) job_patience: Duration,
     /// How often the repository's token is renewed where nothing else does it.
     pub(crate) renew_every: Duration,
     /// How soon a renewal that failed is tried again.
@@ -161,7 +161,7 @@ impl Settings {
                 spacing: milliseconds(&get, "MOLTBOT_SNAPSHOT_SPACING_MS", schedule::SPACING)?,
             },
             repository_patience: milliseconds(&get, "MOLTBOT_REPOSITORY_PATIENCE_MS", REPOSITORY_DEADLINE)?,
-            errand_patience: milliseconds(&get, "MOLTBOT_ERRAND_PATIENCE_MS", ERRAND_PATIENCE)?,
+            job_patience: milliseconds(&get, "MOLTBOT_JOB_PATIENCE_MS", JOB_PATIENCE)?,
             renew_every: milliseconds(&get, "MOLTBOT_RENEW_EVERY_MS", RENEW_EVERY)?,
             renew_again: milliseconds(&get, "MOLTBOT_RENEW_AGAIN_MS", RENEW_AGAIN)?,
             passed_on: PASSED_ON
@@ -268,7 +268,7 @@ mod tests {
             "MOLTBOT_SNAPSHOT_SETTLE_MS",
             "MOLTBOT_SNAPSHOT_SPACING_MS",
             "MOLTBOT_REPOSITORY_PATIENCE_MS",
-            "MOLTBOT_ERRAND_PATIENCE_MS",
+            "MOLTBOT_JOB_PATIENCE_MS",
             "MOLTBOT_RENEW_EVERY_MS",
             "MOLTBOT_RENEW_AGAIN_MS",
             "MOLTBOT_RUN",

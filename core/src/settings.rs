@@ -2,11 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use std::fmt;
 
 use crate::bot::lifecycle::LifecycleRules;
 pub use crate::http::origin::Origin;
 use crate::identity::sign_in::Provider;
+use crate::secret::Secret;
 use crate::wire::run::OfferedModel;
 
 mod access;
@@ -137,28 +137,6 @@ const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
 const MIN_JWT_SECRET_LENGTH: usize = 32;
-
-/// A value that must not be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret<T>(T);
-
-impl<T> Secret<T> {
-    /// Wraps a secret.
-    pub fn new(value: T) -> Self {
-        Self(value)
-    }
-
-    /// The secret itself, for the one place that needs it.
-    pub fn reveal(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> fmt::Debug for Secret<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
 
 /// Everything the Worker was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
-use crate::http::incoming::ReadHeaders;
+use crate::http::headers::ReadHeaders;
 use crate::identity::caller::header;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::{clock, webcrypto};

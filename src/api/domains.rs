@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use moltworker_core::api::domains::{DnsRecord, Domain, DomainList};
-use moltworker_core::http::host::{HostName, claimable};
+use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::http::site::claimable;
 use moltworker_core::identity::domain::{
     Certificate, DomainState, MAX_DOMAINS, PROOF_BYTES, is_proven, proof_name, proof_value,
 };
@@ -16,9 +17,9 @@ use worker::{Env, Fetch, Headers, Method};
 
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
-use crate::http::{outgoing, sites};
+use crate::http::sites;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
-use crate::platform::{clock, custom_hostname, log, webcrypto};
+use crate::platform::{clock, custom_hostname, log, outgoing, webcrypto};
 
 /// How long a resolver may take: it asks servers that may be slow or gone.
 const DNS_DEADLINE: Duration = Duration::from_secs(10);

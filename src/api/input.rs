@@ -2,7 +2,7 @@
 
 use moltworker_core::api::domains::DomainName;
 use moltworker_core::api::sandbox::MAX_LOG_LINES;
-use moltworker_core::api::snapshots::{SnapshotCall, SnapshotRequest};
+use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
 use moltworker_core::api::users::AccessEntry;
 use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
@@ -58,7 +58,7 @@ pub(super) async fn entry(request: &mut Request) -> Result<AllowListEntry> {
 }
 
 /// Which snapshot, and where in it: a change has that in a JSON body, which may be left out, a question in its query.
-pub(super) async fn snapshot_request(request: &mut Request, call: SnapshotCall) -> Result<SnapshotRequest> {
+pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) -> Result<SnapshotCommand> {
     let mut asked = SnapshotRequest::default();
     if call.changes() {
         if has_body(request) {
@@ -76,10 +76,8 @@ pub(super) async fn snapshot_request(request: &mut Request, call: SnapshotCall) 
             }
         }
     }
-    if call.names_snapshot() && asked.snapshot.is_none() {
-        return Err(bad("name a snapshot by its id of 64 hexadecimal digits"));
-    }
-    Ok(asked)
+    let unnamed = "name a snapshot by its id of 64 hexadecimal digits";
+    SnapshotCommand::new(call, asked).ok_or_else(|| bad(unnamed))
 }
 
 fn has_body(request: &Request) -> bool {

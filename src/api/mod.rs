@@ -45,7 +45,7 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::IssueHandoffCode => sign_in::issue_code(ctx, request).await,
         Operation::RedeemHandoffCode => sign_in::redeem_code(ctx, request).await,
 
-        Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
+        Operation::GetBot | Operation::GetBotOf => json(&bot::status(ctx).await?),
         Operation::OrderBot(order) => bot::order(ctx, Authority::Owner, order).await,
         Operation::OrderBotOf(order) => bot::order(ctx, Authority::Admin, order).await,
         Operation::ListEvents | Operation::ListEventsOf => {
@@ -54,7 +54,7 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::ListAllEvents => json(&history::list(ctx, None, input::before(request)?).await?),
         Operation::ReadLog | Operation::ReadLogOf => output::tail(ctx, input::lines(request)?).await,
         Operation::Snapshots(call) | Operation::SnapshotsOf(call) => {
-            snapshots::call(ctx, call, input::snapshot_request(request, call).await?).await
+            snapshots::call(ctx, input::snapshot_command(request, call).await?).await
         }
 
         Operation::ListDomains | Operation::ListDomainsOf => json(&domains::list(ctx).await?),

@@ -1,6 +1,5 @@
 //! What a bot's gateway wrote last.
 
-use moltworker_core::api::sandbox::Intent;
 use worker::Response;
 
 use crate::api::context::Context;
@@ -10,5 +9,5 @@ use crate::platform::sandbox_client;
 /// The last lines. Never wakes the bot.
 pub(super) async fn tail(ctx: &Context<'_>, lines: u16) -> Result<Response> {
     ctx.audit.note("read the log");
-    Ok(sandbox_client::ask(ctx.env, ctx.subject()?, Intent::Logs(lines)).await?)
+    Ok(sandbox_client::logs(ctx.env, ctx.subject()?, lines).await?)
 }

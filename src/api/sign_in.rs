@@ -1,7 +1,8 @@
 //! A browser's way in and out, and to a bot's own host: what `identity` does, with who it was for the history.
 
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{self, Renewal, SESSION_COOKIE, Session};
+use moltworker_core::identity::session::{Renewal, Session};
 use worker::{Headers, Request, Response};
 
 use crate::api::context::{Context, missing};
@@ -87,7 +88,7 @@ pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<R
     let Some(session) = live_session(ctx, headers).await else {
         // It was ended on another host: here as well.
         let to_login = sign_in::redirect_to_login(request)?;
-        return Ok(reply::with_cookie(to_login, &session::clear(SESSION_COOKIE))?);
+        return Ok(reply::with_cookie(to_login, &cookies::clear(SESSION_COOKIE))?);
     };
     ctx.signed_in(session.identity.user);
     session_handoff::issue_code(request, ctx.env, ctx.settings, &session).await

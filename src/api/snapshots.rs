@@ -1,20 +1,22 @@
 //! Calls about a bot's snapshots: handed to its Sandbox.
 
-use moltworker_core::api::sandbox::Intent;
-use moltworker_core::api::snapshots::{SnapshotCall, SnapshotRequest};
+use moltworker_core::api::snapshots::SnapshotCommand;
 use worker::Response;
 
 use crate::api::context::Context;
 use crate::http::error::Result;
-use crate::platform::sandbox_client;
+use crate::http::reply;
+use crate::platform::sandbox_client::{self, SnapshotOutcome};
 
 /// Carries one call out.
-pub(super) async fn call(
-    ctx: &Context<'_>,
-    call: SnapshotCall,
-    request: SnapshotRequest,
-) -> Result<Response> {
-    ctx.audit.note(request.history_detail(call));
+pub(super) async fn call(ctx: &Context<'_>, command: SnapshotCommand) -> Result<Response> {
+    ctx.audit.note(command.history_detail());
     ctx.audit.begin().await;
-    Ok(sandbox_client::ask_with(ctx.env, ctx.subject()?, Intent::Snapshots(call), &request).await?)
+    Ok(
+        match sandbox_client::snapshots(ctx.env, ctx.subject()?, command).await? {
+            SnapshotOutcome::List(list) => reply::json(&list)?,
+            SnapshotOutcome::Accepted(status) => reply::json(&status)?.with_status(202),
+            SnapshotOutcome::Content(stream) => stream,
+        },
+    )
 }

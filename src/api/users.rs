@@ -1,7 +1,7 @@
 //! Users, for admins.
 
-use moltworker_core::api::bot::{BotState, BotStatusSummary};
-use moltworker_core::api::sandbox::{Intent, Order};
+use moltworker_core::api::bot::BotState;
+use moltworker_core::api::sandbox::Order;
 use moltworker_core::api::users::{User, UserPage};
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
@@ -11,7 +11,6 @@ use worker::Env;
 
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
-use crate::http::json;
 use crate::identity::users;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, log, sandbox_client};
@@ -88,19 +87,19 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     Ok(updated)
 }
 
-async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> worker::Result<()> {
+async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> sandbox_client::Result<()> {
     let order = match status {
         UserStatus::Active => {
-            let mut answer = sandbox_client::ask(env, user, Intent::Status).await?;
+            let status = sandbox_client::status(env, user).await?;
             // What its owner stopped is not the account's affair, and stays stopped.
-            let summary: BotStatusSummary = json::of(&mut answer).await?;
-            if summary.state == BotState::Stopped {
+            if sandbox_client::summary(&status)?.state == BotState::Stopped {
                 return Ok(());
             }
             Order::Start
         }
         UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
     };
-    let intent = Intent::Order(Authority::Admin, order);
-    sandbox_client::ask(env, user, intent).await.map(drop)
+    sandbox_client::order(env, user, Authority::Admin, order)
+        .await
+        .map(drop)
 }

@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use worker::Request;
 
 use crate::http::error::Error;
-use crate::http::incoming::ReadHeaders;
-use crate::http::json;
+use crate::http::headers::ReadHeaders;
+use crate::platform::json;
 
 /// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///

@@ -4,6 +4,7 @@
 use moltworker_core::http::problem::Refusal;
 
 use crate::platform::log;
+use crate::platform::sandbox_client::SandboxError;
 
 /// What a handler fails with.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ impl From<Refusal> for Error {
 impl From<worker::Error> for Error {
     fn from(error: worker::Error) -> Self {
         Self::Runtime(error)
+    }
+}
+
+impl From<SandboxError> for Error {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Refused(refusal, detail) => Self::Refused(refusal, detail),
+            SandboxError::Broken(error) => Self::Runtime(error),
+        }
     }
 }
 

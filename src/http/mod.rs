@@ -3,9 +3,9 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod headers;
 pub(crate) mod incoming;
-pub(crate) mod json;
-pub(crate) mod outgoing;
+pub(crate) mod nonce;
 pub(crate) mod pages;
 pub(crate) mod rate_limiter;
 pub(crate) mod reply;

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::settings::SettingProblem;
 
-use crate::http::reply::Nonce;
+use crate::http::nonce::Nonce;
 
 pub(crate) mod login;
 pub(crate) mod waking;

@@ -8,7 +8,7 @@ use moltworker_core::user_id::UserId;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 
-use crate::http::incoming::ReadHeaders;
+use crate::http::headers::ReadHeaders;
 use crate::platform::{bindings, log, tasks};
 
 #[wasm_bindgen]

@@ -1,17 +1,15 @@
 //! Answers of the platform itself, as opposed to the bot's: problems, pages, redirects, each with the
 //! security headers no page of ours goes without.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::Markup;
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Request, Response, ResponseBuilder};
 
-use crate::http::incoming::ReadHeaders;
+use crate::http::headers::ReadHeaders;
+use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::platform::webcrypto;
 
 /// Headers of every answer of the platform. `same-origin`, because under `no-referrer` browsers send
 /// `Origin: null` with our own sign-in form, and it would be taken for a stranger's. HSTS is for two years, as
@@ -25,25 +23,6 @@ const ALWAYS: [(&str, &str); 5] = [
 ];
 /// For everything that is not a page: nothing in it may run or load, were it ever shown as one.
 const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
-
-/// Allows the scripts and styles of one page: they carry it, nothing injected can.
-pub(crate) struct Nonce(String);
-
-impl Nonce {
-    pub(crate) fn new() -> worker::Result<Self> {
-        // 16 bytes: CSP asks for at least 128 bits.
-        Ok(Self(URL_SAFE_NO_PAD.encode(webcrypto::random_bytes(16)?)))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests() -> Self {
-        Self("test".into())
-    }
-}
 
 /// A page. `status` is what programs see.
 pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {

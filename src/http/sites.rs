@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use moltworker_core::api::route::Place;
-use moltworker_core::http::host::{HostName, Site, site};
+use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::http::site::{Site, site};
 use moltworker_core::identity::users::{Freshness, Read};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;

@@ -1,12 +1,12 @@
 //! Who asks at this site, and whether they are let in: the two steps before an endpoint asks whether they may.
 
+use moltworker_core::http::cookies::SESSION_COOKIE;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::SESSION_COOKIE;
 use moltworker_core::identity::session_handoff::purpose;
 use moltworker_core::settings::Settings;
 use worker::Env;
 
-use crate::http::incoming::ReadHeaders;
+use crate::http::headers::ReadHeaders;
 use crate::http::rate_limiter;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller, Identified};

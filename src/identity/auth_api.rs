@@ -9,8 +9,7 @@ use serde_json::{Value, json};
 use worker::url::form_urlencoded;
 use worker::{Fetch, Headers, Method, Response};
 
-use crate::http::{json, outgoing};
-use crate::platform::clock;
+use crate::platform::{clock, json, outgoing};
 
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 const DEADLINE: Duration = Duration::from_secs(15);

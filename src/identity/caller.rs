@@ -3,18 +3,17 @@
 use std::cell::RefCell;
 
 use moltworker_core::api::access::Credential;
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{
-    self, Ask, COOKIE_SECONDS, Renewal, SESSION_COOKIE, Session, Standing,
-};
+use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, Standing};
 use moltworker_core::identity::token::seen::Seen;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use moltworker_core::settings::Settings;
 use worker::Env;
 
-use crate::http::incoming::{Incoming, ReadHeaders};
-use crate::http::json;
+use crate::http::headers::ReadHeaders;
+use crate::http::incoming::Incoming;
 use crate::identity::{jwks, sealed};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log, webcrypto};
@@ -111,7 +110,7 @@ pub(crate) async fn session(
     purpose: &str,
 ) -> Option<Session> {
     let cookies = header(headers, "cookie")?;
-    sealed::open(settings, purpose, session::find(&cookies, SESSION_COOKIE)?).await
+    sealed::open(settings, purpose, cookies::find(&cookies, SESSION_COOKIE)?).await
 }
 
 /// The `Set-Cookie` that carries a session on the host that `purpose` names.
@@ -121,20 +120,13 @@ pub(crate) async fn session_cookie(
     purpose: &str,
 ) -> worker::Result<String> {
     let value = sealed::seal(settings, purpose, session).await?;
-    Ok(session::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
+    Ok(cookies::set(SESSION_COOKIE, &value, COOKIE_SECONDS))
 }
 
 /// Asks the person's Sandbox whether there still is this session, and to prove it anew if need be.
 pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
     let user = session.identity.user;
-    let ask = Ask::Renew {
-        id: session.id.clone(),
-    };
-    let answer = match sandbox_client::about_session(env, user, &ask).await {
-        Ok(mut response) => json::of(&mut response).await,
-        Err(error) => Err(error),
-    };
-    match answer {
+    match sandbox_client::renew_session(env, user, session.id.clone()).await {
         Ok(Renewal::Renewed(identity)) if identity.user != user => Renewal::Ended,
         Ok(renewal) => renewal,
         Err(error) => {

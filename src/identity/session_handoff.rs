@@ -2,9 +2,10 @@
 //! holds; this carries it out.
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::http::cookies;
 use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{self, Session};
+use moltworker_core::identity::session::Session;
 use moltworker_core::identity::session_handoff::{
     CODE_LIFETIME_MS, HANDOFF_PURPOSE, Opaque, Pending, SECRET_BYTES, VERIFIER_COOKIE,
     VERIFIER_LIFETIME_SECONDS, purpose,
@@ -15,8 +16,9 @@ use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
 use crate::http::error::Result;
+use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::http::reply::{self, Nonce};
+use crate::http::reply;
 use crate::http::sites::{self, BotHost, Served};
 use crate::identity::caller::{self, header};
 use crate::identity::sealed;
@@ -24,7 +26,7 @@ use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, log, webcrypto};
 
 fn cookie(headers: &Headers, name: &str) -> Option<String> {
-    session::find(&header(headers, "cookie")?, name).map(str::to_owned)
+    cookies::find(&header(headers, "cookie")?, name).map(str::to_owned)
 }
 
 /// On the bot's host: sends a browser without a session to the platform's, with a challenge.
@@ -50,7 +52,7 @@ pub(crate) async fn redirect_to_platform(
     if !is_new {
         return Ok(response);
     }
-    let cookie = session::set(VERIFIER_COOKIE, verifier.as_str(), VERIFIER_LIFETIME_SECONDS);
+    let cookie = cookies::set(VERIFIER_COOKIE, verifier.as_str(), VERIFIER_LIFETIME_SECONDS);
     reply::with_cookie(response, &cookie)
 }
 

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use moltworker_core::api::bot::{BotStatusSummary, Health};
-use moltworker_core::api::sandbox::Intent;
 use moltworker_core::user_id::UserId;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, Env};
 
-use crate::http::json;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::history;
 use crate::platform::sandbox_client;
@@ -82,12 +80,9 @@ async fn look_at(env: &Env, user: UserId) -> Seen {
 }
 
 async fn ask(env: &Env, user: UserId) -> Option<BotStatusSummary> {
-    let answer = clock::within(TICK_DEADLINE, sandbox_client::ask(env, user, Intent::Tick)).await;
-    let summary = match answer {
-        Ok(mut response) => json::of(&mut response).await,
-        Err(error) => Err(error),
-    };
-    summary
+    let answer = async { Ok(sandbox_client::poll(env, user).await?) };
+    clock::within(TICK_DEADLINE, answer)
+        .await
         .map_err(|error| log::line("tick-unanswered", &[("user", &user), ("reason", &error)]))
         .ok()
 }

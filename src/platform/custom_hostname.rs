@@ -8,8 +8,7 @@ use moltworker_core::settings::Cloudflare;
 use serde_json::json;
 use worker::{Error, Fetch, Headers, Method, Result};
 
-use crate::http::outgoing;
-use crate::platform::clock;
+use crate::platform::{clock, outgoing};
 
 /// How long the API may take.
 const DEADLINE: Duration = Duration::from_secs(15);

@@ -5,8 +5,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
 
-use crate::http::json;
-use crate::platform::tasks;
+use crate::platform::{json, tasks};
 
 /// The registry.
 pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {

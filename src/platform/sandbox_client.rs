@@ -1,14 +1,23 @@
-//! Calls to a Sandbox: the only way anything reaches one.
+//! Calls to a Sandbox: the only way anything reaches one, and the one place where commands are written and answers read.
 
-use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
-use moltworker_core::identity::session::Ask;
+use std::fmt;
+
+use moltworker_core::api::bot::BotStatusSummary;
+use moltworker_core::api::sandbox::{
+    COMMAND_HEADER, Document, Order, RenewedToken, SandboxAnswer, SandboxCommand,
+};
+use moltworker_core::api::snapshots::SnapshotCommand;
+use moltworker_core::backup::repository::scope::Scope;
+use moltworker_core::bot::lifecycle::Authority;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
-use serde::Serialize;
+use moltworker_core::wire::run::{Run, SnapshotId};
 use wasm_bindgen::prelude::*;
-use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub, web_sys};
+use worker::{Env, Error, Headers, Method, Response, Stub, web_sys};
 
-use crate::platform::{bindings, tasks};
+use crate::platform::{bindings, json, outgoing, tasks};
 
 #[wasm_bindgen]
 extern "C" {
@@ -16,22 +25,152 @@ extern "C" {
     type Sandboxes;
 
     #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Sandboxes, name: &str) -> Result<PlainStub, JsValue>;
+    fn get_by_name(this: &Sandboxes, name: &str) -> std::result::Result<PlainStub, JsValue>;
 
     type PlainStub;
 
     #[wasm_bindgen(method, catch)]
-    fn fetch(this: &PlainStub, url: &str, init: &web_sys::RequestInit) -> Result<js_sys::Promise, JsValue>;
+    fn fetch(
+        this: &PlainStub,
+        url: &str,
+        init: &web_sys::RequestInit,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
-/// The Sandbox of a user: the only way anything reaches one.
-pub(crate) fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
-    env.durable_object(SANDBOX_BINDING)?
-        .id_from_name(&user.sandbox_name())?
-        .get_stub()
+/// Why a Sandbox did not do something.
+#[derive(Debug)]
+pub(crate) enum SandboxError {
+    /// It says why, for the caller.
+    Refused(Refusal, Option<String>),
+    /// It could not be reached, or what it said could not be understood.
+    Broken(Error),
 }
 
-/// Sends the owner's own request; its headers say so.
+pub(crate) type Result<T> = std::result::Result<T, SandboxError>;
+
+impl fmt::Display for SandboxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal, _) => write!(f, "the Sandbox refused: {}", refusal.facts().1),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Error> for SandboxError {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<SandboxError> for Error {
+    fn from(error: SandboxError) -> Self {
+        match error {
+            SandboxError::Broken(error) => error,
+            refused @ SandboxError::Refused(..) => Self::RustError(refused.to_string()),
+        }
+    }
+}
+
+/// What a call about snapshots comes to.
+pub(crate) enum SnapshotOutcome {
+    /// The list of them.
+    List(Document),
+    /// The container was told, or will be; the bot's state so far.
+    Accepted(Document),
+    /// What is in one, as it comes.
+    Content(Response),
+}
+
+/// The bot's state, a `BotStatus`.
+pub(crate) async fn status(env: &Env, user: UserId) -> Result<Document> {
+    status_after(env, user, &SandboxCommand::Status).await
+}
+
+/// Has the bot do what somebody ordered; its state afterwards.
+pub(crate) async fn order(env: &Env, user: UserId, by: Authority, order: Order) -> Result<Document> {
+    status_after(env, user, &SandboxCommand::Order { by, order }).await
+}
+
+/// Has the Sandbox ask its supervisor now; what the clock wants to know of the state it is in then.
+pub(crate) async fn poll(env: &Env, user: UserId) -> Result<BotStatusSummary> {
+    summary(&status_after(env, user, &SandboxCommand::Poll).await?)
+}
+
+/// Has the bot make room for another one, if nothing runs in it.
+pub(crate) async fn free_slot(env: &Env, user: UserId) -> Result<BotStatusSummary> {
+    summary(&status_after(env, user, &SandboxCommand::FreeSlot).await?)
+}
+
+/// What programs of ours read of a bot's state.
+pub(crate) fn summary(status: &Document) -> Result<BotStatusSummary> {
+    status.read().map_err(|error| Error::from(error).into())
+}
+
+/// A call about the bot's snapshots.
+pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand) -> Result<SnapshotOutcome> {
+    let streams = matches!(
+        command,
+        SnapshotCommand::Browse { .. } | SnapshotCommand::Download { .. }
+    );
+    let command = SandboxCommand::Snapshots(command);
+    if streams {
+        return stream(env, user, &command).await.map(SnapshotOutcome::Content);
+    }
+    match ask(env, user, &command).await? {
+        SandboxAnswer::Snapshots(list) => Ok(SnapshotOutcome::List(list)),
+        SandboxAnswer::Status(status) => Ok(SnapshotOutcome::Accepted(status)),
+        other => unexpected(&other),
+    }
+}
+
+/// The last lines of the gateway's output, as they come.
+pub(crate) async fn logs(env: &Env, user: UserId, lines: u16) -> Result<Response> {
+    stream(env, user, &SandboxCommand::Logs { lines }).await
+}
+
+/// Something about one of the person's browser sessions that has no answer but its success.
+pub(crate) async fn session(env: &Env, user: UserId, command: SessionCommand) -> Result<()> {
+    match ask(env, user, &SandboxCommand::Session(command)).await? {
+        SandboxAnswer::Done => Ok(()),
+        other => unexpected(&other),
+    }
+}
+
+/// Has one of the person's browser sessions proven anew.
+pub(crate) async fn renew_session(env: &Env, user: UserId, id: SessionId) -> Result<Renewal> {
+    let command = SandboxCommand::Session(SessionCommand::Renew { id });
+    match ask(env, user, &command).await? {
+        SandboxAnswer::Renewal(renewal) => Ok(renewal),
+        other => unexpected(&other),
+    }
+}
+
+/// A new token for the bot's repository, if `run` is the current one.
+pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<RenewedToken> {
+    match ask(env, user, &SandboxCommand::RenewToken { run, scope }).await? {
+        SandboxAnswer::Token(token) => Ok(token),
+        other => unexpected(&other),
+    }
+}
+
+/// Whether `run` may delete this snapshot.
+pub(crate) async fn may_forget(env: &Env, user: UserId, run: Run, snapshot: SnapshotId) -> Result<bool> {
+    match ask(env, user, &SandboxCommand::MayForget { run, snapshot }).await? {
+        SandboxAnswer::Permission(permitted) => Ok(permitted),
+        other => unexpected(&other),
+    }
+}
+
+/// The header that marks a request that is to go on to the bot.
+///
+/// # Errors
+/// As [`SandboxCommand::to_text`].
+pub(crate) fn mark_to_serve() -> worker::Result<(&'static str, String)> {
+    Ok((COMMAND_HEADER, SandboxCommand::Serve.to_text()?))
+}
+
+/// Sends a request that is so marked.
 pub(crate) async fn serve(
     env: &Env,
     user: UserId,
@@ -43,35 +182,55 @@ pub(crate) async fn serve(
     Ok(tasks::settled(&promise).await?.unchecked_into())
 }
 
-/// Asks a Sandbox for something that is not the caller's request.
-pub(crate) async fn ask(env: &Env, user: UserId, intent: Intent) -> worker::Result<Response> {
-    let mut request = Request::new("http://sandbox/", Method::Post)?;
-    request.headers_mut()?.set(INTENT_HEADER, &intent.to_header())?;
-    sandbox_of(env, user)?.fetch_with_request(request).await
-}
-
-/// Asks a Sandbox for something that is not the caller's request, with what goes with it.
-pub(crate) async fn ask_with(
-    env: &Env,
-    user: UserId,
-    intent: Intent,
-    document: &impl Serialize,
-) -> worker::Result<Response> {
-    let headers = Headers::new();
-    headers.set(INTENT_HEADER, &intent.to_header())?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(serde_json::to_string(document)?.into()));
-    let request = Request::new_with_init("http://sandbox/", &init)?;
-    sandbox_of(env, user)?.fetch_with_request(request).await
-}
-
-/// Asks a person's Sandbox about one of their browser sessions.
-pub(crate) async fn about_session(env: &Env, user: UserId, ask: &Ask) -> worker::Result<Response> {
-    let response = ask_with(env, user, Intent::Session, ask).await?;
-    match response.status_code() {
-        200 => Ok(response),
-        other => Err(worker::Error::RustError(format!("the Sandbox answered {other}"))),
+async fn status_after(env: &Env, user: UserId, command: &SandboxCommand) -> Result<Document> {
+    match ask(env, user, command).await? {
+        SandboxAnswer::Status(status) => Ok(status),
+        other => unexpected(&other),
     }
+}
+
+/// A command that is answered by a typed answer.
+async fn ask(env: &Env, user: UserId, command: &SandboxCommand) -> Result<SandboxAnswer> {
+    answer(&mut send(env, user, command).await?).await
+}
+
+/// A command that is answered by a stream.
+async fn stream(env: &Env, user: UserId, command: &SandboxCommand) -> Result<Response> {
+    let mut response = send(env, user, command).await?;
+    if response.status_code() == 200 {
+        return Ok(response);
+    }
+    unexpected(&answer(&mut response).await?)
+}
+
+async fn answer(response: &mut Response) -> Result<SandboxAnswer> {
+    match json::of(response).await? {
+        SandboxAnswer::Refused { refusal, detail } => Err(SandboxError::Refused(refusal, detail)),
+        answer => Ok(answer),
+    }
+}
+
+async fn send(env: &Env, user: UserId, command: &SandboxCommand) -> worker::Result<Response> {
+    let text = command.to_text()?;
+    let request = outgoing::request(&Method::Post, "http://sandbox/", &Headers::new(), Some(&text))?;
+    sandbox_of(env, user)?.fetch_with_request(request).await
+}
+
+fn sandbox_of(env: &Env, user: UserId) -> worker::Result<Stub> {
+    env.durable_object(SANDBOX_BINDING)?
+        .id_from_name(&user.sandbox_name())?
+        .get_stub()
+}
+
+fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
+    let name = match answer {
+        SandboxAnswer::Status(_) => "a state",
+        SandboxAnswer::Snapshots(_) => "snapshots",
+        SandboxAnswer::Renewal(_) => "a renewal",
+        SandboxAnswer::Token(_) => "a token",
+        SandboxAnswer::Permission(_) => "a permission",
+        SandboxAnswer::Done => "success",
+        SandboxAnswer::Refused { .. } => "a refusal",
+    };
+    Err(Error::RustError(format!("the Sandbox answered {name}, which was not the question")).into())
 }

@@ -9,7 +9,8 @@ use moltworker_core::backup::repository::token::{self, Claims, TokenError, Unche
 use moltworker_core::backup::repository::{credential, keys::BackupKeys};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::token::Algorithm;
-use moltworker_core::settings::{Backups, Secret};
+use moltworker_core::secret::Secret;
+use moltworker_core::settings::Backups;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken};
 use worker::Headers;

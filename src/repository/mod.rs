@@ -6,8 +6,7 @@
 pub(crate) mod credentials;
 mod objects;
 
-use moltworker_core::api::sandbox::Intent;
-use moltworker_core::backup::repository::object::{Name, ObjectKind};
+use moltworker_core::backup::repository::object::{Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
 use moltworker_core::backup::repository::scope::Bearer;
 use moltworker_core::http::problem::Refusal;
@@ -41,12 +40,15 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
         Error::Runtime(error) => error,
         Error::Refused(refusal, _) => worker::Error::RustError(refusal.facts().2.into()),
     })?;
-    let stored = found.into_iter().map(|(id, stored_at)| {
-        let id = id.to_string().parse();
-        id.map(|id| Stored { id, stored_at })
-            .map_err(|reason: &str| worker::Error::RustError(reason.into()))
-    });
+    let stored = found
+        .into_iter()
+        .map(|(id, stored_at)| snapshot_id(id).map(|id| Stored { id, stored_at }));
     stored.collect()
+}
+
+fn snapshot_id(id: ObjectId) -> worker::Result<SnapshotId> {
+    let id = id.to_string().parse();
+    id.map_err(|reason: &str| worker::Error::RustError(reason.into()))
 }
 
 /// Answers one request to the repository of `user`.
@@ -123,12 +125,9 @@ async fn check_may_forget(env: &Env, bearer: Bearer, name: Name) -> Result<()> {
     let (Bearer::Run(user, run, _), Name::Object(ObjectKind::Snapshots, id)) = (bearer, name) else {
         return Ok(());
     };
-    match sandbox_client::ask(env, user, Intent::MayForget(run, id))
-        .await?
-        .status_code()
-    {
-        200 => Ok(()),
-        _ => Err(Error::Refused(
+    match sandbox_client::may_forget(env, user, run, snapshot_id(id)?).await? {
+        true => Ok(()),
+        false => Err(Error::Refused(
             Refusal::DeletionRefused,
             Some(format!("snapshot {id} is held, or the run is over")),
         )),
@@ -144,7 +143,8 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response> {
             Some(detail.into()),
         ));
     };
-    Ok(sandbox_client::ask(env, user, Intent::RenewToken(run, scope)).await?)
+    let token = sandbox_client::renew_token(env, user, run, scope).await?;
+    Ok(reply::json(&token)?)
 }
 
 /// Success, with nothing to say.

@@ -1,17 +1,15 @@
 //! Looks after the bot's backups: takes note of what a supervisor says of them, asks it for what is due, and knows what
-//! a run is to be started from. What follows from what is decided in `core::backup_state`.
+//! a run is to be started from. What follows from what is decided in `core::backup::state`.
 
 use std::rc::Rc;
 
 use moltworker_core::api::snapshots::Details;
+use moltworker_core::backup::job::{BackupJob, OrderedJob};
 use moltworker_core::backup::repository::scope::Scope;
-use moltworker_core::backup::state::{BackupState, Errand, HELD_FOR_MS, PARTS};
-use moltworker_core::wire::control::{
-    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SnapshotOrder,
-    SnapshotReason, Status,
-};
+use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
+use moltworker_core::wire::control::{SnapshotReason, Status};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
-use worker::Result;
+use worker::{Error, Response, Result};
 
 use super::Inner;
 use super::container::require_success;
@@ -25,12 +23,13 @@ impl Inner {
         let outcome = async {
             self.record_backup_status(run, status)?;
             let store = Store::open(&self.state)?;
-            let Some(errand) = store.backup_state()?.errand(clock::now_ms(), run, status) else {
+            let Some(job) = store.backup_state()?.due_job(clock::now_ms(), run, status) else {
                 return Ok(());
             };
-            self.run_errand(run, &errand).await?;
+            log::line("backup-job", &[("run", &run), ("job", &job)]);
+            require_success(self.order_job(run, job.clone()).await?)?;
             self.update_backup_state(|backup_state| {
-                backup_state.mark_ordered(clock::now_ms(), run, status, &errand)
+                backup_state.mark_ordered(clock::now_ms(), run, status, &job)
             })
         };
         if let Err(error) = outcome.await {
@@ -60,52 +59,19 @@ impl Inner {
         Ok(())
     }
 
-    async fn run_errand(&self, run: Run, errand: &Errand) -> Result<()> {
-        log::line(
-            "backup-errand",
-            &[("run", &run), ("errand", &format!("{errand:?}"))],
-        );
-        let done = match errand {
-            Errand::Restore(order) => {
-                let token = self.fresh_token(run).await?;
-                let order = RestoreOrder {
-                    token,
-                    ..order.clone()
-                };
-                self.ask_control_with(run, RESTORE_PATH, &order).await
+    /// Orders a job from the supervisor of `run`, with a fresh token that opens the repository for it; the answer whatever
+    /// it is.
+    pub(super) async fn order_job(&self, run: Run, mut job: BackupJob) -> Result<Response> {
+        let token = match &mut job {
+            BackupJob::Maintain(maintenance) => {
+                maintenance.pinned = Store::open(&self.state)?.held(clock::now_ms())?;
+                Some(self.mint(run, Scope::Maintain).await?.0)
             }
-            Errand::Snapshot(order) => {
-                let token = self.fresh_token(run).await?;
-                let order = SnapshotOrder {
-                    token,
-                    ..order.clone()
-                };
-                self.ask_control_with(run, SNAPSHOT_PATH, &order).await
-            }
-            Errand::Maintain { part, drill } => {
-                let order = self.maintenance(run, *part, *drill).await?;
-                self.ask_control_with(run, MAINTAIN_PATH, &order).await
-            }
+            _ => self.fresh_token(run).await?,
         };
-        require_success(done?).map(drop)
-    }
-
-    async fn maintenance(&self, run: Run, part: u32, drill: bool) -> Result<MaintenanceOrder> {
-        let store = Store::open(&self.state)?;
-        let (pinned, verified) = (
-            store.held(clock::now_ms())?,
-            store.backup_state()?.verified().cloned(),
-        );
-        let (token, _) = self.mint(run, Scope::Maintain).await?;
-        Ok(MaintenanceOrder {
-            token,
-            pinned,
-            verified,
-            part,
-            parts: PARTS,
-            drill,
-            now: i64::try_from(clock::now_ms()).unwrap_or_default(),
-        })
+        let order = OrderedJob { job, token }.to_request();
+        let (path, body) = order.map_err(|error| Error::RustError(error.to_string()))?;
+        self.ask_control_with(run, path, body).await
     }
 
     /// What `run` makes its home from.
@@ -125,7 +91,9 @@ impl Inner {
     pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run) {
         let outcome = async {
             let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
-            match self.update_backup_state(|backup_state| backup_state.ended(run, &stored))? {
+            match self
+                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, &stored))?
+            {
                 Some((kind, detail)) => self.record_history_event(kind, run, detail),
                 None => Ok(()),
             }
@@ -140,7 +108,7 @@ impl Inner {
         repository::snapshots(&self.env, self.user()?).await
     }
 
-    /// Changes the ledger, without an await in between, and stores it if it is another one afterwards.
+    /// Changes the backup state, without an await in between, and stores it if it is another one afterwards.
     pub(super) fn update_backup_state<T>(&self, change: impl FnOnce(&mut BackupState) -> T) -> Result<T> {
         let store = Store::open(&self.state)?;
         let before = store.backup_state()?;

@@ -6,15 +6,13 @@ use js_sys::{Object, Promise, Reflect};
 use moltworker_core::bot::lifecycle::MaySleep;
 use moltworker_core::wire::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
 use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Container, Error, Headers, Method, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::http::{json, outgoing};
-use crate::platform::{clock, log, webcrypto};
+use crate::platform::{clock, json, log, outgoing, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -198,13 +196,7 @@ impl Inner {
     }
 
     /// One order to the control port of `run`, with what goes with it; the answer whatever it is.
-    pub(super) async fn ask_control_with(
-        &self,
-        run: Run,
-        path: &str,
-        order: &impl Serialize,
-    ) -> Result<Response> {
-        let order = serde_json::to_string(order)?;
+    pub(super) async fn ask_control_with(&self, run: Run, path: &str, order: String) -> Result<Response> {
         self.ask_control(run, Method::Post, path, Some(order), STATUS_DEADLINE)
             .await
     }

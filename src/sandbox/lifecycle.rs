@@ -47,7 +47,7 @@ impl Inner {
         let ended = (life.is_awake() && !container_runs).then_some(life.run);
         self.memory.borrow_mut().life = Some(life);
         if let Some(run) = ended {
-            // Nobody watched it. Long before another run is heard of, with which what this one left unsaved is forgotten.
+            // Nobody watched it. Long before another run answers, with which what this one left unsaved is forgotten.
             let inner = Rc::clone(self);
             spawn_local(async move { inner.reconcile_exit(run).await });
         }

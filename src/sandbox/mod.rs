@@ -6,6 +6,7 @@
 //! what opens them. `logs` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have
 //! nothing to do with the bot's life.
 
+mod answer;
 mod backups;
 mod container;
 mod lifecycle;
@@ -24,7 +25,7 @@ use std::rc::Rc;
 use futures::channel::oneshot;
 use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
-use moltworker_core::api::sandbox::{INTENT_HEADER, Intent};
+use moltworker_core::api::sandbox::{SandboxAnswer, SandboxCommand};
 use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
@@ -32,10 +33,10 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, Request, Response, State, web_sys};
+use worker::{Env, State, web_sys};
 
-use crate::http::reply;
 use crate::platform::{configuration, log, tasks};
+use answer::Reply;
 use sessions::Renewing;
 use store::Store;
 
@@ -66,8 +67,6 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, ObservedStatus)>,
-    /// When this bot last looked for a place in vain.
-    no_slot_at: Option<u64>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -103,47 +102,48 @@ impl Sandbox {
 
 impl Inner {
     async fn fetch(self: &Rc<Self>, request: web_sys::Request) -> worker::Result<web_sys::Response> {
-        let intent = request.headers().get(INTENT_HEADER)?;
-        match intent.as_deref().and_then(Intent::parse) {
-            Some(Intent::Serve) => self.serve(request).await,
-            intent => Ok(self.answer(intent, request.into()).await?.into()),
-        }
+        let reply = match answer::command(&request).await? {
+            Some(SandboxCommand::Serve) => return self.serve(request).await,
+            Some(command) => self.answer(command).await?,
+            None => Refusal::NotFound.into(),
+        };
+        Ok(reply.into_response()?.into())
     }
 
-    /// Does what was asked for that is not the owner's own request.
-    async fn answer(self: &Rc<Self>, intent: Option<Intent>, request: Request) -> worker::Result<Response> {
-        let inner = self;
-        match intent {
-            Some(Intent::Status) => {
-                inner.load().await?;
-                reply::json(&inner.status())
+    /// Does what a command says that has no request to serve.
+    async fn answer(self: &Rc<Self>, command: SandboxCommand) -> worker::Result<Reply> {
+        Ok(match command {
+            // Its stream would be missing.
+            SandboxCommand::Serve => Refusal::NotFound.into(),
+            SandboxCommand::Status => {
+                self.load().await?;
+                self.status_answer()?.into()
             }
-            Some(Intent::Logs(lines)) => inner.logs(lines).await,
-            Some(Intent::Snapshots(call)) => inner.snapshots(call, request).await,
-            Some(Intent::Tick) => {
+            SandboxCommand::Poll => {
                 // Asks a running bot how it is, by way of asking whether it is idle.
-                inner.handle_event(LifecycleEvent::AlarmRang).await?;
-                reply::json(&inner.status())
+                self.handle_event(LifecycleEvent::AlarmRang).await?;
+                self.status_answer()?.into()
             }
-            Some(Intent::MakeRoom) => {
-                inner.handle_event(LifecycleEvent::SlotWanted).await?;
-                reply::json(&inner.status())
+            SandboxCommand::FreeSlot => {
+                self.handle_event(LifecycleEvent::SlotWanted).await?;
+                self.status_answer()?.into()
             }
-            Some(Intent::Order(by, order)) => {
-                inner.handle_event(order.event(by)).await?;
-                reply::json(&inner.status())
+            SandboxCommand::Order { by, order } => {
+                self.handle_event(order.event(by)).await?;
+                self.status_answer()?.into()
             }
-            Some(Intent::Session) => inner.session(request).await,
-            Some(Intent::RenewToken(run, scope)) => {
-                inner.load().await?;
-                inner.renew_token(run, scope).await
+            SandboxCommand::Session(command) => self.session(command).await?.into(),
+            SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
+            SandboxCommand::Logs { lines } => self.logs(lines).await?,
+            SandboxCommand::RenewToken { run, scope } => {
+                self.load().await?;
+                self.renew_token(run, scope).await?.into()
             }
-            Some(Intent::MayForget(run, snapshot)) => {
-                inner.load().await?;
-                inner.may_forget(run, &snapshot.to_string())
+            SandboxCommand::MayForget { run, snapshot } => {
+                self.load().await?;
+                SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
             }
-            Some(Intent::Serve) | None => reply::problem(Refusal::NotFound, None),
-        }
+        })
     }
 
     /// Whose bot this is: the object's own name says it.
@@ -191,7 +191,7 @@ impl Inner {
             .clone()
             .filter(|(run, _)| *run == life.run);
         let mut observed = observed.map_or(ObservedStatus::NOTHING, |(_, observed)| observed);
-        // What was heard counts only while there is somebody to hear it from.
+        // What was said counts only while there is somebody to say it.
         if !matches!(
             life.state,
             LifecycleState::Running

@@ -1,15 +1,14 @@
 //! What a run is given to reach its bot's snapshots.
 
-use moltworker_core::api::sandbox::RenewedToken;
+use moltworker_core::api::sandbox::{RenewedToken, SandboxAnswer};
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::backup::repository::token::Claims;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::run::{RepositoryAccess, RepositoryToken, RestorePoint, Run};
-use worker::{Response, Result};
+use moltworker_core::wire::run::{RepositoryAccess, RepositoryToken, RestorePoint, Run, SnapshotId};
+use worker::Result;
 
 use super::Inner;
 use super::store::Store;
-use crate::http::reply;
 use crate::platform::clock;
 use crate::repository::credentials;
 
@@ -31,30 +30,27 @@ impl Inner {
     }
 
     /// A new token for `run`, if it is the current one and its container lives.
-    pub(super) async fn renew_token(&self, run: Run, scope: Scope) -> Result<Response> {
+    pub(super) async fn renew_token(&self, run: Run, scope: Scope) -> Result<SandboxAnswer> {
         let alive = self
             .state
             .container()
             .is_some_and(|container| container.running());
         if !(alive && self.life().is_of(run)) {
-            return reply::problem(Refusal::RunOver, None);
+            return Ok(Refusal::RunOver.into());
         }
         let (token, expires_at) = self.mint(run, scope).await?;
-        reply::json(&RenewedToken {
+        Ok(SandboxAnswer::Token(RenewedToken {
             token: token.reveal().to_owned(),
             expires_at,
-        })
+        }))
     }
 
     /// Whether `run` may delete this snapshot.
-    pub(super) fn may_forget(&self, run: Run, snapshot: &str) -> Result<Response> {
+    pub(super) fn may_forget(&self, run: Run, snapshot: &SnapshotId) -> Result<bool> {
         let store = Store::open(&self.state)?;
         let verified = store.backup_state()?.verified().cloned();
         let mut spared = store.held(clock::now_ms())?.into_iter().chain(verified);
-        if !self.life().is_of(run) || spared.any(|id| id.as_str() == snapshot) {
-            return reply::problem(Refusal::DeletionRefused, None);
-        }
-        Response::empty()
+        Ok(self.life().is_of(run) && !spared.any(|id| id == *snapshot))
     }
 
     /// What an order brings for the rest of `run`: the token it has may have expired while it could not be renewed.

@@ -12,8 +12,9 @@ use wasm_bindgen::prelude::*;
 use worker::{Delay, Error, Headers, Response, Result, web_sys};
 
 use super::Inner;
+use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::http::reply::{self, Nonce};
+use crate::http::reply;
 use crate::platform::{clock, log, tasks};
 
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s

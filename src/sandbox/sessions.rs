@@ -9,18 +9,19 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures::lock::Mutex;
+use moltworker_core::api::sandbox::SandboxAnswer;
 use moltworker_core::identity::session::{
-    Ask, COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionId, Standing, Tokens,
+    COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionCommand, SessionId, Standing, Tokens,
 };
 use moltworker_core::identity::token::Identity;
 use serde::Deserialize;
-use worker::{Request, Response, Result, SqlStorageValue};
+use worker::{Result, SqlStorageValue};
 
 use super::Inner;
 use super::store::Store;
-use crate::http::{json, reply};
 use crate::identity::auth_api::{self, Grant, Granted};
 use crate::identity::{caller, sealed};
+use crate::platform::json;
 use crate::platform::{clock, log};
 
 /// What the tokens are sealed for; distinct from every cookie.
@@ -55,19 +56,19 @@ struct Updated {
 }
 
 impl Inner {
-    /// Does what the Worker asks about one session.
-    pub(super) async fn session(&self, mut request: Request) -> Result<Response> {
-        match json::read(&request.text().await?)? {
-            Ask::Begin { id, identity, tokens } => {
+    /// Does what the Worker wants about one session.
+    pub(super) async fn session(&self, command: SessionCommand) -> Result<SandboxAnswer> {
+        Ok(match command {
+            SessionCommand::Begin { id, identity, tokens } => {
                 self.save_session(&id, &identity, &tokens).await?;
-                reply::json(&())
+                SandboxAnswer::Done
             }
-            Ask::Renew { id } => reply::json(&self.renew_session(&id).await?),
-            Ask::End { id } => {
+            SessionCommand::Renew { id } => SandboxAnswer::Renewal(self.renew_session(&id).await?),
+            SessionCommand::End { id } => {
                 self.end_session(&id).await?;
-                reply::json(&())
+                SandboxAnswer::Done
             }
-        }
+        })
     }
 
     async fn renew_session(&self, id: &SessionId) -> Result<Renewal> {

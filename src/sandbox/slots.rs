@@ -3,16 +3,16 @@
 
 use std::rc::Rc;
 
-use moltworker_core::api::bot::{BotState, BotStatusSummary};
-use moltworker_core::api::sandbox::Intent;
+use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
+use moltworker_core::bot::incidents::{IncidentKind, Incidents};
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Result};
 
 use super::Inner;
-use crate::http::json;
+use super::store::Store;
 use crate::platform::database::Rows;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
@@ -23,8 +23,6 @@ const MIN_IDLE_MS: u64 = 2 * 60 * 1_000;
 /// How long the answer that there is no place is good for. Who waits is told to ask again after twice as long, but
 /// a page may ask every second, and each question costs queries and other bots' time.
 const NO_SLOT_CACHED_MS: u64 = 5_000;
-/// Looking in vain this long after the last time is another incident, and is written down again.
-const NEW_INCIDENT_AFTER_MS: u64 = 10 * 60 * 1_000;
 
 /// Idle bots asked for their place on behalf of one that waits. Each answer takes up to fifteen seconds, and
 /// the caller's patience ends after ninety.
@@ -49,17 +47,13 @@ impl Inner {
     /// and a start beyond it fails and is tried again. So when the registry is away, the answer is yes.
     pub(super) async fn has_slot(self: &Rc<Self>) -> bool {
         let now = clock::now_ms();
-        let before = self.memory.borrow().no_slot_at;
-        let ago = before.map(|at| now.saturating_sub(at));
-        if ago.is_some_and(|ago| ago < NO_SLOT_CACHED_MS) {
+        let life = self.life();
+        let lacking = life.incidents.open(IncidentKind::NoCapacity);
+        if lacking.is_some_and(|lack| now.saturating_sub(lack.last_seen_at) < NO_SLOT_CACHED_MS) {
             return false;
         }
-        let is_news = ago.is_none_or(|ago| ago >= NEW_INCIDENT_AFTER_MS);
-        match self.find_slot(is_news).await {
-            Ok(found) => {
-                self.memory.borrow_mut().no_slot_at = (!found).then_some(now);
-                found
-            }
+        match self.find_slot(now).await {
+            Ok(found) => found,
             Err(error) => {
                 log::line("capacity-unknown", &[("reason", &error)]);
                 true
@@ -67,8 +61,10 @@ impl Inner {
         }
     }
 
-    async fn find_slot(self: &Rc<Self>, is_news: bool) -> Result<bool> {
+    async fn find_slot(self: &Rc<Self>, now: u64) -> Result<bool> {
+        let no_capacity = IncidentKind::NoCapacity;
         let Some(most) = self.settings()?.max_awake else {
+            self.update_incidents(|incidents| incidents.close(now, no_capacity))?;
             return Ok(true);
         };
         let database = self.env.d1(DATABASE_BINDING)?;
@@ -87,19 +83,35 @@ impl Inner {
             });
         let Awake { awake, stopping } = awake;
         if awake < most {
+            self.update_incidents(|incidents| incidents.close(now, no_capacity))?;
             return Ok(true);
         }
         // A page that waits asks every second, and a stop takes longer: each question must not cost one more
         // bot its place.
         if awake.saturating_sub(stopping) < most {
+            let room = Some("a place is being freed");
+            self.update_incidents(|incidents| incidents.observe(now, no_capacity, room))?;
             return Ok(false);
         }
         let freed = self.free_slot(&database).await?;
-        if is_news || freed.is_some() {
-            let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
+        let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
+        let observed = self.update_incidents(|incidents| incidents.observe(now, no_capacity, Some(&room)))?;
+        if observed.is_opened() || freed.is_some() {
             self.record_history_event(HistoryKind::NoCapacity, self.life().run, Some(room))?;
         }
         Ok(false)
+    }
+
+    /// Changes the incidents of the bot's life, without an await in between, and stores it if it is another one afterwards.
+    fn update_incidents<T>(&self, change: impl FnOnce(&mut Incidents) -> T) -> Result<T> {
+        let before = self.life();
+        let mut life = before.clone();
+        let answer = change(&mut life.incidents);
+        if life != before {
+            Store::open(&self.state)?.save_lifecycle(&life)?;
+            self.memory.borrow_mut().life = Some(life);
+        }
+        Ok(answer)
     }
 
     async fn free_slot(&self, database: &D1Database) -> Result<Option<UserId>> {
@@ -118,8 +130,7 @@ impl Inner {
         .await?;
         for Row { user_id } in longest_idle {
             // One with an agent's turn under way stays awake; the next one may not have any.
-            let mut answer = sandbox_client::ask(&self.env, user_id, Intent::MakeRoom).await?;
-            let summary: BotStatusSummary = json::of(&mut answer).await?;
+            let summary = sandbox_client::free_slot(&self.env, user_id).await?;
             if summary.state != BotState::Running {
                 return Ok(Some(user_id));
             }

@@ -4,22 +4,24 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotRequest};
+use moltworker_core::api::sandbox::{Document, SandboxAnswer};
+use moltworker_core::api::snapshots::{Details, SnapshotCommand, SnapshotList};
+use moltworker_core::backup::job::{BackupJob, SnapshotJob};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{
-    SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotOrder, SnapshotReason,
-};
+use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
 use worker::url::form_urlencoded;
-use worker::{Method, Request, Response, Result};
+use worker::{Method, Response, Result};
 
 use super::Inner;
+use super::answer::Reply;
 use super::store::Store;
-use crate::http::{json, reply};
+use crate::http::reply;
+use crate::platform::json;
 use crate::platform::{clock, log};
 use crate::repository::Stored;
 
@@ -37,46 +39,45 @@ struct Refused {
 }
 
 impl Inner {
-    /// Answers one call.
-    pub(super) async fn snapshots(
-        self: &Rc<Self>,
-        call: SnapshotCall,
-        mut request: Request,
-    ) -> Result<Response> {
-        let ask: SnapshotRequest = json::read(&request.text().await?)?;
+    /// Answers one command.
+    pub(super) async fn snapshots(self: &Rc<Self>, command: SnapshotCommand) -> Result<Reply> {
         self.load().await?;
-        // Once for each call that needs it: a listing costs an operation for every thousand snapshots.
-        let stored = match call {
-            SnapshotCall::Take => Vec::new(),
+        // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
+        let stored = match command {
+            SnapshotCommand::Take { .. } => Vec::new(),
             _ => self.stored().await?,
         };
-        let has = |id: &SnapshotId| stored.iter().any(|one| one.id == *id);
-        match (call, ask.snapshot) {
-            (SnapshotCall::List, _) => self.list_snapshots(stored).await,
-            (SnapshotCall::Take, _) => self.take_snapshot(ask.accept).await,
-            (SnapshotCall::Restore, None) => {
-                if ask.accept {
+        let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
+        if command.snapshot().is_some_and(lacks) {
+            return Ok(Refusal::NoSuchSnapshot.into());
+        }
+        Ok(match command {
+            SnapshotCommand::Take { accept } => self.take_snapshot(accept).await?.into(),
+            SnapshotCommand::List => self.list_snapshots(stored).await?.into(),
+            SnapshotCommand::Restore { point, accept } => {
+                if accept && point == RestorePoint::Latest {
                     self.update_backup_state(BackupState::accept_bucket_contents)?;
                 }
-                self.order_restore(stored, RestorePoint::Latest).await
+                self.order_restore(stored, point).await?.into()
             }
-            (_, None) => reply::problem(Refusal::BadRequest, Some("name a snapshot".into())),
-            (_, Some(id)) if !has(&id) => reply::problem(Refusal::NoSuchSnapshot, None),
-            (SnapshotCall::Restore, Some(id)) => self.order_restore(stored, RestorePoint::Snapshot(id)).await,
-            (SnapshotCall::Pin, Some(id)) => {
-                Store::open(&self.state)?.hold(&id, None)?;
-                self.list_snapshots(stored).await
+            SnapshotCommand::Pin { snapshot } => {
+                Store::open(&self.state)?.hold(&snapshot, None)?;
+                self.list_snapshots(stored).await?.into()
             }
-            (SnapshotCall::Unpin, Some(id)) => {
-                Store::open(&self.state)?.unpin(&id)?;
-                self.list_snapshots(stored).await
+            SnapshotCommand::Unpin { snapshot } => {
+                Store::open(&self.state)?.unpin(&snapshot)?;
+                self.list_snapshots(stored).await?.into()
             }
-            (SnapshotCall::Browse, Some(id)) => self.read_snapshot(&id, "files", &ask.path).await,
-            (SnapshotCall::Download, Some(id)) => self.read_snapshot(&id, "file", &ask.path).await,
-        }
+            SnapshotCommand::Browse { snapshot, path } => {
+                self.read_snapshot(&snapshot, "files", &path).await?
+            }
+            SnapshotCommand::Download { snapshot, path } => {
+                self.read_snapshot(&snapshot, "file", &path).await?
+            }
+        })
     }
 
-    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<Response> {
+    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
         // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
@@ -93,7 +94,8 @@ impl Inner {
                 Err(error) => log::line("snapshots-unanswered", &[("run", &run), ("reason", &error)]),
             }
         }
-        reply::json(&serde_json::json!({ "snapshots": shown }))
+        let list = SnapshotList { snapshots: shown };
+        Ok(SandboxAnswer::Snapshots(Document::of(&list)?))
     }
 
     async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
@@ -109,25 +111,28 @@ impl Inner {
         life.is_awake().then_some(life.run)
     }
 
-    async fn take_snapshot(self: &Rc<Self>, accept: bool) -> Result<Response> {
+    async fn take_snapshot(self: &Rc<Self>, accept: bool) -> Result<SandboxAnswer> {
         let Some(run) = self.run_that_answers() else {
-            return reply::problem(Refusal::BotAsleep, None);
+            return Ok(Refusal::BotAsleep.into());
         };
-        let order = SnapshotOrder {
+        let job = BackupJob::Snapshot(SnapshotJob {
             reason: SnapshotReason::Manual,
             accept,
-            token: self.fresh_token(run).await?,
-        };
-        match self.ask_control_with(run, SNAPSHOT_PATH, &order).await {
+        });
+        match self.order_job(run, job).await {
             Ok(answer) if is_success(answer.status_code()) => {}
-            Ok(answer) => return refused(answer).await,
-            Err(error) => return unanswered(run, &error),
+            Ok(answer) => return Ok(refused(answer).await),
+            Err(error) => return Ok(unanswered(run, &error)),
         }
         self.handle_event(LifecycleEvent::AlarmRang).await?;
-        self.accepted()
+        self.status_answer()
     }
 
-    async fn order_restore(self: &Rc<Self>, stored: Vec<Stored>, point: RestorePoint) -> Result<Response> {
+    async fn order_restore(
+        self: &Rc<Self>,
+        stored: Vec<Stored>,
+        point: RestorePoint,
+    ) -> Result<SandboxAnswer> {
         // What there is now stays within reach, also where nothing has changed since it was saved.
         let now = clock::now_ms();
         let newest = stored.into_iter().max_by_key(|stored| stored.stored_at);
@@ -143,18 +148,13 @@ impl Inner {
         } else if life.desired == Desired::Available {
             self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
-        self.accepted()
-    }
-
-    /// The state a call led to so far.
-    fn accepted(&self) -> Result<Response> {
-        Ok(reply::json(&self.status())?.with_status(202))
+        self.status_answer()
     }
 
     /// Passes on what the container reads, as it comes. Whatever it is, no browser shows it as a page.
-    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Response> {
+    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Reply> {
         let Some(run) = self.run_that_answers() else {
-            return reply::problem(Refusal::BotAsleep, None);
+            return Ok(Refusal::BotAsleep.into());
         };
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("path", path)
@@ -167,8 +167,8 @@ impl Inner {
             .await
         {
             Ok(answer) if is_success(answer.status_code()) => answer,
-            Ok(answer) => return refused(answer).await,
-            Err(error) => return unanswered(run, &error),
+            Ok(answer) => return Ok(refused(answer).await.into()),
+            Err(error) => return Ok(unanswered(run, &error).into()),
         };
         let length = answer.headers().get("content-length")?;
         let (kind, disposition) = match what {
@@ -183,7 +183,7 @@ impl Inner {
             builder = builder.with_header("content-length", &length)?;
         }
         let (_, body) = answer.into_parts();
-        Ok(builder.body(body))
+        Ok(Reply::Stream(builder.body(body)))
     }
 }
 
@@ -192,13 +192,13 @@ pub(super) fn is_success(status: u16) -> bool {
 }
 
 /// A container that is awake and does not answer is on its way up or down.
-pub(super) fn unanswered(run: Run, error: &worker::Error) -> Result<Response> {
+pub(super) fn unanswered(run: Run, error: &worker::Error) -> SandboxAnswer {
     log::line("container-call-unanswered", &[("run", &run), ("reason", error)]);
-    reply::problem(Refusal::BotWaking, None)
+    Refusal::BotWaking.into()
 }
 
 /// Why the supervisor did not do it, in its words.
-pub(super) async fn refused(mut answer: Response) -> Result<Response> {
+pub(super) async fn refused(mut answer: Response) -> SandboxAnswer {
     let status = answer.status_code();
     let said = json::of::<Refused>(&mut answer).await;
     let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
@@ -212,8 +212,8 @@ pub(super) async fn refused(mut answer: Response) -> Result<Response> {
             ("reason", &detail.as_deref().unwrap_or_default()),
         ],
     );
-    reply::problem(
-        refusal.unwrap_or(Refusal::StorageUnavailable),
-        detail.as_deref().map(truncate_detail),
-    )
+    SandboxAnswer::Refused {
+        refusal: refusal.unwrap_or(Refusal::StorageUnavailable),
+        detail: detail.as_deref().map(truncate_detail),
+    }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use worker::Result;
 
 use super::store::{Store, sql_integer};
-use crate::http::json;
+use crate::platform::json;
 use crate::repository::Stored;
 
 #[derive(Deserialize)]

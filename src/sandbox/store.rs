@@ -11,8 +11,7 @@ use wasm_bindgen::JsValue;
 use worker::worker_sys::types::{SqlStorage, SqlStorageCursor};
 use worker::{Error, Result, SqlStorageValue, State};
 
-use crate::http::json;
-use crate::platform::database;
+use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [

@@ -11,7 +11,7 @@ test("the bot sees the request without platform credentials", async (t) => {
   const answer = await worker.as(ALICE, "/some/path?q=1&q=2", {
     method: "PUT",
     headers: {
-      "x-moltbot-intent": "sleep",
+      "x-moltbot-command": '"status"',
       "x-moltbot-client-ip": "203.0.113.66",
       "x-forwarded-for": "203.0.113.66",
       "x-forwarded-user": "somebody-else",
@@ -27,7 +27,7 @@ test("the bot sees the request without platform credentials", async (t) => {
   for (const name of ["authorization", "x-forwarded-for", "x-forwarded-user", "forwarded", "cf-connecting-ip", "cf-ray"]) {
     assert.equal(seen.headers[name], undefined, name);
   }
-  assert.equal(seen.headers["x-moltbot-intent"], "serve", "a client's own intent does not count");
+  assert.equal(seen.headers["x-moltbot-command"], '"serve"', "a client's own command does not count");
   assert.equal(seen.headers["x-moltbot-client-ip"], "203.0.113.9");
   assert.equal(seen.headers["accept-encoding"], "identity", "nobody asked for a compressed answer");
   await worker.as(ALICE, "/", { headers: { "accept-encoding": "br" } });

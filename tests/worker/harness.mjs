@@ -84,7 +84,7 @@ class Worker {
   }
   /** The lines of the log about this, as soon as there is one. */
   logged(event) {
-    const lines = () => this.log.text.split("\n").filter((line) => line.includes(`{"event":"${event}"`));
+    const lines = () => this.log.text.split("\n").filter((line) => line.includes(`"event":"${event}"`));
     return until(() => lines().length > 0 && lines().map((line) => JSON.parse(line)), `the log has ${event}`);
   }
   /**
@@ -181,7 +181,7 @@ class Worker {
   record(user) {
     return this.fake(user, "record");
   }
-  /** Every question any Sandbox was asked so far: `[name, intent]`. */
+  /** Every question any Sandbox was asked so far: `[name, command]`. */
   asked() {
     return this.fake("any", "asked");
   }

@@ -140,7 +140,7 @@ test("an unauthenticated request reaches no Sandbox", async (t) => {
   await worker.giveDomain(ALICE, CLAW);
   assert.deepEqual(await worker.asked(), [], "nobody has been here");
   const forged = { cookie: `__Host-moltbot-session=${"A".repeat(300)}; __Host-moltbot-sign-in=${"A".repeat(300)}` };
-  const internal = { "x-moltbot-intent": "serve", "x-moltbot-user": ALICE, "x-forwarded-user": ALICE };
+  const internal = { "x-moltbot-command": '"serve"', "x-moltbot-user": ALICE, "x-forwarded-user": ALICE };
   const expired = worker.provider.token({ sub: ALICE, exp: Math.floor(Date.now() / 1000) - 60 });
   const nobodies = [{}, NAVIGATION, forged, { ...forged, ...NAVIGATION }, internal, { authorization: `Bearer ${expired}` }, { authorization: "Basic eDp5" }];
   const paths = ["/", "/chat?session=main", "/v1/chat/completions", "/login", "/auth/callback?code=x&state=y", "/auth/hand-over?code=x",
@@ -169,7 +169,7 @@ test("platform headers sent by a client never arrive, on any host", async (t) =>
   const worker = await startWorker(t);
   await worker.giveDomain(ALICE, CLAW);
   const forged = {
-    "x-moltbot-intent": "admin-suspend", "x-moltbot-client-ip": "203.0.113.66", "x-moltbot-anything": "1",
+    "x-moltbot-command": '{"order":{"by":"admin","order":"suspend"}}', "x-moltbot-client-ip": "203.0.113.66", "x-moltbot-anything": "1",
     "x-forwarded-user": BOB, "x-forwarded-for": "203.0.113.66", "x-forwarded-proto": "http", forwarded: "for=203.0.113.66",
     "x-real-ip": "203.0.113.66", "true-client-ip": "203.0.113.66", "cf-connecting-ip": "203.0.113.9",
   };
@@ -177,10 +177,10 @@ test("platform headers sent by a client never arrive, on any host", async (t) =>
     const answer = await worker.fetch("/", { host, headers: { ...worker.bearer(ALICE), ...forged } });
     assert.equal(answer.status, 200);
     const { headers } = await answer.json();
-    assert.equal(headers["x-moltbot-intent"], "serve");
+    assert.equal(headers["x-moltbot-command"], '"serve"');
     assert.equal(headers["x-moltbot-client-ip"], "203.0.113.9");
     for (const name of Object.keys(forged)) {
-      if (!["x-moltbot-intent", "x-moltbot-client-ip"].includes(name)) assert.equal(headers[name], undefined, `${name} on ${host}`);
+      if (!["x-moltbot-command", "x-moltbot-client-ip"].includes(name)) assert.equal(headers[name], undefined, `${name} on ${host}`);
     }
     const back = await worker.fetch("/forge", { host, headers: worker.bearer(ALICE) });
     assert.equal(back.headers.get("x-moltbot-state"), null);

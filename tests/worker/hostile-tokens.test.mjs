@@ -180,7 +180,7 @@ test("hostile headers are refused", async (t) => {
     "an empty token beside a good cookie": { authorization: "Bearer ", cookie },
     "a token as cookie": { cookie: `${SESSION_COOKIE}=${good}` },
     "a token in another header": { "x-authorization": `Bearer ${good}` },
-    "an internal header": { "x-moltbot-intent": "serve", "x-moltbot-user": ALICE },
+    "an internal header": { "x-moltbot-command": '"serve"', "x-moltbot-user": ALICE },
     "somebody's forwarded user": { "x-forwarded-user": ALICE },
   };
   for (const [name, headers] of Object.entries(refused)) {

@@ -40,7 +40,7 @@ test("reading a bot's state never wakes it", async (t) => {
   const worker = await startWorker(t);
   assert.equal((await worker.status(ALICE)).state, "asleep");
   await worker.tick();
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await worker.as(ALICE, "/api/bot/sleep", { method: "POST" })).status, 200);
   assert.equal((await worker.status(ALICE)).state, "asleep");
   assert.deepEqual((await worker.record(ALICE)).starts, []);
@@ -232,7 +232,7 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   await worker.fake(ALICE, "set", { phase: "restarting" });
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   const troubled = await worker.status(ALICE);
   assert.deepEqual([troubled.state, troubled.health], ["unhealthy", "unhealthy"]);
   assert.equal((await worker.as(ALICE, "/held")).status, 200, "the ingress holds and answers it");
@@ -294,7 +294,7 @@ test("the run and its token survive an eviction", async (t) => {
   const back = await worker.status(ALICE);
   assert.equal(back.state, "running");
   assert.equal(back.run, 1);
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await worker.status(ALICE)).health, "healthy", "the control token was kept");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 1);

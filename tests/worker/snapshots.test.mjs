@@ -38,7 +38,7 @@ async function run(worker, change) {
 }
 
 /** Lets the Sandbox hear what the supervisor says now. */
-const hear = (worker) => worker.fake(ALICE, "intent?is=tick");
+const hear = (worker) => worker.fake(ALICE, "command", "poll");
 const call = (worker, method, path, document) => worker.call({ sub: ALICE }, method, path, document);
 const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
 const bodies = async (worker, path) => (await worker.record(ALICE)).bodies.filter(([to]) => to === path).map(([, body]) => body);

@@ -1,17 +1,17 @@
-//! Keeps the bot's home: restores it, takes snapshots of it, one errand at a time.
+//! The backup controller: restores the bot's home, takes snapshots of it, maintains its repository, one job at a time.
 //!
 //! What is to be done when is decided by [`GatewayLifecycle`](moltworker_core::bot::gateway::GatewayLifecycle) and [`Schedule`]; here it is
 //! carried out and accounted for.
 
 mod failures;
-mod kind;
 mod outcome;
 mod uncopied;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use moltworker_core::backup::schedule::{Purpose, Schedule};
+use moltworker_core::backup::job::{BackupJob, OrderedJob, SnapshotJob};
+use moltworker_core::backup::schedule::Schedule;
 use moltworker_core::bot::gateway::{GatewayEvent, GatewayView, HomeState};
 use moltworker_core::wire::control::{BackupStatus, GatewayPhase, SnapshotReason};
 use moltworker_core::wire::run::{RestorePoint, SnapshotId};
@@ -19,21 +19,22 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::backup::launcher::{Errand, Errands, Stalled};
-use crate::backup::worker::wire::{Line, Maintenance, Restoring, Taking, Work};
+use crate::backup::launcher::{JobLauncher, JobProcess, Stalled};
+use crate::backup::worker::wire::{JobContext, Line};
 use crate::settings::Settings;
 use crate::supervisor::output::Logs;
 use failures::Failures;
-use kind::Kind;
 use uncopied::Uncopied;
 
-/// Snapshots of this run that are told.
+/// Snapshots of this run that are in its status.
 const MAX_REPORTED_SNAPSHOTS: usize = 10;
 
-/// The errand under way.
+/// The job under way.
 struct Current {
-    kind: Kind,
-    errand: Errand,
+    job: BackupJob,
+    /// Whether the gateway's lifecycle waits for its end.
+    awaited: bool,
+    process: JobProcess,
     /// What it said at last.
     outcome: Option<Line>,
     /// Whether it left the home alone, as far as is known.
@@ -42,11 +43,11 @@ struct Current {
 
 /// Something that makes this look again.
 pub(crate) enum BackupActivity {
-    /// The errand has said something.
+    /// The job under way has said something.
     Said(Box<Line>),
-    /// The errand makes no progress.
+    /// It makes no progress.
     Stalled(Stalled),
-    /// The errand is over.
+    /// It is over.
     Over,
     /// Something in the home has changed.
     Changed,
@@ -54,9 +55,9 @@ pub(crate) enum BackupActivity {
     Due,
 }
 
-/// Keeps the home.
+/// What is done with the home, and what came of it.
 pub(crate) struct BackupController {
-    errands: Arc<Errands>,
+    launcher: Arc<JobLauncher>,
     logs: Arc<Logs>,
     since: Instant,
     run: u64,
@@ -69,9 +70,10 @@ pub(crate) struct BackupController {
     unsaved: watch::Sender<bool>,
     failures: Failures,
     current: Option<Current>,
-    /// What the machine wants next, as soon as the errand under way is over.
-    next: Option<(Kind, Work)>,
-    maintenance: Option<(Maintenance, String)>,
+    /// What the gateway's lifecycle waits for, as soon as the job under way is over.
+    next: Option<BackupJob>,
+    /// Maintenance that was ordered.
+    maintenance: Option<OrderedJob>,
     /// What the home was made from, or the last good snapshot of it since: what is gone is judged by that.
     base: Option<SnapshotId>,
     uncopied: Uncopied,
@@ -99,17 +101,17 @@ impl BackupController {
     /// None where there is no repository.
     pub(crate) fn new(
         settings: &Settings,
-        errands: Option<Arc<Errands>>,
+        launcher: Option<Arc<JobLauncher>>,
         logs: &Arc<Logs>,
         since: Instant,
         version: &Arc<OnceLock<String>>,
         status: watch::Sender<Option<BackupStatus>>,
         unsaved: watch::Sender<bool>,
     ) -> Option<Self> {
-        let errands = errands?;
+        let launcher = launcher?;
         status.send_replace(Some(BackupStatus::default()));
         Some(Self {
-            errands,
+            launcher,
             logs: Arc::clone(logs),
             since,
             run: settings.run.run.0,
@@ -156,7 +158,7 @@ impl BackupController {
         self.may && self.current.is_none() && self.next.is_none()
     }
 
-    /// Looks at it; what the machine is to be told.
+    /// Looks at it; the event for the gateway's lifecycle that follows.
     pub(crate) fn take(&mut self, activity: BackupActivity, jitter: f64) -> Option<GatewayEvent> {
         let event = match activity {
             BackupActivity::Said(line) => {
@@ -191,79 +193,70 @@ impl BackupController {
         self.start_due_work();
     }
 
-    /// Somebody wants a snapshot.
-    pub(crate) fn order(&mut self, purpose: Purpose) {
-        self.schedule.order(purpose);
-        self.start_due_work();
-    }
-
-    /// Somebody wants maintenance, with a token that may delete.
-    pub(crate) fn maintain(&mut self, maintenance: Maintenance, token: String) {
-        self.maintenance = Some((maintenance, token));
+    /// Somebody has ordered a job; it begins when its turn comes.
+    pub(crate) fn order(&mut self, order: OrderedJob) {
+        match order.job {
+            BackupJob::Snapshot(job) => self.schedule.order(job),
+            BackupJob::Maintain(_) => self.maintenance = Some(order),
+            BackupJob::RenewToken => self.renew_at = Instant::now(),
+            // Restores are the gateway's lifecycle's to begin, and what only reads does not wait for its turn here.
+            BackupJob::Restore(_) | BackupJob::Read(_) => {}
+        }
         self.start_due_work();
     }
 
     /// The processes that are ours.
     pub(crate) fn processes(&self) -> std::collections::BTreeSet<u32> {
-        self.errands.processes()
+        self.launcher.processes()
     }
 
-    /// The machine wants the home restored.
+    /// The gateway's lifecycle wants the home restored.
     pub(crate) fn restore(&mut self, point: &RestorePoint) -> Option<GatewayEvent> {
-        let restoring = Restoring {
-            point: point.clone(),
-            run: self.run,
-            gateway_version: self.installed.clone(),
-        };
-        self.require(Kind::Restore, Work::Restore(restoring))
+        self.require(BackupJob::Restore(point.clone()))
     }
 
-    /// The machine wants the last snapshot before something.
+    /// The gateway's lifecycle wants the last snapshot before something.
     pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<GatewayEvent> {
-        let work = self.taking(Purpose {
-            reason,
-            accept: false,
-        });
-        self.require(Kind::Save(reason), work)
+        self.require(BackupJob::Snapshot(SnapshotJob::new(reason)))
     }
 
-    /// The machine does not want to wait any longer.
+    /// The gateway's lifecycle does not want to wait any longer.
     pub(crate) fn break_off(&mut self) -> Option<GatewayEvent> {
         if let Some(current) = &self.current {
-            current.errand.kill();
+            current.process.kill();
         }
-        let (kind, _) = self.next.take()?;
-        kind.ended(false, true)
+        let next = self.next.take()?;
+        outcome::lifecycle_event(&next, false, true)
     }
 
-    fn taking(&self, purpose: Purpose) -> Work {
+    /// What there is to know for a job that begins now.
+    fn context(&self, job: &BackupJob) -> JobContext {
         let first = self.status.borrow().as_ref().is_some_and(|status| {
             let restored = status.restored.as_ref();
             status.taken.is_empty() && restored.is_some_and(|report| report.snapshot.is_none())
         });
-        Work::Snapshot(Taking {
-            reason: purpose.reason,
-            accept: purpose.accept,
+        JobContext {
             run: self.run,
+            gateway_version: match job {
+                BackupJob::Restore(_) => self.installed.clone(),
+                _ => self.version.get().cloned(),
+            },
             first,
             base: self.base.clone(),
-            gateway_version: self.version.get().cloned(),
             raw: self.uncopied.tolerated(),
-        })
+        }
     }
 
-    /// Begins what the machine wants, at once or after what is under way. A snapshot under way is let finish:
+    /// Begins what the gateway's lifecycle wants, at once or after what is under way. A snapshot under way is let finish:
     /// what it has stored need not be stored again. The rest can wait.
-    fn require(&mut self, kind: Kind, work: Work) -> Option<GatewayEvent> {
-        match &self.current {
-            None => return self.start(kind, work, None),
-            Some(current) => {
-                if !matches!(current.kind, Kind::Snapshot(_)) {
-                    current.errand.kill();
-                }
-                self.next = Some((kind, work));
-            }
+    fn require(&mut self, job: BackupJob) -> Option<GatewayEvent> {
+        let Some(current) = &self.current else {
+            return self.start(job.into(), true);
+        };
+        if current.awaited || !matches!(current.job, BackupJob::Snapshot(_)) {
+            current.process.kill();
         }
+        self.next = Some(job);
         None
     }
 
@@ -278,36 +271,37 @@ impl BackupController {
             return;
         }
         let now = self.since.elapsed();
-        if let Some(purpose) = self.schedule.begin(now) {
-            let work = self.taking(purpose);
-            self.start(Kind::Snapshot(purpose), work, None);
+        if let Some(job) = self.schedule.begin(now) {
+            self.start(BackupJob::Snapshot(job).into(), false);
         } else if self.renew_at <= Instant::now() {
             // Once it has expired it opens nothing, a renewal included: where this fails, it is soon tried again.
             self.renew_at = Instant::now() + self.renew_again;
-            self.start(Kind::Renew, Work::Renew, None);
-        } else if let Some((maintenance, token)) = self.maintenance.take() {
-            self.start(Kind::Maintain, Work::Maintain(maintenance), Some(token));
+            self.start(BackupJob::RenewToken.into(), false);
+        } else if let Some(order) = self.maintenance.take() {
+            self.start(order, false);
         }
     }
 
-    fn start(&mut self, kind: Kind, work: Work, token: Option<String>) -> Option<GatewayEvent> {
-        let (errand, mut words) = match self.errands.start(work, token) {
+    fn start(&mut self, order: OrderedJob, awaited: bool) -> Option<GatewayEvent> {
+        let job = order.job.clone();
+        let (process, mut output) = match self.launcher.start(order, self.context(&job)) {
             Ok(started) => started,
             Err(error) => {
-                self.failed(kind, &format!("no process for it: {error}"));
-                return self.finish(kind, false, true, 1.0);
+                self.failed(&job, &format!("no process for it: {error}"));
+                return self.finish(&job, awaited, false, true, 1.0);
             }
         };
         self.current = Some(Current {
-            kind,
-            errand,
+            job,
+            awaited,
+            process,
             outcome: None,
             intact: true,
         });
         let said = self.said.0.clone();
         tokio::spawn(async move {
             loop {
-                let activity = match words.next().await {
+                let activity = match output.next_line().await {
                     Ok(Some(line)) => BackupActivity::Said(Box::new(line)),
                     Ok(None) => break,
                     Err(stalled) => BackupActivity::Stalled(stalled),

@@ -1,4 +1,4 @@
-//! Starts backup processes, each for one errand, and hears what they say.
+//! Starts backup processes, each for one job, and reads what they say.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use moltworker_core::backup::job::OrderedJob;
 use moltworker_core::wire::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -15,7 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backup::worker::SUBCOMMAND;
-use crate::backup::worker::wire::{Access, Job, Line, Renewed, UNKNOWN_AGE, Work};
+use crate::backup::worker::wire::{Access, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
 use crate::settings::Settings;
 use crate::supervisor::output::Logs;
 
@@ -25,35 +26,35 @@ const PROGRAM: &str = "/proc/self/exe";
 const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// So many processes read the repository for people at a time. Each holds its index, a few MB to 100 MB of the memory
 /// that the gateway needs.
-const LOOKS: usize = 2;
+const MAX_READERS: usize = 2;
 
-/// Where errands are started.
-pub(crate) struct Errands {
+/// Where backup jobs are started.
+pub(crate) struct JobLauncher {
     access: Mutex<Access>,
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
     patience: Duration,
-    /// Those under way: they are not the gateway's leftovers.
-    alive: Mutex<BTreeSet<u32>>,
-    /// Places for those that only read.
-    looks: Arc<Semaphore>,
+    /// The processes of those under way: they are not the gateway's leftovers.
+    running: Mutex<BTreeSet<u32>>,
+    /// Slots for those that only read.
+    read_slots: Arc<Semaphore>,
 }
 
-/// An errand under way, and its place among those alive.
-pub(crate) struct Errand {
-    /// Its process.
+/// The process of a job under way; known to be ours until it is dropped.
+pub(crate) struct JobProcess {
+    /// Its id.
     pub(crate) pid: u32,
-    errands: Arc<Errands>,
+    launcher: Arc<JobLauncher>,
 }
 
-impl Drop for Errand {
+impl Drop for JobProcess {
     fn drop(&mut self) {
-        self.errands.alive().remove(&self.pid);
+        self.launcher.running().remove(&self.pid);
     }
 }
 
-impl Errand {
+impl JobProcess {
     /// Ends it.
     pub(crate) fn kill(&self) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
@@ -64,24 +65,24 @@ impl Errand {
     }
 }
 
-/// An errand has said nothing for as long as one may that makes any progress.
+/// A job has said nothing for as long as one may that makes any progress.
 #[derive(Debug, thiserror::Error)]
 #[error("it made no progress for {} s and was ended", .0.as_secs())]
 pub(crate) struct Stalled(Duration);
 
-/// What an errand says.
-pub(crate) struct Words {
+/// What the process of a job says.
+pub(crate) struct JobOutput {
     lines: BufReader<pipe::Receiver>,
     patience: Duration,
 }
 
-impl Words {
-    /// The next line; nothing once it has ended, or broke off in the middle of a word.
+impl JobOutput {
+    /// The next line; nothing once it has ended, or broke off in the middle of one.
     ///
     /// # Errors
-    /// When it comes to nothing: whoever started it is to end it.
-    pub(crate) async fn next(&mut self) -> Result<Option<Line>, Stalled> {
-        let read = tokio::time::timeout(self.patience, line(&mut self.lines)).await;
+    /// When it makes no progress: whoever started it is to end it.
+    pub(crate) async fn next_line(&mut self) -> Result<Option<Line>, Stalled> {
+        let read = tokio::time::timeout(self.patience, read_line(&mut self.lines)).await;
         read.map_err(|_| Stalled(self.patience))
     }
 
@@ -91,14 +92,14 @@ impl Words {
     }
 }
 
-async fn line(lines: &mut BufReader<pipe::Receiver>) -> Option<Line> {
+async fn read_line(lines: &mut BufReader<pipe::Receiver>) -> Option<Line> {
     let mut line = Vec::new();
     let read = lines.take(MAX_LINE).read_until(b'\n', &mut line).await;
     read.ok().filter(|count| *count > 0)?;
     serde_json::from_slice(&line).ok()
 }
 
-impl Errands {
+impl JobLauncher {
     /// None where there is no repository.
     pub(crate) fn new(settings: &Settings, logs: &Arc<Logs>) -> Option<Arc<Self>> {
         let repository = settings.run.repository.as_ref()?;
@@ -115,9 +116,9 @@ impl Errands {
                 .owner
                 .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
             logs: Arc::clone(logs),
-            patience: settings.errand_patience,
-            alive: Mutex::default(),
-            looks: Arc::new(Semaphore::new(LOOKS)),
+            patience: settings.job_patience,
+            running: Mutex::default(),
+            read_slots: Arc::new(Semaphore::new(MAX_READERS)),
         }))
     }
 
@@ -125,8 +126,8 @@ impl Errands {
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn alive(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
-        self.alive.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> std::sync::MutexGuard<'_, BTreeSet<u32>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bot's home.
@@ -134,44 +135,49 @@ impl Errands {
         &self.home
     }
 
-    /// The processes of the errands under way.
+    /// The processes of the jobs under way.
     pub(crate) fn processes(&self) -> BTreeSet<u32> {
-        self.alive().clone()
+        self.running().clone()
     }
 
-    /// From now on the repository is asked with this token.
-    pub(crate) fn renewed(&self, renewed: Renewed) {
+    /// From now on the repository is asked with this token, which a job has renewed.
+    pub(crate) fn store_renewed(&self, renewed: Renewed) {
         let mut access = self.access();
         access.token = renewed.token;
         access.renew_at = renewed.renew_at;
     }
 
     /// From now on the repository is asked with this token, which the Sandbox has just minted.
-    pub(crate) fn given(&self, token: &RepositoryToken) {
+    pub(crate) fn set_token(&self, token: &RepositoryToken) {
         let mut access = self.access();
         token.reveal().clone_into(&mut access.token);
         access.renew_at = UNKNOWN_AGE;
     }
 
-    /// A place for an errand that only reads, as soon as one is free.
-    pub(crate) async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.looks).acquire_owned().await.ok()
+    /// A slot for a job that only reads, as soon as one is free.
+    pub(crate) async fn read_slot(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.read_slots).acquire_owned().await.ok()
     }
 
-    /// Starts an errand; with another token than the run's, if so said.
+    /// Starts a job; with another token than the run's, if it has one.
     ///
     /// # Errors
     /// When there is no process afterwards.
-    pub(crate) fn start(self: &Arc<Self>, work: Work, token: Option<String>) -> io::Result<(Errand, Words)> {
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        order: OrderedJob,
+        context: JobContext,
+    ) -> io::Result<(JobProcess, JobOutput)> {
         let mut access = self.access().clone();
-        if let Some(token) = token {
-            access.token = token;
+        if let Some(token) = order.token {
+            token.reveal().clone_into(&mut access.token);
         }
-        let job = Job {
+        let input = JobInput {
             access,
             home: self.home.clone(),
             owner: self.owner,
-            work,
+            job: order.job,
+            context,
         };
         let mut child = Command::new(PROGRAM)
             .arg(SUBCOMMAND)
@@ -182,14 +188,14 @@ impl Errands {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let errand = Errand {
+        let process = JobProcess {
             pid: child.id(),
-            errands: Arc::clone(self),
+            launcher: Arc::clone(self),
         };
-        self.alive().insert(errand.pid);
+        self.running().insert(process.pid);
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
-        let words = Words {
+        let said = JobOutput {
             lines: BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(output))?),
             patience: self.patience,
         };
@@ -199,8 +205,8 @@ impl Errands {
             tokio::spawn(Arc::clone(&self.logs).follow(errors));
         }
         // Some hundred bytes: they fit into the pipe, whoever reads them when.
-        let job = serde_json::to_vec(&job)?;
-        child.stdin.take().ok_or_else(broken)?.write_all(&job)?;
-        Ok((errand, words))
+        let input = serde_json::to_vec(&input)?;
+        child.stdin.take().ok_or_else(broken)?.write_all(&input)?;
+        Ok((process, said))
     }
 }

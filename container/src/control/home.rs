@@ -3,7 +3,6 @@
 //! What changes something goes to the supervisor's loop. What only reads the repository is answered by a backup
 //! process of its own.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,19 +11,16 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, Request, Response};
-use moltworker_core::backup::schedule::Purpose;
+use moltworker_core::backup::job::{BackupJob, OrderedJob, ReadJob};
 use moltworker_core::bot::gateway::HomeState;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{
-    MAINTAIN_PATH, MaintenanceOrder, RESTORE_PATH, RestoreOrder, SNAPSHOT_PATH, SNAPSHOTS_PATH, SnapshotOrder,
-};
-use moltworker_core::wire::run::{RepositoryToken, RestorePoint, SnapshotId};
-use serde::de::DeserializeOwned;
+use moltworker_core::wire::control::{MAINTAIN_PATH, RESTORE_PATH, SNAPSHOT_PATH, SNAPSHOTS_PATH};
+use moltworker_core::wire::run::SnapshotId;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::backup::launcher::{Errand, Errands, Words};
-use crate::backup::worker::wire::{Line, Maintenance, Work};
+use crate::backup::launcher::{JobLauncher, JobOutput, JobProcess};
+use crate::backup::worker::wire::{JobContext, Line};
 use crate::control::{Control, value};
 use crate::http::answer;
 use crate::http::body::Body;
@@ -47,87 +43,57 @@ pub(crate) fn are_asked(path: &str) -> bool {
 
 /// Answers one question, or passes one order on.
 pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
-    let Some(errands) = &control.errands else {
+    let Some(launcher) = &control.launcher else {
         return Err((Refusal::NoRepository, None));
     };
     let path = request.uri().path().to_owned();
-    let asked = match (path.as_str(), request.method()) {
-        (SNAPSHOT_PATH, &Method::POST) => {
-            let order: SnapshotOrder = read(request).await?;
-            take(errands, order.token.as_ref());
-            if control.account.view.borrow().home != HomeState::Confirmed {
-                return Err((Refusal::NotRestored, None));
-            }
-            SupervisorCommand::Snapshot(Purpose::from(&order))
-        }
-        (RESTORE_PATH, &Method::POST) => {
-            let order: RestoreOrder = read(request).await?;
-            take(errands, order.token.as_ref());
-            SupervisorCommand::RestoreTo(
-                order
-                    .snapshot
-                    .map_or(RestorePoint::Latest, RestorePoint::Snapshot),
-            )
-        }
-        (MAINTAIN_PATH, &Method::POST) => {
-            let order: MaintenanceOrder = read(request).await?;
-            let maintenance = Maintenance {
-                pinned: order.pinned,
-                verified: order.verified,
-                part: order.part,
-                parts: order.parts,
-                drill: order.drill,
-                now: order.now,
-            };
-            SupervisorCommand::Maintain(maintenance, order.token)
-        }
-        (_, &Method::GET) => return look(errands, &path, request.uri().query()).await,
+    match (path.as_str(), request.method()) {
+        (SNAPSHOT_PATH | RESTORE_PATH | MAINTAIN_PATH, &Method::POST) => {}
+        (_, &Method::GET) => return read_for(launcher, &path, request.uri().query()).await,
         _ => return Err((Refusal::WrongMethod, None)),
-    };
-    control.order(asked).await.map_err(|refusal| (refusal, None))
-}
-
-/// A fresh token is good from now on, whatever becomes of the order it came with.
-fn take(errands: &Errands, token: Option<&RepositoryToken>) {
-    if let Some(token) = token {
-        errands.given(token);
     }
-}
-
-async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refused> {
     let body = Limited::new(request.into_body(), MAX_ORDER).collect().await;
     let body = body.map_err(|error| (Refusal::BadRequest, Some(error.to_string())))?;
-    // Its words would quote what was sent, a token among it.
-    serde_json::from_slice(&body.to_bytes()).map_err(|error| {
-        let place = format!("the body is not this order, at column {}", error.column());
-        (Refusal::BadRequest, Some(place))
-    })
+    let mut order = OrderedJob::from_request(&path, &body.to_bytes())
+        .map_err(|error| (Refusal::BadRequest, Some(error.to_string())))?;
+    // That of maintenance is for nothing else. Another is good from now on, whatever becomes of the order it came with.
+    if !matches!(order.job, BackupJob::Maintain(_))
+        && let Some(token) = order.token.take()
+    {
+        launcher.set_token(&token);
+    }
+    let restored = control.account.view.borrow().home == HomeState::Confirmed;
+    if matches!(order.job, BackupJob::Snapshot(_)) && !restored {
+        return Err((Refusal::NotRestored, None));
+    }
+    let ordered = control.order(SupervisorCommand::Job(order)).await;
+    ordered.map_err(|refusal| (refusal, None))
 }
 
-/// A process that reads for somebody, and its place. Whoever wanted it has it, or has gone, when this is dropped.
-struct Look {
-    errand: Errand,
-    _place: OwnedSemaphorePermit,
+/// A process that reads for somebody, and its slot. Whoever wanted it has it, or has gone, when this is dropped.
+struct Reader {
+    process: JobProcess,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Drop for Look {
+impl Drop for Reader {
     fn drop(&mut self) {
-        self.errand.kill();
+        self.process.kill();
     }
 }
 
 /// Starts one in its turn.
-async fn begin(errands: &Arc<Errands>, work: Work) -> Result<(Look, Words), Refused> {
-    let place = tokio::time::timeout(TURN, errands.place()).await.ok().flatten();
-    let place = place.ok_or_else(|| failed("others are reading it; try again".to_owned()))?;
-    let (errand, words) = errands
-        .start(work, None)
+async fn begin(launcher: &Arc<JobLauncher>, job: ReadJob) -> Result<(Reader, JobOutput), Refused> {
+    let slot = tokio::time::timeout(TURN, launcher.read_slot())
+        .await
+        .ok()
+        .flatten();
+    let slot = slot.ok_or_else(|| failed("others are reading it; try again".to_owned()))?;
+    let (process, output) = launcher
+        .start(BackupJob::Read(job).into(), JobContext::default())
         .map_err(|error| failed(error.to_string()))?;
-    let look = Look {
-        errand,
-        _place: place,
-    };
-    Ok((look, words))
+    let reader = Reader { process, _slot: slot };
+    Ok((reader, output))
 }
 
 fn failed(detail: String) -> Refused {
@@ -135,36 +101,40 @@ fn failed(detail: String) -> Refused {
 }
 
 /// Reads the repository.
-async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result<Response<Body>, Refused> {
+async fn read_for(
+    launcher: &Arc<JobLauncher>,
+    path: &str,
+    query: Option<&str>,
+) -> Result<Response<Body>, Refused> {
     let below = path.strip_prefix(SNAPSHOTS_PATH).unwrap_or_default();
     let mut parts = below.split('/').skip(1);
-    let work = match (parts.next(), parts.next(), parts.next()) {
-        (None, ..) if below.is_empty() => Work::List,
+    let job = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) if below.is_empty() => ReadJob::Snapshots,
         (Some(id), Some(what @ ("files" | "file")), None) => {
             let bad = |reason: &str| (Refusal::BadRequest, Some(reason.to_owned()));
             let id: SnapshotId = id.parse().map_err(bad)?;
             let path = decoded(value(query, "path").unwrap_or_default());
             let path = path.ok_or_else(|| bad("`path` is not percent-encoded UTF-8"))?;
             if what == "files" {
-                Work::Browse(id, path)
+                ReadJob::Directory(id, path)
             } else {
-                Work::Download(id, path)
+                ReadJob::File(id, path)
             }
         }
         _ => return Err((Refusal::NotFound, None)),
     };
-    let (look, mut words) = begin(errands, work).await?;
+    let (reader, mut output) = begin(launcher, job).await?;
     loop {
-        return match words.next().await {
+        return match output.next_line().await {
             Err(stalled) => Err(failed(stalled.to_string())),
             Ok(Some(Line::Token(renewed))) => {
-                errands.renewed(renewed);
+                launcher.store_renewed(renewed);
                 continue;
             }
             Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..))) => continue,
             Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
             Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),
-            Ok(Some(Line::File(length))) => Ok(file(look, words, length)),
+            Ok(Some(Line::File(length))) => Ok(file(reader, output, length)),
             Ok(Some(Line::Failed(message))) => Err(failed(message)),
             _ => Err(failed("the backup process ended before it was done".to_owned())),
         };
@@ -172,10 +142,10 @@ async fn look(errands: &Arc<Errands>, path: &str, query: Option<&str>) -> Result
 }
 
 /// Passes a file on as it comes. One that breaks off is shorter than announced, so that nobody takes it for whole.
-fn file(look: Look, words: Words, length: u64) -> Response<Body> {
+fn file(reader: Reader, output: JobOutput, length: u64) -> Response<Body> {
     let (pieces, read) = mpsc::channel(1);
     tokio::spawn(async move {
-        let (rest, patience) = words.rest();
+        let (rest, patience) = output.rest();
         let mut file = rest.take(length);
         let mut left = length;
         let mut piece = vec![0; PIECE];
@@ -188,7 +158,7 @@ fn file(look: Look, words: Words, length: u64) -> Response<Body> {
                 break;
             }
         }
-        drop(look);
+        drop(reader);
     });
     let mut response = answer::file(read);
     response
@@ -198,7 +168,7 @@ fn file(look: Look, words: Words, length: u64) -> Response<Body> {
 }
 
 /// A percent-encoded path.
-fn decoded(text: &str) -> Option<PathBuf> {
+fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -211,7 +181,7 @@ fn decoded(text: &str) -> Option<PathBuf> {
             bytes.push(byte);
         }
     }
-    String::from_utf8(bytes).ok().map(PathBuf::from)
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -221,7 +191,7 @@ mod tests {
     #[test]
     fn a_path_is_decoded_or_refused() {
         assert_eq!(decoded("a%20b/%C3%A4"), Some("a b/ä".into()));
-        assert_eq!(decoded(""), Some(PathBuf::new()));
+        assert_eq!(decoded(""), Some(String::new()));
         for bad in ["%", "%2", "%zz", "%ff"] {
             assert_eq!(decoded(bad), None, "{bad}");
         }

@@ -19,7 +19,7 @@ use moltworker_core::wire::control::{
 use subtle::ConstantTimeEq;
 use tokio::sync::mpsc;
 
-use crate::backup::launcher::Errands;
+use crate::backup::launcher::JobLauncher;
 use crate::control::metrics::ExtraMetrics;
 use crate::http::answer;
 use crate::http::body::Body;
@@ -38,7 +38,7 @@ pub(crate) struct Control {
     /// Whether the bot may be put to sleep.
     pub(crate) quiescence: Quiescence,
     /// Where the bot's repository is asked, if it has one.
-    pub(crate) errands: Option<Arc<Errands>>,
+    pub(crate) launcher: Option<Arc<JobLauncher>>,
     /// Where orders go.
     pub(crate) ask: mpsc::Sender<SupervisorCommand>,
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use moltworker_core::backup::job::{BackupJob, OrderedJob};
 use moltworker_core::bot::gateway::{
     Evidence, GatewayEffect, GatewayEvent, GatewayLifecycle, GatewayView, Launch, judge,
 };
@@ -125,12 +126,12 @@ impl Supervision {
                     SupervisorCommand::Collect => self.collect(),
                     SupervisorCommand::Stop(grace) => due = self.on(GatewayEvent::Stop(grace)),
                     SupervisorCommand::Restart => due = self.on(GatewayEvent::Restart),
-                    SupervisorCommand::RestoreTo(point) => due = self.on(GatewayEvent::RestoreTo(point)),
-                    SupervisorCommand::Snapshot(order) => if let Some(backups) = &mut self.backups {
+                    // The gateway is stopped for it, and says when.
+                    SupervisorCommand::Job(OrderedJob { job: BackupJob::Restore(point), .. }) => {
+                        due = self.on(GatewayEvent::RestoreTo(point));
+                    }
+                    SupervisorCommand::Job(order) => if let Some(backups) = &mut self.backups {
                         backups.order(order);
-                    },
-                    SupervisorCommand::Maintain(maintenance, token) => if let Some(backups) = &mut self.backups {
-                        backups.maintain(maintenance, token.reveal().to_owned());
                     },
                     SupervisorCommand::PassOn(signal) => if let Some(running) = &self.running {
                         running.gateway.signal(signal);

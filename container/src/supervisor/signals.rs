@@ -3,13 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use moltworker_core::backup::schedule::Purpose;
-use moltworker_core::wire::run::{RepositoryToken, RestorePoint};
+use moltworker_core::backup::job::OrderedJob;
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 use tokio::sync::mpsc;
-
-use crate::backup::worker::wire::Maintenance;
 
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,12 +19,8 @@ pub(crate) enum SupervisorCommand {
     PassOn(Signal),
     /// Some process ended.
     Collect,
-    /// Take a snapshot.
-    Snapshot(Purpose),
-    /// Make the home from this snapshot.
-    RestoreTo(RestorePoint),
-    /// Maintain the repository, with this token.
-    Maintain(Maintenance, RepositoryToken),
+    /// Do something with the bot's repository.
+    Job(OrderedJob),
 }
 
 /// SIGUSR1 is not among them: it makes Node open its debugger to everything on loopback.

@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use moltworker_core::wire::control::{Doing, GatewayPhase, SnapshotReason};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{GatewayPhase, SnapshotReason};
 
 use crate::fixture::{Fixture, Setup, TOKEN, authorised, connect};
 use crate::kept::{
-    ON_DEMAND, QUICK, errands, failure, home, is_ready, lose, own, post, settled, snapshot, start, taken,
-    until_settled,
+    ON_DEMAND, QUICK, backup_processes, failure, home, is_ready, lose, own, post, settled, snapshot, start,
+    taken, until_settled,
 };
 use crate::repository::{Fault, Repository, What, password};
 use crate::tree::{assert_same, furnish, listed, noise, without_caches};
@@ -140,7 +141,7 @@ fn a_failing_repository_prevents_gateway_start_and_writes() {
         let repository = repository.copy();
         repository.break_with(fault);
         let fixture = start(&repository, &QUICK);
-        let status = fixture.until(what, |status| failure(status, Doing::Restore).is_some());
+        let status = fixture.until(what, |status| failure(status, JobKind::Restore).is_some());
         assert_eq!(status.phase, GatewayPhase::Restoring, "{what}");
         assert_eq!(
             (status.gateway_pid, status.backup.unwrap().restored),
@@ -255,13 +256,15 @@ fn concurrent_snapshot_reads_are_limited_with_retry_after() {
             asking
         })
         .collect();
-    fixture.wait_for("two read", || (errands(&fixture).len() == 2).then_some(()));
+    fixture.wait_for("two read", || {
+        (backup_processes(&fixture).len() == 2).then_some(())
+    });
     let mut refused = 0;
     for asking in &many {
         asking.set_nonblocking(true).unwrap();
     }
     fixture.wait_for("the others are refused", || {
-        assert!(errands(&fixture).len() <= 2);
+        assert!(backup_processes(&fixture).len() <= 2);
         let told = |asking: &&std::net::TcpStream| asking.peek(&mut [0]).is_ok_and(|count| count > 0);
         refused = many.iter().filter(told).count();
         (refused == 3).then_some(())
@@ -279,7 +282,7 @@ fn concurrent_snapshot_reads_are_limited_with_retry_after() {
     // Those who had a turn have gone, and it is somebody else's.
     repository.mend();
     fixture.wait_for("their processes are gone", || {
-        errands(&fixture).is_empty().then_some(())
+        backup_processes(&fixture).is_empty().then_some(())
     });
     assert_eq!(authorised(&fixture, "GET /v1/snapshots").status, 200);
 }

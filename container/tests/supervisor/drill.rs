@@ -1,6 +1,6 @@
 //! A restore into scratch that cannot be: what is wrong is not the repository.
 
-use moltworker_core::wire::control::Doing;
+use moltworker_core::backup::job::JobKind;
 use serde_json::json;
 
 use crate::disk::Disk;
@@ -63,8 +63,8 @@ fn a_drill_retries_when_the_repository_does_not_answer() {
         repository.break_with(fault);
         let order = with_token(json!({"drill": true}), MAINTAIN);
         assert_eq!(post(&fixture, "/v1/maintain", &order).status, 202);
-        let status = fixture.until(what, |status| failure(status, Doing::Maintain).is_some());
-        let message = &failure(&status, Doing::Maintain).unwrap().message;
+        let status = fixture.until(what, |status| failure(status, JobKind::Maintain).is_some());
+        let message = &failure(&status, JobKind::Maintain).unwrap().message;
         assert!(message.contains("answers 500"), "{what}: {message}");
         repository.mend();
         assert!(ids(&repository).contains(&old[0]), "{what}: nothing is deleted");

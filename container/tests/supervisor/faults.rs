@@ -1,7 +1,8 @@
 //! What can go wrong with a repository or a disk: nothing starts on half a home, nothing is written that refers to
 //! what is missing, and it is said why.
 
-use moltworker_core::wire::control::{Doing, GatewayPhase};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::GatewayPhase;
 
 use crate::disk::Disk;
 use crate::fixture::{Fixture, Setup};
@@ -78,8 +79,8 @@ fn snapshot_with(what: &str, fault: Fault) {
         post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
         202
     );
-    let status = fixture.until(what, |status| failure(status, Doing::Snapshot).is_some());
-    assert!(!failure(&status, Doing::Snapshot).unwrap().message.is_empty());
+    let status = fixture.until(what, |status| failure(status, JobKind::Snapshot).is_some());
+    assert!(!failure(&status, JobKind::Snapshot).unwrap().message.is_empty());
     assert_eq!(
         (status.phase, status.gateway_pid, repository.snapshots()),
         (GatewayPhase::Ready, gateway, before),
@@ -103,7 +104,7 @@ fn a_stalled_backup_job_is_killed_and_a_slow_one_is_not() {
         repository: Some(repository.access()),
         env: &[
             ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
-            ("MOLTBOT_ERRAND_PATIENCE_MS", "2000"),
+            ("MOLTBOT_JOB_PATIENCE_MS", "2000"),
         ],
         ..Setup::default()
     });
@@ -116,28 +117,28 @@ fn a_stalled_backup_job_is_killed_and_a_slow_one_is_not() {
     repository.mend();
 
     std::fs::write(fixture.home.join("change.bin"), noise(7, CHANGE)).unwrap();
-    for (path, body, doing) in [
+    for (path, body, kind) in [
         (
             "/v1/snapshot",
             r#"{"reason":"manual"}"#.to_owned(),
-            Doing::Snapshot,
+            JobKind::Snapshot,
         ),
         (
             "/v1/maintain",
             format!(r#"{{"token":"{MAINTAIN}"}}"#),
-            Doing::Maintain,
+            JobKind::Maintain,
         ),
     ] {
         repository.break_with(Fault::always("GET", "index/", What::Hang));
         assert_eq!(post(&fixture, path, &body).status, 202);
-        let status = fixture.until("it is ended", |status| failure(status, doing).is_some());
-        let message = &failure(&status, doing).unwrap().message;
+        let status = fixture.until("it is ended", |status| failure(status, kind).is_some());
+        let message = &failure(&status, kind).unwrap().message;
         assert!(message.contains("no progress for 2 s"), "{message}");
         assert_eq!(status.phase, GatewayPhase::Ready);
         repository.mend();
         fixture.until("it is done after all", |status| {
             let backup = status.backup.as_ref().unwrap();
-            doing == Doing::Maintain || backup.error.is_none()
+            kind == JobKind::Maintain || backup.error.is_none()
         });
     }
 }
@@ -166,7 +167,7 @@ fn a_failed_first_snapshot_is_retried_as_soon_as_possible() {
     repository.break_with(Fault::always("POST", "snapshots/", What::Status(500)));
     let fixture = start(&repository, &QUICK);
     fixture.until("it says why", |status| {
-        is_ready(status) && failure(status, Doing::Snapshot).is_some()
+        is_ready(status) && failure(status, JobKind::Snapshot).is_some()
     });
     assert_eq!(repository.snapshots(), 0);
     let stored = |kind: &str| repository.objects().iter().any(|path| path.starts_with(kind));
@@ -204,8 +205,8 @@ fn a_disk_too_small_for_the_home_prevents_gateway_start() {
             disk: Some(disk.path()),
             ..Setup::default()
         });
-        let status = fixture.until(what, |status| failure(status, Doing::Restore).is_some());
-        let message = &failure(&status, Doing::Restore).unwrap().message;
+        let status = fixture.until(what, |status| failure(status, JobKind::Restore).is_some());
+        let message = &failure(&status, JobKind::Restore).unwrap().message;
         assert!(message.contains(said), "{what}: {message}");
         assert_eq!(
             (status.phase, status.gateway_pid),
@@ -247,8 +248,10 @@ fn a_full_disk_fails_the_snapshot_and_loses_no_stored_one() {
         post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
         202
     );
-    let status = fixture.until("it says why", |status| failure(status, Doing::Snapshot).is_some());
-    let message = &failure(&status, Doing::Snapshot).unwrap().message;
+    let status = fixture.until("it says why", |status| {
+        failure(status, JobKind::Snapshot).is_some()
+    });
+    let message = &failure(&status, JobKind::Snapshot).unwrap().message;
     assert!(message.contains("memory.sqlite"), "{message}");
     assert_eq!(repository.snapshots(), before);
     assert_eq!(status.phase, GatewayPhase::Ready);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use moltworker_core::wire::control::{BackupError, Doing, GatewayPhase, Snapshot, Status};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{BackupError, GatewayPhase, Snapshot, Status};
 
 use crate::fixture::{Answer, Fixture, Setup, TOKEN, ask, kill};
 use crate::repository::Repository;
@@ -38,9 +39,9 @@ pub(crate) fn taken(status: &Status) -> &[Snapshot] {
 }
 
 /// Why the last attempt at something failed.
-pub(crate) fn failure(status: &Status, doing: Doing) -> Option<&BackupError> {
+pub(crate) fn failure(status: &Status, job: JobKind) -> Option<&BackupError> {
     let error = status.backup.as_ref().unwrap().error.as_ref();
-    error.filter(|error| error.doing == doing)
+    error.filter(|error| error.job == job)
 }
 
 /// A bed whose gateway is ready and whose first snapshot is taken.
@@ -96,7 +97,7 @@ pub(crate) fn own(fixture: &Fixture) -> BTreeMap<String, String> {
 }
 
 /// The backup processes there are.
-pub(crate) fn errands(fixture: &Fixture) -> Vec<u32> {
+pub(crate) fn backup_processes(fixture: &Fixture) -> Vec<u32> {
     let is_one = |pid: &u32| {
         let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
         arguments.unwrap_or_default().ends_with("backup\0")

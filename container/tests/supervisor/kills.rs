@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fixture::{Fixture, exists, kill};
-use crate::kept::{ON_DEMAND, errands, is_ready, lose, post, settled, snapshot, start, until_settled};
+use crate::kept::{
+    ON_DEMAND, backup_processes, is_ready, lose, post, settled, snapshot, start, until_settled,
+};
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, listed, noise};
 
@@ -192,6 +194,6 @@ fn a_backup_process_ends_with_its_supervisor() {
 fn backup_process(fixture: &Fixture, repository: &Repository) -> u32 {
     fixture.wait_for("it hangs", || {
         let hangs = repository.hung() > 0;
-        errands(fixture).into_iter().next().filter(|_| hangs)
+        backup_processes(fixture).into_iter().next().filter(|_| hangs)
     })
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use moltworker_core::wire::control::{Doing, MaintenanceReport, Snapshot};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{MaintenanceReport, Snapshot};
 use serde_json::{Value, json};
 
 use crate::fixture::Fixture;
@@ -240,19 +241,19 @@ fn a_failure_is_counted_only_for_the_job_that_failed() {
         202
     );
     fixture.until("it cannot be saved", |status| {
-        failure(status, Doing::Snapshot).is_some()
+        failure(status, JobKind::Snapshot).is_some()
     });
     assert_eq!(
         post(&fixture, "/v1/maintain", &with_token(json!({}), "nobody's")).status,
         202
     );
     fixture.until("nor maintained", |status| {
-        failure(status, Doing::Maintain).is_some()
+        failure(status, JobKind::Maintain).is_some()
     });
     let status = fixture.until("it still cannot be saved", |status| {
-        failure(status, Doing::Snapshot).is_some()
+        failure(status, JobKind::Snapshot).is_some()
     });
-    assert_eq!(failure(&status, Doing::Snapshot).unwrap().attempts, 2);
+    assert_eq!(failure(&status, JobKind::Snapshot).unwrap().attempts, 2);
     lose(fixture);
 }
 
@@ -329,7 +330,7 @@ fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, f
         repository.break_with(fault);
     }
     assert_eq!(post(&fixture, "/v1/maintain", order).status, 202);
-    let status = fixture.until(what, |status| failure(status, Doing::Maintain).is_some());
+    let status = fixture.until(what, |status| failure(status, JobKind::Maintain).is_some());
     assert_eq!(status.backup.unwrap().maintained, None, "{what}");
     repository.mend();
     repository.restic(&["check", "--read-data"]);
@@ -378,14 +379,14 @@ fn a_suddenly_empty_snapshot_list_deletes_no_data() {
                 assert_eq!(post(&fixture, "/v1/maintain", order).status, 202);
                 let status = fixture.until("maintenance ends", |status| {
                     let maintained = status.backup.as_ref().unwrap().maintained.is_some();
-                    maintained || failure(status, Doing::Maintain).is_some()
+                    maintained || failure(status, JobKind::Maintain).is_some()
                 });
                 repository.mend();
                 repository.restic(&["check", "--read-data"]);
                 for kept in [newest.id.as_str(), &old[1]] {
                     repository.restored(kept);
                 }
-                let failure = failure(&status, Doing::Maintain);
+                let failure = failure(&status, JobKind::Maintain);
                 assert_eq!(failure.is_some(), after < LISTS, "{after}: {failure:?}");
                 if let Some(failure) = failure {
                     assert_eq!(repository.objects(), objects, "{after}");

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use moltworker_core::wire::control::{Doing, GatewayPhase, QUIESCE_PATH, Quiesce};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{GatewayPhase, QUIESCE_PATH, Quiesce};
 
 use crate::fixture::{Fixture, Setup, authorised, connect};
 use crate::kept::{self, QUICK, failure, settled, until_settled};
@@ -155,7 +156,7 @@ fn unsavable_changes_delay_sleep() {
     repository.break_with(Fault::always("POST", "data/", What::Status(500)));
     std::fs::write(fixture.home.join("memory"), "of years").unwrap();
     fixture.until("it cannot be saved", |status| {
-        failure(status, Doing::Snapshot).is_some()
+        failure(status, JobKind::Snapshot).is_some()
     });
     assert_eq!(quiesce(&fixture), Quiesce::Unsaved);
     assert_eq!(fixture.get("/startupz").status, 200, "it was not asked to rest");
@@ -187,7 +188,7 @@ fn unsavable_changes_delay_sleep_without_a_gateway_too() {
         ..Setup::default()
     });
     fixture.until("it is given up, and nothing is saved", |status| {
-        status.phase == GatewayPhase::CrashLooped && failure(status, Doing::Snapshot).is_some()
+        status.phase == GatewayPhase::CrashLooped && failure(status, JobKind::Snapshot).is_some()
     });
     assert_eq!(quiesce(&fixture), Quiesce::Unsaved);
     repository.mend();

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use moltworker_core::wire::control::{Doing, SnapshotReason, Status};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{SnapshotReason, Status};
 
 use crate::fixture::{Fixture, authorised, kill};
 use crate::kept::{
-    ON_DEMAND, errands, failure, is_ready, lose, ordered, own, post, settled, snapshot, start, until_settled,
+    ON_DEMAND, backup_processes, failure, is_ready, lose, ordered, own, post, settled, snapshot, start,
+    until_settled,
 };
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, noise};
@@ -99,9 +101,9 @@ fn a_failed_restore_keeps_the_current_home() {
         let gateway = fixture.status().gateway_pid;
         restore(&fixture, id);
         let status = fixture.until(said, |status| {
-            is_ready(status) && failure(status, Doing::Restore).is_some() && status.gateway_pid != gateway
+            is_ready(status) && failure(status, JobKind::Restore).is_some() && status.gateway_pid != gateway
         });
-        let message = &failure(&status, Doing::Restore).unwrap().message;
+        let message = &failure(&status, JobKind::Restore).unwrap().message;
         assert!(message.contains(said), "{message}");
         assert_eq!(std::fs::read_to_string(fixture.home.join("said")).unwrap(), said);
         std::fs::remove_file(fixture.home.join("said")).unwrap();
@@ -132,15 +134,15 @@ fn a_restore_interrupted_after_the_home_swap_is_repeated() {
         std::fs::write(cache.join(number.to_string()), "").unwrap();
     }
     restore(&fixture, older.id.as_str());
-    let errand = fixture.wait_for("they have changed places", || {
-        (!fixture.home.join("new.bin").exists()).then(|| errands(&fixture))
+    let process = fixture.wait_for("they have changed places", || {
+        (!fixture.home.join("new.bin").exists()).then(|| backup_processes(&fixture))
     });
-    kill("KILL", errand[0]);
+    kill("KILL", process[0]);
     let status = fixture.until("it is done again", |status| {
         is_ready(status) && restored_from(status) == Some(older.id.as_str())
     });
     assert!(
-        fixture.output().contains("Restore failed"),
+        fixture.output().contains(&format!("restore {} failed", older.id)),
         "{}",
         fixture.output()
     );
@@ -168,7 +170,7 @@ fn a_home_that_cannot_be_saved_is_not_replaced() {
     repository.break_with(Fault::always("POST", "data/", What::Status(507)));
     restore(&fixture, older.id.as_str());
     let status = fixture.until("it goes on", |status| {
-        is_ready(status) && status.gateway_pid != gateway && failure(status, Doing::Snapshot).is_some()
+        is_ready(status) && status.gateway_pid != gateway && failure(status, JobKind::Snapshot).is_some()
     });
     assert_eq!(restored_from(&status), None);
     assert_same(&own(&fixture), &now);

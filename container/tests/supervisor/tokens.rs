@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use moltworker_core::wire::control::Doing;
+use moltworker_core::backup::job::JobKind;
 
 use crate::fixture::WAIT_DEADLINE;
 use crate::kept::{
@@ -11,7 +11,7 @@ use crate::kept::{
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{assert_same, furnish};
 
-/// Longer than the errand that it is renewed by.
+/// Longer than the job that it is renewed by.
 const LIFE: Duration = Duration::from_secs(2);
 /// So long that there are not as many renewals as these in the time a test waits, unless one that failed is soon tried
 /// again.
@@ -28,14 +28,18 @@ fn a_failed_token_renewal_is_retried_until_it_succeeds() {
     until_settled(&fixture);
     repository.break_with(Fault::always("POST", "token", What::Status(401)));
     fixture.wait_for("it has failed often", || {
-        (fixture.output().matches("Renew failed").count() >= FAILURES).then_some(())
+        (fixture.output().matches("renew the token failed").count() >= FAILURES).then_some(())
     });
     let status = fixture.status();
-    assert!(failure(&status, Doing::Snapshot).is_some(), "{:?}", status.backup);
+    assert!(
+        failure(&status, JobKind::Snapshot).is_some(),
+        "{:?}",
+        status.backup
+    );
     let before = repository.renewed();
     repository.mend();
     fixture.wait_for("it works", || (repository.renewed() > before).then_some(()));
-    fixture.until("it is told no more", |status| {
+    fixture.until("it is reported no more", |status| {
         status.backup.as_ref().unwrap().error.is_none()
     });
 }
@@ -49,9 +53,9 @@ fn an_expired_token_is_replaced_by_the_token_of_the_next_order() {
     fixture.wait_for("its token has expired", || repository.all_expired().then_some(()));
     std::fs::write(fixture.home.join("memory"), "not yet saved").unwrap();
     let status = fixture.until("it cannot be saved", |status| {
-        failure(status, Doing::Snapshot).is_some_and(|error| error.attempts > 1)
+        failure(status, JobKind::Snapshot).is_some_and(|error| error.attempts > 1)
     });
-    let message = &failure(&status, Doing::Snapshot).unwrap().message;
+    let message = &failure(&status, JobKind::Snapshot).unwrap().message;
     assert!(message.contains("401"), "{message}");
     assert!(status.backup.as_ref().unwrap().changed, "the Sandbox sees that");
 

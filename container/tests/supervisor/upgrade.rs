@@ -1,6 +1,7 @@
 //! Another version of the gateway is about to use a home.
 
-use moltworker_core::wire::control::{Doing, SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
 
 use crate::fixture::{Fixture, authorised};
 use crate::kept::{failure, is_ready, lose, post, settled, snapshot, start};
@@ -84,9 +85,9 @@ fn a_failed_pre_upgrade_snapshot_prevents_the_restore() {
     let order = format!("{{\"snapshot\":\"{}\"}}", older.id);
     assert_eq!(post(&fixture, "/v1/restore", &order).status, 202);
     let status = fixture.until("it is not brought back", |status| {
-        is_ready(status) && failure(status, Doing::Restore).is_some()
+        is_ready(status) && failure(status, JobKind::Restore).is_some()
     });
-    let message = &failure(&status, Doing::Restore).unwrap().message;
+    let message = &failure(&status, JobKind::Restore).unwrap().message;
     assert!(message.contains("before an upgrade"), "{message}");
     assert_eq!(
         std::fs::read_to_string(fixture.home.join("note")).unwrap(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-use moltworker_core::wire::control::Doing;
+use moltworker_core::backup::job::JobKind;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::kept::{failure, post, settled, snapshot, taken};
@@ -168,7 +168,7 @@ fn an_uncopyable_database_fails_at_most_three_snapshots() {
     );
     for attempt in 1..=3 {
         fixture.until("it says why", |status| {
-            failure(status, Doing::Snapshot).is_some_and(|error| {
+            failure(status, JobKind::Snapshot).is_some_and(|error| {
                 assert!(error.message.contains("held.sqlite: "), "{error:?}");
                 error.attempts >= attempt
             })

@@ -1,46 +1,160 @@
 //! What the Worker and the Sandbox say to each other, and what both tell the owner about a bot.
 
-use serde::Serialize;
+use std::fmt;
 
-use super::snapshots::SnapshotCall;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::backup::repository::object::ObjectId;
+use super::snapshots::SnapshotCommand;
+
 use crate::backup::repository::scope::Scope;
 use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
-use crate::wire::run::Run;
+use crate::http::problem::Refusal;
+use crate::identity::session::{Renewal, SessionCommand};
+use crate::json;
+use crate::wire::run::{Run, SnapshotId};
 
-/// The Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
+/// Beside a stream, the Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
 /// like every internal header), so a Sandbox believes it.
-pub const INTENT_HEADER: &str = "x-moltbot-intent";
+pub const COMMAND_HEADER: &str = "x-moltbot-command";
 
-/// What the Worker wants of a Sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intent {
-    /// Hand this request to the bot, and wake it for that.
+/// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
+pub const MAX_LOG_LINES: u16 = 1_000;
+
+/// What the Worker wants of a Sandbox: the body of a call, or beside the body that goes on to the bot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SandboxCommand {
+    /// Hand this request to the bot, and wake it for that. Answered by the bot, or in its place.
     Serve,
-    /// Tell its [`BotStatus`]. Never wakes it.
+    /// Tell its state: [`SandboxAnswer::Status`]. Never wakes it.
     Status,
-    /// The clock looks in: notice what nobody noticed, answer the [`BotStatus`]. Never wakes it.
-    Tick,
-    /// Make room for another bot if nothing runs, answer the [`BotStatus`]. Never wakes it.
-    MakeRoom,
-    /// Do what somebody ordered, answer the [`BotStatus`].
-    Order(Authority, Order),
-    /// One of the person's browser sessions; the body says what about it ([`crate::identity::session::Ask`]). Never
-    /// wakes the bot.
-    Session,
-    /// Something about the bot's snapshots; the body is a [`SnapshotRequest`]. Of these only a restore wakes the bot.
-    Snapshots(SnapshotCall),
-    /// Tell the last so many lines of the gateway's output. Never wakes the bot.
-    Logs(u16),
-    /// A run wants a new token for its repository: answer a [`RenewedToken`] if it is the current one.
-    RenewToken(Run, Scope),
-    /// A run wants to delete a snapshot by policy: whether it is the current one, and nobody holds that snapshot.
-    MayForget(Run, ObjectId),
+    /// The clock looks in: ask the supervisor now, notice what nobody noticed: [`SandboxAnswer::Status`]. Never wakes it.
+    Poll,
+    /// Make room for another bot if nothing runs: [`SandboxAnswer::Status`]. Never wakes it.
+    FreeSlot,
+    /// Do what somebody ordered: [`SandboxAnswer::Status`].
+    Order {
+        /// Who.
+        by: Authority,
+        /// What.
+        order: Order,
+    },
+    /// One of the person's browser sessions: [`SandboxAnswer::Renewal`], or [`SandboxAnswer::Done`]. Never wakes the bot.
+    Session(SessionCommand),
+    /// Something about the bot's snapshots: [`SandboxAnswer::Snapshots`], [`SandboxAnswer::Status`] of a bot that
+    /// was told, or a stream. Of these only a restore wakes the bot.
+    Snapshots(SnapshotCommand),
+    /// Tell the last lines of the gateway's output, as a stream. Never wakes the bot.
+    Logs {
+        /// How many.
+        lines: u16,
+    },
+    /// A run wants a new token for its repository: [`SandboxAnswer::Token`] if it is the current one.
+    RenewToken {
+        /// Which run.
+        run: Run,
+        /// How far the token goes.
+        scope: Scope,
+    },
+    /// A run wants to delete a snapshot by policy: [`SandboxAnswer::Permission`], if it is the current one and
+    /// nobody holds that snapshot.
+    MayForget {
+        /// Which run.
+        run: Run,
+        /// What it wants to delete.
+        snapshot: SnapshotId,
+    },
+}
+
+impl SandboxCommand {
+    /// Its text, in a body and in [`COMMAND_HEADER`].
+    ///
+    /// # Errors
+    /// Never, as far as anybody knows.
+    pub fn to_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// The command in [`COMMAND_HEADER`]: the one whose body is somebody else's.
+    pub fn from_header(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|command| matches!(command, Self::Serve))
+    }
+
+    /// The command a body consists of: any other.
+    pub fn from_body(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|command| match command {
+            Self::Serve => false,
+            Self::Order { by, order } => order.may_come_from(*by),
+            _ => true,
+        })
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        json::read(text).ok()
+    }
+}
+
+/// What a Sandbox answers to every command that is not answered by a stream; to those, when there is none.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SandboxAnswer {
+    /// The bot's state after the command, a [`BotStatus`](super::bot::BotStatus).
+    Status(Document),
+    /// The bot's snapshots.
+    Snapshots(Document),
+    /// What became of a session that was to be proven anew.
+    Renewal(Renewal),
+    /// A token for the bot's repository.
+    Token(RenewedToken),
+    /// Whether it may be done.
+    Permission(bool),
+    /// It is done, and there is nothing to say about it.
+    Done,
+    /// It is not done, and why not.
+    Refused {
+        /// For programs, and in a line for people.
+        refusal: Refusal,
+        /// What exactly, when there is more to say.
+        detail: Option<String>,
+    },
+}
+
+impl From<Refusal> for SandboxAnswer {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            refusal,
+            detail: None,
+        }
+    }
+}
+
+/// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Document(Box<RawValue>);
+
+impl Document {
+    /// Writes a document.
+    ///
+    /// # Errors
+    /// The value is none that JSON has words for.
+    pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::value::to_raw_value(value).map(Self)
+    }
+
+    /// Reads what of it matters to the caller.
+    ///
+    /// # Errors
+    /// It does not say that.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        json::read(self.0.get())
+    }
 }
 
 /// A new token for a repository, as the run that asked gets it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct RenewedToken {
     /// The token.
     pub token: String,
@@ -48,8 +162,15 @@ pub struct RenewedToken {
     pub expires_at: u64,
 }
 
+impl fmt::Debug for RenewedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RenewedToken(hidden)")
+    }
+}
+
 /// What an owner or an admin can order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// Go to sleep now; the next request wakes it.
     Sleep,
@@ -103,11 +224,13 @@ impl Order {
 
     /// The order of that name that this authority may give.
     pub fn parse(by: Authority, name: &str) -> Option<Self> {
-        let allowed: &[Self] = match by {
-            Authority::Owner => &Self::OWNERS,
-            Authority::Admin => &Self::ALL,
-        };
-        allowed.iter().copied().find(|order| order.as_str() == name)
+        let named = Self::ALL.into_iter().find(|order| order.as_str() == name);
+        named.filter(|order| order.may_come_from(by))
+    }
+
+    /// Whether it is that authority's to give.
+    pub fn may_come_from(self, by: Authority) -> bool {
+        by == Authority::Admin || Self::OWNERS.contains(&self)
     }
 
     /// Whether the platform's pages have a button for it, which a session's cookie is enough for. A bot's own
@@ -131,114 +254,5 @@ impl Order {
     }
 }
 
-const OWNER_PREFIX: &str = "owner-";
-const ADMIN_PREFIX: &str = "admin-";
-const RENEW_PREFIX: &str = "renew-";
-const SNAPSHOTS_PREFIX: &str = "snapshots-";
-const LOGS_PREFIX: &str = "logs-";
-const FORGET_PREFIX: &str = "forget-";
-/// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
-pub const MAX_LOG_LINES: u16 = 1_000;
-
-impl Intent {
-    /// Its text in [`INTENT_HEADER`].
-    pub fn to_header(self) -> String {
-        match self {
-            Self::Serve => "serve".into(),
-            Self::Status => "status".into(),
-            Self::Tick => "tick".into(),
-            Self::MakeRoom => "make-room".into(),
-            Self::Session => "session".into(),
-            Self::Order(Authority::Owner, order) => format!("{OWNER_PREFIX}{}", order.as_str()),
-            Self::Order(Authority::Admin, order) => format!("{ADMIN_PREFIX}{}", order.as_str()),
-            Self::RenewToken(run, scope) => format!("{RENEW_PREFIX}{}-{run}", scope.as_str()),
-            Self::MayForget(run, snapshot) => format!("{FORGET_PREFIX}{run}-{snapshot}"),
-            Self::Logs(lines) => format!("{LOGS_PREFIX}{lines}"),
-            Self::Snapshots(call) => format!("{SNAPSHOTS_PREFIX}{}", call.as_str()),
-        }
-    }
-
-    /// The intent of that text.
-    pub fn parse(text: &str) -> Option<Self> {
-        let order = |by, name| Order::parse(by, name).map(|order| Self::Order(by, order));
-        if let Some((scope, run)) = text
-            .strip_prefix(RENEW_PREFIX)
-            .and_then(|rest| rest.split_once('-'))
-        {
-            return Some(Self::RenewToken(Run(run.parse().ok()?), Scope::parse(scope)?));
-        }
-        if let Some((run, snapshot)) = text
-            .strip_prefix(FORGET_PREFIX)
-            .and_then(|rest| rest.split_once('-'))
-        {
-            return Some(Self::MayForget(Run(run.parse().ok()?), snapshot.parse().ok()?));
-        }
-        if let Some(call) = text.strip_prefix(SNAPSHOTS_PREFIX) {
-            return SnapshotCall::parse(call).map(Self::Snapshots);
-        }
-        if let Some(lines) = text.strip_prefix(LOGS_PREFIX) {
-            return lines.parse().ok().map(Self::Logs);
-        }
-        match text {
-            "serve" => Some(Self::Serve),
-            "status" => Some(Self::Status),
-            "tick" => Some(Self::Tick),
-            "make-room" => Some(Self::MakeRoom),
-            "session" => Some(Self::Session),
-            _ => match (text.strip_prefix(OWNER_PREFIX), text.strip_prefix(ADMIN_PREFIX)) {
-                (Some(name), _) => order(Authority::Owner, name),
-                (_, Some(name)) => order(Authority::Admin, name),
-                (None, None) => None,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_intent_header_round_trips() {
-        let owners = Order::OWNERS.map(|order| Intent::Order(Authority::Owner, order));
-        let admins = Order::ALL.map(|order| Intent::Order(Authority::Admin, order));
-        for intent in [
-            Intent::Serve,
-            Intent::Status,
-            Intent::Tick,
-            Intent::MakeRoom,
-            Intent::Session,
-            Intent::Logs(200),
-            Intent::MayForget(Run(7), "ab".repeat(32).parse().unwrap()),
-        ]
-        .into_iter()
-        .chain(owners)
-        .chain(admins)
-        .chain(Scope::ALL.map(|scope| Intent::RenewToken(Run(7), scope)))
-        .chain(SnapshotCall::ALL.map(Intent::Snapshots))
-        {
-            assert_eq!(Intent::parse(&intent.to_header()), Some(intent));
-        }
-        for text in [
-            "SERVE",
-            "",
-            "sleep",
-            "owner-suspend",
-            "owner-release",
-            "admin-",
-            "admin-serve",
-            "renew-append",
-            "renew-append--1",
-            "renew-admin-1",
-            "snapshots-",
-            "snapshots-delete",
-            "logs-",
-            "logs--1",
-            "forget-1",
-            "forget-1-ab",
-            "logs-70000",
-        ] {
-            assert_eq!(Intent::parse(text), None, "{text}");
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::wire::control::Snapshot;
-use crate::wire::run::SnapshotId;
+use crate::wire::run::{RestorePoint, SnapshotId};
 
 /// A call about snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,43 +25,9 @@ pub enum SnapshotCall {
 }
 
 impl SnapshotCall {
-    /// Every call.
-    pub const ALL: [Self; 7] = [
-        Self::List,
-        Self::Take,
-        Self::Restore,
-        Self::Pin,
-        Self::Unpin,
-        Self::Browse,
-        Self::Download,
-    ];
-
-    /// Its name on the wire and in the history.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Take => "take",
-            Self::Restore => "restore",
-            Self::Pin => "pin",
-            Self::Unpin => "unpin",
-            Self::Browse => "browse",
-            Self::Download => "download",
-        }
-    }
-
-    /// The call of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|call| call.as_str() == name)
-    }
-
     /// Whether it changes something.
     pub fn changes(self) -> bool {
         matches!(self, Self::Take | Self::Restore | Self::Pin | Self::Unpin)
-    }
-
-    /// Whether it is about one snapshot, which therefore has to be named.
-    pub fn names_snapshot(self) -> bool {
-        matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
     }
 }
 
@@ -78,26 +44,120 @@ pub struct SnapshotRequest {
     pub path: String,
 }
 
-impl SnapshotRequest {
-    /// In a few words, for the history.
-    pub fn history_detail(&self, call: SnapshotCall) -> String {
-        if call == SnapshotCall::List {
-            return "list snapshots".into();
-        }
-        let mut words = format!("{} snapshot", call.as_str());
-        match &self.snapshot {
-            Some(id) => words = format!("{words} {id}"),
-            None if call == SnapshotCall::Restore => words.push_str(" latest"),
-            None => {}
-        }
-        if self.accept {
-            words.push_str(", whatever is gone");
-        }
-        if !self.path.is_empty() {
-            words = format!("{words}: {}", self.path);
-        }
-        words
+/// What the Worker wants of a Sandbox about the bot's snapshots: a call with its particulars.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SnapshotCommand {
+    /// See [`SnapshotCall::List`].
+    List,
+    /// See [`SnapshotCall::Take`].
+    Take {
+        /// Whatever is gone may be gone.
+        accept: bool,
+    },
+    /// See [`SnapshotCall::Restore`].
+    Restore {
+        /// Which one.
+        point: RestorePoint,
+        /// The storage has what it has. Counts for the newest only.
+        accept: bool,
+    },
+    /// See [`SnapshotCall::Pin`].
+    Pin {
+        /// Which one.
+        snapshot: SnapshotId,
+    },
+    /// See [`SnapshotCall::Unpin`].
+    Unpin {
+        /// Which one.
+        snapshot: SnapshotId,
+    },
+    /// See [`SnapshotCall::Browse`].
+    Browse {
+        /// Which one.
+        snapshot: SnapshotId,
+        /// Which directory of it.
+        path: String,
+    },
+    /// See [`SnapshotCall::Download`].
+    Download {
+        /// Which one.
+        snapshot: SnapshotId,
+        /// Which file of it.
+        path: String,
+    },
+}
+
+impl SnapshotCommand {
+    /// The command that a call with these particulars is; `None` when it is about one snapshot and names none.
+    pub fn new(call: SnapshotCall, ask: SnapshotRequest) -> Option<Self> {
+        let SnapshotRequest {
+            snapshot,
+            accept,
+            path,
+        } = ask;
+        Some(match call {
+            SnapshotCall::List => Self::List,
+            SnapshotCall::Take => Self::Take { accept },
+            SnapshotCall::Restore => Self::Restore {
+                point: snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
+                accept,
+            },
+            SnapshotCall::Pin => Self::Pin { snapshot: snapshot? },
+            SnapshotCall::Unpin => Self::Unpin { snapshot: snapshot? },
+            SnapshotCall::Browse => Self::Browse {
+                snapshot: snapshot?,
+                path,
+            },
+            SnapshotCall::Download => Self::Download {
+                snapshot: snapshot?,
+                path,
+            },
+        })
     }
+
+    /// The one it is about, which therefore has to be there.
+    pub fn snapshot(&self) -> Option<&SnapshotId> {
+        match self {
+            Self::Restore {
+                point: RestorePoint::Snapshot(snapshot),
+                ..
+            }
+            | Self::Pin { snapshot }
+            | Self::Unpin { snapshot }
+            | Self::Browse { snapshot, .. }
+            | Self::Download { snapshot, .. } => Some(snapshot),
+            Self::List
+            | Self::Take { .. }
+            | Self::Restore {
+                point: RestorePoint::Latest,
+                ..
+            } => None,
+        }
+    }
+
+    /// In a few words, for the history.
+    pub fn history_detail(&self) -> String {
+        let accepted = |accept: &bool| if *accept { ", whatever is gone" } else { "" };
+        match self {
+            Self::List => "list snapshots".to_owned(),
+            Self::Take { accept } => format!("take snapshot{}", accepted(accept)),
+            Self::Restore { point, accept } => format!("restore snapshot {point}{}", accepted(accept)),
+            Self::Pin { snapshot } => format!("pin snapshot {snapshot}"),
+            Self::Unpin { snapshot } => format!("unpin snapshot {snapshot}"),
+            Self::Browse { snapshot, path } if path.is_empty() => format!("browse snapshot {snapshot}"),
+            Self::Browse { snapshot, path } => format!("browse snapshot {snapshot}: {path}"),
+            Self::Download { snapshot, path } => format!("download snapshot {snapshot}: {path}"),
+        }
+    }
+}
+
+/// All of a bot's snapshots, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct SnapshotList {
+    /// Each of them.
+    pub snapshots: Vec<ShownSnapshot>,
 }
 
 /// One snapshot, as owners and admins see it. Only the bot's container can read what is in it: of one whose run has
@@ -117,14 +177,6 @@ pub struct ShownSnapshot {
     pub pinned: bool,
     /// Kept whatever the policy says until then: it is what there was before a restore.
     pub held_until: Option<u64>,
-}
-
-/// A bot's snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SnapshotList {
-    /// Newest first.
-    pub snapshots: Vec<ShownSnapshot>,
 }
 
 /// What is known of a snapshot.
@@ -172,41 +224,64 @@ mod tests {
     use super::*;
 
     #[test]
-    fn call_names_match_their_serialized_form() {
-        for call in SnapshotCall::ALL {
-            assert_eq!(SnapshotCall::parse(call.as_str()), Some(call));
-        }
-        assert_eq!(SnapshotCall::parse("delete"), None);
-    }
-
-    #[test]
-    fn the_history_detail_names_the_request() {
-        let id = "ab".repeat(32);
-        let one = SnapshotRequest {
-            snapshot: Some(id.parse().unwrap()),
-            path: "notes/a.md".into(),
-            ..SnapshotRequest::default()
-        };
-        assert_eq!(
-            one.history_detail(SnapshotCall::Download),
-            format!("download snapshot {id}: notes/a.md")
-        );
-        let accepted = SnapshotRequest {
+    fn a_call_with_its_particulars_is_a_command() {
+        let id: SnapshotId = "ab".repeat(32).parse().unwrap();
+        let whole = || SnapshotRequest {
+            snapshot: Some(id.clone()),
             accept: true,
-            ..SnapshotRequest::default()
+            path: "notes/a.md".into(),
         };
-        assert_eq!(
-            accepted.history_detail(SnapshotCall::Take),
-            "take snapshot, whatever is gone"
-        );
-        assert_eq!(
-            SnapshotRequest::default().history_detail(SnapshotCall::List),
-            "list snapshots"
-        );
-        assert_eq!(
-            SnapshotRequest::default().history_detail(SnapshotCall::Restore),
-            "restore snapshot latest"
-        );
+        let (named, nothing) = (whole(), SnapshotRequest::default());
+        let cases = [
+            (SnapshotCall::List, &nothing, Some("list snapshots".to_owned())),
+            (SnapshotCall::Take, &nothing, Some("take snapshot".to_owned())),
+            (
+                SnapshotCall::Take,
+                &named,
+                Some("take snapshot, whatever is gone".to_owned()),
+            ),
+            (
+                SnapshotCall::Restore,
+                &nothing,
+                Some("restore snapshot latest".to_owned()),
+            ),
+            (
+                SnapshotCall::Restore,
+                &named,
+                Some(format!("restore snapshot {id}, whatever is gone")),
+            ),
+            (SnapshotCall::Pin, &nothing, None),
+            (SnapshotCall::Pin, &named, Some(format!("pin snapshot {id}"))),
+            (SnapshotCall::Unpin, &nothing, None),
+            (SnapshotCall::Unpin, &named, Some(format!("unpin snapshot {id}"))),
+            (SnapshotCall::Browse, &nothing, None),
+            (
+                SnapshotCall::Browse,
+                &named,
+                Some(format!("browse snapshot {id}: notes/a.md")),
+            ),
+            (SnapshotCall::Download, &nothing, None),
+            (
+                SnapshotCall::Download,
+                &named,
+                Some(format!("download snapshot {id}: notes/a.md")),
+            ),
+        ];
+        for (call, ask, detail) in cases {
+            let command = SnapshotCommand::new(call, ask.clone());
+            assert_eq!(
+                command.map(|command| command.history_detail()),
+                detail,
+                "{call:?}"
+            );
+        }
+        let home = SnapshotRequest {
+            path: String::new(),
+            ..whole()
+        };
+        let home = SnapshotCommand::new(SnapshotCall::Browse, home);
+        let home = home.map(|command| command.history_detail());
+        assert_eq!(home, Some(format!("browse snapshot {id}")));
     }
 
     #[test]

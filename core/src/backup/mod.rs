@@ -1,5 +1,6 @@
 //! A bot's snapshots: when they are taken, what a Sandbox remembers of them, which are kept, and how they are stored.
 
+pub mod job;
 pub mod repository;
 pub mod retention;
 pub mod schedule;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::wire::control::{SnapshotOrder, SnapshotReason};
+use super::job::SnapshotJob;
+use crate::wire::control::SnapshotReason;
 
 /// A change is settled when nothing else has changed for this long: an agent's turn writes in bursts.
 pub const SETTLE: Duration = Duration::from_secs(5);
@@ -37,24 +38,6 @@ impl Default for SnapshotRules {
     }
 }
 
-/// What a snapshot is taken for: an order without what is nobody else's business.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Purpose {
-    /// Why.
-    pub reason: SnapshotReason,
-    /// See [`SnapshotOrder::accept`].
-    pub accept: bool,
-}
-
-impl From<&SnapshotOrder> for Purpose {
-    fn from(order: &SnapshotOrder) -> Self {
-        Self {
-            reason: order.reason,
-            accept: order.accept,
-        }
-    }
-}
-
 /// What is to be saved and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Change {
@@ -67,9 +50,9 @@ struct Change {
 pub struct Schedule {
     rules: SnapshotRules,
     change: Option<Change>,
-    order: Option<Purpose>,
+    ordered: Option<SnapshotJob>,
     /// What is being taken.
-    taking: Option<Purpose>,
+    taking: Option<SnapshotJob>,
     begun: Option<Duration>,
     failed: u32,
     not_before: Duration,
@@ -81,7 +64,7 @@ impl Schedule {
         Self {
             rules,
             change: None,
-            order: None,
+            ordered: None,
             taking: None,
             begun: None,
             failed: 0,
@@ -96,9 +79,9 @@ impl Schedule {
     }
 
     /// Somebody wants one. A loss that one of two orders accepts is accepted.
-    pub fn order(&mut self, order: Purpose) {
-        let accept = order.accept || self.order.is_some_and(|earlier| earlier.accept);
-        self.order = Some(Purpose { accept, ..order });
+    pub fn order(&mut self, job: SnapshotJob) {
+        let accept = job.accept || self.ordered.is_some_and(|earlier| earlier.accept);
+        self.ordered = Some(SnapshotJob { accept, ..job });
     }
 
     /// Whether something is not saved yet.
@@ -117,7 +100,7 @@ impl Schedule {
         if self.taking.is_some() {
             return None;
         }
-        if self.order.is_some() {
+        if self.ordered.is_some() {
             // Whoever waits for it is not made to wait for the spacing, but for the repository to recover.
             return Some(self.not_before);
         }
@@ -130,16 +113,16 @@ impl Schedule {
     }
 
     /// Begins the next one if it is due.
-    pub fn begin(&mut self, now: Duration) -> Option<Purpose> {
+    pub fn begin(&mut self, now: Duration) -> Option<SnapshotJob> {
         self.due().filter(|due| *due <= now)?;
-        let order = self.order.take().unwrap_or(Purpose {
-            reason: SnapshotReason::Change,
-            accept: false,
-        });
+        let job = self
+            .ordered
+            .take()
+            .unwrap_or(SnapshotJob::new(SnapshotReason::Change));
         self.change = None;
         self.begun = Some(now);
-        self.taking = Some(order);
-        Some(order)
+        self.taking = Some(job);
+        Some(job)
     }
 
     /// The one that was begun is over. `chance` is a fresh random number in `0.0..1.0`.
@@ -170,7 +153,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    const MANUAL: Purpose = Purpose {
+    const MANUAL: SnapshotJob = SnapshotJob {
         reason: SnapshotReason::Manual,
         accept: false,
     };
@@ -229,14 +212,14 @@ mod tests {
         let mut schedule = Schedule::new(SnapshotRules::default());
         schedule.changed(at(0));
         schedule.begin(at(5));
-        schedule.order(Purpose {
+        schedule.order(SnapshotJob {
             accept: true,
             ..MANUAL
         });
         schedule.order(MANUAL);
         schedule.over(at(8), 1.0, true);
         assert_eq!(schedule.due(), Some(at(0)));
-        let accepted = Purpose {
+        let accepted = SnapshotJob {
             accept: true,
             ..MANUAL
         };

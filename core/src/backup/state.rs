@@ -1,13 +1,14 @@
 //! What a Sandbox remembers of its bot's snapshots, and what it does about them.
 //!
-//! The supervisor takes and restores them; its status is heard while a run is up, and forgotten with the run. What
-//! must outlive it is here: how old the last snapshot is, which one was proven good, which one somebody ordered back,
-//! and whether maintenance is due. `heard` takes note, `errand` says what to ask of the supervisor next. Times are
+//! The supervisor takes and restores them; what its status says is forgotten with the run. What must outlive it is
+//! here: how old the last snapshot is, which one was proven good, which one somebody ordered back, whether maintenance
+//! is due, and what is wrong. `observe` takes note, `due_job` says which job to order from the supervisor next. Times are
 //! milliseconds since 1970; those a container said (`i64`) are only ever compared with one another, because its clock
 //! need not be ours.
 
-mod errands;
+mod due_job;
 mod observe;
+mod record;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -15,27 +16,28 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::bot::history::HistoryKind;
-use crate::wire::control::{Doing, RestoreReport, Snapshot};
+use crate::bot::incidents::{IncidentKind, Incidents};
+use crate::wire::control::{RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-pub use errands::{DRILL_EVERY_MS, Errand, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
+pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
 pub use start::StoredSnapshot;
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
 pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
 /// A snapshot that is being taken may put that off for so long: a first one of a large home takes its time, and one that
-/// hangs must be told all the same.
+/// hangs must be noticed all the same.
 pub const LONG_SNAPSHOT_MS: u64 = 60 * 60_000;
 /// Failures in a row that are worth an entry in the history: one or two pass by themselves.
 pub const REPORT_AFTER_FAILURES: u32 = 3;
 /// How long what there was before a restore is held: as long as somebody may notice that it was the wrong one.
 pub const HELD_FOR_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
-/// What a Sandbox remembers. Stored as JSON.
+/// What a Sandbox remembers. Stored as JSON; what older versions stored is read as well.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(from = "record::BackupRecord")]
 pub struct BackupState {
-    /// The run that was heard last.
+    /// The run whose status was seen last.
     run: Run,
     /// What the home of that run was made from.
     restored: Option<RestoreReport>,
@@ -47,15 +49,9 @@ pub struct BackupState {
     wanted: Option<OrderedRestore>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
-    /// That was told.
-    overdue: bool,
-    /// The suspicious snapshot that was told last.
-    suspicious: Option<SnapshotId>,
-    /// The databases that were last stored as files, and why.
-    raw: Vec<String>,
-    /// What fails, once that was told.
-    failing: Option<Doing>,
     maintenance: MaintenanceState,
+    /// What is wrong, and what was.
+    incidents: Incidents,
 }
 
 /// The newest snapshot.
@@ -72,7 +68,7 @@ pub struct NewestSnapshot {
 pub struct VerifiedSnapshot {
     /// What names it.
     pub id: SnapshotId,
-    /// When that was heard.
+    /// When that was seen.
     pub at: u64,
 }
 
@@ -86,12 +82,12 @@ pub struct OrderedRestore {
     /// The run it was given to.
     #[serde(default)]
     given_to: Option<Run>,
-    /// The restore and the failure that run had told before: what it tells of this one differs.
+    /// The restore and the failure in that run's status before: those of this one differ.
     #[serde(default)]
     restored_before: Option<i64>,
     #[serde(default)]
     failed_before: Option<i64>,
-    /// When it was heard to be done. It is over only with the next snapshot that is not suspicious: until then `latest`
+    /// When it was seen to be done. It is over only with the next snapshot that is not suspicious: until then `latest`
     /// is still what there was before, and a new run would silently undo it.
     #[serde(default)]
     done_at: Option<u64>,
@@ -101,11 +97,11 @@ pub struct OrderedRestore {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct MaintenanceState {
-    /// When the first snapshot was heard of.
+    /// When the first snapshot was seen.
     begun_at: Option<u64>,
-    /// When it was last asked for.
+    /// When it was last ordered.
     asked_at: Option<u64>,
-    /// When the last was over: as we heard it, and as the container said it.
+    /// When the last was over: when we saw that, and as the container said it.
     finished_at: Option<u64>,
     reported_at: Option<i64>,
     /// When the last drill was over.
@@ -116,7 +112,7 @@ struct MaintenanceState {
     problems: Vec<String>,
 }
 
-/// What follows from hearing a supervisor.
+/// What follows from what a supervisor says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BackupChanges {
     /// Entries of the history.
@@ -157,7 +153,7 @@ impl BackupState {
             newest: self.newest.clone(),
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
-            overdue: self.overdue,
+            overdue: self.incidents.is_open(IncidentKind::BackupOverdue),
             passed_over: self
                 .restored
                 .as_ref()
@@ -172,6 +168,11 @@ impl BackupState {
     /// The snapshot that is kept because it was proven good.
     pub fn verified(&self) -> Option<&SnapshotId> {
         self.verified.as_ref().map(|verified| &verified.id)
+    }
+
+    /// What is wrong with its backups, and what was.
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
     }
 
     /// Somebody ordered a restore. It replaces one that is not yet over.

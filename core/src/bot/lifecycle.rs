@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use deadlines::*;
 pub use history_events::history_event;
 
+use super::incidents::Incidents;
 use crate::wire::run::Run;
 
 /// What the operator decided about the lives of bots.
@@ -46,7 +47,8 @@ pub enum Desired {
 }
 
 /// Who decides about a bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Authority {
     /// The person it belongs to.
     Owner,
@@ -131,6 +133,9 @@ pub struct Lifecycle {
     /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
     #[serde(default, rename = "works_alone")]
     pub has_background_work: bool,
+    /// What is wrong, and what was.
+    #[serde(default, skip_serializing_if = "Incidents::is_empty")]
+    pub incidents: Incidents,
 }
 
 /// What the supervisor says about its gateway.
@@ -241,6 +246,7 @@ impl Lifecycle {
             desired: Desired::Available,
             pinned: false,
             has_background_work: false,
+            incidents: Incidents::default(),
         }
     }
 

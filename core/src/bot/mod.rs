@@ -1,5 +1,7 @@
-//! A bot's life: its container's as the Sandbox sees it, its gateway's as the supervisor sees it, and its history.
+//! A bot's life: its container's as the Sandbox sees it, its gateway's as the supervisor sees it, its history, and its
+//! incidents.
 
 pub mod gateway;
 pub mod history;
+pub mod incidents;
 pub mod lifecycle;

@@ -1,7 +1,7 @@
 //! What may cross the edge: headers from the caller to the bot, headers from the bot to the caller, and
 //! which pages may open a WebSocket or send a form.
 
-use crate::identity::session::COOKIE_PREFIX;
+use crate::http::cookies::COOKIE_PREFIX;
 use crate::wire::run::INTERNAL_HEADER_PREFIX;
 
 /// What to do with one header.

@@ -1,6 +1,7 @@
 //! What a caller sees when something is refused: RFC 9457 `application/problem+json` with a stable `code`.
 
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Seconds over which requests are counted: `period` of the limits in `wrangler.toml`, which takes 10 or 60.
 pub const RATE_PERIOD_SECONDS: u32 = 60;
@@ -120,6 +121,20 @@ pub enum Refusal {
     Internal,
 }
 
+/// Between the Worker and a Sandbox a refusal is its code.
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.facts().1)
+    }
+}
+
+impl<'de> Deserialize<'de> for Refusal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let code = String::deserialize(deserializer)?;
+        Self::of_code(&code).ok_or_else(|| D::Error::custom("no such refusal"))
+    }
+}
+
 /// The JSON form of a [`Refusal`].
 #[derive(Debug, Serialize)]
 pub struct Problem {
@@ -137,6 +152,65 @@ pub struct Problem {
 }
 
 impl Refusal {
+    /// Every refusal.
+    pub const ALL: [Self; 55] = [
+        Self::NotConfigured,
+        Self::UnknownHost,
+        Self::NotFound,
+        Self::WrongMethod,
+        Self::SignInRequired,
+        Self::TokenExpired,
+        Self::TokenRefused,
+        Self::IdentityProviderUnavailable,
+        Self::WrongOrigin,
+        Self::ServiceWorker,
+        Self::BadForm,
+        Self::SignInNotStarted,
+        Self::BearerRequired,
+        Self::NotAnAdmin,
+        Self::NotInvited,
+        Self::AccountSuspended,
+        Self::AccountDeleted,
+        Self::DirectoryUnavailable,
+        Self::NotYourBot,
+        Self::OwnAddress,
+        Self::HandOverRefused,
+        Self::TooMany,
+        Self::TooLarge,
+        Self::BadRequest,
+        Self::NoSuchEntry,
+        Self::DomainTaken,
+        Self::TooManyDomains,
+        Self::DnsUnavailable,
+        Self::BotStopped,
+        Self::BotSuspended,
+        Self::NoCapacity,
+        Self::BotWaking,
+        Self::BotStopping,
+        Self::BotFailed,
+        Self::BotCrashLooped,
+        Self::BotInterrupted,
+        Self::RepositoryTokenRequired,
+        Self::RepositoryTokenExpired,
+        Self::RepositoryTokenRefused,
+        Self::ForeignRepository,
+        Self::RunOver,
+        Self::BadObjectName,
+        Self::NoSuchObject,
+        Self::DeletionRefused,
+        Self::ObjectExists,
+        Self::WrongHash,
+        Self::LengthRequired,
+        Self::ObjectTooLarge,
+        Self::BadRange,
+        Self::StorageUnavailable,
+        Self::NoRepository,
+        Self::NotRestored,
+        Self::NoSuchSnapshot,
+        Self::BotAsleep,
+        Self::Internal,
+    ];
+
     /// Status, code and title.
     pub fn facts(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -336,6 +410,11 @@ impl Refusal {
             ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }
+    }
+
+    /// The refusal of that code.
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.facts().1 == code)
     }
 
     /// The refusal of that code, of those the ingress in a bot's container gives.

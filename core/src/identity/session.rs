@@ -13,12 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::token::Identity;
 
-/// Cookies that start like this are the platform's. `__Host-` makes the browser insist on Secure, on this
-/// host alone and on `Path=/`, so neither a sibling domain nor plain HTTP can plant one.
-pub const COOKIE_PREFIX: &str = "__Host-moltbot-";
-/// The cookie that holds the sealed [`Session`].
-pub const SESSION_COOKIE: &str = "__Host-moltbot-session";
-
 /// Seconds before its proof ends from which on a session is renewed. A request that finds the identity
 /// provider down in this time still goes through, and the next ones try again.
 pub const RENEW_BEFORE_SECONDS: u64 = 60;
@@ -86,10 +80,10 @@ impl Identity {
     }
 }
 
-/// What the Worker asks a Sandbox about one session of its person. The tokens are the identity provider's.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ask {
+/// What the Worker wants of a Sandbox about one session of its person. The tokens are the identity provider's.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SessionCommand {
     /// Keep these tokens.
     Begin {
         /// Under which name.
@@ -111,7 +105,7 @@ pub enum Ask {
     },
 }
 
-/// What a Sandbox answers to [`Ask::Renew`].
+/// What a Sandbox answers to [`SessionCommand::Renew`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Renewal {
@@ -138,51 +132,9 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// The value of one of our cookies in a `Cookie` header. Two of a name (one was planted before `__Host-` was
-/// understood, say) count as none.
-pub fn find<'a>(cookie_header: &'a str, wanted: &str) -> Option<&'a str> {
-    let mut values = cookie_header
-        .split(';')
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == wanted)
-        .map(|(_, value)| value);
-    let value = values.next()?;
-    values.next().is_none().then_some(value)
-}
-
-/// `Set-Cookie` for one of our cookies, for `max_age` seconds.
-pub fn set(name: &str, sealed: &str, max_age: u64) -> String {
-    // Lax, not Strict: a link in a mail to one's own bot should open it signed in, and the identity provider
-    // leads back from its own site. State changes are POST with an Origin check, so Lax opens nothing.
-    format!("{name}={sealed}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax")
-}
-
-/// `Set-Cookie` that makes the browser forget one of our cookies.
-pub fn clear(name: &str) -> String {
-    set(name, "", 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_session_cookie_is_found_among_others() {
-        let find = |header| find(header, SESSION_COOKIE);
-        assert_eq!(find("a=1; __Host-moltbot-session=v; b=2"), Some("v"));
-        assert_eq!(find("__Host-moltbot-session=v=="), Some("v=="));
-        for other in [
-            "",
-            "a=1",
-            "__Host-moltbot-session",
-            "x__Host-moltbot-session=v",
-            "__host-moltbot-session=v",
-            "__Host-moltbot-sign-in=v",
-        ] {
-            assert_eq!(find(other), None, "{other}");
-        }
-        assert_eq!(find("__Host-moltbot-session=a; __Host-moltbot-session=b"), None);
-    }
 
     #[test]
     fn a_session_is_renewed_before_its_proof_ends() {
@@ -214,15 +166,5 @@ mod tests {
         assert_eq!(id.as_str(), "_____________________w");
         assert!(!format!("{tokens:?} {id:?}").contains("secret"));
         assert!(!format!("{id:?}").contains("___"));
-    }
-
-    #[test]
-    fn scripts_and_other_sites_cannot_use_the_cookie() {
-        let cookie = set(SESSION_COOKIE, "v", 60);
-        for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=60"] {
-            assert!(cookie.split("; ").any(|part| part == attribute), "{cookie}");
-        }
-        assert!(!cookie.contains("Domain"));
-        assert!(clear(SESSION_COOKIE).contains("Max-Age=0"));
     }
 }

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use crate::http::cookies::SESSION_COOKIE;
 use crate::http::host::HostName;
-use crate::identity::session::SESSION_COOKIE;
 use crate::user_id::UserId;
 
 /// Random bytes in a code and in a verifier, and bytes of a SHA-256: all are written the same way.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::session::COOKIE_PREFIX;
+use crate::http::cookies::COOKIE_PREFIX;
 
 /// Declares the providers once: variant, Supabase's name, the name people know.
 macro_rules! providers {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Secret, Setting, SettingProblem};
+use super::{Setting, SettingProblem};
 use crate::http::host::HostName;
 use crate::identity::users::{AllowListEntry, SignUp};
+use crate::secret::Secret;
 use crate::user_id::UserId;
 
 /// Who may become a user.

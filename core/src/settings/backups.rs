@@ -1,7 +1,8 @@
 //! Settings about backups: what encrypts them, and how their repositories are reached.
 
-use super::{Origin, Secret, Setting, SettingProblem};
+use super::{Origin, Setting, SettingProblem};
 use crate::backup::repository::keys::BackupKeys;
+use crate::secret::Secret;
 use crate::user_id::UserId;
 use crate::wire::run::REPOSITORY_PREFIX;
 

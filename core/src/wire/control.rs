@@ -8,9 +8,8 @@ use crate::wire::run::Run;
 mod backup;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, Doing, EntryKind, MAINTAIN_PATH, MaintenanceOrder, MaintenanceReport,
-    Progress, RESTORE_PATH, RestoreOrder, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot,
-    SnapshotEntry, SnapshotOrder, SnapshotReason,
+    Amount, BackupError, BackupStatus, EntryKind, MAINTAIN_PATH, MaintenanceReport, Progress, RESTORE_PATH,
+    RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
 };
 
 /// `GET`: a [`Status`] as JSON.

@@ -5,7 +5,7 @@ use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::settings::Settings;
 use worker::url::form_urlencoded;
 
-use crate::http::reply::Nonce;
+use crate::http::nonce::Nonce;
 
 /// What the sign-in page shows.
 pub(crate) struct LoginPage<'a> {

@@ -7,7 +7,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 
 use super::{layout, order_form};
-use crate::http::reply::Nonce;
+use crate::http::nonce::Nonce;
 
 const SCRIPT: &str = include_str!("waking.js");
 
@@ -137,8 +137,9 @@ fn progress_text(progress: &Progress) -> String {
 mod tests {
     use super::*;
     use moltworker_core::api::bot::ObservedStatus;
+    use moltworker_core::backup::job::JobKind;
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
-    use moltworker_core::wire::control::{Amount, Doing};
+    use moltworker_core::wire::control::Amount;
 
     fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
         BotStatus {
@@ -211,7 +212,7 @@ mod tests {
         let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
         let amount = |files, bytes| Amount { files, bytes };
         status.restoring = Some(Progress {
-            doing: Doing::Restore,
+            job: JobKind::Restore,
             done: amount(10, 2_000_000),
             total: Some(amount(1_000, 199_000_001)),
         });

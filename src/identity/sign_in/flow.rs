@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use moltworker_core::identity::session::{clear, find, set};
+use moltworker_core::http::cookies::{clear, find, set};
 use moltworker_core::identity::sign_in::{FLOW_COOKIE, FLOW_SECONDS, Flow};
 use moltworker_core::settings::Settings;
 use worker::Headers;

@@ -8,9 +8,10 @@ mod flow;
 mod form;
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::identity::session::{self, Ask, SESSION_COOKIE, Session, SessionId, Tokens};
+use moltworker_core::identity::session::{Session, SessionCommand, SessionId, Tokens};
 use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::identity::users::Freshness;
 use moltworker_core::settings::Settings;
@@ -20,8 +21,9 @@ use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
 use crate::http::error::Result;
+use crate::http::nonce::Nonce;
 use crate::http::pages::login::{self, LoginPage, Message};
-use crate::http::reply::{self, Nonce};
+use crate::http::reply;
 use crate::identity::auth_api::{self, Grant, Granted};
 use crate::identity::caller::{self, Caller, header};
 use crate::identity::users;
@@ -222,13 +224,13 @@ async fn begin(
         identity,
         id: SessionId::from_random(id),
     };
-    let ask = Ask::Begin {
+    let command = SessionCommand::Begin {
         id: session.id.clone(),
         identity: session.identity.clone(),
         tokens,
     };
-    if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
-        return Ok(Err(unavailable("session-not-kept", &error)));
+    if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
+        return Ok(Err(unavailable("session-not-kept", &error.into())));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
     Ok(Ok(SignedIn {
@@ -260,15 +262,15 @@ pub(crate) async fn sign_out(
     let mut user = None;
     if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
         user = Some(session.identity.user);
-        let ask = Ask::End { id: session.id };
-        if let Err(error) = sandbox_client::about_session(env, session.identity.user, &ask).await {
+        let command = SessionCommand::End { id: session.id };
+        if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
             log::line(
                 "session-not-ended",
                 &[("user", &session.identity.user), ("reason", &error)],
             );
         }
     }
-    let response = reply::with_cookie(reply::see_other(exit.then)?, &session::clear(SESSION_COOKIE))?;
+    let response = reply::with_cookie(reply::see_other(exit.then)?, &cookies::clear(SESSION_COOKIE))?;
     Ok(SignedIn { response, user })
 }
 

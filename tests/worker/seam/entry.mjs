@@ -47,7 +47,9 @@ export class Sandbox extends DurableObject {
       await this.built.alarm();
       return new Response();
     }
-    asked.push([this.ctx.id.name, request.headers.get("x-moltbot-intent")]);
+    // A command travels beside a request that goes on to the bot, any other is the whole body.
+    const command = request.headers.get("x-moltbot-command") ?? (await request.clone().text());
+    asked.push([this.ctx.id.name, JSON.parse(command)]);
     return this.built.fetch(request);
   }
   alarm() {
@@ -109,9 +111,10 @@ async function control(url, request, env) {
       }).catch(() => {});
       return new Response();
     }
-    case "intent":
+    case "command":
       return env.SANDBOX.get(env.SANDBOX.idFromName(name)).fetch("http://sandbox/", {
-        headers: { "x-moltbot-intent": url.searchParams.get("is") },
+        method: "POST",
+        body: JSON.stringify(await request.json()),
       });
     default:
       return new Response("no such verb", { status: 404 });

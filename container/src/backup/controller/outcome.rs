@@ -1,10 +1,10 @@
-//! What errands say, and what follows from their end.
+//! What jobs say, and what follows from their end.
 
+use moltworker_core::backup::job::BackupJob;
 use moltworker_core::bot::gateway::GatewayEvent;
 use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
 use tokio::time::Instant;
 
-use super::kind::Kind;
 use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};
 use crate::backup::launcher::Stalled;
 use crate::backup::watch::watch;
@@ -12,12 +12,12 @@ use crate::backup::worker::now_ms;
 use crate::backup::worker::wire::Line;
 
 impl BackupController {
-    /// Takes note of what the errand under way says.
+    /// Takes note of what the job under way says.
     pub(super) fn handle_line(&mut self, line: Line) {
         match line {
             Line::Token(renewed) => {
                 self.renew_at = Instant::now() + self.renew_every;
-                self.errands.renewed(renewed);
+                self.launcher.store_renewed(renewed);
             }
             Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
@@ -34,10 +34,10 @@ impl BackupController {
         }
     }
 
-    /// Ends an errand that makes no progress; that it is over is heard as ever.
+    /// Ends a job that makes no progress; that it is over is noticed as ever.
     pub(super) fn end(&mut self, stalled: &Stalled) {
         if let Some(current) = &mut self.current {
-            current.errand.kill();
+            current.process.kill();
             current.outcome = Some(Line::Failed(stalled.to_string()));
         }
     }
@@ -48,10 +48,11 @@ impl BackupController {
         }
     }
 
-    /// The errand under way is over; what the machine is to be told.
+    /// The job under way is over; the event for the gateway's lifecycle that follows.
     pub(super) fn over(&mut self, jitter: f64) -> Option<GatewayEvent> {
         let Current {
-            kind,
+            job,
+            awaited,
             outcome,
             intact,
             ..
@@ -76,32 +77,28 @@ impl BackupController {
                 true
             }
             Some(Line::Failed(message)) => {
-                self.failed(kind, &message);
+                self.failed(&job, &message);
                 false
             }
             // It renews its token and has nothing more to say.
-            None if kind == Kind::Renew => true,
+            None if job == BackupJob::RenewToken => true,
             _ => {
-                self.failed(kind, "it ended before it was done");
+                self.failed(&job, "it ended before it was done");
                 false
             }
         };
         if well {
-            self.failures.over(kind.doing());
+            self.failures.over(job.kind());
             self.update_status(|status| {
-                if status
-                    .error
-                    .as_ref()
-                    .is_some_and(|error| error.doing == kind.doing())
-                {
+                if status.error.as_ref().is_some_and(|error| error.job == job.kind()) {
                     status.error = None;
                 }
             });
         }
-        if kind == Kind::Restore && (well || !intact) {
+        if matches!(job, BackupJob::Restore(_)) && (well || !intact) {
             self.restart_watch();
         }
-        self.finish(kind, well, intact, jitter)
+        self.finish(&job, awaited, well, intact, jitter)
     }
 
     /// The directories are others than before, or may be.
@@ -109,30 +106,29 @@ impl BackupController {
         if let Some(before) = self.watching.take() {
             before.abort();
         }
-        let watching = watch(self.errands.home().to_owned(), self.changes.0.clone());
+        let watching = watch(self.launcher.home().to_owned(), self.changes.0.clone());
         self.watching = Some(tokio::spawn(watching));
         self.schedule.changed(self.since.elapsed());
     }
 
-    /// What follows from the end of an errand, and from that of the one that waits for it.
+    /// What follows from the end of a job, and from that of the one that waits for it.
     pub(super) fn finish(
         &mut self,
-        kind: Kind,
+        job: &BackupJob,
+        awaited: bool,
         well: bool,
         intact: bool,
         jitter: f64,
     ) -> Option<GatewayEvent> {
-        if matches!(kind, Kind::Snapshot(_)) {
+        if !awaited && matches!(job, BackupJob::Snapshot(_)) {
             self.schedule.over(self.since.elapsed(), jitter, well);
             self.update_status(|_| {});
         }
-        let event = kind.ended(well, intact);
-        if event.is_none()
-            && let Some((kind, work)) = self.next.take()
-        {
-            return self.start(kind, work, None);
+        if awaited {
+            return lifecycle_event(job, well, intact);
         }
-        event
+        let next = self.next.take()?;
+        self.start(next.into(), true)
     }
 
     fn restored(&mut self, report: RestoreReport) {
@@ -168,21 +164,21 @@ impl BackupController {
     }
 
     /// Accounts for an attempt that failed.
-    pub(super) fn failed(&mut self, kind: Kind, message: &str) {
-        self.logs.say(&format!("backup: {kind:?} failed: {message}"));
-        let doing = kind.doing();
-        let attempts = self.failures.record_failure(doing);
+    pub(super) fn failed(&mut self, job: &BackupJob, message: &str) {
+        self.logs.say(&format!("backup: {job} failed: {message}"));
+        let kind = job.kind();
+        let attempts = self.failures.record_failure(kind);
         self.update_status(|status| {
             status.error = Some(BackupError {
                 failed_at: now_ms(),
-                doing,
+                job: kind,
                 attempts,
                 message: message.to_owned(),
             });
         });
     }
 
-    /// Changes what is told of the backups.
+    /// Changes the status of the backups.
     pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
         let changed = self.schedule.has_changed();
         self.status.send_modify(|status| {
@@ -190,5 +186,15 @@ impl BackupController {
             change(status);
             status.changed = changed;
         });
+    }
+}
+
+/// What the end of a job means to the gateway's lifecycle, which waits for it.
+pub(super) fn lifecycle_event(job: &BackupJob, well: bool, intact: bool) -> Option<GatewayEvent> {
+    match job {
+        BackupJob::Restore(_) if well => Some(GatewayEvent::Restored),
+        BackupJob::Restore(_) => Some(GatewayEvent::NotRestored { intact }),
+        BackupJob::Snapshot(_) => Some(GatewayEvent::Saved(well)),
+        BackupJob::RenewToken | BackupJob::Maintain(_) | BackupJob::Read(_) => None,
     }
 }

@@ -17,7 +17,7 @@ use super::databases::read_flags;
 use super::repository::RepositoryError;
 use super::tree::{Done, Tree};
 
-/// So many differences are told.
+/// So many differences are named.
 const MAX_REPORTED: usize = 5;
 
 /// What a comparison found.
@@ -28,7 +28,7 @@ pub(crate) struct Compared {
     /// How many differ, are missing or are too many.
     pub(crate) mismatches: u64,
     /// The first of them, in words.
-    pub(crate) told: Vec<String>,
+    pub(crate) differences: Vec<String>,
 }
 
 /// Compares `directory` with what `tree` says it should be. Owners are compared only where they could be set.
@@ -45,8 +45,8 @@ pub(crate) fn compare(
     let differs = |path: &Path, what: &str| {
         let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
         compared.mismatches = compared.mismatches.saturating_add(1);
-        if compared.told.len() < MAX_REPORTED {
-            compared.told.push(format!("{}: {what}", path.display()));
+        if compared.differences.len() < MAX_REPORTED {
+            compared.differences.push(format!("{}: {what}", path.display()));
         }
     };
     tree.for_each(

@@ -6,7 +6,7 @@
 //! | `.openclaw/cache`, `.cache`, `.npm/_cacache`, `.npm/_npx` | made again when they are missing |
 //! | `.openclaw/plugin-skills` | links into the gateway's program, made again at its start |
 //! | `.openclaw/tmp` | the gateway's locks and temporary files: a restored lock would keep it from starting |
-//! | `.openclaw/logs`, `.npm/_logs` | they change all the time, and may repeat what was told in confidence |
+//! | `.openclaw/logs`, `.npm/_logs` | they change all the time, and may repeat what was said in confidence |
 //! | `*generation-lock.sqlite`, `*generation-writer.sqlite`, `*reindex-lock.sqlite` below `.openclaw/agents` | locks in the form of a database |
 //! | `*.lock` inside a directory `.git` | git's own locks; restored, they would block the repository |
 //! | a directory below the home with a `CACHEDIR.TAG` as bford.info/cachedir describes it | its maker says that it is a cache |

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use moltworker_core::backup::job::MaintenanceJob;
 use moltworker_core::backup::retention::{Held, forgettable};
 use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot};
 use moltworker_core::wire::run::SnapshotId;
@@ -18,14 +19,14 @@ use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snap
 use super::restore::{NotExtracted, extract};
 use super::say::note;
 use super::swap::remove;
-use super::wire::{Access, Maintenance};
+use super::wire::Access;
 
-/// So many problems are told in full.
+/// So many problems are reported in full.
 const MAX_REPORTED: usize = 10;
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
 /// one turn.
 const DRILL_SPARE: u64 = 512 * 1024 * 1024;
-/// Why there was no drill. The same words each time, so that they are told once; the numbers are in the log.
+/// Why there was no drill. The same words each time, so that they are reported once; the numbers are in the log.
 const NO_ROOM: &str = "this machine's disk has no room for it beside the bot";
 /// See [`NO_ROOM`].
 const NO_DISK: &str = "this machine's disk does not take what is restored";
@@ -50,7 +51,7 @@ pub(crate) fn maintain(
     access: &Access,
     remote: &Arc<Remote>,
     scratch: &Path,
-    maintenance: &Maintenance,
+    job: &MaintenanceJob,
 ) -> Result<MaintenanceReport, RepositoryError> {
     let begun = Instant::now();
     let Some(opened) = open(access, remote)? else {
@@ -60,11 +61,11 @@ pub(crate) fn maintain(
 
     // Verified before anything is deleted: what is left must be known to be good.
     let before = remote.traffic().received;
-    let mut problems = check(&opened, remote, maintenance)?;
+    let mut problems = check(&opened, remote, job)?;
     saw_all(remote, &snapshots)?;
     let checked_bytes = remote.traffic().received.saturating_sub(before);
     let (mut drill, mut not_drilled) = (None, None);
-    if maintenance.drill {
+    if job.drill {
         match rehearse(access, remote, scratch)? {
             Rehearsed::Well(report) => drill = Some(report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
@@ -80,7 +81,7 @@ pub(crate) fn maintain(
     let mut pruned_bytes = 0;
     if problems.is_empty() {
         let drilled = drill.as_ref().and_then(|report| report.snapshot.as_ref());
-        (forgotten, pruned_bytes) = clear(&opened, remote, &snapshots, maintenance, drilled)?;
+        (forgotten, pruned_bytes) = clear(&opened, remote, &snapshots, job, drilled)?;
     } else {
         note("nothing is deleted from a repository with problems");
     }
@@ -99,13 +100,9 @@ pub(crate) fn maintain(
 }
 
 /// Reads all snapshots, trees and indexes, and the part of the data whose turn it is.
-fn check(
-    opened: &Opened,
-    remote: &Remote,
-    maintenance: &Maintenance,
-) -> Result<Vec<String>, RepositoryError> {
-    let parts = maintenance.parts.max(1);
-    let part = maintenance.part.clamp(1, parts);
+fn check(opened: &Opened, remote: &Remote, job: &MaintenanceJob) -> Result<Vec<String>, RepositoryError> {
+    let parts = job.parts.max(1);
+    let part = job.part.clamp(1, parts);
     let options = CheckOptions::default()
         .read_data(true)
         .read_data_subset(ReadSubsetOption::IdSubSet((part, parts)));
@@ -168,18 +165,18 @@ fn clear(
     opened: &Opened,
     remote: &Remote,
     snapshots: &[Snapshot],
-    maintenance: &Maintenance,
+    job: &MaintenanceJob,
     drilled: Option<&SnapshotId>,
 ) -> Result<(Vec<SnapshotId>, u64), RepositoryError> {
-    // Until the Sandbox has heard of this drill, the one before it is the last it knows.
-    let mut pinned = maintenance.pinned.clone();
+    // Until the Sandbox knows of this drill, the one before it is the last it knows.
+    let mut pinned = job.pinned.clone();
     pinned.extend(drilled.cloned());
     let held = Held {
         pinned: &pinned,
-        verified: maintenance.verified.as_ref(),
+        verified: job.verified.as_ref(),
     };
     // By this machine's clock only where nobody else's is known: one far ahead makes everything old.
-    let now = match maintenance.now {
+    let now = match job.now {
         0 => now_ms(),
         said => said,
     };

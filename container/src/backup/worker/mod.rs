@@ -1,7 +1,7 @@
-//! The backup process: the supervisor's own binary, started once for each errand.
+//! The backup process: the supervisor's own binary, started once for each job.
 //!
 //! A process of its own, so that its memory goes back to the system with it, a panic or a hang in it ends
-//! nothing but itself, and it can be killed at a deadline. It gets one [`Job`] on standard input and answers
+//! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and answers
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
 mod attributes;
@@ -30,12 +30,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use moltworker_core::backup::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::remote::Remote;
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
-use self::wire::{Job, Line, Work};
+use self::wire::{JobInput, Line};
 
 pub(crate) use self::exclusions::is_excluded;
 
@@ -60,9 +61,9 @@ fn beside(home: &Path, purpose: &str) -> PathBuf {
     home.with_file_name(format!(".{name}.{purpose}"))
 }
 
-/// Does one errand.
+/// Does one job.
 pub(crate) fn main() -> ExitCode {
-    match errand() {
+    match do_job() {
         Ok(line) => {
             if let Some(line) = line {
                 say(&line);
@@ -76,66 +77,68 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn errand() -> Result<Option<Line>, RepositoryError> {
+fn do_job() -> Result<Option<Line>, RepositoryError> {
     let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     hidden.map_err(|error| RepositoryError(format!("hiding this process: {error}")))?;
     bind_to_supervisor()?;
     let mut text = Vec::new();
     let read = std::io::stdin().lock().read_to_end(&mut text);
     read.map_err(|error| RepositoryError(format!("reading the job: {error}")))?;
-    let job: Job = serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;
+    let input: JobInput =
+        serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;
     drop(text);
-    let Job {
+    let JobInput {
         access,
         home,
         owner,
-        work,
-    } = job;
+        job,
+        context,
+    } = input;
 
     // The bot goes on meanwhile; for a restore it waits.
-    if !matches!(work, Work::Restore(_)) {
+    if !matches!(job, BackupJob::Restore(_)) {
         give_way();
     }
     let remote = Arc::new(Remote::new(&access));
     // After the line that says how long it is, a file is all that is said.
-    let _beat = (!matches!(work, Work::Download(..))).then(|| {
+    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
         let remote = Arc::clone(&remote);
         // Begun here, with root's rights: only they may look at what this process reads and writes.
         Ticker::reporting(move || Line::Moves(remote.traffic(), pieces()))
     });
-    let renewed = match work {
+    let renewed = match job {
         // For these the token proves that a repository's endpoint is what answers.
-        Work::Restore(_) | Work::Snapshot(_) | Work::Renew => remote.renew_now().map(Some),
+        BackupJob::Restore(_) | BackupJob::Snapshot(_) | BackupJob::RenewToken => {
+            remote.renew_now().map(Some)
+        }
         // What the Sandbox just minted for this.
-        Work::Maintain(_) => Ok(None),
-        Work::List | Work::Browse(..) | Work::Download(..) => remote.renew(),
+        BackupJob::Maintain(_) => Ok(None),
+        BackupJob::Read(_) => remote.renew(),
     };
     if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
-    let done = match work {
-        Work::Renew => None,
-        Work::Restore(restoring) => {
+    let done = match job {
+        BackupJob::RenewToken => None,
+        BackupJob::Restore(point) => {
             let fresh = beside(&home, FRESH);
-            let restored = restore::restore(&access, &remote, &home, &fresh, &restoring, owner);
+            let restored = restore::restore(&access, &remote, &home, &fresh, &point, &context, owner);
             if restored.is_err() {
                 // The next attempt begins with nothing; until then the space is free.
                 let _ = swap::remove(&fresh);
             }
             Some(Line::Restored(restored?))
         }
-        Work::Snapshot(taking) => {
+        BackupJob::Snapshot(job) => {
             let scratch = scratch(&home, owner)?;
             become_reader(owner)?;
-            let taken = snapshot::take(&access, &remote, &home, &scratch, &taking)?;
+            let taken = snapshot::take(&access, &remote, &home, &scratch, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
         }
-        Work::List => Some(Line::Snapshots(read::list(&access, &remote)?)),
-        Work::Browse(id, path) => Some(Line::Entries(read::browse(&access, &remote, &id, &path)?)),
-        Work::Download(id, path) => read::download(&access, &remote, &id, &path).map(|()| None)?,
-        Work::Maintain(maintenance) => {
+        BackupJob::Read(job) => read::read(&access, &remote, &job)?,
+        BackupJob::Maintain(job) => {
             let scratch = scratch(&home, None)?;
-            let report = maintain::maintain(&access, &remote, &scratch, &maintenance);
+            let report = maintain::maintain(&access, &remote, &scratch, &job);
             let _ = swap::remove(&scratch);
             Some(Line::Maintained(report?))
         }
@@ -143,7 +146,7 @@ fn errand() -> Result<Option<Line>, RepositoryError> {
     Ok(done)
 }
 
-/// Ends this process with the supervisor: nobody would hear what comes of it, and what it wrote would come as a
+/// Ends this process with the supervisor: nobody would know what comes of it, and what it wrote would come as a
 /// surprise to the next run.
 fn bind_to_supervisor() -> Result<(), RepositoryError> {
     let bound = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));

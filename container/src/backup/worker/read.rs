@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use moltworker_core::backup::job::ReadJob;
 use moltworker_core::wire::control::{EntryKind, Snapshot, SnapshotEntry};
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
@@ -13,11 +14,26 @@ use super::repository::{HOME_IN_SNAPSHOT, Opened, RepositoryError, explain, open
 use super::say::say;
 use super::wire::{Access, Line};
 
-/// All snapshots, newest first; none where there is no repository.
+/// Reads what somebody asked for; what is to be said at the end.
 ///
 /// # Errors
-/// When they cannot all be read.
-pub(crate) fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, RepositoryError> {
+/// When it is not there, or cannot be read to its end.
+pub(crate) fn read(
+    access: &Access,
+    remote: &Arc<Remote>,
+    job: &ReadJob,
+) -> Result<Option<Line>, RepositoryError> {
+    match job {
+        ReadJob::Snapshots => list(access, remote).map(|snapshots| Some(Line::Snapshots(snapshots))),
+        ReadJob::Directory(id, path) => {
+            browse(access, remote, id, path).map(|entries| Some(Line::Entries(entries)))
+        }
+        ReadJob::File(id, path) => download(access, remote, id, path).map(|()| None),
+    }
+}
+
+/// All snapshots, newest first; none where there is no repository.
+fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, RepositoryError> {
     match open(access, remote)? {
         None => Ok(Vec::new()),
         Some(opened) => Ok(opened.snapshots()?.iter().filter_map(snapshot_report).collect()),
@@ -25,14 +41,11 @@ pub(crate) fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot
 }
 
 /// What is in a directory of a snapshot, by name.
-///
-/// # Errors
-/// When there is no such directory, or it cannot be read.
-pub(crate) fn browse(
+fn browse(
     access: &Access,
     remote: &Arc<Remote>,
     id: &SnapshotId,
-    path: &Path,
+    path: &str,
 ) -> Result<Vec<SnapshotEntry>, RepositoryError> {
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed_ids();
@@ -42,7 +55,7 @@ pub(crate) fn browse(
     let Some(tree) = node.subtree else {
         return Err(RepositoryError(format!(
             "{} is no directory of this snapshot",
-            path.display()
+            path
         )));
     };
     let tree = indexed.get_tree(&tree);
@@ -65,14 +78,11 @@ fn entry(node: &Node) -> Option<SnapshotEntry> {
 }
 
 /// Says how long a file of a snapshot is and writes its bytes to standard output.
-///
-/// # Errors
-/// When there is no such file, or it cannot be read to its end.
-pub(crate) fn download(
+fn download(
     access: &Access,
     remote: &Arc<Remote>,
     id: &SnapshotId,
-    path: &Path,
+    path: &str,
 ) -> Result<(), RepositoryError> {
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed();
@@ -80,10 +90,7 @@ pub(crate) fn download(
     let node = indexed.node_from_snapshot_and_path(&snapshot, &in_snapshot(path)?);
     let node = node.map_err(|error| explain(remote, "looking for the file", &error))?;
     if !node.is_file() {
-        return Err(RepositoryError(format!(
-            "{} is no file of this snapshot",
-            path.display()
-        )));
+        return Err(RepositoryError(format!("{} is no file of this snapshot", path)));
     }
     let mut length = 0_u64;
     for piece in node.content.iter().flatten() {
@@ -114,11 +121,13 @@ fn find(
 }
 
 /// The path in the snapshot of what lies below the home at `path`.
-fn in_snapshot(path: &Path) -> Result<String, RepositoryError> {
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    match path.to_str() {
-        Some("") => Ok(HOME_IN_SNAPSHOT.to_owned()),
-        Some(text) if plain => Ok(format!("{HOME_IN_SNAPSHOT}/{text}")),
+fn in_snapshot(path: &str) -> Result<String, RepositoryError> {
+    let mut parts = Path::new(path).components();
+    match path {
+        "" => Ok(HOME_IN_SNAPSHOT.to_owned()),
+        _ if parts.all(|part| matches!(part, Component::Normal(_))) => {
+            Ok(format!("{HOME_IN_SNAPSHOT}/{path}"))
+        }
         _ => Err(RepositoryError::new(
             "a path is given from the home on, without `..`",
         )),

@@ -231,7 +231,7 @@ impl Remote {
     }
 
     /// Which snapshots the repository listed when it was last asked: rustic asks anew whenever it needs them, and
-    /// believes what it hears.
+    /// believes what it is answered.
     pub(crate) fn listed_snapshots(&self) -> BTreeSet<Id> {
         locked(&self.listed).clone()
     }
@@ -312,7 +312,7 @@ impl Remote {
             let answered = self.ask(method, path, content, headers);
             let error = match answered.and_then(|mut response| take(&mut response, &damaged)) {
                 Ok(taken) => return Ok(taken),
-                // An attempt whose answer was lost had been heard.
+                // An attempt whose answer was lost had been carried out.
                 Err(RemoteError::Status {
                     status: 403 | 409 | 412,
                     ..

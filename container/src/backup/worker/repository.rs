@@ -213,7 +213,7 @@ pub(crate) fn home_of<S: IndexedTree + Open>(
     node.map_err(|error| explain(remote, "looking for the home in the snapshot", &error))
 }
 
-/// As the Sandbox is told of it.
+/// As it is reported to the Sandbox.
 pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
     let tag = |name: &str| {
         let mut tags = snapshot.tags.iter();

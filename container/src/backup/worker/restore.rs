@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::wire::control::{Amount, Doing, Progress, RestoreReport};
+use moltworker_core::backup::job::JobKind;
+use moltworker_core::wire::control::{Amount, Progress, RestoreReport};
 use moltworker_core::wire::run::RestorePoint;
 use rustic_core::DataId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
@@ -24,7 +25,7 @@ use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{failed, make_way, replace};
 use super::tree::{Done, Tree};
-use super::wire::{Access, Restoring};
+use super::wire::{Access, JobContext};
 use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
@@ -68,11 +69,12 @@ pub(crate) fn restore(
     remote: &Arc<Remote>,
     home: &Path,
     fresh: &Path,
-    restoring: &Restoring,
+    point: &RestorePoint,
+    context: &JobContext,
     owner: Option<(u32, u32)>,
 ) -> Result<RestoreReport, RepositoryError> {
     let begun = Instant::now();
-    let Some((opened, snapshot, passed_over)) = choose(access, remote, &restoring.point)? else {
+    let Some((opened, snapshot, passed_over)) = choose(access, remote, point)? else {
         return Ok(RestoreReport {
             snapshot: None,
             taken_at: None,
@@ -90,7 +92,7 @@ pub(crate) fn restore(
     let report = extract(opened, &snapshot, fresh, SPARE, begun)?;
     release_leases(fresh, owner);
     // What fails before the home is replaced leaves the bot what it had.
-    mark_before_upgrade(access, remote, &snapshot, restoring)?;
+    mark_before_upgrade(access, remote, &snapshot, context)?;
     replace(home, fresh)?;
     let ids = passed_over.iter();
     Ok(RestoreReport {
@@ -180,12 +182,12 @@ pub(crate) fn extract(
     let owners = rustix::process::geteuid().is_root();
 
     let done = Arc::new(Done::default());
-    let ticker = ticker(Doing::Restore, &done, total);
+    let ticker = ticker(JobKind::Restore, &done, total);
     write(&tree, fresh, owners, &done)?;
     drop(ticker);
 
     let done = Arc::new(Done::default());
-    let ticker = self::ticker(Doing::Compare, &done, total);
+    let ticker = self::ticker(JobKind::Compare, &done, total);
     let compared = compare(&tree, fresh, owners, &done)?;
     drop(ticker);
     if compared.mismatches > 0 {
@@ -193,7 +195,7 @@ pub(crate) fn extract(
             "{} of {} entries differ from the snapshot after the restore: {}",
             compared.mismatches,
             compared.compared,
-            compared.told.join("; ")
+            compared.differences.join("; ")
         ))));
     }
     Ok(RestoreReport {
@@ -208,10 +210,10 @@ pub(crate) fn extract(
     })
 }
 
-fn ticker(doing: Doing, done: &Arc<Done>, total: Amount) -> Ticker {
+fn ticker(job: JobKind, done: &Arc<Done>, total: Amount) -> Ticker {
     let done = Arc::clone(done);
     Ticker::start(move || Progress {
-        doing,
+        job,
         done: done.amount(),
         total: Some(total),
     })

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use moltworker_core::backup::job::{JobKind, SnapshotJob};
 use moltworker_core::backup::suspicion::{Content, suspicion};
-use moltworker_core::wire::control::{Amount, Doing, Progress, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Amount, Progress, Snapshot, SnapshotReason};
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
@@ -18,7 +19,7 @@ use super::repository::{
 };
 use super::say::{Ticker, note, say};
 use super::sources::{Findings, Home};
-use super::wire::{Access, Line, Restoring, Taking};
+use super::wire::{Access, JobContext, Line};
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
@@ -32,21 +33,22 @@ pub(crate) fn take(
     remote: &Arc<Remote>,
     home: &Path,
     scratch: &Path,
-    taking: &Taking,
+    job: SnapshotJob,
+    context: &JobContext,
 ) -> Result<Option<Snapshot>, RepositoryError> {
     let opened = match open(access, remote)? {
         Some(opened) => opened,
         None => init(access, remote)?,
     };
     // The first attempt of all may have come as far as the index.
-    let earlier = if taking.first {
+    let earlier = if context.first {
         opened.listed()?
     } else {
         opened.snapshots()?
     };
     let parent = earlier.first();
     let named = |snapshot: &&SnapshotFile| {
-        let base = taking.base.as_ref();
+        let base = context.base.as_ref();
         base.is_some_and(|base| base.as_str() == snapshot.id.to_hex().as_str())
     };
     let is_good = |snapshot: &&SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
@@ -56,7 +58,7 @@ pub(crate) fn take(
         .or_else(|| earlier.iter().find(is_good));
 
     let findings = Arc::new(Mutex::new(Findings::default()));
-    let archived = archive(opened, home, scratch, parent, &taking.raw, &findings)?;
+    let archived = archive(opened, home, scratch, parent, &context.raw, &findings)?;
     let findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     for said in &findings.notes {
         note(said);
@@ -71,7 +73,7 @@ pub(crate) fn take(
         )));
     }
     let (repository, mut snapshot) = archived;
-    if parent.is_some_and(|parent| parent.tree == snapshot.tree) && !taking.accept {
+    if parent.is_some_and(|parent| parent.tree == snapshot.tree) && !job.accept {
         return Ok(None);
     }
 
@@ -85,7 +87,7 @@ pub(crate) fn take(
         raw: findings.raw,
         suspicious: None,
     };
-    let lost = base.filter(|_| !taking.accept).and_then(|base| {
+    let lost = base.filter(|_| !job.accept).and_then(|base| {
         let before = Content {
             bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
             databases: Description::of(base).all(),
@@ -99,7 +101,7 @@ pub(crate) fn take(
     if let Some(lost) = &lost {
         note(&format!("the snapshot is marked as suspicious: {lost}"));
     }
-    snapshot.tags = tags(taking, amount, lost.is_some());
+    snapshot.tags = tags(job.reason, context, amount, lost.is_some());
     description.suspicious = lost;
     snapshot.description = serde_json::to_string(&description).ok();
 
@@ -124,12 +126,12 @@ pub(crate) fn mark_before_upgrade(
     access: &Access,
     remote: &Arc<Remote>,
     snapshot: &SnapshotFile,
-    restoring: &Restoring,
+    context: &JobContext,
 ) -> Result<(), RepositoryError> {
     let Some(known) = snapshot_report(snapshot) else {
         return Ok(());
     };
-    let (Some(from), Some(to)) = (&known.gateway_version, &restoring.gateway_version) else {
+    let (Some(from), Some(to)) = (&known.gateway_version, &context.gateway_version) else {
         return Ok(());
     };
     if from == to || known.reason == Some(SnapshotReason::BeforeUpgrade) {
@@ -141,16 +143,18 @@ pub(crate) fn mark_before_upgrade(
     let newest = opened.snapshots()?.into_iter().next();
     let mut marked = snapshot.clone();
     marked.time = later_than(newest.as_ref());
-    let marking = Taking {
-        reason: SnapshotReason::BeforeUpgrade,
-        accept: false,
-        first: false,
-        base: None,
-        run: restoring.run,
+    // It says who wrote the home, not who is about to.
+    let written_by = JobContext {
+        run: context.run,
         gateway_version: Some(from.clone()),
-        raw: BTreeSet::new(),
+        ..JobContext::default()
     };
-    marked.tags = tags(&marking, known.amount, known.suspicious.is_some());
+    marked.tags = tags(
+        SnapshotReason::BeforeUpgrade,
+        &written_by,
+        known.amount,
+        known.suspicious.is_some(),
+    );
     let saved = opened.repository.save_snapshots(vec![marked]);
     saved.map_err(|error| explain(remote, "marking the snapshot before an upgrade", &error))?;
     note(&format!(
@@ -198,7 +202,7 @@ fn archive(
     remote.hold_snapshots_back();
     let counted = Arc::clone(findings);
     let ticker = Ticker::start(move || Progress {
-        doing: Doing::Snapshot,
+        job: JobKind::Snapshot,
         done: counted.lock().unwrap_or_else(PoisonError::into_inner).amount,
         total: None,
     });
@@ -231,11 +235,11 @@ fn later_than(newest: Option<&SnapshotFile>) -> Zoned {
     after.map_or(now, |after| now.max(after)).to_zoned(TimeZone::UTC)
 }
 
-fn tags(taking: &Taking, amount: Amount, suspicious: bool) -> StringList {
+fn tags(reason: SnapshotReason, context: &JobContext, amount: Amount, suspicious: bool) -> StringList {
     let mut tags = StringList::default();
-    tags.add(format!("reason:{}", taking.reason.as_str()));
-    tags.add(format!("run:{}", taking.run));
-    if let Some(version) = &taking.gateway_version {
+    tags.add(format!("reason:{}", reason.as_str()));
+    tags.add(format!("run:{}", context.run));
+    if let Some(version) = &context.gateway_version {
         // A comma separates tags.
         tags.add(format!("gateway:{}", version.replace(',', "_")));
     }

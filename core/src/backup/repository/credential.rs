@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::settings::Secret;
+use crate::secret::Secret;
 
 /// Finds the secret. restic speaks Basic only; whatever user name it sends says nothing.
 pub fn read(authorization: &str) -> Option<Secret<String>> {

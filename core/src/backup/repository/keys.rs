@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::settings::Secret;
+use crate::secret::Secret;
 use crate::user_id::UserId;
 
 /// The `info` of the key that repository tokens are made with.

@@ -1,6 +1,6 @@
 //! A range of bytes of an object: what was asked, and which bytes that is.
 
-/// Offsets beyond this cannot be told to the bucket exactly: its numbers are doubles.
+/// Offsets beyond this cannot be given to the bucket exactly: its numbers are doubles.
 const MAX_OFFSET: u64 = (1 << 53) - 1;
 
 /// What a `Range` header asks for.

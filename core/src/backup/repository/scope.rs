@@ -1,12 +1,15 @@
 //! What whoever presents a credential may do.
 
+use serde::{Deserialize, Serialize};
+
 use super::object::{Name, ObjectKind};
 use super::request::Operation;
 use crate::user_id::UserId;
 use crate::wire::run::Run;
 
 /// How far a credential goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Read, list and add. What every run gets: it cannot take back what it or an earlier one stored.
     Append,

@@ -4,10 +4,10 @@ use super::{
     BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
     VerifiedSnapshot,
 };
+use crate::backup::job::JobKind;
 use crate::bot::history::HistoryKind;
-use crate::wire::control::{
-    BackupStatus, Doing, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status,
-};
+use crate::bot::incidents::IncidentKind;
+use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 impl BackupState {
@@ -21,12 +21,12 @@ impl BackupState {
             self.run = run;
             self.restored = None;
             self.unsaved_since = None;
-            self.overdue = false;
+            self.incidents.close(now, IncidentKind::BackupOverdue);
         }
         self.observe_restores(now, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
         self.observe_maintenance(now, backup, &mut changes);
-        self.observe_failures(backup, &mut changes);
+        self.observe_failures(now, backup, &mut changes);
         self.settle_ordered_restore(now, run, status.phase, backup, &mut changes);
         changes
     }
@@ -47,16 +47,23 @@ impl BackupState {
             None => "there was nothing to restore".to_owned(),
         };
         changes.history_events.push((HistoryKind::Restored, Some(detail)));
-        // The last one of a run is heard of by nobody before it is passed over.
+        // The last one of a run is known to nobody before it is passed over.
         if let Some(id) = report.passed_over.first()
-            && self.suspicious.as_ref() != Some(id)
+            && !self.is_known_suspicious(id)
         {
-            self.suspicious = Some(id.clone());
+            self.incidents
+                .observe(now, IncidentKind::SnapshotSuspicious, Some(id.as_str()));
             let detail = format!("{}: passed over at this start", short_id(id));
             changes
                 .history_events
                 .push((HistoryKind::SnapshotSuspicious, Some(detail)));
         }
+    }
+
+    /// Whether this is the last one that was found suspicious, be that over or not.
+    fn is_known_suspicious(&self, id: &SnapshotId) -> bool {
+        let last = self.incidents.last(IncidentKind::SnapshotSuspicious);
+        last.is_some_and(|incident| incident.detail.as_deref() == Some(id.as_str()))
     }
 
     /// A snapshot that was restored whole.
@@ -95,11 +102,18 @@ impl BackupState {
             });
             self.maintenance.begun_at.get_or_insert(now);
             self.unsaved_since = None;
-            if self.raw != newest.raw {
-                self.raw.clone_from(&newest.raw);
-                let detail = (!self.raw.is_empty()).then(|| self.raw.join("; "));
-                let history_event = detail.map(|detail| (HistoryKind::DatabaseNotCopied, Some(detail)));
-                changes.history_events.extend(history_event);
+            if newest.raw.is_empty() {
+                self.incidents.close(now, IncidentKind::DatabaseNotCopied);
+            } else {
+                let detail = newest.raw.join("; ");
+                let observed = self
+                    .incidents
+                    .observe(now, IncidentKind::DatabaseNotCopied, Some(&detail));
+                if observed.is_opened_or_changed() {
+                    changes
+                        .history_events
+                        .push((HistoryKind::DatabaseNotCopied, Some(detail)));
+                }
             }
             if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
                 self.wanted.take_if(|wanted| wanted.done_at.is_some());
@@ -107,18 +121,27 @@ impl BackupState {
         }
         for snapshot in &fresh {
             if let Some(lost) = &snapshot.suspicious {
-                self.suspicious = Some(snapshot.id.clone());
+                self.incidents
+                    .observe(now, IncidentKind::SnapshotSuspicious, Some(snapshot.id.as_str()));
                 let detail = format!("{}: {lost}", short_id(&snapshot.id));
                 changes
                     .history_events
                     .push((HistoryKind::SnapshotSuspicious, Some(detail)));
             }
         }
+        // `latest` is this one: nothing is passed over any more.
+        if fresh.last().is_some_and(|newest| newest.suspicious.is_none()) {
+            self.incidents.close(now, IncidentKind::SnapshotSuspicious);
+        }
         changes.snapshots = fresh;
+        self.observe_unsaved(now, backup, changes);
+    }
+
+    fn observe_unsaved(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
         let taking = backup
             .under_way
             .as_ref()
-            .is_some_and(|progress| progress.doing == Doing::Snapshot);
+            .is_some_and(|progress| progress.job == JobKind::Snapshot);
         if backup.changed {
             self.unsaved_since.get_or_insert(now);
         } else if !taking {
@@ -126,21 +149,20 @@ impl BackupState {
             self.unsaved_since = None;
         }
         let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
-        let overdue_after = if taking {
+        let is_open = self.incidents.is_open(IncidentKind::BackupOverdue);
+        // One that is overdue stays that until it is taken.
+        let overdue_after = if taking && !is_open {
             LONG_SNAPSHOT_MS
         } else {
             OVERDUE_AFTER_MS
         };
-        match self.overdue {
-            false if unsaved_for >= Some(overdue_after) => {
-                self.overdue = true;
+        if unsaved_for >= Some(overdue_after) {
+            let observed = self.incidents.observe(now, IncidentKind::BackupOverdue, None);
+            if observed.is_opened() {
                 changes.history_events.push((HistoryKind::BackupOverdue, None));
             }
-            true if unsaved_for < Some(OVERDUE_AFTER_MS) => {
-                self.overdue = false;
-                changes.history_events.push((HistoryKind::BackupResumed, None));
-            }
-            _ => {}
+        } else if self.incidents.close(now, IncidentKind::BackupOverdue).is_some() {
+            changes.history_events.push((HistoryKind::BackupResumed, None));
         }
     }
 
@@ -154,7 +176,7 @@ impl BackupState {
         maintenance.finished_at = Some(now);
         maintenance.turns = maintenance.turns.wrapping_add(1);
         changes.forgotten.clone_from(&report.forgotten);
-        let known = std::mem::replace(&mut maintenance.problems, report.problems.clone());
+        maintenance.problems.clone_from(&report.problems);
         // One for which there is no room is no nearer tomorrow.
         if report.drill.is_some() || report.not_drilled.is_some() {
             maintenance.drilled_at = Some(now);
@@ -163,33 +185,46 @@ impl BackupState {
             self.record_verified(now, drill, changes);
         }
         if report.problems.is_empty() {
+            self.incidents.close(now, IncidentKind::RepositoryDamaged);
             changes
                 .history_events
                 .push((HistoryKind::Maintained, Some(maintenance_summary(report))));
-        } else if report.problems != known {
+            return;
+        }
+        let problems = report.problems.join("; ");
+        let observed = self
+            .incidents
+            .observe(now, IncidentKind::RepositoryDamaged, Some(&problems));
+        if observed.is_opened_or_changed() {
             changes
                 .history_events
-                .push((HistoryKind::RepositoryDamaged, Some(report.problems.join("; "))));
+                .push((HistoryKind::RepositoryDamaged, Some(problems)));
         }
     }
 
-    fn observe_failures(&mut self, backup: &BackupStatus, changes: &mut BackupChanges) {
-        match &backup.error {
-            // A comparison that failed is a restore that failed.
-            Some(error)
-                if error.attempts >= failures_before_report(error.doing)
-                    && self.failing != Some(error.doing) =>
-            {
-                self.failing = Some(error.doing);
-                let detail = Some(error.message.clone());
-                changes.history_events.push((failure_kind(error.doing), detail));
-            }
+    fn observe_failures(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+        let Some(error) = &backup.error else {
             // A run that has just begun has no error, and has done nothing yet either.
-            None if self.failing.is_some_and(|doing| has_succeeded(doing, backup)) => {
-                self.failing = None;
+            let over = FAILURES.into_iter().filter(|kind| has_succeeded(*kind, backup));
+            let over = over.filter_map(|kind| self.incidents.close(now, kind));
+            // However many are over, backups are in order again.
+            if over.count() > 0 {
                 changes.history_events.push((HistoryKind::BackupResumed, None));
             }
-            _ => {}
+            return;
+        };
+        if error.attempts < failures_before_report(error.job) {
+            return;
+        }
+        let (incident, history) = failure_kinds(error.job);
+        if self
+            .incidents
+            .observe(now, incident, Some(&error.message))
+            .is_opened()
+        {
+            changes
+                .history_events
+                .push((history, Some(error.message.clone())));
         }
     }
 
@@ -232,7 +267,7 @@ impl BackupState {
         let error = backup
             .error
             .as_ref()
-            .filter(|error| error.doing != Doing::Maintain);
+            .filter(|error| error.job != JobKind::Maintain);
         if let Some(error) = error
             && went_on
             && Some(error.failed_at) != wanted.failed_before
@@ -246,29 +281,38 @@ impl BackupState {
     }
 }
 
-/// Failures in a row before it is told. Maintenance is not tried again by itself.
-fn failures_before_report(doing: Doing) -> u32 {
-    match doing {
-        Doing::Maintain => 1,
+/// What jobs that fail lead to.
+const FAILURES: [IncidentKind; 3] = [
+    IncidentKind::BackupFailing,
+    IncidentKind::RestoreFailing,
+    IncidentKind::MaintenanceFailing,
+];
+
+/// Failures in a row before that is an incident. Maintenance is not tried again by itself.
+fn failures_before_report(job: JobKind) -> u32 {
+    match job {
+        JobKind::Maintain => 1,
         _ => REPORT_AFTER_FAILURES,
     }
 }
 
-fn failure_kind(doing: Doing) -> HistoryKind {
-    match doing {
-        Doing::Restore | Doing::Compare => HistoryKind::RestoreFailed,
-        Doing::Maintain => HistoryKind::MaintenanceFailed,
-        Doing::Snapshot | Doing::Unknown => HistoryKind::BackupFailed,
+pub(super) fn failure_kinds(job: JobKind) -> (IncidentKind, HistoryKind) {
+    match job {
+        // A comparison that failed is a restore that failed.
+        JobKind::Restore | JobKind::Compare => (IncidentKind::RestoreFailing, HistoryKind::RestoreFailed),
+        JobKind::Maintain => (IncidentKind::MaintenanceFailing, HistoryKind::MaintenanceFailed),
+        JobKind::Snapshot | JobKind::Read | JobKind::Unknown => {
+            (IncidentKind::BackupFailing, HistoryKind::BackupFailed)
+        }
     }
 }
 
-/// Whether a run has succeeded with it at least once.
-fn has_succeeded(doing: Doing, backup: &BackupStatus) -> bool {
-    match doing {
-        Doing::Restore | Doing::Compare => backup.restored.is_some(),
-        Doing::Maintain => backup.maintained.is_some(),
-        Doing::Snapshot => !backup.taken.is_empty(),
-        Doing::Unknown => true,
+/// Whether a run has succeeded at least once with what led to such an incident.
+fn has_succeeded(incident: IncidentKind, backup: &BackupStatus) -> bool {
+    match incident {
+        IncidentKind::RestoreFailing => backup.restored.is_some(),
+        IncidentKind::MaintenanceFailing => backup.maintained.is_some(),
+        _ => !backup.taken.is_empty(),
     }
 }
 

@@ -1,7 +1,8 @@
-//! What the bucket says when no run is there to be heard: at the end of one, and before the next.
+//! What the bucket says when no run is there to be asked: at the end of one, and before the next.
 
 use super::{BackupState, NewestSnapshot};
 use crate::bot::history::HistoryKind;
+use crate::bot::incidents::IncidentKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 /// A snapshot that the bucket has.
@@ -18,7 +19,12 @@ pub struct StoredSnapshot {
 impl BackupState {
     /// `run` is over, and `stored` is what the bucket has: what the run saved last, only the bucket knows. What was not
     /// saved, and is not there either, is worth an entry.
-    pub fn ended(&mut self, run: Run, stored: &[StoredSnapshot]) -> Option<(HistoryKind, Option<String>)> {
+    pub fn ended(
+        &mut self,
+        now: u64,
+        run: Run,
+        stored: &[StoredSnapshot],
+    ) -> Option<(HistoryKind, Option<String>)> {
         let newest = stored.iter().max_by_key(|snapshot| snapshot.stored_at);
         let is_known = |known: &NewestSnapshot| stored.iter().any(|snapshot| snapshot.id == known.id);
         // A known one that is missing stays known, and keeps the next run from beginning with less.
@@ -35,7 +41,8 @@ impl BackupState {
             return None;
         }
         let since = self.unsaved_since.take()?;
-        self.overdue = false;
+        // With the run ends the wait for its snapshot.
+        self.incidents.close(now, IncidentKind::BackupOverdue);
         let saved = newest.is_some_and(|newest| newest.stored_at >= since);
         (!saved).then_some((HistoryKind::ChangesLost, None))
     }
@@ -128,15 +135,15 @@ mod tests {
             let mut backup_state = BackupState::default();
             observe_backup(&mut backup_state, 100, R1, changed.clone());
             let bucket: Vec<_> = newest.clone().into_iter().collect();
-            let entry = backup_state.ended(R1, &bucket);
+            let entry = backup_state.ended(200, R1, &bucket);
             assert_eq!(entry.is_some(), lost, "{newest:?}");
             let known = backup_state.summary().newest.map(|newest| newest.id);
             assert_eq!(known, newest.map(|newest| newest.id));
-            assert_eq!(backup_state.ended(R1, &[]), None, "once");
+            assert_eq!(backup_state.ended(200, R1, &[]), None, "once");
         }
         let mut saved = BackupState::default();
         observe_backup(&mut saved, 100, R1, at_rest());
-        assert_eq!(saved.ended(R1, &[]), None);
+        assert_eq!(saved.ended(200, R1, &[]), None);
     }
 
     #[test]
@@ -145,12 +152,12 @@ mod tests {
         let mut backup = at_rest();
         backup.taken = vec![snapshot('b', 20)];
         observe_backup(&mut backup_state, 1, R1, backup);
-        backup_state.ended(R1, &[stored('a', 1), stored('b', 2), stored('c', 3)]);
+        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2), stored('c', 3)]);
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })
         );
-        backup_state.ended(R1, &[stored('a', 1), stored('b', 2)]);
+        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2)]);
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })

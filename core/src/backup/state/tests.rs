@@ -1,11 +1,13 @@
 //! What a Sandbox remembers of its snapshots, event by event.
 
+mod incidents;
 mod ordered_restores;
 
 use super::*;
+use crate::backup::job::{BackupJob, JobKind, MaintenanceJob, SnapshotJob};
 use crate::wire::control::{
-    Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, RestoreOrder,
-    SnapshotReason, StartTimes, Status,
+    Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, SnapshotReason, StartTimes,
+    Status,
 };
 
 pub(super) const R1: Run = Run(1);
@@ -57,10 +59,10 @@ fn maintained(finished_at: i64, problems: &[&str]) -> MaintenanceReport {
     }
 }
 
-fn error(doing: Doing, failed_at: i64, attempts: u32) -> BackupError {
+fn error(job: JobKind, failed_at: i64, attempts: u32) -> BackupError {
     BackupError {
         failed_at,
-        doing,
+        job,
         attempts,
         message: "it answers 500".into(),
     }
@@ -102,7 +104,7 @@ fn kinds(changes: &BackupChanges) -> Vec<HistoryKind> {
     changes.history_events.iter().map(|(kind, _)| *kind).collect()
 }
 
-/// Hears `backup` and says which entries follow.
+/// Takes note of `backup` and says which entries follow.
 pub(super) fn observe_backup(
     backup_state: &mut BackupState,
     now: u64,
@@ -165,12 +167,12 @@ fn overdue_changes_are_reported_requested_and_resolved() {
         observe_backup(&mut backup_state, OVERDUE_AFTER_MS - 1, R1, backup.clone()),
         []
     );
-    assert_eq!(backup_state.errand(0, R1, &status(R1, backup.clone())), None);
+    assert_eq!(backup_state.due_job(0, R1, &status(R1, backup.clone())), None);
     // One that is being taken is on its way, within reason.
     let mut taking = backup.clone();
     taking.changed = false;
     taking.under_way = Some(Progress {
-        doing: Doing::Snapshot,
+        job: JobKind::Snapshot,
         done: Amount::default(),
         total: None,
     });
@@ -197,10 +199,11 @@ fn overdue_changes_are_reported_requested_and_resolved() {
     );
     // Also where attempts fail, because a token has expired for example: the order brings a fresh one.
     let mut failing = backup.clone();
-    failing.error = Some(error(Doing::Snapshot, 20, 9));
+    failing.error = Some(error(JobKind::Snapshot, 20, 9));
     for overdue in [&backup, &failing] {
-        let errand = backup_state.errand(OVERDUE_AFTER_MS, R1, &status(R1, overdue.clone()));
-        assert!(matches!(errand, Some(Errand::Snapshot(_))), "{errand:?}");
+        let due = backup_state.due_job(OVERDUE_AFTER_MS, R1, &status(R1, overdue.clone()));
+        let snapshot = BackupJob::Snapshot(SnapshotJob::new(SnapshotReason::Change));
+        assert_eq!(due, Some(snapshot));
     }
     backup.taken = vec![snapshot('a', 20)];
     assert_eq!(
@@ -219,51 +222,51 @@ fn overdue_changes_are_reported_requested_and_resolved() {
 
 #[test]
 fn lasting_failures_are_reported_once() {
-    for (doing, attempts, expected) in [
-        (Doing::Snapshot, 1, vec![]),
+    for (job, attempts, expected) in [
+        (JobKind::Snapshot, 1, vec![]),
         (
-            Doing::Snapshot,
+            JobKind::Snapshot,
             REPORT_AFTER_FAILURES,
             vec![HistoryKind::BackupFailed],
         ),
         (
-            Doing::Restore,
+            JobKind::Restore,
             REPORT_AFTER_FAILURES,
             vec![HistoryKind::RestoreFailed],
         ),
         (
-            Doing::Compare,
+            JobKind::Compare,
             REPORT_AFTER_FAILURES,
             vec![HistoryKind::RestoreFailed],
         ),
-        (Doing::Maintain, 1, vec![HistoryKind::MaintenanceFailed]),
+        (JobKind::Maintain, 1, vec![HistoryKind::MaintenanceFailed]),
     ] {
         let mut backup_state = BackupState::default();
         let mut backup = BackupStatus {
-            error: Some(error(doing, 1, attempts)),
+            error: Some(error(job, 1, attempts)),
             ..BackupStatus::default()
         };
         assert_eq!(
             observe_backup(&mut backup_state, 1, R1, backup.clone()),
             expected,
-            "{doing:?}"
+            "{job:?}"
         );
         assert_eq!(
             observe_backup(&mut backup_state, 2, R1, backup.clone()),
             [],
-            "{doing:?} again"
+            "{job:?} again"
         );
         backup.error = None;
         assert_eq!(
             observe_backup(&mut backup_state, 3, R2, backup.clone()),
             [],
-            "{doing:?} in a run that did nothing yet"
+            "{job:?} in a run that did nothing yet"
         );
         backup.restored = Some(report(None, 10));
         backup.taken = vec![snapshot('a', 20)];
         backup.maintained = Some(maintained(30, &[]));
         let over = observe_backup(&mut backup_state, 4, R2, backup).contains(&HistoryKind::BackupResumed);
-        assert_eq!(over, !expected.is_empty(), "{doing:?} is over");
+        assert_eq!(over, !expected.is_empty(), "{job:?} is over");
     }
 }
 
@@ -290,14 +293,14 @@ fn a_suspicious_snapshot_is_reported() {
         backup.restored = Some(report);
         backup
     };
-    let told = observe_backup(&mut backup_state, 2, R2, passing_over(&['a']));
-    assert_eq!(told, [HistoryKind::Restored], "that one was told");
+    let events = observe_backup(&mut backup_state, 2, R2, passing_over(&['a']));
+    assert_eq!(events, [HistoryKind::Restored], "that one is known");
     // One that was the last of its run.
-    let told = observe_backup(&mut backup_state, 3, Run(3), passing_over(&['b', 'a']));
-    assert_eq!(told, [HistoryKind::Restored, HistoryKind::SnapshotSuspicious]);
+    let events = observe_backup(&mut backup_state, 3, Run(3), passing_over(&['b', 'a']));
+    assert_eq!(events, [HistoryKind::Restored, HistoryKind::SnapshotSuspicious]);
     assert_eq!(backup_state.summary().passed_over, [id('b'), id('a')]);
-    let told = observe_backup(&mut backup_state, 4, Run(4), passing_over(&['b', 'a']));
-    assert_eq!(told, [HistoryKind::Restored], "once");
+    let events = observe_backup(&mut backup_state, 4, Run(4), passing_over(&['b', 'a']));
+    assert_eq!(events, [HistoryKind::Restored], "once");
 }
 
 #[test]
@@ -305,7 +308,7 @@ fn an_idle_bot_has_daily_maintenance_and_a_weekly_drill() {
     let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     let due = |backup_state: &BackupState, now, backup: &BackupStatus| {
-        backup_state.errand(now, R1, &status(R1, backup.clone()))
+        backup_state.due_job(now, R1, &status(R1, backup.clone()))
     };
     assert_eq!(
         due(&backup_state, 100 * HOUR, &backup),
@@ -317,24 +320,28 @@ fn an_idle_bot_has_daily_maintenance_and_a_weekly_drill() {
     assert_eq!(due(&backup_state, MAINTAIN_EVERY_MS - 1, &backup), None);
     let mut now = MAINTAIN_EVERY_MS;
     for day in 0..9_u32 {
-        let errand = due(&backup_state, now, &backup).unwrap();
+        let job = due(&backup_state, now, &backup).unwrap();
         let drill = day == 0 || day == 7;
         assert_eq!(
-            errand,
-            Errand::Maintain {
+            job,
+            BackupJob::Maintain(MaintenanceJob {
+                pinned: Vec::new(),
+                verified: backup_state.verified().cloned(),
                 part: day % PARTS + 1,
-                drill
-            }
+                parts: PARTS,
+                drill,
+                now: i64::try_from(now).unwrap()
+            })
         );
-        backup_state.mark_ordered(now, R1, &status(R1, backup.clone()), &errand);
+        backup_state.mark_ordered(now, R1, &status(R1, backup.clone()), &job);
         assert_eq!(
             due(&backup_state, now + MAINTAIN_AGAIN_MS - 1, &backup),
             None,
-            "it was asked for"
+            "it was ordered"
         );
         assert!(
             due(&backup_state, now + MAINTAIN_AGAIN_MS, &backup).is_some(),
-            "it was not heard of"
+            "nothing came of it"
         );
         let mut done = maintained(i64::from(day), &[]);
         done.drill = drill.then(|| report(Some('a'), 60));
@@ -348,7 +355,7 @@ fn an_idle_bot_has_daily_maintenance_and_a_weekly_drill() {
     assert_eq!(backup_state.verified(), Some(&id('a')));
     let mut busy = status(R1, backup.clone());
     busy.ready_for_ms = Some(SETTLED_MS - 1);
-    assert_eq!(backup_state.errand(now, R1, &busy), None, "it has just started");
+    assert_eq!(backup_state.due_job(now, R1, &busy), None, "it has just started");
     backup.restored = None;
     assert_eq!(
         due(&backup_state, now, &backup),
@@ -374,8 +381,8 @@ fn a_drill_without_disk_space_is_reported_and_waits_a_week() {
         words.ends_with("; not restored into scratch: there is no room for it"),
         "{words}"
     );
-    let due = |now| backup_state.errand(now, R1, &status(R1, backup.clone()));
-    let drills = |errand| matches!(errand, Some(Errand::Maintain { drill: true, .. }));
+    let due = |now| backup_state.due_job(now, R1, &status(R1, backup.clone()));
+    let drills = |job| matches!(job, Some(BackupJob::Maintain(MaintenanceJob { drill: true, .. })));
     assert!(!drills(due(1 + MAINTAIN_EVERY_MS)));
     assert!(drills(due(1 + DRILL_EVERY_MS)));
 }
@@ -407,5 +414,5 @@ fn a_disabled_backup_state_and_an_older_record_are_parsed() {
     let mut without = status(R1, at_rest());
     without.backup = None;
     assert_eq!(backup_state.observe(1, R1, &without), BackupChanges::default());
-    assert_eq!(backup_state.errand(1, R1, &without), None);
+    assert_eq!(backup_state.due_job(1, R1, &without), None);
 }

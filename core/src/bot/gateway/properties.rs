@@ -30,7 +30,7 @@ enum Step {
     /// The clock rings early.
     Rings,
     /// The restore or the snapshot under way ends; without one it is news of an earlier one.
-    ErrandEnds {
+    JobEnds {
         well: bool,
         intact: bool,
     },
@@ -49,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Restart),
         2 => Just(Step::ConfigChanged),
         1 => Just(Step::Rings),
-        5 => any::<(bool, bool)>().prop_map(|(well, intact)| Step::ErrandEnds { well, intact }),
+        5 => any::<(bool, bool)>().prop_map(|(well, intact)| Step::JobEnds { well, intact }),
         1 => Just(Step::RestoreTo),
     ];
     prop::collection::vec(step, 0..120)
@@ -70,7 +70,7 @@ struct World {
     asked: bool,
     left: bool,
     /// What is being done with the repository.
-    errand: Option<GatewayEffect>,
+    job: Option<GatewayEffect>,
     /// Whether the home is what the repository says; `None` without one.
     confirmed: Option<bool>,
     /// Whether there is a whole home, confirmed once in this run.
@@ -94,7 +94,7 @@ impl World {
             earliest: Duration::ZERO,
             asked: false,
             left: false,
-            errand: None,
+            job: None,
             confirmed: kept.then_some(false),
             whole: false,
             unsaved: false,
@@ -121,7 +121,7 @@ impl World {
         match effect {
             Some(GatewayEffect::Spawn(launch)) => {
                 assert_eq!(self.process, None, "two processes at once");
-                assert_eq!(self.errand, None, "started while the home is being worked on");
+                assert_eq!(self.job, None, "started while the home is being worked on");
                 assert_ne!(
                     self.confirmed,
                     Some(false),
@@ -152,23 +152,23 @@ impl World {
             Some(GatewayEffect::Kill) => self.ends(EndReason::Crash),
             Some(effect @ GatewayEffect::Restore) => {
                 assert_eq!(self.process, None, "restored below a running process");
-                assert!(self.errand.is_none(), "two errands at once");
+                assert!(self.job.is_none(), "two jobs at once");
                 assert!(!self.unsaved, "replaced what was not saved");
                 self.confirmed = Some(false);
-                self.errand = Some(effect);
+                self.job = Some(effect);
             }
             Some(effect @ GatewayEffect::Save(_)) => {
                 assert_eq!(self.process, None, "the last snapshot of a running process");
-                assert!(self.errand.is_none(), "two errands at once");
+                assert!(self.job.is_none(), "two jobs at once");
                 assert_eq!(
                     self.confirmed,
                     Some(true),
                     "saved from a home that is not confirmed"
                 );
                 self.saving_since.get_or_insert(self.now);
-                self.errand = Some(effect);
+                self.job = Some(effect);
             }
-            Some(GatewayEffect::BreakOff) => self.errand_ends(false, true),
+            Some(GatewayEffect::BreakOff) => self.job_ends(false, true),
             Some(GatewayEffect::Leave) => {
                 assert_eq!(self.process, None, "left a process behind");
                 let tried = self.saving_since.map_or(Duration::ZERO, |since| self.now - since);
@@ -185,8 +185,8 @@ impl World {
         }
     }
 
-    fn errand_ends(&mut self, well: bool, intact: bool) {
-        let event = match self.errand.take() {
+    fn job_ends(&mut self, well: bool, intact: bool) {
+        let event = match self.job.take() {
             Some(GatewayEffect::Save(_)) => {
                 self.unsaved &= !well;
                 if well {
@@ -263,7 +263,7 @@ impl World {
             Step::Restart => self.tell(GatewayEvent::Restart),
             Step::ConfigChanged => self.tell(GatewayEvent::ConfigChanged),
             Step::Rings => self.tell(GatewayEvent::Deadline),
-            Step::ErrandEnds { well, intact } => self.errand_ends(well, intact),
+            Step::JobEnds { well, intact } => self.job_ends(well, intact),
             Step::RestoreTo => self.tell(GatewayEvent::RestoreTo(RestorePoint::Latest)),
         }
     }
@@ -276,8 +276,8 @@ impl World {
                 return self.last_launch.0 - before;
             };
             let phase = self.life.view().phase;
-            if self.errand.is_some() && !hangs {
-                self.errand_ends(well, false);
+            if self.job.is_some() && !hangs {
+                self.job_ends(well, false);
             } else {
                 self.now = self.now.max(due);
                 self.tell(GatewayEvent::Deadline);

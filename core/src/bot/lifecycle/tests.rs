@@ -5,6 +5,7 @@ mod failing;
 
 use super::*;
 use crate::api::bot::BotState;
+use crate::bot::incidents::IncidentKind;
 
 pub(super) const R1: Run = Run(1);
 
@@ -295,6 +296,7 @@ fn a_stored_record_of_an_older_version_is_parsed() {
         (life.desired, life.pinned, life.run),
         (Desired::Available, false, Run(3))
     );
+    assert!(life.incidents.is_empty());
 }
 
 #[test]
@@ -305,6 +307,8 @@ fn the_stored_form_round_trips() {
         LifecycleEvent::StartFailed(R1, "x".into()),
     ] {
         on(&mut life, 5, event);
+        life.incidents
+            .observe(6, IncidentKind::NoCapacity, Some("none is idle"));
         let text = serde_json::to_string(&life).unwrap();
         assert_eq!(serde_json::from_str::<Lifecycle>(&text).unwrap(), life);
     }

@@ -3,64 +3,6 @@
 use super::*;
 use std::collections::BTreeSet;
 
-const ALL: &[Refusal] = &[
-    Refusal::NotConfigured,
-    Refusal::UnknownHost,
-    Refusal::NotFound,
-    Refusal::WrongMethod,
-    Refusal::SignInRequired,
-    Refusal::TokenExpired,
-    Refusal::TokenRefused,
-    Refusal::IdentityProviderUnavailable,
-    Refusal::WrongOrigin,
-    Refusal::ServiceWorker,
-    Refusal::BadForm,
-    Refusal::SignInNotStarted,
-    Refusal::BearerRequired,
-    Refusal::NotAnAdmin,
-    Refusal::NotInvited,
-    Refusal::AccountSuspended,
-    Refusal::AccountDeleted,
-    Refusal::DirectoryUnavailable,
-    Refusal::NotYourBot,
-    Refusal::OwnAddress,
-    Refusal::HandOverRefused,
-    Refusal::TooMany,
-    Refusal::TooLarge,
-    Refusal::BadRequest,
-    Refusal::NoSuchEntry,
-    Refusal::DomainTaken,
-    Refusal::TooManyDomains,
-    Refusal::DnsUnavailable,
-    Refusal::BotStopped,
-    Refusal::BotSuspended,
-    Refusal::NoCapacity,
-    Refusal::BotWaking,
-    Refusal::BotStopping,
-    Refusal::BotFailed,
-    Refusal::BotCrashLooped,
-    Refusal::BotInterrupted,
-    Refusal::RepositoryTokenRequired,
-    Refusal::RepositoryTokenExpired,
-    Refusal::RepositoryTokenRefused,
-    Refusal::ForeignRepository,
-    Refusal::RunOver,
-    Refusal::BadObjectName,
-    Refusal::NoSuchObject,
-    Refusal::DeletionRefused,
-    Refusal::ObjectExists,
-    Refusal::WrongHash,
-    Refusal::LengthRequired,
-    Refusal::ObjectTooLarge,
-    Refusal::BadRange,
-    Refusal::StorageUnavailable,
-    Refusal::NoRepository,
-    Refusal::NotRestored,
-    Refusal::NoSuchSnapshot,
-    Refusal::BotAsleep,
-    Refusal::Internal,
-];
-
 #[test]
 fn every_refusal_is_in_the_table() {
     let source = include_str!("../problem.rs");
@@ -71,15 +13,31 @@ fn every_refusal_is_in_the_table() {
         .filter(|line| !line.is_empty() && !line.starts_with("//"))
         .map(|line| line.trim_end_matches(',').to_owned())
         .collect();
-    let listed: BTreeSet<_> = ALL.iter().map(|refusal| format!("{refusal:?}")).collect();
+    let listed: BTreeSet<_> = Refusal::ALL
+        .iter()
+        .map(|refusal| format!("{refusal:?}"))
+        .collect();
     assert_eq!(written, listed);
 }
 
 #[test]
+fn a_refusal_is_known_by_its_code() {
+    for refusal in Refusal::ALL {
+        let (_, code, _) = refusal.facts();
+        assert_eq!(Refusal::of_code(code), Some(refusal));
+        let text = serde_json::to_string(&refusal).unwrap();
+        assert_eq!(text, format!("\"{code}\""));
+        assert_eq!(serde_json::from_str::<Refusal>(&text).unwrap(), refusal);
+    }
+    assert_eq!(Refusal::of_code("NotFound"), None);
+    assert!(serde_json::from_str::<Refusal>("\"\"").is_err());
+}
+
+#[test]
 fn codes_are_unique_and_statuses_fit() {
-    let codes: BTreeSet<_> = ALL.iter().map(|refusal| refusal.facts().1).collect();
-    assert_eq!(codes.len(), ALL.len());
-    for &refusal in ALL {
+    let codes: BTreeSet<_> = Refusal::ALL.iter().map(|refusal| refusal.facts().1).collect();
+    assert_eq!(codes.len(), Refusal::ALL.len());
+    for refusal in Refusal::ALL {
         let (status, code, _) = refusal.facts();
         assert_eq!(status == 401, refusal.challenge().is_some(), "{code}");
         assert_eq!(

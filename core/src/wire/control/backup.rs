@@ -4,19 +4,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::run::{RepositoryToken, SnapshotId};
+use crate::backup::job::JobKind;
+use crate::wire::run::SnapshotId;
 
-/// `POST`: take a snapshot now; the body is a [`SnapshotOrder`]. Answers 202 with the [`Status`](super::Status)
+/// `POST`: take a snapshot now; the body is that of an [`OrderedJob`](crate::backup::job::OrderedJob). Answers 202 with the [`Status`](super::Status)
 /// from before.
 pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
 /// `<id>/files?path=…` what is in a directory, as a list of [`SnapshotEntry`]; `<id>/file?path=…` the bytes of a file.
 /// A path counts from the home, is percent-encoded, and is empty for the home itself.
 pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
-/// `POST`: make the home what it was in a snapshot; the body is a [`RestoreOrder`]. What there is now is saved
+/// `POST`: make the home what it was in a snapshot; the body is that of an
+/// [`OrderedJob`](crate::backup::job::OrderedJob). What there is now is saved
 /// first. Answers 202 with the [`Status`](super::Status) from before.
 pub const RESTORE_PATH: &str = "/v1/restore";
-/// `POST`: maintain the repository; the body is a [`MaintenanceOrder`]. Answers 202 with the
+/// `POST`: maintain the repository; the body is that of an [`OrderedJob`](crate::backup::job::OrderedJob). Answers 202 with the
 /// [`Status`](super::Status) from before.
 pub const MAINTAIN_PATH: &str = "/v1/maintain";
 
@@ -128,11 +130,12 @@ pub struct RestoreReport {
     pub passed_over: Vec<SnapshotId>,
 }
 
-/// A restore or a snapshot under way.
+/// A job under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is being done.
-    pub doing: Doing,
+    /// Of which kind it is.
+    #[serde(rename = "doing")]
+    pub job: JobKind,
     /// What is done.
     pub done: Amount,
     /// What there is to do, once that is known.
@@ -140,30 +143,14 @@ pub struct Progress {
     pub total: Option<Amount>,
 }
 
-/// What is being done with a repository.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Doing {
-    /// A home is made from a snapshot.
-    Restore,
-    /// What was restored is compared with the snapshot.
-    Compare,
-    /// A snapshot is taken.
-    Snapshot,
-    /// What policy does not keep is deleted, and what is kept is verified.
-    Maintain,
-    /// Something a newer supervisor does.
-    #[serde(other)]
-    Unknown,
-}
-
 /// Why the last attempt at something failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupError {
     /// When.
     pub failed_at: i64,
-    /// What was being done.
-    pub doing: Doing,
+    /// Of which kind the job was.
+    #[serde(rename = "doing")]
+    pub job: JobKind,
     /// How many attempts in a row have failed.
     pub attempts: u32,
     /// What went wrong, fit for the bot's owner, without secrets.
@@ -220,64 +207,6 @@ pub struct BackupStatus {
     pub changed: bool,
 }
 
-/// What a snapshot is asked for with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotOrder {
-    /// Why.
-    pub reason: SnapshotReason,
-    /// Whether somebody has looked at the home and found it right as it is: the snapshot is then not marked
-    /// suspicious, however much is gone.
-    #[serde(default)]
-    pub accept: bool,
-    /// A fresh token of the repository that adds and reads, for the rest of the run: the one it has may have expired
-    /// while the repository could not be reached, and one that has expired cannot be renewed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<RepositoryToken>,
-}
-
-/// What a restore is asked for with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RestoreOrder {
-    /// Which snapshot; without one the newest that is not suspicious.
-    pub snapshot: Option<SnapshotId>,
-    /// A fresh token of the repository, as in a [`SnapshotOrder`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<RepositoryToken>,
-}
-
-/// What maintenance is asked for with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MaintenanceOrder {
-    /// A token of the repository that may delete: the run's own may not.
-    pub token: RepositoryToken,
-    /// Snapshots that stay because somebody said so.
-    #[serde(default)]
-    pub pinned: Vec<SnapshotId>,
-    /// The snapshot that was restored and compared last; it stays.
-    #[serde(default)]
-    pub verified: Option<SnapshotId>,
-    /// Which part of the repository's data is read back: `part` of `parts`, counted from one.
-    #[serde(default = "one")]
-    pub part: u32,
-    /// In how many parts all of it is read back.
-    #[serde(default = "one")]
-    pub parts: u32,
-    /// Whether to restore the newest good snapshot into scratch and compare it.
-    #[serde(default)]
-    pub drill: bool,
-    /// The time by which snapshots are old, in Unix milliseconds: a container's own clock may be far ahead, and nearly all
-    /// would be too old by it. Zero where nobody said it.
-    #[serde(default)]
-    pub now: i64,
-}
-
-fn one() -> u32 {
-    1
-}
-
 /// Something in a directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotEntry {
@@ -315,33 +244,5 @@ mod tests {
             assert_eq!(SnapshotReason::named(reason.as_str()), Some(reason));
         }
         assert_eq!(SnapshotReason::named("boredom"), None);
-    }
-
-    #[test]
-    fn an_order_with_unknown_fields_is_refused() {
-        let read = serde_json::from_str::<SnapshotOrder>;
-        let manual = SnapshotOrder {
-            reason: SnapshotReason::Manual,
-            accept: false,
-            token: None,
-        };
-        assert_eq!(
-            serde_json::to_string(&manual).unwrap(),
-            r#"{"reason":"manual","accept":false}"#
-        );
-        assert_eq!(read(r#"{"reason":"manual"}"#).unwrap(), manual);
-        assert!(read(r#"{"reason":"manual","acept":true}"#).is_err());
-        assert!(read("{}").is_err());
-    }
-
-    #[test]
-    fn debug_output_of_an_order_hides_its_token() {
-        let text = r#"{"snapshot":null,"token":"secret"}"#;
-        let order: RestoreOrder = serde_json::from_str(text).unwrap();
-        assert_eq!(order.token.as_ref().unwrap().reveal(), "secret");
-        assert_eq!(serde_json::to_string(&order).unwrap(), text);
-        assert!(!format!("{order:?}").contains("secret"));
-        let bad = r#"{"reason":"manual","token":"two words"}"#;
-        assert!(serde_json::from_str::<SnapshotOrder>(bad).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! What the words of the control port look like on the wire.
 
 use super::*;
+use crate::backup::job::JobKind;
 use crate::wire::run::SnapshotId;
 
 fn id(digit: char) -> SnapshotId {
@@ -25,7 +26,7 @@ fn backup() -> BackupStatus {
     BackupStatus {
         restored: Some(restored.clone()),
         under_way: Some(Progress {
-            doing: Doing::Snapshot,
+            job: JobKind::Snapshot,
             done: Amount { files: 10, bytes: 20 },
             total: Some(amount),
         }),
@@ -42,7 +43,7 @@ fn backup() -> BackupStatus {
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,
-            doing: Doing::Snapshot,
+            job: JobKind::Snapshot,
             attempts: 2,
             message: "the repository answers 500".into(),
         }),

@@ -2,11 +2,8 @@
 
 use super::*;
 
-fn restore_of(digit: char) -> Errand {
-    Errand::Restore(RestoreOrder {
-        snapshot: Some(id(digit)),
-        token: None,
-    })
+fn restore_of(digit: char) -> BackupJob {
+    BackupJob::Restore(RestorePoint::Snapshot(id(digit)))
 }
 
 #[test]
@@ -18,10 +15,10 @@ fn an_ordered_restore_runs_once_and_ends_with_the_next_snapshot() {
     observe_backup(&mut backup_state, 1, R1, backup.clone());
     backup_state.set_ordered_restore(2, RestorePoint::Snapshot(id('a')));
     let now = status(R1, backup.clone());
-    let errand = backup_state.errand(3, R1, &now).unwrap();
-    assert_eq!(errand, restore_of('a'));
-    backup_state.mark_ordered(3, R1, &now, &errand);
-    assert_eq!(backup_state.errand(4, R1, &now), None, "it was given");
+    let job = backup_state.due_job(3, R1, &now).unwrap();
+    assert_eq!(job, restore_of('a'));
+    backup_state.mark_ordered(3, R1, &now, &job);
+    assert_eq!(backup_state.due_job(4, R1, &now), None, "it was given");
 
     // The home was made from this very snapshot before; that is not the restore that was ordered.
     observe_backup(&mut backup_state, 5, R1, backup.clone());
@@ -61,9 +58,9 @@ fn a_failed_restore_is_reported_and_dropped_if_the_bot_runs() {
     observe_backup(&mut backup_state, 1, R1, backup.clone());
     backup_state.set_ordered_restore(2, RestorePoint::Snapshot(id('a')));
     let now = status(R1, backup.clone());
-    let errand = backup_state.errand(3, R1, &now).unwrap();
-    backup_state.mark_ordered(3, R1, &now, &errand);
-    backup.error = Some(error(Doing::Restore, 50, 1));
+    let job = backup_state.due_job(3, R1, &now).unwrap();
+    backup_state.mark_ordered(3, R1, &now, &job);
+    backup.error = Some(error(JobKind::Restore, 50, 1));
     let mut trying = status(R1, backup.clone());
     trying.phase = GatewayPhase::Restoring;
     assert_eq!(kinds(&backup_state.observe(4, R1, &trying)), []);
@@ -82,11 +79,8 @@ fn a_later_restore_order_replaces_an_earlier_one_in_the_same_run() {
     backup_state.restore_point_for(R1, &[]).unwrap();
     backup_state.set_ordered_restore(2, RestorePoint::Latest);
     let restoring = status(R1, BackupStatus::default());
-    let latest = Errand::Restore(RestoreOrder {
-        snapshot: None,
-        token: None,
-    });
-    assert_eq!(backup_state.errand(3, R1, &restoring), Some(latest.clone()));
+    let latest = BackupJob::Restore(RestorePoint::Latest);
+    assert_eq!(backup_state.due_job(3, R1, &restoring), Some(latest.clone()));
     backup_state.mark_ordered(3, R1, &restoring, &latest);
     observe_backup(&mut backup_state, 4, R1, at_rest());
     let ordered = backup_state.summary().restore_wanted;

@@ -1,12 +1,14 @@
-//! What a Sandbox asks of its supervisor about the snapshots, and when.
+//! Which job a Sandbox orders from its supervisor, and when.
 
 use super::BackupState;
-use crate::wire::control::{GatewayPhase, RestoreOrder, SnapshotOrder, SnapshotReason, Status};
-use crate::wire::run::{RestorePoint, Run};
+use crate::backup::job::{BackupJob, MaintenanceJob, SnapshotJob};
+use crate::bot::incidents::IncidentKind;
+use crate::wire::control::{GatewayPhase, SnapshotReason, Status};
+use crate::wire::run::Run;
 
 /// From one maintenance to the next.
 pub const MAINTAIN_EVERY_MS: u64 = 24 * 60 * 60 * 1_000;
-/// One that was asked for and not heard of is asked for again after this.
+/// One that was ordered and of which nothing came is ordered again after this.
 pub const MAINTAIN_AGAIN_MS: u64 = 60 * 60 * 1_000;
 /// From one restore into scratch to the next.
 pub const DRILL_EVERY_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
@@ -15,56 +17,34 @@ pub const PARTS: u32 = 7;
 /// How long a gateway has to be ready before maintenance begins: its start and the owner's first words come first.
 pub const SETTLED_MS: u64 = 2 * 60_000;
 
-/// What the supervisor is asked for. Tokens are for the Sandbox to add.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Errand {
-    /// An ordered restore.
-    Restore(RestoreOrder),
-    /// A snapshot that is overdue.
-    Snapshot(SnapshotOrder),
-    /// Maintenance.
-    Maintain {
-        /// Which part of the data is read back, counted from one.
-        part: u32,
-        /// Whether a snapshot is restored into scratch.
-        drill: bool,
-    },
-}
-
 impl BackupState {
-    /// What to ask of the supervisor of `run`, which says `status`; the most urgent first.
-    pub fn errand(&self, now: u64, run: Run, status: &Status) -> Option<Errand> {
+    /// The job to order from the supervisor of `run`, which says `status`; the most urgent first. Tokens, and what is
+    /// pinned, are for the Sandbox to add.
+    pub fn due_job(&self, now: u64, run: Run, status: &Status) -> Option<BackupJob> {
         let backup = status.backup.as_ref()?;
         if let Some(wanted) = &self.wanted
             && wanted.given_to != Some(run)
         {
-            let snapshot = match &wanted.point {
-                RestorePoint::Latest => None,
-                RestorePoint::Snapshot(id) => Some(id.clone()),
-            };
-            return Some(Errand::Restore(RestoreOrder {
-                snapshot,
-                token: None,
-            }));
+            return Some(BackupJob::Restore(wanted.point.clone()));
         }
         if backup.restored.is_none() || backup.under_way.is_some() {
             return None;
         }
-        if self.overdue {
-            return Some(Errand::Snapshot(SnapshotOrder {
-                reason: SnapshotReason::Change,
-                accept: false,
-                token: None,
-            }));
+        if self.incidents.is_open(IncidentKind::BackupOverdue) {
+            return Some(BackupJob::Snapshot(SnapshotJob::new(SnapshotReason::Change)));
         }
         let settled = status.phase == GatewayPhase::Ready
             && status.ready_for_ms.is_some_and(|ready| ready >= SETTLED_MS);
         (settled && self.wanted.is_none() && self.maintenance_is_due(now)).then(|| {
             let drilled = self.maintenance.drilled_at;
-            Errand::Maintain {
+            BackupJob::Maintain(MaintenanceJob {
+                pinned: Vec::new(),
+                verified: self.verified().cloned(),
                 part: self.maintenance.turns.wrapping_rem(PARTS).saturating_add(1),
+                parts: PARTS,
                 drill: drilled.is_none_or(|at| now.saturating_sub(at) >= DRILL_EVERY_MS),
-            }
+                now: i64::try_from(now).unwrap_or_default(),
+            })
         })
     }
 
@@ -78,10 +58,10 @@ impl BackupState {
         now.saturating_sub(last) >= MAINTAIN_EVERY_MS && now.saturating_sub(ordered_at) >= MAINTAIN_AGAIN_MS
     }
 
-    /// The supervisor of `run`, which said `status` before, was asked for it.
-    pub fn mark_ordered(&mut self, now: u64, run: Run, status: &Status, errand: &Errand) {
-        match errand {
-            Errand::Restore(_) => {
+    /// It was ordered from the supervisor of `run`, which said `status` before.
+    pub fn mark_ordered(&mut self, now: u64, run: Run, status: &Status, job: &BackupJob) {
+        match job {
+            BackupJob::Restore(_) => {
                 if let Some(wanted) = &mut self.wanted {
                     let backup = status.backup.as_ref();
                     let restored = backup.and_then(|backup| backup.restored.as_ref());
@@ -92,8 +72,8 @@ impl BackupState {
                     wanted.done_at = None;
                 }
             }
-            Errand::Snapshot(_) => {}
-            Errand::Maintain { .. } => self.maintenance.asked_at = Some(now),
+            BackupJob::Maintain(_) => self.maintenance.asked_at = Some(now),
+            BackupJob::Snapshot(_) | BackupJob::RenewToken | BackupJob::Read(_) => {}
         }
     }
 }

@@ -1,0 +1,273 @@
+//! The rooms of the crates: which file may import which. ARCHITECTURE.md tells the layers; this holds the code to them.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A crate's wings from the bottom: each imports only from those before it, and from itself.
+const CRATES: [(&str, &[&str]); 3] = [
+    (
+        "core/src",
+        &[
+            "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings", "api",
+        ],
+    ),
+    (
+        "src",
+        &[
+            "platform",
+            "http",
+            "identity",
+            "repository",
+            "sandbox",
+            "proxy",
+            "api",
+            "jobs",
+            "router",
+        ],
+    ),
+    (
+        "container/src",
+        &["settings", "output", "ingress", "backup", "supervisor", "control"],
+    ),
+];
+
+/// A module by its path (`backup::state`; the crate's root is empty), and what it imports.
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("a directory can be read").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// `container/src/backup/mod.rs` → `backup`, `src/lib.rs` → the empty path.
+fn module_of(path: &Path, source: &Path) -> String {
+    let inside = path
+        .strip_prefix(source)
+        .expect("a file of the crate")
+        .with_extension("");
+    let mut parts: Vec<_> = inside
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if matches!(parts.last().map(String::as_str), Some("mod" | "lib" | "main")) {
+        parts.pop();
+    }
+    parts.join("::")
+}
+
+/// Tests may look at anything.
+fn is_test(module: &str) -> bool {
+    module
+        .split("::")
+        .any(|part| matches!(part, "tests" | "properties" | "diagram"))
+}
+
+/// The code without comments and without the tests at the end of a file.
+fn code(text: &str) -> String {
+    let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    product
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every path the code names that begins with `crate`, `super` or `self`, braces taken apart.
+fn named_paths(code: &str) -> Vec<Vec<String>> {
+    let tokens = tokens(code);
+    let mut paths = Vec::new();
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        let starts = matches!(token.as_str(), "crate" | "super" | "self");
+        if starts && tokens.get(at).is_some_and(|next| next == "::") {
+            at = read_path(&tokens, at - 1, &[], &mut paths);
+        }
+    }
+    paths
+}
+
+fn tokens(code: &str) -> Vec<String> {
+    let mut tokens: Vec<String> = Vec::new();
+    let mut characters = code.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character.is_alphanumeric() || character == '_' {
+            let mut word = String::from(character);
+            while let Some(next) = characters
+                .peek()
+                .filter(|next| next.is_alphanumeric() || **next == '_')
+            {
+                word.push(*next);
+                characters.next();
+            }
+            tokens.push(word);
+        } else if character == ':' && characters.peek() == Some(&':') {
+            characters.next();
+            tokens.push("::".into());
+        } else if !character.is_whitespace() {
+            tokens.push(character.into());
+        }
+    }
+    tokens
+}
+
+/// Reads one path from `at`; answers where it ends.
+fn read_path(tokens: &[String], mut at: usize, before: &[String], paths: &mut Vec<Vec<String>>) -> usize {
+    let mut path = before.to_vec();
+    while let Some(token) = tokens.get(at) {
+        match token.as_str() {
+            "{" => {
+                at += 1;
+                while tokens.get(at).is_some_and(|token| token != "}") {
+                    at = read_path(tokens, at, &path, paths);
+                    if tokens.get(at).is_some_and(|token| token == ",") {
+                        at += 1;
+                    }
+                }
+                return at + 1;
+            }
+            word if word.starts_with(|c: char| c.is_alphanumeric() || c == '_') => {
+                path.push(word.to_owned());
+                at += 1;
+                if tokens.get(at).is_some_and(|token| token == "::") {
+                    at += 1;
+                    continue;
+                }
+                // `use a as b`
+                if tokens.get(at).is_some_and(|token| token == "as") {
+                    at += 2;
+                }
+                break;
+            }
+            _ => {
+                at += 1;
+                break;
+            }
+        }
+    }
+    paths.push(path);
+    at
+}
+
+fn imports(source: &str) -> Imports {
+    let source = root().join(source);
+    let mut found = Vec::new();
+    files(&source, &mut found);
+    let modules: BTreeSet<String> = found.iter().map(|path| module_of(path, &source)).collect();
+    let mut all = Imports::new();
+    for path in found {
+        let module = module_of(&path, &source);
+        if is_test(&module) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file is UTF-8");
+        let named = named_paths(&code(&text)).into_iter();
+        let imported = named
+            .filter_map(|named| resolve(&module, &named, &modules))
+            .filter(|other| *other != module && !is_test(other));
+        all.insert(module.clone(), imported.collect());
+    }
+    all
+}
+
+/// The module a path leads into.
+fn resolve(module: &str, named: &[String], modules: &BTreeSet<String>) -> Option<String> {
+    let mut absolute: Vec<String> = module
+        .split("::")
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
+    for part in named {
+        match part.as_str() {
+            "crate" => absolute.clear(),
+            "super" => drop(absolute.pop()),
+            "self" => {}
+            other => absolute.push(other.to_owned()),
+        }
+    }
+    while !absolute.is_empty() {
+        let path = absolute.join("::");
+        if modules.contains(&path) {
+            return Some(path);
+        }
+        absolute.pop();
+    }
+    None
+}
+
+/// Whether one is the other's parent: a module and its own parts are read as one.
+fn are_family(one: &str, other: &str) -> bool {
+    one.starts_with(&format!("{other}::")) || other.starts_with(&format!("{one}::"))
+}
+
+#[test]
+fn no_two_files_import_each_other() {
+    for (source, _) in CRATES {
+        let imports = imports(source);
+        for (module, imported) in &imports {
+            for other in imported {
+                let back = imports.get(other).is_some_and(|back| back.contains(module));
+                assert!(
+                    !back || are_family(module, other),
+                    "{source}: {module} and {other} import each other"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wing_imports_only_what_lies_below_it() {
+    for (source, wings) in CRATES {
+        let height = |module: &str| {
+            let wing = module.split("::").next().unwrap_or_default();
+            wings.iter().position(|known| *known == wing)
+        };
+        let imports = imports(source);
+        for (module, imported) in imports.iter().filter(|(module, _)| !module.is_empty()) {
+            let own =
+                height(module).unwrap_or_else(|| panic!("{source}: {module} is in no wing this test knows"));
+            for other in imported {
+                assert!(
+                    height(other) <= Some(own),
+                    "{source}: {module} imports {other}, which lies above it"
+                );
+            }
+        }
+        assert!(
+            imports.len() > wings.len(),
+            "{source}: the imports are read no more"
+        );
+    }
+}
+
+#[test]
+fn imports_are_read_as_the_compiler_reads_them() {
+    let code = "use crate::a::{b, c::{self, d}, e as f}; fn x() { super::g::h(); crate::a::i() }";
+    let named: BTreeSet<_> = named_paths(code)
+        .into_iter()
+        .map(|path| path.join("::"))
+        .collect();
+    let expected = [
+        "crate::a::b",
+        "crate::a::c::self",
+        "crate::a::c::d",
+        "crate::a::e",
+        "super::g::h",
+        "crate::a::i",
+    ];
+    assert_eq!(named, expected.into_iter().map(str::to_owned).collect());
+}

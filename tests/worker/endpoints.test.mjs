@@ -1,0 +1,162 @@
+// The table of endpoints from outside: who is let in where, and what is written down about it.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { ADMIN, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { NAVIGATION, signIn } from "./browser.mjs";
+import { ELSEWHERE, matrix } from "./access-matrix.mjs";
+import { mint } from "./repository.mjs";
+import { sealed, sessionOf } from "./sealed.mjs";
+
+const EXPIRED_AT = 1;
+const AGENT = "a browser of this test";
+const ADDRESS = "203.0.113.7";
+// More than all callers at all endpoints.
+const LIMITS = { ADDRESS_LIMIT: 100_000, USER_LIMIT: 100_000 };
+
+const bearer = (token) => ({ authorization: `Bearer ${token}` });
+
+/** The headers each kind of caller sends. */
+async function callers(worker) {
+  const cookie = await signIn(worker);
+  const session = sessionOf(cookie);
+  const adminSession = sealed({ ...session, identity: { ...session.identity, user: ADMIN, admin: true } });
+  return {
+    nobody: {},
+    expired: bearer(worker.provider.token({ sub: ALICE, exp: EXPIRED_AT, iat: EXPIRED_AT })),
+    owner: worker.bearer(ALICE),
+    stranger: worker.bearer(BOB),
+    session: { cookie },
+    adminSession: { cookie: adminSession },
+    admin: worker.adminBearer(),
+    run: bearer(mint(ALICE)),
+    operator: bearer(OPERATOR_TOKEN),
+  };
+}
+
+async function ask(worker, { method, path, body }, headers) {
+  const text = body === null ? undefined : JSON.stringify(body);
+  const type = text === undefined ? {} : { "content-type": "application/json" };
+  const answer = await worker.fetch(path, { method, headers: { ...headers, ...type }, body: text });
+  const problem = answer.headers.get("content-type") === "application/problem+json" ? (await answer.json()).code : undefined;
+  if (problem === undefined) await answer.arrayBuffer();
+  return { status: answer.status, code: problem };
+}
+
+/** The codes by which access itself is refused. */
+const ACCESS_CODES = ["sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot"];
+
+test("the matrix has every endpoint of the table", async () => {
+  const contract = JSON.parse(await readFile(new URL("../contract/endpoints.json", import.meta.url), "utf8"));
+  const stated = [...matrix(ALICE).map(({ name }) => name), ...ELSEWHERE];
+  assert.deepEqual(stated.sort(), contract.map(({ name }) => name).sort());
+});
+
+test("each kind of caller is let in exactly where the matrix says", async (t) => {
+  const worker = await startWorker(t, { limits: LIMITS });
+  const headers = await callers(worker);
+  const wrong = [];
+  for (const endpoint of matrix(BOB)) {
+    for (const [caller, expected] of Object.entries(endpoint.expected)) {
+      const { status, code } = await ask(worker, endpoint, headers[caller]);
+      const found = ACCESS_CODES.includes(code) ? `${status} ${code}` : "in";
+      if (found !== expected) wrong.push(`${endpoint.name} by ${caller}: ${found} (${status} ${code}), not ${expected}`);
+      // What the admin did to Bob must not decide what the next caller is answered.
+      if (endpoint.name.endsWith("-user") && found === "in") await worker.asAdmin("POST", `/api/admin/users/${BOB}/activate`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("no endpoint of an admin answers a cookie, whatever else is sent", async (t) => {
+  const worker = await startWorker(t, { limits: LIMITS });
+  const { adminSession } = await callers(worker);
+  for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "admin")) {
+    for (const extra of [{}, { origin: ORIGIN }, { "sec-fetch-site": "same-origin", origin: ORIGIN }]) {
+      const { status, code } = await ask(worker, endpoint, { ...adminSession, ...extra });
+      assert.deepEqual([status, code], [401, "bearer-required"], endpoint.name);
+    }
+  }
+});
+
+test("a button works from a page of the same origin, with the session", async (t) => {
+  const worker = await startWorker(t);
+  const { session } = await callers(worker);
+  for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "ownByButton")) {
+    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined }, endpoint.name);
+    assert.equal((await ask(worker, endpoint, { ...session, origin: "https://evil.example" })).code, "wrong-origin", endpoint.name);
+  }
+});
+
+test("every change and every look of an admin leaves one event that says it all", async (t) => {
+  const worker = await startWorker(t, { limits: LIMITS });
+  const headers = await callers(worker);
+  const facts = { "user-agent": AGENT, "cf-connecting-ip": ADDRESS, "cf-ray": "a-request-id" };
+  // Both are known: an account that was never seen cannot be suspended.
+  await worker.as(BOB, "/api/bot");
+  const database = await worker.database();
+  for (const endpoint of matrix(BOB)) {
+    await database.prepare("DELETE FROM events").run();
+    const byAdmin = endpoint.kind === "admin";
+    const { status, code } = await ask(worker, endpoint, { ...headers[byAdmin ? "admin" : "stranger"], ...facts });
+    const { results } = await database.prepare("SELECT * FROM events WHERE action IS NOT NULL").all();
+    if (!endpoint.leavesEvent) {
+      assert.deepEqual(results, [], endpoint.name);
+      continue;
+    }
+    assert.equal(results.length, 1, `${endpoint.name} left ${results.length} events`);
+    const [event] = results;
+    const { action, actor, address, agent, request_id } = event;
+    assert.deepEqual(
+      { action, actor, address, agent, request_id, status: event.status, code: event.code },
+      { action: endpoint.name, actor: byAdmin ? ADMIN : "owner", address: ADDRESS, agent: AGENT, request_id: "a-request-id", status, code: code ?? null },
+    );
+    const aboutBob = !byAdmin || endpoint.path.includes(BOB);
+    assert.equal(event.user_id, aboutBob ? BOB : null, endpoint.name);
+    if (endpoint.name === "admin-delete-user") await worker.asAdmin("POST", `/api/admin/users/${BOB}/activate`);
+  }
+});
+
+test("a refused call of an admin's endpoint is an event, once a minute", async (t) => {
+  const worker = await startWorker(t, { limits: LIMITS });
+  const headers = await callers(worker);
+  const database = await worker.database();
+  const events = async () => (await database.prepare("SELECT kind, actor, user_id, action, status, code FROM events WHERE kind = 'refused'").all()).results;
+  const [look] = matrix(BOB).filter(({ name }) => name === "admin-read-log");
+  for (let i = 0; i < 3; i += 1) await ask(worker, look, headers.owner);
+  await ask(worker, look, headers.nobody);
+  assert.deepEqual(await events(), [
+    { kind: "refused", actor: ALICE, user_id: BOB, action: "admin-read-log", status: 403, code: "not-an-admin" },
+    { kind: "refused", actor: "anonymous", user_id: BOB, action: "admin-read-log", status: 401, code: "sign-in-required" },
+  ]);
+  assert.equal((await worker.logged("bot-event")).filter(({ code }) => code === "not-an-admin").length, 3);
+});
+
+test("signing in and out, and failing to, are in the person's history", async (t) => {
+  const worker = await startWorker(t);
+  const cookie = await signIn(worker);
+  const out = await worker.fetch("/auth/sign-out", { method: "POST", headers: { cookie, origin: ORIGIN }, body: "" });
+  assert.equal(out.status, 303);
+  const { events } = await (await worker.as(ALICE, "/api/bot/events")).json();
+  assert.deepEqual(events.map(({ kind, action, actor }) => [kind, action, actor]), [
+    ["signed-out", "sign-out", "owner"], ["signed-in", "sign-in", "owner"],
+  ]);
+});
+
+test("an owner is not told an admin's address", async (t) => {
+  const worker = await startWorker(t);
+  await ask(worker, matrix(ALICE).find(({ name }) => name === "admin-read-log"), { ...worker.adminBearer(), "cf-connecting-ip": ADDRESS });
+  const own = (await (await worker.as(ALICE, "/api/bot/events")).json()).events;
+  const told = (await worker.asAdmin("GET", `/api/admin/bots/${ALICE}/events`)).events;
+  const look = ({ action }) => action === "admin-read-log";
+  assert.equal(own.find(look).address, null);
+  assert.equal(told.find(look).address, ADDRESS);
+});
+
+test("a method that an address does not take is a page for a person", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await worker.fetch("/auth/sign-out", { headers: NAVIGATION });
+  assert.deepEqual([answer.status, answer.headers.get("allow")], [405, "POST"]);
+  assert.match(answer.headers.get("content-type"), /text\/html/);
+  assert.match(await answer.text(), /does not take that method/);
+});
