@@ -13,7 +13,7 @@ mod platform;
 mod proxy;
 mod repository;
 mod router;
-#[expect(missing_docs, reason = "durable_object exports methods of its own making")]
+#[expect(missing_docs, reason = "wasm_bindgen exports methods of its own making")]
 mod sandbox;
 
 use crate::jobs::cron;
