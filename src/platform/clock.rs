@@ -16,6 +16,15 @@ pub(crate) fn now_ms() -> u64 {
     js_sys::Date::now() as u64
 }
 
+/// Milliseconds since 1970, as JavaScript counts.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 need 41 of a double's 53 bits"
+)]
+pub(crate) fn to_js(ms: u64) -> f64 {
+    ms as f64
+}
+
 /// Seconds since 1970, as tokens count them.
 pub(crate) fn now_seconds() -> u64 {
     now_ms() / 1_000

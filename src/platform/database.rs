@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
 
-use crate::platform::{json, tasks};
+use crate::platform::{clock, json, tasks};
 
 /// The registry.
 pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {
@@ -13,12 +13,8 @@ pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {
 }
 
 /// A moment, in milliseconds since 1970, as D1 takes numbers.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
-)]
 pub(crate) fn d1_timestamp(ms: u64) -> JsValue {
-    JsValue::from_f64(ms as f64)
+    clock::to_js(ms).into()
 }
 
 /// A text, or NULL.
