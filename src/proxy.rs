@@ -91,8 +91,7 @@ async fn forward(
         redirect: "manual",
     };
     let init: web_sys::RequestInit = js_sys::JSON::parse(&serde_json::to_string(&init)?)?.unchecked_into();
-    // A request of these two that has a body all the same reaches the bot without it, as `fetch` has it.
-    if !matches!(incoming.method.as_str(), "GET" | "HEAD")
+    if may_have_body(incoming)
         && let Some(body) = incoming.raw.body()
     {
         init.set_body(&body);
@@ -100,6 +99,11 @@ async fn forward(
     let url = incoming.address.on_http(&incoming.url)?;
     let response = sandbox_client::serve(env, user, &url, &init).await?;
     toward_caller(response)
+}
+
+/// `fetch` takes no body with these two. A request that has one all the same reaches the bot without it.
+fn may_have_body(incoming: &Incoming) -> bool {
+    !matches!(incoming.method.as_str(), "GET" | "HEAD")
 }
 
 fn headers_toward_bot<'a>(
@@ -115,12 +119,13 @@ fn headers_toward_bot<'a>(
         "origin" if header_policy::same_origin(Some(value), served) => settings.public.as_str(),
         _ => value,
     };
+    let is_replaced = |name: &str| match name {
+        "accept-encoding" => true,
+        "content-length" | "transfer-encoding" => !may_have_body(incoming),
+        _ => false,
+    };
     let mut headers = Vec::with_capacity(32);
-    for (name, value) in incoming
-        .headers
-        .iter()
-        .filter(|(name, _)| *name != "accept-encoding")
-    {
+    for (name, value) in incoming.headers.iter().filter(|(name, _)| !is_replaced(name)) {
         match header_policy::toward_bot(name, value) {
             Verdict::Keep => headers.push((name, Cow::Borrowed(toward_gateway(name, value)))),
             Verdict::Replace(value) => headers.push((name, Cow::Owned(value))),
