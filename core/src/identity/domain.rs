@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::host::HostName;
+use crate::json;
 
 /// Domains one person may have claimed at a time. Each may cost the operator a certificate.
 pub const MAX_DOMAINS: u32 = 5;
@@ -66,7 +67,7 @@ pub fn is_proven(answer: &str, proof: &str) -> Result<bool, NoAnswer> {
         data: String,
     }
 
-    let answer: Answer = serde_json::from_str(answer).map_err(|_| NoAnswer::Malformed)?;
+    let answer: Answer = json::read(answer).map_err(|_| NoAnswer::Malformed)?;
     if !ANSWERED.contains(&answer.status) {
         return Err(NoAnswer::Status(answer.status));
     }
@@ -165,7 +166,7 @@ pub fn hostname_answer(status: u16, body: &str) -> HostnameAnswer {
     if status == 404 {
         return HostnameAnswer::Absent;
     }
-    let Ok(envelope) = serde_json::from_str::<Envelope>(body) else {
+    let Ok(envelope) = json::read::<Envelope>(body) else {
         return HostnameAnswer::Refused(format!("status {status}, and not the API's JSON"));
     };
     if !envelope.success {
