@@ -135,10 +135,20 @@ fn a_stalled_backup_job_is_killed_and_a_slow_one_is_not() {
         assert!(message.contains("no progress for 2 s"), "{message}");
         assert_eq!(status.phase, GatewayPhase::Ready);
         repository.mend();
-        fixture.until("it is done after all", |status| {
+        if doing == Doing::Maintain {
+            // That is not tried again by itself.
+            assert_eq!(post(&fixture, path, &body).status, 202);
+        }
+        let before = taken(&status).len();
+        let status = fixture.until("it is done after all", |status| {
             let backup = status.backup.as_ref().unwrap();
-            doing == Doing::Maintain || backup.error.is_none()
+            match doing {
+                Doing::Maintain => backup.maintained.is_some(),
+                _ => backup.taken.len() > before,
+            }
         });
+        let backup = status.backup.unwrap();
+        assert_eq!((backup.error, backup.under_way), (None, None), "{doing:?}");
     }
 }
 

@@ -330,6 +330,13 @@ pub(crate) fn kill(signal: &str, pid: u32) {
     assert!(status.unwrap().success());
 }
 
+/// Says that something was not tested, where a test cannot run; in CI that is a failure of its own.
+pub(crate) fn cannot_run(what: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "NOT TESTED, {what}: {why}");
+    // Not by `eprintln!`: what a test that passes says in that way is shown to nobody.
+    writeln!(std::io::stderr(), "NOT TESTED, {what}: {why}").unwrap();
+}
+
 /// Whether a process is there and not only waiting to be collected.
 pub(crate) fn lives(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();

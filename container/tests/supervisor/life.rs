@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase};
 
-use crate::fixture::{Fixture, Setup, USER, ask, authorised, connect, exists, kill, lives};
+use crate::fixture::{Fixture, Setup, USER, ask, authorised, cannot_run, connect, exists, kill, lives};
 
 #[test]
 fn the_gateway_gets_what_it_needs_and_nothing_else() {
@@ -19,6 +19,11 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
     if rustix::process::geteuid().is_root() {
         assert_eq!(gateway["uid"], "1500\t1500\t1500\t1500");
         assert_eq!(gateway["groups"], "");
+    } else {
+        cannot_run(
+            "as whom the gateway runs",
+            "only root can start it as somebody else",
+        );
     }
     let env = gateway["env"].as_object().unwrap();
     let names: Vec<_> = env.keys().map(String::as_str).collect();
