@@ -1,5 +1,8 @@
 //! PID 1 of a bot's container: starts the gateway as user `moltbot`, brings it back when it dies, stands
 //! between it and the world, and leaves nothing behind.
+//!
+//! Two programs are made of it: `moltbot-supervisor`, which ships, and `test-supervisor`, which is the same with
+//! other [`Settings`] where a test wants them.
 
 mod backup;
 mod control;
@@ -12,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use moltworker_core::bot::gateway::GatewayLifecycle;
+use moltworker_core::wire::run::BadRunSetting;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -26,7 +30,6 @@ use crate::http::listener::Port;
 use crate::ingress::Ingress;
 use crate::ingress::activity::Activity;
 use crate::ingress::headers;
-use crate::settings::Settings;
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::output::{self, Logs};
 use crate::supervisor::quiesce::Quiescence;
@@ -34,12 +37,19 @@ use crate::supervisor::run_loop::Supervision;
 use crate::supervisor::signals;
 use crate::supervisor::status::Account;
 
+pub use crate::settings::{Owner, Settings};
+
 /// Bad settings: `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
 
 type SupervisorError = Box<dyn std::error::Error>;
 
-fn main() -> ExitCode {
+/// The program: a supervisor, or one of the backup processes that it starts. `settings` makes the supervisor's out of
+/// the environment, of which it is given a way to look one variable up.
+pub fn run<F>(settings: F) -> ExitCode
+where
+    F: FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<Settings, BadRunSetting>,
+{
     if std::env::args().nth(1).as_deref() == Some(worker::SUBCOMMAND) {
         return worker::main();
     }
@@ -47,7 +57,7 @@ fn main() -> ExitCode {
         clippy::disallowed_methods,
         reason = "the one place that reads the environment"
     )]
-    let settings = match Settings::from_env(|name| std::env::var(name).ok()) {
+    let settings = match settings(&|name| std::env::var(name).ok()) {
         Ok(settings) => settings,
         Err(bad) => {
             eprintln!("moltbot-supervisor: {bad}");

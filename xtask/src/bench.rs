@@ -21,7 +21,7 @@ pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
         let status = tools
             .node()?
             .arg(part)
-            .env("SUPERVISOR_BIN", programs.join("moltbot-supervisor"))
+            .env("SUPERVISOR_BIN", programs.join("test-supervisor"))
             .env("FAKE_GATEWAY_BIN", programs.join("fake-gateway"))
             .current_dir(root)
             .status()
@@ -33,7 +33,7 @@ pub(crate) fn bench(root: &Path) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Builds the supervisor as it ships, and the gateway of its tests; where they are.
+/// Builds the supervisor as it ships, but with settings that can be set, and the gateway of its tests; where they are.
 fn build_supervisor(tools: &Toolchain, root: &Path) -> Result<PathBuf> {
     let target = root.join("target");
     let status = tools

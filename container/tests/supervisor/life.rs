@@ -214,7 +214,7 @@ fn a_stop_leaves_no_process_behind() {
 fn a_gateway_that_ignores_sigterm_is_killed() {
     let mut fixture = Fixture::start(&Setup {
         gateway: "--ignore-term --no-rpc",
-        env: &[("MOLTBOT_STOP_GRACE_MS", "4000")],
+        env: &[("TEST_STOP_GRACE_MS", "4000")],
         ..Setup::default()
     });
     let status = fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
@@ -235,7 +235,7 @@ fn a_gateway_that_ignores_sigterm_is_killed() {
 fn a_stop_waits_for_running_work_within_the_drain_budget() {
     for drain in [false, true] {
         let mut fixture = Fixture::start(&Setup {
-            env: &[("MOLTBOT_STOP_GRACE_MS", "2000")],
+            env: &[("TEST_STOP_GRACE_MS", "2000")],
             ..Setup::default()
         });
         fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);

@@ -101,10 +101,10 @@ mod tests {
             let mounted = mounted.is_ok_and(|output| output.status.success());
             if rustix::process::geteuid().is_root() && !mounted {
                 let said =
-                    "NOT TESTED, what happens to a home that cannot be removed: nothing may be mounted";
+                    "NOT TESTED, what happens to a home that cannot be removed: nothing may be mounted\n";
                 assert!(std::env::var_os("CI").is_none(), "{said}");
                 // Not by `eprintln!`: what a test that passes says in that way is shown to nobody.
-                writeln!(std::io::stderr(), "{said}").unwrap();
+                std::io::stderr().write_all(said.as_bytes()).unwrap();
                 return None;
             }
             Some(Self(home.parent().unwrap().to_owned()))
