@@ -74,6 +74,11 @@ mod tests {
             let range = Range::parse(header).unwrap_or_else(|| panic!("{header}"));
             assert_eq!(range.within(size), bytes, "{header}");
         }
+        // The largest whole number below which a double leaves none out.
+        assert_eq!(
+            Range::parse("bytes=99999999999999999999-"),
+            Some(Range::From(9_007_199_254_740_991))
+        );
         for ignored in [
             "",
             "bytes",
