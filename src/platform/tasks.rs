@@ -135,7 +135,11 @@ pub(crate) fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + '
 /// # Errors
 /// What it was rejected with.
 pub(crate) fn settled(promise: &Promise) -> impl Future<Output = Result<JsValue, JsValue>> {
-    let outcome = UNUSED.with_borrow_mut(Vec::pop).unwrap_or_else(Outcome::new);
+    let unused = UNUSED.with_borrow_mut(Vec::pop);
+    let outcome = match unused {
+        Some(outcome) => outcome,
+        None => Outcome::new(),
+    };
     if let Some((fulfilled, rejected)) = &*outcome.functions.borrow() {
         let promise: &Settling = promise.unchecked_ref();
         promise.then(fulfilled.as_ref(), rejected.as_ref());

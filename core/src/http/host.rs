@@ -73,7 +73,7 @@ impl FromStr for HostName {
     }
 }
 
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=MAX_LABEL_CHARACTERS).contains(&label.len())
         && label.bytes().all(allowed)

@@ -321,6 +321,7 @@ mod tests {
     #[test]
     fn debug_output_hides_the_token() {
         let printed = format!("{:?}", settings());
+        assert!(printed.contains("ControlToken(hidden)"), "{printed}");
         for secret in [
             "0123456789abcdef",
             "repository-token.secret",
