@@ -56,6 +56,7 @@ impl Inner {
         for (kind, detail) in changes.history_events {
             self.record_history_event(kind, run, detail)?;
         }
+        self.update_registry();
         Ok(())
     }
 

@@ -13,7 +13,6 @@ use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::{
     Lifecycle, LifecycleEffect, LifecycleEvent, SupervisorReport, history_event,
 };
-use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -95,8 +94,8 @@ impl Inner {
                     ("to", &to),
                 ],
             );
-            spawn_local(Rc::clone(self).write_to_registry(life.clone()));
         }
+        self.update_registry();
         let mut memory = self.memory.borrow_mut();
         memory.life = Some(life);
         for waiting in memory.waiting.drain(..) {
@@ -244,43 +243,5 @@ impl Inner {
             history::record(&inner.env, &entry).await;
         });
         Ok(())
-    }
-
-    /// Tells the registry (D1) what state the bot is in, for the clock and the admins. The Sandbox's own
-    /// store is the truth: when D1 is away the bot goes on, and the next change tells it again.
-    async fn write_to_registry(self: Rc<Self>, life: Lifecycle) {
-        if let Err(error) = self.upsert(&life).await {
-            log::line("registry-not-written", &[("run", &life.run), ("reason", &error)]);
-        }
-    }
-
-    async fn upsert(&self, life: &Lifecycle) -> Result<()> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "D1 numbers are doubles; both stay far below 2^53"
-        )]
-        let (run, since) = (life.run.0 as f64, life.since as f64);
-        self.env
-            .d1(DATABASE_BINDING)?
-            // Two writes may overtake each other on the way: only newer news counts.
-            .prepare(
-                "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at) \
-                 VALUES (?1, ?2, ?6, ?3, ?4, ?5, ?4) \
-                 ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
-                 run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
-                 active_at = max(bots.active_at, excluded.since) \
-                 WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
-            )
-            .bind(&[
-                self.user()?.to_string().into(),
-                life.bot_state().as_str().into(),
-                run.into(),
-                since.into(),
-                u32::from(life.pinned).into(),
-                u32::from(life.is_awake()).into(),
-            ])?
-            .run()
-            .await
-            .map(drop)
     }
 }

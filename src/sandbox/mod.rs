@@ -11,6 +11,7 @@ mod backups;
 mod container;
 mod lifecycle;
 mod output;
+mod registry;
 mod repository;
 mod serve;
 mod sessions;
@@ -37,6 +38,7 @@ use worker::{Env, State, web_sys};
 
 use crate::platform::{configuration, log, tasks};
 use answer::Reply;
+use registry::Registry;
 use sessions::Renewing;
 use store::Store;
 
@@ -57,6 +59,7 @@ struct Inner {
     settings: OnceCell<Rc<Settings>>,
     memory: RefCell<Memory>,
     renewing: Renewing,
+    registry: Registry,
 }
 
 #[derive(Default)]
@@ -82,6 +85,7 @@ impl Sandbox {
                 settings: OnceCell::new(),
                 memory: RefCell::default(),
                 renewing: Renewing::default(),
+                registry: Registry::default(),
             }),
         }
     }

@@ -241,7 +241,7 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
   assert.equal((await worker.status(ALICE)).state, "running");
 
   await worker.fake(ALICE, "set", { phase: "restarting" });
-  await worker.fake(ALICE, "intent?is=tick");
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await worker.status(ALICE)).state, "unhealthy");
   await worker.ahead(4 * 60_000);
   await worker.fake(ALICE, "alarm");

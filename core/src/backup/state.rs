@@ -168,6 +168,12 @@ impl BackupState {
         }
     }
 
+    /// When the newest snapshot that is known was taken, in milliseconds since 1970.
+    pub fn newest_at(&self) -> Option<u64> {
+        let newest = self.newest.as_ref()?;
+        u64::try_from(newest.at).ok()
+    }
+
     /// The snapshot that is kept because it was proven good.
     pub fn verified(&self) -> Option<&SnapshotId> {
         self.verified.as_ref().map(|verified| &verified.id)
