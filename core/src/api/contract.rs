@@ -1,6 +1,6 @@
 //! The words in which an endpoint is described.
 
-use super::document::Document;
+use super::operation::Document;
 
 /// Bytes a request to an endpoint of the platform's own may have: an e-mail address, a password, a path, a host
 /// name, percent-encoded.

@@ -8,7 +8,6 @@ pub mod access;
 pub mod audit;
 pub mod bot;
 pub mod contract;
-pub mod document;
 pub mod domains;
 pub mod endpoint;
 pub mod history;

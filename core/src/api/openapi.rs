@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::contract::{Access, Input, Method, Output, Parameter, Takes};
-use super::document::Document;
 use super::endpoint::Endpoint;
+use super::operation::Document;
 use super::table::endpoints;
 use crate::http::cookies::SESSION_COOKIE;
 use problems::Problems;

@@ -1,4 +1,4 @@
-//! What can be asked of the platform, one value for each endpoint.
+//! What can be asked of the platform, one value for each endpoint, and the JSON documents that go in and out, by name.
 
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
@@ -85,4 +85,62 @@ pub enum Operation {
     ServeBot,
     /// A machine at a bot's repository of snapshots.
     ServeRepository,
+}
+
+/// The documents, once: their names in the table of endpoints, and the types they are written from and read into.
+macro_rules! documents {
+    ($($name:ident: $type:ty,)*) => {
+        /// A JSON document of the API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Document {
+            $(
+                #[doc = concat!("[`", stringify!($type), "`]")]
+                $name,
+            )*
+            /// A list of [`crate::wire::control::SnapshotEntry`].
+            SnapshotEntries,
+            /// The OpenAPI document itself.
+            OpenApi,
+        }
+
+        impl Document {
+            /// Its name in the OpenAPI document.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                    Self::SnapshotEntries => "SnapshotEntries",
+                    Self::OpenApi => "OpenApi",
+                }
+            }
+
+            /// The schemas of all of them, and of what they consist of.
+            #[cfg(feature = "schema")]
+            pub(super) fn schemas() -> Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)> {
+                use utoipa::{PartialSchema, ToSchema};
+                let mut named = Vec::new();
+                $(
+                    named.push((<$type>::name().into_owned(), <$type>::schema()));
+                    <$type>::schemas(&mut named);
+                )*
+                named
+            }
+        }
+    };
+}
+
+documents! {
+    BotStatus: super::bot::BotStatus,
+    EventPage: super::history::EventPage,
+    SnapshotList: super::snapshots::SnapshotList,
+    SnapshotRequest: super::snapshots::SnapshotRequest,
+    SnapshotName: super::snapshots::SnapshotName,
+    DomainList: super::domains::DomainList,
+    Domain: super::domains::Domain,
+    DomainName: super::domains::DomainName,
+    UserPage: super::users::UserPage,
+    User: super::users::User,
+    InvitationList: super::users::InvitationList,
+    AllowList: super::users::AllowList,
+    AccessEntry: super::users::AccessEntry,
+    Invitee: super::users::Invitee,
 }

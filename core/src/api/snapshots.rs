@@ -52,9 +52,9 @@ pub struct SnapshotRequest {
 }
 
 /// The part of a [`SnapshotRequest`] that a call about one snapshot takes.
-#[cfg(feature = "schema")]
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotName {
     /// Which one.
     pub snapshot: SnapshotId,

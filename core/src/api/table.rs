@@ -5,9 +5,8 @@
 //! in the Worker.
 
 use super::contract::{Hosts, Input, Method, Output};
-use super::document::Document;
 use super::endpoint::Endpoint;
-use super::operation::Operation;
+use super::operation::{Document, Operation};
 use crate::http::problem::Refusal;
 use rows::NEXT;
 

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
-use crate::api::document::Document;
-use crate::api::{bot, domains, history, snapshots, users};
+use crate::api::operation::Document;
+use crate::api::snapshots;
 use crate::http::problem::{Problem, Refusal};
 use crate::user_id::UserId;
 use crate::wire::control::SnapshotEntry;
@@ -29,21 +29,9 @@ const REQUESTS: [&str; 5] = [
 
 /// Every schema, by name.
 pub(super) fn all() -> Value {
-    let mut named: Vec<(String, RefOr<Schema>)> = Vec::new();
-    add::<bot::BotStatus>(&mut named);
-    add::<history::EventPage>(&mut named);
-    add::<snapshots::SnapshotList>(&mut named);
-    add::<snapshots::SnapshotRequest>(&mut named);
-    add::<snapshots::SnapshotName>(&mut named);
+    let mut named = Document::schemas();
     add::<snapshots::Details>(&mut named);
     add::<SnapshotEntry>(&mut named);
-    add::<domains::DomainList>(&mut named);
-    add::<domains::DomainName>(&mut named);
-    add::<users::UserPage>(&mut named);
-    add::<users::InvitationList>(&mut named);
-    add::<users::AllowList>(&mut named);
-    add::<users::AccessEntry>(&mut named);
-    add::<users::Invitee>(&mut named);
     add::<UserId>(&mut named);
     add::<Problem>(&mut named);
     let mut all: Map<String, Value> = named
@@ -66,22 +54,9 @@ pub(super) fn all() -> Value {
 pub(super) fn of(document: Document) -> Value {
     let named = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     match document {
-        Document::BotStatus => named("BotStatus"),
-        Document::EventPage => named("EventPage"),
-        Document::SnapshotList => named("SnapshotList"),
-        Document::SnapshotRequest => named("SnapshotRequest"),
-        Document::SnapshotName => named("SnapshotName"),
         Document::SnapshotEntries => json!({ "type": "array", "items": named("SnapshotEntry") }),
-        Document::DomainList => named("DomainList"),
-        Document::Domain => named("Domain"),
-        Document::DomainName => named("DomainName"),
-        Document::UserPage => named("UserPage"),
-        Document::User => named("User"),
-        Document::InvitationList => named("InvitationList"),
-        Document::AllowList => named("AllowList"),
-        Document::AccessEntry => named("AccessEntry"),
-        Document::Invitee => named("Invitee"),
         Document::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
+        other => named(other.name()),
     }
 }
 

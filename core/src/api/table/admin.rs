@@ -6,9 +6,8 @@ use super::rows::{
 };
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Input, Output};
-use crate::api::document::Document;
 use crate::api::endpoint::Endpoint;
-use crate::api::operation::Operation;
+use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;

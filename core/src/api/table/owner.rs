@@ -3,9 +3,8 @@
 use super::rows::{BEFORE, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, button, order, snapshots};
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
-use crate::api::document::Document;
 use crate::api::endpoint::Endpoint;
-use crate::api::operation::Operation;
+use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;

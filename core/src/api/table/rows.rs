@@ -2,9 +2,8 @@
 
 use crate::api::contract::ChangeMethod::{self, Post};
 use crate::api::contract::{Hosts, Input, Output, Parameter, Takes};
-use crate::api::document::Document;
 use crate::api::endpoint::Endpoint;
-use crate::api::operation::Operation;
+use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::{MAX_LOG_LINES, Order};
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;
