@@ -16,6 +16,7 @@ pub const SIGHTING_MS: u64 = 5_000;
 /// What is wrong. One of a kind is open at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum IncidentKind {
     /// Changes wait for a snapshot longer than they should.
     BackupOverdue,
