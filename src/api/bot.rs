@@ -1,13 +1,20 @@
-//! A bot's state, and orders to it.
+//! A bot's state, orders to it, and the list of all bots.
 
+use moltworker_core::api::bot::{BotPage, BotState, FleetOrder, FleetQuery, Health, ListedBot};
 use moltworker_core::api::sandbox::{Document, Order};
 use moltworker_core::bot::lifecycle::Authority;
-use worker::Response;
+use moltworker_core::http::problem::Refusal;
+use moltworker_core::user_id::UserId;
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use worker::{Request, Response};
 
 use crate::api::context::Context;
-use crate::http::error::Result;
+use crate::http::address::Address;
+use crate::http::error::{Error, Result, directory_unavailable};
 use crate::http::reply;
-use crate::platform::sandbox_client;
+use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
+use crate::platform::{json, sandbox_client};
 
 /// Never wakes the bot.
 pub(super) async fn status(ctx: &Context<'_>) -> Result<Document> {
@@ -23,5 +30,111 @@ pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order) -> Res
         reply::see_other("/")?
     } else {
         reply::json(&status)?
+    })
+}
+
+/// Bots listed at a time.
+const PAGE: u32 = 100;
+
+/// A row of the registry. Its incidents are a JSON list in one column.
+#[derive(Deserialize)]
+struct Row {
+    user_id: UserId,
+    email: Option<String>,
+    state: BotState,
+    since: u64,
+    run: u64,
+    health: Health,
+    pinned: u32,
+    active_at: u64,
+    snapshot_at: Option<u64>,
+    incidents: String,
+}
+
+/// What the query wants to see of the fleet.
+pub(super) fn query(request: &Request) -> Result<FleetQuery> {
+    let mut query = FleetQuery::default();
+    for (name, value) in Address::of(request)?.pairs() {
+        query
+            .read(&name, &value)
+            .map_err(|takes| Error::detailed(Refusal::BadRequest, takes))?;
+    }
+    Ok(query)
+}
+
+/// A page of the fleet, from the registry alone.
+pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPage> {
+    let rows = read(ctx, query).await.map_err(directory_unavailable)?;
+    let bots = rows.into_iter().map(listed).collect::<worker::Result<Vec<_>>>()?;
+    let is_full = u32::try_from(bots.len()).is_ok_and(|found| found == PAGE);
+    let next = bots.last().filter(|_| is_full).map(|bot| query.cursor(bot));
+    Ok(BotPage { bots, next })
+}
+
+async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<Row>> {
+    // By a time both columns descend, so that one comparison of both finds what is behind the last one.
+    let (order, behind) = match query.order {
+        FleetOrder::User => ("bots.user_id".to_owned(), "bots.user_id > ?5".to_owned()),
+        FleetOrder::Active => by_time("active_at"),
+        FleetOrder::Since => by_time("since"),
+        FleetOrder::Snapshot => by_time("coalesce(snapshot_at, 0)"),
+    };
+    let (after_key, after_user) = query.after.unzip();
+    let after_user = after_user.map(|user| user.to_string());
+    let search = query.search.as_deref().map(begins_with);
+    let health = query.health.map(Health::as_str);
+    database::open(ctx.env)?
+        .prepare(format!(
+            "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, incidents \
+             FROM bots LEFT JOIN users ON users.user_id = bots.user_id \
+             WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR health = ?2) \
+             AND (?3 IS NULL OR email LIKE ?3 ESCAPE '!' OR bots.user_id LIKE ?3 ESCAPE '!') \
+             AND (?5 IS NULL OR {behind}) ORDER BY {order} LIMIT ?6"
+        ))
+        .bind(&[
+            text_or_null(query.state.map(BotState::as_str)),
+            text_or_null(health),
+            text_or_null(search.as_deref()),
+            after_key.map_or(JsValue::NULL, d1_timestamp),
+            text_or_null(after_user.as_deref()),
+            PAGE.into(),
+        ])?
+        .rows()
+        .await
+}
+
+/// The order by a column of the latest first, and what is behind the last one in it.
+fn by_time(column: &str) -> (String, String) {
+    (
+        format!("{column} DESC, bots.user_id DESC"),
+        format!("({column}, bots.user_id) < (?4, ?5)"),
+    )
+}
+
+/// A pattern of `LIKE` for everything that begins with this text.
+fn begins_with(text: &str) -> String {
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if matches!(character, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn listed(row: Row) -> worker::Result<ListedBot> {
+    Ok(ListedBot {
+        user_id: row.user_id,
+        email: row.email,
+        state: row.state,
+        since: row.since,
+        run: row.run,
+        health: row.health,
+        pinned: row.pinned != 0,
+        active_at: row.active_at,
+        snapshot_at: row.snapshot_at,
+        incidents: json::read(&row.incidents)?,
     })
 }

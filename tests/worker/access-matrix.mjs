@@ -50,6 +50,7 @@ const ENDPOINTS = {
   "add-domain": ["ownByToken", "POST", "/api/bot/domains", HOST_BODY, true],
   "check-domain": ["ownByToken", "POST", "/api/bot/domains/check", HOST_BODY, true],
   "remove-domain": ["ownByToken", "DELETE", "/api/bot/domains", HOST_BODY, true],
+  "admin-list-bots": ["admin", "GET", "/api/admin/bots", null, true],
   "admin-get-bot": ["admin", "GET", `/api/admin/bots/${USER}`, null, true],
   "admin-sleep-bot": ["admin", "POST", `/api/admin/bots/${USER}/sleep`, null, true],
   "admin-stop-bot": ["admin", "POST", `/api/admin/bots/${USER}/stop`, null, true],

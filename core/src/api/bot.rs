@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::contract::{Parameter, Takes};
 use crate::backup::state::BackupSummary;
+use crate::bot::incidents::IncidentKind;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
+use crate::user_id::UserId;
 use crate::wire::control::{BackupStatus, GatewayPhase, Progress, RestoreReport, StartTimes, Status};
 use crate::wire::run::Run;
 
@@ -18,6 +21,17 @@ pub enum Health {
     Unhealthy,
     /// Nobody could be asked, or there is nothing to ask.
     Unknown,
+}
+
+impl Health {
+    /// Its text in JSON and in D1.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What the clock and other Sandboxes read of a [`BotStatus`].
@@ -111,8 +125,22 @@ pub enum BotState {
 }
 
 impl BotState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Asleep,
+        Self::Starting,
+        Self::Restoring,
+        Self::Running,
+        Self::Unhealthy,
+        Self::Stopping,
+        Self::BackingOff,
+        Self::CrashLooped,
+        Self::Stopped,
+        Self::Suspended,
+    ];
+
     /// Its text in JSON and in D1.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asleep => "asleep",
             Self::Starting => "starting",
@@ -125,6 +153,175 @@ impl BotState {
             Self::Stopped => "stopped",
             Self::Suspended => "suspended",
         }
+    }
+}
+
+/// A bot in the list of the fleet, as the registry knows it. Times are milliseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ListedBot {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Its owner's address, as their last token said it.
+    pub email: Option<String>,
+    /// Where it is in its life.
+    pub state: BotState,
+    /// Since when.
+    pub since: u64,
+    /// The current run, or the last one.
+    pub run: u64,
+    /// What was last heard of its gateway.
+    pub health: Health,
+    /// It is never put to sleep for being idle.
+    pub pinned: bool,
+    /// When its owner's traffic last did something; zero where that was never seen.
+    pub active_at: u64,
+    /// When its newest snapshot was taken, as far as that is known.
+    pub snapshot_at: Option<u64>,
+    /// What is wrong with it: the kinds of its open incidents.
+    pub incidents: Vec<IncidentKind>,
+}
+
+/// A page of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct BotPage {
+    /// At most a hundred.
+    pub bots: Vec<ListedBot>,
+    /// What `cursor` has to be for those that follow; null where there are none.
+    pub next: Option<String>,
+}
+
+/// What the list of the fleet takes in its query.
+pub static FLEET_QUERY: [Parameter; 5] = [
+    Parameter {
+        name: "state",
+        takes: Takes::OneOf(&[
+            "asleep",
+            "starting",
+            "restoring",
+            "running",
+            "unhealthy",
+            "stopping",
+            "backing-off",
+            "crash-looped",
+            "stopped",
+            "suspended",
+        ]),
+        meaning: "only bots in this state",
+        required: false,
+    },
+    Parameter {
+        name: "health",
+        takes: Takes::OneOf(&["healthy", "unhealthy", "unknown"]),
+        meaning: "only bots of which this was last heard",
+        required: false,
+    },
+    Parameter {
+        name: "search",
+        takes: Takes::Text,
+        meaning: "only bots whose owner's e-mail address or user id begins so",
+        required: false,
+    },
+    Parameter {
+        name: "sort",
+        takes: Takes::OneOf(&FleetOrder::NAMES),
+        meaning: "by user id (as it is without this), or by a time, the latest first",
+        required: false,
+    },
+    Parameter {
+        name: "cursor",
+        takes: Takes::Text,
+        meaning: "the `next` of the page before, with all else the same",
+        required: false,
+    },
+];
+
+/// How the list of the fleet is sorted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FleetOrder {
+    /// By user id.
+    #[default]
+    User,
+    /// By the last activity, the latest first.
+    Active,
+    /// By when the state was entered, the latest first.
+    Since,
+    /// By the newest snapshot, the latest first.
+    Snapshot,
+}
+
+impl FleetOrder {
+    const NAMES: [&str; 4] = ["user", "active", "since", "snapshot"];
+
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "user" => Some(Self::User),
+            "active" => Some(Self::Active),
+            "since" => Some(Self::Since),
+            "snapshot" => Some(Self::Snapshot),
+            _ => None,
+        }
+    }
+
+    /// What a bot is sorted by, beside its user id.
+    fn key(self, bot: &ListedBot) -> u64 {
+        match self {
+            Self::User => 0,
+            Self::Active => bot.active_at,
+            Self::Since => bot.since,
+            Self::Snapshot => bot.snapshot_at.unwrap_or(0),
+        }
+    }
+}
+
+/// What somebody wants to see of the fleet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FleetQuery {
+    /// Only bots in this state.
+    pub state: Option<BotState>,
+    /// Only bots of which this was last heard.
+    pub health: Option<Health>,
+    /// Only bots whose owner's address or user id begins so.
+    pub search: Option<String>,
+    /// In this order.
+    pub order: FleetOrder,
+    /// Only those behind this one: what it was sorted by, and whose it is.
+    pub after: Option<(u64, UserId)>,
+}
+
+impl FleetQuery {
+    /// Reads one name of a query and its value.
+    ///
+    /// # Errors
+    /// What the name takes instead.
+    pub fn read(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+        let named = |wanted: &str| serde_json::from_value(wanted.into()).ok();
+        match name {
+            "state" => {
+                let state = BotState::ALL.into_iter().find(|state| state.as_str() == value);
+                self.state = Some(state.ok_or("`state` is the name of a bot's state")?);
+            }
+            "health" => {
+                self.health = Some(named(value).ok_or("`health` is healthy, unhealthy or unknown")?);
+            }
+            "search" => self.search = (!value.is_empty()).then(|| value.to_owned()),
+            "sort" => {
+                self.order = FleetOrder::parse(value).ok_or("`sort` is user, active, since or snapshot")?;
+            }
+            "cursor" => {
+                let parts = value.split_once('.');
+                let parts = parts.and_then(|(key, user)| Some((key.parse().ok()?, user.parse().ok()?)));
+                self.after = Some(parts.ok_or("`cursor` is the `next` of the page before")?);
+            }
+            _ => return Err("the query takes `state`, `health`, `search`, `sort` and `cursor`"),
+        }
+        Ok(())
+    }
+
+    /// The cursor behind the last bot of a page.
+    pub fn cursor(&self, last: &ListedBot) -> String {
+        format!("{}.{}", self.order.key(last), last.user_id)
     }
 }
 
@@ -291,24 +488,4 @@ impl Lifecycle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn state_names_match_their_serialized_form() {
-        for state in [
-            BotState::Asleep,
-            BotState::Starting,
-            BotState::Restoring,
-            BotState::Running,
-            BotState::Unhealthy,
-            BotState::Stopping,
-            BotState::BackingOff,
-            BotState::CrashLooped,
-            BotState::Stopped,
-            BotState::Suspended,
-        ] {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-        }
-    }
-}
+mod tests;

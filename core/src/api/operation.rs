@@ -45,6 +45,8 @@ pub enum Operation {
     CheckDomain,
     /// Give a domain up.
     RemoveDomain,
+    /// An admin: the fleet.
+    ListBots,
     /// An admin: the state of somebody's bot.
     GetBotOf,
     /// An admin's order to somebody's bot.
@@ -130,6 +132,7 @@ macro_rules! documents {
 
 documents! {
     BotStatus: super::bot::BotStatus,
+    BotPage: super::bot::BotPage,
     EventPage: super::history::EventPage,
     SnapshotList: super::snapshots::SnapshotList,
     SnapshotRequest: super::snapshots::SnapshotRequest,

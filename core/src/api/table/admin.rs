@@ -4,6 +4,7 @@ use super::rows::{
     AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, entry,
     order_of, snapshots_of, status,
 };
+use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Input, Output};
 use crate::api::endpoint::Endpoint;
@@ -15,6 +16,14 @@ use crate::identity::users::UserStatus;
 
 pub(super) static ADMIN: &[Endpoint] = &[
     // Somebody's bot, for an admin.
+    Endpoint::admin_look(
+        Operation::ListBots,
+        "admin-list-bots",
+        "/api/admin/bots",
+        "The fleet: every bot that was ever started, a page at a time; wakes none",
+    )
+    .takes(Input::Query(&FLEET_QUERY))
+    .answers(Output::Json(Document::BotPage)),
     Endpoint::admin_look(
         Operation::GetBotOf,
         "admin-get-bot",

@@ -1,0 +1,93 @@
+//! What a supervisor says in words, and what the list of the fleet takes.
+
+use super::*;
+
+#[test]
+fn state_names_match_their_serialized_form() {
+    for state in [
+        BotState::Asleep,
+        BotState::Starting,
+        BotState::Restoring,
+        BotState::Running,
+        BotState::Unhealthy,
+        BotState::Stopping,
+        BotState::BackingOff,
+        BotState::CrashLooped,
+        BotState::Stopped,
+        BotState::Suspended,
+    ] {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}
+
+fn listed(user: &str) -> ListedBot {
+    ListedBot {
+        user_id: user.parse().unwrap(),
+        email: None,
+        state: BotState::Running,
+        since: 5,
+        run: 1,
+        health: Health::Healthy,
+        pinned: false,
+        active_at: 7,
+        snapshot_at: Some(9),
+        incidents: vec![],
+    }
+}
+
+const ALICE: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+
+#[test]
+fn a_fleet_query_is_read_name_by_name() {
+    let mut query = FleetQuery::default();
+    for (name, value) in [
+        ("state", "running"),
+        ("health", "unknown"),
+        ("search", "ali"),
+        ("sort", "active"),
+    ] {
+        query.read(name, value).unwrap();
+    }
+    let cursor = query.cursor(&listed(ALICE));
+    assert_eq!(cursor, format!("7.{ALICE}"));
+    query.read("cursor", &cursor).unwrap();
+    let expected = FleetQuery {
+        state: Some(BotState::Running),
+        health: Some(Health::Unknown),
+        search: Some("ali".into()),
+        order: FleetOrder::Active,
+        after: Some((7, ALICE.parse().unwrap())),
+    };
+    assert_eq!(query, expected);
+}
+
+#[test]
+fn a_fleet_query_says_what_it_takes() {
+    for (name, value) in [
+        ("state", "Running"),
+        ("state", ""),
+        ("health", "good"),
+        ("sort", "email"),
+        ("cursor", "7"),
+        ("cursor", &format!("x.{ALICE}")),
+        ("cursor", "7.undefined"),
+        ("limit", "5"),
+    ] {
+        let error = FleetQuery::default().read(name, value).unwrap_err();
+        assert!(error.contains(name) || name == "limit", "{name} {value}: {error}");
+    }
+}
+
+#[test]
+fn every_value_in_the_description_of_the_query_is_taken() {
+    for parameter in &FLEET_QUERY {
+        if let Takes::OneOf(values) = parameter.takes {
+            for value in values {
+                FleetQuery::default().read(parameter.name, value).unwrap();
+            }
+        }
+    }
+    for state in BotState::ALL {
+        assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+    }
+}

@@ -1,0 +1,104 @@
+// The list of the fleet: what the registry knows, filtered, sorted and in pages.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { ALICE, BOB, startWorker, until } from "./harness.mjs";
+
+const PAGE = 100;
+const id = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+
+async function fill(worker, count) {
+  const database = await worker.database();
+  const insert = database.prepare(
+    "INSERT INTO bots (user_id, state, awake, run, since, health, active_at, snapshot_at) VALUES (?, ?, 0, 1, ?, ?, ?, ?)",
+  );
+  await database.batch(Array.from({ length: count }, (_, i) => insert.bind(
+    id(i + 1), i % 2 ? "asleep" : "crash-looped", 1_000 + i, i % 3 ? "unknown" : "unhealthy", i % 7, i % 5 ? 5_000 - i : null,
+  )));
+}
+
+/** All pages of a list, one after the other. */
+async function pages(worker, query) {
+  const found = [];
+  for (let cursor = ""; cursor !== null;) {
+    const page = await worker.asAdmin("GET", `/api/admin/bots?${query}${cursor && `&cursor=${cursor}`}`);
+    assert.equal(page.status, 200, JSON.stringify(page));
+    assert.ok(page.bots.length <= PAGE);
+    found.push(...page.bots);
+    cursor = page.next;
+  }
+  return found;
+}
+
+test("the fleet shows what its bots last said, and wakes none", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.as(BOB, "/api/bot/start", { method: "POST" });
+  const fleet = await until(async () => {
+    const { bots } = await worker.asAdmin("GET", "/api/admin/bots");
+    return bots.some(({ state }) => state === "running") && bots;
+  }, "Alice's bot is in the list");
+  const [alice] = fleet.filter(({ user_id }) => user_id === ALICE);
+  assert.deepEqual(
+    { ...alice, since: typeof alice.since, active_at: typeof alice.active_at },
+    {
+      user_id: ALICE, email: alice.email, state: "running", since: "number", run: 1, health: "unknown", pinned: false, active_at: "number",
+      snapshot_at: null, incidents: [],
+    },
+  );
+  assert.deepEqual((await worker.record(BOB)).starts, []);
+});
+
+test("a snapshot and an incident reach the list of the fleet", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  const taken = { id: "ab".repeat(32), taken_at: 1_700_000_000_000, reason: "change", amount: { files: 1, bytes: 1 }, added_bytes: 1 };
+  const restored = { snapshot: null, restored_at: 10, duration_ms: 1, amount: { files: 0, bytes: 0 }, compared: 0, mismatches: 0 };
+  const error = { doing: "snapshot", message: "the disk is full", attempts: 3, failed_at: 5 };
+  await worker.fake(ALICE, "set", { backup: { restored, taken: [taken], error } });
+  await worker.fake(ALICE, "command", "poll");
+  const [bot] = await until(async () => {
+    const { bots } = await worker.asAdmin("GET", `/api/admin/bots?search=${ALICE}`);
+    return bots[0]?.snapshot_at && bots;
+  }, "the registry followed");
+  assert.deepEqual([bot.snapshot_at, bot.incidents], [taken.taken_at, ["backup-failing"]]);
+});
+
+test("pages of every order have each bot once, in that order", async (t) => {
+  const worker = await startWorker(t);
+  const count = 2 * PAGE + 50;
+  await fill(worker, count);
+  const keys = { user: () => 0, active: (bot) => -bot.active_at, since: (bot) => -bot.since, snapshot: (bot) => -(bot.snapshot_at ?? 0) };
+  for (const [sort, key] of Object.entries(keys)) {
+    const found = await pages(worker, `sort=${sort}`);
+    assert.equal(new Set(found.map(({ user_id }) => user_id)).size, count, sort);
+    assert.equal(found.length, count, sort);
+    const sorted = found.every((bot, i) => i === 0 || key(found[i - 1]) <= key(bot));
+    assert.ok(sorted, `by ${sort}`);
+  }
+});
+
+test("the fleet is filtered by state and health and searched by prefix", async (t) => {
+  const worker = await startWorker(t);
+  await fill(worker, 12);
+  const database = await worker.database();
+  const user = database.prepare("INSERT INTO users (user_id, email, created_at, seen_at) VALUES (?, ?, 0, 0)");
+  await database.batch([user.bind(id(1), "Ann_e@example.org"), user.bind(id(2), "annie@example.org")]);
+  const ids = async (query) => (await worker.asAdmin("GET", `/api/admin/bots?${query}`)).bots.map(({ user_id }) => user_id);
+  assert.deepEqual(await ids("state=asleep"), [2, 4, 6, 8, 10, 12].map(id));
+  assert.deepEqual(await ids("health=unhealthy"), [1, 4, 7, 10].map(id));
+  assert.deepEqual(await ids("state=asleep&health=unhealthy"), [4, 10].map(id));
+  assert.deepEqual(await ids("search=ann"), [1, 2].map(id));
+  assert.deepEqual(await ids("search=ann_"), [id(1)], "an underscore is itself");
+  assert.deepEqual(await ids("search=%25"), [], "so is a percent sign");
+  assert.deepEqual(await ids(`search=${id(3).slice(0, 36)}`), [id(3)]);
+  assert.deepEqual(await ids("search="), Array.from({ length: 12 }, (_, i) => id(i + 1)));
+});
+
+test("a query of the fleet that is none is refused with what it takes", async (t) => {
+  const worker = await startWorker(t);
+  for (const [query, takes] of [["state=Running", "state"], ["health=good", "health"], ["sort=email", "sort"], ["cursor=1", "cursor"], ["limit=5", "search"]]) {
+    const { status, code, detail } = await worker.asAdmin("GET", `/api/admin/bots?${query}`);
+    assert.deepEqual([status, code], [400, "bad-request"], query);
+    assert.match(detail, new RegExp(takes), query);
+  }
+});
