@@ -12,8 +12,9 @@ import { spawn } from "node:child_process";
 import { Agent, request as httpRequest } from "node:http";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
-import { ALICE, BACKUP_KEY, HOST, ORIGIN, SESSION_KEY } from "../tests/worker/harness.mjs";
+import { ALICE, BACKUP_KEY, HOST, ORIGIN } from "../tests/worker/harness.mjs";
 import { startProvider } from "../tests/worker/provider.mjs";
+import { SESSION_KEY } from "../tests/worker/sealed.mjs";
 import { CF_HEADER, cpuMicroseconds, startWorkerd } from "./request/workerd.mjs";
 
 const BYTES = 1_024;
