@@ -1,4 +1,4 @@
-//! What a Sandbox keeps in its SQLite about the bot's snapshots: the ledger, what is known of each, and which are held.
+//! What a Sandbox keeps in its SQLite about the bot's snapshots: the backup state, what is known of each, and which are held.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
 //! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run. The tables about snapshots are
-//! read and written in `shelf`, those about sessions in `sessions`.
+//! read and written in `snapshot_index`, those about sessions in `sessions`.
 //!
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
