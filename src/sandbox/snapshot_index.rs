@@ -36,7 +36,7 @@ struct Hold {
 }
 
 impl Store {
-    /// The ledger; a new one before the first run.
+    /// The backup state; a new one before the first run.
     pub(super) fn backup_state(&self) -> Result<BackupState> {
         let row: Option<Record> = self.one("SELECT record FROM ledger", vec![])?;
         match row {
