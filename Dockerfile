@@ -9,14 +9,16 @@ COPY Cargo.toml Cargo.lock ./
 COPY core/Cargo.toml core/Cargo.toml
 COPY container/Cargo.toml container/Cargo.toml
 COPY xtask/Cargo.toml xtask/Cargo.toml
-RUN mkdir -p src core/src container/src container/fake-gateway xtask/src \
-    && touch src/lib.rs core/src/lib.rs \
-    && echo 'fn main() {}' | tee container/src/main.rs container/fake-gateway/main.rs > xtask/src/main.rs \
+RUN mkdir -p src core/src container/src container/fake-gateway container/test-supervisor xtask/src \
+    && touch src/lib.rs core/src/lib.rs container/src/lib.rs \
+    && echo 'fn main() {}' \
+        | tee container/src/main.rs container/fake-gateway/main.rs container/test-supervisor/main.rs \
+        > xtask/src/main.rs \
     && cargo build --locked --release -p moltbot-supervisor --bin moltbot-supervisor
 COPY core/src core/src
 COPY container/src container/src
 # Cargo goes by the time of a file, and a copied one may be older than its empty stand-in.
-RUN touch core/src/lib.rs container/src/main.rs \
+RUN touch core/src/lib.rs container/src/lib.rs container/src/main.rs \
     && cargo build --locked --offline --release -p moltbot-supervisor --bin moltbot-supervisor
 # By these labels `cargo xtask` finds what earlier builds left. At the end: a change here costs no other step.
 LABEL moltworker.stage=supervisor

@@ -5,5 +5,5 @@ set -eu
 # /data may be a fresh disk: the home lies on it, and everything that must survive lies in the home.
 mkdir -p /data/moltbot
 
-# PID 1 from here on: it forwards signals, collects processes and starts the gateway (container/src/main.rs).
+# PID 1 from here on: it forwards signals, collects processes and starts the gateway (container/src/lib.rs).
 exec moltbot-supervisor

@@ -41,14 +41,14 @@ export class Bot {
     const env = {
       ...this.env,
       MOLTBOT_HOME: home,
-      MOLTBOT_GATEWAY_PROGRAM: this.gateway,
-      MOLTBOT_GATEWAY_ARGS: "--no-rpc",
-      MOLTBOT_GATEWAY_PORT: "18790",
-      MOLTBOT_INGRESS_ADDRESS: "127.0.0.1:0",
-      MOLTBOT_CONTROL_ADDRESS: "127.0.0.1:0",
+      TEST_GATEWAY_PROGRAM: this.gateway,
+      TEST_GATEWAY_ARGS: "--no-rpc",
+      TEST_GATEWAY_PORT: "18790",
+      TEST_INGRESS_ADDRESS: "127.0.0.1:0",
+      TEST_CONTROL_ADDRESS: "127.0.0.1:0",
       // The snapshots that are measured, and no others.
-      MOLTBOT_SNAPSHOT_SETTLE_MS: "3600000",
-      MOLTBOT_SNAPSHOT_SPACING_MS: "3600000",
+      TEST_SNAPSHOT_SETTLE_MS: "3600000",
+      TEST_SNAPSHOT_SPACING_MS: "3600000",
     };
     this.child = spawn(process.env.SUPERVISOR_BIN, [], { env, stdio: ["ignore", "ignore", "pipe"] });
     this.pid = this.child.pid;

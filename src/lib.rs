@@ -12,12 +12,14 @@ mod platform;
 mod proxy;
 mod repository;
 mod router;
-#[expect(missing_docs, reason = "durable_object exports methods of its own making")]
+#[expect(missing_docs, reason = "wasm_bindgen exports methods of its own making")]
 mod sandbox;
 
 use crate::jobs::cron;
-use crate::platform::log;
-use worker::{Context, Env, Request, Response, ScheduleContext, ScheduledEvent, event};
+use crate::platform::{log, tasks};
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use worker::{Env, Error, Response, ScheduleContext, ScheduledEvent, event, web_sys};
 
 pub use sandbox::Sandbox;
 
@@ -32,10 +34,21 @@ fn start() {
     }));
 }
 
-/// Every HTTP request.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    router::answer(request, &env).await
+/// Every HTTP request. Exported by hand and not by `#[event(fetch)]`: a bot's answer goes on as the object it came as,
+/// and `worker::Request` reads on arrival what most requests are never asked.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, _context: JsValue) -> Promise {
+    tasks::promise(async move {
+        let answer = router::answer(request, &env).await;
+        Ok(answer.or_else(unanswered)?.into())
+    })
+}
+
+/// Not even an error could be answered.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `or_else`")]
+fn unanswered(error: Error) -> worker::Result<web_sys::Response> {
+    log::line("unanswered", &[("reason", &error)]);
+    Ok(Response::error("INTERNAL SERVER ERROR", 500)?.into())
 }
 
 /// Every cron trigger.

@@ -1,23 +1,38 @@
 //! The way to a bot and back: the request goes to its owner's Sandbox, the answer to the caller; bodies and
 //! frames pass as they are, only headers are looked at.
 
-use js_sys::Reflect;
+use std::borrow::Cow;
+
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::CLIENT_IP_HEADER;
-use wasm_bindgen::{JsCast, JsValue};
-use worker::{Env, Headers, Request, Response, ResponseBody, web_sys};
+use serde::Serialize;
+use wasm_bindgen::prelude::*;
+use worker::{Env, Headers, Response, ResponseBody, web_sys};
 
-use crate::http::address::{self, Address};
 use crate::http::error::Result;
-use crate::http::reply;
+use crate::http::headers::read_headers;
+use crate::http::incoming::Incoming;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller};
 use crate::identity::session_handoff;
 use crate::platform::sandbox_client;
+
+#[wasm_bindgen]
+extern "C" {
+    type FromCloudflare;
+
+    #[wasm_bindgen(method, getter)]
+    fn cf(this: &FromCloudflare) -> Option<CfProperties>;
+
+    type CfProperties;
+
+    #[wasm_bindgen(method, getter, js_name = clientAcceptEncoding)]
+    fn client_accept_encoding(this: &CfProperties) -> Option<String>;
+}
 
 /// Proxies a caller's request to their bot, once the rules about where a bot is reached hold.
 pub(crate) async fn serve(
@@ -25,109 +40,137 @@ pub(crate) async fn serve(
     settings: &Settings,
     served: &Served,
     caller: &Caller,
-    request: &Request,
-) -> Result<Response> {
+    incoming: &Incoming,
+) -> Result<web_sys::Response> {
     let user = caller.identity().user;
     if let Served::Platform = served {
         if let (Some(domain), Caller::Browser(_)) = (&settings.access.bot_domain, caller) {
             // With an origin for each bot, no bot's page runs where people sign in.
-            if !reply::is_for_person(request) {
+            if !incoming.is_for_person() {
                 return Err(Refusal::OwnAddress.into());
             }
             let origin = settings.public.of(&own_host(user, domain));
-            let onward = format!("{origin}{}", Address::of(request)?.path_and_query());
-            return Ok(session_handoff::onward(&onward)?);
+            let onward = format!("{origin}{}", incoming.address.path_and_query());
+            return Ok(session_handoff::onward(&onward)?.into());
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark
         // the request for its script with this header, and pages cannot set it.
-        if request.headers().has("service-worker")? {
+        if incoming.headers.get("service-worker").is_some() {
             return Err(Refusal::ServiceWorker.into());
         }
     }
     let origin = served.origin(settings);
-    if !caller::is_owners(request, origin)? {
+    if !caller::is_owners(incoming, origin) {
         return Err(Refusal::WrongOrigin.into());
     }
-    Ok(forward(env, settings, user, request, origin).await?)
+    Ok(forward(env, settings, user, incoming, origin).await?)
 }
 
-/// Hands the request to the owner's Sandbox.
+/// What `fetch` takes beside an address. Handed over as one text: member by member, each would be a call to JavaScript.
+#[derive(Serialize)]
+struct Init<'a> {
+    method: &'a str,
+    headers: Vec<(&'a str, Cow<'a, str>)>,
+    /// A redirect is the caller's to follow.
+    redirect: &'static str,
+}
+
+/// Hands the request to the owner's Sandbox, with other headers and with `http:` as its scheme: a container's port
+/// takes nothing else. The body stays the stream it is; it never enters wasm.
 async fn forward(
     env: &Env,
     settings: &Settings,
     user: UserId,
-    request: &Request,
+    incoming: &Incoming,
     served: &str,
-) -> worker::Result<Response> {
-    let headers = Headers::new();
-    for (name, value) in request.headers() {
-        match header_policy::toward_bot(&name, &value) {
-            Verdict::Keep => headers.append(&name, &value)?,
-            Verdict::Replace(value) => headers.append(&name, &value)?,
-            Verdict::Drop => {}
-        }
+) -> worker::Result<web_sys::Response> {
+    let init = Init {
+        method: &incoming.method,
+        headers: headers_toward_bot(settings, incoming, served)?,
+        redirect: "manual",
+    };
+    let init: web_sys::RequestInit = js_sys::JSON::parse(&serde_json::to_string(&init)?)?.unchecked_into();
+    if may_have_body(incoming)
+        && let Some(body) = incoming.raw.body()
+    {
+        init.set_body(&body);
     }
+    let url = incoming.address.on_http(&incoming.url)?;
+    let response = sandbox_client::serve(env, user, &url, &init).await?;
+    toward_caller(response)
+}
+
+/// `fetch` takes no body with these two. A request that has one all the same reaches the bot without it.
+fn may_have_body(incoming: &Incoming) -> bool {
+    !matches!(incoming.method.as_str(), "GET" | "HEAD")
+}
+
+fn headers_toward_bot<'a>(
+    settings: &'a Settings,
+    incoming: &'a Incoming,
+    served: &str,
+) -> worker::Result<Vec<(&'a str, Cow<'a, str>)>> {
     // The gateway allows one origin, and it is set when its container starts; domains come and go while it
     // runs, and a restart would cost a conversation. Which origin may speak on which host was decided before
     // this, so here "a page of this bot" is told to the gateway in the one form it knows. Any other origin
     // stays as it is, and the gateway refuses it as well.
-    let origin = request.headers().get("origin")?;
-    if origin.is_some() && header_policy::same_origin(origin.as_deref(), served) {
-        headers.set("origin", settings.public.as_str())?;
+    let toward_gateway = |name, value| match name {
+        "origin" if header_policy::same_origin(Some(value), served) => settings.public.as_str(),
+        _ => value,
+    };
+    let is_replaced = |name: &str| match name {
+        "accept-encoding" => true,
+        "content-length" | "transfer-encoding" => !may_have_body(incoming),
+        _ => false,
+    };
+    let mut headers = Vec::with_capacity(32);
+    for (name, value) in incoming.headers.iter().filter(|(name, _)| !is_replaced(name)) {
+        match header_policy::toward_bot(name, value) {
+            Verdict::Keep => headers.push((name, Cow::Borrowed(toward_gateway(name, value)))),
+            Verdict::Replace(value) => headers.push((name, Cow::Owned(value))),
+            Verdict::Drop => {}
+        }
     }
-    if let Some(address) = request.headers().get("cf-connecting-ip")? {
-        headers.set(CLIENT_IP_HEADER, &address)?;
+    if let Some(address) = incoming.headers.get("cf-connecting-ip") {
+        headers.push((CLIENT_IP_HEADER, Cow::Borrowed(address)));
     }
-    headers.set("accept-encoding", &accepted_encodings(request))?;
-    sandbox_client::mark_to_serve(&headers)?;
-
-    let request = toward_container(request, &headers)?;
-    toward_caller(sandbox_client::serve(env, user, request).await?)
+    headers.push(("accept-encoding", accepted_encodings(incoming)));
+    let (name, value) = sandbox_client::mark_to_serve()?;
+    headers.push((name, Cow::Owned(value)));
+    Ok(headers)
 }
 
 /// The encodings the caller accepts. Cloudflare replaces the header by `br, gzip` on the way to a Worker and
 /// keeps the caller's own in `cf.clientAcceptEncoding`; a caller that sent none gets nothing compressed.
-fn accepted_encodings(request: &Request) -> String {
-    let member = |object: &JsValue, name: &str| Reflect::get(object, &name.into()).ok();
-    let own = member(request.inner(), "cf")
-        .and_then(|cf| member(&cf, "clientAcceptEncoding"))
-        .and_then(|value| value.as_string());
-    let header = || request.headers().get("accept-encoding").ok().flatten();
-    own.or_else(header)
+fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
+    let request: &FromCloudflare = incoming.raw.unchecked_ref();
+    let own = request
+        .cf()
+        .and_then(|cf| cf.client_accept_encoding())
+        .map(Cow::Owned);
+    own.or_else(|| incoming.headers.get("accept-encoding").map(Cow::Borrowed))
         .filter(|value| !value.is_empty())
-        .unwrap_or_else(|| "identity".into())
+        .unwrap_or(Cow::Borrowed("identity"))
 }
 
-/// The same request with other headers and `http:` as its scheme: a container's port takes nothing else.
-/// The body stays the stream it is; it never enters wasm.
-fn toward_container(request: &Request, headers: &Headers) -> worker::Result<Request> {
-    let url = address::on_http(request)?;
-    // `new Request(url, request)` takes method, body, signal and redirect mode from the request; a request
-    // can stand in for the options because both have the same members.
-    let like_this: &web_sys::RequestInit = request.inner().unchecked_ref();
-    let copy = web_sys::Request::new_with_str_and_init(&url, like_this)?;
-    let options = web_sys::RequestInit::new();
-    options.set_headers(&headers.0);
-    Ok(web_sys::Request::new_with_request_and_init(&copy, &options)?.into())
-}
-
-/// Takes out of the bot's answer what only the platform may say.
-fn toward_caller(response: Response) -> worker::Result<Response> {
-    let forged =
-        |(name, value): &(String, String)| header_policy::toward_caller(name, value) != Verdict::Keep;
-    let all: Vec<(String, String)> = response.headers().entries().collect();
-    if !all.iter().any(forged) {
+/// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
+/// the object it came as.
+fn toward_caller(response: web_sys::Response) -> worker::Result<web_sys::Response> {
+    let all = read_headers(&response.headers());
+    let forged = |(name, value): &(&str, &str)| header_policy::toward_caller(name, value) != Verdict::Keep;
+    if !all.iter().any(|header| forged(&header)) {
         return Ok(response);
     }
     let headers = Headers::new();
     for (name, value) in all.iter().filter(|header| !forged(header)) {
         headers.append(name, value)?;
     }
-    let (parts, body) = response.into_parts();
+    let (parts, body) = Response::from(response).into_parts();
     let parts = parts.with_headers(headers);
     Ok(match body {
         ResponseBody::Stream(stream) => parts.stream(stream),
         other => parts.body(other),
-    })
+    }
+    .into())
 }

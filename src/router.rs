@@ -14,26 +14,30 @@ use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::{SettingProblem, Settings};
-use worker::{Env, Request, Response};
+use worker::{Env, Request, Response, web_sys};
 
 use crate::api::audit::AuditTrail;
 use crate::api::context::Context;
-use crate::http::address::Address;
 use crate::http::error::{Error, Result};
+use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
 use crate::http::reply;
 use crate::http::sites::{self, Served};
 use crate::http::{body, pages, rate_limiter};
 use crate::identity::admission::{self, Freshness};
-use crate::identity::caller::{Caller, header};
+use crate::identity::caller::Caller;
 use crate::identity::{session_handoff, sign_in, users};
 use crate::platform::{configuration, log};
 use crate::{api, proxy, repository};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
-pub(crate) async fn answer(mut request: Request, env: &Env) -> worker::Result<Response> {
-    let outcome = dispatch(&mut request, env).await;
-    outcome.or_else(|error| tell(&request, error))
+pub(crate) async fn answer(request: web_sys::Request, env: &Env) -> worker::Result<web_sys::Response> {
+    let incoming = match Incoming::read(same_request(&request)) {
+        Ok(incoming) => incoming,
+        Err(error) => return Ok(tell(&request.into(), error.into())?.into()),
+    };
+    let outcome = dispatch(&incoming, env).await;
+    outcome.or_else(|error| Ok(tell(&incoming.request(), error)?.into()))
 }
 
 /// An error, as the caller is told it.
@@ -51,35 +55,37 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
     }
 }
 
-async fn dispatch(request: &mut Request, env: &Env) -> Result<Response> {
-    let Address { host, path, .. } = Address::of(request)?;
-    let method = request.method().to_string();
+async fn dispatch(incoming: &Incoming, env: &Env) -> Result<web_sys::Response> {
+    let (method, path) = (&incoming.method, &incoming.address.path);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
-    let everywhere = match route(&method, Place::Elsewhere, &path) {
+    let everywhere = match route(method, Place::Elsewhere, path) {
         Route::To(endpoint, parameters) => Some((endpoint.operation(), parameters)),
         _ => None,
     };
     if let Some((Operation::Health, _)) = everywhere {
-        return Ok(reply::text(200, "ok\n")?);
+        return Ok(reply::text(200, "ok\n")?.into());
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
-        Err(problems) => return Ok(not_configured(request, &problems)?),
+        Err(problems) => return Ok(not_configured(incoming, &problems)?.into()),
     };
     if let Some((Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere {
-        return Ok(repository::answer(request, env, &settings, user).await?);
+        let mut request = incoming.request();
+        return Ok(repository::answer(&mut request, env, &settings, user)
+            .await?
+            .into());
     }
-    let served = sites::served(env, &settings, &host).await?;
-    let found = route(&method, served.place(), &path);
+    let served = sites::served(env, &settings, &incoming.address.host).await?;
+    let found = route(method, served.place(), path);
     let rate = match &found {
         Route::To(endpoint, _) => Some(endpoint.rate()),
         _ => None,
     };
-    rate_limiter::count_address(env, request.headers(), rate).await?;
+    rate_limiter::count_address(env, &incoming.headers, rate).await?;
     match found {
         Route::To(endpoint, parameters) => {
             if let Some(max) = endpoint.max_body() {
-                body::check_size(request.headers(), max)?;
+                body::check_size(&incoming.headers, max)?;
             }
             let call = Call {
                 env,
@@ -89,18 +95,18 @@ async fn dispatch(request: &mut Request, env: &Env) -> Result<Response> {
                 parameters,
                 renewed: Cell::default(),
             };
-            let response = match call.answer(request).await {
+            let response = match call.answer(incoming).await {
                 Ok(response) => response,
-                Err(error) => tell(request, error)?,
+                Err(error) => tell(&incoming.request(), error)?.into(),
             };
             match call.renewed.take() {
-                Some(cookie) => Ok(reply::with_cookie(response, &cookie)?),
+                Some(cookie) => Ok(reply::with_cookie(response.into(), &cookie)?.into()),
                 None => Ok(response),
             }
         }
         Route::NotFound => Err(Refusal::NotFound.into()),
         Route::UnknownHost => Err(Refusal::UnknownHost.into()),
-        Route::WrongMethod { allow } => Ok(reply::wrong_method(request, &allow)?),
+        Route::WrongMethod { allow } => Ok(reply::wrong_method(&incoming.request(), &allow)?.into()),
     }
 }
 
@@ -117,14 +123,14 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    async fn answer(&self, request: &mut Request) -> Result<Response> {
+    async fn answer(&self, incoming: &Incoming) -> Result<web_sys::Response> {
         if self.endpoint.operation() == Operation::ServeBot {
-            return self.serve_bot(request).await;
+            return self.serve_bot(incoming).await;
         }
-        let audit = AuditTrail::new(self.env, self.endpoint, request.headers(), self.parameters.user)?;
+        let audit = AuditTrail::new(self.env, self.endpoint, &incoming.headers, self.parameters.user)?;
         let caller = match self.endpoint.access() {
             Access::Public => None,
-            _ => match self.permitted(request, Freshness::Minute, &audit).await {
+            _ => match self.permitted(incoming, Freshness::Minute, &audit).await {
                 Ok(caller) => Some(caller),
                 Err(refusal) => {
                     audit.refused(refusal).await;
@@ -142,36 +148,38 @@ impl Call<'_> {
             renewed: &self.renewed,
             audit,
         };
-        let answer = api::handle(&ctx, request).await;
+        let answer = api::handle(&ctx, &mut incoming.request()).await;
         ctx.audit.end(outcome(&answer)).await;
-        answer
+        Ok(answer?.into())
     }
 
     /// The owner's traffic, which has no history of its own.
-    async fn serve_bot(&self, request: &Request) -> Result<Response> {
-        let caller = match self.proven(request, Freshness::Hour).await {
+    async fn serve_bot(&self, incoming: &Incoming) -> Result<web_sys::Response> {
+        let caller = match self.proven(incoming, Freshness::Hour).await {
             Ok(caller) => caller,
-            Err(Refusal::SignInRequired) if reply::is_for_person(request) => {
-                return Ok(match self.served {
+            Err(Refusal::SignInRequired) if incoming.is_for_person() => {
+                let request = incoming.request();
+                let response = match self.served {
                     Served::Bot(host) => {
-                        session_handoff::redirect_to_platform(request, host, self.settings).await?
+                        session_handoff::redirect_to_platform(&request, host, self.settings).await?
                     }
-                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(request)?,
-                });
+                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request)?,
+                };
+                return Ok(response.into());
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        proxy::serve(self.env, self.settings, self.served, &caller, request).await
+        proxy::serve(self.env, self.settings, self.served, &caller, incoming).await
     }
 
     /// Who calls, if they may.
     async fn permitted(
         &self,
-        request: &Request,
+        incoming: &Incoming,
         freshness: Freshness,
         audit: &AuditTrail<'_>,
     ) -> std::result::Result<Caller, Refusal> {
-        let caller = self.proven(request, freshness).await?;
+        let caller = self.proven(incoming, freshness).await?;
         let is_admin = users::is_admin(caller.identity(), &self.settings.access);
         let user = caller.identity().user;
         match self.endpoint.access() {
@@ -179,19 +187,23 @@ impl Call<'_> {
             Access::Admin => audit.caller_is(Actor::User(user), None),
             _ => audit.caller_is(Actor::Owner, Some(user)),
         }
-        let origin = header(request.headers(), "origin");
+        let origin = incoming.headers.get("origin");
         let served = self.served.origin(self.settings);
         let facts = access::Caller {
             credential: caller.credential(),
             is_admin,
-            from_own_page: origin.is_some() && same_origin(origin.as_deref(), served),
+            from_own_page: origin.is_some() && same_origin(origin, served),
         };
         permit(self.endpoint.access(), facts)?;
         Ok(caller)
     }
 
-    async fn proven(&self, request: &Request, freshness: Freshness) -> std::result::Result<Caller, Refusal> {
-        let headers = request.headers();
+    async fn proven(
+        &self,
+        incoming: &Incoming,
+        freshness: Freshness,
+    ) -> std::result::Result<Caller, Refusal> {
+        let headers = &incoming.headers;
         let identified = admission::identify(self.env, headers, self.settings, self.served).await?;
         self.renewed.set(identified.renewed);
         admission::admit(self.env, headers, self.settings, &identified.caller, freshness).await?;
@@ -207,8 +219,8 @@ fn outcome(answer: &Result<Response>) -> Outcome {
     }
 }
 
-fn not_configured(request: &Request, problems: &[SettingProblem]) -> worker::Result<Response> {
-    if !reply::is_for_person(request) {
+fn not_configured(incoming: &Incoming, problems: &[SettingProblem]) -> worker::Result<Response> {
+    if !incoming.is_for_person() {
         let list: Vec<String> = problems
             .iter()
             .map(|problem| {

@@ -11,7 +11,7 @@ const CRATES: [(&str, &[&str]); 3] = [
     (
         "core/src",
         &[
-            "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings", "api",
+            "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings", "api",
         ],
     ),
     (

@@ -4,7 +4,7 @@
 //! randomness come in as arguments, decisions go out as values. What is here is proven by tables and
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 //!
-//! The layers, from the bottom: `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `settings`, `api`. Each imports
+//! The layers, from the bottom: `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `settings`, `api`. Each imports
 //! only what lies below it.
 
 pub mod api;
@@ -12,6 +12,7 @@ pub mod backup;
 pub mod bot;
 pub mod http;
 pub mod identity;
+pub mod json;
 pub mod secret;
 pub mod settings;
 pub mod user_id;

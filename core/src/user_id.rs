@@ -12,6 +12,7 @@ use uuid::Uuid;
 /// The strict form matters: were `A…` and `a…` both accepted, one person could own two bots.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct UserId(Uuid);
 
 /// The text is not a lower-case hyphenated UUID.

@@ -7,16 +7,15 @@ use moltworker_core::identity::users::AllowListEntry;
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::platform::clock;
-use crate::platform::database::{self, d1_timestamp};
+use crate::platform::database::{self, Rows, d1_timestamp};
 
 /// All invitations.
 pub(super) async fn invitations(ctx: &Context<'_>) -> Result<InvitationList> {
     let read = async {
         database::open(ctx.env)?
             .prepare("SELECT entry, invited_by, invited_at, used_by, used_at FROM invitations ORDER BY entry")
-            .all()
-            .await?
-            .results()
+            .rows()
+            .await
     };
     let invitations = read.await.map_err(directory_unavailable)?;
     Ok(InvitationList { invitations })
@@ -27,9 +26,8 @@ pub(super) async fn allow_list(ctx: &Context<'_>) -> Result<AllowList> {
     let read = async {
         database::open(ctx.env)?
             .prepare("SELECT entry, added_by, added_at FROM allow_list ORDER BY entry")
-            .all()
-            .await?
-            .results()
+            .rows()
+            .await
     };
     let allow_list = read.await.map_err(directory_unavailable)?;
     Ok(AllowList { allow_list })

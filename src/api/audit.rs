@@ -11,8 +11,9 @@ use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
-use worker::{Env, Headers};
+use worker::Env;
 
+use crate::http::headers::ReadHeaders;
 use crate::identity::caller::header;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::{clock, webcrypto};
@@ -42,7 +43,7 @@ impl<'a> AuditTrail<'a> {
     pub(crate) fn new(
         env: &'a Env,
         endpoint: &'static Endpoint,
-        headers: &Headers,
+        headers: &dyn ReadHeaders,
         user: Option<UserId>,
     ) -> worker::Result<Self> {
         Ok(Self {

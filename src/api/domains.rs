@@ -13,13 +13,13 @@ use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::url::form_urlencoded;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit};
+use worker::{Env, Fetch, Headers, Method};
 
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::http::sites;
-use crate::platform::database::{self, d1_timestamp, text_or_null};
-use crate::platform::{clock, custom_hostname, log, webcrypto};
+use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
+use crate::platform::{clock, custom_hostname, log, outgoing, webcrypto};
 
 /// How long a resolver may take: it asks servers that may be slow or gone.
 const DNS_DEADLINE: Duration = Duration::from_secs(10);
@@ -78,9 +78,8 @@ async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<Row>> {
             "SELECT {COLUMNS} FROM domains WHERE user_id = ?1 ORDER BY host"
         ))
         .bind(&[user.to_string().into()])?
-        .all()
-        .await?
-        .results()
+        .rows()
+        .await
 }
 
 async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row> {
@@ -89,7 +88,7 @@ async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row> {
         database::open(env)?
             .prepare(query)
             .bind(&[user.to_string().into(), host.as_str().into()])?
-            .first::<Row>(None)
+            .row::<Row>()
             .await
     };
     found
@@ -176,10 +175,8 @@ async fn resolve(settings: &Settings, row: &Row) -> worker::Result<bool> {
         .finish();
     let headers = Headers::new();
     headers.set("accept", "application/dns-json")?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Get).with_headers(headers);
     let url = format!("{}?{query}", settings.access.dns_query_url);
-    let request = Request::new_with_init(&url, &init)?;
+    let request = outgoing::request(&Method::Get, &url, &headers, None)?;
     let mut response = clock::within(DNS_DEADLINE, Fetch::Request(request).send()).await?;
     if response.status_code() != 200 {
         let said = format!("the resolver answered {}", response.status_code());
@@ -205,7 +202,7 @@ async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Ro
                 d1_timestamp(clock::now_ms()),
                 by.into(),
             ])?
-            .first::<Row>(None)
+            .row::<Row>()
             .await
     };
     let row = update.await.map_err(directory_unavailable)?;
@@ -267,7 +264,7 @@ pub(super) async fn remove(ctx: &Context<'_>, host: HostName) -> Result<DomainLi
                 "DELETE FROM domains WHERE host = ?1 AND user_id = ?2 RETURNING {COLUMNS}"
             ))
             .bind(&[host.as_str().into(), user.to_string().into()])?
-            .first::<Row>(None)
+            .row::<Row>()
             .await
     };
     let row = delete.await.map_err(directory_unavailable)?;

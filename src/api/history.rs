@@ -7,7 +7,7 @@ use worker::wasm_bindgen::JsValue;
 
 use crate::api::context::Context;
 use crate::http::error::{Result, directory_unavailable};
-use crate::platform::database::{self, d1_timestamp};
+use crate::platform::database::{self, Rows, d1_timestamp};
 
 /// What an owner is not told of other people's calls: an admin's address is the admin's own.
 const FOR_OWNERS: &str = "id, at, user_id, run, kind, actor, detail, action, status, code, \
@@ -44,7 +44,6 @@ async fn read(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> w
             "SELECT {columns} FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
         ))
         .bind(&bindings)?
-        .all()
-        .await?
-        .results()
+        .rows()
+        .await
 }

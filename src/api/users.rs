@@ -12,7 +12,7 @@ use worker::Env;
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::identity::users;
-use crate::platform::database::{self, d1_timestamp};
+use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, log, sandbox_client};
 
 /// Users listed at a time.
@@ -28,9 +28,8 @@ pub(super) async fn list(ctx: &Context<'_>, after: String) -> Result<UserPage> {
                 "SELECT {USER} FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"
             ))
             .bind(&[after.into(), PAGE.into()])?
-            .all()
-            .await?
-            .results()
+            .rows()
+            .await
     };
     let users: Vec<User> = read.await.map_err(directory_unavailable)?;
     let is_full = u32::try_from(users.len()).is_ok_and(|found| found == PAGE);
@@ -45,7 +44,7 @@ pub(super) async fn get(ctx: &Context<'_>) -> Result<User> {
         database::open(ctx.env)?
             .prepare(format!("SELECT {USER} FROM users WHERE user_id = ?1"))
             .bind(&[user.to_string().into()])?
-            .first::<User>(None)
+            .row::<User>()
             .await
     };
     let found = read.await.map_err(directory_unavailable)?;
@@ -74,7 +73,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
                 admin.to_string().into(),
                 d1_timestamp(now),
             ])?
-            .first::<User>(None)
+            .row::<User>()
             .await
     };
     let updated = update.await.map_err(directory_unavailable)?;

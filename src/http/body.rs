@@ -2,18 +2,21 @@
 
 use moltworker_core::http::problem::Refusal;
 use serde::de::DeserializeOwned;
-use worker::{Headers, Request};
+use worker::Request;
 
 use crate::http::error::Error;
+use crate::http::headers::ReadHeaders;
 use crate::platform::json;
 
 /// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`], or [`Refusal::BadRequest`] for a body of unknown length.
-pub(crate) fn check_size(headers: &Headers, max: u64) -> Result<(), Error> {
-    let header = |name| headers.get(name).ok().flatten();
-    match header("content-length").map(|length| length.parse::<u64>()) {
+pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Error> {
+    match headers
+        .value_of("content-length")
+        .map(|length| length.parse::<u64>())
+    {
         Some(Ok(length)) if length <= max => Ok(()),
         Some(Ok(_)) => {
             let detail = format!("this address takes at most {max} bytes");
@@ -21,7 +24,7 @@ pub(crate) fn check_size(headers: &Headers, max: u64) -> Result<(), Error> {
         }
         Some(Err(_)) => Err(Refusal::BadRequest.into()),
         // A stream without a length could go on for ever.
-        None if header("transfer-encoding").is_some() => Err(Refusal::BadRequest.into()),
+        None if headers.value_of("transfer-encoding").is_some() => Err(Refusal::BadRequest.into()),
         None => Ok(()),
     }
 }

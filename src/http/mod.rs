@@ -3,6 +3,8 @@
 pub(crate) mod address;
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod headers;
+pub(crate) mod incoming;
 pub(crate) mod nonce;
 pub(crate) mod pages;
 pub(crate) mod rate_limiter;

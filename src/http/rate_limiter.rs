@@ -1,12 +1,29 @@
 //! Counts requests with the platform's rate-limit bindings.
 
+use js_sys::Promise;
 use moltworker_core::api::contract::RateClass;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::{ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT, address_key};
 use moltworker_core::user_id::UserId;
-use worker::{Env, Headers};
+use wasm_bindgen::prelude::*;
+use worker::Env;
 
-use crate::platform::log;
+use crate::http::headers::ReadHeaders;
+use crate::platform::{bindings, log, tasks};
+
+#[wasm_bindgen]
+extern "C" {
+    /// A rate limit. `worker`'s own takes a serializer to a record of one text, and a reader of one flag.
+    type Limiter;
+
+    #[wasm_bindgen(method, catch)]
+    fn limit(this: &Limiter, options: &JsValue) -> Result<Promise, JsValue>;
+
+    type Outcome;
+
+    #[wasm_bindgen(method, getter)]
+    fn success(this: &Outcome) -> bool;
+}
 
 /// Counts one request of this address, and again if it is a try to sign in.
 ///
@@ -14,7 +31,7 @@ use crate::platform::log;
 /// [`Refusal::TooMany`].
 pub(crate) async fn count_address(
     env: &Env,
-    headers: &Headers,
+    headers: &dyn ReadHeaders,
     rate: Option<RateClass>,
 ) -> Result<(), Refusal> {
     let Some(key) = key(headers) else { return Ok(()) };
@@ -28,7 +45,7 @@ pub(crate) async fn count_address(
 ///
 /// # Errors
 /// [`Refusal::TooMany`].
-pub(crate) async fn count_user(env: &Env, headers: &Headers, user: UserId) -> Result<(), Refusal> {
+pub(crate) async fn count_user(env: &Env, headers: &dyn ReadHeaders, user: UserId) -> Result<(), Refusal> {
     match key(headers) {
         Some(_) => count(env, USER_LIMIT, user.to_string()).await,
         None => Ok(()),
@@ -36,15 +53,20 @@ pub(crate) async fn count_user(env: &Env, headers: &Headers, user: UserId) -> Re
 }
 
 /// Cloudflare writes this header itself and takes a client's own away.
-fn key(headers: &Headers) -> Option<String> {
-    address_key(&headers.get("cf-connecting-ip").ok().flatten()?)
+fn key(headers: &dyn ReadHeaders) -> Option<String> {
+    address_key(&headers.value_of("cf-connecting-ip")?)
 }
 
-async fn count(env: &Env, limit: &str, key: String) -> Result<(), Refusal> {
-    let counted = async { env.rate_limiter(limit)?.limit(key).await };
+async fn count(env: &Env, limit: &'static str, key: String) -> Result<(), Refusal> {
+    let counted = async {
+        let limiter: Limiter = bindings::get(env, limit)?;
+        let options = js_sys::JSON::parse(&serde_json::json!({ "key": key }).to_string())?;
+        let outcome: Outcome = tasks::settled(&limiter.limit(&options)?).await?.unchecked_into();
+        Ok::<bool, worker::Error>(outcome.success())
+    };
     match counted.await {
-        Ok(outcome) if outcome.success => Ok(()),
-        Ok(_) => {
+        Ok(true) => Ok(()),
+        Ok(false) => {
             log::line("rate-limited", &[("limit", &limit)]);
             Err(Refusal::TooMany)
         }

@@ -7,6 +7,7 @@ use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Request, Response, ResponseBuilder};
 
+use crate::http::headers::ReadHeaders;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
 
@@ -138,14 +139,15 @@ fn build(status: u16, policy: &str) -> worker::Result<ResponseBuilder> {
 }
 
 /// Whether a person looks at the answer: a browser that navigates. Programs get JSON.
-pub(crate) fn wants_page(method: &str, headers: &Headers) -> bool {
-    let header = |name| headers.get(name).ok().flatten();
+pub(crate) fn wants_page(method: &str, headers: &dyn ReadHeaders) -> bool {
     if !matches!(method, "GET" | "HEAD") {
         return false;
     }
-    match header("sec-fetch-mode") {
+    match headers.value_of("sec-fetch-mode") {
         Some(mode) => mode == "navigate",
         // Browsers before 2023 send no fetch metadata; their navigations ask for HTML by name.
-        None => header("accept").is_some_and(|accept| accept.contains("text/html")),
+        None => headers
+            .value_of("accept")
+            .is_some_and(|accept| accept.contains("text/html")),
     }
 }

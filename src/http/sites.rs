@@ -13,7 +13,8 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::Env;
 
-use crate::platform::{clock, database, log};
+use crate::platform::database::{self, Rows};
+use crate::platform::{clock, log};
 
 /// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
 /// again from nothing when it is full.
@@ -105,7 +106,7 @@ async fn ask(env: &Env, host: &HostName) -> worker::Result<Option<UserId>> {
     let row = database::open(env)?
         .prepare("SELECT user_id FROM domains WHERE host = ?1 AND state = 'verified'")
         .bind(&[host.as_str().into()])?
-        .first::<Row>(None)
+        .row::<Row>()
         .await?;
     Ok(row.map(|row| row.user_id))
 }

@@ -4,8 +4,9 @@ use moltworker_core::http::cookies::SESSION_COOKIE;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session_handoff::purpose;
 use moltworker_core::settings::Settings;
-use worker::{Env, Headers};
+use worker::Env;
 
+use crate::http::headers::ReadHeaders;
 use crate::http::rate_limiter;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller, Identified};
@@ -27,7 +28,7 @@ pub(crate) fn cookie_purpose(served: &Served) -> String {
 /// As [`caller::identify`], and [`Refusal::NotYourBot`].
 pub(crate) async fn identify(
     env: &Env,
-    headers: &Headers,
+    headers: &dyn ReadHeaders,
     settings: &Settings,
     served: &Served,
 ) -> Result<Identified, Refusal> {
@@ -44,7 +45,7 @@ pub(crate) async fn identify(
 /// As [`users::admit`], and [`Refusal::TooMany`].
 pub(crate) async fn admit(
     env: &Env,
-    headers: &Headers,
+    headers: &dyn ReadHeaders,
     settings: &Settings,
     caller: &Caller,
     freshness: Freshness,

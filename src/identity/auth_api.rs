@@ -7,10 +7,9 @@ use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::settings::Settings;
 use serde_json::{Value, json};
 use worker::url::form_urlencoded;
-use worker::{Fetch, Headers, Method, Request, RequestInit, Response};
+use worker::{Fetch, Headers, Method, Response};
 
-use crate::platform::clock;
-use crate::platform::json;
+use crate::platform::{clock, json, outgoing};
 
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -149,12 +148,9 @@ async fn post(
     if let Some(token) = bearer {
         headers.set("authorization", &format!("Bearer {token}"))?;
     }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(headers);
-    if !body.is_null() {
-        init.with_body(Some(body.to_string().into()));
-    }
-    let request = Request::new_with_init(&format!("{}{path}", settings.issuer()), &init)?;
+    let body = (!body.is_null()).then(|| body.to_string());
+    let url = format!("{}{path}", settings.issuer());
+    let request = outgoing::request(&Method::Post, &url, &headers, body.as_deref())?;
     clock::within(DEADLINE, Fetch::Request(request).send()).await
 }
 

@@ -10,8 +10,10 @@ use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, Stand
 use moltworker_core::identity::token::seen::Seen;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use moltworker_core::settings::Settings;
-use worker::{Env, Headers, Request};
+use worker::Env;
 
+use crate::http::headers::ReadHeaders;
+use crate::http::incoming::Incoming;
 use crate::identity::{jwks, sealed};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log, webcrypto};
@@ -65,7 +67,7 @@ impl From<Caller> for Identified {
 /// cookie: a program that sends one means it.
 pub(crate) async fn identify(
     env: &Env,
-    headers: &Headers,
+    headers: &dyn ReadHeaders,
     settings: &Settings,
     purpose: &str,
 ) -> Result<Identified, Refusal> {
@@ -102,7 +104,11 @@ pub(crate) async fn identify(
 
 /// The browser's session as its cookie says, however old. Proof only together with
 /// [`Identity::standing`].
-pub(crate) async fn session(headers: &Headers, settings: &Settings, purpose: &str) -> Option<Session> {
+pub(crate) async fn session(
+    headers: &dyn ReadHeaders,
+    settings: &Settings,
+    purpose: &str,
+) -> Option<Session> {
     let cookies = header(headers, "cookie")?;
     sealed::open(settings, purpose, cookies::find(&cookies, SESSION_COOKIE)?).await
 }
@@ -133,29 +139,24 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
 /// Whether a request to a bot that is served at `served` is its owner's wish. Other people's pages can have a
 /// browser send one, and it sends our cookie along. Who sends a token means it; but what such a WebSocket is for,
 /// the gateway goes by the origin as well.
-pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool> {
-    let headers = request.headers();
-    let (method, upgrade) = (request.method(), headers.has("upgrade")?);
-    let origin = header(headers, "origin");
-    if headers.has("authorization")? {
-        return Ok(!upgrade || same_origin(origin.as_deref(), served));
+pub(crate) fn is_owners(request: &Incoming, served: &str) -> bool {
+    let headers = &request.headers;
+    let (upgrade, origin) = (headers.get("upgrade").is_some(), headers.get("origin"));
+    if headers.get("authorization").is_some() {
+        return !upgrade || same_origin(origin, served);
     }
-    let (site, mode) = (
-        header(headers, "sec-fetch-site"),
-        header(headers, "sec-fetch-mode"),
-    );
     let asked = RequestContext {
-        method: method.as_ref(),
+        method: &request.method,
         upgrade,
-        origin: origin.as_deref(),
-        site: site.as_deref(),
-        mode: mode.as_deref(),
+        origin,
+        site: headers.get("sec-fetch-site"),
+        mode: headers.get("sec-fetch-mode"),
     };
-    Ok(header_policy::is_owners(&asked, served))
+    header_policy::is_owners(&asked, served)
 }
 
-pub(crate) fn header(headers: &Headers, name: &str) -> Option<String> {
-    headers.get(name).ok().flatten()
+pub(crate) fn header(headers: &dyn ReadHeaders, name: &str) -> Option<String> {
+    headers.value_of(name)
 }
 
 fn bearer_token(authorization: &str) -> Option<&str> {
@@ -211,10 +212,9 @@ async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyEr
     if token.len() > MAX_TOKEN_BYTES {
         return Err(TokenError::TooLong.into());
     }
-    let hash = webcrypto::sha256(token.as_bytes()).await?;
     let known = SEEN.with_borrow(|seen| {
         let trusted = |set| jwks::still_trusted(settings, set);
-        seen.find(&hash, clock::now_seconds(), trusted).cloned()
+        seen.find(token, clock::now_seconds(), trusted).cloned()
     });
     if let Some(identity) = known {
         return Ok(identity);
@@ -236,6 +236,6 @@ async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyEr
     let held = webcrypto::signature_holds(&key, parsed.algorithm, &parsed.signature, data).await?;
     let signed = parsed.signature_checked(held)?;
     let identity = signed.into_identity(&settings.issuer(), clock::now_seconds())?;
-    SEEN.with_borrow_mut(|seen| seen.remember(hash, set, identity.clone()));
+    SEEN.with_borrow_mut(|seen| seen.remember(token, set, identity.clone()));
     Ok(identity)
 }

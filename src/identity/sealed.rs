@@ -30,7 +30,7 @@ pub(crate) async fn open<T: DeserializeOwned>(settings: &Settings, purpose: &str
     let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
     let key = key(settings).await.ok()?;
     let plain = webcrypto::open(&key, purpose, &sealed).await.ok()??;
-    serde_json::from_slice(&plain).ok()
+    moltworker_core::json::from_bytes(&plain).ok()
 }
 
 async fn key(settings: &Settings) -> worker::Result<Key> {

@@ -22,7 +22,7 @@ use crate::http::reply;
 use crate::http::sites::{self, BotHost, Served};
 use crate::identity::caller::{self, header};
 use crate::identity::sealed;
-use crate::platform::database::{self, d1_timestamp};
+use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, log, webcrypto};
 
 fn cookie(headers: &Headers, name: &str) -> Option<String> {
@@ -149,7 +149,7 @@ pub(crate) async fn redeem_code(
             "DELETE FROM crossings WHERE code_hash = ?1 RETURNING host, user_id, challenge, next, session, expires_at",
         )
         .bind(&[digest(&code).await?.as_str().into()])?
-        .first::<Pending>(None)
+        .row::<Pending>()
         .await?;
     let Some(pending) = pending else {
         log::line("code-refused", &[("reason", &"there is no such code (any more)")]);

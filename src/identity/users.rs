@@ -11,7 +11,7 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
-use crate::platform::database::{self, d1_timestamp, text_or_null};
+use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, log};
 
 /// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
@@ -106,7 +106,7 @@ async fn look_up(
     let row = database
         .prepare("SELECT email, role, status, seen_at FROM users WHERE user_id = ?1")
         .bind(&[identity.user.to_string().into()])?
-        .first::<Row>(None)
+        .row::<Row>()
         .await?;
     if let Some(row) = row {
         let changed = row.role != role || (identity.email.is_some() && row.email != identity.email);
@@ -180,9 +180,9 @@ async fn may_sign_up(
             identity.user.to_string().into(),
             d1_timestamp(now),
         ])?
-        .all()
+        .rows::<EntryRow>()
         .await?;
-    Ok(!used.results::<EntryRow>()?.is_empty())
+    Ok(!used.is_empty())
 }
 
 #[derive(Deserialize)]
@@ -193,11 +193,7 @@ struct EntryRow {
 
 async fn find(database: &D1Database, query: &str, entries: &[AllowListEntry]) -> worker::Result<bool> {
     let bindings = texts(entries).map(|text| text_or_null(text.as_deref()));
-    let found = database
-        .prepare(query)
-        .bind(&bindings)?
-        .first::<EntryRow>(None)
-        .await?;
+    let found = database.prepare(query).bind(&bindings)?.row::<EntryRow>().await?;
     Ok(found.is_some())
 }
 

@@ -9,7 +9,7 @@ use moltworker_core::user_id::UserId;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, Env};
 
-use crate::platform::database::{self, d1_timestamp};
+use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::history;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
@@ -39,9 +39,8 @@ pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
     let due = database
         .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
         .bind(&[MAX_PER_TICK.into()])?
-        .all()
-        .await?
-        .results::<Row>()?;
+        .rows::<Row>()
+        .await?;
     let mut answers = futures::stream::iter(due)
         .map(|row| look_at(env, row.user_id))
         .buffer_unordered(SIDE_BY_SIDE)

@@ -7,8 +7,22 @@ use futures::future::{self, Either};
 use worker::Delay;
 
 /// Milliseconds since 1970.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970 are whole and need 41 bits"
+)]
 pub(crate) fn now_ms() -> u64 {
-    worker::Date::now().as_millis()
+    js_sys::Date::now() as u64
+}
+
+/// Milliseconds since 1970, as JavaScript counts.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 need 41 of a double's 53 bits"
+)]
+pub(crate) fn to_js(ms: u64) -> f64 {
+    ms as f64
 }
 
 /// Seconds since 1970, as tokens count them.

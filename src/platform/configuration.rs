@@ -1,16 +1,29 @@
 //! Reads what the operator configured from the Worker's environment.
 
+use std::rc::Rc;
+
 use moltworker_core::http::rate_limits::LIMITS;
 use moltworker_core::settings::{
     BUCKET_BINDING, DATABASE_BINDING, SANDBOX_BINDING, Setting, SettingProblem, Settings,
 };
 use worker::Env;
 
-/// All settings and bindings.
+use crate::platform::bindings;
+
+/// All settings, if all bindings are there. Read once per isolate, unless something is wrong with them.
 ///
 /// # Errors
 /// Everything that is missing or malformed.
-pub(crate) fn read(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
+pub(crate) fn read(env: &Env) -> Result<Rc<Settings>, Vec<SettingProblem>> {
+    if let Some(settings) = bindings::settings(env) {
+        return Ok(settings);
+    }
+    let settings = Rc::new(judge(env)?);
+    bindings::remember(env, &settings);
+    Ok(settings)
+}
+
+fn judge(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
     let missing_bindings: Vec<SettingProblem> = [
         (
             SANDBOX_BINDING,

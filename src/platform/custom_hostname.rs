@@ -6,9 +6,9 @@ use moltworker_core::http::host::HostName;
 use moltworker_core::identity::domain::{Certificate, HostnameAnswer, hostname_answer};
 use moltworker_core::settings::Cloudflare;
 use serde_json::json;
-use worker::{Error, Fetch, Headers, Method, Request, RequestInit, Result};
+use worker::{Error, Fetch, Headers, Method, Result};
 
-use crate::platform::clock;
+use crate::platform::{clock, outgoing};
 
 /// How long the API may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -62,12 +62,8 @@ async fn ask(api: &Cloudflare, method: Method, rest: &str, body: Option<String>)
     let headers = Headers::new();
     headers.set("authorization", &format!("Bearer {}", api.api_token.reveal()))?;
     headers.set("content-type", "application/json")?;
-    let mut init = RequestInit::new();
-    init.with_method(method)
-        .with_headers(headers)
-        .with_body(body.map(Into::into));
     let url = format!("{}/zones/{}/custom_hostnames{rest}", api.api_url, api.zone_id);
-    let request = Request::new_with_init(&url, &init)?;
+    let request = outgoing::request(&method, &url, &headers, body.as_deref())?;
     let mut response = clock::within(DEADLINE, Fetch::Request(request).send()).await?;
     let body = response.text().await?;
     Ok(hostname_answer(response.status_code(), &body))

@@ -1,8 +1,11 @@
 //! What every use of D1 needs.
 
 use moltworker_core::settings::DATABASE_BINDING;
-use wasm_bindgen::JsValue;
-use worker::{D1Database, Env};
+use serde::de::DeserializeOwned;
+use wasm_bindgen::prelude::*;
+use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
+
+use crate::platform::{clock, json, tasks};
 
 /// The registry.
 pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {
@@ -10,15 +13,45 @@ pub(crate) fn open(env: &Env) -> worker::Result<D1Database> {
 }
 
 /// A moment, in milliseconds since 1970, as D1 takes numbers.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
-)]
 pub(crate) fn d1_timestamp(ms: u64) -> JsValue {
-    JsValue::from_f64(ms as f64)
+    clock::to_js(ms).into()
 }
 
 /// A text, or NULL.
 pub(crate) fn text_or_null(text: Option<&str>) -> JsValue {
     text.map_or(JsValue::NULL, JsValue::from_str)
+}
+
+#[wasm_bindgen]
+extern "C" {
+    type Listed;
+
+    #[wasm_bindgen(method, getter)]
+    fn results(this: &Listed) -> JsValue;
+}
+
+/// Rows as types. As JSON they are read like everything else is; `worker`'s own way is a second reader of every type.
+pub(crate) trait Rows {
+    /// The first row, if there is one.
+    async fn row<T: DeserializeOwned>(&self) -> Result<Option<T>>;
+
+    /// All rows.
+    async fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>>;
+}
+
+impl Rows for D1PreparedStatement {
+    async fn row<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        read_rows(&tasks::settled(&self.inner().first(None)?).await?)
+    }
+
+    async fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let listed: Listed = tasks::settled(&self.inner().all()?).await?.unchecked_into();
+        read_rows(&listed.results())
+    }
+}
+
+/// What the runtime gave as rows, in its own objects.
+pub(crate) fn read_rows<T: DeserializeOwned>(rows: &JsValue) -> Result<T> {
+    let text = js_sys::JSON::stringify(rows)?.as_string();
+    json::read(&text.ok_or_else(|| Error::RustError("the runtime gave no rows".into()))?)
 }

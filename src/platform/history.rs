@@ -8,7 +8,7 @@ use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, Env, Result};
 
-use crate::platform::database::{self, d1_timestamp, text_or_null};
+use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, log};
 
 /// One event to be written.
@@ -107,7 +107,7 @@ async fn insert(env: &Env, entry: &HistoryEntry<'_>) -> Result<Option<Written>> 
             entry.outcome.map_or(JsValue::NULL, |outcome| outcome.status.into()),
             text_or_null(entry.outcome.and_then(|outcome| outcome.code)),
         ])?
-        .first(None)
+        .row()
         .await
 }
 

@@ -1,5 +1,6 @@
 //! What the Worker asks of the platform it runs on, each in one file.
 
+pub(crate) mod bindings;
 pub(crate) mod clock;
 pub(crate) mod configuration;
 pub(crate) mod custom_hostname;
@@ -7,5 +8,7 @@ pub(crate) mod database;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod log;
+pub(crate) mod outgoing;
 pub(crate) mod sandbox_client;
+pub(crate) mod tasks;
 pub(crate) mod webcrypto;

@@ -14,9 +14,28 @@ use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{Run, SnapshotId};
-use worker::{Env, Error, Headers, Method, Request, RequestInit, Response, Stub};
+use wasm_bindgen::prelude::*;
+use worker::{Env, Error, Headers, Method, Response, Stub, web_sys};
 
-use crate::platform::json;
+use crate::platform::{bindings, json, outgoing, tasks};
+
+#[wasm_bindgen]
+extern "C" {
+    /// The namespace in our own words: what goes through `worker`'s stubs is copied on its way in and out.
+    type Sandboxes;
+
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Sandboxes, name: &str) -> std::result::Result<PlainStub, JsValue>;
+
+    type PlainStub;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(
+        this: &PlainStub,
+        url: &str,
+        init: &web_sys::RequestInit,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+}
 
 /// Why a Sandbox did not do something.
 #[derive(Debug)]
@@ -143,14 +162,24 @@ pub(crate) async fn may_forget(env: &Env, user: UserId, run: Run, snapshot: Snap
     }
 }
 
-/// Marks the headers of a request that is to go on to the bot.
-pub(crate) fn mark_to_serve(headers: &Headers) -> worker::Result<()> {
-    headers.set(COMMAND_HEADER, &SandboxCommand::Serve.to_text()?)
+/// The header that marks a request that is to go on to the bot.
+///
+/// # Errors
+/// As [`SandboxCommand::to_text`].
+pub(crate) fn mark_to_serve() -> worker::Result<(&'static str, String)> {
+    Ok((COMMAND_HEADER, SandboxCommand::Serve.to_text()?))
 }
 
-/// Sends a request that was so marked.
-pub(crate) async fn serve(env: &Env, user: UserId, request: Request) -> worker::Result<Response> {
-    sandbox_of(env, user)?.fetch_with_request(request).await
+/// Sends a request that is so marked.
+pub(crate) async fn serve(
+    env: &Env,
+    user: UserId,
+    url: &str,
+    init: &web_sys::RequestInit,
+) -> worker::Result<web_sys::Response> {
+    let sandboxes: Sandboxes = bindings::get(env, SANDBOX_BINDING)?;
+    let promise = sandboxes.get_by_name(&user.sandbox_name())?.fetch(url, init)?;
+    Ok(tasks::settled(&promise).await?.unchecked_into())
 }
 
 async fn status_after(env: &Env, user: UserId, command: &SandboxCommand) -> Result<Document> {
@@ -182,10 +211,8 @@ async fn answer(response: &mut Response) -> Result<SandboxAnswer> {
 }
 
 async fn send(env: &Env, user: UserId, command: &SandboxCommand) -> worker::Result<Response> {
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_body(Some(command.to_text()?.into()));
-    let request = Request::new_with_init("http://sandbox/", &init)?;
+    let text = command.to_text()?;
+    let request = outgoing::request(&Method::Post, "http://sandbox/", &Headers::new(), Some(&text))?;
     sandbox_of(env, user)?.fetch_with_request(request).await
 }
 

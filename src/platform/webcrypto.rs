@@ -4,7 +4,8 @@
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use moltworker_core::identity::token::Algorithm;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+
+use crate::platform::tasks;
 
 mod derive;
 pub(crate) use derive::{derive, import_mac_key, mac};
@@ -71,7 +72,7 @@ pub(crate) fn random_bytes(length: u32) -> worker::Result<Vec<u8>> {
 pub(crate) async fn sha256(data: &[u8]) -> worker::Result<[u8; 32]> {
     let answer = SUBTLE.with(|subtle| subtle.digest("SHA-256", &Uint8Array::from(data)))?;
     let mut hash = [0; 32];
-    Uint8Array::new(&JsFuture::from(answer).await?).copy_to(&mut hash);
+    Uint8Array::new(&tasks::settled(&answer).await?).copy_to(&mut hash);
     Ok(hash)
 }
 
@@ -99,7 +100,7 @@ pub(crate) async fn signature_holds(
     let (signature, data) = (Uint8Array::from(signature), Uint8Array::from(data));
     let algorithm = verification(algorithm)?;
     let answer = SUBTLE.with(|subtle| subtle.verify(&algorithm, &key.0, &signature, &data))?;
-    Ok(JsFuture::from(answer).await?.is_truthy())
+    Ok(tasks::settled(&answer).await?.is_truthy())
 }
 
 fn verification(algorithm: Algorithm) -> worker::Result<JsValue> {
@@ -136,7 +137,7 @@ pub(crate) async fn seal(key: &Key, context: &str, plain: &[u8]) -> worker::Resu
     let mut sealed = random_bytes(NONCE_BYTES)?;
     let (algorithm, plain) = (aes_gcm(&sealed, context)?, Uint8Array::from(plain));
     let answer = SUBTLE.with(|subtle| subtle.encrypt(&algorithm, &key.0, &plain))?;
-    sealed.extend(Uint8Array::new(&JsFuture::from(answer).await?).to_vec());
+    sealed.extend(Uint8Array::new(&tasks::settled(&answer).await?).to_vec());
     Ok(sealed)
 }
 
@@ -148,7 +149,7 @@ pub(crate) async fn open(key: &Key, context: &str, sealed: &[u8]) -> worker::Res
     let (algorithm, ciphertext) = (aes_gcm(nonce, context)?, Uint8Array::from(ciphertext));
     let answer = SUBTLE.with(|subtle| subtle.decrypt(&algorithm, &key.0, &ciphertext))?;
     // The only error WebCrypto has for a wrong key, tag or context is this rejection.
-    Ok(JsFuture::from(answer)
+    Ok(tasks::settled(&answer)
         .await
         .ok()
         .map(|plain| Uint8Array::new(&plain).to_vec()))
@@ -165,7 +166,7 @@ fn aes_gcm(nonce: &[u8], context: &str) -> worker::Result<JsValue> {
 async fn import(format: &str, data: &JsValue, algorithm: &JsValue, usages: &[&str]) -> worker::Result<Key> {
     let usages: Array = usages.iter().map(|usage| JsValue::from_str(usage)).collect();
     let key = SUBTLE.with(|subtle| subtle.import_key(format, data, algorithm, false, &usages))?;
-    Ok(Key(JsFuture::from(key).await?))
+    Ok(Key(tasks::settled(&key).await?))
 }
 
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, JsValue)>) -> worker::Result<JsValue> {

@@ -2,16 +2,20 @@
 
 use moltworker_core::api::bot::BotStatus;
 use moltworker_core::api::sandbox::{COMMAND_HEADER, Document, SandboxAnswer, SandboxCommand};
-use worker::{Request, Response, ResponseBuilder, Result};
+use worker::{Response, ResponseBuilder, Result, web_sys};
 
 use super::Inner;
+use crate::platform::tasks;
 
 /// What the Worker wants. `None` when it is no command of this version's.
-pub(super) async fn command(request: &mut Request) -> Result<Option<SandboxCommand>> {
+pub(super) async fn command(request: &web_sys::Request) -> Result<Option<SandboxCommand>> {
     match request.headers().get(COMMAND_HEADER)? {
         // The body is the bot's.
         Some(text) => Ok(SandboxCommand::from_header(&text)),
-        None => Ok(SandboxCommand::from_body(&request.text().await?)),
+        None => {
+            let text = tasks::settled(&request.text()?).await?.as_string();
+            Ok(text.and_then(|text| SandboxCommand::from_body(&text)))
+        }
     }
 }
 

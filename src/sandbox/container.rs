@@ -8,12 +8,11 @@ use moltworker_core::wire::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS
 use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use worker::{Container, Error, Headers, Method, RequestInit, Response, Result};
+use worker::{Container, Error, Headers, Method, Response, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::platform::json;
-use crate::platform::{clock, log, webcrypto};
+use crate::platform::{clock, json, log, outgoing, webcrypto};
 
 /// How long a supervisor may take to tell its status: it answers from memory.
 const STATUS_DEADLINE: Duration = Duration::from_secs(5);
@@ -228,14 +227,10 @@ impl Inner {
             token.ok_or_else(|| Error::RustError("no control token is stored for this run".into()))?;
         let headers = Headers::new();
         headers.set("authorization", &format!("Bearer {}", token.reveal()))?;
-        let mut init = RequestInit::new();
-        init.with_method(method)
-            .with_headers(headers)
-            .with_body(body.map(Into::into));
-
+        let url = format!("http://container{path}");
+        let request = outgoing::request(&method, &url, &headers, body.as_deref())?;
         let port = self.container()?.get_tcp_port(CONTROL_PORT)?;
-        let answer = port.fetch(format!("http://container{path}"), Some(init));
-        clock::within(deadline, answer).await
+        clock::within(deadline, port.fetch_request(request)).await
     }
 }
 

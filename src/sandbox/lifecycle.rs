@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use futures::channel::oneshot;
 use futures::future::{self, Either};
+use js_sys::Date;
 use moltworker_core::api::bot::ObservedStatus;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::{
@@ -15,6 +15,7 @@ use moltworker_core::bot::lifecycle::{
 };
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::wire::run::Run;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
 
@@ -22,7 +23,7 @@ use super::Inner;
 use super::container::NotStarted;
 use super::store::Store;
 use crate::platform::history::{self, HistoryEntry};
-use crate::platform::{clock, log};
+use crate::platform::{clock, log, tasks};
 
 /// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
 /// is not felt, and 200 questions on loopback cost the supervisor nothing.
@@ -138,14 +139,8 @@ impl Inner {
             LifecycleEffect::RestartGateway(run) => self.restart_gateway(*run).await,
             LifecycleEffect::Terminate => self.container().and_then(|container| container.signal(SIGTERM)),
             LifecycleEffect::Kill => self.kill_container().await,
-            LifecycleEffect::SetAlarm(at) => match i64::try_from(*at)
-                .ok()
-                .and_then(DateTime::<Utc>::from_timestamp_millis)
-            {
-                Some(at) => self.state.storage().set_alarm(at).await,
-                None => Ok(()),
-            },
-            LifecycleEffect::ClearAlarm => self.state.storage().delete_alarm().await,
+            LifecycleEffect::SetAlarm(at) => self.set_alarm(Some(*at)).await,
+            LifecycleEffect::ClearAlarm => self.set_alarm(None).await,
         };
         if let Err(error) = outcome {
             log::line(
@@ -154,6 +149,20 @@ impl Inner {
             );
         }
         None
+    }
+
+    /// Has the alarm ring at this moment, in milliseconds since 1970; or not at all. In the runtime's own words, because
+    /// `worker` takes a serializer for the options nobody gives.
+    async fn set_alarm(&self, at: Option<u64>) -> Result<()> {
+        let (storage, options) = (
+            self.state.as_raw().storage()?,
+            JsValue::UNDEFINED.unchecked_into(),
+        );
+        let done = match at {
+            Some(at) => storage.set_alarm(Date::new(&clock::to_js(at).into()), options)?,
+            None => storage.delete_alarm(options)?,
+        };
+        Ok(tasks::settled(&done).await.map(drop)?)
     }
 
     /// Waits for this run's end, and until it is ready asks for that. One watch per run: the runtime aborts

@@ -23,6 +23,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use futures::channel::oneshot;
+use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
 use moltworker_core::api::sandbox::{SandboxAnswer, SandboxCommand};
 use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
@@ -30,15 +31,20 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::prelude::*;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State, web_sys};
 
-use crate::platform::{configuration, log};
+use crate::platform::{configuration, log, tasks};
 use answer::Reply;
 use sessions::Renewing;
 use store::Store;
 
 /// One user's bot.
-#[durable_object(alarm)]
+///
+/// Exported by hand and not by `#[durable_object]`, which turns each request and each answer into `worker`'s own and
+/// back: those read every part of it, and an answer becomes another object than the container's.
+#[wasm_bindgen]
 pub struct Sandbox {
     inner: Rc<Inner>,
 }
@@ -48,7 +54,7 @@ pub struct Sandbox {
 struct Inner {
     state: State,
     env: Env,
-    settings: OnceCell<Settings>,
+    settings: OnceCell<Rc<Settings>>,
     memory: RefCell<Memory>,
     renewing: Renewing,
 }
@@ -65,11 +71,13 @@ struct Memory {
     waiting: Vec<oneshot::Sender<()>>,
 }
 
-impl DurableObject for Sandbox {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl Sandbox {
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
         Self {
             inner: Rc::new(Inner {
-                state,
+                state: state.into(),
                 env,
                 settings: OnceCell::new(),
                 memory: RefCell::default(),
@@ -78,23 +86,30 @@ impl DurableObject for Sandbox {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        let inner = &self.inner;
-        let reply = match answer::command(&mut request).await? {
-            Some(SandboxCommand::Serve) => return inner.serve(request).await,
-            Some(command) => inner.answer(command).await?,
-            None => Refusal::NotFound.into(),
-        };
-        reply.into_response()
+    pub fn fetch(&self, request: web_sys::Request) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        tasks::promise(async move { Ok(inner.fetch(request).await?.into()) })
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
-        self.inner.handle_event(LifecycleEvent::AlarmRang).await?;
-        Response::empty()
+    pub fn alarm(&self) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        tasks::promise(async move {
+            inner.handle_event(LifecycleEvent::AlarmRang).await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 }
 
 impl Inner {
+    async fn fetch(self: &Rc<Self>, request: web_sys::Request) -> worker::Result<web_sys::Response> {
+        let reply = match answer::command(&request).await? {
+            Some(SandboxCommand::Serve) => return self.serve(request).await,
+            Some(command) => self.answer(command).await?,
+            None => Refusal::NotFound.into(),
+        };
+        Ok(reply.into_response()?.into())
+    }
+
     /// Does what a command says that has no request to serve.
     async fn answer(self: &Rc<Self>, command: SandboxCommand) -> worker::Result<Reply> {
         Ok(match command {

@@ -4,17 +4,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures::future::{self, Either};
+use js_sys::Promise;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent, LifecycleState};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
-use wasm_bindgen::JsValue;
-use worker::{Delay, Request, Response, Result, web_sys};
+use wasm_bindgen::prelude::*;
+use worker::{Delay, Error, Headers, Response, Result, web_sys};
 
 use super::Inner;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
 use crate::http::reply;
-use crate::platform::{clock, log};
+use crate::platform::{clock, log, tasks};
 
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s
 /// (error 524), and what it would say then says nothing.
@@ -22,10 +23,21 @@ const HOLD_MS: u64 = 90_000;
 /// Containers a single request may see die before it is told. One may have died unnoticed while idle; a
 /// second one in a row is not bad luck.
 const TRIES: u32 = 2;
+/// Every refusal of the ingress is a server's error.
+const LOWEST_OF_REFUSALS: u16 = 500;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A container's port in our own words: `worker`'s takes requests and answers apart and makes others of them.
+    type Port;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Port, request: &web_sys::Request) -> std::result::Result<Promise, JsValue>;
+}
 
 impl Inner {
     /// Serves one request of the owner.
-    pub(super) async fn serve(self: &Rc<Self>, request: Request) -> Result<Response> {
+    pub(super) async fn serve(self: &Rc<Self>, request: web_sys::Request) -> Result<web_sys::Response> {
         let give_up_at = clock::now_ms().saturating_add(HOLD_MS);
         let mut tries = 0;
         loop {
@@ -55,29 +67,25 @@ impl Inner {
                 // It ended between two lines of this loop: the next round starts it.
                 LifecycleState::Asleep => Refusal::BotWaking,
             };
-            if reply::wants_page(request.method().as_ref(), request.headers()) {
-                return self.waking_page(refusal);
+            if wants_page(&request) {
+                return Ok(self.waking_page(refusal)?.into());
             }
             if !self.change_before(give_up_at).await {
-                return reply::problem(refusal, None);
+                return Ok(reply::problem(refusal, None)?.into());
             }
         }
     }
 
     /// Hands the request to the ingress and returns its answer, a WebSocket's 101 included, as it came.
     /// `None` when the container is gone or does not listen.
-    async fn forward(self: &Rc<Self>, request: &Request, run: Run) -> Option<Response> {
+    async fn forward(self: &Rc<Self>, request: &web_sys::Request, run: Run) -> Option<web_sys::Response> {
         let outcome = async {
-            let port = self.container()?.get_tcp_port(INGRESS_PORT)?;
-            // A request that might be sent again is sent as a copy; copying a body would tee it into memory.
-            let request = if can_be_sent_again(request) {
-                request.clone()?
-            } else {
-                same_request(request)
-            };
-            port.fetch_request(request).await
+            let port: Port = self.container()?.get_tcp_port(INGRESS_PORT)?.into_rpc();
+            // No copy, also of one that might be sent again: without a body there is nothing of it that is used up.
+            let response = tasks::settled(&port.fetch(request)?).await?;
+            Result::Ok(response.unchecked_into::<web_sys::Response>())
         };
-        let error = match outcome.await {
+        let error: Error = match outcome.await {
             Ok(response) => return Some(response),
             Err(error) => error,
         };
@@ -97,10 +105,14 @@ impl Inner {
     /// bot, to a person as a page.
     async fn translate_refusal(
         self: &Rc<Self>,
-        request: &Request,
+        request: &web_sys::Request,
         run: Run,
-        response: Response,
-    ) -> Result<Response> {
+        response: web_sys::Response,
+    ) -> Result<web_sys::Response> {
+        // Most answers are none of that kind, and their status says so.
+        if response.status() < LOWEST_OF_REFUSALS {
+            return Ok(response);
+        }
         let code = response.headers().get(REFUSAL_HEADER)?;
         let Some(refusal) = code.as_deref().and_then(Refusal::of_the_ingress) else {
             return Ok(response);
@@ -112,7 +124,7 @@ impl Inner {
                 return self.refuse(request, refusal, Some(reason));
             }
         }
-        if reply::wants_page(request.method().as_ref(), request.headers()) {
+        if wants_page(request) {
             return self.refuse(request, refusal, None);
         }
         Ok(response)
@@ -135,18 +147,25 @@ impl Inner {
         Ok(response)
     }
 
-    fn refuse(&self, request: &Request, refusal: Refusal, detail: Option<String>) -> Result<Response> {
-        if reply::wants_page(request.method().as_ref(), request.headers()) {
-            return match refusal {
+    fn refuse(
+        &self,
+        request: &web_sys::Request,
+        refusal: Refusal,
+        detail: Option<String>,
+    ) -> Result<web_sys::Response> {
+        let response = if wants_page(request) {
+            match refusal {
                 Refusal::BotFailed
                 | Refusal::BotCrashLooped
                 | Refusal::NoCapacity
                 | Refusal::BotWaking
                 | Refusal::BotStopping => self.waking_page(refusal),
                 other => reply::refusal_page(other),
-            };
-        }
-        reply::problem(refusal, detail)
+            }
+        } else {
+            reply::problem(refusal, detail)
+        };
+        response.map(Into::into)
     }
 
     /// Whether the bot may not run at all, or there is no place for it right now.
@@ -164,13 +183,12 @@ impl Inner {
     }
 }
 
-/// A request without a body and without an effect can reach a second container as if it were the first.
-fn can_be_sent_again(request: &Request) -> bool {
-    matches!(request.method(), worker::Method::Get | worker::Method::Head)
+/// A request without an effect can reach a second container as if it were the first. The Worker takes a body away from
+/// these.
+fn can_be_sent_again(request: &web_sys::Request) -> bool {
+    matches!(request.method().as_str(), "GET" | "HEAD")
 }
 
-/// The same request object, not a copy: its body is still the one stream that arrived.
-fn same_request(request: &Request) -> Request {
-    let object: &JsValue = request.inner().as_ref();
-    web_sys::Request::from(object.clone()).into()
+fn wants_page(request: &web_sys::Request) -> bool {
+    reply::wants_page(&request.method(), &Headers(request.headers()))
 }

@@ -13,6 +13,7 @@ use worker::{D1Database, Result};
 
 use super::Inner;
 use super::store::Store;
+use crate::platform::database::Rows;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -74,7 +75,7 @@ impl Inner {
                  WHERE awake = 1 AND user_id <> ?1",
             )
             .bind(&[user.to_string().into()])?
-            .first::<Awake>(None)
+            .row::<Awake>()
             .await?
             .unwrap_or(Awake {
                 awake: 0,
@@ -125,9 +126,8 @@ impl Inner {
                  ORDER BY active_at LIMIT ?2",
             )
             .bind(&[idle_since.into(), MAX_ASKED.into()])?
-            .all()
-            .await?
-            .results::<Row>()?;
+            .rows::<Row>()
+        .await?;
         for Row { user_id } in longest_idle {
             // One with an agent's turn under way stays awake; the next one may not have any.
             let summary = sandbox_client::free_slot(&self.env, user_id).await?;

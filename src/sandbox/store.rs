@@ -7,9 +7,11 @@
 use moltworker_core::bot::lifecycle::Lifecycle;
 use moltworker_core::wire::run::{ControlToken, Run};
 use serde::Deserialize;
-use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+use wasm_bindgen::JsValue;
+use worker::worker_sys::types::{SqlStorage, SqlStorageCursor};
+use worker::{Error, Result, SqlStorageValue, State};
 
-use crate::platform::json;
+use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [
@@ -27,12 +29,13 @@ const MIGRATIONS: [&str; 3] = [
      CREATE UNIQUE INDEX pins ON holds (id) WHERE until IS NULL;",
 ];
 
+/// The runtime's own, because `worker`'s brings a second reader of every type.
 pub(super) struct Store(SqlStorage);
 
 impl Store {
     /// Opens the object's database and brings it up to date.
     pub(super) fn open(state: &State) -> Result<Self> {
-        let store = Self(state.storage().sql());
+        let store = Self(state.as_raw().storage()?.sql());
         store.exec(
             "CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY)",
             vec![],
@@ -85,7 +88,7 @@ impl Store {
     }
 
     pub(super) fn exec(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<()> {
-        self.0.exec(statement, bindings).map(drop)
+        self.run(statement, bindings).map(drop)
     }
 
     pub(super) fn one<T: serde::de::DeserializeOwned>(
@@ -101,7 +104,12 @@ impl Store {
         statement: &str,
         bindings: Vec<SqlStorageValue>,
     ) -> Result<Vec<T>> {
-        self.0.exec(statement, bindings)?.to_array::<T>()
+        database::read_rows(&self.run(statement, bindings)?.to_array())
+    }
+
+    fn run(&self, statement: &str, bindings: Vec<SqlStorageValue>) -> Result<SqlStorageCursor> {
+        let bindings = bindings.into_iter().map(JsValue::from).collect();
+        Ok(self.0.exec(statement, bindings)?)
     }
 }
 

@@ -35,6 +35,14 @@ test("the bot sees the request without platform credentials", async (t) => {
   assert.equal(Object.fromEntries(served.at(-1).headers)["accept-encoding"], "br");
 });
 
+test("a GET with a body reaches the bot without it", async (t) => {
+  const worker = await startWorker(t);
+  const answer = await worker.as(ALICE, "/some/path", { body: "x" });
+  assert.equal(answer.status, 200);
+  const seen = await answer.json();
+  assert.deepEqual([seen.method, seen.headers["content-length"]], ["GET", undefined]);
+});
+
 test("a bot's response passes without platform headers and cookies", async (t) => {
   const worker = await startWorker(t);
   const forged = await worker.as(ALICE, "/forge");

@@ -64,7 +64,7 @@ pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
         script.arg(subject.script()).current_dir(root);
         if let Some(programs) = &programs {
             script
-                .env("SUPERVISOR_BIN", programs.join("moltbot-supervisor"))
+                .env("SUPERVISOR_BIN", programs.join("test-supervisor"))
                 .env("FAKE_GATEWAY_BIN", programs.join("fake-gateway"));
         }
         if !script.status().context("node cannot be started")?.success() {
@@ -74,7 +74,7 @@ pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-/// Builds the supervisor as it ships, and the gateway of its tests; where they are.
+/// Builds the supervisor as it ships, but with settings that can be set, and the gateway of its tests; where they are.
 fn build_supervisor(tools: &Toolchain, root: &Path) -> Result<PathBuf> {
     let target = root.join("target");
     let status = tools

@@ -3,6 +3,7 @@
 mod bench;
 mod dev;
 mod fuzz;
+mod openapi;
 mod test;
 mod toolchain;
 mod wait;
@@ -32,6 +33,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Throw random input at what parses strangers' tokens and paths
     Fuzz(fuzz::FuzzArgs),
+    /// Write what follows from the table of endpoints: docs/openapi.json, docs/admin-api.md, tests/contract/endpoints.json
+    Openapi,
     /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
     /// Run the local identity provider alone; `dev` runs it too
@@ -66,6 +69,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => test::test(&root, &args),
         Command::Bench(args) => bench::bench(&root, &args),
         Command::Fuzz(args) => fuzz::fuzz(&root, &args),
+        Command::Openapi => openapi::write(&root),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
         Command::Model(args) => dev::model(&args),

@@ -242,7 +242,7 @@ fn concurrent_snapshot_reads_are_limited_with_retry_after() {
     let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),
         // One that is not answered waits for longer than the others do for their turn.
-        env: &[("MOLTBOT_SNAPSHOT_SPACING_MS", "600000")],
+        env: &[("TEST_SNAPSHOT_SPACING_MS", "600000")],
         ..Setup::default()
     });
     until_settled(&fixture);

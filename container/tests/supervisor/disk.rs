@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::fixture::cannot_run;
+
 /// Memory as a disk; gone with this.
 pub(crate) struct Disk(tempfile::TempDir);
 
 impl Disk {
-    /// With these options. None, said aloud, where it may not be mounted.
+    /// With these options. None where it may not be mounted: the test has not run then.
     pub(crate) fn mount(options: &str) -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let mounted = Command::new("mount")
@@ -19,7 +21,7 @@ impl Disk {
         let mounted = mounted.unwrap();
         if !mounted.status.success() {
             let why = String::from_utf8_lossy(&mounted.stderr);
-            eprintln!("SKIPPED, what happens when a disk is full: {}", why.trim());
+            cannot_run("what happens when a disk is full", why.trim());
             return None;
         }
         std::fs::set_permissions(disk.path(), PermissionsExt::from_mode(0o755)).unwrap();

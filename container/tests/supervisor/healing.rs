@@ -7,10 +7,7 @@ use moltworker_core::wire::control::{EndReason, Ending, ExitReason, GatewayPhase
 use crate::fixture::{Fixture, Setup, ask, authorised, kill};
 
 /// Probes that find a hang in half a second, and not in half a minute.
-const SHORT_PROBES: [(&str, &str); 2] = [
-    ("MOLTBOT_PROBE_EVERY_MS", "100"),
-    ("MOLTBOT_PROBE_PATIENCE_MS", "100"),
-];
+const SHORT_PROBES: [(&str, &str); 2] = [("TEST_PROBE_EVERY_MS", "100"), ("TEST_PROBE_PATIENCE_MS", "100")];
 
 fn is_ready_again(status: &Status) -> bool {
     status.restarts == 1 && status.phase == GatewayPhase::Ready
@@ -69,7 +66,7 @@ fn a_gateway_that_answers_probes_is_not_restarted() {
 fn a_start_that_exceeds_its_deadline_is_retried() {
     let fixture = Fixture::start(&Setup {
         gateway: "--never-ready",
-        env: &[("MOLTBOT_START_DEADLINE_MS", "500")],
+        env: &[("TEST_START_DEADLINE_MS", "500")],
         ..Setup::default()
     });
     let status = fixture.until("it was tried again", |status| status.restarts == 1);
@@ -137,7 +134,7 @@ fn a_rejected_config_is_reported_and_a_corrected_one_recovers() {
 fn a_crash_loop_stops_retrying_until_a_restart_order() {
     let fixture = Fixture::start(&Setup {
         gateway: "--crash",
-        env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "2")],
+        env: &[("TEST_CRASH_LOOP_FAILURES", "2")],
         ..Setup::default()
     });
     let given_up = |status: &Status| status.phase == GatewayPhase::CrashLooped;
@@ -160,7 +157,7 @@ fn an_occupied_port_is_reported_and_retried() {
     let holder = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let fixture = Fixture::start(&Setup {
         gateway_port: Some(port),
-        env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "1000")],
+        env: &[("TEST_CRASH_LOOP_FAILURES", "1000")],
         ..Setup::default()
     });
     let status = fixture.until("it was tried", |status| !status.endings.is_empty());

@@ -182,7 +182,7 @@ fn a_request_waits_for_a_gateway_that_is_not_ready() {
 fn a_waiting_request_times_out() {
     let fixture = Fixture::start(&Setup {
         gateway: "--never-ready",
-        env: &[("MOLTBOT_HOLD_MS", "50")],
+        env: &[("TEST_HOLD_MS", "50")],
         ..Setup::default()
     });
     // It answers, but has not started: what came through now would meet half a gateway.

@@ -11,15 +11,15 @@ use crate::tree::{listed, without_caches};
 
 /// Snapshots soon after changes, and as many as a test likes.
 pub(crate) const QUICK: [(&str, &str); 3] = [
-    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "50"),
-    ("MOLTBOT_SNAPSHOT_SPACING_MS", "50"),
-    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
+    ("TEST_SNAPSHOT_SETTLE_MS", "50"),
+    ("TEST_SNAPSHOT_SPACING_MS", "50"),
+    ("TEST_REPOSITORY_PATIENCE_MS", "1000"),
 ];
 /// Snapshots when the test asks for them, after the first.
 pub(crate) const ON_DEMAND: [(&str, &str); 3] = [
-    ("MOLTBOT_SNAPSHOT_SETTLE_MS", "0"),
-    ("MOLTBOT_SNAPSHOT_SPACING_MS", "600000"),
-    ("MOLTBOT_REPOSITORY_PATIENCE_MS", "1000"),
+    ("TEST_SNAPSHOT_SETTLE_MS", "0"),
+    ("TEST_SNAPSHOT_SPACING_MS", "600000"),
+    ("TEST_REPOSITORY_PATIENCE_MS", "1000"),
 ];
 
 pub(crate) fn start(repository: &Repository, env: &[(&str, &str)]) -> Fixture {

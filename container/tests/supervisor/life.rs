@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase};
 
-use crate::fixture::{Fixture, Setup, USER, ask, authorised, connect, exists, kill, lives};
+use crate::fixture::{Fixture, Setup, USER, ask, authorised, cannot_run, connect, exists, kill, lives};
 
 #[test]
 fn the_gateway_gets_what_it_needs_and_nothing_else() {
@@ -19,6 +19,11 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
     if rustix::process::geteuid().is_root() {
         assert_eq!(gateway["uid"], "1500\t1500\t1500\t1500");
         assert_eq!(gateway["groups"], "");
+    } else {
+        cannot_run(
+            "as whom the gateway runs",
+            "only root can start it as somebody else",
+        );
     }
     let env = gateway["env"].as_object().unwrap();
     let names: Vec<_> = env.keys().map(String::as_str).collect();
@@ -209,7 +214,7 @@ fn a_stop_leaves_no_process_behind() {
 fn a_gateway_that_ignores_sigterm_is_killed() {
     let mut fixture = Fixture::start(&Setup {
         gateway: "--ignore-term --no-rpc",
-        env: &[("MOLTBOT_STOP_GRACE_MS", "4000")],
+        env: &[("TEST_STOP_GRACE_MS", "4000")],
         ..Setup::default()
     });
     let status = fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
@@ -230,7 +235,7 @@ fn a_gateway_that_ignores_sigterm_is_killed() {
 fn a_stop_waits_for_running_work_within_the_drain_budget() {
     for drain in [false, true] {
         let mut fixture = Fixture::start(&Setup {
-            env: &[("MOLTBOT_STOP_GRACE_MS", "2000")],
+            env: &[("TEST_STOP_GRACE_MS", "2000")],
             ..Setup::default()
         });
         fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);

@@ -27,6 +27,8 @@ const FILES: [&[(std::ops::Range<u64>, usize)]; 4] = [
     &[(200..216, 100_000)],
     &[(208..224, 100_000)],
 ];
+/// So many beds are waited for at the same time.
+const SIDE_BY_SIDE: usize = 4;
 /// What is nobody's any more without the first and the last.
 const GONE: usize = 4 * 100_000 + 8 * 100_000;
 
@@ -313,26 +315,47 @@ fn interrupted_maintenance_leaves_a_valid_repository() {
             &allowed,
             Some(Fault::always("DELETE", "data/", What::Status(500))),
         ),
+        (
+            "the machine is lost while the index is written",
+            &allowed,
+            Some(Fault::always("POST", "index/", What::Hang)),
+        ),
+        (
+            "the machine is lost while packs are deleted",
+            &allowed,
+            Some(Fault::always("DELETE", "data/", What::Hang)),
+        ),
     ];
     // Most of it is waiting for further attempts.
-    std::thread::scope(|scope| {
-        for (what, order, fault) in cases {
-            let (repository, old) = (repository.copy(), &old);
-            scope.spawn(move || break_off(what, &repository, old, order, fault));
-        }
-    });
+    for some in cases.chunks(SIDE_BY_SIDE) {
+        std::thread::scope(|scope| {
+            for (what, order, fault) in some {
+                let (repository, old) = (repository.copy(), &old);
+                scope.spawn(move || break_off(what, &repository, old, order, fault.clone()));
+            }
+        });
+    }
 }
 
 fn break_off(what: &str, repository: &Repository, old: &[String], order: &str, fault: Option<Fault>) {
-    let fixture = start(repository, &ON_DEMAND);
+    let mut fixture = start(repository, &ON_DEMAND);
     until_settled(&fixture);
+    let is_lost = fault.as_ref().is_some_and(|fault| fault.what == What::Hang);
     if let Some(fault) = fault {
         repository.break_with(fault);
     }
     assert_eq!(post(&fixture, "/v1/maintain", order).status, 202);
-    let status = fixture.until(what, |status| failure(status, JobKind::Maintain).is_some());
-    assert_eq!(status.backup.unwrap().maintained, None, "{what}");
-    repository.mend();
+    if is_lost {
+        fixture.wait_for(what, || (repository.hung() > 0).then_some(()));
+        lose(fixture);
+        repository.mend();
+        fixture = start(repository, &ON_DEMAND);
+        until_settled(&fixture);
+    } else {
+        let status = fixture.until(what, |status| failure(status, JobKind::Maintain).is_some());
+        assert_eq!(status.backup.unwrap().maintained, None, "{what}");
+        repository.mend();
+    }
     repository.restic(&["check", "--read-data"]);
     assert!(
         ids(repository).contains(&old[1]),

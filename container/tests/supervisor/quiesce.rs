@@ -38,10 +38,7 @@ fn blockers(answer: Quiesce) -> Vec<String> {
 fn a_quiesced_gateway_takes_no_work_and_is_not_restarted() {
     let mut fixture = start(
         "",
-        &[
-            ("MOLTBOT_PROBE_EVERY_MS", "50"),
-            ("MOLTBOT_PROBE_PATIENCE_MS", "1000"),
-        ],
+        &[("TEST_PROBE_EVERY_MS", "50"), ("TEST_PROBE_PATIENCE_MS", "1000")],
     );
     assert_eq!(quiesce(&fixture), Quiesce::Ready);
     assert_eq!(fixture.get("/startupz").status, 503);
@@ -124,7 +121,7 @@ fn an_unreachable_gateway_is_distinguished_from_none() {
 
     let crashing = Fixture::start(&Setup {
         gateway: "--crash",
-        env: &[("MOLTBOT_CRASH_LOOP_FAILURES", "1")],
+        env: &[("TEST_CRASH_LOOP_FAILURES", "1")],
         ..Setup::default()
     });
     crashing.until("it is given up", |status| {
@@ -180,7 +177,7 @@ fn unsavable_changes_delay_sleep_without_a_gateway_too() {
     let repository = Repository::start();
     repository.break_with(Fault::always("POST", "data/", What::Status(500)));
     let mut env = QUICK.to_vec();
-    env.push(("MOLTBOT_CRASH_LOOP_FAILURES", "1"));
+    env.push(("TEST_CRASH_LOOP_FAILURES", "1"));
     let fixture = Fixture::start(&Setup {
         gateway: "--crash",
         env: &env,

@@ -11,8 +11,8 @@ use crate::kept::{
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{assert_same, furnish};
 
-/// Longer than the job that it is renewed by.
-const LIFE: Duration = Duration::from_secs(2);
+/// Longer than the backup job that it is renewed by.
+const LIFE: Duration = Duration::from_secs(5);
 /// So long that there are not as many renewals as these in the time a test waits, unless one that failed is soon tried
 /// again.
 const EVERY_MS: &str = "7000";
@@ -22,8 +22,8 @@ const FAILURES: usize = 5;
 fn a_failed_token_renewal_is_retried_until_it_succeeds() {
     let repository = Repository::start();
     let mut env = ON_DEMAND.to_vec();
-    env.push(("MOLTBOT_RENEW_EVERY_MS", EVERY_MS));
-    env.push(("MOLTBOT_RENEW_AGAIN_MS", "100"));
+    env.push(("TEST_RENEW_EVERY_MS", EVERY_MS));
+    env.push(("TEST_RENEW_AGAIN_MS", "100"));
     let fixture = start(&repository, &env);
     until_settled(&fixture);
     repository.break_with(Fault::always("POST", "token", What::Status(401)));

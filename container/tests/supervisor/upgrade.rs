@@ -21,8 +21,8 @@ fn run(repository: &Repository, version: &str) -> Fixture {
     )
     .unwrap();
     let env = [
-        ("MOLTBOT_GATEWAY_PACKAGE", package.to_str().unwrap()),
-        ("MOLTBOT_SNAPSHOT_SETTLE_MS", "600000"),
+        ("TEST_GATEWAY_PACKAGE", package.to_str().unwrap()),
+        ("TEST_SNAPSHOT_SETTLE_MS", "600000"),
     ];
     let fixture = start(repository, &env);
     fixture.until("it is ready", is_ready);

@@ -10,6 +10,7 @@ use crate::wire::run::Run;
 /// Three-valued: what could not be found out is neither good nor bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum Health {
     /// The gateway answers its own probe.
     Healthy,
@@ -32,6 +33,7 @@ pub struct BotStatusSummary {
 
 /// A bot's state in words for owners, admins and the waking page. Free of secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BotStatus {
     /// Where it is in its life.
     pub state: BotState,
@@ -45,27 +47,35 @@ pub struct BotStatus {
     pub pinned: bool,
     /// Milliseconds since the owner's traffic last did something, when the supervisor could be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub idle_ms: Option<u64>,
     /// While starting: how far it is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub phase: Option<StartPhase>,
     /// How long the gateway's parts took to start in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub start: Option<StartTimes>,
     /// While restoring: how far that is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub restoring: Option<Progress>,
     /// From what the home of this run was made.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub restored: Option<RestoreReport>,
     /// How its backups are.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub backups: Option<BackupSummary>,
     /// Backing off, crash-looped, or held up while restoring: why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub reason: Option<String>,
     /// Backing off or crash-looped: milliseconds since 1970 from when the next request starts it again.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub retry_at: Option<u64>,
     /// Runs that failed with no stable one in between.
     pub failures: u32,
@@ -76,6 +86,7 @@ pub struct BotStatus {
 /// The name of a [`LifecycleState`], without its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum BotState {
     /// No container; the next request starts one.
     Asleep,
@@ -120,6 +131,7 @@ impl BotState {
 /// How far a start is, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum StartPhase {
     /// A machine for the container is being found; nothing in it answers yet.
     Allocating,

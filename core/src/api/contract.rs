@@ -85,6 +85,18 @@ pub enum Hosts {
     Every,
 }
 
+impl Hosts {
+    /// Its name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Bots => "bots",
+            Self::Both => "both",
+            Self::Every => "every",
+        }
+    }
+}
+
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -102,6 +114,20 @@ pub enum Access {
     RepositoryToken,
 }
 
+impl Access {
+    /// Its name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Owner => "owner",
+            Self::OwnerOrButton => "owner-or-button",
+            Self::OwnerByToken => "owner-by-token",
+            Self::Admin => "admin",
+            Self::RepositoryToken => "repository-token",
+        }
+    }
+}
+
 /// What is written into the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
@@ -113,6 +139,18 @@ pub enum Audit {
     Look,
     /// That somebody changed something, or was refused that.
     Change,
+}
+
+impl Audit {
+    /// Its name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::SignIn => "sign-in",
+            Self::Look => "look",
+            Self::Change => "change",
+        }
+    }
 }
 
 /// How requests are counted.

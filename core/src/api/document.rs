@@ -11,6 +11,8 @@ pub enum Document {
     SnapshotList,
     /// [`super::snapshots::SnapshotRequest`]
     SnapshotRequest,
+    /// `super::snapshots::SnapshotName`
+    SnapshotName,
     /// A list of [`crate::wire::control::SnapshotEntry`].
     SnapshotEntries,
     /// [`super::domains::DomainList`]
@@ -29,6 +31,8 @@ pub enum Document {
     AllowList,
     /// [`super::users::AccessEntry`]
     AccessEntry,
+    /// [`super::users::Invitee`]
+    Invitee,
     /// The OpenAPI document itself.
     OpenApi,
 }

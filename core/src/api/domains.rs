@@ -23,6 +23,7 @@ pub struct Domain {
     pub target: DnsRecord,
     /// How far its certificate is, where the platform makes them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub certificate: Option<Certificate>,
 }
 

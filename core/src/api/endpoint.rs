@@ -309,33 +309,54 @@ impl Endpoint {
         (self.input != Input::Stream).then_some(MAX_BODY_BYTES)
     }
 
-    /// Every refusal a caller can meet here.
+    /// Whether it is part of the JSON API, which programs use: it is in the OpenAPI document, and takes nothing in its
+    /// query but what it says.
+    pub fn is_api(&self) -> bool {
+        self.path.starts_with("/api/") || self.operation == Operation::Health
+    }
+
+    /// Every refusal a caller can meet here. That an address does not take a method is none of an endpoint's.
     pub fn problems(&self) -> Vec<Refusal> {
-        let by_access: &[Refusal] = match self.access {
+        // Answered before anything is looked at.
+        if self.operation == Operation::Health {
+            return Vec::new();
+        }
+        let by_host: &[Refusal] = match self.hosts {
+            Hosts::Every => &[],
+            // A host that is neither ours nor below `BOT_DOMAIN` is looked up.
+            _ => &[Refusal::UnknownHost, Refusal::DirectoryUnavailable],
+        };
+        // What a path's braces do not take is no address of the platform's.
+        let by_path: &[Refusal] = match self.path.contains('{') && self.output != Output::Upstream {
+            true => &[Refusal::NotFound],
+            false => &[],
+        };
+        let by_access: &[&[Refusal]] = match self.access {
             Access::Public => &[],
-            Access::Owner | Access::OwnerByToken | Access::OwnerOrButton => &OF_CALLERS,
-            Access::Admin => &OF_ADMINS,
-            Access::RepositoryToken => &OF_MACHINES,
+            Access::Owner => &[&OF_CALLERS],
+            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired]],
+            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin]],
+            Access::Admin => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::NotAnAdmin]],
+            Access::RepositoryToken => &[&OF_MACHINES],
         };
         let by_input: &[Refusal] = match self.input {
-            Input::Nothing => &[],
-            Input::Query(_) => &[Refusal::BadRequest],
-            Input::Json(_) | Input::OptionalJson(_) => &[Refusal::BadRequest, Refusal::TooLarge],
-            Input::Form => &[Refusal::BadForm, Refusal::TooLarge],
+            Input::Form => &[Refusal::BadForm, Refusal::BadRequest, Refusal::TooLarge],
             Input::Stream => &[],
+            // Also where nothing is taken: a body of no length, an unknown name in the query.
+            Input::Nothing | Input::Query(_) | Input::Json(_) | Input::OptionalJson(_) => {
+                &[Refusal::BadRequest, Refusal::TooLarge]
+            }
         };
         let mut all: Vec<Refusal> = Vec::new();
-        let button: &[Refusal] = match self.access {
-            Access::OwnerOrButton => &[Refusal::WrongOrigin],
-            _ => &[],
-        };
-        for list in [&OF_EVERYBODY, by_access, button, by_input, self.problems] {
-            all.extend(
-                list.iter()
-                    .copied()
-                    .filter(|refusal| !all.contains(refusal))
-                    .collect::<Vec<_>>(),
-            );
+        let lists = [&OF_EVERYBODY, by_host, by_path]
+            .into_iter()
+            .chain(by_access.iter().copied())
+            .chain([by_input, self.problems]);
+        for refusal in lists.flatten() {
+            let counted = self.rate != RateClass::Machine || *refusal != Refusal::TooMany;
+            if counted && !all.contains(refusal) {
+                all.push(*refusal);
+            }
         }
         all
     }
@@ -350,25 +371,11 @@ const fn change_method(method: ChangeMethod) -> Method {
 
 /// Wherever one asks.
 const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
-/// Who asks for their own.
-const OF_CALLERS: [Refusal; 9] = [
+/// Who has to say who they are.
+const OF_CALLERS: [Refusal; 8] = [
     Refusal::SignInRequired,
     Refusal::TokenExpired,
     Refusal::TokenRefused,
-    Refusal::BearerRequired,
-    Refusal::NotInvited,
-    Refusal::AccountSuspended,
-    Refusal::AccountDeleted,
-    Refusal::IdentityProviderUnavailable,
-    Refusal::DirectoryUnavailable,
-];
-/// Who asks as an admin.
-const OF_ADMINS: [Refusal; 10] = [
-    Refusal::SignInRequired,
-    Refusal::TokenExpired,
-    Refusal::TokenRefused,
-    Refusal::BearerRequired,
-    Refusal::NotAnAdmin,
     Refusal::NotInvited,
     Refusal::AccountSuspended,
     Refusal::AccountDeleted,

@@ -12,6 +12,8 @@ pub mod document;
 pub mod domains;
 pub mod endpoint;
 pub mod history;
+#[cfg(feature = "schema")]
+pub mod openapi;
 pub mod operation;
 pub mod route;
 pub mod sandbox;

@@ -12,6 +12,7 @@ use crate::backup::repository::scope::Scope;
 use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
 use crate::http::problem::Refusal;
 use crate::identity::session::{Renewal, SessionCommand};
+use crate::json;
 use crate::wire::run::{Run, SnapshotId};
 
 /// Beside a stream, the Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
@@ -91,8 +92,7 @@ impl SandboxCommand {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // From bytes: reading from a `str` is code of its own.
-        serde_json::from_slice(text.as_bytes()).ok()
+        json::read(text).ok()
     }
 }
 
@@ -149,7 +149,7 @@ impl Document {
     /// # Errors
     /// It does not say that.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(self.0.get().as_bytes())
+        json::read(self.0.get())
     }
 }
 

@@ -29,19 +29,35 @@ impl SnapshotCall {
     pub fn changes(self) -> bool {
         matches!(self, Self::Take | Self::Restore | Self::Pin | Self::Unpin)
     }
+
+    /// Whether it is about one snapshot, which therefore has to be named.
+    pub const fn names_snapshot(self) -> bool {
+        matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
+    }
 }
 
-/// What goes with a call: the body of a change, the query of a question.
+/// What goes with a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotRequest {
     /// Which one. For a restore: without one, the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
     /// When one is taken: that whatever is gone may be gone, so that it is not marked suspicious. When the newest is
     /// restored: that the storage has what it has, even if a newer one was there.
     pub accept: bool,
-    /// Where in it, from the home on.
+    /// Where in it, from the home on. A question's alone: no body has it.
+    #[cfg_attr(feature = "schema", schema(ignore))]
     pub path: String,
+}
+
+/// The part of a [`SnapshotRequest`] that a call about one snapshot takes.
+#[cfg(feature = "schema")]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotName {
+    /// Which one.
+    pub snapshot: SnapshotId,
 }
 
 /// What the Worker wants of a Sandbox about the bot's snapshots: a call with its particulars.
@@ -163,6 +179,7 @@ pub struct SnapshotList {
 /// One snapshot, as owners and admins see it. Only the bot's container can read what is in it: of one whose run has
 /// ended before it could be asked no more is known than that it is there and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ShownSnapshot {
     /// What names it.
     pub id: SnapshotId,
@@ -181,6 +198,7 @@ pub struct ShownSnapshot {
 
 /// What is known of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Details {
     /// When it was taken, in milliseconds since 1970.
     pub taken_at: i64,

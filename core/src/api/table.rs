@@ -109,7 +109,20 @@ static UPSTREAM: &[Endpoint] = &[
         "serve-repository",
         "/_repo/{user}/{*}",
         "A bot's repository of snapshots, by the restic REST protocol",
-    ),
+    )
+    .or(&[
+        Refusal::NotFound,
+        Refusal::RunOver,
+        Refusal::BadObjectName,
+        Refusal::NoSuchObject,
+        Refusal::DeletionRefused,
+        Refusal::ObjectExists,
+        Refusal::WrongHash,
+        Refusal::LengthRequired,
+        Refusal::ObjectTooLarge,
+        Refusal::BadRange,
+        Refusal::StorageUnavailable,
+    ]),
     SERVE_BOT,
 ];
 

@@ -81,11 +81,20 @@ pub struct AllowList {
     pub allow_list: Vec<AllowListLine>,
 }
 
-/// Names one invitation, or one line of the allow-list.
+/// Names one line of the allow-list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccessEntry {
-    /// An e-mail address, `@domain` (on the allow-list only) or a user id.
+    /// An e-mail address, `@domain` or a user id.
+    pub entry: String,
+}
+
+/// Names one person: whom an invitation is for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Invitee {
+    /// An e-mail address or a user id.
     pub entry: String,
 }

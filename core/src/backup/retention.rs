@@ -149,6 +149,44 @@ mod tests {
         assert_eq!(kept(&all, Held::default()), [id(0), id(1)]);
     }
 
+    /// To the millisecond: what is as old as that is not kept for its age any more.
+    #[test]
+    fn each_period_ends_with_its_last_millisecond() {
+        let suspicious = |age| Snapshot {
+            suspicious: Some("much is gone".into()),
+            ..snapshot(2, age)
+        };
+        let changed = |age| Snapshot {
+            reason: Some(SnapshotReason::BeforeUpgrade),
+            ..snapshot(2, age)
+        };
+        type Made<'a> = &'a dyn Fn(i64) -> Snapshot;
+        let plain: Made<'_> = &|age| snapshot(2, age);
+        for (what, made, period) in [
+            ("all", plain, ALL_FOR),
+            ("suspicious", &suspicious as Made<'_>, REMARKABLE_FOR),
+            ("before a change", &changed as Made<'_>, REMARKABLE_FOR),
+        ] {
+            for (age, stays) in [(period - 1, true), (period, false)] {
+                // A later one of the same hour, and the newest.
+                let all = [snapshot(0, 0), snapshot(1, age - 60_000), made(age)];
+                assert_eq!(
+                    kept(&all, Held::default()).contains(&id(2)),
+                    stays,
+                    "{what} {age}"
+                );
+            }
+        }
+        for (age, stays) in [(WEEKLY_FOR - 1, true), (WEEKLY_FOR, false)] {
+            let all = [snapshot(0, 0), snapshot(2, age)];
+            assert_eq!(
+                kept(&all, Held::default()).contains(&id(2)),
+                stays,
+                "weekly {age}"
+            );
+        }
+    }
+
     fn some() -> impl Strategy<Value = Vec<Snapshot>> {
         let one = (-HOUR..200 * DAY, prop::bool::weighted(0.1), 0..5_usize);
         prop::collection::vec(one, 0..200).prop_map(|all| {

@@ -56,6 +56,7 @@ pub struct BackupState {
 
 /// The newest snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewestSnapshot {
     /// What names it.
     pub id: SnapshotId,
@@ -65,6 +66,7 @@ pub struct NewestSnapshot {
 
 /// A snapshot that was proven good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct VerifiedSnapshot {
     /// What names it.
     pub id: SnapshotId,
@@ -127,6 +129,7 @@ pub struct BackupChanges {
 
 /// How a bot's backups are, in words for owners and admins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BackupSummary {
     /// The newest snapshot.
     pub newest: Option<NewestSnapshot>,

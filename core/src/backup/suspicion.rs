@@ -88,5 +88,7 @@ mod tests {
             said,
             "databases are gone or damaged: a, b, c and 2 more; of 838860800 bytes 1 are left"
         );
+        let said = suspicion(&content(3, &["a", "b", "c"]), &content(3, &[])).unwrap();
+        assert_eq!(said, "databases are gone or damaged: a, b, c");
     }
 }

@@ -16,6 +16,7 @@ const MAX_LABEL_CHARACTERS: usize = 63;
 /// and hyphens. Names beyond ASCII have an `xn--` form, and that is the one that is stored and compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct HostName(String);
 
 /// Why a text is no host name. Says what to do instead.
@@ -72,7 +73,7 @@ impl FromStr for HostName {
     }
 }
 
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=MAX_LABEL_CHARACTERS).contains(&label.len())
         && label.bytes().all(allowed)

@@ -1,9 +1,11 @@
 //! HTTP without a runtime: hosts and origins, which headers pass, how requests are counted, and refusals.
 
 pub mod cookies;
+pub mod header_list;
 pub mod header_policy;
 pub mod host;
 pub mod origin;
+pub mod plain_url;
 pub mod problem;
 pub mod rate_limits;
 pub mod site;

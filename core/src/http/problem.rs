@@ -3,6 +3,10 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod fault;
+
+pub use fault::Fault;
+
 /// Seconds over which requests are counted: `period` of the limits in `wrangler.toml`, which takes 10 or 60.
 pub const RATE_PERIOD_SECONDS: u32 = 60;
 
@@ -137,6 +141,7 @@ impl<'de> Deserialize<'de> for Refusal {
 
 /// The JSON form of a [`Refusal`].
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Always `about:blank` (RFC 9457 §4.2.1): the code is what programs look at.
     pub r#type: &'static str,
@@ -148,69 +153,11 @@ pub struct Problem {
     pub title: &'static str,
     /// What to do, or what exactly happened, when there is more to say.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub detail: Option<String>,
 }
 
 impl Refusal {
-    /// Every refusal.
-    pub const ALL: [Self; 55] = [
-        Self::NotConfigured,
-        Self::UnknownHost,
-        Self::NotFound,
-        Self::WrongMethod,
-        Self::SignInRequired,
-        Self::TokenExpired,
-        Self::TokenRefused,
-        Self::IdentityProviderUnavailable,
-        Self::WrongOrigin,
-        Self::ServiceWorker,
-        Self::BadForm,
-        Self::SignInNotStarted,
-        Self::BearerRequired,
-        Self::NotAnAdmin,
-        Self::NotInvited,
-        Self::AccountSuspended,
-        Self::AccountDeleted,
-        Self::DirectoryUnavailable,
-        Self::NotYourBot,
-        Self::OwnAddress,
-        Self::HandOverRefused,
-        Self::TooMany,
-        Self::TooLarge,
-        Self::BadRequest,
-        Self::NoSuchEntry,
-        Self::DomainTaken,
-        Self::TooManyDomains,
-        Self::DnsUnavailable,
-        Self::BotStopped,
-        Self::BotSuspended,
-        Self::NoCapacity,
-        Self::BotWaking,
-        Self::BotStopping,
-        Self::BotFailed,
-        Self::BotCrashLooped,
-        Self::BotInterrupted,
-        Self::RepositoryTokenRequired,
-        Self::RepositoryTokenExpired,
-        Self::RepositoryTokenRefused,
-        Self::ForeignRepository,
-        Self::RunOver,
-        Self::BadObjectName,
-        Self::NoSuchObject,
-        Self::DeletionRefused,
-        Self::ObjectExists,
-        Self::WrongHash,
-        Self::LengthRequired,
-        Self::ObjectTooLarge,
-        Self::BadRange,
-        Self::StorageUnavailable,
-        Self::NoRepository,
-        Self::NotRestored,
-        Self::NoSuchSnapshot,
-        Self::BotAsleep,
-        Self::Internal,
-    ];
-
     /// Status, code and title.
     pub fn facts(self) -> (u16, &'static str, &'static str) {
         match self {

@@ -103,7 +103,7 @@ pub fn site(host: &str, platform: &Origin, bot_domain: Option<&HostName>) -> Sit
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::host::own_host;
+    use crate::http::host::{is_label, own_host};
     use proptest::prelude::*;
 
     const ALICE: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
@@ -208,9 +208,22 @@ mod tests {
     proptest! {
         #[test]
         fn any_host_text_resolves_without_a_panic(host in ".{0,40}") {
-            let platform = origin("https://bots.example.com");
-            if let Site::Custom(name) = site(&host, &platform, None) {
-                prop_assert_eq!(name.as_str(), &host);
+            let _site = site(&host, &origin("https://bots.example.com"), None);
+        }
+
+        /// Names that look like one, and so are one in many cases.
+        #[test]
+        fn a_site_has_the_name_that_was_asked_for(host in "-?[a-z0-9]{1,3}-?(\\.[a-zA-Z0-9-]{1,3}){0,2}\\.?", below in any::<bool>()) {
+            let (platform, domain) = (origin("https://bots.example.com"), name("claws.example.net"));
+            let host = if below { format!("{host}.{domain}") } else { host };
+            let malformed = host.split('.').any(|label| !is_label(label)) || host != host.to_ascii_lowercase();
+            match site(&host, &platform, Some(&domain)) {
+                Site::Custom(name) => {
+                    prop_assert_eq!(name.as_str(), &host);
+                    prop_assert!(!below && !malformed);
+                }
+                Site::Unknown => prop_assert!(below || malformed || host.parse::<HostName>().is_err()),
+                other => prop_assert!(false, "{other:?}"),
             }
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::host::HostName;
+use crate::json;
 
 /// Domains one person may have claimed at a time. Each may cost the operator a certificate.
 pub const MAX_DOMAINS: u32 = 5;
@@ -19,6 +20,7 @@ const ANSWERED: [u16; 2] = [0, 3];
 /// What is known about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum DomainState {
     /// Not proven yet; the host leads nowhere.
     Pending,
@@ -65,7 +67,7 @@ pub fn is_proven(answer: &str, proof: &str) -> Result<bool, NoAnswer> {
         data: String,
     }
 
-    let answer: Answer = serde_json::from_str(answer).map_err(|_| NoAnswer::Malformed)?;
+    let answer: Answer = json::read(answer).map_err(|_| NoAnswer::Malformed)?;
     if !ANSWERED.contains(&answer.status) {
         return Err(NoAnswer::Status(answer.status));
     }
@@ -86,6 +88,7 @@ fn text(data: &str) -> String {
 
 /// How far Cloudflare is with a custom hostname.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Certificate {
     /// Of the hostname: `pending`, `active`, `moved`, `blocked`, …
     pub hostname: String,
@@ -163,7 +166,7 @@ pub fn hostname_answer(status: u16, body: &str) -> HostnameAnswer {
     if status == 404 {
         return HostnameAnswer::Absent;
     }
-    let Ok(envelope) = serde_json::from_str::<Envelope>(body) else {
+    let Ok(envelope) = json::read::<Envelope>(body) else {
         return HostnameAnswer::Refused(format!("status {status}, and not the API's JSON"));
     };
     if !envelope.success {

@@ -2,9 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::identity::token::Algorithm;
+use crate::json;
 
 /// Bits an RSA key must have at least (NIST SP 800-131A; Supabase makes 2,048).
 const MIN_RSA_BITS: usize = 2_048;
@@ -68,46 +70,72 @@ pub struct PublicKey {
     pub jwk: serde_json::Value,
 }
 
+#[derive(Deserialize)]
+struct JwkSet {
+    keys: Vec<Value>,
+}
+
+/// What of a key matters (RFC 7517 §4, RFC 7518 §6), of the two types that count.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: String,
+    r#use: Option<String>,
+    alg: Option<String>,
+    #[serde(default)]
+    crv: String,
+    #[serde(default)]
+    x: String,
+    #[serde(default)]
+    y: String,
+    #[serde(default)]
+    n: String,
+    #[serde(default)]
+    e: String,
+}
+
 /// Reads a JWKS document. Keys we could not use (other types, encryption keys, no `kid`, weak RSA, two
-/// keys of one name) are left out: a set with a strange member must not lock everybody out.
+/// keys of one name, members of the wrong kind) are left out: a set with a strange member must not lock everybody out.
 ///
 /// # Errors
 /// The document is not a JWKS at all.
 pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
-    let set: JwkSet = serde_json::from_slice(document.as_bytes())?;
-    let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
+    let set: JwkSet = json::read(document)?;
+    let keys: Vec<PublicKey> = set.keys.into_iter().filter_map(public_key).collect();
     let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
     Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())
 }
 
-fn public_key(jwk: &Jwk) -> Option<PublicKey> {
-    let key_id = jwk.common.key_id.clone()?;
-    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+fn public_key(jwk: Value) -> Option<PublicKey> {
+    let jwk = Jwk::deserialize(jwk).ok()?;
+    if jwk.r#use.is_some_and(|what_for| what_for != "sig") {
         return None;
     }
-    let (algorithm, declared, minimal) = match &jwk.algorithm {
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => (
+    let is_present = |member: &str| !member.is_empty();
+    let (algorithm, name, minimal) = match (jwk.kty.as_str(), jwk.crv.as_str()) {
+        ("EC", "P-256") if is_present(&jwk.x) && is_present(&jwk.y) => (
             Algorithm::Es256,
-            KeyAlgorithm::ES256,
-            serde_json::json!({ "kty": "EC", "crv": "P-256", "x": key.x, "y": key.y }),
+            "ES256",
+            serde_json::json!({ "kty": "EC", "crv": "P-256", "x": jwk.x, "y": jwk.y }),
         ),
-        AlgorithmParameters::RSA(key) if rsa_bits(&key.n) >= MIN_RSA_BITS => (
+        ("RSA", _) if rsa_bits(&jwk.n) >= MIN_RSA_BITS && is_present(&jwk.e) => (
             Algorithm::Rs256,
-            KeyAlgorithm::RS256,
-            serde_json::json!({ "kty": "RSA", "n": key.n, "e": key.e }),
+            "RS256",
+            serde_json::json!({ "kty": "RSA", "n": jwk.n, "e": jwk.e }),
         ),
         _ => return None,
     };
-    match jwk.common.key_algorithm {
-        Some(other) if other != declared => None,
-        _ => Some(PublicKey {
-            key_id,
-            algorithm,
-            jwk: minimal,
-        }),
+    if jwk.alg.is_some_and(|declared| declared != name) {
+        return None;
     }
+    Some(PublicKey {
+        key_id: jwk.kid,
+        algorithm,
+        jwk: minimal,
+    })
 }
 
+/// Bits of an RSA modulus; none if it is not base64url.
 fn rsa_bits(modulus: &str) -> usize {
     URL_SAFE_NO_PAD
         .decode(modulus)
@@ -196,6 +224,37 @@ mod tests {
             json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" })
         );
         assert!(public_keys("[]").is_err());
+        assert!(public_keys(r#"{"keys":{}}"#).is_err());
         assert!(public_keys("<html>").is_err());
+    }
+    #[test]
+    fn a_bad_key_does_not_spoil_the_set() {
+        let good = json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "good" });
+        for bad in [
+            json!(null),
+            json!("key"),
+            json!(7),
+            json!([]),
+            json!({}),
+            json!({ "kid": "x" }),
+            json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "x", "pub": "AQ" }),
+            json!({ "kty": "OKP", "crv": "Ed25519", "x": "AQ", "kid": "x" }),
+            json!({ "kty": 7, "kid": "x" }),
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "kid": "x" }),
+            json!({ "kty": "EC", "crv": "P-256", "x": 1, "y": "Ag", "kid": "x" }),
+            json!({ "kty": "EC", "crv": ["P-256"], "x": "AQ", "y": "Ag", "kid": "x" }),
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": 7 }),
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "x", "use": 1 }),
+            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "x", "alg": "none" }),
+            json!({ "kty": "RSA", "n": "AQ", "e": "AQAB", "kid": "x" }),
+        ] {
+            let document = json!({ "keys": [bad.clone(), good, bad] }).to_string();
+            let names: Vec<_> = public_keys(&document)
+                .unwrap()
+                .into_iter()
+                .map(|key| key.key_id)
+                .collect();
+            assert_eq!(names, ["good"], "{document}");
+        }
     }
 }

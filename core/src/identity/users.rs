@@ -111,6 +111,7 @@ pub fn entries_for(user: UserId, email: Option<&str>) -> Vec<AllowListEntry> {
 /// What is recorded about a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum UserStatus {
     /// May use the platform.
     Active,

@@ -60,6 +60,7 @@ pub enum GatewayPhase {
 
 /// How long each part of a gateway's start took, in milliseconds since its process was spawned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StartTimes {
     /// Until the gateway's port accepted a connection.
     pub tcp_ms: Option<u64>,

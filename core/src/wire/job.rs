@@ -95,6 +95,7 @@ pub enum ReadJob {
 /// The kind of a job, as the status has it. Its texts are on the wire: peers of other versions read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum JobKind {
     /// The home is made from a snapshot.
     Restore,

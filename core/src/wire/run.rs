@@ -31,6 +31,7 @@ pub const INTERNAL_HEADER_PREFIX: &str = "x-moltbot-";
 /// carries an older number than the current one belongs to a life that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Run(pub u64);
 
 impl Run {
@@ -320,6 +321,7 @@ mod tests {
     #[test]
     fn debug_output_hides_the_token() {
         let printed = format!("{:?}", settings());
+        assert!(printed.contains("ControlToken(hidden)"), "{printed}");
         for secret in [
             "0123456789abcdef",
             "repository-token.secret",

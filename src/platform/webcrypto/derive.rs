@@ -2,9 +2,9 @@
 
 use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
 
 use super::{Key, SUBTLE, SubtleCrypto, import, object};
+use crate::platform::tasks;
 
 #[wasm_bindgen]
 extern "C" {
@@ -43,7 +43,7 @@ pub(crate) async fn derive(key: &[u8; 32], info: &str) -> worker::Result<Vec<u8>
         ("info", Uint8Array::from(info.as_bytes()).into()),
     ])?;
     let bits = SUBTLE.with(|subtle| subtle.derive_bits(&algorithm, &material.0, 256))?;
-    Ok(Uint8Array::new(&JsFuture::from(bits).await?).to_vec())
+    Ok(Uint8Array::new(&tasks::settled(&bits).await?).to_vec())
 }
 
 /// A key that makes MACs with [`mac`] and checks them with [`super::signature_holds`].
@@ -61,7 +61,7 @@ pub(crate) async fn import_mac_key(bytes: &[u8]) -> worker::Result<Key> {
 pub(crate) async fn mac(key: &Key, data: &[u8]) -> worker::Result<Vec<u8>> {
     let (algorithm, data) = (hmac()?, Uint8Array::from(data));
     let answer = SUBTLE.with(|subtle| subtle.sign(&algorithm, &key.0, &data))?;
-    Ok(Uint8Array::new(&JsFuture::from(answer).await?).to_vec())
+    Ok(Uint8Array::new(&tasks::settled(&answer).await?).to_vec())
 }
 
 fn hmac() -> worker::Result<JsValue> {

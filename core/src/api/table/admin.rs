@@ -215,7 +215,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         INVITATIONS,
         "Invite one person",
         Post,
-        Document::InvitationList,
+        (Document::Invitee, Document::InvitationList),
     ),
     entry(
         Operation::Uninvite,
@@ -223,7 +223,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         INVITATIONS,
         "Take an invitation back",
         Delete,
-        Document::InvitationList,
+        (Document::Invitee, Document::InvitationList),
     ),
     Endpoint::admin_look(
         Operation::ListAllowList,
@@ -238,7 +238,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         ALLOW_LIST,
         "Add to the allow-list",
         Post,
-        Document::AllowList,
+        (Document::AccessEntry, Document::AllowList),
     ),
     entry(
         Operation::Disallow,
@@ -246,6 +246,6 @@ pub(super) static ADMIN: &[Endpoint] = &[
         ALLOW_LIST,
         "Take from the allow-list",
         Delete,
-        Document::AllowList,
+        (Document::AccessEntry, Document::AllowList),
     ),
 ];

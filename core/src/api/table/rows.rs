@@ -138,10 +138,11 @@ const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
         SnapshotCall::Take | SnapshotCall::Restore => Output::Accepted(Document::BotStatus),
         _ => Output::Json(Document::SnapshotList),
     };
-    endpoint
-        .takes(Input::OptionalJson(Document::SnapshotRequest))
-        .answers(output)
-        .or(OF_SNAPSHOTS)
+    let input = match call.names_snapshot() {
+        true => Input::Json(Document::SnapshotName),
+        false => Input::OptionalJson(Document::SnapshotRequest),
+    };
+    endpoint.takes(input).answers(output).or(OF_SNAPSHOTS)
 }
 
 pub(super) const fn entry(
@@ -150,9 +151,9 @@ pub(super) const fn entry(
     path: &'static str,
     summary: &'static str,
     method: ChangeMethod,
-    answer: Document,
+    (takes, answer): (Document, Document),
 ) -> Endpoint {
     Endpoint::admin_change(operation, name, path, summary, method)
-        .takes(Input::Json(Document::AccessEntry))
+        .takes(Input::Json(takes))
         .answers(Output::Json(answer))
 }

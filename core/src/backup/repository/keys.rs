@@ -117,6 +117,16 @@ mod tests {
         assert_eq!(versions, [2, 1]);
     }
 
+    /// Whoever has the key derives the password without this program, as docs/recovery.md says: it never changes.
+    #[test]
+    fn a_password_is_derived_as_the_page_on_recovery_says() {
+        let user = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+        assert_eq!(
+            password_info(user.parse().unwrap()),
+            format!("moltworker restic password v1 {user}")
+        );
+    }
+
     #[test]
     fn an_invalid_key_is_refused_with_a_reason() {
         for (text, reason) in [

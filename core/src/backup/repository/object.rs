@@ -178,9 +178,28 @@ mod tests {
         );
         assert_eq!(at(object(ObjectKind::Data)), format!("{repo}/data/0e/{ID}"));
         for kind in ObjectKind::ALL {
+            assert_eq!(kind.prefix(user()), format!("{repo}/{}/", kind.as_str()));
             assert!(at(object(kind)).starts_with(&kind.prefix(user())));
             assert_eq!(ObjectKind::parse(kind.as_str()), Some(kind));
-            assert!(object(kind).max_bytes() >= MAX_SMALL_BYTES);
+        }
+        let id: ObjectId = ID.parse().unwrap();
+        assert_eq!(id.digest().first_chunk(), Some(&[0x0e, 0x57, 0x51]));
+        assert_eq!(format!("{id:?}"), format!("ObjectId({ID})"));
+    }
+
+    /// In bytes: what is refused by mistake cannot be stored at all.
+    #[test]
+    fn every_object_has_a_limit_that_real_ones_fit_in() {
+        let object = |kind| Name::Object(kind, ID.parse().unwrap());
+        for (name, bytes) in [
+            (Name::Config, 65_536),
+            (object(ObjectKind::Keys), 65_536),
+            (object(ObjectKind::Locks), 65_536),
+            (object(ObjectKind::Snapshots), 1_048_576),
+            (object(ObjectKind::Index), 67_108_864),
+            (object(ObjectKind::Data), 150_994_944),
+        ] {
+            assert_eq!(name.max_bytes(), bytes, "{name:?}");
         }
     }
 
@@ -209,9 +228,11 @@ mod tests {
         }
 
         #[test]
-        fn an_invalid_object_id_is_refused(text in ".{0,70}") {
-            if let Ok(id) = text.parse::<ObjectId>() {
-                prop_assert_eq!(id.to_string(), text);
+        fn an_invalid_object_id_is_refused(text in prop_oneof![".{0,70}", "[0-9a-f]{62,66}", "[0-9a-f]{63}."]) {
+            let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            match text.parse::<ObjectId>() {
+                Ok(id) => prop_assert_eq!(id.to_string(), text),
+                Err(NotAnObjectId) => prop_assert!(text.len() != 64 || !digits, "{}", text),
             }
         }
     }

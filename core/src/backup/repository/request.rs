@@ -165,13 +165,26 @@ mod tests {
             let _user = split(&rest);
         }
 
+        /// Most of them name an object, with something odd before or behind the name in half of them.
         #[test]
-        fn no_path_escapes_its_repository(rest in "[a-z0-9./%-]{0,90}") {
+        fn no_path_escapes_its_repository(odd in "(\\.\\./|%2e|/|\\.)?", kind in prop::sample::select(ObjectKind::ALL.to_vec()), id in "[0-9a-f]{64}", end in "(/|/\\.\\.|%00|\\.)?") {
             let user: UserId = USER.parse().unwrap();
-            if let Ok(Operation::Read(name)) = read("GET", &rest, None) {
-                let key = name.key(user);
-                prop_assert!(key.starts_with(&super::super::object::repository_prefix(user)));
-                prop_assert!(!key.contains(".."));
+            let kind = kind.as_str();
+            for (rest, is_plain) in [
+                (format!("{odd}{kind}/{id}{end}"), odd.is_empty() && end.is_empty()),
+                (format!("{kind}/{odd}{id}{end}"), odd.is_empty() && end.is_empty()),
+                (format!("{odd}config{end}"), odd.is_empty() && end.is_empty()),
+            ] {
+                match read("GET", &rest, None) {
+                    Ok(Operation::Read(name)) => {
+                        let key = name.key(user);
+                        prop_assert!(is_plain, "{}", rest);
+                        prop_assert!(key.starts_with(&super::super::object::repository_prefix(user)));
+                        prop_assert!(key.ends_with(rest.rsplit('/').next().unwrap()), "{}", key);
+                        prop_assert!(!key.contains(".."));
+                    }
+                    other => prop_assert!(!is_plain, "{} is {:?}", rest, other),
+                }
             }
         }
     }

@@ -204,12 +204,24 @@ impl World {
                 self.confirmed = Some(self.whole);
                 GatewayEvent::NotRestored { intact }
             }
-            // Of an earlier one: it must mean nothing.
-            None if well => GatewayEvent::Restored,
-            None => GatewayEvent::Saved(intact),
+            None => return self.stale_end(well, intact),
         };
+        // What waited for it goes on at once.
         self.asked = true;
         self.tell(event);
+    }
+
+    /// An end that nobody waits for means nothing, and lets nothing begin sooner.
+    fn stale_end(&mut self, well: bool, intact: bool) {
+        let mut expected = self.life.view().clone();
+        expected.ignored += 1;
+        let due = self.life.deadline();
+        self.tell(match (well, intact) {
+            (true, true) => GatewayEvent::Restored,
+            (true, false) => GatewayEvent::NotRestored { intact },
+            (false, _) => GatewayEvent::Saved(intact),
+        });
+        assert_eq!((self.life.view(), self.life.deadline()), (&expected, due));
     }
 
     /// After a failure there is a pause, and each is at least half of the first.

@@ -219,7 +219,9 @@ fn too_many_failures_stop_restarts_until_a_request() {
     assert_eq!((crash_loop.failures, crash_loop.reason), (5, EndReason::Crash));
     assert_eq!(crash_loop.message.as_deref(), Some("its words"));
     for _ in 0..100 {
-        assert_eq!(next(&mut life).1, GatewayEffect::LookAtConfig);
+        let before = life.deadline().unwrap();
+        assert_eq!(next(&mut life), (before, GatewayEffect::LookAtConfig));
+        assert_eq!(life.deadline(), Some(before + LOOK_AGAIN));
     }
     assert_eq!(
         on(&mut life, 2_000, GatewayEvent::Restart),
@@ -243,6 +245,54 @@ fn old_failures_do_not_count() {
         next(&mut life);
     }
     assert_eq!(life.view().endings.len(), REMEMBERED);
+}
+
+/// How often it fails in time with the window, and whether that is too often: a failure as old as that counts no more.
+#[test]
+fn a_failure_counts_until_it_is_as_old_as_the_window() {
+    let apart = RULES.window / 4;
+    for (apart, given_up) in [(apart - Duration::from_millis(1), true), (apart, false)] {
+        let mut life = begun();
+        let mut now = at(1_000);
+        for launch in 1..=5 {
+            life.on(now, 1.0, GatewayEvent::Started(Launch(launch)));
+            life.on(now, 1.0, crash(Launch(launch)));
+            now += apart;
+            if launch < 5 {
+                assert!(matches!(next(&mut life).1, GatewayEffect::Spawn(_)), "{launch}");
+            }
+        }
+        let phase = life.view().phase;
+        assert_eq!(
+            phase == GatewayPhase::CrashLooped,
+            given_up,
+            "{apart:?}: {phase:?}"
+        );
+    }
+}
+
+#[test]
+fn a_gateway_that_cannot_be_spawned_is_tried_again_and_given_up() {
+    let mut life = begun();
+    for launch in 1..=5 {
+        let reason = (EndReason::NotSpawned, "no such program".to_owned());
+        let stale = GatewayEvent::NotSpawned(Launch(launch - 1), reason.0, reason.1.clone());
+        assert_eq!(on(&mut life, 1, stale), None);
+        assert_eq!(life.view().phase, GatewayPhase::Starting);
+        let failed = GatewayEvent::NotSpawned(Launch(launch), reason.0, reason.1.clone());
+        assert_eq!(on(&mut life, 1, failed), None);
+        let ending = life.view().endings.back().unwrap();
+        assert_eq!(
+            (ending.reason, ending.message.as_ref()),
+            (reason.0, Some(&reason.1))
+        );
+        assert_eq!(ending.exit, ExitReason::NotSpawned(reason.1));
+        if launch < 5 {
+            assert_eq!(life.view().phase, GatewayPhase::Restarting);
+            assert_eq!(next(&mut life).1, GatewayEffect::Spawn(Launch(launch + 1)));
+        }
+    }
+    assert_eq!(life.view().phase, GatewayPhase::CrashLooped);
 }
 
 #[test]
@@ -351,4 +401,11 @@ fn events_of_an_earlier_process_are_ignored_and_counted() {
     assert_eq!(life.view().ignored, before.ignored + 6);
     assert_eq!(life.view().pid, before.pid);
     assert_eq!(life.view().phase, before.phase);
+    // Nor does a probe of the one before say anything about the next.
+    on(&mut life, 22, GatewayEvent::Started(Launch(2)));
+    assert_eq!(next(&mut life).1, GatewayEffect::Probe(Launch(2)));
+    for _ in 0..FAILED_PROBES {
+        assert_eq!(on(&mut life, 33, GatewayEvent::Probed(FIRST, false)), None);
+    }
+    assert_eq!(life.view().phase, GatewayPhase::Ready);
 }

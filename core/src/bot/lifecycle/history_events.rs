@@ -68,20 +68,24 @@ mod tests {
     };
     use super::*;
 
-    /// The entries that a sequence of events leaves.
-    fn history(events: Vec<(u64, LifecycleEvent)>) -> Vec<HistoryKind> {
+    /// The entries that a sequence of events leaves, with their times and reasons.
+    fn told(events: Vec<(u64, LifecycleEvent)>) -> Vec<(u64, HistoryKind, Option<String>)> {
         let mut life = Lifecycle::new(0);
-        let mut kinds = Vec::new();
+        let mut told = Vec::new();
         for (now, event) in events {
             let before = life.clone();
             life.on(&RULES, now, 0.0, event.clone());
-            kinds.extend(history_event(&before, &event, &life).map(|(kind, _)| kind));
+            told.extend(history_event(&before, &event, &life).map(|(kind, why)| (now, kind, why)));
         }
-        kinds
+        told
+    }
+
+    fn history(events: Vec<(u64, LifecycleEvent)>) -> Vec<HistoryKind> {
+        told(events).into_iter().map(|(_, kind, _)| kind).collect()
     }
 
     #[test]
-    fn a_day_without_failures_records_four_history_events() {
+    fn a_day_without_failures_records_start_readiness_and_sleep() {
         let day = vec![
             (0, LifecycleEvent::Wanted),
             (1, report_event(R1, GatewayCondition::Restoring, 0)),
@@ -94,8 +98,12 @@ mod tests {
             (8, LifecycleEvent::AlarmRang),
         ];
         assert_eq!(
-            history(day),
-            [HistoryKind::Started, HistoryKind::Ready, HistoryKind::Slept]
+            told(day),
+            [
+                (0, HistoryKind::Started, None),
+                (3, HistoryKind::Ready, None),
+                (7, HistoryKind::Slept, None)
+            ]
         );
     }
 

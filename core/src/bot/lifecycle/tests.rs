@@ -62,6 +62,73 @@ fn the_first_request_starts_a_container_and_later_ones_wait() {
     assert_eq!(on(&mut life, 61, LifecycleEvent::Wanted), []);
 }
 
+/// What others ask of a life in each of its states: who is led to it, who needs a place, whom news are for.
+#[test]
+fn every_state_answers_who_it_serves_and_what_it_needs() {
+    let reason = String::new();
+    let met = false;
+    // Handed requests; has a container; starts one when it is wanted at 99, and at 100; is on its way up.
+    for (state, expected) in [
+        (LifecycleState::Asleep, [false, false, true, true, false]),
+        (
+            LifecycleState::Starting { deadline: 100, met },
+            [false, true, false, false, true],
+        ),
+        (
+            LifecycleState::Restoring { deadline: 100 },
+            [false, true, false, false, true],
+        ),
+        (LifecycleState::Running, [true, true, false, false, false]),
+        (
+            LifecycleState::Unhealthy { deadline: 100 },
+            [true, true, false, false, false],
+        ),
+        (
+            LifecycleState::Stopping {
+                deadline: 100,
+                wanted: true,
+            },
+            [false, true, false, false, false],
+        ),
+        (
+            LifecycleState::BackingOff {
+                until: 100,
+                reason: reason.clone(),
+            },
+            [false, false, false, true, false],
+        ),
+        (
+            LifecycleState::CrashLooped {
+                until: Some(100),
+                reason: reason.clone(),
+            },
+            [false, false, false, true, false],
+        ),
+        (
+            LifecycleState::CrashLooped { until: None, reason },
+            [false, true, false, false, false],
+        ),
+    ] {
+        let life = Lifecycle {
+            state,
+            run: R1,
+            ..life()
+        };
+        let found = [
+            life.takes_requests(),
+            life.is_awake(),
+            life.would_start(99),
+            life.would_start(100),
+            life.is_starting(R1),
+        ];
+        assert_eq!(found, expected, "{life:?}");
+        assert!(life.is_of(R1) && !life.is_of(Run(2)));
+        assert!(!life.is_starting(Run(2)), "news of another run");
+        let starts = life.clone().wanted(99).contains(&LifecycleEffect::Start(Run(2)));
+        assert_eq!(starts, life.would_start(99), "as it does: {life:?}");
+    }
+}
+
 #[test]
 fn the_next_request_replaces_a_dead_container() {
     let mut life = life();
@@ -79,23 +146,25 @@ fn events_of_an_older_run_are_dropped() {
     on(&mut life, 1, ready(R1));
     on(&mut life, 2, LifecycleEvent::Exited(R1, String::new()));
     on(&mut life, 3, LifecycleEvent::Wanted);
-    let before = life.clone();
-    let late = [
-        ready(R1),
-        LifecycleEvent::SleepAnswered(R1, MaySleep::Yes),
-        LifecycleEvent::Exited(R1, "late".into()),
-        LifecycleEvent::StartFailed(R1, "late".into()),
-    ];
-    for (count, late) in (1..).zip(late) {
-        assert_eq!(on(&mut life, 4, late), []);
-        let ignored = count;
-        assert_eq!(
-            life,
-            Lifecycle {
+    let starting = life.clone();
+    on(&mut life, 3, ready(Run(2)));
+    for mut life in [starting, life] {
+        let before = life.clone();
+        let late = [
+            ready(R1),
+            LifecycleEvent::SleepAnswered(R1, MaySleep::Yes),
+            LifecycleEvent::Exited(R1, "late".into()),
+            LifecycleEvent::StartFailed(R1, "late".into()),
+            LifecycleEvent::Reported(R1, None),
+        ];
+        for (ignored, late) in (1..).zip(late) {
+            assert_eq!(on(&mut life, 4, late), []);
+            let expected = Lifecycle {
                 ignored,
                 ..before.clone()
-            }
-        );
+            };
+            assert_eq!(life, expected);
+        }
     }
 }
 

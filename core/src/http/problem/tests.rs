@@ -47,3 +47,30 @@ fn codes_are_unique_and_statuses_fit() {
         );
     }
 }
+
+#[test]
+fn every_refusal_is_somebodys_fault() {
+    for (refusal, fault) in [
+        (Refusal::BadRequest, Fault::Caller),
+        (Refusal::SignInRequired, Fault::Caller),
+        (Refusal::TooMany, Fault::Caller),
+        (Refusal::NotConfigured, Fault::Operator),
+        (Refusal::NotInvited, Fault::Operator),
+        (Refusal::NoCapacity, Fault::Operator),
+        (Refusal::DirectoryUnavailable, Fault::Platform),
+        (Refusal::Internal, Fault::Platform),
+        (Refusal::BotStopped, Fault::Bot),
+        (Refusal::BotWaking, Fault::Bot),
+    ] {
+        assert_eq!(refusal.fault(), fault, "{refusal:?}");
+    }
+    for refusal in Refusal::ALL {
+        let (status, code, _) = refusal.facts();
+        match refusal.fault() {
+            // What the caller did wrong is no failure of ours, and what we did wrong is none of theirs.
+            Fault::Caller => assert!(status < 500, "{code}"),
+            Fault::Platform => assert!(status >= 500, "{code}"),
+            Fault::Operator | Fault::Bot => {}
+        }
+    }
+}

@@ -1,25 +1,30 @@
 //! Tokens that were verified before: each costs a signature once, not with every request.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 use super::Identity;
 
-/// Tokens remembered at most. At some 200 bytes each that is 400 KB of the isolate's 128 MB, and more people
-/// than one isolate serves within a token's hour.
+/// Tokens remembered at most: more people than one isolate serves within a token's hour.
 pub const MAX_SEEN: usize = 2_048;
-
-/// SHA-256 of a whole token, signature included. The token itself is not kept.
-pub type TokenHash = [u8; 32];
+/// Bytes of tokens remembered at most, of the isolate's 128 MB. Most have less than 1 KB, which makes 2 MB of them; a
+/// person can have their own grow to sixteen times that by what they write into their metadata.
+pub const MAX_SEEN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Which set of the provider's public keys a signature was checked with; `None` for the legacy secret, which
 /// changes with a deployment only.
 pub type KeySet = Option<u32>;
 
 /// What was found out about tokens that hold; nothing is remembered about those that do not.
-#[derive(Debug, Default)]
+///
+/// A token is found by its whole text, signature included. Nothing shorter is as exact and as cheap: its SHA-256 by
+/// WebCrypto costs more than all the rest of identifying a caller. The map is ordered, and not hashed, because wasm has
+/// no random seed that would keep others from choosing what collides.
+#[derive(Default)]
 pub struct Seen {
-    found: BTreeMap<TokenHash, (KeySet, Identity)>,
-    oldest_first: VecDeque<TokenHash>,
+    found: BTreeMap<Rc<str>, (KeySet, Identity)>,
+    oldest_first: VecDeque<Rc<str>>,
+    bytes: usize,
 }
 
 impl Seen {
@@ -28,30 +33,30 @@ impl Seen {
         Self {
             found: BTreeMap::new(),
             oldest_first: VecDeque::new(),
+            bytes: 0,
         }
     }
 
     /// Who a token said it is, until it expires (`now` in seconds since 1970). `trusted` says whether the keys
     /// it was checked with are still the ones to trust: a key that was withdrawn takes its tokens with it.
-    pub fn find(
-        &self,
-        hash: &TokenHash,
-        now: u64,
-        trusted: impl FnOnce(KeySet) -> bool,
-    ) -> Option<&Identity> {
-        let (keys, identity) = self.found.get(hash)?;
+    pub fn find(&self, token: &str, now: u64, trusted: impl FnOnce(KeySet) -> bool) -> Option<&Identity> {
+        let (keys, identity) = self.found.get(token)?;
         (now < identity.expires_at && trusted(*keys)).then_some(identity)
     }
 
-    /// Remembers a token that was verified; the oldest is forgotten when there is no room.
-    pub fn remember(&mut self, hash: TokenHash, keys: KeySet, identity: Identity) {
-        if self.found.insert(hash, (keys, identity)).is_none() {
-            self.oldest_first.push_back(hash);
+    /// Remembers a token that was verified; the oldest are forgotten when there is no room.
+    pub fn remember(&mut self, token: &str, keys: KeySet, identity: Identity) {
+        let token: Rc<str> = token.into();
+        if self.found.insert(Rc::clone(&token), (keys, identity)).is_none() {
+            self.bytes += token.len();
+            self.oldest_first.push_back(token);
         }
-        while self.oldest_first.len() > MAX_SEEN {
-            if let Some(oldest) = self.oldest_first.pop_front() {
-                self.found.remove(&oldest);
-            }
+        while self.oldest_first.len() > MAX_SEEN || self.bytes > MAX_SEEN_BYTES {
+            let Some(oldest) = self.oldest_first.pop_front() else {
+                return;
+            };
+            self.bytes -= oldest.len();
+            self.found.remove(&oldest);
         }
     }
 }
@@ -59,6 +64,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::token::MAX_TOKEN_BYTES;
 
     fn identity(expires_at: u64) -> Identity {
         Identity {
@@ -69,32 +75,39 @@ mod tests {
         }
     }
 
-    fn hash(number: usize) -> TokenHash {
-        let mut hash = [0; 32];
-        hash[..8].copy_from_slice(&number.to_be_bytes());
-        hash
-    }
-
     #[test]
     fn a_token_is_cached_until_it_expires_or_its_key_is_withdrawn() {
         let mut seen = Seen::new();
-        seen.remember(hash(1), Some(7), identity(100));
-        let find = |now, trusted: u32| seen.find(&hash(1), now, |keys| keys == Some(trusted)).is_some();
+        seen.remember("a.b.c", Some(7), identity(100));
+        let find = |now, trusted: u32| seen.find("a.b.c", now, |keys| keys == Some(trusted)).is_some();
         assert!(find(99, 7));
         assert!(!find(100, 7), "expired");
         assert!(!find(0, 8), "the key was withdrawn");
-        assert!(seen.find(&hash(2), 0, |_| true).is_none(), "another token");
+        for other in ["a.b.d", "a.b.", "a.b.c.", "", "A.b.c"] {
+            assert!(seen.find(other, 0, |_| true).is_none(), "another token: {other}");
+        }
     }
 
     #[test]
     fn the_token_cache_is_bounded() {
         let mut seen = Seen::new();
         for number in 0..MAX_SEEN + 10 {
-            seen.remember(hash(number), None, identity(100));
-            seen.remember(hash(number), None, identity(100));
+            seen.remember(&format!("token {number:05}"), None, identity(100));
+            seen.remember(&format!("token {number:05}"), None, identity(100));
         }
         assert_eq!((seen.found.len(), seen.oldest_first.len()), (MAX_SEEN, MAX_SEEN));
-        assert!(seen.find(&hash(9), 0, |_| true).is_none());
-        assert!(seen.find(&hash(10), 0, |_| true).is_some());
+        assert_eq!(seen.bytes, MAX_SEEN * "token 00000".len());
+        assert!(seen.find("token 00009", 0, |_| true).is_none());
+        assert!(seen.find("token 00010", 0, |_| true).is_some());
+    }
+
+    #[test]
+    fn long_tokens_make_it_shorter() {
+        let mut seen = Seen::new();
+        for number in 0..MAX_SEEN {
+            seen.remember(&format!("{number:0MAX_TOKEN_BYTES$}"), None, identity(100));
+        }
+        assert_eq!(seen.found.len(), MAX_SEEN_BYTES / MAX_TOKEN_BYTES);
+        assert_eq!(seen.bytes, MAX_SEEN_BYTES);
     }
 }

@@ -46,6 +46,60 @@ fn a_valid_token_is_accepted() {
 }
 
 #[test]
+fn the_algorithms_of_supabase_are_accepted_and_told_apart() {
+    for (name, algorithm) in [
+        ("ES256", Algorithm::Es256),
+        ("RS256", Algorithm::Rs256),
+        ("HS256", Algorithm::Hs256),
+    ] {
+        let token = token(&with(header(), "alg", json!(name)), &claims());
+        let parsed = parse(&token).unwrap();
+        assert_eq!(parsed.algorithm, algorithm, "{name}");
+        assert_eq!(parsed.key_id.as_deref(), Some("k1"));
+        assert_eq!(format!("{}.c2ln", parsed.signing_input), token);
+        assert_eq!(parsed.signature, b"sig");
+    }
+}
+
+#[test]
+fn a_token_may_have_sixteen_kilobytes() {
+    // A signature's length in base64 is no multiple of four and one: one of these fits.
+    let padded = |name: &str, length: usize| {
+        let token = token(&header(), &with(claims(), "email", json!(name)));
+        let signature = length + "c2ln".len() - token.len();
+        (signature % 4 != 1).then(|| format!("{}{}", token.trim_end_matches("c2ln"), "A".repeat(signature)))
+    };
+    let of = |length| padded("a@example.com", length).or_else(|| padded("abc@example.com", length));
+    let longest = of(16_384).unwrap();
+    assert_eq!(longest.len(), 16_384);
+    assert!(parse(&longest).is_ok());
+    assert_eq!(parse(&of(16_385).unwrap()).unwrap_err(), TokenError::TooLong);
+}
+
+#[test]
+fn a_caller_learns_of_expiry_and_nothing_else() {
+    use TokenError::*;
+    assert!(Expired.is_expired());
+    for other in [
+        TooLong,
+        Malformed,
+        Algorithm,
+        Header,
+        UnknownKey,
+        Signature,
+        Issuer,
+        Audience,
+        Role,
+        Anonymous,
+        Subject,
+        NotYetValid,
+        TooLongLived,
+    ] {
+        assert!(!other.is_expired(), "{other:?}");
+    }
+}
+
+#[test]
 fn only_app_metadata_makes_an_admin() {
     let admin = |name, value| judge(&header(), &with(claims(), name, value)).unwrap().admin;
     assert!(admin("app_metadata", json!({ "role": "admin" })));
@@ -150,6 +204,13 @@ fn every_claim_is_checked() {
 #[test]
 fn the_leeway_is_thirty_seconds_and_no_more() {
     for (exp, counts) in [(NOW - 29, true), (NOW - 30, false)] {
+        assert_eq!(
+            judge(&header(), &with(claims(), "exp", json!(exp))).is_ok(),
+            counts
+        );
+    }
+    let week = 7 * 86_400;
+    for (exp, counts) in [(NOW + week + 30, true), (NOW + week + 31, false)] {
         assert_eq!(
             judge(&header(), &with(claims(), "exp", json!(exp))).is_ok(),
             counts

@@ -71,6 +71,7 @@ impl SnapshotReason {
 
 /// How much of something there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Amount {
     /// Files; directories and links are not counted.
     pub files: u64,
@@ -108,6 +109,7 @@ pub struct Snapshot {
 
 /// What a home was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RestoreReport {
     /// The snapshot; `None` when the repository has none, so that there was nothing to restore.
     pub snapshot: Option<SnapshotId>,
@@ -132,6 +134,7 @@ pub struct RestoreReport {
 
 /// A job under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Progress {
     /// Of which kind it is.
     #[serde(rename = "doing")]
@@ -209,6 +212,7 @@ pub struct BackupStatus {
 
 /// Something in a directory of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotEntry {
     /// Its name; what is not UTF-8 in it is replaced.
     pub name: String,
@@ -224,6 +228,7 @@ pub struct SnapshotEntry {
 /// What something in a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum EntryKind {
     /// A regular file.
     File,

@@ -22,6 +22,7 @@ fn is_lower_hex(text: &str, digits: usize) -> bool {
 /// What names a snapshot: the SHA-256 of its file in the repository, in lower-case hex.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema), schema(value_type = String))]
 pub struct SnapshotId(String);
 
 impl SnapshotId {
@@ -144,6 +145,7 @@ impl fmt::Debug for RepositoryPassword {
 /// Which snapshot a home is made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub enum RestorePoint {
     /// The newest one that is not marked suspicious.
     #[default]

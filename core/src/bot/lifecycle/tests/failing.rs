@@ -36,6 +36,24 @@ fn a_failed_start_is_retried_with_growing_backoff() {
     );
 }
 
+#[test]
+fn jitter_takes_up_to_a_quarter_off_a_pause() {
+    for (jitter, pauses) in [
+        (0.0, [2_000, 4_000, 60_000]),
+        (0.5, [1_750, 3_500, 52_500]),
+        (1.0, [1_500, 3_000, 45_000]),
+        // No more than that, whatever somebody takes for chance.
+        (7.0, [1_500, 3_000, 45_000]),
+    ] {
+        let failures = [0, 1, u32::MAX];
+        assert_eq!(
+            failures.map(|failures| deadlines::backoff_ms(failures, jitter)),
+            pauses,
+            "{jitter}"
+        );
+    }
+}
+
 /// One life of a container that is wanted at `now`, answers at once, and ends after `lasting` ms.
 fn short_life(life: &mut Lifecycle, now: u64, lasting: u64) -> Vec<LifecycleEffect> {
     let started = on(life, now, LifecycleEvent::Wanted);

@@ -1,0 +1,230 @@
+//! The schemas of the documents: as utoipa derives them from the types, with what serde knows beside.
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+
+use crate::api::document::Document;
+use crate::api::{bot, domains, history, snapshots, users};
+use crate::http::problem::{Problem, Refusal};
+use crate::user_id::UserId;
+use crate::wire::control::SnapshotEntry;
+
+/// A user's id: a UUID in lower case, and not the one of zeros.
+const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+/// A domain's name as people write it, up to 253 characters without a dot at its end.
+const HOST: &str = r"(?=.{3,254}$)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?!\d+\.?$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?";
+/// What may stand before the `@` of an e-mail address.
+const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
+
+/// The documents requests bring: a field that may be null may be missing as well.
+const REQUESTS: [&str; 5] = [
+    "AccessEntry",
+    "DomainName",
+    "Invitee",
+    "SnapshotName",
+    "SnapshotRequest",
+];
+
+/// Every schema, by name.
+pub(super) fn all() -> Value {
+    let mut named: Vec<(String, RefOr<Schema>)> = Vec::new();
+    add::<bot::BotStatus>(&mut named);
+    add::<history::EventPage>(&mut named);
+    add::<snapshots::SnapshotList>(&mut named);
+    add::<snapshots::SnapshotRequest>(&mut named);
+    add::<snapshots::SnapshotName>(&mut named);
+    add::<snapshots::Details>(&mut named);
+    add::<SnapshotEntry>(&mut named);
+    add::<domains::DomainList>(&mut named);
+    add::<domains::DomainName>(&mut named);
+    add::<users::UserPage>(&mut named);
+    add::<users::InvitationList>(&mut named);
+    add::<users::AllowList>(&mut named);
+    add::<users::AccessEntry>(&mut named);
+    add::<users::Invitee>(&mut named);
+    add::<UserId>(&mut named);
+    add::<Problem>(&mut named);
+    let mut all: Map<String, Value> = named
+        .into_iter()
+        .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
+        .collect();
+    flatten_details(&mut all);
+    for (name, schema) in &mut all {
+        if !REQUESTS.contains(&name.as_str()) {
+            require_nullable(schema);
+        }
+    }
+    constrain(&mut all);
+    let mut all = all.into();
+    plain(&mut all);
+    all
+}
+
+/// The schema of a document, by reference.
+pub(super) fn of(document: Document) -> Value {
+    let named = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    match document {
+        Document::BotStatus => named("BotStatus"),
+        Document::EventPage => named("EventPage"),
+        Document::SnapshotList => named("SnapshotList"),
+        Document::SnapshotRequest => named("SnapshotRequest"),
+        Document::SnapshotName => named("SnapshotName"),
+        Document::SnapshotEntries => json!({ "type": "array", "items": named("SnapshotEntry") }),
+        Document::DomainList => named("DomainList"),
+        Document::Domain => named("Domain"),
+        Document::DomainName => named("DomainName"),
+        Document::UserPage => named("UserPage"),
+        Document::User => named("User"),
+        Document::InvitationList => named("InvitationList"),
+        Document::AllowList => named("AllowList"),
+        Document::AccessEntry => named("AccessEntry"),
+        Document::Invitee => named("Invitee"),
+        Document::OpenApi => json!({ "type": "object", "required": ["openapi", "info", "paths"] }),
+    }
+}
+
+fn add<T: ToSchema>(named: &mut Vec<(String, RefOr<Schema>)>) {
+    named.push((T::name().into_owned(), T::schema()));
+    T::schemas(named);
+}
+
+/// What is known of a snapshot stands beside its id, and is missing where nothing is known: serde writes it flat, for
+/// which utoipa has no word.
+fn flatten_details(all: &mut Map<String, Value>) {
+    let Some(mut details) = all.remove("Details") else {
+        return;
+    };
+    let known = details.get_mut("properties").map(Value::take).unwrap_or_default();
+    let Some(snapshot) = all.get_mut("ShownSnapshot") else {
+        return;
+    };
+    // As derived: `allOf` the details and an object with the rest.
+    let own = snapshot.get("allOf").and_then(Value::as_array).and_then(|parts| {
+        parts
+            .iter()
+            .find(|part| part.get("properties").is_some())
+            .cloned()
+    });
+    let Some(mut own) = own else { return };
+    require_nullable(&mut own);
+    if let (Some(properties), Value::Object(known)) =
+        (own.get_mut("properties").and_then(Value::as_object_mut), known)
+    {
+        properties.extend(known);
+    }
+    if let (Some(own), Some(description)) = (own.as_object_mut(), snapshot.get("description")) {
+        own.insert("description".into(), description.clone());
+        own.insert("x-complete".into(), true.into());
+    }
+    *snapshot = own;
+}
+
+/// Takes the links to other types out of the descriptions: they lead nowhere outside of this code.
+fn plain(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(text)) = map.get_mut("description") {
+                *text = text.replace("[`", "`").replace("`]", "`");
+            }
+            map.values_mut().for_each(plain);
+        }
+        Value::Array(list) => list.iter_mut().for_each(plain),
+        _ => {}
+    }
+}
+
+/// In an answer serde writes what may be null always, and what is skipped is never null (`nullable = false`).
+fn require_nullable(schema: &mut Value) {
+    let Some(schema) = schema.as_object_mut() else {
+        return;
+    };
+    if schema.remove("x-complete").is_some() {
+        return;
+    }
+    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+        return;
+    };
+    let nullable: Vec<Value> = properties
+        .iter()
+        .filter(|(_, property)| is_nullable(property))
+        .map(|(name, _)| name.clone().into())
+        .collect();
+    let required = schema.entry("required").or_insert_with(|| json!([]));
+    if let Some(required) = required.as_array_mut() {
+        for name in nullable {
+            if !required.contains(&name) {
+                required.push(name);
+            }
+        }
+        required.sort_by_key(Value::to_string);
+    }
+}
+
+fn is_nullable(property: &Value) -> bool {
+    let is_null = |value: &Value| value == "null";
+    let listed = |key: &str| property.get(key).and_then(Value::as_array);
+    listed("type").is_some_and(|types| types.iter().any(is_null))
+        || listed("oneOf").is_some_and(|of| of.iter().any(|one| one.get("type").is_some_and(is_null)))
+}
+
+/// What texts have to look like, where the types say more than "a text".
+fn constrain(all: &mut Map<String, Value>) {
+    let codes: Vec<&str> = Refusal::ALL.iter().map(|refusal| refusal.facts().1).collect();
+    let entry = |forms: &[&str]| format!(r"^(?:{})$", forms.join("|"));
+    let email = format!("{LOCAL_PART}@{HOST}");
+    let domain = format!("@{HOST}");
+    for (pointer, key, value) in [
+        ("/UserId", "pattern", json!(format!("^{USER_ID}$"))),
+        (
+            "/UserId",
+            "examples",
+            json!(["6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20"]),
+        ),
+        ("/SnapshotId", "pattern", json!("^[0-9a-f]{64}$")),
+        ("/HostName", "pattern", json!(format!("^{HOST}$"))),
+        (
+            "/DomainName/properties/host",
+            "pattern",
+            json!(format!("^{HOST}$")),
+        ),
+        (
+            "/DomainName/properties/host",
+            "examples",
+            json!(["claw.example.org"]),
+        ),
+        (
+            "/AccessEntry/properties/entry",
+            "pattern",
+            json!(entry(&[&email, &domain, USER_ID])),
+        ),
+        (
+            "/AccessEntry/properties/entry",
+            "examples",
+            json!(["@example.org", "bob@example.org"]),
+        ),
+        (
+            "/Invitee/properties/entry",
+            "pattern",
+            json!(entry(&[&email, USER_ID])),
+        ),
+        (
+            "/Invitee/properties/entry",
+            "examples",
+            json!(["bob@example.org"]),
+        ),
+        ("/AccessEntry/properties/entry", "maxLength", json!(254)),
+        ("/Invitee/properties/entry", "maxLength", json!(254)),
+        ("/Problem/properties/code", "enum", json!(codes)),
+        ("/Problem/properties/type", "const", json!("about:blank")),
+        ("/DnsRecord/properties/type", "enum", json!(["CNAME", "TXT"])),
+    ] {
+        let mut parts = pointer.split('/').skip(1);
+        let found = parts.next().and_then(|name| all.get_mut(name));
+        let found = found.and_then(|schema| parts.try_fold(schema, |schema, part| schema.get_mut(part)));
+        if let Some(schema) = found.and_then(Value::as_object_mut) {
+            schema.insert(key.into(), value);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Whose fault a refusal is, for all of them: what somebody who meets one has to know first.
+
+use super::Refusal;
+
+/// Who has to do something about a [`Refusal`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Who asked: the same request will be refused again.
+    Caller,
+    /// Who runs this deployment, or one of its admins: a setting, an invitation, a suspension, a lack of places.
+    Operator,
+    /// The platform, or a service it stands on: trying again is all a caller can do.
+    Platform,
+    /// The bot: it is on its way up or down, asleep, stopped by its owner, or broken.
+    Bot,
+}
+
+impl Fault {
+    /// Its name in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Platform => "platform",
+            Self::Bot => "bot",
+        }
+    }
+}
+
+impl Refusal {
+    /// Every refusal.
+    pub const ALL: [Self; 55] = [
+        Self::NotConfigured,
+        Self::UnknownHost,
+        Self::NotFound,
+        Self::WrongMethod,
+        Self::SignInRequired,
+        Self::TokenExpired,
+        Self::TokenRefused,
+        Self::IdentityProviderUnavailable,
+        Self::WrongOrigin,
+        Self::ServiceWorker,
+        Self::BadForm,
+        Self::SignInNotStarted,
+        Self::BearerRequired,
+        Self::NotAnAdmin,
+        Self::NotInvited,
+        Self::AccountSuspended,
+        Self::AccountDeleted,
+        Self::DirectoryUnavailable,
+        Self::NotYourBot,
+        Self::OwnAddress,
+        Self::HandOverRefused,
+        Self::TooMany,
+        Self::TooLarge,
+        Self::BadRequest,
+        Self::NoSuchEntry,
+        Self::DomainTaken,
+        Self::TooManyDomains,
+        Self::DnsUnavailable,
+        Self::BotStopped,
+        Self::BotSuspended,
+        Self::NoCapacity,
+        Self::BotWaking,
+        Self::BotStopping,
+        Self::BotFailed,
+        Self::BotCrashLooped,
+        Self::BotInterrupted,
+        Self::RepositoryTokenRequired,
+        Self::RepositoryTokenExpired,
+        Self::RepositoryTokenRefused,
+        Self::ForeignRepository,
+        Self::RunOver,
+        Self::BadObjectName,
+        Self::NoSuchObject,
+        Self::DeletionRefused,
+        Self::ObjectExists,
+        Self::WrongHash,
+        Self::LengthRequired,
+        Self::ObjectTooLarge,
+        Self::BadRange,
+        Self::StorageUnavailable,
+        Self::NoRepository,
+        Self::NotRestored,
+        Self::NoSuchSnapshot,
+        Self::BotAsleep,
+        Self::Internal,
+    ];
+
+    /// Whose fault it is.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::UnknownHost
+            | Self::NotFound
+            | Self::WrongMethod
+            | Self::SignInRequired
+            | Self::TokenExpired
+            | Self::TokenRefused
+            | Self::WrongOrigin
+            | Self::BadForm
+            | Self::SignInNotStarted
+            | Self::BearerRequired
+            | Self::NotAnAdmin
+            | Self::NotYourBot
+            | Self::OwnAddress
+            | Self::HandOverRefused
+            | Self::TooMany
+            | Self::TooLarge
+            | Self::BadRequest
+            | Self::NoSuchEntry
+            | Self::DomainTaken
+            | Self::TooManyDomains
+            | Self::RepositoryTokenRequired
+            | Self::RepositoryTokenExpired
+            | Self::RepositoryTokenRefused
+            | Self::ForeignRepository
+            | Self::RunOver
+            | Self::BadObjectName
+            | Self::NoSuchObject
+            | Self::DeletionRefused
+            | Self::ObjectExists
+            | Self::WrongHash
+            | Self::LengthRequired
+            | Self::ObjectTooLarge
+            | Self::BadRange
+            | Self::NoSuchSnapshot => Fault::Caller,
+            Self::NotConfigured
+            | Self::NotInvited
+            | Self::AccountSuspended
+            | Self::AccountDeleted
+            | Self::BotSuspended
+            | Self::NoCapacity
+            | Self::NoRepository => Fault::Operator,
+            Self::IdentityProviderUnavailable
+            | Self::DirectoryUnavailable
+            | Self::DnsUnavailable
+            | Self::StorageUnavailable
+            | Self::Internal => Fault::Platform,
+            Self::ServiceWorker
+            | Self::BotStopped
+            | Self::BotWaking
+            | Self::BotStopping
+            | Self::BotFailed
+            | Self::BotCrashLooped
+            | Self::BotInterrupted
+            | Self::BotAsleep
+            | Self::NotRestored => Fault::Bot,
+        }
+    }
+}

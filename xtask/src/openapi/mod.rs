@@ -1,0 +1,70 @@
+//! `cargo xtask openapi`: what follows from the one table of endpoints (`core/src/api/table.rs`), written down. A test
+//! here fails while any of it is out of date.
+
+mod guide;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use moltworker_core::api::openapi;
+use moltworker_core::api::table::endpoints;
+use serde_json::{Value, json};
+
+/// Writes every file.
+pub(crate) fn write(root: &Path) -> Result<ExitCode> {
+    for (path, text) in files()? {
+        fs::write(root.join(path), text).with_context(|| format!("{path} cannot be written"))?;
+        println!("{path}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Every file, and what has to stand in it.
+fn files() -> Result<[(&'static str, String); 3]> {
+    Ok([
+        ("docs/openapi.json", pretty(&openapi::document())?),
+        ("docs/admin-api.md", guide::text()),
+        ("tests/contract/endpoints.json", rows()?),
+    ])
+}
+
+fn pretty(value: &Value) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).context("the document is not JSON")?;
+    Ok(text + "\n")
+}
+
+/// All rows of the table, for tests in other languages: one a line.
+fn rows() -> Result<String> {
+    let rows = endpoints().map(|endpoint| {
+        serde_json::to_string(&json!({
+            "method": endpoint.method().allow(),
+            "path": endpoint.path(),
+            "hosts": endpoint.hosts().as_str(),
+            "access": endpoint.access().as_str(),
+            "changes": endpoint.changes(),
+            "audit": endpoint.audit().as_str(),
+            "action": endpoint.name(),
+        }))
+    });
+    let rows: Vec<String> = rows.collect::<Result<_, _>>().context("the table is not JSON")?;
+    Ok(format!("[\n  {}\n]\n", rows.join(",\n  ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_from_the_table_of_endpoints_is_up_to_date() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (path, text) in files().unwrap() {
+            let written = fs::read_to_string(root.join(path)).unwrap_or_default();
+            assert!(
+                written == text,
+                "{path} is out of date: run `cargo xtask openapi`"
+            );
+        }
+    }
+}
