@@ -1,9 +1,8 @@
 //! The Worker: thin adapters around `moltworker-core`, in the order a request travels.
 //!
-//! A request: [`entry`] → [`configuration`] → `core::route` → [`identify`] (→ [`keys`], [`webcrypto`]) →
-//! [`hand_over`] → [`sandbox`] → the container. A person without a session: [`sign_in`] (→ [`auth_api`],
-//! [`sealed`]). A container or an operator at a bot's snapshots: [`repository`]. The clock: [`schedule`]. What the
-//! platform itself says: [`reply`] and [`pages`].
+//! A request: `router` → `identity` → `proxy` → `sandbox` → the container, or `router` → `identity` → `api` where the
+//! platform itself answers. A container or an operator at a bot's snapshots: `repository`. The cron trigger: `jobs`.
+//! What all of them stand on: `http` and `platform`.
 
 mod api;
 mod http;

@@ -1,5 +1,5 @@
-//! What the compiler cannot see: the layers, the names that must agree between files, and that what
-//! ARCHITECTURE.md says about this repository is there.
+//! What the compiler cannot see: the layers, the names that must agree between files, and that what the pages
+//! about the code say of this repository is there.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
 
@@ -227,10 +227,29 @@ fn the_rollout_grace_period_covers_a_stop() {
     assert!(root().join(image).is_file(), "{image}");
 }
 
-/// Paths in ARCHITECTURE.md stand in backticks; whatever looks like one has to be there.
+/// The pages that name files of the code.
+const PAGES: [&str; 6] = [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/invariants.md",
+    "docs/security.md",
+    "docs/snapshots.md",
+    "docs/state-machines.md",
+];
+
+/// What a page has in backticks; blocks of code are not read.
+fn quoted(page: &str) -> Vec<String> {
+    let text = read(page);
+    let outside = text.split("```").step_by(2);
+    outside
+        .flat_map(|part| part.split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Paths stand in backticks; whatever looks like one has to be there.
 #[test]
-fn every_path_in_architecture_md_exists() {
-    let text = read("ARCHITECTURE.md");
+fn every_path_named_by_a_page_exists() {
     let folders = [
         "core/",
         "src/",
@@ -242,27 +261,36 @@ fn every_path_in_architecture_md_exists() {
         "migrations/",
         "admin-ui/",
         ".ci/",
+        ".github/",
     ];
-    let mut checked = 0;
-    for quoted in text.split('`').skip(1).step_by(2) {
-        let path = quoted.split("::").next().unwrap_or_default();
-        if folders.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '<', ' ']) {
-            assert!(root().join(path).exists(), "ARCHITECTURE.md names {path}");
-            checked += 1;
+    for page in PAGES {
+        let mut checked = 0;
+        for quoted in quoted(page) {
+            let path = quoted.split("::").next().unwrap_or_default();
+            if folders.iter().any(|folder| path.starts_with(folder)) && !path.contains(['*', '<', ' ']) {
+                assert!(root().join(path).exists(), "{page} names {path}");
+                checked += 1;
+            }
         }
+        assert!(
+            checked > 0,
+            "{page}: no path was found; is the format still the one this test reads?"
+        );
     }
-    assert!(
-        checked > 20,
-        "only {checked} paths were found: is the format still the one this test reads?"
-    );
+}
+
+#[test]
+fn architecture_md_can_be_read_in_one_go() {
+    const MAX_LINES: usize = 250;
+    let lines = read("ARCHITECTURE.md").lines().count();
+    assert!(lines <= MAX_LINES, "ARCHITECTURE.md has {lines} lines");
 }
 
 /// Each invariant names the test that fails when it is broken: `path::name of the test`.
 #[test]
 fn every_test_named_by_an_invariant_exists() {
-    let text = read("ARCHITECTURE.md");
     let mut checked = 0;
-    for quoted in text.split('`').skip(1).step_by(2) {
+    for quoted in PAGES.into_iter().flat_map(quoted) {
         let Some((path, test)) = quoted.split_once("::") else {
             continue;
         };
@@ -277,7 +305,44 @@ fn every_test_named_by_an_invariant_exists() {
         assert!(found, "{path} has no test {test:?}");
         checked += 1;
     }
-    assert!(checked >= 10, "only {checked} tests are named");
+    assert!(checked >= 100, "only {checked} tests are named");
+}
+
+/// The names of the tests a file defines.
+fn test_names(path: &str) -> Vec<String> {
+    let text = read(path);
+    let attributes = ["#[test]", "#[tokio::test]", "#[tokio::test("];
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim_start) {
+        if let Some(quoted) = line.strip_prefix("test(\"") {
+            names.extend(quoted.split('"').next().map(str::to_owned));
+        } else if attributes.iter().any(|attribute| line.starts_with(attribute)) {
+            is_test = true;
+        } else if is_test && let Some((_, signature)) = line.split_once("fn ") {
+            names.extend(signature.split('(').next().map(str::to_owned));
+            is_test = false;
+        }
+    }
+    names
+}
+
+#[test]
+fn test_names_are_short_enough_for_a_report() {
+    const MAX_CHARACTERS: usize = 70;
+    let mut checked = 0;
+    let endings = [".rs", ".mjs"];
+    for path in files()
+        .iter()
+        .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))
+    {
+        for name in test_names(path) {
+            let length = name.chars().count();
+            assert!(length <= MAX_CHARACTERS, "{path}: {name:?} has {length} characters");
+            checked += 1;
+        }
+    }
+    assert!(checked > 500, "only {checked} names were found");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! The state diagrams of ARCHITECTURE.md, for the tests that hold them against the machines.
+//! The state diagrams of docs/state-machines.md, for the tests that hold them against the machines.
 
 use std::collections::BTreeSet;
 
 /// The arrows between two different states of a diagram, counted from the top of the page. Its beginning and its end
 /// are called `[*]`.
 pub(crate) fn arrows(diagram: usize) -> BTreeSet<(String, String)> {
-    let page = include_str!("../../ARCHITECTURE.md");
+    let page = include_str!("../../docs/state-machines.md");
     let block = page
         .split("```mermaid\nstateDiagram-v2\n")
         .nth(diagram + 1)

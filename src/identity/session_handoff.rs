@@ -1,4 +1,4 @@
-//! A browser's session on a bot's own host, and its way there from the platform's. `core::crossing` says what
+//! A browser's session on a bot's own host, and its way there from the platform's. `core::identity::session_handoff` says what
 //! holds; this carries it out.
 
 use moltworker_core::api::route::safe_next;

@@ -1,6 +1,5 @@
 //! The platform's own cryptography. Signatures and seals go through WebCrypto: in workerd it verifies an
-//! ES256 signature some fifty times faster than Rust compiled to wasm does (PLATFORM facts in
-//! ARCHITECTURE.md), and no key material enters wasm memory twice.
+//! ES256 signature some fifty times faster than Rust compiled to wasm does (see ARCHITECTURE.md), and no key material enters wasm memory twice.
 
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use moltworker_core::identity::token::Algorithm;

@@ -1,7 +1,7 @@
 //! A bot's repository of snapshots: the restic REST protocol, from a container or an operator to the bucket.
 //!
-//! What it wants (`core::repository::request`) → who asks ([`credentials`]) → may they
-//! (`core::repository::scope`) → the bucket ([`objects`]). Passwords of repositories: [`credentials`] as well.
+//! What it wants (`core::backup::repository::request`) → who asks ([`credentials`]) → may they
+//! (`core::backup::repository::scope`) → the bucket ([`objects`]). Passwords of repositories: [`credentials`] as well.
 
 pub(crate) mod credentials;
 mod objects;

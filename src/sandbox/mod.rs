@@ -1,10 +1,10 @@
 //! The Sandbox: the Durable Object `openclaw-<userId>`, one writer of one bot's state.
 //!
-//! This file only receives; `serve` answers the owner's traffic, `happenings` turns events into state and
-//! effects, `container` and `store` are the two things effects touch, `capacity` asks for a free place. `backups` looks
-//! after the bot's snapshots, with what is on the `shelf`; `snapshots` answers what people ask of them, `repository` mints
-//! what opens them. `logs` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have
-//! nothing to do with the bot's life.
+//! This file receives commands. `serve` answers the owner's traffic; `lifecycle` turns events into state and effects;
+//! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
+//! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them; `repository` mints what opens
+//! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have nothing to do
+//! with the bot's life.
 
 mod answer;
 mod backups;
@@ -204,7 +204,7 @@ impl Inner {
         ) {
             observed.health = Health::Unknown;
         }
-        // A ledger that cannot be read must not hide the rest from whoever looks for what is wrong.
+        // A backup state that cannot be read must not hide the rest from whoever looks for what is wrong.
         let backup_state = Store::open(&self.state).and_then(|store| store.backup_state());
         let backups = backup_state
             .map(|backup_state| backup_state.summary())

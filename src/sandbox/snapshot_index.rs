@@ -1,4 +1,4 @@
-//! What a Sandbox keeps in its SQLite about the bot's snapshots: the ledger, what is known of each, and which are held.
+//! What a Sandbox keeps in its SQLite about the bot's snapshots: the backup state, what is known of each, and which are held.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ struct Hold {
 }
 
 impl Store {
-    /// The ledger; a new one before the first run.
+    /// The backup state; a new one before the first run.
     pub(super) fn backup_state(&self) -> Result<BackupState> {
         let row: Option<Record> = self.one("SELECT record FROM ledger", vec![])?;
         match row {

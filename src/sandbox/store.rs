@@ -1,5 +1,5 @@
 //! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run. The tables about snapshots are
-//! read and written in `shelf`, those about sessions in `sessions`.
+//! read and written in `snapshot_index`, those about sessions in `sessions`.
 //!
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
@@ -15,14 +15,14 @@ use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
 const MIGRATIONS: [&str; 3] = [
-    // One row each; `record` is the JSON of `core::life::Lifecycle`.
+    // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
-    // The person's browser sessions. `identity` is the JSON of `core::token::Identity`, `tokens` a sealed
-    // `core::session::Tokens`, `renewed_at` in seconds since 1970.
+    // The person's browser sessions. `identity` is the JSON of `core::identity::token::Identity`, `tokens` a sealed
+    // `core::identity::session::Tokens`, `renewed_at` in seconds since 1970.
     "CREATE TABLE sessions (id TEXT PRIMARY KEY, identity TEXT NOT NULL, tokens TEXT NOT NULL, renewed_at INTEGER NOT NULL);",
-    // `ledger.record` is the JSON of `core::ledger::Ledger`, `snapshots.details` that of `core::sandbox::Details`. A hold
-    // without an end is somebody's pin.
+    // `ledger.record` is the JSON of `core::backup::state::BackupState`, `snapshots.details` that of
+    // `core::api::snapshots::Details`. A hold without an end is somebody's pin.
     "CREATE TABLE ledger (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE snapshots (id TEXT PRIMARY KEY, details TEXT, verified_at INTEGER);
      CREATE TABLE holds (id TEXT NOT NULL, until INTEGER, PRIMARY KEY (id, until));

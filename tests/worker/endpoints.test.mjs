@@ -88,7 +88,7 @@ test("a button works from a page of the same origin, with the session", async (t
   }
 });
 
-test("every change and every look of an admin leaves one event that says it all", async (t) => {
+test("every change and every admin's look leaves one complete event", async (t) => {
   const worker = await startWorker(t, { limits: LIMITS });
   const headers = await callers(worker);
   const facts = { "user-agent": AGENT, "cf-connecting-ip": ADDRESS, "cf-ray": "a-request-id" };

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { ALICE, HOST, startWorker } from "./harness.mjs";
 import { Repository, sha256 } from "./repository.mjs";
 
-// core::repository::object::MOST_PACK_BYTES
+// core::backup::repository::object::MAX_PACK_BYTES
 const LARGEST = 144 << 20;
 // An isolate may have 128 MB, for everybody's requests at once.
 const GROWTH_LIMIT = 1 << 20;

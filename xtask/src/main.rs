@@ -41,7 +41,7 @@ enum Command {
     Identity(dev::IdentityArgs),
     /// Run the local model server alone; `dev` runs it too
     Model(dev::ModelArgs),
-    /// Build the Worker into build/ (what wrangler.toml's [build] calls)
+    /// Build the Worker into build/ (wrangler calls it before it deploys)
     WorkerBuild,
     /// Run the pinned wrangler with the right Node and environment
     Wrangler {

@@ -1,7 +1,7 @@
 //! The one table of endpoints. Router, access check, history, limits, the OpenAPI document, the tables of the docs and
 //! the tests follow from it.
 //!
-//! A new endpoint is a row here (in [`owner`] or [`admin`]), a value of [`Operation`], its documents beside, and its handler
+//! A new endpoint is a row here (in `owner` or `admin`), a value of [`Operation`], its documents beside, and its handler
 //! in the Worker.
 
 use super::contract::{Hosts, Input, Method, Output};

@@ -27,7 +27,7 @@ pub(crate) struct TestArgs {
 enum Phase {
     /// cargo fmt --check
     Format,
-    /// clippy, warnings are errors
+    /// clippy and rustdoc, warnings are errors
     Lints,
     /// Rust tests of every package, tests/tidy.rs among them
     Native,
@@ -153,20 +153,15 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
 }
 
 fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, String)> {
-    let mut command = match phase {
+    let command = match phase {
         Phase::Format => cargo(tools.root, &["fmt", "--all", "--check"]),
-        Phase::Lints => cargo(
-            tools.root,
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        Phase::Lints => {
+            let clippy = run_command(phase, clippy(tools.root), stop)?;
+            if clippy.0.failed > 0 || stop.asked() {
+                return Ok(clippy);
+            }
+            rustdoc(tools.root)
+        }
         Phase::Native => {
             let mut command = tools.native()?.command("cargo")?;
             command.args(["test", "--workspace", "--quiet", "--no-fail-fast"]);
@@ -196,6 +191,10 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
         }
         Phase::E2e => node_tests(tools.all()?, "tests/e2e/**/*.test.mjs")?,
     };
+    run_command(phase, command, stop)
+}
+
+fn run_command(phase: Phase, mut command: Command, stop: &Stop) -> Result<(Counts, String)> {
     let runner = phase.runner();
     let mut counted = Counts::default();
     let ended = process::run(&mut command, stop, |line| counted = counted + runner.count(line))?;
@@ -214,6 +213,23 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
 fn cargo(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(args).current_dir(root);
+    command
+}
+
+fn clippy(root: &Path) -> Command {
+    let warnings_are_errors = ["--", "-D", "warnings"];
+    let mut command = cargo(root, &["clippy", "--workspace", "--all-targets", "--quiet"]);
+    command.args(warnings_are_errors);
+    command
+}
+
+/// Finds links in comments that lead nowhere. Private items too: most comments are about those.
+fn rustdoc(root: &Path) -> Command {
+    let mut command = cargo(
+        root,
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+    );
+    command.env("RUSTDOCFLAGS", "-D warnings");
     command
 }
 

@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md's picture of this machine: every way from one state to another is in it, and no other.
+//! The diagram of this machine in docs/state-machines.md: every transition is in it, and no other.
 
 use std::collections::BTreeSet;
 

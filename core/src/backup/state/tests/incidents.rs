@@ -97,7 +97,7 @@ fn the_latches_of_an_older_record_become_open_incidents() {
 }
 
 #[test]
-fn a_suspicious_snapshot_of_an_older_record_is_over_if_a_newer_one_is_known() {
+fn an_older_records_suspicious_snapshot_ends_with_a_newer_one() {
     let newer = LATCHED.replacen("\"id\": \"aaaa", "\"id\": \"bbbb", 1);
     let mut backup_state: BackupState = serde_json::from_str(&newer).unwrap();
     assert!(!backup_state.incidents().is_open(IncidentKind::SnapshotSuspicious));
