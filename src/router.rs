@@ -18,7 +18,7 @@ use worker::{Env, Request, Response};
 
 use crate::api::audit::AuditTrail;
 use crate::api::context::Context;
-use crate::http::address::Address;
+use crate::http::address::{Address, method_of};
 use crate::http::error::{Error, Result};
 use crate::http::reply::{self, Nonce};
 use crate::http::sites::{self, Served};
@@ -40,7 +40,7 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
     match error {
         Error::Refused(refusal, detail) => reply::refuse(request, refusal, detail),
         Error::Runtime(error) => {
-            let (method, path) = (request.method(), request.path());
+            let (method, path) = (method_of(request), request.path());
             log::line(
                 "internal-error",
                 &[("method", &method), ("path", &path), ("reason", &error)],
@@ -52,7 +52,7 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
 
 async fn dispatch(request: &mut Request, env: &Env) -> Result<Response> {
     let Address { host, path, .. } = Address::of(request)?;
-    let method = request.method().to_string();
+    let method = method_of(request);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
     let everywhere = match route(&method, Place::Elsewhere, &path) {
         Route::To(endpoint, parameters) => Some((endpoint.operation(), parameters)),

@@ -9,6 +9,7 @@ use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Request, Response, ResponseBuilder};
 
+use crate::http::address::method_of;
 use crate::http::pages;
 use crate::platform::webcrypto;
 
@@ -118,7 +119,7 @@ pub(crate) fn refuse(
 
 /// [`wants_page`] of a request.
 pub(crate) fn is_for_person(request: &Request) -> bool {
-    wants_page(request.method().as_ref(), request.headers())
+    wants_page(&method_of(request), request.headers())
 }
 
 /// The same answer with one more `Set-Cookie`; body and WebSocket stay what they are.

@@ -13,6 +13,7 @@ use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTE
 use moltworker_core::settings::Settings;
 use worker::{Env, Headers, Request};
 
+use crate::http::address::method_of;
 use crate::http::json;
 use crate::identity::{jwks, sealed};
 use crate::platform::sandbox_client;
@@ -144,7 +145,7 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
 /// the gateway goes by the origin as well.
 pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool> {
     let headers = request.headers();
-    let (method, upgrade) = (request.method(), headers.has("upgrade")?);
+    let (method, upgrade) = (method_of(request), headers.has("upgrade")?);
     let origin = header(headers, "origin");
     if headers.has("authorization")? {
         return Ok(!upgrade || same_origin(origin.as_deref(), served));
@@ -154,7 +155,7 @@ pub(crate) fn is_owners(request: &Request, served: &str) -> worker::Result<bool>
         header(headers, "sec-fetch-mode"),
     );
     let asked = RequestContext {
-        method: method.as_ref(),
+        method: &method,
         upgrade,
         origin: origin.as_deref(),
         site: site.as_deref(),

@@ -11,6 +11,7 @@ use wasm_bindgen::JsValue;
 use worker::{Delay, Request, Response, Result, web_sys};
 
 use super::Inner;
+use crate::http::address::method_of;
 use crate::http::pages;
 use crate::http::reply::{self, Nonce};
 use crate::platform::{clock, log};
@@ -54,7 +55,7 @@ impl Inner {
                 // It ended between two lines of this loop: the next round starts it.
                 LifecycleState::Asleep => Refusal::BotWaking,
             };
-            if reply::wants_page(request.method().as_ref(), request.headers()) {
+            if reply::is_for_person(&request) {
                 return self.waking_page(refusal);
             }
             if !self.change_before(give_up_at).await {
@@ -111,7 +112,7 @@ impl Inner {
                 return self.refuse(request, refusal, Some(reason));
             }
         }
-        if reply::wants_page(request.method().as_ref(), request.headers()) {
+        if reply::is_for_person(request) {
             return self.refuse(request, refusal, None);
         }
         Ok(response)
@@ -135,7 +136,7 @@ impl Inner {
     }
 
     fn refuse(&self, request: &Request, refusal: Refusal, detail: Option<String>) -> Result<Response> {
-        if reply::wants_page(request.method().as_ref(), request.headers()) {
+        if reply::is_for_person(request) {
             return match refusal {
                 Refusal::BotFailed
                 | Refusal::BotCrashLooped
@@ -165,7 +166,7 @@ impl Inner {
 
 /// A request without a body and without an effect can reach a second container as if it were the first.
 fn can_be_sent_again(request: &Request) -> bool {
-    matches!(request.method(), worker::Method::Get | worker::Method::Head)
+    matches!(method_of(request).as_str(), "GET" | "HEAD")
 }
 
 /// The same request object, not a copy: its body is still the one stream that arrived.
