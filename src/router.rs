@@ -18,6 +18,7 @@ use worker::{Env, Request, Response, web_sys};
 
 use crate::api::audit::AuditTrail;
 use crate::api::context::Context;
+use crate::http::address::method_of;
 use crate::http::error::{Error, Result};
 use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
@@ -45,7 +46,7 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
     match error {
         Error::Refused(refusal, detail) => reply::refuse(request, refusal, detail),
         Error::Runtime(error) => {
-            let (method, path) = (request.method(), request.path());
+            let (method, path) = (method_of(request), request.path());
             log::line(
                 "internal-error",
                 &[("method", &method), ("path", &path), ("reason", &error)],

@@ -338,7 +338,10 @@ fn test_names_are_short_enough_for_a_report() {
     {
         for name in test_names(path) {
             let length = name.chars().count();
-            assert!(length <= MAX_CHARACTERS, "{path}: {name:?} has {length} characters");
+            assert!(
+                length <= MAX_CHARACTERS,
+                "{path}: {name:?} has {length} characters"
+            );
             checked += 1;
         }
     }

@@ -1,6 +1,7 @@
 //! What requests bring, in types. Anything else is refused, with what the endpoint takes.
 
 use moltworker_core::api::domains::DomainName;
+use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::sandbox::MAX_LOG_LINES;
 use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
 use moltworker_core::api::users::AccessEntry;
@@ -18,26 +19,31 @@ fn bad(detail: impl Into<String>) -> Error {
     Error::detailed(Refusal::BadRequest, detail)
 }
 
-/// `?before=`, the id of an event.
-pub(super) fn before(request: &Request) -> Result<Option<u32>> {
-    number(request, "before", "`before` is the id of an event")
+/// Refuses a query that the endpoint does not take.
+pub(super) fn check_query(endpoint: &Endpoint, request: &Request) -> Result<()> {
+    let address = Address::of(request)?;
+    let pairs: Vec<_> = address.pairs().collect();
+    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    endpoint.input().check_query(pairs).map_err(bad)
 }
 
-/// `?lines=`, at most [`MAX_LOG_LINES`].
+/// `?before=`, the id of an event.
+pub(super) fn before(request: &Request) -> Result<Option<u32>> {
+    number(request, "before")
+}
+
+/// `?lines=`, of which [`MAX_LOG_LINES`] are told.
 pub(super) fn lines(request: &Request) -> Result<u16> {
-    let lines = number(
-        request,
-        "lines",
-        &format!("`lines` is a number up to {MAX_LOG_LINES}"),
-    )?;
+    let lines = number(request, "lines")?;
     let lines = lines.or(u32::try_from(DEFAULT_LOG_LINES).ok());
     let lines = lines.and_then(|lines| u16::try_from(lines).ok());
     Ok(lines.unwrap_or(MAX_LOG_LINES).min(MAX_LOG_LINES))
 }
 
-fn number(request: &Request, name: &str, takes: &str) -> Result<Option<u32>> {
+/// A number that [`check_query`] let pass.
+fn number(request: &Request, name: &str) -> Result<Option<u32>> {
     let value = Address::of(request)?.query_value(name);
-    value.map(|text| text.parse()).transpose().map_err(|_| bad(takes))
+    Ok(value.and_then(|text| text.parse().ok()))
 }
 
 /// `?after=`, the `next` of the page before.
@@ -62,19 +68,15 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
     let mut asked = SnapshotRequest::default();
     if call.changes() {
         if has_body(request) {
-            asked = body::json(request).await.map_err(|refusal| {
-                let takes = r#"send JSON with any of "snapshot" (64 hexadecimal digits) and "accept""#;
-                Error::detailed(refusal, takes)
-            })?;
+            asked = body::json(request).await?;
+        }
+        if !asked.path.is_empty() {
+            return Err(bad("path is for questions, and stands in their query"));
         }
     } else {
-        for (name, value) in Address::of(request)?.pairs() {
-            match name.as_ref() {
-                "snapshot" => asked.snapshot = Some(value.parse().map_err(|reason: &str| bad(reason))?),
-                "path" => asked.path = value.into_owned(),
-                _ => return Err(bad("the query takes `snapshot` and `path`")),
-            }
-        }
+        let address = Address::of(request)?;
+        asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
+        asked.path = address.query_value("path").unwrap_or_default();
     }
     let unnamed = "name a snapshot by its id of 64 hexadecimal digits";
     SnapshotCommand::new(call, asked).ok_or_else(|| bad(unnamed))

@@ -32,6 +32,9 @@ const API_DOCUMENT: &str = include_str!("../../docs/openapi.json");
 
 /// Answers a call of one of the platform's own endpoints.
 pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
+    if ctx.endpoint.is_api() {
+        input::check_query(ctx.endpoint, request)?;
+    }
     match ctx.endpoint.operation() {
         Operation::Health => Ok(reply::text(200, "ok\n")?),
         Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.to_owned())?),

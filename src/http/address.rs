@@ -100,6 +100,11 @@ impl Address {
     }
 }
 
+/// A request's method as it arrived. `Request::method` takes every method it does not know for `GET`.
+pub(crate) fn method_of(request: &Request) -> String {
+    request.inner().method()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,6 @@ use worker::Request;
 
 use crate::http::error::Error;
 use crate::http::headers::ReadHeaders;
-use crate::platform::json;
 
 /// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///
@@ -22,9 +21,15 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
             let detail = format!("this address takes at most {max} bytes");
             Err(Error::detailed(Refusal::TooLarge, detail))
         }
-        Some(Err(_)) => Err(Refusal::BadRequest.into()),
+        Some(Err(_)) => Err(Error::detailed(
+            Refusal::BadRequest,
+            "Content-Length is no number",
+        )),
         // A stream without a length could go on for ever.
-        None if headers.value_of("transfer-encoding").is_some() => Err(Refusal::BadRequest.into()),
+        None if headers.value_of("transfer-encoding").is_some() => {
+            let detail = "say with Content-Length how long the body is";
+            Err(Error::detailed(Refusal::BadRequest, detail))
+        }
         None => Ok(()),
     }
 }
@@ -32,8 +37,9 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
 /// Reads the JSON document a request brings.
 ///
 /// # Errors
-/// [`Refusal::BadRequest`] for anything else.
-pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Refusal> {
+/// [`Refusal::BadRequest`] for anything else, with what is wrong.
+pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
+    let bad = |detail: &str| Error::detailed(Refusal::BadRequest, detail);
     let kind = request
         .headers()
         .get("content-type")
@@ -42,9 +48,24 @@ pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T
         .unwrap_or_default();
     let length = request.headers().get("content-length").ok().flatten();
     // A form of another site can send text, never JSON, without asking first.
-    if length.is_none() || !kind.starts_with("application/json") {
-        return Err(Refusal::BadRequest);
+    if length.is_none() || !is_json(&kind) {
+        return Err(bad(
+            "send a JSON document, with Content-Type: application/json and its length",
+        ));
     }
-    let text = request.text().await.map_err(|_| Refusal::BadRequest)?;
-    json::read(&text).map_err(|_| Refusal::BadRequest)
+    let bytes = request
+        .bytes()
+        .await
+        .map_err(|_| bad("the body broke off before its end"))?;
+    // Not as text: the runtime would replace what is not UTF-8, and the rest would be taken for what was meant.
+    str::from_utf8(&bytes).map_err(|_| bad("the body is not UTF-8"))?;
+    // As `http::json` reads it, with what serde says about it.
+    serde_json::from_slice(&bytes)
+        .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
+}
+
+/// Whether a media type is JSON's, with whatever parameters.
+fn is_json(kind: &str) -> bool {
+    let essence = kind.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
 }

@@ -7,6 +7,7 @@ use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Request, Response, ResponseBuilder};
 
+use crate::http::address::method_of;
 use crate::http::headers::ReadHeaders;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
@@ -98,7 +99,7 @@ pub(crate) fn refuse(
 
 /// [`wants_page`] of a request.
 pub(crate) fn is_for_person(request: &Request) -> bool {
-    wants_page(request.method().as_ref(), request.headers())
+    wants_page(&method_of(request), request.headers())
 }
 
 /// The same answer with one more `Set-Cookie`; body and WebSocket stay what they are.

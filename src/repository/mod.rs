@@ -15,7 +15,7 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::SnapshotId;
 use worker::{Env, Request, Response};
 
-use crate::http::address::Address;
+use crate::http::address::{Address, method_of};
 use crate::http::error::{Error, Result};
 use crate::http::reply;
 use crate::platform::log;
@@ -58,7 +58,7 @@ pub(crate) async fn answer(
     settings: &Settings,
     user: UserId,
 ) -> worker::Result<Response> {
-    let (method, address) = (request.method().to_string(), Address::of(request)?);
+    let (method, address) = (method_of(request), Address::of(request)?);
     let rest = request::split(&address.path).map_or("", |(_, rest)| rest);
     let operation = match request::read(&method, rest, address.query()) {
         Ok(operation) => operation,

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
+import { misfits } from "./conformance.mjs";
 import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
 
@@ -98,7 +99,18 @@ class Worker {
     const [answer] = await once(request, "response");
     const pairs = Array.from({ length: answer.rawHeaders.length / 2 }, (_, i) => answer.rawHeaders.slice(2 * i, 2 * i + 2));
     const empty = [204, 304].includes(answer.statusCode);
-    return new Response(empty ? null : Readable.toWeb(answer), { status: answer.statusCode, headers: pairs });
+    const response = new Response(empty ? null : Readable.toWeb(answer), { status: answer.statusCode, headers: pairs });
+    return this.judged(method, path, { host, ...headers }, response);
+  }
+  /** Whatever a program is answered has to be as the OpenAPI document says, in every test. */
+  async judged(method, path, { host, ...headers }, response) {
+    const page = headers["sec-fetch-mode"] === "navigate" || headers.accept?.includes("text/html");
+    if (host !== HOST || page || !/^\/(api\/|healthz)/.test(path)) return response;
+    const { status, headers: answered } = response;
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const wrong = misfits(method, path, response, bytes.toString());
+    if (wrong.length > 0) throw new Error(`not as docs/openapi.json says:\n${wrong.join("\n")}`);
+    return new Response(bytes.length > 0 ? bytes : null, { status, headers: answered });
   }
   /** The same with a good token of that user. */
   as(user, path, init = {}) {

@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz [seconds]`: random input against what a stranger can reach first, in `fuzz/`.
 //!
+//! `cargo xtask fuzz-api`: schemathesis against the API of the built Worker, in `tests/api/`.
+//!
 //! No cargo-fuzz and no nightly compiler: libFuzzer's own main function, and coverage by flags every compiler has.
 
 use std::fs;
@@ -9,6 +11,8 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::toolchain::{Detail, Part, Toolchain};
+
 /// Options of `cargo xtask fuzz`.
 #[derive(Debug, Args)]
 pub(crate) struct FuzzArgs {
@@ -16,6 +20,20 @@ pub(crate) struct FuzzArgs {
     #[arg(default_value_t = 60)]
     seconds: u64,
 }
+
+/// Options of `cargo xtask fuzz-api`.
+#[derive(Debug, Args)]
+pub(crate) struct FuzzApiArgs {
+    /// Seconds in all, half of them as an owner and half as an admin
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+    /// Another seed than the tests' own
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Seconds the tests take for it.
+pub(crate) const API_SECONDS: u64 = 110;
 
 /// Each with the bytes its longest input has: beyond the limits of what it reads there is nothing to find.
 const TARGETS: [(&str, u32); 2] = [("token", 4096), ("route", 512)];
@@ -62,4 +80,29 @@ pub(crate) fn fuzz(root: &Path, args: &FuzzArgs) -> Result<ExitCode> {
         }
     }
     Ok(code)
+}
+
+/// Calls every operation of the API with good and bad input for some time.
+pub(crate) fn fuzz_api(root: &Path, args: &FuzzApiArgs) -> Result<ExitCode> {
+    let tools = Toolchain::prepare(root, &[Part::Worker, Part::Schemathesis], Detail::OnlyWork)?;
+    println!("{}", tools.build_worker()?);
+    let mut command = api_command(&tools, args.seconds)?;
+    if let Some(seed) = args.seed {
+        command.env("FUZZ_SEED", seed.to_string());
+    }
+    let ended = command.status().context("node cannot be started")?;
+    Ok(if ended.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What does so; it closes as node's spec reporter does.
+pub(crate) fn api_command(tools: &Toolchain, seconds: u64) -> Result<Command> {
+    let mut command = tools.node()?;
+    command
+        .arg("tests/api/run.mjs")
+        .env("FUZZ_SECONDS", seconds.to_string());
+    Ok(command)
 }

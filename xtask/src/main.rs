@@ -33,6 +33,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Throw random input at what parses strangers' tokens and paths
     Fuzz(fuzz::FuzzArgs),
+    /// Call every operation of the API with good and bad input, as its document describes it
+    FuzzApi(fuzz::FuzzApiArgs),
     /// Write what follows from the table of endpoints: docs/openapi.json, docs/admin-api.md, tests/contract/endpoints.json
     Openapi,
     /// Print an access token of a local user (dev-1, dev-2, ...)
@@ -69,6 +71,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => test::test(&root, &args),
         Command::Bench(args) => bench::bench(&root, &args),
         Command::Fuzz(args) => fuzz::fuzz(&root, &args),
+        Command::FuzzApi(args) => fuzz::fuzz_api(&root, &args),
         Command::Openapi => openapi::write(&root),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),

@@ -1,6 +1,7 @@
 //! The words in which an endpoint is described.
 
 use super::operation::Document;
+use crate::wire::run::SnapshotId;
 
 /// Bytes a request to an endpoint of the platform's own may have: an e-mail address, a password, a path, a host
 /// name, percent-encoded.
@@ -207,6 +208,68 @@ pub enum Takes {
     OneOf(&'static [&'static str]),
 }
 
+impl Takes {
+    /// Whether this is such a value.
+    pub fn allows(self, value: &str) -> bool {
+        match self {
+            Self::Number(most) => {
+                // As JSON writes it: parsing would take a plus sign as well.
+                value.bytes().all(|byte| byte.is_ascii_digit())
+                    && value.parse::<u64>().is_ok_and(|number| number <= most)
+            }
+            Self::Text => true,
+            Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
+            Self::OneOf(values) => values.contains(&value),
+        }
+    }
+
+    /// In words, behind "takes".
+    pub fn words(self) -> String {
+        match self {
+            Self::Number(most) => format!("a whole number up to {most}"),
+            Self::Text => "a text".to_owned(),
+            Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
+            Self::OneOf(values) => format!("one of {}", values.join(", ")),
+        }
+    }
+}
+
+impl Input {
+    /// Judges the names and values of a query: what an endpoint would pass over is a mistake of the caller's.
+    ///
+    /// # Errors
+    /// What is wrong, for the caller.
+    pub fn check_query<'a>(self, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), String> {
+        let parameters: &[Parameter] = match self {
+            Self::Query(parameters) => parameters,
+            _ => &[],
+        };
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, value) in pairs {
+            let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
+                let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name).collect();
+                return Err(match names.is_empty() {
+                    true => "this address takes nothing in its query".to_owned(),
+                    false => format!("in its query this address takes {}", names.join(" and ")),
+                });
+            };
+            if seen.contains(&parameter.name) {
+                return Err(format!("{} is there twice", parameter.name));
+            }
+            if !parameter.takes.allows(value) {
+                return Err(format!("{} takes {}", parameter.name, parameter.takes.words()));
+            }
+            seen.push(parameter.name);
+        }
+        let missing = parameters
+            .iter()
+            .find(|parameter| parameter.required && !seen.contains(&parameter.name));
+        missing.map_or(Ok(()), |parameter| {
+            Err(format!("{} is missing: {}", parameter.name, parameter.meaning))
+        })
+    }
+}
+
 /// What a success answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
@@ -224,4 +287,81 @@ pub enum Output {
     Page,
     /// Whatever is behind it answers.
     Upstream,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_what_the_endpoint_takes_and_nothing_else() {
+        const NUMBER: Parameter = Parameter {
+            name: "before",
+            takes: Takes::Number(4_294_967_295),
+            meaning: "the id of an event",
+            required: false,
+        };
+        const SNAPSHOT: Parameter = Parameter {
+            name: "snapshot",
+            takes: Takes::SnapshotId,
+            meaning: "the id of a snapshot",
+            required: true,
+        };
+        let id = "ab".repeat(32);
+        let good = format!("snapshot={id}");
+        let twice = format!("{good}&{good}");
+        let more = format!("{good}&path=x");
+        for (input, query, expected) in [
+            (Input::Nothing, "", None),
+            (
+                Input::Nothing,
+                "x=1",
+                Some("this address takes nothing in its query"),
+            ),
+            (Input::Query(&[NUMBER]), "", None),
+            (Input::Query(&[NUMBER]), "before=0", None),
+            (Input::Query(&[NUMBER]), "before=4294967295", None),
+            (
+                Input::Query(&[NUMBER]),
+                "before=4294967296",
+                Some("before takes a whole number up to 4294967295"),
+            ),
+            (
+                Input::Query(&[NUMBER]),
+                "before=+5",
+                Some("before takes a whole number up to 4294967295"),
+            ),
+            (
+                Input::Query(&[NUMBER]),
+                "before=",
+                Some("before takes a whole number up to 4294967295"),
+            ),
+            (
+                Input::Query(&[NUMBER]),
+                "after=1",
+                Some("in its query this address takes before"),
+            ),
+            (Input::Query(&[SNAPSHOT]), &good, None),
+            (Input::Query(&[SNAPSHOT]), &twice, Some("snapshot is there twice")),
+            (
+                Input::Query(&[SNAPSHOT]),
+                &more,
+                Some("in its query this address takes snapshot"),
+            ),
+            (
+                Input::Query(&[SNAPSHOT]),
+                "snapshot=AB",
+                Some("snapshot takes 64 lower-case hexadecimal digits"),
+            ),
+            (
+                Input::Query(&[SNAPSHOT]),
+                "",
+                Some("snapshot is missing: the id of a snapshot"),
+            ),
+        ] {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            let found = input.check_query(pairs).err();
+            assert_eq!(found.as_deref(), expected, "{query}");
+        }
+    }
 }

@@ -171,7 +171,7 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         return Ok(answer(message.status(), &LoginPage::new(settings, "/").with(message))?.into());
     };
     let Some(flow) = flow::ended(request.headers(), settings, state.as_deref()).await else {
-        return if reply::wants_page(request.method().as_ref(), request.headers()) {
+        return if reply::is_for_person(request) {
             let message = Message::NotStarted;
             Ok(answer(message.status(), &LoginPage::new(settings, "/").with(message))?.into())
         } else {

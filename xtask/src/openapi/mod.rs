@@ -30,9 +30,35 @@ fn files() -> Result<[(&'static str, String); 3]> {
     ])
 }
 
+/// How deep the document is laid out in lines. What is deeper stands in one: a line is an operation, a schema or a
+/// response, so that a change of one is a line of a diff, and the Worker, which carries it, is not half blanks.
+const LINES_DEEP: usize = 3;
+
 fn pretty(value: &Value) -> Result<String> {
-    let text = serde_json::to_string_pretty(value).context("the document is not JSON")?;
-    Ok(text + "\n")
+    let mut text = String::new();
+    lay_out(value, 0, &mut text)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn lay_out(value: &Value, depth: usize, text: &mut String) -> Result<()> {
+    let Value::Object(map) = value else {
+        text.push_str(&serde_json::to_string(value)?);
+        return Ok(());
+    };
+    if depth == LINES_DEEP || map.is_empty() {
+        text.push_str(&serde_json::to_string(value)?);
+        return Ok(());
+    }
+    let indent = "  ".repeat(depth);
+    let mut before = "{";
+    for (name, value) in map {
+        text.push_str(&format!("{before}\n{indent}  {}: ", serde_json::to_string(name)?));
+        lay_out(value, depth + 1, text)?;
+        before = ",";
+    }
+    text.push_str(&format!("\n{indent}}}"));
+    Ok(())
 }
 
 /// All rows of the table, for tests in other languages: one a line.

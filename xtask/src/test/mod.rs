@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 
+use crate::fuzz;
 use crate::toolchain::{Detail, Part, Toolchain};
 use count::{Counts, Runner};
 use process::Stop;
@@ -35,6 +36,8 @@ enum Phase {
     Build,
     /// Its tests in workerd, with a fake container: tests/worker
     Worker,
+    /// Every operation of the API with good and bad input, by schemathesis: tests/api
+    Api,
     /// The container image
     Image,
     /// wrangler deploy --dry-run
@@ -54,7 +57,7 @@ impl Phase {
     const fn runner(self) -> Runner {
         match self {
             Self::Native => Runner::Cargo,
-            Self::Worker | Self::E2e => Runner::Node,
+            Self::Worker | Self::Api | Self::E2e => Runner::Node,
             _ => Runner::Check,
         }
     }
@@ -62,7 +65,7 @@ impl Phase {
     /// What must have passed for this phase to mean anything.
     const fn needs(self) -> &'static [Self] {
         match self {
-            Self::Worker | Self::Deploy => &[Self::Build],
+            Self::Worker | Self::Api | Self::Deploy => &[Self::Build],
             Self::E2e => &[Self::Build, Self::Image],
             _ => &[],
         }
@@ -83,6 +86,7 @@ struct Tools<'a> {
     program: PathBuf,
     native: OnceCell<Toolchain>,
     worker: OnceCell<Toolchain>,
+    api: OnceCell<Toolchain>,
     all: OnceCell<Toolchain>,
 }
 
@@ -93,6 +97,10 @@ impl Tools<'_> {
 
     fn worker(&self) -> Result<&Toolchain> {
         self.prepared(&self.worker, &[Part::Worker, Part::Restic])
+    }
+
+    fn api(&self) -> Result<&Toolchain> {
+        self.prepared(&self.api, &[Part::Worker, Part::Schemathesis])
     }
 
     fn all(&self) -> Result<&Toolchain> {
@@ -118,6 +126,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
         program: std::env::current_exe().context("this program has no path")?,
         native: OnceCell::new(),
         worker: OnceCell::new(),
+        api: OnceCell::new(),
         all: OnceCell::new(),
     };
     let chosen = |phase: &Phase| args.phases.is_empty() || args.phases.contains(phase);
@@ -179,6 +188,7 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
             node.env("XTASK_BIN", &tools.program);
             node
         }
+        Phase::Api => fuzz::api_command(tools.api()?, fuzz::API_SECONDS)?,
         Phase::Image => {
             let mut docker = tools.all()?.docker()?;
             docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);
@@ -227,7 +237,13 @@ fn clippy(root: &Path) -> Command {
 fn rustdoc(root: &Path) -> Command {
     let mut command = cargo(
         root,
-        &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+            "--quiet",
+        ],
     );
     command.env("RUSTDOCFLAGS", "-D warnings");
     command

@@ -11,6 +11,7 @@ mod js_tools;
 mod node;
 mod report;
 mod restic;
+mod schemathesis;
 mod versions;
 mod wasm_target;
 mod worker_build;
@@ -38,6 +39,8 @@ pub(crate) enum Part {
     Browser,
     /// To test backups with a program that is not ours.
     Restic,
+    /// To call the API with whatever its document allows and forbids.
+    Schemathesis,
 }
 
 /// Tools that are in place and ready to be called.
@@ -49,6 +52,7 @@ pub(crate) struct Toolchain {
     docker: Option<docker::Docker>,
     browser: Option<PathBuf>,
     restic: Option<PathBuf>,
+    schemathesis: Option<schemathesis::Schemathesis>,
 }
 
 impl Toolchain {
@@ -73,6 +77,9 @@ impl Toolchain {
         let restic = wants(Part::Restic)
             .then(|| restic::find(&cache, &report))
             .transpose()?;
+        let schemathesis = wants(Part::Schemathesis)
+            .then(|| schemathesis::find(&cache, &report))
+            .transpose()?;
         if detail == Detail::EveryStep {
             eprintln!("  {:<16} {:>5.1} s", "set-up", started.elapsed().as_secs_f32());
         }
@@ -84,6 +91,7 @@ impl Toolchain {
             docker,
             browser,
             restic,
+            schemathesis,
         })
     }
 
@@ -103,6 +111,11 @@ impl Toolchain {
         }
         if let Some(restic) = &self.restic {
             command.env("RESTIC_BIN", restic);
+        }
+        if let Some(schemathesis) = &self.schemathesis {
+            command
+                .env("SCHEMATHESIS_PYTHON", &schemathesis.python)
+                .env("SCHEMATHESIS_BIN", &schemathesis.program);
         }
         Ok(command)
     }
@@ -143,7 +156,13 @@ pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
     eprintln!("setting up ({})", Cache::open()?.path("").display());
     Toolchain::prepare(
         root,
-        &[Part::Worker, Part::Docker, Part::Browser, Part::Restic],
+        &[
+            Part::Worker,
+            Part::Docker,
+            Part::Browser,
+            Part::Restic,
+            Part::Schemathesis,
+        ],
         Detail::EveryStep,
     )?;
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,8 @@ pub(crate) const NODE: &str = "24.21.0";
 /// The npm beside it; also what the stand-in Node image carries.
 pub(crate) const NPM: &str = "11.21.2";
 pub(crate) const WORKER_BUILD: &str = "0.8.7";
+/// What it stands on is pinned in `schemathesis.txt`: the same seed then makes the same requests.
+pub(crate) const SCHEMATHESIS: &str = "4.32.5";
 /// The sidecar that workerd of the pinned wrangler sends container traffic through.
 pub(crate) const SIDECAR_IMAGE: &str = "cloudflare/proxy-everything:3cb1195@sha256:0ef6716c52430096900b150d84a3302057d6cd2319dae7987128c85d0733e3c8";
 /// The Debian release of the stand-in base images.

@@ -73,13 +73,6 @@ fn response(refusals: &[Refusal]) -> Value {
         .map(|refusal| refusal.facts().0)
         .into_iter()
         .collect();
-    let examples: Map<String, Value> = refusals
-        .iter()
-        .map(|refusal| {
-            let value = json!(refusal.problem(None));
-            (refusal.facts().1.to_owned(), json!({ "value": value }))
-        })
-        .collect();
     let mut response = json!({
         "description": description.join("\n\n"),
         "content": {
@@ -90,7 +83,6 @@ fn response(refusals: &[Refusal]) -> Value {
                         { "properties": { "code": { "enum": codes }, "status": { "enum": statuses } } },
                     ],
                 },
-                "examples": examples,
             },
         },
     });

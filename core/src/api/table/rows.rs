@@ -4,7 +4,7 @@ use crate::api::contract::ChangeMethod::{self, Post};
 use crate::api::contract::{Hosts, Input, Output, Parameter, Takes};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
-use crate::api::sandbox::{MAX_LOG_LINES, Order};
+use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;
 use crate::identity::users::UserStatus;
@@ -32,8 +32,8 @@ pub(super) const AFTER: Parameter = Parameter {
 };
 pub(super) const LINES: Parameter = Parameter {
     name: "lines",
-    takes: Takes::Number(MAX_LOG_LINES as u64),
-    meaning: "how many of the last lines",
+    takes: Takes::Number(u32::MAX as u64),
+    meaning: "how many of the last lines; at most a thousand are told",
     required: false,
 };
 pub(super) const SNAPSHOT: Parameter = Parameter {
