@@ -1,14 +1,17 @@
 //! A bot's state in words, and what a supervisor's status means for it.
 
+mod observed;
+
 use serde::{Deserialize, Serialize};
 
-use super::contract::{Parameter, Takes};
+use super::parameter::{Parameter, Takes};
 use crate::backup::state::BackupSummary;
 use crate::bot::incidents::IncidentKind;
-use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::user_id::UserId;
-use crate::wire::control::{BackupStatus, GatewayPhase, Progress, RestoreReport, StartTimes, Status};
+use crate::wire::control::{Progress, RestoreReport, StartTimes};
 use crate::wire::run::Run;
+
+pub use observed::{ObservedStatus, StartPhase};
 
 /// Three-valued: what could not be found out is neither good nor bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -322,168 +325,6 @@ impl FleetQuery {
     /// The cursor behind the last bot of a page.
     pub fn cursor(&self, last: &ListedBot) -> String {
         format!("{}.{}", self.order.key(last), last.user_id)
-    }
-}
-
-/// How far a start is, as far as it can be seen from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub enum StartPhase {
-    /// A machine for the container is being found; nothing in it answers yet.
-    Allocating,
-    /// The supervisor brings back the home.
-    Restoring,
-    /// The supervisor answers, the gateway is starting.
-    StartingGateway,
-    /// The gateway ended while starting and is started again.
-    RestartingGateway,
-}
-
-impl StartPhase {
-    /// What a supervisor's answer means for the start; `None` when the start is over.
-    pub fn of(phase: GatewayPhase) -> Option<Self> {
-        match phase {
-            // Given up is an end of the start as well: the ingress answers, with the reason.
-            GatewayPhase::Ready | GatewayPhase::Suspect | GatewayPhase::CrashLooped => None,
-            GatewayPhase::Restoring => Some(Self::Restoring),
-            GatewayPhase::Starting => Some(Self::StartingGateway),
-            GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => {
-                Some(Self::RestartingGateway)
-            }
-        }
-    }
-}
-
-/// What a Sandbox last heard from its container in the current run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObservedStatus {
-    /// What the supervisor says about the gateway.
-    pub health: Health,
-    /// How far the start is.
-    pub phase: Option<StartPhase>,
-    /// How long the gateway's parts took to start.
-    pub start: Option<StartTimes>,
-    /// Milliseconds since the last activity.
-    pub idle_ms: Option<u64>,
-    /// What it says of the bot's snapshots.
-    pub backup: Option<BackupStatus>,
-}
-
-impl ObservedStatus {
-    /// Nothing yet.
-    pub const NOTHING: Self = Self {
-        health: Health::Unknown,
-        phase: None,
-        start: None,
-        idle_ms: None,
-        backup: None,
-    };
-
-    /// What a supervisor's answer says.
-    pub fn from(status: &Status) -> Self {
-        let health = match status.phase {
-            GatewayPhase::Ready => Health::Healthy,
-            // Neither well nor dead yet, or of a supervisor newer than this Worker.
-            GatewayPhase::Suspect | GatewayPhase::Unknown => Health::Unknown,
-            _ => Health::Unhealthy,
-        };
-        Self {
-            health,
-            phase: StartPhase::of(status.phase),
-            start: Some(status.start),
-            idle_ms: Some(idle_ms(status)),
-            backup: status.backup.clone(),
-        }
-    }
-}
-
-/// Milliseconds since the last activity. A request that is being answered is activity, however long it takes.
-fn idle_ms(status: &Status) -> u64 {
-    if status.open.requests > 0 {
-        0
-    } else {
-        status.idle_ms
-    }
-}
-
-impl From<&Status> for SupervisorReport {
-    fn from(status: &Status) -> Self {
-        let gateway = match status.phase {
-            GatewayPhase::Restoring => GatewayCondition::Restoring,
-            GatewayPhase::Starting => GatewayCondition::Starting,
-            // One failed probe is not yet a reason to do anything about it.
-            GatewayPhase::Ready | GatewayPhase::Suspect => GatewayCondition::Answering,
-            GatewayPhase::Restarting | GatewayPhase::Draining | GatewayPhase::Unknown => {
-                GatewayCondition::Troubled
-            }
-            GatewayPhase::CrashLooped => GatewayCondition::GivenUp(status.crash_loop.as_ref().map_or_else(
-                || "it did not say why".to_owned(),
-                |given_up| match &given_up.message {
-                    Some(words) => format!("{}: {words}", given_up.reason.as_str()),
-                    None => given_up.reason.as_str().to_owned(),
-                },
-            )),
-        };
-        Self {
-            gateway,
-            idle_ms: idle_ms(status),
-        }
-    }
-}
-
-impl Lifecycle {
-    /// The name of the state.
-    pub fn bot_state(&self) -> BotState {
-        match self.state {
-            LifecycleState::Asleep => match self.desired {
-                Desired::Available => BotState::Asleep,
-                Desired::Stopped => BotState::Stopped,
-                Desired::Suspended => BotState::Suspended,
-            },
-            LifecycleState::Starting { .. } => BotState::Starting,
-            LifecycleState::Restoring { .. } => BotState::Restoring,
-            LifecycleState::Running => BotState::Running,
-            LifecycleState::Unhealthy { .. } => BotState::Unhealthy,
-            LifecycleState::Stopping { .. } => BotState::Stopping,
-            LifecycleState::BackingOff { .. } => BotState::BackingOff,
-            LifecycleState::CrashLooped { .. } => BotState::CrashLooped,
-        }
-    }
-
-    /// The state in words, with what the Sandbox last heard from the container.
-    pub fn status(&self, observed: ObservedStatus) -> BotStatus {
-        let backup = observed.backup.unwrap_or_default();
-        let (reason, retry_at) = match &self.state {
-            LifecycleState::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
-            LifecycleState::CrashLooped { until, reason } => (Some(reason.clone()), *until),
-            // It is tried again by itself; what stands in the way is shown meanwhile.
-            LifecycleState::Restoring { .. } => (backup.error.map(|error| error.message), None),
-            _ => (None, None),
-        };
-        let phase = match self.state {
-            LifecycleState::Starting { .. } => Some(observed.phase.unwrap_or(StartPhase::Allocating)),
-            LifecycleState::Restoring { .. } => Some(StartPhase::Restoring),
-            _ => None,
-        };
-        let restoring = backup.under_way.filter(|_| phase == Some(StartPhase::Restoring));
-        BotStatus {
-            state: self.bot_state(),
-            run: self.run,
-            since: self.since,
-            health: observed.health,
-            pinned: self.pinned,
-            idle_ms: observed.idle_ms,
-            phase,
-            start: observed.start,
-            restoring,
-            restored: backup.restored,
-            backups: None,
-            reason,
-            retry_at,
-            failures: self.failures,
-            ignored: self.ignored,
-        }
     }
 }
 

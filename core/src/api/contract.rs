@@ -1,7 +1,7 @@
 //! The words in which an endpoint is described.
 
 use super::operation::Document;
-use crate::wire::run::SnapshotId;
+use super::parameter::Parameter;
 
 /// Bytes a request to an endpoint of the platform's own may have: an e-mail address, a password, a path, a host
 /// name, percent-encoded.
@@ -182,58 +182,6 @@ pub enum Input {
     Stream,
 }
 
-/// A name in a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// Which values it takes.
-    pub takes: Takes,
-    /// What it means.
-    pub meaning: &'static str,
-    /// Whether it has to be there.
-    pub required: bool,
-}
-
-/// The values of a [`Parameter`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Takes {
-    /// A whole number up to this one.
-    Number(u64),
-    /// Any text.
-    Text,
-    /// The id of a snapshot.
-    SnapshotId,
-    /// One of these.
-    OneOf(&'static [&'static str]),
-}
-
-impl Takes {
-    /// Whether this is such a value.
-    pub fn allows(self, value: &str) -> bool {
-        match self {
-            Self::Number(most) => {
-                // As JSON writes it: parsing would take a plus sign as well.
-                value.bytes().all(|byte| byte.is_ascii_digit())
-                    && value.parse::<u64>().is_ok_and(|number| number <= most)
-            }
-            Self::Text => true,
-            Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
-            Self::OneOf(values) => values.contains(&value),
-        }
-    }
-
-    /// In words, behind "takes".
-    pub fn words(self) -> String {
-        match self {
-            Self::Number(most) => format!("a whole number up to {most}"),
-            Self::Text => "a text".to_owned(),
-            Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
-            Self::OneOf(values) => format!("one of {}", values.join(", ")),
-        }
-    }
-}
-
 impl Input {
     /// Judges the names and values of a query: what an endpoint would pass over is a mistake of the caller's.
     ///
@@ -292,6 +240,7 @@ pub enum Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::parameter::Takes;
 
     #[test]
     fn a_query_is_what_the_endpoint_takes_and_nothing_else() {

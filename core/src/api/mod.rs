@@ -14,6 +14,7 @@ pub mod history;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod operation;
+pub mod parameter;
 pub mod route;
 pub mod sandbox;
 pub mod snapshots;

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::contract::{Access, Input, Method, Output, Parameter, Takes};
+use super::contract::{Access, Input, Method, Output};
 use super::endpoint::Endpoint;
 use super::operation::Document;
+use super::parameter::{Parameter, Takes};
 use super::table::endpoints;
 use crate::http::cookies::SESSION_COOKIE;
 use problems::Problems;

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use moltworker_core::api::audit::kind;
-use moltworker_core::api::contract::{Access, Hosts, Input, MAX_BODY_BYTES, Output, RateClass, Takes};
+use moltworker_core::api::contract::{Access, Hosts, Input, MAX_BODY_BYTES, Output, RateClass};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::openapi::{GROUPS, group};
+use moltworker_core::api::parameter::Takes;
 use moltworker_core::api::table::endpoints;
 use moltworker_core::http::problem::{RATE_PERIOD_SECONDS, Refusal};
 

@@ -1,9 +1,10 @@
 //! Rows that many endpoints share, and the names in their queries.
 
 use crate::api::contract::ChangeMethod::{self, Post};
-use crate::api::contract::{Hosts, Input, Output, Parameter, Takes};
+use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
+use crate::api::parameter::{Parameter, Takes};
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;
