@@ -399,7 +399,7 @@ fn wants_page(request: &Request) -> bool {
 /// What a Sandbox says of its bot, as the answer.
 fn told(status: sandbox_client::Result<Document>) -> worker::Result<Response> {
     match status {
-        Ok(status) => reply::json(&status),
+        Ok(status) => reply::document(200, status),
         Err(error) => error.into_response(),
     }
 }

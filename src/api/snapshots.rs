@@ -42,8 +42,8 @@ pub(crate) async fn call(
         history::record(env, &entry).await;
     }
     match sandbox_client::snapshots(env, bot, command).await {
-        Ok(SnapshotOutcome::List(list)) => reply::json(&list),
-        Ok(SnapshotOutcome::Accepted(status)) => Ok(reply::json(&status)?.with_status(202)),
+        Ok(SnapshotOutcome::List(list)) => reply::document(200, list),
+        Ok(SnapshotOutcome::Accepted(status)) => reply::document(202, status),
         Ok(SnapshotOutcome::Content(stream)) => Ok(stream),
         Err(error) => error.into_response(),
     }

@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::Markup;
-use moltworker_core::api::sandbox::Order;
+use moltworker_core::api::sandbox::{Document, Order};
 use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use worker::{Headers, Response, ResponseBuilder};
@@ -57,6 +57,12 @@ pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result
 /// A JSON document.
 pub(crate) fn json(value: &impl Serialize) -> worker::Result<Response> {
     build(200, NOTHING_RUNS)?.from_json(value)
+}
+
+/// A JSON document that a Sandbox wrote.
+pub(crate) fn document(status: u16, document: Document) -> worker::Result<Response> {
+    let builder = build(status, NOTHING_RUNS)?.with_header("content-type", "application/json")?;
+    Ok(builder.fixed(document.into_text().into_bytes()))
 }
 
 /// A refusal as `application/problem+json`.

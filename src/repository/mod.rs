@@ -172,7 +172,7 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response, RepositoryFailure>
         ));
     };
     let token = sandbox_client::renew_token(env, user, run, scope).await?;
-    Ok(reply::json(&token)?)
+    Ok(reply::document(200, token)?)
 }
 
 /// Success, with nothing to say.

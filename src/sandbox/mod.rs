@@ -115,18 +115,18 @@ impl Inner {
                 self.handle_event(LifecycleEvent::SlotWanted).await?;
                 self.status_answer()?.into()
             }
-            SandboxCommand::Order { by, order } => {
+            SandboxCommand::Order(by, order) => {
                 self.handle_event(order.event(by)).await?;
                 self.status_answer()?.into()
             }
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
-            SandboxCommand::Logs { lines } => self.logs(lines).await?,
-            SandboxCommand::RenewToken { run, scope } => {
+            SandboxCommand::Logs(lines) => self.logs(lines).await?,
+            SandboxCommand::RenewToken(run, scope) => {
                 self.load().await?;
                 self.renew_token(run, scope).await?.into()
             }
-            SandboxCommand::MayForget { run, snapshot } => {
+            SandboxCommand::MayForget(run, snapshot) => {
                 self.load().await?;
                 SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
             }

@@ -240,7 +240,7 @@ pub(crate) async fn sign_out(
         return reply::problem(Refusal::WrongOrigin, None);
     }
     if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
-        let command = SessionCommand::End { id: session.id };
+        let command = SessionCommand::End(session.id);
         if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
             log::line(
                 "session-not-ended",
