@@ -101,7 +101,7 @@ pub enum BotState {
 
 impl BotState {
     /// Its text in JSON and in D1.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asleep => "asleep",
             Self::Starting => "starting",
