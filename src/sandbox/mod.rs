@@ -29,6 +29,7 @@ use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState,
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
+use moltworker_core::wire::control::Status;
 use moltworker_core::wire::run::Run;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
@@ -60,7 +61,7 @@ struct Memory {
     /// The run somebody already waits for the end of.
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
-    observed: Option<(Run, ObservedStatus)>,
+    observed: Option<(Run, Rc<Status>)>,
     /// When this bot last looked for a place in vain.
     no_slot_at: Option<u64>,
     /// Requests that wait for the next change of state.
@@ -107,8 +108,7 @@ impl Inner {
                 self.status_answer()?.into()
             }
             SandboxCommand::Poll => {
-                // Asks a running bot how it is, by way of asking whether it is idle.
-                self.handle_event(LifecycleEvent::AlarmRang).await?;
+                self.handle_event(LifecycleEvent::Poll).await?;
                 self.status_answer()?.into()
             }
             SandboxCommand::FreeSlot => {
@@ -171,13 +171,8 @@ impl Inner {
     /// The state in words.
     fn status(&self) -> BotStatus {
         let life = self.life();
-        let observed = self
-            .memory
-            .borrow()
-            .observed
-            .clone()
-            .filter(|(run, _)| *run == life.run);
-        let mut observed = observed.map_or(ObservedStatus::NOTHING, |(_, observed)| observed);
+        let said = self.said_by(life.run);
+        let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
         // What was heard counts only while there is somebody to hear it from.
         if !matches!(
             life.state,
@@ -198,24 +193,32 @@ impl Inner {
         }
     }
 
-    /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
+    /// Asks this run's supervisor how it is and takes note of it. No answer makes its health unknown, nothing
     /// else.
     async fn observe_supervisor(self: &Rc<Self>, run: Run) -> Option<SupervisorReport> {
-        let said = self.ask_supervisor(run).await;
-        if let Ok(status) = &said {
-            self.update_backups(run, status).await;
-        }
-        let (observed, report) = match &said {
-            Ok(status) => (
-                Some((run, ObservedStatus::from(status))),
-                Some(SupervisorReport::from(status)),
-            ),
+        match self.ask_supervisor(run).await {
+            Ok(status) => Some(self.note(run, status)),
             Err(error) => {
-                log::line("supervisor-unanswered", &[("run", &run), ("reason", error)]);
-                (None, None)
+                log::line("supervisor-unanswered", &[("run", &run), ("reason", &error)]);
+                self.memory.borrow_mut().observed = None;
+                None
             }
-        };
-        self.memory.borrow_mut().observed = observed;
+        }
+    }
+
+    /// Takes note of what the supervisor of `run` said.
+    fn note(self: &Rc<Self>, run: Run, status: Status) -> SupervisorReport {
+        if let Err(error) = self.record_backup_status(run, &status) {
+            log::line("backups-not-recorded", &[("run", &run), ("reason", &error)]);
+        }
+        let report = SupervisorReport::from(&status);
+        self.memory.borrow_mut().observed = Some((run, Rc::new(status)));
         report
+    }
+
+    /// What the supervisor of `run` last said.
+    fn said_by(&self, run: Run) -> Option<Rc<Status>> {
+        let observed = self.memory.borrow().observed.clone();
+        observed.filter(|(of, _)| *of == run).map(|(_, status)| status)
     }
 }

@@ -121,7 +121,7 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
-        self.handle_event(LifecycleEvent::AlarmRang).await?;
+        self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
     }
 
@@ -140,8 +140,8 @@ impl Inner {
         let life = self.life();
         if life.is_awake() {
             // The first answer is from before the order; the second sees what came of it, and so goes on asking.
-            self.handle_event(LifecycleEvent::AlarmRang).await?;
-            self.handle_event(LifecycleEvent::AlarmRang).await?;
+            self.handle_event(LifecycleEvent::Poll).await?;
+            self.handle_event(LifecycleEvent::Poll).await?;
         } else if life.desired == Desired::Available {
             self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
