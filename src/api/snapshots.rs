@@ -14,8 +14,8 @@ pub(super) async fn call(ctx: &Context<'_>, command: SnapshotCommand) -> Result<
     ctx.audit.begin().await;
     Ok(
         match sandbox_client::snapshots(ctx.env, ctx.subject()?, command).await? {
-            SnapshotOutcome::List(list) => reply::json(&list)?,
-            SnapshotOutcome::Accepted(status) => reply::json(&status)?.with_status(202),
+            SnapshotOutcome::List(list) => reply::document(list.into_text())?,
+            SnapshotOutcome::Accepted(status) => reply::document(status.into_text())?.with_status(202),
             SnapshotOutcome::Content(stream) => stream,
         },
     )

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use moltworker_core::api::bot::BotStatusSummary;
-use moltworker_core::api::sandbox::{
-    COMMAND_HEADER, Document, Order, RenewedToken, SandboxAnswer, SandboxCommand,
-};
+use moltworker_core::api::sandbox::{COMMAND_HEADER, Document, Order, SandboxAnswer, SandboxCommand};
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::bot::lifecycle::Authority;
@@ -89,7 +87,7 @@ pub(crate) async fn status(env: &Env, user: UserId) -> Result<Document> {
 
 /// Has the bot do what somebody ordered; its state afterwards.
 pub(crate) async fn order(env: &Env, user: UserId, by: Authority, order: Order) -> Result<Document> {
-    status_after(env, user, &SandboxCommand::Order { by, order }).await
+    status_after(env, user, &SandboxCommand::Order(by, order)).await
 }
 
 /// Has the Sandbox ask its supervisor now; what the clock wants to know of the state it is in then.
@@ -111,7 +109,7 @@ pub(crate) fn summary(status: &Document) -> Result<BotStatusSummary> {
 pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand) -> Result<SnapshotOutcome> {
     let streams = matches!(
         command,
-        SnapshotCommand::Browse { .. } | SnapshotCommand::Download { .. }
+        SnapshotCommand::Browse(..) | SnapshotCommand::Download(..)
     );
     let command = SandboxCommand::Snapshots(command);
     if streams {
@@ -126,7 +124,7 @@ pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand)
 
 /// The last lines of the gateway's output, as they come.
 pub(crate) async fn logs(env: &Env, user: UserId, lines: u16) -> Result<Response> {
-    stream(env, user, &SandboxCommand::Logs { lines }).await
+    stream(env, user, &SandboxCommand::Logs(lines)).await
 }
 
 /// Something about one of the person's browser sessions that has no answer but its success.
@@ -139,16 +137,16 @@ pub(crate) async fn session(env: &Env, user: UserId, command: SessionCommand) ->
 
 /// Has one of the person's browser sessions proven anew.
 pub(crate) async fn renew_session(env: &Env, user: UserId, id: SessionId) -> Result<Renewal> {
-    let command = SandboxCommand::Session(SessionCommand::Renew { id });
+    let command = SandboxCommand::Session(SessionCommand::Renew(id));
     match ask(env, user, &command).await? {
         SandboxAnswer::Renewal(renewal) => Ok(renewal),
         other => unexpected(&other),
     }
 }
 
-/// A new token for the bot's repository, if `run` is the current one.
-pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<RenewedToken> {
-    match ask(env, user, &SandboxCommand::RenewToken { run, scope }).await? {
+/// A new token for the bot's repository, a `RenewedToken`, if `run` is the current one.
+pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<Document> {
+    match ask(env, user, &SandboxCommand::RenewToken(run, scope)).await? {
         SandboxAnswer::Token(token) => Ok(token),
         other => unexpected(&other),
     }
@@ -156,7 +154,7 @@ pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope)
 
 /// Whether `run` may delete this snapshot.
 pub(crate) async fn may_forget(env: &Env, user: UserId, run: Run, snapshot: SnapshotId) -> Result<bool> {
-    match ask(env, user, &SandboxCommand::MayForget { run, snapshot }).await? {
+    match ask(env, user, &SandboxCommand::MayForget(run, snapshot)).await? {
         SandboxAnswer::Permission(permitted) => Ok(permitted),
         other => unexpected(&other),
     }
@@ -205,7 +203,7 @@ async fn stream(env: &Env, user: UserId, command: &SandboxCommand) -> Result<Res
 
 async fn answer(response: &mut Response) -> Result<SandboxAnswer> {
     match json::of(response).await? {
-        SandboxAnswer::Refused { refusal, detail } => Err(SandboxError::Refused(refusal, detail)),
+        SandboxAnswer::Refused(refusal, detail) => Err(SandboxError::Refused(refusal, detail)),
         answer => Ok(answer),
     }
 }
@@ -230,7 +228,7 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
         SandboxAnswer::Token(_) => "a token",
         SandboxAnswer::Permission(_) => "a permission",
         SandboxAnswer::Done => "success",
-        SandboxAnswer::Refused { .. } => "a refusal",
+        SandboxAnswer::Refused(..) => "a refusal",
     };
     Err(Error::RustError(format!("the Sandbox answered {name}, which was not the question")).into())
 }

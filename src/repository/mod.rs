@@ -144,7 +144,7 @@ async fn renew(env: &Env, bearer: Bearer) -> Result<Response> {
         ));
     };
     let token = sandbox_client::renew_token(env, user, run, scope).await?;
-    Ok(reply::json(&token)?)
+    Ok(reply::document(token.into_text())?)
 }
 
 /// Success, with nothing to say.

@@ -41,7 +41,7 @@ impl Reply {
             Self::Answer(answer) => answer,
         };
         let status = match &answer {
-            SandboxAnswer::Refused { refusal, .. } => refusal.facts().0,
+            SandboxAnswer::Refused(refusal, _) => refusal.facts().0,
             _ => 200,
         };
         ResponseBuilder::new().with_status(status).from_json(&answer)

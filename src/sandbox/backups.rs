@@ -1,5 +1,5 @@
-//! Looks after the bot's backups: takes note of what a supervisor says of them, asks it for what is due, and knows what
-//! a run is to be started from. What follows from what is decided in `core::backup::state`.
+//! Looks after the bot's backups: takes note of what a supervisor says of them, where somebody polls it asks it for what
+//! is due, and knows what a run is to be started from. What follows from what is decided in `core::backup::state`.
 
 use std::rc::Rc;
 
@@ -18,10 +18,13 @@ use crate::platform::{clock, log};
 use crate::repository::{self, Stored};
 
 impl Inner {
-    /// Takes note of what the supervisor of `run` says, and asks it for what is due.
-    pub(super) async fn update_backups(self: &Rc<Self>, run: Run, status: &Status) {
+    /// Asks the supervisor of `run` for what is due by what it last said.
+    pub(super) async fn order_backup_jobs(&self, run: Run) {
+        let Some(status) = self.said_by(run) else {
+            return;
+        };
+        let status = &*status;
         let outcome = async {
-            self.record_backup_status(run, status)?;
             let store = Store::open(&self.state)?;
             let Some(job) = store.backup_state()?.due_job(clock::now_ms(), run, status) else {
                 return Ok(());
@@ -33,11 +36,12 @@ impl Inner {
             })
         };
         if let Err(error) = outcome.await {
-            log::line("backups-not-looked-after", &[("run", &run), ("reason", &error)]);
+            log::line("backup-jobs-not-ordered", &[("run", &run), ("reason", &error)]);
         }
     }
 
-    fn record_backup_status(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
+    /// Takes note of what the supervisor of `run` says of its backups.
+    pub(super) fn record_backup_status(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
         let now = clock::now_ms();
         let changes = self.update_backup_state(|backup_state| backup_state.observe(now, run, status))?;
         let store = Store::open(&self.state)?;

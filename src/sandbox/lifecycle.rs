@@ -8,11 +8,8 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::future::{self, Either};
 use js_sys::Date;
-use moltworker_core::api::bot::ObservedStatus;
 use moltworker_core::bot::history::{Actor, HistoryKind};
-use moltworker_core::bot::lifecycle::{
-    Lifecycle, LifecycleEffect, LifecycleEvent, SupervisorReport, history_event,
-};
+use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEffect, LifecycleEvent, history_event};
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -129,6 +126,10 @@ impl Inner {
                 let said = self.observe_supervisor(*run).await;
                 return Some(LifecycleEvent::Reported(*run, said));
             }
+            LifecycleEffect::OrderBackupJobs(run) => {
+                self.order_backup_jobs(*run).await;
+                Ok(())
+            }
             LifecycleEffect::AskMaySleep(run) => {
                 return Some(LifecycleEvent::SleepAnswered(
                     *run,
@@ -197,9 +198,8 @@ impl Inner {
         while self.life().is_starting(run) {
             // Nothing listens before the container is up; that is not worth a line in the log.
             if let Ok(status) = self.ask_supervisor(run).await {
-                let report = SupervisorReport::from(&status);
-                self.memory.borrow_mut().observed = Some((run, ObservedStatus::from(&status)));
-                self.update_backups(run, &status).await;
+                let report = self.note(run, status);
+                self.order_backup_jobs(run).await;
                 if last.as_ref() != Some(&report.gateway) {
                     last = Some(report.gateway.clone());
                     if let Err(error) = self

@@ -31,6 +31,7 @@ use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState,
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
+use moltworker_core::wire::control::Status;
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
@@ -69,7 +70,7 @@ struct Memory {
     /// The run somebody already waits for the end of.
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
-    observed: Option<(Run, ObservedStatus)>,
+    observed: Option<(Run, Rc<Status>)>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -124,26 +125,25 @@ impl Inner {
                 self.status_answer()?.into()
             }
             SandboxCommand::Poll => {
-                // Asks a running bot how it is, by way of asking whether it is idle.
-                self.handle_event(LifecycleEvent::AlarmRang).await?;
+                self.handle_event(LifecycleEvent::Poll).await?;
                 self.status_answer()?.into()
             }
             SandboxCommand::FreeSlot => {
                 self.handle_event(LifecycleEvent::SlotWanted).await?;
                 self.status_answer()?.into()
             }
-            SandboxCommand::Order { by, order } => {
+            SandboxCommand::Order(by, order) => {
                 self.handle_event(order.event(by)).await?;
                 self.status_answer()?.into()
             }
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
-            SandboxCommand::Logs { lines } => self.logs(lines).await?,
-            SandboxCommand::RenewToken { run, scope } => {
+            SandboxCommand::Logs(lines) => self.logs(lines).await?,
+            SandboxCommand::RenewToken(run, scope) => {
                 self.load().await?;
                 self.renew_token(run, scope).await?.into()
             }
-            SandboxCommand::MayForget { run, snapshot } => {
+            SandboxCommand::MayForget(run, snapshot) => {
                 self.load().await?;
                 SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
             }
@@ -188,14 +188,9 @@ impl Inner {
     /// The state in words.
     fn status(&self) -> BotStatus {
         let life = self.life();
-        let observed = self
-            .memory
-            .borrow()
-            .observed
-            .clone()
-            .filter(|(run, _)| *run == life.run);
-        let mut observed = observed.map_or(ObservedStatus::NOTHING, |(_, observed)| observed);
-        // What was said counts only while there is somebody to say it.
+        let said = self.said_by(life.run);
+        let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
+        // What was heard counts only while there is somebody to hear it from.
         if !matches!(
             life.state,
             LifecycleState::Running
@@ -215,24 +210,32 @@ impl Inner {
         }
     }
 
-    /// Asks this run's supervisor how it is and remembers it. No answer makes its health unknown, nothing
+    /// Asks this run's supervisor how it is and takes note of it. No answer makes its health unknown, nothing
     /// else.
     async fn observe_supervisor(self: &Rc<Self>, run: Run) -> Option<SupervisorReport> {
-        let said = self.ask_supervisor(run).await;
-        if let Ok(status) = &said {
-            self.update_backups(run, status).await;
-        }
-        let (observed, report) = match &said {
-            Ok(status) => (
-                Some((run, ObservedStatus::from(status))),
-                Some(SupervisorReport::from(status)),
-            ),
+        match self.ask_supervisor(run).await {
+            Ok(status) => Some(self.note(run, status)),
             Err(error) => {
-                log::line("supervisor-unanswered", &[("run", &run), ("reason", error)]);
-                (None, None)
+                log::line("supervisor-unanswered", &[("run", &run), ("reason", &error)]);
+                self.memory.borrow_mut().observed = None;
+                None
             }
-        };
-        self.memory.borrow_mut().observed = observed;
+        }
+    }
+
+    /// Takes note of what the supervisor of `run` said.
+    fn note(self: &Rc<Self>, run: Run, status: Status) -> SupervisorReport {
+        if let Err(error) = self.record_backup_status(run, &status) {
+            log::line("backups-not-recorded", &[("run", &run), ("reason", &error)]);
+        }
+        let report = SupervisorReport::from(&status);
+        self.memory.borrow_mut().observed = Some((run, Rc::new(status)));
         report
+    }
+
+    /// What the supervisor of `run` last said.
+    fn said_by(&self, run: Run) -> Option<Rc<Status>> {
+        let observed = self.memory.borrow().observed.clone();
+        observed.filter(|(of, _)| *of == run).map(|(_, status)| status)
     }
 }

@@ -1,6 +1,6 @@
 //! What a run is given to reach its bot's snapshots.
 
-use moltworker_core::api::sandbox::{RenewedToken, SandboxAnswer};
+use moltworker_core::api::sandbox::{Document, RenewedToken, SandboxAnswer};
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::backup::repository::token::Claims;
 use moltworker_core::http::problem::Refusal;
@@ -39,10 +39,11 @@ impl Inner {
             return Ok(Refusal::RunOver.into());
         }
         let (token, expires_at) = self.mint(run, scope).await?;
-        Ok(SandboxAnswer::Token(RenewedToken {
+        let token = RenewedToken {
             token: token.reveal().to_owned(),
             expires_at,
-        }))
+        };
+        Ok(SandboxAnswer::Token(Document::of(&token)?))
     }
 
     /// Whether `run` may delete this snapshot.

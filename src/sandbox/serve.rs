@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::future::{self, Either};
 use js_sys::Promise;
-use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent, LifecycleState};
+use moltworker_core::bot::admission::{Admission, Entry, follows_the_bot};
+use moltworker_core::bot::lifecycle::LifecycleEvent;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
 use wasm_bindgen::prelude::*;
@@ -41,31 +42,25 @@ impl Inner {
         let give_up_at = clock::now_ms().saturating_add(HOLD_MS);
         let mut tries = 0;
         loop {
-            if let Some(refusal) = self.refused_entry().await? {
-                return self.refuse(&request, refusal, None);
+            self.load().await?;
+            match self.life().entry(clock::now_ms()) {
+                Entry::Open => {}
+                Entry::NeedsSlot if self.has_slot().await => {}
+                Entry::NeedsSlot => return self.refuse(&request, Refusal::NoCapacity, None),
+                Entry::Refused(refusal) => return self.refuse(&request, refusal, None),
             }
             self.handle_event(LifecycleEvent::Wanted).await?;
-            let life = self.life();
-            let refusal = match life.state {
-                // Unhealthy: the ingress holds the request while the supervisor brings the gateway back.
-                LifecycleState::Running | LifecycleState::Unhealthy { .. } => {
+            let refusal = match self.life().admission() {
+                Admission::Forward(run) => {
                     tries += 1;
-                    match self.forward(&request, life.run).await {
-                        Some(response) => return self.translate_refusal(&request, life.run, response).await,
+                    match self.forward(&request, run).await {
+                        Some(response) => return self.translate_refusal(&request, run, response).await,
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
                         None => return self.refuse(&request, Refusal::BotInterrupted, None),
                     }
                 }
-                LifecycleState::BackingOff { reason, .. } => {
-                    return self.refuse(&request, Refusal::BotFailed, Some(reason));
-                }
-                LifecycleState::CrashLooped { reason, .. } => {
-                    return self.refuse(&request, Refusal::BotCrashLooped, Some(reason));
-                }
-                LifecycleState::Starting { .. } | LifecycleState::Restoring { .. } => Refusal::BotWaking,
-                LifecycleState::Stopping { .. } => Refusal::BotStopping,
-                // It ended between two lines of this loop: the next round starts it.
-                LifecycleState::Asleep => Refusal::BotWaking,
+                Admission::Refused(refusal, reason) => return self.refuse(&request, refusal, Some(reason)),
+                Admission::Wait(refusal) => refusal,
             };
             if wants_page(&request) {
                 return Ok(self.waking_page(refusal)?.into());
@@ -120,7 +115,7 @@ impl Inner {
         if refusal == Refusal::BotCrashLooped {
             let said = self.observe_supervisor(run).await;
             self.handle_event(LifecycleEvent::Reported(run, said)).await?;
-            if let LifecycleState::CrashLooped { reason, .. } = self.life().state {
+            if let Admission::Refused(Refusal::BotCrashLooped, reason) = self.life().admission() {
                 return self.refuse(request, refusal, Some(reason));
             }
         }
@@ -154,32 +149,14 @@ impl Inner {
         detail: Option<String>,
     ) -> Result<web_sys::Response> {
         let response = if wants_page(request) {
-            match refusal {
-                Refusal::BotFailed
-                | Refusal::BotCrashLooped
-                | Refusal::NoCapacity
-                | Refusal::BotWaking
-                | Refusal::BotStopping => self.waking_page(refusal),
-                other => reply::refusal_page(other),
+            match follows_the_bot(refusal) {
+                true => self.waking_page(refusal),
+                false => reply::refusal_page(refusal),
             }
         } else {
             reply::problem(refusal, detail)
         };
         response.map(Into::into)
-    }
-
-    /// Whether the bot may not run at all, or there is no place for it right now.
-    async fn refused_entry(self: &Rc<Self>) -> Result<Option<Refusal>> {
-        self.load().await?;
-        let life = self.life();
-        match life.desired {
-            Desired::Stopped => Ok(Some(Refusal::BotStopped)),
-            Desired::Suspended => Ok(Some(Refusal::BotSuspended)),
-            Desired::Available if life.would_start(clock::now_ms()) => {
-                Ok((!self.has_slot().await).then_some(Refusal::NoCapacity))
-            }
-            Desired::Available => Ok(None),
-        }
     }
 }
 

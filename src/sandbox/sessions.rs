@@ -63,8 +63,8 @@ impl Inner {
                 self.save_session(&id, &identity, &tokens).await?;
                 SandboxAnswer::Done
             }
-            SessionCommand::Renew { id } => SandboxAnswer::Renewal(self.renew_session(&id).await?),
-            SessionCommand::End { id } => {
+            SessionCommand::Renew(id) => SandboxAnswer::Renewal(self.renew_session(&id).await?),
+            SessionCommand::End(id) => {
                 self.end_session(&id).await?;
                 SandboxAnswer::Done
             }

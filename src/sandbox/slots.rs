@@ -1,11 +1,12 @@
-//! A free place for a bot that wants to wake: the platform runs a limited number of containers. When all are
-//! taken the bot that has been idle longest is put to sleep first.
+//! A free slot for a bot that wants to wake: asks the registry and, where all are taken, the bots that may make room.
+//! Who may wake and who makes room is decided in `core::bot::slots`.
 
 use std::rc::Rc;
 
 use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::bot::incidents::{IncidentKind, Incidents};
+use moltworker_core::bot::slots::{self, AwakeBot, Occupancy, Slot};
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -17,27 +18,21 @@ use crate::platform::database::Rows;
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
-/// Idle for less than this, a bot keeps its place: its owner may be reading the last answer.
-const MIN_IDLE_MS: u64 = 2 * 60 * 1_000;
-
-/// How long the answer that there is no place is good for. Who waits is told to ask again after twice as long, but
-/// a page may ask every second, and each question costs queries and other bots' time.
-const NO_SLOT_CACHED_MS: u64 = 5_000;
-
-/// Idle bots asked for their place on behalf of one that waits. Each answer takes up to fifteen seconds, and
-/// the caller's patience ends after ninety.
-const MAX_ASKED: u32 = 3;
+/// Where a bot is that is on its way down.
+const STOPPING: &str = BotState::Stopping.as_str();
 
 #[derive(Deserialize)]
-struct Awake {
+struct Others {
     awake: u32,
-    /// Of these, the ones on their way down: their places are being freed already.
     stopping: u32,
 }
 
 #[derive(Deserialize)]
 struct Row {
     user_id: UserId,
+    state: String,
+    pinned: u32,
+    active_at: u64,
 }
 
 impl Inner {
@@ -49,7 +44,7 @@ impl Inner {
         let now = clock::now_ms();
         let life = self.life();
         let lacking = life.incidents.open(IncidentKind::NoCapacity);
-        if lacking.is_some_and(|lack| now.saturating_sub(lack.last_seen_at) < NO_SLOT_CACHED_MS) {
+        if slots::is_still_full(lacking.map(|lack| lack.last_seen_at), now) {
             return false;
         }
         match self.find_slot(now).await {
@@ -68,30 +63,29 @@ impl Inner {
             return Ok(true);
         };
         let database = self.env.d1(DATABASE_BINDING)?;
-        let user = self.user()?;
-        let awake = database
+        let others = database
             .prepare(
-                "SELECT count(*) AS awake, coalesce(sum(state = 'stopping'), 0) AS stopping FROM bots \
+                "SELECT count(*) AS awake, coalesce(sum(state = ?2), 0) AS stopping FROM bots \
                  WHERE awake = 1 AND user_id <> ?1",
             )
-            .bind(&[user.to_string().into()])?
-            .row::<Awake>()
-            .await?
-            .unwrap_or(Awake {
-                awake: 0,
-                stopping: 0,
-            });
-        let Awake { awake, stopping } = awake;
-        if awake < most {
-            self.update_incidents(|incidents| incidents.close(now, no_capacity))?;
-            return Ok(true);
-        }
-        // A page that waits asks every second, and a stop takes longer: each question must not cost one more
-        // bot its place.
-        if awake.saturating_sub(stopping) < most {
-            let room = Some("a place is being freed");
-            self.update_incidents(|incidents| incidents.observe(now, no_capacity, room))?;
-            return Ok(false);
+            .bind(&[self.user()?.to_string().into(), STOPPING.into()])?
+            .row::<Others>()
+            .await?;
+        let others = others.map_or_else(Occupancy::default, |others| Occupancy {
+            awake: others.awake,
+            stopping: others.stopping,
+        });
+        match slots::slot(most, others) {
+            Slot::Free => {
+                self.update_incidents(|incidents| incidents.close(now, no_capacity))?;
+                return Ok(true);
+            }
+            Slot::BeingFreed => {
+                let room = Some("a slot is being freed");
+                self.update_incidents(|incidents| incidents.observe(now, no_capacity, room))?;
+                return Ok(false);
+            }
+            Slot::Full => {}
         }
         let freed = self.free_slot(&database).await?;
         let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
@@ -115,24 +109,19 @@ impl Inner {
     }
 
     async fn free_slot(&self, database: &D1Database) -> Result<Option<UserId>> {
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "D1 numbers are doubles; milliseconds since 1970 need 41 bits"
-        )]
-        let idle_since = clock::now_ms().saturating_sub(MIN_IDLE_MS) as f64;
-        let longest_idle = database
-            .prepare(
-                "SELECT user_id FROM bots WHERE awake = 1 AND state = 'running' AND pinned = 0 AND active_at <= ?1 \
-                 ORDER BY active_at LIMIT ?2",
-            )
-            .bind(&[idle_since.into(), MAX_ASKED.into()])?
+        let awake = database
+            .prepare("SELECT user_id, state, pinned, active_at FROM bots WHERE awake = 1")
             .rows::<Row>()
-        .await?;
-        for Row { user_id } in longest_idle {
-            // One with an agent's turn under way stays awake; the next one may not have any.
-            let summary = sandbox_client::free_slot(&self.env, user_id).await?;
-            if summary.state != BotState::Running {
-                return Ok(Some(user_id));
+            .await?;
+        let awake = awake.into_iter().map(|row| AwakeBot {
+            user: row.user_id,
+            state: row.state,
+            pinned: row.pinned != 0,
+            active_at: row.active_at,
+        });
+        for user in slots::who_makes_room(awake.collect(), clock::now_ms()) {
+            if slots::made_room(sandbox_client::free_slot(&self.env, user).await?.state) {
+                return Ok(Some(user));
             }
         }
         Ok(None)

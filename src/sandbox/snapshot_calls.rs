@@ -44,7 +44,7 @@ impl Inner {
         self.load().await?;
         // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match command {
-            SnapshotCommand::Take { .. } => Vec::new(),
+            SnapshotCommand::Take(_) => Vec::new(),
             _ => self.stored().await?,
         };
         let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
@@ -52,28 +52,24 @@ impl Inner {
             return Ok(Refusal::NoSuchSnapshot.into());
         }
         Ok(match command {
-            SnapshotCommand::Take { accept } => self.take_snapshot(accept).await?.into(),
+            SnapshotCommand::Take(accept) => self.take_snapshot(accept).await?.into(),
             SnapshotCommand::List => self.list_snapshots(stored).await?.into(),
-            SnapshotCommand::Restore { point, accept } => {
+            SnapshotCommand::Restore(point, accept) => {
                 if accept && point == RestorePoint::Latest {
                     self.update_backup_state(BackupState::accept_bucket_contents)?;
                 }
                 self.order_restore(stored, point).await?.into()
             }
-            SnapshotCommand::Pin { snapshot } => {
+            SnapshotCommand::Pin(snapshot) => {
                 Store::open(&self.state)?.hold(&snapshot, None)?;
                 self.list_snapshots(stored).await?.into()
             }
-            SnapshotCommand::Unpin { snapshot } => {
+            SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
                 self.list_snapshots(stored).await?.into()
             }
-            SnapshotCommand::Browse { snapshot, path } => {
-                self.read_snapshot(&snapshot, "files", &path).await?
-            }
-            SnapshotCommand::Download { snapshot, path } => {
-                self.read_snapshot(&snapshot, "file", &path).await?
-            }
+            SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
+            SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
         })
     }
 
@@ -124,7 +120,7 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
-        self.handle_event(LifecycleEvent::AlarmRang).await?;
+        self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
     }
 
@@ -143,8 +139,8 @@ impl Inner {
         let life = self.life();
         if life.is_awake() {
             // The first answer is from before the order; the second sees what came of it, and so goes on asking.
-            self.handle_event(LifecycleEvent::AlarmRang).await?;
-            self.handle_event(LifecycleEvent::AlarmRang).await?;
+            self.handle_event(LifecycleEvent::Poll).await?;
+            self.handle_event(LifecycleEvent::Poll).await?;
         } else if life.desired == Desired::Available {
             self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
@@ -212,8 +208,8 @@ pub(super) async fn refused(mut answer: Response) -> SandboxAnswer {
             ("reason", &detail.as_deref().unwrap_or_default()),
         ],
     );
-    SandboxAnswer::Refused {
-        refusal: refusal.unwrap_or(Refusal::StorageUnavailable),
-        detail: detail.as_deref().map(truncate_detail),
-    }
+    SandboxAnswer::Refused(
+        refusal.unwrap_or(Refusal::StorageUnavailable),
+        detail.as_deref().map(truncate_detail),
+    )
 }

@@ -305,8 +305,10 @@ test("backup failures and data lost with a run are reported", async (t) => {
 
   const long = Date.now() - 10 * 60_000;
   await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.unsaved_since', ${long})`);
-  await hear(worker);
+  await worker.order(ALICE, "unpin");
   await told(worker, "backup-overdue");
+  assert.deepEqual(await bodies(worker, "/v1/snapshot"), [], "who only asks how it is orders nothing");
+  await hear(worker);
   const [{ token, ...order }, ...others] = await bodies(worker, "/v1/snapshot");
   assert.deepEqual([order, others], [{ reason: "change", accept: false }, []]);
   assertFresh(token);

@@ -11,6 +11,7 @@ use crate::user_id::UserId;
 use crate::wire::control::{Progress, RestoreReport, StartTimes};
 use crate::wire::run::Run;
 
+pub use crate::bot::bot_state::BotState;
 pub use observed::{ObservedStatus, StartPhase};
 
 /// Three-valued: what could not be found out is neither good nor bad.
@@ -98,65 +99,6 @@ pub struct BotStatus {
     pub failures: u32,
     /// Events its Sandbox could make nothing of.
     pub ignored: u64,
-}
-
-/// The name of a [`LifecycleState`], without its contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub enum BotState {
-    /// No container; the next request starts one.
-    Asleep,
-    /// On its way up.
-    Starting,
-    /// On its way up, and its home is being brought back first.
-    Restoring,
-    /// Answering.
-    Running,
-    /// Up and not answering; its supervisor brings it back.
-    Unhealthy,
-    /// On its way down.
-    Stopping,
-    /// A run failed; the next one waits.
-    BackingOff,
-    /// It failed so often that it is left alone for a while, or until it is told to start again.
-    CrashLooped,
-    /// Its owner stopped it; nothing wakes it.
-    Stopped,
-    /// An admin suspended it; nothing wakes it.
-    Suspended,
-}
-
-impl BotState {
-    /// Every state.
-    pub const ALL: [Self; 10] = [
-        Self::Asleep,
-        Self::Starting,
-        Self::Restoring,
-        Self::Running,
-        Self::Unhealthy,
-        Self::Stopping,
-        Self::BackingOff,
-        Self::CrashLooped,
-        Self::Stopped,
-        Self::Suspended,
-    ];
-
-    /// Its text in JSON and in D1.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Asleep => "asleep",
-            Self::Starting => "starting",
-            Self::Restoring => "restoring",
-            Self::Running => "running",
-            Self::Unhealthy => "unhealthy",
-            Self::Stopping => "stopping",
-            Self::BackingOff => "backing-off",
-            Self::CrashLooped => "crash-looped",
-            Self::Stopped => "stopped",
-            Self::Suspended => "suspended",
-        }
-    }
 }
 
 /// A bot in the list of the fleet, as the registry knows it. Times are milliseconds since 1970.

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::snapshots::SnapshotCommand;
 
@@ -35,37 +34,19 @@ pub enum SandboxCommand {
     /// Make room for another bot if nothing runs: [`SandboxAnswer::Status`]. Never wakes it.
     FreeSlot,
     /// Do what somebody ordered: [`SandboxAnswer::Status`].
-    Order {
-        /// Who.
-        by: Authority,
-        /// What.
-        order: Order,
-    },
+    Order(Authority, Order),
     /// One of the person's browser sessions: [`SandboxAnswer::Renewal`], or [`SandboxAnswer::Done`]. Never wakes the bot.
     Session(SessionCommand),
     /// Something about the bot's snapshots: [`SandboxAnswer::Snapshots`], [`SandboxAnswer::Status`] of a bot that
     /// was told, or a stream. Of these only a restore wakes the bot.
     Snapshots(SnapshotCommand),
-    /// Tell the last lines of the gateway's output, as a stream. Never wakes the bot.
-    Logs {
-        /// How many.
-        lines: u16,
-    },
+    /// Tell the last so many lines of the gateway's output, as a stream. Never wakes the bot.
+    Logs(u16),
     /// A run wants a new token for its repository: [`SandboxAnswer::Token`] if it is the current one.
-    RenewToken {
-        /// Which run.
-        run: Run,
-        /// How far the token goes.
-        scope: Scope,
-    },
+    RenewToken(Run, Scope),
     /// A run wants to delete a snapshot by policy: [`SandboxAnswer::Permission`], if it is the current one and
     /// nobody holds that snapshot.
-    MayForget {
-        /// Which run.
-        run: Run,
-        /// What it wants to delete.
-        snapshot: SnapshotId,
-    },
+    MayForget(Run, SnapshotId),
 }
 
 impl SandboxCommand {
@@ -86,7 +67,7 @@ impl SandboxCommand {
     pub fn from_body(text: &str) -> Option<Self> {
         Self::parse(text).filter(|command| match command {
             Self::Serve => false,
-            Self::Order { by, order } => order.may_come_from(*by),
+            Self::Order(by, order) => order.may_come_from(*by),
             _ => true,
         })
     }
@@ -106,34 +87,27 @@ pub enum SandboxAnswer {
     Snapshots(Document),
     /// What became of a session that was to be proven anew.
     Renewal(Renewal),
-    /// A token for the bot's repository.
-    Token(RenewedToken),
+    /// A token for the bot's repository, a [`RenewedToken`].
+    Token(Document),
     /// Whether it may be done.
     Permission(bool),
     /// It is done, and there is nothing to say about it.
     Done,
-    /// It is not done, and why not.
-    Refused {
-        /// For programs, and in a line for people.
-        refusal: Refusal,
-        /// What exactly, when there is more to say.
-        detail: Option<String>,
-    },
+    /// It is not done, why not, and what exactly, when there is more to say.
+    Refused(Refusal, Option<String>),
 }
 
 impl From<Refusal> for SandboxAnswer {
     fn from(refusal: Refusal) -> Self {
-        Self::Refused {
-            refusal,
-            detail: None,
-        }
+        Self::Refused(refusal, None)
     }
 }
 
-/// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it. It travels
+/// as the text it is, which costs a few escapes and no code.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Document(Box<RawValue>);
+pub struct Document(String);
 
 impl Document {
     /// Writes a document.
@@ -141,7 +115,7 @@ impl Document {
     /// # Errors
     /// The value is none that JSON has words for.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(value).map(Self)
+        serde_json::to_string(value).map(Self)
     }
 
     /// Reads what of it matters to the caller.
@@ -149,23 +123,29 @@ impl Document {
     /// # Errors
     /// It does not say that.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        json::read(self.0.get())
+        json::read(&self.0)
+    }
+
+    /// Its text.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+/// It may be a token.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Document(hidden)")
     }
 }
 
 /// A new token for a repository, as the run that asked gets it.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize)]
 pub struct RenewedToken {
     /// The token.
     pub token: String,
     /// Until when it holds, in milliseconds since 1970.
     pub expires_at: u64,
-}
-
-impl fmt::Debug for RenewedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RenewedToken(hidden)")
-    }
 }
 
 /// What an owner or an admin can order.

@@ -60,48 +60,28 @@ pub struct SnapshotName {
     pub snapshot: SnapshotId,
 }
 
-/// What the Worker wants of a Sandbox about the bot's snapshots: a call with its particulars.
+/// See [`SnapshotRequest::accept`].
+pub type Accept = bool;
+
+/// What the Worker wants of a Sandbox about the bot's snapshots: a call with its particulars, each
+/// [as in the request](SnapshotRequest).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SnapshotCommand {
     /// See [`SnapshotCall::List`].
     List,
     /// See [`SnapshotCall::Take`].
-    Take {
-        /// Whatever is gone may be gone.
-        accept: bool,
-    },
+    Take(Accept),
     /// See [`SnapshotCall::Restore`].
-    Restore {
-        /// Which one.
-        point: RestorePoint,
-        /// The storage has what it has. Counts for the newest only.
-        accept: bool,
-    },
+    Restore(RestorePoint, Accept),
     /// See [`SnapshotCall::Pin`].
-    Pin {
-        /// Which one.
-        snapshot: SnapshotId,
-    },
+    Pin(SnapshotId),
     /// See [`SnapshotCall::Unpin`].
-    Unpin {
-        /// Which one.
-        snapshot: SnapshotId,
-    },
+    Unpin(SnapshotId),
     /// See [`SnapshotCall::Browse`].
-    Browse {
-        /// Which one.
-        snapshot: SnapshotId,
-        /// Which directory of it.
-        path: String,
-    },
+    Browse(SnapshotId, String),
     /// See [`SnapshotCall::Download`].
-    Download {
-        /// Which one.
-        snapshot: SnapshotId,
-        /// Which file of it.
-        path: String,
-    },
+    Download(SnapshotId, String),
 }
 
 impl SnapshotCommand {
@@ -114,41 +94,27 @@ impl SnapshotCommand {
         } = ask;
         Some(match call {
             SnapshotCall::List => Self::List,
-            SnapshotCall::Take => Self::Take { accept },
-            SnapshotCall::Restore => Self::Restore {
-                point: snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
+            SnapshotCall::Take => Self::Take(accept),
+            SnapshotCall::Restore => Self::Restore(
+                snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
                 accept,
-            },
-            SnapshotCall::Pin => Self::Pin { snapshot: snapshot? },
-            SnapshotCall::Unpin => Self::Unpin { snapshot: snapshot? },
-            SnapshotCall::Browse => Self::Browse {
-                snapshot: snapshot?,
-                path,
-            },
-            SnapshotCall::Download => Self::Download {
-                snapshot: snapshot?,
-                path,
-            },
+            ),
+            SnapshotCall::Pin => Self::Pin(snapshot?),
+            SnapshotCall::Unpin => Self::Unpin(snapshot?),
+            SnapshotCall::Browse => Self::Browse(snapshot?, path),
+            SnapshotCall::Download => Self::Download(snapshot?, path),
         })
     }
 
     /// The one it is about, which therefore has to be there.
     pub fn snapshot(&self) -> Option<&SnapshotId> {
         match self {
-            Self::Restore {
-                point: RestorePoint::Snapshot(snapshot),
-                ..
-            }
-            | Self::Pin { snapshot }
-            | Self::Unpin { snapshot }
-            | Self::Browse { snapshot, .. }
-            | Self::Download { snapshot, .. } => Some(snapshot),
-            Self::List
-            | Self::Take { .. }
-            | Self::Restore {
-                point: RestorePoint::Latest,
-                ..
-            } => None,
+            Self::Restore(RestorePoint::Snapshot(snapshot), _)
+            | Self::Pin(snapshot)
+            | Self::Unpin(snapshot)
+            | Self::Browse(snapshot, _)
+            | Self::Download(snapshot, _) => Some(snapshot),
+            Self::List | Self::Take(_) | Self::Restore(RestorePoint::Latest, _) => None,
         }
     }
 
@@ -157,13 +123,13 @@ impl SnapshotCommand {
         let accepted = |accept: &bool| if *accept { ", whatever is gone" } else { "" };
         match self {
             Self::List => "list snapshots".to_owned(),
-            Self::Take { accept } => format!("take snapshot{}", accepted(accept)),
-            Self::Restore { point, accept } => format!("restore snapshot {point}{}", accepted(accept)),
-            Self::Pin { snapshot } => format!("pin snapshot {snapshot}"),
-            Self::Unpin { snapshot } => format!("unpin snapshot {snapshot}"),
-            Self::Browse { snapshot, path } if path.is_empty() => format!("browse snapshot {snapshot}"),
-            Self::Browse { snapshot, path } => format!("browse snapshot {snapshot}: {path}"),
-            Self::Download { snapshot, path } => format!("download snapshot {snapshot}: {path}"),
+            Self::Take(accept) => format!("take snapshot{}", accepted(accept)),
+            Self::Restore(point, accept) => format!("restore snapshot {point}{}", accepted(accept)),
+            Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
+            Self::Unpin(snapshot) => format!("unpin snapshot {snapshot}"),
+            Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
+            Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
+            Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),
         }
     }
 }

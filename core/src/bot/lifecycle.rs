@@ -200,8 +200,11 @@ pub enum LifecycleEvent {
     StartFailed(Run, String),
     /// The container of this run ended; the text is the runtime's reason.
     Exited(Run, String),
-    /// The alarm rang, or the clock looked in. Both only ask whether a deadline has passed.
+    /// The alarm rang: ask whether a deadline has passed.
     AlarmRang,
+    /// Ask the supervisor now: the clock looked in, or somebody has just ordered what shows in the answer. An alarm can
+    /// be late or lost, so a deadline that has passed counts here as well.
+    Poll,
     /// The object was loaded (first use, eviction, deploy) and looked whether a container runs.
     Loaded {
         /// Whether one does.
@@ -222,6 +225,8 @@ pub enum LifecycleEffect {
     Kill,
     /// Ask this run's supervisor how it is, and report [`LifecycleEvent::Reported`].
     Ask(Run),
+    /// Order from this run's supervisor the backup work that is due by what it just said.
+    OrderBackupJobs(Run),
     /// Ask this run's supervisor whether anything runs that sleep would end, and have nothing new begin;
     /// report [`LifecycleEvent::SleepAnswered`].
     AskMaySleep(Run),
@@ -288,7 +293,7 @@ impl Lifecycle {
             | LifecycleEvent::SleepAnswered(..)
             | LifecycleEvent::StartFailed(..)
             | LifecycleEvent::Exited(..) => self.ignore(),
-            LifecycleEvent::AlarmRang => self.alarm_rang(now, jitter),
+            LifecycleEvent::AlarmRang | LifecycleEvent::Poll => self.alarm_rang(now, jitter),
             LifecycleEvent::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
         }
     }

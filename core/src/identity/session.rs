@@ -94,15 +94,9 @@ pub enum SessionCommand {
         tokens: Tokens,
     },
     /// Prove it anew.
-    Renew {
-        /// Which.
-        id: SessionId,
-    },
+    Renew(SessionId),
     /// Forget it, and have the provider revoke it.
-    End {
-        /// Which.
-        id: SessionId,
-    },
+    End(SessionId),
 }
 
 /// What a Sandbox answers to [`SessionCommand::Renew`].

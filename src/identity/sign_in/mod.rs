@@ -262,7 +262,7 @@ pub(crate) async fn sign_out(
     let mut user = None;
     if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
         user = Some(session.identity.user);
-        let command = SessionCommand::End { id: session.id };
+        let command = SessionCommand::End(session.id);
         if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
             log::line(
                 "session-not-ended",

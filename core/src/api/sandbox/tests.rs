@@ -1,6 +1,7 @@
 //! What travels between the Worker and a Sandbox, as text.
 
 use super::*;
+use crate::api::bot::{BotState, BotStatusSummary, Health};
 use crate::identity::session::{SessionId, Tokens};
 use crate::identity::token::Identity;
 use crate::wire::run::RestorePoint;
@@ -18,6 +19,13 @@ fn id() -> SnapshotId {
     "ab".repeat(32).parse().unwrap()
 }
 
+fn token() -> RenewedToken {
+    RenewedToken {
+        token: "secret".into(),
+        expires_at: 5,
+    }
+}
+
 /// Each command that a body can be, and its text.
 fn commands() -> Vec<(SandboxCommand, String)> {
     let session = SessionId::from_random([0; 16]);
@@ -30,16 +38,10 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (SandboxCommand::Status, r#""status""#.to_owned()),
         (SandboxCommand::Poll, r#""poll""#.to_owned()),
         (SandboxCommand::FreeSlot, r#""free-slot""#.to_owned()),
+        (SandboxCommand::Logs(200), r#"{"logs":200}"#.to_owned()),
         (
-            SandboxCommand::Logs { lines: 200 },
-            r#"{"logs":{"lines":200}}"#.to_owned(),
-        ),
-        (
-            SandboxCommand::MayForget {
-                run: Run(7),
-                snapshot: id(),
-            },
-            format!(r#"{{"may-forget":{{"run":7,"snapshot":"{snapshot}"}}}}"#),
+            SandboxCommand::MayForget(Run(7), id()),
+            format!(r#"{{"may-forget":[7,"{snapshot}"]}}"#),
         ),
         (
             SandboxCommand::Session(SessionCommand::Begin {
@@ -53,55 +55,37 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             ),
         ),
         (
-            SandboxCommand::Session(SessionCommand::Renew { id: session.clone() }),
-            format!(r#"{{"session":{{"renew":{{"id":"{sessions}"}}}}}}"#),
+            SandboxCommand::Session(SessionCommand::Renew(session.clone())),
+            format!(r#"{{"session":{{"renew":"{sessions}"}}}}"#),
         ),
         (
-            SandboxCommand::Session(SessionCommand::End { id: session }),
-            format!(r#"{{"session":{{"end":{{"id":"{sessions}"}}}}}}"#),
+            SandboxCommand::Session(SessionCommand::End(session)),
+            format!(r#"{{"session":{{"end":"{sessions}"}}}}"#),
         ),
     ];
     let snapshots = [
         (SnapshotCommand::List, r#""list""#.to_owned()),
+        (SnapshotCommand::Take(true), r#"{"take":true}"#.to_owned()),
         (
-            SnapshotCommand::Take { accept: true },
-            r#"{"take":{"accept":true}}"#.to_owned(),
+            SnapshotCommand::Restore(RestorePoint::Latest, false),
+            r#"{"restore":["latest",false]}"#.to_owned(),
         ),
         (
-            SnapshotCommand::Restore {
-                point: RestorePoint::Latest,
-                accept: false,
-            },
-            r#"{"restore":{"point":"latest","accept":false}}"#.to_owned(),
+            SnapshotCommand::Restore(RestorePoint::Snapshot(id()), false),
+            format!(r#"{{"restore":[{{"snapshot":"{snapshot}"}},false]}}"#),
+        ),
+        (SnapshotCommand::Pin(id()), format!(r#"{{"pin":"{snapshot}"}}"#)),
+        (
+            SnapshotCommand::Unpin(id()),
+            format!(r#"{{"unpin":"{snapshot}"}}"#),
         ),
         (
-            SnapshotCommand::Restore {
-                point: RestorePoint::Snapshot(id()),
-                accept: false,
-            },
-            format!(r#"{{"restore":{{"point":{{"snapshot":"{snapshot}"}},"accept":false}}}}"#),
+            SnapshotCommand::Browse(id(), "nötes".into()),
+            format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),
         ),
         (
-            SnapshotCommand::Pin { snapshot: id() },
-            format!(r#"{{"pin":{{"snapshot":"{snapshot}"}}}}"#),
-        ),
-        (
-            SnapshotCommand::Unpin { snapshot: id() },
-            format!(r#"{{"unpin":{{"snapshot":"{snapshot}"}}}}"#),
-        ),
-        (
-            SnapshotCommand::Browse {
-                snapshot: id(),
-                path: "nötes".into(),
-            },
-            format!(r#"{{"browse":{{"snapshot":"{snapshot}","path":"nötes"}}}}"#),
-        ),
-        (
-            SnapshotCommand::Download {
-                snapshot: id(),
-                path: "a".into(),
-            },
-            format!(r#"{{"download":{{"snapshot":"{snapshot}","path":"a"}}}}"#),
+            SnapshotCommand::Download(id(), "a".into()),
+            format!(r#"{{"download":["{snapshot}","a"]}}"#),
         ),
     ];
     for (command, text) in snapshots {
@@ -112,14 +96,14 @@ fn commands() -> Vec<(SandboxCommand, String)> {
     let admins = Order::ALL.map(|order| (Authority::Admin, "admin", order));
     for (by, who, order) in owners.into_iter().chain(admins) {
         let name = order.as_str();
-        let text = format!(r#"{{"order":{{"by":"{who}","order":"{name}"}}}}"#);
-        commands.push((SandboxCommand::Order { by, order }, text));
+        let text = format!(r#"{{"order":["{who}","{name}"]}}"#);
+        commands.push((SandboxCommand::Order(by, order), text));
         assert_eq!(Order::parse(by, name), Some(order));
     }
     for scope in Scope::ALL {
         let name = scope.as_str();
-        let text = format!(r#"{{"renew-token":{{"run":7,"scope":"{name}"}}}}"#);
-        commands.push((SandboxCommand::RenewToken { run: Run(7), scope }, text));
+        let text = format!(r#"{{"renew-token":[7,"{name}"]}}"#);
+        commands.push((SandboxCommand::RenewToken(Run(7), scope), text));
     }
     commands
 }
@@ -152,20 +136,22 @@ fn what_is_not_a_command_is_none() {
         r#""STATUS""#,
         r#""tick""#,
         r#"{"status":{}}"#,
-        r#"{"order":{"by":"owner","order":"suspend"}}"#,
-        r#"{"order":{"by":"owner","order":"release"}}"#,
-        r#"{"order":{"by":"nobody","order":"stop"}}"#,
-        r#"{"order":{"order":"stop"}}"#,
-        r#"{"order":{"by":"admin","order":"stop","for":"ever"}}"#,
-        r#"{"renew-token":{"run":-1,"scope":"append"}}"#,
-        r#"{"renew-token":{"run":1,"scope":"admin"}}"#,
+        r#"{"order":["owner","suspend"]}"#,
+        r#"{"order":["owner","release"]}"#,
+        r#"{"order":["nobody","stop"]}"#,
+        r#"{"order":["stop"]}"#,
+        r#"{"order":["admin","stop","for ever"]}"#,
+        r#"{"order":["admin","stop"],"more":1}"#,
+        r#"{"renew-token":[-1,"append"]}"#,
+        r#"{"renew-token":[1,"admin"]}"#,
         r#"{"snapshots":"delete"}"#,
-        r#"{"snapshots":{"pin":{"snapshot":"latest"}}}"#,
+        r#"{"snapshots":{"pin":"latest"}}"#,
         r#"{"snapshots":{"take":{}}}"#,
-        r#"{"session":{"renew":{"id":"a","for":"ever"}}}"#,
-        r#"{"may-forget":{"run":1,"snapshot":"ab"}}"#,
-        r#"{"logs":{"lines":-1}}"#,
-        r#"{"logs":{"lines":70000}}"#,
+        r#"{"session":{"renew":{"id":"a"}}}"#,
+        r#"{"session":{"begin":{"id":"a","for":"ever"}}}"#,
+        r#"{"may-forget":[1,"ab"]}"#,
+        r#"{"logs":-1}"#,
+        r#"{"logs":70000}"#,
         r#""status""status""#,
     ] {
         assert!(SandboxCommand::from_body(text).is_none(), "{text}");
@@ -176,38 +162,30 @@ fn what_is_not_a_command_is_none() {
 #[test]
 fn an_answer_is_read_as_it_was_written() {
     let document = Document::of(&serde_json::json!({ "state": "asleep", "new": [1] })).unwrap();
+    let token = token();
     let answers = [
         (
             SandboxAnswer::Status(document.clone()),
-            r#"{"status":{"new":[1],"state":"asleep"}}"#,
+            r#"{"status":"{\"new\":[1],\"state\":\"asleep\"}"}"#,
         ),
         (
             SandboxAnswer::Snapshots(document),
-            r#"{"snapshots":{"new":[1],"state":"asleep"}}"#,
+            r#"{"snapshots":"{\"new\":[1],\"state\":\"asleep\"}"}"#,
         ),
         (
             SandboxAnswer::Renewal(Renewal::Unavailable),
             r#"{"renewal":"unavailable"}"#,
         ),
         (
-            SandboxAnswer::Token(RenewedToken {
-                token: "t".into(),
-                expires_at: 5,
-            }),
-            r#"{"token":{"token":"t","expires_at":5}}"#,
+            SandboxAnswer::Token(Document::of(&token).unwrap()),
+            r#"{"token":"{\"token\":\"secret\",\"expires_at\":5}"}"#,
         ),
         (SandboxAnswer::Permission(false), r#"{"permission":false}"#),
         (SandboxAnswer::Done, r#""done""#),
+        (Refusal::RunOver.into(), r#"{"refused":["run-over",null]}"#),
         (
-            Refusal::RunOver.into(),
-            r#"{"refused":{"refusal":"run-over","detail":null}}"#,
-        ),
-        (
-            SandboxAnswer::Refused {
-                refusal: Refusal::NotRestored,
-                detail: Some("nöch nicht".into()),
-            },
-            r#"{"refused":{"refusal":"not-restored","detail":"nöch nicht"}}"#,
+            SandboxAnswer::Refused(Refusal::NotRestored, Some("nöch nicht".into())),
+            r#"{"refused":["not-restored","nöch nicht"]}"#,
         ),
     ];
     for (answer, text) in answers {
@@ -216,25 +194,31 @@ fn an_answer_is_read_as_it_was_written() {
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
     }
     let read = serde_json::from_str::<SandboxAnswer>;
-    assert!(read(r#"{"refused":{"refusal":"a-new-one","detail":null}}"#).is_err());
+    assert!(read(r#"{"refused":["a-new-one",null]}"#).is_err());
 }
 
 #[test]
 fn of_a_document_only_what_matters_is_read() {
     let document =
-        Document::of(&serde_json::json!({ "state": "asleep", "expires_at": 5, "token": "t" })).unwrap();
-    let token: RenewedToken = document.read().unwrap();
-    assert_eq!((token.token.as_str(), token.expires_at), ("t", 5));
+        Document::of(&serde_json::json!({ "state": "asleep", "health": "unknown", "since": 5 })).unwrap();
+    let summary: BotStatusSummary = document.read().unwrap();
+    let expected = BotStatusSummary {
+        state: BotState::Asleep,
+        health: Health::Unknown,
+        idle_ms: None,
+    };
+    assert_eq!(summary, expected);
     assert!(document.read::<u64>().is_err());
+    assert_eq!(
+        document.into_text(),
+        r#"{"health":"unknown","since":5,"state":"asleep"}"#
+    );
 }
 
 #[test]
 fn debug_output_hides_what_opens_a_repository() {
-    let token = RenewedToken {
-        token: "secret".into(),
-        expires_at: 5,
-    };
-    assert!(!format!("{:?}", SandboxAnswer::Token(token)).contains("secret"));
+    let answer = SandboxAnswer::Token(Document::of(&token()).unwrap());
+    assert!(!format!("{answer:?}").contains("secret"));
     for (command, _) in commands() {
         assert!(!format!("{command:?}").contains("AAAA"), "a session's name");
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::tests::{QUARTER, R1, RULES};
 use super::*;
 
-const NOW: u64 = 100 * STABLE_AFTER_MS;
+pub(super) const NOW: u64 = 100 * STABLE_AFTER_MS;
 
 /// A state's name in the picture.
 fn name(state: &LifecycleState) -> &'static str {
@@ -22,7 +22,7 @@ fn name(state: &LifecycleState) -> &'static str {
 }
 
 /// Each state, with its time over and not, and with everything that decides which way it is left.
-fn lives() -> Vec<Lifecycle> {
+pub(super) fn lives() -> Vec<Lifecycle> {
     let reason = String::new;
     let mut states = vec![
         LifecycleState::Asleep,
@@ -75,7 +75,7 @@ fn lives() -> Vec<Lifecycle> {
     lives
 }
 
-fn events() -> Vec<LifecycleEvent> {
+pub(super) fn events() -> Vec<LifecycleEvent> {
     let gateways = [
         GatewayCondition::Restoring,
         GatewayCondition::Starting,
@@ -108,6 +108,7 @@ fn events() -> Vec<LifecycleEvent> {
         LifecycleEvent::SlotWanted,
         LifecycleEvent::RestartWanted,
         LifecycleEvent::AlarmRang,
+        LifecycleEvent::Poll,
     ]);
     events.push(LifecycleEvent::StartFailed(R1, String::new()));
     events.push(LifecycleEvent::Exited(R1, String::new()));

@@ -38,7 +38,7 @@ pub fn history_event(
         (
             LifecycleState::Stopping { .. },
             LifecycleState::Asleep,
-            LifecycleEvent::AlarmRang | LifecycleEvent::Wanted,
+            LifecycleEvent::AlarmRang | LifecycleEvent::Poll | LifecycleEvent::Wanted,
         ) => Some((HistoryKind::Killed, None)),
         (LifecycleState::Stopping { .. }, LifecycleState::Asleep, _) => Some((HistoryKind::Slept, None)),
         (_, _, LifecycleEvent::Exited(_, reason)) => Some((HistoryKind::Died, because(reason))),
@@ -54,7 +54,10 @@ pub fn history_event(
         (
             LifecycleState::Unhealthy { .. },
             LifecycleState::Stopping { .. },
-            LifecycleEvent::AlarmRang | LifecycleEvent::Reported(..) | LifecycleEvent::Wanted,
+            LifecycleEvent::AlarmRang
+            | LifecycleEvent::Poll
+            | LifecycleEvent::Reported(..)
+            | LifecycleEvent::Wanted,
         ) => Some((HistoryKind::Replaced, None)),
         _ => None,
     }

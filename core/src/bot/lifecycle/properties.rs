@@ -56,6 +56,7 @@ fn any_event() -> impl Strategy<Value = (u64, LifecycleEvent)> {
         1 => run.clone().prop_map(|run| LifecycleEvent::StartFailed(run, "x".into())),
         2 => run.prop_map(|run| LifecycleEvent::Exited(run, "x".into())),
         1 => Just(LifecycleEvent::AlarmRang),
+        1 => Just(LifecycleEvent::Poll),
         1 => any::<bool>().prop_map(|container_runs| LifecycleEvent::Loaded { container_runs }),
     ];
     (0u64..400_000, event)
@@ -120,6 +121,10 @@ impl World {
                 LifecycleEffect::AskMaySleep(run) => {
                     prop_assert_eq!(run, self.life.run);
                     self.asked_to_sleep = true;
+                }
+                LifecycleEffect::OrderBackupJobs(run) => {
+                    prop_assert_eq!(run, self.life.run);
+                    prop_assert!(self.asked, "ordered by what nobody said: {before:?}");
                 }
                 LifecycleEffect::Watch(run) | LifecycleEffect::RestartGateway(run) => {
                     prop_assert_eq!(run, self.life.run)

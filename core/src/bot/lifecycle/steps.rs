@@ -400,7 +400,10 @@ impl Lifecycle {
             | LifecycleState::Running
             | LifecycleState::Unhealthy { .. }
             | LifecycleState::CrashLooped { until: None, .. } => {
-                vec![LifecycleEffect::Ask(self.run)]
+                vec![
+                    LifecycleEffect::Ask(self.run),
+                    LifecycleEffect::OrderBackupJobs(self.run),
+                ]
             }
             LifecycleState::BackingOff { until, .. } if self.restarts_automatically() => {
                 if until <= now {

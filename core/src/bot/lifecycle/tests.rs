@@ -9,6 +9,9 @@ use crate::bot::incidents::IncidentKind;
 
 pub(super) const R1: Run = Run(1);
 
+/// What follows where the supervisor is asked how it is, and for the work that is due by its answer.
+const ASKED: [LifecycleEffect; 2] = [LifecycleEffect::Ask(R1), LifecycleEffect::OrderBackupJobs(R1)];
+
 fn life() -> Lifecycle {
     Lifecycle::new(0)
 }
@@ -36,6 +39,40 @@ pub(super) fn idle(run: Run, idle_ms: u64) -> LifecycleEvent {
 
 fn given_up(run: Run) -> LifecycleEvent {
     report_event(run, GatewayCondition::GivenUp("config-rejected: foo".into()), 0)
+}
+
+#[test]
+fn a_poll_does_what_the_alarm_does_for_it_may_be_lost() {
+    for before in diagram::lives() {
+        let (mut rang, mut polled) = (before.clone(), before.clone());
+        let effects = on(&mut polled, diagram::NOW, LifecycleEvent::Poll);
+        assert_eq!(
+            effects,
+            on(&mut rang, diagram::NOW, LifecycleEvent::AlarmRang),
+            "{before:?}"
+        );
+        assert_eq!(polled, rang, "{before:?}");
+        let history = |event, after| history_event(&before, &event, after);
+        let told = history(LifecycleEvent::Poll, &polled);
+        assert_eq!(told, history(LifecycleEvent::AlarmRang, &rang), "{before:?}");
+    }
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    on(&mut life, 1, ready(R1));
+    assert_eq!(on(&mut life, 2, LifecycleEvent::Poll), ASKED);
+}
+
+#[test]
+fn backup_jobs_are_ordered_by_alarm_and_poll_and_not_by_the_way() {
+    for before in diagram::lives() {
+        for event in diagram::events() {
+            let effects = on(&mut before.clone(), diagram::NOW, event.clone());
+            let orders = effects.contains(&LifecycleEffect::OrderBackupJobs(R1));
+            let asks = effects.contains(&LifecycleEffect::Ask(R1));
+            let may_order = matches!(event, LifecycleEvent::AlarmRang | LifecycleEvent::Poll);
+            assert_eq!(orders, asks && may_order, "{event:?} {before:?}");
+        }
+    }
 }
 
 #[test]
@@ -179,7 +216,7 @@ fn the_start_deadline_begins_after_the_restore() {
     );
     assert_eq!(
         on(&mut life, START_DEADLINE_MS + 1, LifecycleEvent::AlarmRang),
-        [LifecycleEffect::Ask(R1)]
+        ASKED
     );
     on(&mut life, START_DEADLINE_MS + 2, restoring);
     let deadline = 1_000 + RESTORE_DEADLINE_MS;
@@ -217,10 +254,7 @@ fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
     ] {
         assert_eq!(on(&mut life, now, report_event(R1, gateway, 0)), asked_again(now));
         assert_eq!(life.bot_state(), state);
-        assert_eq!(
-            on(&mut life, now + 1, LifecycleEvent::AlarmRang),
-            [LifecycleEffect::Ask(R1)]
-        );
+        assert_eq!(on(&mut life, now + 1, LifecycleEvent::AlarmRang), ASKED);
     }
     on(&mut life, 6_000, ready(R1));
     assert_eq!(life.state, LifecycleState::Running);

@@ -60,10 +60,7 @@ fn an_idle_bot_sleeps_only_after_its_supervisor_permits_it() {
         ]
     );
     let mut life = running();
-    assert_eq!(
-        on(&mut life, 5, LifecycleEvent::AlarmRang),
-        [LifecycleEffect::Ask(R1)]
-    );
+    assert_eq!(on(&mut life, 5, LifecycleEvent::AlarmRang), ASKED);
     assert_eq!(
         on(&mut life, 5, idle(Run(0), QUARTER)),
         [],

@@ -145,10 +145,7 @@ fn an_unhealthy_bot_is_replaced_after_its_deadline() {
         [LifecycleEffect::SetAlarm(10 + ASK_UNHEALTHY_AGAIN_MS)]
     );
     assert!(life.takes_requests(), "its ingress holds them");
-    assert_eq!(
-        on(&mut life, 20, LifecycleEvent::AlarmRang),
-        [LifecycleEffect::Ask(R1)]
-    );
+    assert_eq!(on(&mut life, 20, LifecycleEvent::AlarmRang), ASKED);
     assert_eq!(
         on(&mut life, 20, LifecycleEvent::Reported(R1, None)),
         [LifecycleEffect::SetAlarm(20 + ASK_ACTIVITY_AGAIN_MS)]
