@@ -1,7 +1,7 @@
 //! A bot's state, orders to it, and the list of all bots.
 
 use moltworker_core::api::bot::{BotPage, BotState, FleetOrder, FleetQuery, Health, ListedBot};
-use moltworker_core::api::sandbox::{Document, Order};
+use moltworker_core::api::sandbox::Order;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
@@ -17,8 +17,9 @@ use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{json, sandbox_client};
 
 /// Never wakes the bot.
-pub(super) async fn status(ctx: &Context<'_>) -> Result<Document> {
-    Ok(sandbox_client::status(ctx.env, ctx.subject()?).await?)
+pub(super) async fn status(ctx: &Context<'_>) -> Result<Response> {
+    let status = sandbox_client::status(ctx.env, ctx.subject()?).await?;
+    Ok(reply::document(status.into_text())?)
 }
 
 /// Gives an order; a button of a page leads back to the bot.
@@ -29,7 +30,7 @@ pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order) -> Res
     Ok(if ctx.by_button() {
         reply::see_other("/")?
     } else {
-        reply::json(&status)?
+        reply::document(status.into_text())?
     })
 }
 

@@ -49,7 +49,7 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::RedeemHandoffCode => sign_in::redeem_code(ctx, request).await,
 
         Operation::ListBots => json(&bot::list(ctx, &bot::query(request)?).await?),
-        Operation::GetBot | Operation::GetBotOf => json(&bot::status(ctx).await?),
+        Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
         Operation::OrderBot(order) => bot::order(ctx, Authority::Owner, order).await,
         Operation::OrderBotOf(order) => bot::order(ctx, Authority::Admin, order).await,
         Operation::ListEvents | Operation::ListEventsOf => {
