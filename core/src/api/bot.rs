@@ -176,7 +176,7 @@ pub static FLEET_QUERY: [Parameter; 5] = [
     },
     Parameter {
         name: "cursor",
-        takes: Takes::Text,
+        takes: Takes::FleetCursor,
         meaning: "the `next` of the page before, with all else the same",
         required: false,
     },

@@ -1,5 +1,6 @@
 //! Names in queries, and which values they take.
 
+use crate::user_id::UserId;
 use crate::wire::run::SnapshotId;
 
 /// A name in a query.
@@ -24,6 +25,8 @@ pub enum Takes {
     Text,
     /// The id of a snapshot.
     SnapshotId,
+    /// The `next` of a page of the fleet: a time and a user id.
+    FleetCursor,
     /// One of these.
     OneOf(&'static [&'static str]),
 }
@@ -39,6 +42,11 @@ impl Takes {
             }
             Self::Text => true,
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
+            Self::FleetCursor => value.split_once('.').is_some_and(|(time, user)| {
+                // Milliseconds for the next thirty thousand years.
+                let digits = (1..=15).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
+                digits && user.parse::<UserId>().is_ok()
+            }),
             Self::OneOf(values) => values.contains(&value),
         }
     }
@@ -49,6 +57,7 @@ impl Takes {
             Self::Number(most) => format!("a whole number up to {most}"),
             Self::Text => "a text".to_owned(),
             Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
+            Self::FleetCursor => "the `next` of the page before".to_owned(),
             Self::OneOf(values) => format!("one of {}", values.join(", ")),
         }
     }
