@@ -254,6 +254,7 @@ impl FleetQuery {
             "sort" => {
                 self.order = FleetOrder::parse(value).ok_or("`sort` is user, active, since or snapshot")?;
             }
+            "cursor" if value.is_empty() => self.after = None,
             "cursor" => {
                 let parts = value.split_once('.');
                 let parts = parts.and_then(|(key, user)| Some((key.parse().ok()?, user.parse().ok()?)));

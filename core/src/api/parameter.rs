@@ -42,6 +42,7 @@ impl Takes {
             }
             Self::Text => true,
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
+            Self::FleetCursor if value.is_empty() => true,
             Self::FleetCursor => value.split_once('.').is_some_and(|(time, user)| {
                 // Milliseconds for the next thirty thousand years.
                 let digits = (1..=15).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());

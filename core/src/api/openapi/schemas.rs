@@ -13,9 +13,10 @@ use crate::wire::control::SnapshotEntry;
 
 /// A user's id: a UUID in lower case, and not the one of zeros.
 const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
-/// The cursor of the fleet: a time in milliseconds, a dot and a user's id other than the one of zeros.
+/// The cursor of the fleet: a time in milliseconds, a dot and a user's id other than the one of zeros. Empty is the
+/// beginning.
 pub(super) const FLEET_CURSOR: &str =
-    "^[0-9]{1,15}[.](?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
+    "^([0-9]{1,15}[.](?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$";
 /// A domain's name as people write it; how long it may be stands beside it, because a look ahead to its end takes
 /// generators of examples very long.
 const HOST: &str = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![0-9]+\.?$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?";
