@@ -24,7 +24,7 @@ pub(crate) fn write(root: &Path) -> Result<ExitCode> {
 /// Every file, and what has to stand in it.
 fn files() -> Result<[(&'static str, String); 3]> {
     Ok([
-        ("docs/openapi.json", pretty(&openapi::document())?),
+        ("docs/openapi.json", pretty(openapi::document())?),
         ("docs/admin-api.md", guide::text()),
         ("tests/contract/endpoints.json", rows()?),
     ])
@@ -34,9 +34,11 @@ fn files() -> Result<[(&'static str, String); 3]> {
 /// response, so that a change of one is a line of a diff, and the Worker, which carries it, is not half blanks.
 const LINES_DEEP: usize = 3;
 
-fn pretty(value: &Value) -> Result<String> {
+fn pretty(mut value: Value) -> Result<String> {
+    // A crate of the same build may ask `serde_json` to keep the order of insertion; the files are the same either way.
+    value.sort_all_objects();
     let mut text = String::new();
-    lay_out(value, 0, &mut text)?;
+    lay_out(&value, 0, &mut text)?;
     text.push('\n');
     Ok(text)
 }
@@ -64,7 +66,7 @@ fn lay_out(value: &Value, depth: usize, text: &mut String) -> Result<()> {
 /// All rows of the table, for tests in other languages: one a line.
 fn rows() -> Result<String> {
     let rows = endpoints().map(|endpoint| {
-        serde_json::to_string(&json!({
+        let mut row = json!({
             "method": endpoint.method().allow(),
             "path": endpoint.path(),
             "hosts": endpoint.hosts().as_str(),
@@ -72,7 +74,9 @@ fn rows() -> Result<String> {
             "changes": endpoint.changes(),
             "audit": endpoint.audit().as_str(),
             "action": endpoint.name(),
-        }))
+        });
+        row.sort_all_objects();
+        serde_json::to_string(&row)
     });
     let rows: Vec<String> = rows.collect::<Result<_, _>>().context("the table is not JSON")?;
     Ok(format!("[\n  {}\n]\n", rows.join(",\n  ")))

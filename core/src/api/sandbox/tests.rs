@@ -161,7 +161,7 @@ fn what_is_not_a_command_is_none() {
 
 #[test]
 fn an_answer_is_read_as_it_was_written() {
-    let document = Document::of(&serde_json::json!({ "state": "asleep", "new": [1] })).unwrap();
+    let document = Document::of(&serde_json::json!({ "new": [1], "state": "asleep" })).unwrap();
     let token = token();
     let answers = [
         (
@@ -200,7 +200,7 @@ fn an_answer_is_read_as_it_was_written() {
 #[test]
 fn of_a_document_only_what_matters_is_read() {
     let document =
-        Document::of(&serde_json::json!({ "state": "asleep", "health": "unknown", "since": 5 })).unwrap();
+        Document::of(&serde_json::json!({ "health": "unknown", "since": 5, "state": "asleep" })).unwrap();
     let summary: BotStatusSummary = document.read().unwrap();
     let expected = BotStatusSummary {
         state: BotState::Asleep,
