@@ -16,6 +16,7 @@ mod fixture;
 mod healing;
 mod ingress;
 mod kept;
+mod keys;
 mod kills;
 mod life;
 mod maintenance;

@@ -176,6 +176,16 @@ impl Repository {
         self.state().hung
     }
 
+    /// What all objects contain whose path begins so.
+    pub(crate) fn contents(&self, directory: &str) -> Vec<Vec<u8>> {
+        let state = self.state();
+        let inside = state
+            .objects
+            .iter()
+            .filter(|(path, _)| path.starts_with(directory));
+        inside.map(|(_, content)| content.clone()).collect()
+    }
+
     /// The paths of its objects.
     pub(crate) fn objects(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()

@@ -9,6 +9,7 @@ mod backend;
 mod compare;
 mod databases;
 mod exclusions;
+mod keys;
 mod leases;
 mod maintain;
 mod read;

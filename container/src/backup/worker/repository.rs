@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use bytesize::ByteSize;
 use moltworker_core::wire::control::{Amount, Snapshot, SnapshotReason};
-use rustic_core::repofile::{IndexId, Node, SnapshotFile, SnapshotId};
+use rustic_core::repofile::{IndexId, MasterKey, Node, SnapshotFile, SnapshotId};
 use rustic_core::{
     ConfigOptions, Credentials, IndexedTree, KeyOptions, Open, OpenStatus, Repository, RepositoryBackends,
-    RepositoryOptions, RusticError,
+    RepositoryOptions, RusticError, WriteBackend,
 };
 use serde::{Deserialize, Serialize};
 
+use super::keys;
 use super::remote::Remote;
 use super::wire::Access;
 
@@ -88,8 +89,8 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
     Repository::new(&options, &backends).map_err(|error| explain(remote, "opening the repository", &error))
 }
 
-/// Opens the repository with whichever password fits, and lets the newest one open it from now on; `None` when
-/// there is none and its endpoint says so.
+/// Opens the repository with whichever password fits, and lets the newest one open it from now on, with the least work;
+/// `None` when there is none and its endpoint says so.
 ///
 /// # Errors
 /// Whenever it is not certain what there is.
@@ -100,29 +101,19 @@ pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opene
     if !there {
         return certainly_none(remote).map(|()| None);
     }
-    let newest = access.passwords.first();
-    let mut refused = None;
-    for password in &access.passwords {
-        match unopened(remote)?.open(&Credentials::password(password)) {
-            Ok(repository) => {
-                if Some(password) != newest
-                    && let Some(newest) = newest
-                {
-                    let added = repository.add_key(newest, &KeyOptions::default());
-                    added.map_err(|error| explain(remote, "adding the newest key", &error))?;
-                }
-                let remote = Arc::clone(remote);
-                return Ok(Some(Opened { remote, repository }));
-            }
-            Err(error) if error.is_incorrect_password() => {
-                refused = Some(RepositoryError::new(
-                    "none of the passwords derived from BACKUP_KEY opens the repository",
-                ));
-            }
-            Err(error) => return Err(explain(remote, "opening the repository", &error)),
-        }
+    let Some(unlocked) = keys::unlock(remote, &access.passwords)? else {
+        return Err(RepositoryError::new(
+            "none of the passwords derived from BACKUP_KEY opens the repository",
+        ));
+    };
+    let credentials = Credentials::Masterkey(unlocked.master.clone());
+    let repository = unopened(remote)?.open(&credentials);
+    let repository = repository.map_err(|error| explain(remote, "opening the repository", &error))?;
+    if let Some(newest) = access.passwords.first().filter(|_| !unlocked.is_current) {
+        keys::add(remote, &unlocked.master, newest)?;
     }
-    Err(refused.unwrap_or_else(|| RepositoryError::new("there is no password to open the repository with")))
+    let remote = Arc::clone(remote);
+    Ok(Some(Opened { remote, repository }))
 }
 
 /// That no config is there is not enough for a blank start: the endpoint has to be a repository's, which a
@@ -160,9 +151,20 @@ pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, Repo
         .set_datapack_growfactor(0_u32)
         .set_treepack_size(TREE_PACK)
         .set_treepack_growfactor(0_u32);
-    let keys = KeyOptions::default().hostname(HOST.to_owned());
-    let made = unopened(remote)?.init(&Credentials::password(newest), &keys, &options);
-    let repository = made.map_err(|error| explain(remote, "making the repository", &error))?;
+    let making = |error: Box<RusticError>| explain(remote, "making the repository", &error);
+    remote.create().map_err(making)?;
+    // The key comes before the config, which says that there is a repository. An attempt that was broken off between the
+    // two has left a key: with another one beside it, nobody could tell which of them is the repository's.
+    let master = match keys::unlock(remote, &access.passwords)? {
+        Some(unlocked) => unlocked.master,
+        None => {
+            let master = MasterKey::new();
+            keys::add(remote, &master, newest)?;
+            master
+        }
+    };
+    let made = unopened(remote)?.init(&Credentials::Masterkey(master), &KeyOptions::default(), &options);
+    let repository = made.map_err(making)?;
     let remote = Arc::clone(remote);
     Ok(Opened { remote, repository })
 }
