@@ -185,6 +185,8 @@ impl BackupController {
     pub(crate) fn look(&mut self, view: &GatewayView) {
         let gone = matches!(view.phase, GatewayPhase::Restoring | GatewayPhase::Draining);
         self.may = view.home == HomeState::Confirmed && !gone;
+        let starting = view.phase == GatewayPhase::Starting;
+        self.schedule.starts(self.since.elapsed(), starting);
         if view.phase == GatewayPhase::Ready && !self.was_ready {
             self.was_ready = true;
             // The first restore point comes soon after the first start, whether something changes or not.

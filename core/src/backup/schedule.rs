@@ -15,6 +15,9 @@ pub const MAX_WAIT: Duration = Duration::from_secs(30);
 /// From the beginning of one snapshot to that of the next. Losing the machine loses at most a minute, and what
 /// it takes to take one.
 pub const SPACING: Duration = Duration::from_secs(60);
+/// What a gateway changes while it starts waits until it is ready, but no longer than this: a snapshot beside a start takes
+/// processor time from it, at half a CPU by seconds. A start over this is in trouble, and its traces are worth saving.
+pub const MAX_START: Duration = Duration::from_secs(180);
 /// The pause after a snapshot that failed; it doubles with each further one.
 pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: a repository that was away for an hour is not asked less often than a bot changes.
@@ -56,6 +59,8 @@ pub struct Schedule {
     begun: Option<Duration>,
     failed: u32,
     not_before: Duration,
+    /// Since when the gateway starts; nothing while it does not.
+    starting: Option<Duration>,
 }
 
 impl Schedule {
@@ -69,7 +74,13 @@ impl Schedule {
             begun: None,
             failed: 0,
             not_before: Duration::ZERO,
+            starting: None,
         }
+    }
+
+    /// The gateway begins to start, or no longer does.
+    pub fn starts(&mut self, now: Duration, starting: bool) {
+        self.starting = starting.then(|| self.starting.unwrap_or(now));
     }
 
     /// Something has changed.
@@ -109,7 +120,10 @@ impl Schedule {
         let spaced = self
             .begun
             .map_or(Duration::ZERO, |begun| begun + self.rules.spacing);
-        Some(settled.max(spaced).max(self.not_before))
+        // What was changed before is the owner's, and at stake.
+        let started = self.starting.filter(|since| change.first >= *since);
+        let started = started.map_or(Duration::ZERO, |since| since + MAX_START);
+        Some(settled.max(spaced).max(started).max(self.not_before))
     }
 
     /// Begins the next one if it is due.
@@ -136,8 +150,11 @@ impl Schedule {
         let doublings = self.failed.saturating_sub(1).min(16);
         let pause = FIRST_PAUSE.saturating_mul(1 << doublings).min(MAX_PAUSE);
         self.not_before = now + pause.mul_f64(0.5 + chance.clamp(0.0, 1.0) / 2.0);
-        // What was to be saved still is.
+        // What was to be saved still is, since before this attempt.
         self.changed(now);
+        if let (Some(change), Some(begun)) = (&mut self.change, self.begun) {
+            change.first = change.first.min(begun);
+        }
         if taken.reason != SnapshotReason::Change {
             self.order(taken);
         }
@@ -168,6 +185,31 @@ mod tests {
         assert_eq!(schedule.begin(at(16)), None);
         assert_eq!(schedule.begin(at(17)).unwrap().reason, SnapshotReason::Change);
         assert_eq!((schedule.due(), schedule.has_changed()), (None, false));
+    }
+
+    #[test]
+    fn changes_of_a_starting_gateway_wait_until_it_is_ready() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.starts(at(1), true);
+        schedule.changed(at(2));
+        schedule.starts(at(3), true);
+        assert_eq!(schedule.due(), Some(at(1) + MAX_START));
+        schedule.order(MANUAL);
+        assert_eq!(schedule.due(), Some(at(0)));
+        assert_eq!(schedule.begin(at(2)), Some(MANUAL));
+        schedule.over(at(3), 1.0, true);
+        schedule.changed(at(4));
+        schedule.starts(at(70), false);
+        assert_eq!(schedule.due(), Some(at(2) + SPACING));
+    }
+
+    #[test]
+    fn changes_from_before_a_start_do_not_wait_for_it() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.changed(at(10));
+        schedule.starts(at(11), true);
+        schedule.changed(at(12));
+        assert_eq!(schedule.due(), Some(at(12) + SETTLE));
     }
 
     #[test]
