@@ -21,6 +21,7 @@ mod kills;
 mod life;
 mod maintenance;
 mod quiesce;
+mod reads;
 mod repository;
 mod rollback;
 mod tokens;

@@ -77,6 +77,8 @@ struct State {
     minted: Vec<(String, Instant)>,
     /// Renewals that were granted.
     renewed: usize,
+    /// The paths of all objects that were read, in order.
+    reads: Vec<String>,
 }
 
 /// The endpoint. It lives as long as the test's process.
@@ -174,6 +176,11 @@ impl Repository {
     /// Requests that were not answered.
     pub(crate) fn hung(&self) -> usize {
         self.state().hung
+    }
+
+    /// The paths of the objects that were read since it was asked last.
+    pub(crate) fn reads(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().reads)
     }
 
     /// What all objects contain whose path begins so.
@@ -301,6 +308,9 @@ impl Repository {
         let second_version = header("accept").is_some_and(|accept| accept.contains("restic.rest.v2"));
         let path = target.strip_prefix(&format!("/_repo/{USER}/"))?.to_owned();
 
+        if method == "GET" && !path.ends_with('/') {
+            self.state().reads.push(path.clone());
+        }
         let fault = self.fault(&method, &path);
         if let Some(What::Late(time)) = fault {
             std::thread::park_timeout(time);

@@ -102,6 +102,9 @@ impl WriteBackend for Remote {
         let path = path_of(kind, id);
         let content = content.into_vec().concat();
         let written = self.attempts(&Method::POST, &path, Some(&content), &[], &|_, _| Ok(()));
+        if written.is_ok() && matches!(kind, FileType::Snapshot | FileType::Index | FileType::Key) {
+            self.keep(id, &content);
+        }
         if kind == FileType::Snapshot && written.is_ok() {
             *locked(&self.written) = Some(*id);
         }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
-use self::remote::Remote;
+use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
 use self::wire::{JobInput, Line};
@@ -45,6 +45,7 @@ pub(crate) const SUBCOMMAND: &str = "backup";
 /// Names beside the home, on the same file system, that are ours.
 const FRESH: &str = "restoring";
 const SCRATCH: &str = "scratch";
+const KEPT: &str = "objects";
 
 /// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
 /// a tenth of it, so that it goes on and is not noticed.
@@ -99,7 +100,10 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     if !matches!(job, BackupJob::Restore(_)) {
         give_way();
     }
-    let remote = Arc::new(Remote::new(&access));
+    // Maintenance verifies what is stored, and not what is kept of it.
+    let keeps = !matches!(job, BackupJob::Maintain(_));
+    let kept = keeps.then(|| KeptObjects::open(&beside(&home, KEPT))).flatten();
+    let remote = Arc::new(Remote::new(&access, kept));
     // After the line that says how long it is, a file is all that is said.
     let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
         let remote = Arc::clone(&remote);

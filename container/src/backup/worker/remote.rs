@@ -4,7 +4,9 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
+mod kept;
 mod packs;
+mod spool;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +23,8 @@ use ureq::{Agent, Body};
 use super::now_ms;
 use super::wire::{Access, Renewed, Traffic};
 use packs::Packs;
+
+pub(crate) use kept::KeptObjects;
 
 /// So often something is tried before it has failed.
 const ATTEMPTS: u32 = 5;
@@ -99,6 +103,7 @@ pub(crate) struct Remote {
     authorization: Mutex<String>,
     renew_at: Mutex<i64>,
     packs: Packs,
+    kept: Option<KeptObjects>,
     /// The first write that failed for good.
     pub(super) failed: Mutex<Option<String>>,
     /// The last failure, in our words: rustic's own are for its own users.
@@ -131,8 +136,8 @@ fn number(length: usize) -> u64 {
 }
 
 impl Remote {
-    /// A client for this repository.
-    pub(crate) fn new(access: &Access) -> Self {
+    /// A client for this repository, and what is kept of it on this machine.
+    pub(crate) fn new(access: &Access, kept: Option<KeptObjects>) -> Self {
         let patience = Duration::from_millis(access.patience_ms);
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -149,6 +154,7 @@ impl Remote {
             authorization: Mutex::new(bearer(&access.token)),
             renew_at: Mutex::new(access.renew_at),
             packs: Packs::default(),
+            kept,
             failed: Mutex::default(),
             last_failure: Mutex::default(),
             unanswered: Mutex::default(),
@@ -287,13 +293,24 @@ impl Remote {
         Ok(bytes.into())
     }
 
-    /// Reads an object and compares it with its name.
+    /// Reads an object, unless it is kept, and compares it with its name.
     pub(super) fn whole(&self, path: &str, id: &Id) -> Result<Bytes, RemoteError> {
-        self.attempts(&Method::GET, path, None, &[], &|response, damaged| {
+        if let Some(kept) = self.kept.as_ref().and_then(|kept| kept.get(id)) {
+            return Ok(kept);
+        }
+        let read = self.attempts(&Method::GET, path, None, &[], &|response, damaged| {
             let bytes = self.body(response, MAX_BODY).map_err(damaged)?;
             check_digest(&bytes, id).map_err(damaged)?;
             Ok(bytes)
-        })
+        });
+        read.inspect(|bytes| self.keep(id, bytes))
+    }
+
+    /// Keeps an object that will be asked for again.
+    pub(super) fn keep(&self, id: &Id, bytes: &[u8]) {
+        if let Some(kept) = &self.kept {
+            kept.put(id, bytes);
+        }
     }
 
     /// Sends a request until it is answered or has failed too often.

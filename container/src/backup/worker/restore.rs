@@ -30,6 +30,8 @@ use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
+/// The ending, beside the directory that is restored into, of the file packs are kept in meanwhile.
+const SPOOL: &str = "packs";
 /// Why a snapshot was not written into a directory, or is not the same there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotExtracted {
@@ -178,7 +180,8 @@ pub(crate) fn extract(
     let tree = Arc::new(Tree::open(opened, snapshot)?);
     let total = tree.amount();
     make_way(fresh).map_err(NotExtracted::Disk)?;
-    room_for(total, fresh, spare)?;
+    let left = room_for(total, fresh, spare)?;
+    tree.remote.spool_packs(fresh.with_extension(SPOOL), left);
     let owners = rustix::process::geteuid().is_root();
 
     let done = Arc::new(Done::default());
@@ -223,7 +226,8 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<(), NotExtracted> {
+/// How much is free beside what is going to be written.
+fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<u64, NotExtracted> {
     let parent = fresh.parent().unwrap_or(fresh);
     let room = statvfs(parent).map_err(|error| unwritten(parent, "asking for free space", &error.into()))?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
@@ -233,7 +237,7 @@ fn room_for(total: Amount, fresh: &Path, spare: u64) -> Result<(), NotExtracted>
             "the disk has {free} bytes free; the snapshot needs {wanted}"
         ))));
     }
-    Ok(())
+    Ok(free.saturating_sub(wanted))
 }
 
 fn unwritten(path: &Path, doing: &str, error: &io::Error) -> NotExtracted {

@@ -18,7 +18,8 @@ const SIDE_BY_SIDE: usize = 4;
 
 /// A snapshot whose files can be read.
 pub(crate) struct Tree {
-    remote: Arc<Remote>,
+    /// The client of its repository.
+    pub(crate) remote: Arc<Remote>,
     repository: Repository<IndexedFullStatus>,
     /// Everything in it below the home, the home itself first under an empty path; a directory before its content.
     pub(crate) nodes: Vec<(PathBuf, Node)>,

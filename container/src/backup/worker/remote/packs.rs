@@ -1,14 +1,16 @@
-//! Packs of a repository, of which rustic asks for one piece after the other: read as a whole, kept for a moment,
-//! and not asked for again where that was in vain.
+//! Packs of a repository, of which rustic asks for one piece after the other: read as a whole, kept for a moment in memory and
+//! then on disk, and not asked for again where that was in vain.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use rustic_core::Id;
 use ureq::http::Method;
 
-use super::{Remote, RemoteError, check_digest, locked};
+use super::spool::Spool;
+use super::{Remote, RemoteError, check_digest, locked, number};
 
 /// Larger objects are not read as a whole: of a pack of that size only what is asked for.
 const MAX_WHOLE_PACK: u64 = 40 * 1024 * 1024;
@@ -16,20 +18,27 @@ const MAX_WHOLE_PACK: u64 = 40 * 1024 * 1024;
 /// `repository.rs`), and a tree is read in the order in which it was written.
 const KEPT: usize = 4;
 
-/// A pack, once it is read; nothing when it is too large to be kept.
-type PackCache = Arc<Mutex<Option<Bytes>>>;
+/// A pack in memory.
+#[derive(Default)]
+struct Held {
+    /// Once it is read; nothing when it is too large to be kept.
+    bytes: Option<Bytes>,
+    /// So much of it was asked for. What was asked for as a whole is hardly asked for again.
+    served: u64,
+}
 
 /// What is known of packs.
 #[derive(Default)]
 pub(super) struct Packs {
-    kept: Mutex<VecDeque<(Id, PackCache)>>,
+    kept: Mutex<VecDeque<(Id, Arc<Mutex<Held>>)>>,
+    spool: Mutex<Spool>,
     /// Those that could not be read, and why. Each would cost all attempts again for every piece of it.
     unreadable: Mutex<BTreeMap<Id, String>>,
 }
 
 impl Packs {
     /// The place of a pack among those that are kept.
-    fn place(&self, id: &Id) -> PackCache {
+    fn place(&self, id: &Id) -> Arc<Mutex<Held>> {
         let mut all = locked(&self.kept);
         let at = all.iter().position(|(kept, _)| kept == id);
         let entry = at
@@ -37,8 +46,16 @@ impl Packs {
             .unwrap_or_else(|| (*id, Arc::default()));
         let kept = Arc::clone(&entry.1);
         all.push_back(entry);
-        while all.len() > KEPT {
-            all.pop_front();
+        while all.len() > KEPT
+            && let Some((id, left)) = all.pop_front()
+        {
+            // Whoever reads from it right now has it for as long as that takes.
+            if let Ok(held) = left.try_lock()
+                && let Some(pack) = &held.bytes
+                && number(pack.len()) > held.served
+            {
+                locked(&self.spool).put(id, pack);
+            }
         }
         kept
     }
@@ -48,6 +65,11 @@ impl Remote {
     /// Why a pack could not be read, if one could not.
     pub(crate) fn unreadable_pack(&self) -> Option<String> {
         locked(&self.packs.unreadable).values().next().cloned()
+    }
+
+    /// Packs that will be needed again may take so many bytes of the disk `path` is on.
+    pub(crate) fn spool_packs(&self, path: PathBuf, bytes: u64) {
+        locked(&self.packs.spool).give_room(path, bytes);
     }
 
     /// A part of a pack.
@@ -61,6 +83,9 @@ impl Remote {
         offset: u32,
         length: u32,
     ) -> Result<Bytes, RemoteError> {
+        if let Some(part) = locked(&self.packs.spool).part(id, offset, length) {
+            return Ok(part);
+        }
         let place = self.packs.place(id);
         // Whoever wants the same pack waits here, and does not ask for it again.
         let mut kept = locked(&place);
@@ -75,16 +100,17 @@ impl Remote {
 
     fn part_of(
         &self,
-        kept: &mut Option<Bytes>,
+        kept: &mut Held,
         path: &str,
         id: &Id,
         offset: u32,
         length: u32,
     ) -> Result<Bytes, RemoteError> {
-        if kept.is_none() {
-            *kept = self.pack(path, id)?;
+        if kept.bytes.is_none() {
+            kept.bytes = self.pack(path, id)?;
         }
-        let part = match kept {
+        kept.served = kept.served.saturating_add(length.into());
+        let part = match &kept.bytes {
             Some(pack) => {
                 let from = usize::try_from(offset).unwrap_or(usize::MAX);
                 let to = from.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
