@@ -26,11 +26,12 @@ const AROUND_RESTORE_MS = 2_000;
 const COLOUR = "#1f6feb";
 const CONFIG = ".openclaw/openclaw.json";
 const PROJECT = ".openclaw/workspace/project";
-// Of these a starting or stopping gateway rewrites rows: who holds what, how its boots went, what it has checked, when
-// a session was last looked at. Of every other table each row has to be there again as it was.
+// Of these a starting or stopping gateway rewrites rows: who holds what, how its boots went, why it restarted, what it has
+// checked, when a session was last looked at. Of every other table each row has to be there again as it was.
 const REWRITTEN = new Set([
   "agent_database_leases", "agent_databases", "agent_integrity_verifications", "config_health_entries",
-  "diagnostic_events", "gateway_boot_lifecycle", "schema_meta", "session_key_contract", "session_nodes", "session_windows", "state_leases",
+  "diagnostic_events", "gateway_boot_lifecycle", "gateway_restart_sentinel", "schema_meta", "session_key_contract",
+  "session_nodes", "session_windows", "state_leases",
 ]);
 // A job's row says when it ran last and runs next, and the gateway has jobs of its own: none of the rows may be gone.
 const RESCHEDULED = new Set(["cron_jobs"]);
