@@ -153,7 +153,7 @@ impl Inner {
 
     /// Has the alarm ring at this moment, in milliseconds since 1970; or not at all. In the runtime's own words, because
     /// `worker` takes a serializer for the options nobody gives.
-    async fn set_alarm(&self, at: Option<u64>) -> Result<()> {
+    pub(super) async fn set_alarm(&self, at: Option<u64>) -> Result<()> {
         let (storage, options) = (
             self.state.as_raw().storage()?,
             JsValue::UNDEFINED.unchecked_into(),
