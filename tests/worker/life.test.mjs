@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NAVIGATION } from "./browser.mjs";
+import { PAGE } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
-
-const PAGE = { headers: NAVIGATION };
 
 test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
