@@ -9,7 +9,7 @@ use moltworker_core::wire::job::JobKind;
 use crate::disk::Disk;
 use crate::fixture::{Fixture, Setup};
 use crate::kept::{
-    ON_DEMAND, QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, taken, until_settled,
+    QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, start_on, taken, until_settled,
 };
 use crate::repository::{Fault, MAINTAIN, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, listed, noise, without_caches};
@@ -225,12 +225,7 @@ fn a_disk_too_small_for_the_home_prevents_gateway_start() {
         let Some(disk) = Disk::mount(too_small) else {
             return;
         };
-        let fixture = Fixture::start(&Setup {
-            repository: Some(repository.access()),
-            env: &ON_DEMAND,
-            disk: Some(disk.path()),
-            ..Setup::default()
-        });
+        let fixture = start_on(&disk, &repository);
         let status = fixture.until(what, |status| failure(status, JobKind::Restore).is_some());
         let message = &failure(&status, JobKind::Restore).unwrap().message;
         assert!(message.contains(said), "{what}: {message}");
@@ -256,12 +251,7 @@ fn a_full_disk_fails_the_snapshot_and_loses_no_stored_one() {
         return;
     };
     let repository = Repository::start();
-    let fixture = Fixture::start(&Setup {
-        repository: Some(repository.access()),
-        env: &ON_DEMAND,
-        disk: Some(disk.path()),
-        ..Setup::default()
-    });
+    let fixture = start_on(&disk, &repository);
     until_settled(&fixture);
     let database = rusqlite::Connection::open(fixture.home.join("memory.sqlite")).unwrap();
     let fill = "CREATE TABLE memories(what); INSERT INTO memories VALUES (randomblob(4000000));";
