@@ -19,7 +19,7 @@ mod backups;
 pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL};
 
 mod bindings;
-pub use bindings::{BINDINGS, BUCKET_BINDING, Binding, BindingKind, DATABASE_BINDING, SANDBOX_BINDING};
+pub use bindings::*;
 
 /// One variable or secret of the Worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

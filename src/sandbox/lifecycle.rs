@@ -104,7 +104,7 @@ impl Inner {
 
     /// Carries out one effect. One that fails is logged and the others go on: the state's deadline leads
     /// out of whatever its failure leads into.
-    async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
+    pub(super) async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
         let outcome = match &effect {
             LifecycleEffect::Start(run) => {
                 if let Err(not_started) = self.start_container(*run).await {
@@ -153,7 +153,7 @@ impl Inner {
 
     /// Has the alarm ring at this moment, in milliseconds since 1970; or not at all. In the runtime's own words, because
     /// `worker` takes a serializer for the options nobody gives.
-    pub(super) async fn set_alarm(&self, at: Option<u64>) -> Result<()> {
+    async fn set_alarm(&self, at: Option<u64>) -> Result<()> {
         let (storage, options) = (
             self.state.as_raw().storage()?,
             JsValue::UNDEFINED.unchecked_into(),

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::bot::incidents::{IncidentKind, Incidents, Observed};
+use moltworker_core::bot::lifecycle::LifecycleEffect;
 use moltworker_core::bot::slots::{self, Candidates, Occupancy, Slot};
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::user_id::UserId;
@@ -98,7 +99,7 @@ impl Inner {
         let observed = self
             .update_incidents(|incidents| incidents.observe(now, IncidentKind::NoCapacity, Some(detail)))?;
         if let Some(at) = self.life().lapse_alarm() {
-            self.set_alarm(Some(at)).await?;
+            self.carry_out(LifecycleEffect::SetAlarm(at)).await;
         }
         Ok(observed)
     }

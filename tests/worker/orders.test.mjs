@@ -209,7 +209,7 @@ test("repeated requests of one caller put only one bot to sleep", async (t) => {
     await worker.as(user, "/");
     await worker.fake(user, "set", { lingers: true });
   }
-  const states = async () => (await worker.bots()).map((row) => row.state).sort().join();
+  const states = async () => (await worker.bots()).filter((row) => row.awake).map((row) => row.state).sort().join();
   await until(async () => (await states()) === "running,running", "the registry knows both");
   const database = await worker.mf.getD1Database("DB");
   await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();

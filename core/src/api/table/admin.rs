@@ -20,7 +20,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         Operation::ListBots,
         "admin-list-bots",
         "/api/admin/bots",
-        "The fleet: every bot that was ever started, a page at a time; wakes none",
+        "The fleet: every bot that was ever wanted, a page at a time; wakes none",
     )
     .takes(Input::Query(&FLEET_QUERY))
     .answers(Output::Json(Document::BotPage)),
