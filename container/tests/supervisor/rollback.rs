@@ -128,7 +128,7 @@ fn a_failed_restore_keeps_the_current_home() {
 
 #[test]
 fn a_restore_interrupted_after_the_home_swap_is_repeated() {
-    let (repository, fixture, older, then) = gone_on();
+    let (_, fixture, older, then) = gone_on();
     // In no snapshot, and long to remove: so long the old home lies beside the new one.
     let cache = fixture.home.join(".cache");
     std::fs::create_dir_all(&cache).unwrap();
