@@ -45,7 +45,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     const killed = await stack.containerOf("dev-1");
     await docker("kill", killed.id);
     // Nobody asks for anything but the page that is open.
-    await until("the page has woken the bot", async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), {
+    await until(async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), "the page has woken the bot", {
       deadlineMs: WOKEN_MS,
     });
     await waitForBot(page);

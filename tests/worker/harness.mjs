@@ -8,10 +8,12 @@ import WebSocket from "ws";
 import { misfits } from "./conformance.mjs";
 import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
+import { until } from "../until.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
 export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
+export { until };
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
 
@@ -215,16 +217,5 @@ class Worker {
   async bots() {
     const database = await this.mf.getD1Database("DB");
     return (await database.prepare("SELECT * FROM bots ORDER BY user_id").all()).results;
-  }
-}
-
-/** Waits until `check` returns something true. */
-export async function until(check, what, deadlineMs = 10_000) {
-  const end = Date.now() + deadlineMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,16 +1,9 @@
 //! Tables of what happens to a bot's data in its gateway's life.
 
 use super::*;
+use crate::bot::gateway::tests::{at, on};
 use crate::bot::gateway::{GatewayEvent, GatewayRules, Launch};
 use crate::wire::control::{EndReason, ExitReason, GatewayPhase};
-
-fn at(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn on(life: &mut GatewayLifecycle, second: u64, event: GatewayEvent) -> Option<GatewayEffect> {
-    life.on(at(second), 1.0, event)
-}
 
 fn restoring() -> GatewayLifecycle {
     let (life, first) = GatewayLifecycle::begin(at(0), GatewayRules::default(), Some(RestorePoint::Latest));
