@@ -71,13 +71,13 @@ export class Bot {
       const children = contentOf(`/proc/${this.pid}/task/${this.pid}/children`).trim().split(" ");
       return children.find((pid) => contentOf(`/proc/${pid}/cmdline`).endsWith("\0backup\0"));
     };
-    const pid = await until(ours, "a backup process begins", DEADLINE_MS);
+    const pid = await until(ours, "a backup process begins", { deadlineMs: DEADLINE_MS, pauseMs: 20 });
     const begun = performance.now();
     let peakMb = 0;
     await until(() => {
       peakMb = Math.max(peakMb, peak(pid));
       return ours() !== pid;
-    }, "the backup process is over", DEADLINE_MS);
+    }, "the backup process is over", { deadlineMs: DEADLINE_MS, pauseMs: 20 });
     return { seconds: (performance.now() - begun) / 1_000, peakMb };
   }
   async snapshot() {

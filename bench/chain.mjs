@@ -33,11 +33,11 @@ async function coldStart(stack, token) {
     return { status: answer.status, at: since() };
   });
   let supervisor;
-  await until("the bot runs", async () => {
+  await until(async () => {
     const status = await (await stack.fetch("/api/bot", { token })).json();
     if (status.start && supervisor === undefined) supervisor = since();
     return status.state === "running";
-  }, { deadlineMs: 180_000, pauseMs: 25 });
+  }, "the bot runs", { deadlineMs: 180_000, pauseMs: 25 });
   const { status, at } = await page;
   if (status !== 200) throw new Error(`the first request was answered ${status}`);
   const { start, restored } = await (await stack.fetch("/api/bot", { token })).json();

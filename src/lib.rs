@@ -15,11 +15,10 @@ mod router;
 #[expect(missing_docs, reason = "wasm_bindgen exports methods of its own making")]
 mod sandbox;
 
-use crate::jobs::cron;
 use crate::platform::{log, tasks};
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
-use worker::{Env, Error, Response, ScheduleContext, ScheduledEvent, event, web_sys};
+use worker::{Env, Error, Response, event, web_sys};
 
 pub use sandbox::Sandbox;
 
@@ -49,12 +48,4 @@ pub fn fetch(request: web_sys::Request, env: Env, _context: JsValue) -> Promise 
 fn unanswered(error: Error) -> worker::Result<web_sys::Response> {
     log::line("unanswered", &[("reason", &error)]);
     Ok(Response::error("INTERNAL SERVER ERROR", 500)?.into())
-}
-
-/// Every cron trigger.
-#[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    if let Err(error) = cron::tick(&env).await {
-        log::line("tick-failed", &[("reason", &error)]);
-    }
 }

@@ -10,7 +10,6 @@ use std::process::Command;
 
 use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
 use moltworker_core::http::problem::RATE_PERIOD_SECONDS;
-use moltworker_core::http::rate_limits::LIMITS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
 fn root() -> PathBuf {
@@ -124,9 +123,13 @@ fn core_uses_no_clock_randomness_or_io() {
     }
 }
 
+/// What the entries of a list have under this name; the list of a table is named with it, `table.list`.
 fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
-    let entries = table
-        .get(list)
+    let entries = match list.split_once('.') {
+        Some((table_name, list)) => table.get(table_name).and_then(|inner| inner.get(list)),
+        None => table.get(list),
+    };
+    let entries = entries
         .and_then(toml::Value::as_array)
         .cloned()
         .unwrap_or_default();
@@ -140,12 +143,21 @@ fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
 fn wrangler_toml_and_code_use_the_same_names() {
     let wrangler = toml("wrangler.toml");
     let objects = wrangler["durable_objects"].as_table().expect("durable_objects");
-    let mut bound = names(objects, "bindings", "name");
-    bound.extend(names(&wrangler, "d1_databases", "binding"));
-    bound.extend(names(&wrangler, "r2_buckets", "binding"));
-    let bound: BTreeSet<_> = bound.iter().map(String::as_str).collect();
-    assert_eq!(bound, BINDINGS.into_iter().collect(), "bindings");
-    assert_eq!(names(&wrangler, "ratelimits", "name"), LIMITS);
+    let mut lists: BTreeSet<(&str, &str)> = BINDINGS.iter().map(|binding| binding.kind.place()).collect();
+    // What is declared nowhere is missed as well.
+    lists.extend(
+        wrangler
+            .keys()
+            .filter(|list| !names(&wrangler, list, "binding").is_empty())
+            .map(|list| (list.as_str(), "binding")),
+    );
+    for (list, key) in lists {
+        let declared = BINDINGS
+            .iter()
+            .filter(|binding| binding.kind.place() == (list, key));
+        let declared: Vec<_> = declared.map(|binding| binding.name).collect();
+        assert_eq!(names(&wrangler, list, key), declared, "[[{list}]]");
+    }
     for limit in wrangler["ratelimits"].as_array().expect("ratelimits") {
         let period = limit["simple"]["period"].as_integer();
         assert_eq!(

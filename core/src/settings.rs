@@ -18,14 +18,8 @@ pub use access::{
 mod backups;
 pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL};
 
-/// The Durable Object namespace of Sandboxes.
-pub const SANDBOX_BINDING: &str = "SANDBOX";
-/// The D1 database.
-pub const DATABASE_BINDING: &str = "DB";
-/// The R2 bucket of backups.
-pub const BUCKET_BINDING: &str = "BUCKET";
-/// Every binding the Worker cannot do without; `tests/tidy.rs` compares them with `wrangler.toml`.
-pub const BINDINGS: [&str; 3] = [SANDBOX_BINDING, DATABASE_BINDING, BUCKET_BINDING];
+mod bindings;
+pub use bindings::*;
 
 /// One variable or secret of the Worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,14 @@ fn bad(detail: impl Into<String>) -> Error {
     Error::detailed(Refusal::BadRequest, detail)
 }
 
+/// Refuses a body where the endpoint takes none: whoever sends one means something by it.
+pub(super) fn check_body(endpoint: &Endpoint, request: &Request) -> Result<()> {
+    if has_body(request) && !endpoint.input().takes_body() {
+        return Err(bad("this address takes no body"));
+    }
+    Ok(())
+}
+
 /// Refuses a query that the endpoint does not take.
 pub(super) fn check_query(endpoint: &Endpoint, request: &Request) -> Result<()> {
     let address = Address::of(request)?;
@@ -32,12 +40,11 @@ pub(super) fn before(request: &Request) -> Result<Option<u32>> {
     number(request, "before")
 }
 
-/// `?lines=`, of which [`MAX_LOG_LINES`] are told.
+/// `?lines=`, at most [`MAX_LOG_LINES`].
 pub(super) fn lines(request: &Request) -> Result<u16> {
-    let lines = number(request, "lines")?;
-    let lines = lines.or(u32::try_from(DEFAULT_LOG_LINES).ok());
-    let lines = lines.and_then(|lines| u16::try_from(lines).ok());
-    Ok(lines.unwrap_or(MAX_LOG_LINES).min(MAX_LOG_LINES))
+    let lines = number(request, "lines")?.and_then(|lines| u16::try_from(lines).ok());
+    let usual = u16::try_from(DEFAULT_LOG_LINES).unwrap_or(MAX_LOG_LINES);
+    Ok(lines.unwrap_or(usual))
 }
 
 /// A number that [`check_query`] let pass.
@@ -70,16 +77,12 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
         if has_body(request) {
             asked = body::json(request).await?;
         }
-        if !asked.path.is_empty() {
-            return Err(bad("path is for questions, and stands in their query"));
-        }
     } else {
         let address = Address::of(request)?;
         asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
-        asked.path = address.query_value("path").unwrap_or_default();
+        asked.path = address.query_value("path");
     }
-    let unnamed = "name a snapshot by its id of 64 hexadecimal digits";
-    SnapshotCommand::new(call, asked).ok_or_else(|| bad(unnamed))
+    SnapshotCommand::new(call, asked).map_err(bad)
 }
 
 fn has_body(request: &Request) -> bool {

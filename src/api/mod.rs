@@ -34,6 +34,7 @@ const API_DOCUMENT: &str = include_str!("../../docs/openapi.json");
 pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
     if ctx.endpoint.is_api() {
         input::check_query(ctx.endpoint, request)?;
+        input::check_body(ctx.endpoint, request)?;
     }
     match ctx.endpoint.operation() {
         Operation::Health => Ok(reply::text(200, "ok\n")?),

@@ -34,7 +34,7 @@ struct Row {
 }
 
 /// One tick.
-pub(crate) async fn tick(env: &Env) -> worker::Result<()> {
+pub(super) async fn tick(env: &Env) -> worker::Result<()> {
     let database = database::open(env)?;
     let due = database
         .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")

@@ -1,3 +1,15 @@
-//! Work that no request asks for.
+//! Work that no request asks for: what the runtime calls by itself.
 
-pub(crate) mod cron;
+mod cron;
+
+use worker::{Env, ScheduleContext, ScheduledEvent, event};
+
+use crate::platform::log;
+
+/// Every cron trigger.
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    if let Err(error) = cron::tick(&env).await {
+        log::line("tick-failed", &[("reason", &error)]);
+    }
+}

@@ -2,10 +2,8 @@
 
 use std::rc::Rc;
 
-use moltworker_core::http::rate_limits::LIMITS;
-use moltworker_core::settings::{
-    BUCKET_BINDING, DATABASE_BINDING, SANDBOX_BINDING, Setting, SettingProblem, Settings,
-};
+use moltworker_core::settings::{BINDINGS, Setting, SettingProblem, Settings};
+use wasm_bindgen::JsValue;
 use worker::Env;
 
 use crate::platform::bindings;
@@ -24,35 +22,18 @@ pub(crate) fn read(env: &Env) -> Result<Rc<Settings>, Vec<SettingProblem>> {
 }
 
 fn judge(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
-    let missing_bindings: Vec<SettingProblem> = [
-        (
-            SANDBOX_BINDING,
-            "the Durable Object namespace of the bots",
-            env.durable_object(SANDBOX_BINDING).is_ok(),
-        ),
-        (
-            DATABASE_BINDING,
-            "the D1 database",
-            env.d1(DATABASE_BINDING).is_ok(),
-        ),
-        (
-            BUCKET_BINDING,
-            "the R2 bucket of the backups",
-            env.bucket(BUCKET_BINDING).is_ok(),
-        ),
-    ]
-    .into_iter()
-    .chain(LIMITS.map(|name| (name, "a rate limit", env.rate_limiter(name).is_ok())))
-    .filter(|(.., bound)| !bound)
-    .map(|(name, meaning, _)| SettingProblem {
-        setting: Setting {
-            name,
-            meaning,
-            how: "bind it in wrangler.toml as the repository's own does",
-        },
-        reason: "is not bound",
-    })
-    .collect();
+    let missing_bindings: Vec<SettingProblem> = BINDINGS
+        .iter()
+        .filter(|binding| bindings::get::<JsValue>(env, binding.name).is_err())
+        .map(|binding| SettingProblem {
+            setting: Setting {
+                name: binding.name,
+                meaning: binding.meaning,
+                how: "bind it in wrangler.toml as the repository's own does",
+            },
+            reason: "is not bound",
+        })
+        .collect();
 
     // A secret is a variable to the runtime; `var` reads both.
     match Settings::read(|name| env.var(name).ok().map(|value| value.to_string())) {

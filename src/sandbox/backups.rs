@@ -18,9 +18,11 @@ use crate::platform::{clock, log};
 use crate::repository::{self, Stored};
 
 impl Inner {
-    /// Asks the supervisor of `run` for what is due by what it last said.
+    /// Asks the supervisor of `run` for what is due by what it last said. For nothing while that could not be stored:
+    /// what is due is judged by the stored state, which does not know then what was done, nor keeps what is ordered, and a
+    /// restore or a maintenance would be ordered again with every look. Snapshots the supervisor takes by itself.
     pub(super) async fn order_backup_jobs(&self, run: Run) {
-        let Some(status) = self.said_by(run) else {
+        let Some(status) = self.said_by(run).filter(|_| self.memory.borrow().recorded) else {
             return;
         };
         let status = &*status;

@@ -104,7 +104,7 @@ impl Inner {
 
     /// Carries out one effect. One that fails is logged and the others go on: the state's deadline leads
     /// out of whatever its failure leads into.
-    async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
+    pub(super) async fn carry_out(self: &Rc<Self>, effect: LifecycleEffect) -> Option<LifecycleEvent> {
         let outcome = match &effect {
             LifecycleEffect::Start(run) => {
                 if let Err(not_started) = self.start_container(*run).await {

@@ -71,6 +71,8 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, Rc<Status>)>,
+    /// Whether what it last said of the backups is in the store.
+    recorded: bool,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -225,11 +227,14 @@ impl Inner {
 
     /// Takes note of what the supervisor of `run` said.
     fn note(self: &Rc<Self>, run: Run, status: Status) -> SupervisorReport {
-        if let Err(error) = self.record_backup_status(run, &status) {
-            log::line("backups-not-recorded", &[("run", &run), ("reason", &error)]);
+        let recorded = self.record_backup_status(run, &status);
+        if let Err(error) = &recorded {
+            log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);
         }
         let report = SupervisorReport::from(&status);
-        self.memory.borrow_mut().observed = Some((run, Rc::new(status)));
+        let mut memory = self.memory.borrow_mut();
+        memory.observed = Some((run, Rc::new(status)));
+        memory.recorded = recorded.is_ok();
         report
     }
 

@@ -29,7 +29,7 @@ impl Inner {
                 let text = reply::bare(200)?.with_header("content-type", "text/plain; charset=utf-8")?;
                 Ok(Reply::Stream(text.body(body)))
             }
-            Ok(answer) => Ok(refused(answer).await.into()),
+            Ok(answer) => Ok(refused(answer, &[]).await.into()),
             Err(error) => Ok(unanswered(run, &error).into()),
         }
     }

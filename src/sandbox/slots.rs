@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
-use moltworker_core::bot::incidents::{IncidentKind, Incidents};
-use moltworker_core::bot::slots::{self, AwakeBot, Occupancy, Slot};
+use moltworker_core::bot::incidents::{IncidentKind, Incidents, Observed};
+use moltworker_core::bot::lifecycle::LifecycleEffect;
+use moltworker_core::bot::slots::{self, Candidates, Occupancy, Slot};
 use moltworker_core::settings::DATABASE_BINDING;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use worker::{D1Database, Result};
 
 use super::Inner;
 use super::store::Store;
-use crate::platform::database::Rows;
+use crate::platform::database::{Rows, d1_timestamp};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -30,9 +31,6 @@ struct Others {
 #[derive(Deserialize)]
 struct Row {
     user_id: UserId,
-    state: String,
-    pinned: u32,
-    active_at: u64,
 }
 
 impl Inner {
@@ -81,47 +79,70 @@ impl Inner {
                 return Ok(true);
             }
             Slot::BeingFreed => {
-                let room = Some("a slot is being freed");
-                self.update_incidents(|incidents| incidents.observe(now, no_capacity, room))?;
+                self.observe_lack(now, "a slot is being freed").await?;
                 return Ok(false);
             }
             Slot::Full => {}
         }
         let freed = self.free_slot(&database).await?;
         let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
-        let observed = self.update_incidents(|incidents| incidents.observe(now, no_capacity, Some(&room)))?;
+        let observed = self.observe_lack(now, &room).await?;
         if observed.is_opened() || freed.is_some() {
             self.record_history_event(HistoryKind::NoCapacity, self.life().run, Some(room))?;
         }
         Ok(false)
     }
 
+    /// Takes note of the lack of a slot. Who wants to wake the bot may give up, and nothing looks at one that sleeps: the
+    /// alarm rings when the lack is over.
+    async fn observe_lack(self: &Rc<Self>, now: u64, detail: &str) -> Result<Observed> {
+        let observed = self
+            .update_incidents(|incidents| incidents.observe(now, IncidentKind::NoCapacity, Some(detail)))?;
+        if let Some(at) = self.life().lapse_alarm() {
+            self.carry_out(LifecycleEffect::SetAlarm(at)).await;
+        }
+        Ok(observed)
+    }
+
     /// Changes the incidents of the bot's life, without an await in between, and stores it if it is another one afterwards.
-    fn update_incidents<T>(&self, change: impl FnOnce(&mut Incidents) -> T) -> Result<T> {
+    fn update_incidents<T>(self: &Rc<Self>, change: impl FnOnce(&mut Incidents) -> T) -> Result<T> {
         let before = self.life();
         let mut life = before.clone();
         let answer = change(&mut life.incidents);
         if life != before {
             Store::open(&self.state)?.save_lifecycle(&life)?;
             self.memory.borrow_mut().life = Some(life);
+            self.update_registry();
         }
         Ok(answer)
     }
 
+    /// Asks those that may make room, one after the other, until one does. The query walks the bots that are awake, no
+    /// more than there may be (index `bots_awake`), and hands out the few that are asked. Activity has no index: it
+    /// changes every minute, and each change would be one more row written.
     async fn free_slot(&self, database: &D1Database) -> Result<Option<UserId>> {
-        let awake = database
-            .prepare("SELECT user_id, state, pinned, active_at FROM bots WHERE awake = 1")
+        let Candidates {
+            state,
+            pinned,
+            idle_since,
+            most,
+        } = slots::candidates(clock::now_ms());
+        let longest_idle = database
+            .prepare(
+                "SELECT user_id FROM bots WHERE awake = 1 AND state = ?1 AND pinned = ?2 AND active_at <= ?3 \
+                 ORDER BY active_at LIMIT ?4",
+            )
+            .bind(&[
+                state.as_str().into(),
+                u32::from(pinned).into(),
+                d1_timestamp(idle_since),
+                most.into(),
+            ])?
             .rows::<Row>()
             .await?;
-        let awake = awake.into_iter().map(|row| AwakeBot {
-            user: row.user_id,
-            state: row.state,
-            pinned: row.pinned != 0,
-            active_at: row.active_at,
-        });
-        for user in slots::who_makes_room(awake.collect(), clock::now_ms()) {
-            if slots::made_room(sandbox_client::free_slot(&self.env, user).await?.state) {
-                return Ok(Some(user));
+        for Row { user_id } in longest_idle {
+            if slots::made_room(sandbox_client::free_slot(&self.env, user_id).await?.state) {
+                return Ok(Some(user_id));
             }
         }
         Ok(None)

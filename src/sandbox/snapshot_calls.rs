@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moltworker_core::api::sandbox::{Document, SandboxAnswer};
-use moltworker_core::api::snapshots::{Details, SnapshotCommand, SnapshotList};
+use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotList};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
@@ -117,7 +117,7 @@ impl Inner {
         });
         match self.order_job(run, job).await {
             Ok(answer) if is_success(answer.status_code()) => {}
-            Ok(answer) => return Ok(refused(answer).await),
+            Ok(answer) => return Ok(refused(answer, SnapshotCall::Take.problems()).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
         self.handle_event(LifecycleEvent::Poll).await?;
@@ -163,7 +163,7 @@ impl Inner {
             .await
         {
             Ok(answer) if is_success(answer.status_code()) => answer,
-            Ok(answer) => return Ok(refused(answer).await.into()),
+            Ok(answer) => return Ok(refused(answer, SnapshotCall::Browse.problems()).await.into()),
             Err(error) => return Ok(unanswered(run, &error).into()),
         };
         let length = answer.headers().get("content-length")?;
@@ -193,13 +193,14 @@ pub(super) fn unanswered(run: Run, error: &worker::Error) -> SandboxAnswer {
     Refusal::BotWaking.into()
 }
 
-/// Why the supervisor did not do it, in its words.
-pub(super) async fn refused(mut answer: Response) -> SandboxAnswer {
+/// Why the supervisor did not do it, in its words. A code that is none of the call's `problems` says nothing a caller
+/// could know what to do about.
+pub(super) async fn refused(mut answer: Response, problems: &[Refusal]) -> SandboxAnswer {
     let status = answer.status_code();
     let said = json::of::<Refused>(&mut answer).await;
     let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
-    let passed_on = [Refusal::BadRequest, Refusal::NoRepository, Refusal::NotRestored];
-    let refusal = passed_on.into_iter().find(|refusal| refusal.facts().1 == code);
+    let mut passed_on = [Refusal::BadRequest].iter().chain(problems).copied();
+    let refusal = passed_on.find(|refusal| refusal.facts().1 == code);
     log::line(
         "container-call-refused",
         &[

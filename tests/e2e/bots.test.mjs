@@ -50,10 +50,10 @@ test("bots", { timeout: 30 * 60_000 }, async (t) => {
     await docker("kill", before.id);
 
     // What meets the dying container may be told to try again; that it ends well is what counts.
-    const page = await until("dev-1 is served again", async () => {
+    const page = await until(async () => {
       const answer = await stack.fetch("/", { token });
       return answer.ok && answer;
-    });
+    }, "dev-1 is served again");
     assert.match(await page.text(), /data-openclaw-control-ui/);
     const after = await stack.containerOf("dev-1");
     assert.notEqual(after.id, before.id);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
+import { openBrowser, openPage, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
 import { docker, kept, startStack, until } from "./stack.mjs";
 
 // From the page's next attempt to connect to a container.
@@ -12,10 +12,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);
   const user = stack.user("dev-1");
   const browser = await openBrowser(t);
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const { context, page, complaints } = await openPage(browser);
 
   await t.test("signing in leads to the bot without a pairing prompt", async () => {
     await page.goto(stack.url);
@@ -48,7 +45,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     const killed = await stack.containerOf("dev-1");
     await docker("kill", killed.id);
     // Nobody asks for anything but the page that is open.
-    await until("the page has woken the bot", async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), {
+    await until(async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), "the page has woken the bot", {
       deadlineMs: WOKEN_MS,
     });
     await waitForBot(page);

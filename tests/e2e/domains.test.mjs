@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
+import { openBrowser, openPage, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
 import { kept, startStack } from "./stack.mjs";
 
 const CLAW = "claw.localhost";
@@ -14,10 +14,7 @@ test("domains", { timeout: 30 * 60_000 }, async (t) => {
   const claw = `http://${CLAW}:${port}`;
   const user = stack.user("dev-1");
   const browser = await openBrowser(t);
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const { context, page, complaints } = await openPage(browser);
   const sockets = [];
   page.on("websocket", (socket) => sockets.push(socket.url()));
   let container;

@@ -12,6 +12,15 @@ export async function openBrowser(t) {
   return browser;
 }
 
+/** A page of a browser that nobody has used before, and what goes wrong in its scripts. */
+export async function openPage(browser) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  return { context, page, complaints };
+}
+
 /** Fills in the sign-in page and sends it. */
 export async function signIn(page, { email, password }) {
   await page.getByLabel("E-mail").fill(email);

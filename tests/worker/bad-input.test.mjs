@@ -23,7 +23,8 @@ test("a query that an endpoint does not take is refused in words", async (t) => 
     ["/api/bot/events?before=-1", "before takes a whole number up to 4294967295"],
     ["/api/bot/events?before=%2B1", "before takes a whole number up to 4294967295"],
     ["/api/bot/events?before=99999999999999999999999", "before takes a whole number up to 4294967295"],
-    ["/api/bot/logs?lines=1e3", "lines takes a whole number up to 4294967295"],
+    ["/api/bot/logs?lines=1e3", "lines takes a whole number up to 1000"],
+    ["/api/bot/logs?lines=1001", "lines takes a whole number up to 1000"],
     ["/api/bot/snapshots/files", "snapshot is missing: the id of a snapshot"],
     [`/api/bot/snapshots/files?snapshot=${id.toUpperCase()}`, "snapshot takes 64 lower-case hexadecimal digits"],
     [`/api/bot/snapshots/files?snapshot=${id}&snapshot=${id}`, "snapshot is there twice"],
@@ -56,6 +57,11 @@ test("a body that is not the endpoint's document is refused in words", async (t)
   assert.match(await send('{"host":"claw\\u0000.example.org"}'), /host: this is not a host name/);
   assert.match(await send(`{"host":${"9".repeat(400)}}`), /not what the address takes/);
   assert.match(await send('{"path":"notes"}', "application/json", "/api/bot/snapshots"), /path is for questions/);
+  const id = "ab".repeat(32);
+  assert.match(await send(`{"snapshot":"${id}"}`, "application/json", "/api/bot/snapshots"), /snapshot does not go with this/);
+  assert.match(await send(`{"snapshot":"${id}","accept":false}`, "application/json", "/api/bot/snapshots/pin"), /accept goes with taking and restoring/);
+  assert.match(await send("{}", "application/json", "/api/bot/sleep"), /takes no body/);
+  assert.match(await send("x", "text/plain", "/api/bot/restart"), /takes no body/);
   assert.match(await send('{"snapshot":"latest"}', "application/json", "/api/bot/snapshots/pin"), /64 lower-case/);
   assert.match(await send("{}", "application/json", "/api/bot/snapshots/pin"), /name a snapshot/);
   const good = await worker.as(ALICE, "/api/bot/domains", {

@@ -4,6 +4,8 @@ import { ALICE_LOGIN, ORIGIN } from "./harness.mjs";
 import { SESSION_COOKIE } from "./sealed.mjs";
 
 export const NAVIGATION = { "sec-fetch-mode": "navigate", accept: "text/html" };
+/** A request for a page. */
+export const PAGE = { headers: NAVIGATION };
 
 /** How a form of our own page is sent. */
 export function form(fields, headers = {}) {

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NAVIGATION } from "./browser.mjs";
+import { PAGE } from "./browser.mjs";
 import { ALICE, startWorker } from "./harness.mjs";
-
-const PAGE = { headers: NAVIGATION };
 
 test("without settings every address names what is missing and how to set it", async (t) => {
   const worker = await startWorker(t, { without: ["PUBLIC_URL", "SESSION_KEY"], bindings: { SUPABASE_URL: "nonsense" } });

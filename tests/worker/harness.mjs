@@ -8,10 +8,12 @@ import WebSocket from "ws";
 import { misfits } from "./conformance.mjs";
 import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
+import { until } from "../until.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
 export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
+export { until };
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
 
@@ -22,8 +24,14 @@ const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
 const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
 
-// As wrangler.toml has them, unless a test wants to meet one.
-const LIMITS = { ADDRESS_LIMIT: 3000, USER_LIMIT: 1200, SIGN_IN_LIMIT: 10 };
+// What the code declares, by the list of wrangler.toml that has it (core/src/settings/bindings.rs).
+const bindingsByList = JSON.parse(await readFile(new URL("tests/contract/bindings.json", root), "utf8"));
+
+/** What a rate limit allows in wrangler.toml. */
+function limitOf(name) {
+  const entry = wrangler.split("[[ratelimits]]").find((text) => text.includes(`name = "${name}"`));
+  return Number(/^simple = \{ limit = (\d+), period = 60 \}$/m.exec(entry)[1]);
+}
 
 export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider } = {}) {
   provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
@@ -36,6 +44,9 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     ...bindings,
   };
   for (const name of without) delete settings[name];
+  const bound = (list, option) => Object.fromEntries(
+    bindingsByList[list].filter((name) => !without.includes(name)).map((name) => [name, option(name)]),
+  );
   const text = (path) => readFile(new URL(path, root), "utf8");
   const log = { text: "" };
   const options = {
@@ -47,12 +58,10 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
       { type: "CompiledWasm", path: "index_bg.wasm", contents: await readFile(new URL("build/index_bg.wasm", root)) },
     ],
     compatibilityDate,
-    durableObjects: { SANDBOX: { className: "Sandbox", useSQLite: true } },
-    d1Databases: without.includes("DB") ? [] : ["DB"],
-    r2Buckets: ["BUCKET"],
-    ratelimits: Object.fromEntries(
-      Object.entries({ ...LIMITS, ...limits }).filter(([, limit]) => limit).map(([name, limit]) => [name, { namespace_id: name, simple: { limit, period: 60 } }]),
-    ),
+    durableObjects: bound("durable_objects.bindings", () => ({ className: "Sandbox", useSQLite: true })),
+    d1Databases: bound("d1_databases", (name) => name),
+    r2Buckets: bound("r2_buckets", (name) => name),
+    ratelimits: bound("ratelimits", (name) => ({ namespace_id: name, simple: { limit: limits[name] ?? limitOf(name), period: 60 } })),
     bindings: settings,
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
@@ -208,16 +217,5 @@ class Worker {
   async bots() {
     const database = await this.mf.getD1Database("DB");
     return (await database.prepare("SELECT * FROM bots ORDER BY user_id").all()).results;
-  }
-}
-
-/** Waits until `check` returns something true. */
-export async function until(check, what, deadlineMs = 10_000) {
-  const end = Date.now() + deadlineMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NAVIGATION } from "./browser.mjs";
+import { PAGE } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
-
-const PAGE = { headers: NAVIGATION };
 
 test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
@@ -258,7 +256,7 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
 test("a crash-looped container restarts only on an order", async (t) => {
   const worker = await startWorker(t);
   for (let deaths = 1; deaths <= 5; deaths += 1) {
-    await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`, 20_000);
+    await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`);
     await worker.fake(ALICE, "die");
     await until(async () => !["running", "starting"].includes((await worker.status(ALICE)).state), "the end was noticed");
   }

@@ -43,7 +43,7 @@ test("requests of one user are limited across addresses", async (t) => {
 });
 
 test("a limit that is not bound is named like a missing setting", async (t) => {
-  const worker = await startWorker(t, { limits: { SIGN_IN_LIMIT: undefined } });
+  const worker = await startWorker(t, { without: ["SIGN_IN_LIMIT"] });
   const problem = await (await worker.fetch("/")).json();
   assert.match(problem.detail, /SIGN_IN_LIMIT is not bound/);
 });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { NAVIGATION, signIn } from "./browser.mjs";
+import { PAGE, signIn } from "./browser.mjs";
 import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
 
-const PAGE = { headers: NAVIGATION };
+const CAROL = "de000000-0000-4000-8000-000000000003";
 
 test("owners and admins can read a bot's log without waking it", async (t) => {
   const worker = await startWorker(t);
@@ -16,7 +16,8 @@ test("owners and admins can read a bot's log without waking it", async (t) => {
   assert.deepEqual((await worker.record(ALICE)).starts, []);
   await worker.as(ALICE, "/");
   assert.deepEqual(await log(), [200, "the last 200 lines"]);
-  assert.deepEqual(await log("?lines=60000"), [200, "the last 1000 lines"]);
+  assert.deepEqual(await log("?lines=1000"), [200, "the last 1000 lines"]);
+  assert.equal((await log("?lines=1001"))[0], 400);
   assert.equal((await log("?lines=many"))[0], 400);
   assert.equal((await worker.as(BOB, `/api/admin/bots/${ALICE}/logs`)).status, 403);
   assert.equal(await (await worker.admin(ALICE, "logs", "GET")).text(), "the last 200 lines");
@@ -187,13 +188,28 @@ test("a working bot keeps its slot and the next idle one is put to sleep", async
   assert.equal((await worker.status(ALICE)).state, "running");
 });
 
+test("a pinned bot and one in trouble are not asked for their slots", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "3", SLEEP_AFTER: "never" } });
+  for (const user of [ALICE, BOB, ADMIN]) await worker.as(user, "/");
+  await worker.order(ALICE, "pin");
+  await until(async () => (await worker.bots()).filter((row) => row.state === "running").length === 3, "the registry knows");
+  await until(async () => (await worker.bots()).some((row) => row.pinned === 1), "the pin as well");
+  const database = await worker.mf.getD1Database("DB");
+  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  await database.prepare("UPDATE bots SET active_at = 0 WHERE user_id = ?").bind(ALICE).run();
+  await database.prepare("UPDATE bots SET active_at = 1, state = 'unhealthy' WHERE user_id = ?").bind(BOB).run();
+  assert.equal((await worker.as(CAROL, "/")).status, 503);
+  const asked = (await worker.asked()).filter(([, command]) => command === "free-slot").map(([name]) => name);
+  assert.deepEqual(asked, [`openclaw-${ADMIN}`]);
+});
+
 test("repeated requests of one caller put only one bot to sleep", async (t) => {
   const worker = await startWorker(t, { bindings: { MAX_AWAKE: "2", SLEEP_AFTER: "never" } });
   for (const user of [ALICE, BOB]) {
     await worker.as(user, "/");
     await worker.fake(user, "set", { lingers: true });
   }
-  const states = async () => (await worker.bots()).map((row) => row.state).sort().join();
+  const states = async () => (await worker.bots()).filter((row) => row.awake).map((row) => row.state).sort().join();
   await until(async () => (await states()) === "running,running", "the registry knows both");
   const database = await worker.mf.getD1Database("DB");
   await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
@@ -223,6 +239,19 @@ test("a lack of slots is recorded once for repeated requests", async (t) => {
   await worker.ahead(20 * 60_000);
   assert.equal((await worker.as(BOB, "/")).status, 503);
   await until(async () => (await told()).length === 2, "another incident is another entry");
+});
+
+test("a lack of slots is over ten minutes after the last request", async (t) => {
+  const worker = await startWorker(t, { bindings: { MAX_AWAKE: "1", SLEEP_AFTER: "never" } });
+  await worker.as(ALICE, "/");
+  await until(async () => (await worker.bots())[0]?.state === "running", "the registry knows");
+  assert.equal((await worker.as(BOB, "/")).status, 503);
+  const wrong = async () => (await worker.asAdmin("GET", `/api/admin/bots?search=${BOB}`)).bots[0]?.incidents;
+  await until(async () => (await wrong())?.[0] === "no-capacity", "the fleet shows it");
+  await worker.ahead(11 * 60_000);
+  await worker.fake(BOB, "alarm");
+  await until(async () => (await wrong()).length === 0, "the fleet shows that it is over");
+  assert.deepEqual((await worker.record(BOB)).starts, []);
 });
 
 test("a failed bot needs a slot for its retry", async (t) => {

@@ -296,6 +296,21 @@ test("maintenance runs itself, keeps pinned snapshots, stores its results", asyn
   assert.ok(await bucket.head(`users/${ALICE}/repo/snapshots/${NEW}`));
 });
 
+test("nothing is ordered by a status that could not be stored", async (t) => {
+  const { worker } = await start(t, OLD, NEW);
+  await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
+  await worker.fake(ALICE, "set", { readyForMs: DAY });
+  await hear(worker);
+  await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.maintenance.begun_at', ${Date.now() - DAY})`);
+  await worker.fake(ALICE, "sql", "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT raise(ABORT, 'no room'); END");
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [taken(NEW, 20), taken(LAST, 30)] }) });
+  await hear(worker);
+  assert.deepEqual(await bodies(worker, "/v1/maintain"), []);
+  await worker.fake(ALICE, "sql", "DROP TRIGGER full");
+  await hear(worker);
+  assert.equal((await bodies(worker, "/v1/maintain")).length, 1);
+});
+
 test("backup failures and data lost with a run are reported", async (t) => {
   const { worker, bucket } = await start(t, OLD);
   const suspicious = "databases are gone or damaged: x";

@@ -4,8 +4,7 @@ use moltworker_core::wire::job::JobKind;
 use serde_json::json;
 
 use crate::disk::Disk;
-use crate::fixture::{Fixture, Setup};
-use crate::kept::{ON_DEMAND, failure, lose, post, until_settled};
+use crate::kept::{failure, lose, post, start_on, until_settled};
 use crate::maintenance::{Old, ids, maintain, old, with_token};
 use crate::repository::{Fault, MAINTAIN, What};
 
@@ -22,12 +21,7 @@ fn a_drill_without_disk_space_is_not_a_repository_failure() {
     let Some(disk) = Disk::mount("size=200m") else {
         return;
     };
-    let fixture = Fixture::start(&Setup {
-        repository: Some(repository.access()),
-        env: &ON_DEMAND,
-        disk: Some(disk.path()),
-        ..Setup::default()
-    });
+    let fixture = start_on(&disk, &repository);
     until_settled(&fixture);
     disk.remount("size=60m");
     let report = maintain(&fixture, json!({"drill": true}));

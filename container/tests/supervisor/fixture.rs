@@ -12,8 +12,13 @@ use std::time::{Duration, Instant};
 use moltworker_core::wire::control::{GatewayPhase, STATUS_PATH, Status};
 use moltworker_core::wire::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
 
-/// Longer than anything here takes on a busy machine.
-pub(crate) const WAIT_DEADLINE: Duration = Duration::from_secs(30);
+/// Longer than anything here takes on a busy machine: three times the longest pause between two attempts, a minute. A
+/// backup process has the lowest priority, so beside builds it gets a few per cent of a core. Only a failing test waits
+/// for all of it.
+pub(crate) const WAIT_DEADLINE: Duration = Duration::from_secs(180);
+/// How long a supervisor may take to stop once its test is over. One that cannot save, because the test broke its
+/// repository, is killed then.
+const STOP_DEADLINE: Duration = Duration::from_secs(30);
 /// Between two looks at what is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
@@ -243,7 +248,7 @@ impl Drop for Fixture {
         // The fake gateway dies with its parent; strays are what a test asks for and the stop takes.
         if self.supervisor.try_wait().unwrap().is_none() {
             self.signal("TERM");
-            let until = Instant::now() + WAIT_DEADLINE;
+            let until = Instant::now() + STOP_DEADLINE;
             while self.supervisor.try_wait().unwrap().is_none() && Instant::now() < until {
                 std::thread::park_timeout(POLL_INTERVAL);
             }

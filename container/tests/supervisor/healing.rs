@@ -6,8 +6,9 @@ use moltworker_core::wire::control::{EndReason, Ending, ExitReason, GatewayPhase
 
 use crate::fixture::{Fixture, Setup, ask, authorised, kill};
 
-/// Probes that find a hang in half a second, and not in half a minute.
-const SHORT_PROBES: [(&str, &str); 2] = [("TEST_PROBE_EVERY_MS", "100"), ("TEST_PROBE_PATIENCE_MS", "100")];
+/// Probes that find a hang in seconds, and not in half a minute. A gateway that is well answers within the patience
+/// also on a busy machine.
+const SHORT_PROBES: [(&str, &str); 2] = [("TEST_PROBE_EVERY_MS", "50"), ("TEST_PROBE_PATIENCE_MS", "2000")];
 
 fn is_ready_again(status: &Status) -> bool {
     status.restarts == 1 && status.phase == GatewayPhase::Ready
@@ -69,8 +70,8 @@ fn a_start_that_exceeds_its_deadline_is_retried() {
         env: &[("TEST_START_DEADLINE_MS", "500")],
         ..Setup::default()
     });
-    let status = fixture.until("it was tried again", |status| status.restarts == 1);
-    assert_eq!(only_ending(&status).reason, EndReason::StartTimeout);
+    let status = fixture.until("it was tried again", |status| status.restarts >= 1);
+    assert_eq!(status.endings[0].reason, EndReason::StartTimeout);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use moltworker_core::wire::control::{BackupError, GatewayPhase, Snapshot, Status};
 use moltworker_core::wire::job::JobKind;
 
+use crate::disk::Disk;
 use crate::fixture::{Answer, Fixture, Setup, TOKEN, ask, kill};
 use crate::repository::Repository;
 use crate::tree::{listed, without_caches};
@@ -26,6 +27,16 @@ pub(crate) fn start(repository: &Repository, env: &[(&str, &str)]) -> Fixture {
     Fixture::start(&Setup {
         repository: Some(repository.access()),
         env,
+        ..Setup::default()
+    })
+}
+
+/// The same with its home on a disk of its own, and snapshots when the test asks for them.
+pub(crate) fn start_on(disk: &Disk, repository: &Repository) -> Fixture {
+    Fixture::start(&Setup {
+        repository: Some(repository.access()),
+        env: &ON_DEMAND,
+        disk: Some(disk.path()),
         ..Setup::default()
     })
 }

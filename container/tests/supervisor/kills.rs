@@ -6,7 +6,7 @@ use std::fs::read_to_string;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::fixture::{Fixture, exists, kill};
+use crate::fixture::{Fixture, WAIT_DEADLINE, exists, kill};
 use crate::kept::{
     ON_DEMAND, backup_processes, is_ready, lose, post, settled, snapshot, start, until_settled,
 };
@@ -73,7 +73,7 @@ fn assert_whole(home: &Path) -> u64 {
 
 /// Nothing of a supervisor that was killed is left.
 fn assert_gone(processes: &[u32]) {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + WAIT_DEADLINE;
     for pid in processes {
         while exists(*pid) {
             assert!(Instant::now() < until, "process {pid} outlives its supervisor");

@@ -38,7 +38,7 @@ fn blockers(answer: Quiesce) -> Vec<String> {
 fn a_quiesced_gateway_takes_no_work_and_is_not_restarted() {
     let mut fixture = start(
         "",
-        &[("TEST_PROBE_EVERY_MS", "50"), ("TEST_PROBE_PATIENCE_MS", "1000")],
+        &[("TEST_PROBE_EVERY_MS", "50"), ("TEST_PROBE_PATIENCE_MS", "10000")],
     );
     assert_eq!(quiesce(&fixture), Quiesce::Ready);
     assert_eq!(fixture.get("/startupz").status, 503);

@@ -145,12 +145,6 @@ impl Repository {
         }
     }
 
-    /// Whether no token opens it any more that ever did.
-    pub(crate) fn all_expired(&self) -> bool {
-        let state = self.state();
-        state.minted.iter().all(|(_, until)| *until < Instant::now())
-    }
-
     /// Renewals that were granted.
     pub(crate) fn renewed(&self) -> usize {
         self.state().renewed

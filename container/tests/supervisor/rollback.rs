@@ -1,8 +1,9 @@
 //! An older state of the home is brought back, and a loss is not taken for the newest state.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use moltworker_core::wire::control::{SnapshotReason, Status};
+use moltworker_core::wire::control::{Snapshot, SnapshotReason, Status};
 use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, authorised, kill};
@@ -49,14 +50,20 @@ fn go_on(home: &Path) {
     std::fs::remove_dir_all(home.join("many")).unwrap();
 }
 
-#[test]
-fn an_older_snapshot_is_restored_and_the_replaced_home_is_kept() {
+/// A home that is another one than in its snapshot, and what is the owner's own in that.
+fn gone_on() -> (Repository, Fixture, Snapshot, BTreeMap<String, String>) {
     let repository = Repository::start();
     let fixture = settled(&repository);
     furnish(&fixture.home);
     let older = snapshot(&fixture);
     let then = own(&fixture);
     go_on(&fixture.home);
+    (repository, fixture, older, then)
+}
+
+#[test]
+fn an_older_snapshot_is_restored_and_the_replaced_home_is_kept() {
+    let (repository, fixture, older, then) = gone_on();
     let now = own(&fixture);
 
     restore(&fixture, older.id.as_str());
@@ -121,12 +128,7 @@ fn a_failed_restore_keeps_the_current_home() {
 
 #[test]
 fn a_restore_interrupted_after_the_home_swap_is_repeated() {
-    let repository = Repository::start();
-    let fixture = settled(&repository);
-    furnish(&fixture.home);
-    let older = snapshot(&fixture);
-    let then = own(&fixture);
-    go_on(&fixture.home);
+    let (_, fixture, older, then) = gone_on();
     // In no snapshot, and long to remove: so long the old home lies beside the new one.
     let cache = fixture.home.join(".cache");
     std::fs::create_dir_all(&cache).unwrap();
@@ -160,11 +162,7 @@ fn a_restore_interrupted_after_the_home_swap_is_repeated() {
 
 #[test]
 fn a_home_that_cannot_be_saved_is_not_replaced() {
-    let repository = Repository::start();
-    let fixture = settled(&repository);
-    furnish(&fixture.home);
-    let older = snapshot(&fixture);
-    go_on(&fixture.home);
+    let (repository, fixture, older, _) = gone_on();
     let now = own(&fixture);
     let (gateway, objects) = (fixture.status().gateway_pid, repository.objects());
     repository.break_with(Fault::always("POST", "data/", What::Status(507)));

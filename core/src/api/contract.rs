@@ -183,6 +183,15 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether a request brings a body. One that is brought elsewhere is a mistake of the caller's, as a name in a query
+    /// that the endpoint does not take is.
+    pub fn takes_body(self) -> bool {
+        match self {
+            Self::Form | Self::Json(_) | Self::OptionalJson(_) | Self::Stream => true,
+            Self::Nothing | Self::Query(_) => false,
+        }
+    }
+
     /// Judges the names and values of a query: what an endpoint would pass over is a mistake of the caller's.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::http::problem::Refusal;
 use crate::wire::control::Snapshot;
 use crate::wire::run::{RestorePoint, SnapshotId};
 
@@ -34,27 +35,70 @@ impl SnapshotCall {
     pub const fn names_snapshot(self) -> bool {
         matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
     }
+
+    /// Why it can be refused beside what follows from who may call: by the Worker, the Sandbox or the supervisor. What
+    /// else a supervisor says is none of these.
+    pub const fn problems(self) -> &'static [Refusal] {
+        match self {
+            Self::List => &[],
+            // A container that is awake takes it, once it has a home to take it of.
+            Self::Take => &[
+                Refusal::BotAsleep,
+                Refusal::BotWaking,
+                Refusal::NoRepository,
+                Refusal::NotRestored,
+                Refusal::StorageUnavailable,
+            ],
+            // The Sandbox does it, or has it done when the bot is awake.
+            Self::Restore | Self::Pin | Self::Unpin => &[Refusal::NoSuchSnapshot],
+            // A container that is awake reads it.
+            Self::Browse | Self::Download => &[
+                Refusal::BotAsleep,
+                Refusal::BotWaking,
+                Refusal::NoSuchSnapshot,
+                Refusal::NoRepository,
+                Refusal::StorageUnavailable,
+            ],
+        }
+    }
 }
 
-/// What goes with a call.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotRequest {
     /// Which one. For a restore: without one, the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
-    /// When one is taken: that whatever is gone may be gone, so that it is not marked suspicious. When the newest is
-    /// restored: that the storage has what it has, even if a newer one was there.
-    pub accept: bool,
-    /// Where in it, from the home on. A question's alone: no body has it.
-    #[cfg_attr(feature = "schema", schema(ignore))]
-    pub path: String,
+    /// See [`TakeRequest::accept`] and [`RestoreRequest::accept`].
+    pub accept: Option<bool>,
+    /// Where in it, from the home on.
+    pub path: Option<String>,
 }
 
-/// The part of a [`SnapshotRequest`] that a call about one snapshot takes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// The part of a [`SnapshotRequest`] that goes with taking one.
+#[cfg(feature = "schema")]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TakeRequest {
+    /// Whatever is gone may be gone: it is not marked suspicious.
+    pub accept: Option<bool>,
+}
+
+/// The part of a [`SnapshotRequest`] that goes with a restore.
+#[cfg(feature = "schema")]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// Which one; without one, the newest that is not suspicious.
+    pub snapshot: Option<SnapshotId>,
+    /// When the newest is restored: the storage has what it has, even if a newer one was there.
+    pub accept: Option<bool>,
+}
+
+/// The part of a [`SnapshotRequest`] that goes with a change of one snapshot.
+#[cfg(feature = "schema")]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SnapshotName {
     /// Which one.
     pub snapshot: SnapshotId,
@@ -85,24 +129,43 @@ pub enum SnapshotCommand {
 }
 
 impl SnapshotCommand {
-    /// The command that a call with these particulars is; `None` when it is about one snapshot and names none.
-    pub fn new(call: SnapshotCall, ask: SnapshotRequest) -> Option<Self> {
+    /// The command that a call with these particulars is.
+    ///
+    /// # Errors
+    /// What is wrong with them, in words: something that does not go with this call, or no snapshot where it is about
+    /// one.
+    pub fn new(call: SnapshotCall, ask: SnapshotRequest) -> Result<Self, &'static str> {
         let SnapshotRequest {
             snapshot,
             accept,
             path,
         } = ask;
-        Some(match call {
+        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take) {
+            return Err("snapshot does not go with this: it is about no one snapshot");
+        }
+        if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
+            return Err("accept goes with taking and restoring a snapshot alone");
+        }
+        if path.is_some() && !matches!(call, SnapshotCall::Browse | SnapshotCall::Download) {
+            return Err("path is for questions, and stands in their query");
+        }
+        let (accept, path) = (accept.unwrap_or_default(), path.unwrap_or_default());
+        let named = || {
+            snapshot
+                .clone()
+                .ok_or("name a snapshot by its id of 64 hexadecimal digits")
+        };
+        Ok(match call {
             SnapshotCall::List => Self::List,
             SnapshotCall::Take => Self::Take(accept),
             SnapshotCall::Restore => Self::Restore(
                 snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
                 accept,
             ),
-            SnapshotCall::Pin => Self::Pin(snapshot?),
-            SnapshotCall::Unpin => Self::Unpin(snapshot?),
-            SnapshotCall::Browse => Self::Browse(snapshot?, path),
-            SnapshotCall::Download => Self::Download(snapshot?, path),
+            SnapshotCall::Pin => Self::Pin(named()?),
+            SnapshotCall::Unpin => Self::Unpin(named()?),
+            SnapshotCall::Browse => Self::Browse(named()?, path),
+            SnapshotCall::Download => Self::Download(named()?, path),
         })
     }
 
@@ -207,65 +270,116 @@ impl From<Snapshot> for Details {
 mod tests {
     use super::*;
 
+    const CALLS: [SnapshotCall; 7] = [
+        SnapshotCall::List,
+        SnapshotCall::Take,
+        SnapshotCall::Restore,
+        SnapshotCall::Pin,
+        SnapshotCall::Unpin,
+        SnapshotCall::Browse,
+        SnapshotCall::Download,
+    ];
+
+    fn id() -> SnapshotId {
+        "ab".repeat(32).parse().unwrap()
+    }
+
+    fn request(snapshot: bool, accept: bool, path: bool) -> SnapshotRequest {
+        SnapshotRequest {
+            snapshot: snapshot.then(id),
+            accept: accept.then_some(true),
+            path: path.then(|| "notes/a.md".to_owned()),
+        }
+    }
+
     #[test]
     fn a_call_with_its_particulars_is_a_command() {
-        let id: SnapshotId = "ab".repeat(32).parse().unwrap();
-        let whole = || SnapshotRequest {
-            snapshot: Some(id.clone()),
-            accept: true,
-            path: "notes/a.md".into(),
-        };
-        let (named, nothing) = (whole(), SnapshotRequest::default());
-        let cases = [
-            (SnapshotCall::List, &nothing, Some("list snapshots".to_owned())),
-            (SnapshotCall::Take, &nothing, Some("take snapshot".to_owned())),
+        let id = id();
+        for (call, (snapshot, accept, path), detail) in [
+            (SnapshotCall::List, (false, false, false), "list snapshots"),
+            (SnapshotCall::Take, (false, false, false), "take snapshot"),
             (
                 SnapshotCall::Take,
-                &named,
-                Some("take snapshot, whatever is gone".to_owned()),
+                (false, true, false),
+                "take snapshot, whatever is gone",
             ),
             (
                 SnapshotCall::Restore,
-                &nothing,
-                Some("restore snapshot latest".to_owned()),
+                (false, false, false),
+                "restore snapshot latest",
             ),
             (
                 SnapshotCall::Restore,
-                &named,
-                Some(format!("restore snapshot {id}, whatever is gone")),
+                (true, true, false),
+                "restore snapshot ID, whatever is gone",
             ),
-            (SnapshotCall::Pin, &nothing, None),
-            (SnapshotCall::Pin, &named, Some(format!("pin snapshot {id}"))),
-            (SnapshotCall::Unpin, &nothing, None),
-            (SnapshotCall::Unpin, &named, Some(format!("unpin snapshot {id}"))),
-            (SnapshotCall::Browse, &nothing, None),
+            (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
+            (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
+            (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
             (
                 SnapshotCall::Browse,
-                &named,
-                Some(format!("browse snapshot {id}: notes/a.md")),
+                (true, false, true),
+                "browse snapshot ID: notes/a.md",
             ),
-            (SnapshotCall::Download, &nothing, None),
             (
                 SnapshotCall::Download,
-                &named,
-                Some(format!("download snapshot {id}: notes/a.md")),
+                (true, false, true),
+                "download snapshot ID: notes/a.md",
             ),
-        ];
-        for (call, ask, detail) in cases {
-            let command = SnapshotCommand::new(call, ask.clone());
+        ] {
+            let command = SnapshotCommand::new(call, request(snapshot, accept, path)).unwrap();
             assert_eq!(
-                command.map(|command| command.history_detail()),
-                detail,
+                command.history_detail(),
+                detail.replace("ID", id.as_str()),
                 "{call:?}"
             );
         }
-        let home = SnapshotRequest {
-            path: String::new(),
-            ..whole()
-        };
-        let home = SnapshotCommand::new(SnapshotCall::Browse, home);
-        let home = home.map(|command| command.history_detail());
-        assert_eq!(home, Some(format!("browse snapshot {id}")));
+    }
+
+    #[test]
+    fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
+        for call in CALLS {
+            for (given, name, calls) in [
+                (
+                    SnapshotRequest {
+                        snapshot: Some(id()),
+                        ..SnapshotRequest::default()
+                    },
+                    "snapshot",
+                    "Restore Pin Unpin Browse Download",
+                ),
+                (
+                    SnapshotRequest {
+                        accept: Some(false),
+                        ..request(call.names_snapshot(), false, false)
+                    },
+                    "accept",
+                    "Take Restore",
+                ),
+                (
+                    SnapshotRequest {
+                        path: Some(String::new()),
+                        ..request(call.names_snapshot(), false, false)
+                    },
+                    "path",
+                    "Browse Download",
+                ),
+            ] {
+                let goes = calls.split(' ').any(|one| one == format!("{call:?}"));
+                match SnapshotCommand::new(call, given) {
+                    Ok(_) => assert!(goes, "{call:?} takes {name}"),
+                    Err(why) => assert!(!goes && why.starts_with(name), "{call:?}: {why}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_about_one_snapshot_has_to_name_it() {
+        for call in CALLS {
+            let unnamed = SnapshotCommand::new(call, SnapshotRequest::default());
+            assert_eq!(unnamed.is_err(), call.names_snapshot(), "{call:?}");
+        }
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Incident {
     pub fn is_open(&self) -> bool {
         self.closed_at.is_none()
     }
+
+    fn lapses_at(&self) -> Option<u64> {
+        let after = self.kind.lapses_after_ms().filter(|_| self.is_open())?;
+        Some(self.last_seen_at.saturating_add(after))
+    }
 }
 
 /// What seeing something wrong means.
@@ -135,20 +140,16 @@ pub struct Incidents(Vec<Incident>);
 impl Incidents {
     /// Something wrong was seen.
     pub fn observe(&mut self, now: u64, kind: IncidentKind, detail: Option<&str>) -> Observed {
+        self.close_lapsed(now);
         let detail = detail.map(truncate_detail);
         if let Some(open) = self.open_mut(kind) {
-            let unseen_for = now.saturating_sub(open.last_seen_at);
-            if kind.lapses_after_ms().is_some_and(|lapses| unseen_for >= lapses) {
-                open.closed_at = Some(open.last_seen_at);
-            } else {
-                let changed = open.detail != detail;
-                if changed || unseen_for >= SIGHTING_MS {
-                    open.detail = detail;
-                    open.last_seen_at = open.last_seen_at.max(now);
-                    open.count = open.count.saturating_add(1);
-                }
-                return Observed::Ongoing { changed };
+            let changed = open.detail != detail;
+            if changed || now.saturating_sub(open.last_seen_at) >= SIGHTING_MS {
+                open.detail = detail;
+                open.last_seen_at = open.last_seen_at.max(now);
+                open.count = open.count.saturating_add(1);
             }
+            return Observed::Ongoing { changed };
         }
         self.insert(Incident {
             kind,
@@ -166,6 +167,20 @@ impl Incidents {
         let open = self.open_mut(kind)?;
         open.closed_at = Some(now.max(open.last_seen_at));
         Some(open.clone())
+    }
+
+    /// Closes what nobody has seen for so long that it is over; it was over when it was last seen.
+    pub fn close_lapsed(&mut self, now: u64) {
+        for incident in &mut self.0 {
+            if incident.lapses_at().is_some_and(|at| at <= now) {
+                incident.closed_at = Some(incident.last_seen_at);
+            }
+        }
+    }
+
+    /// When the next one is over unless it is seen before: somebody has to look then.
+    pub fn next_lapse(&self) -> Option<u64> {
+        self.0.iter().filter_map(Incident::lapses_at).min()
     }
 
     /// The incident of this kind that goes on.
@@ -303,6 +318,27 @@ mod tests {
     }
 
     #[test]
+    fn an_unseen_lack_of_slots_says_when_it_is_over() {
+        let lapse = NoCapacity.lapses_after_ms().unwrap();
+        let mut incidents = Incidents::default();
+        assert_eq!(incidents.next_lapse(), None);
+        incidents.observe(1, BackupFailing, None);
+        assert_eq!(incidents.next_lapse(), None, "its end is seen");
+        incidents.observe(2, NoCapacity, None);
+        assert_eq!(incidents.next_lapse(), Some(2 + lapse));
+        incidents.observe(2 + SIGHTING_MS, NoCapacity, None);
+        let at = 2 + SIGHTING_MS + lapse;
+        assert_eq!(incidents.next_lapse(), Some(at));
+        incidents.close_lapsed(at - 1);
+        assert!(incidents.is_open(NoCapacity));
+        incidents.close_lapsed(at);
+        let last = incidents.last(NoCapacity).unwrap();
+        assert_eq!(last.closed_at, Some(2 + SIGHTING_MS));
+        assert!(incidents.is_open(BackupFailing));
+        assert_eq!(incidents.next_lapse(), None);
+    }
+
+    #[test]
     fn kind_names_match_their_serialized_form() {
         for kind in IncidentKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
@@ -346,13 +382,13 @@ mod tests {
             let mut now = 0;
             for (passed, step) in steps {
                 now += passed;
+                incidents.close_lapsed(now);
+                open.retain(|kind| incidents.is_open(*kind));
                 match step {
                     Step::Observe(kind, detail) => {
                         let observed = incidents.observe(now, kind, detail);
                         let was_open = !open.insert(kind);
-                        if kind.lapses_after_ms().is_none() {
-                            prop_assert_eq!(observed.is_opened(), !was_open);
-                        }
+                        prop_assert_eq!(observed.is_opened(), !was_open);
                         prop_assert_eq!(incidents.open(kind).unwrap().detail.as_deref(), detail);
                     }
                     Step::Close(kind) => {

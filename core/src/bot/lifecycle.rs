@@ -264,6 +264,25 @@ impl Lifecycle {
         jitter: f64,
         event: LifecycleEvent,
     ) -> Vec<LifecycleEffect> {
+        self.incidents.close_lapsed(now);
+        let mut effects = self.effects(rules, now, jitter, event);
+        if let Some(at) = self.lapse_alarm() {
+            for effect in &mut effects {
+                if *effect == LifecycleEffect::ClearAlarm {
+                    *effect = LifecycleEffect::SetAlarm(at);
+                }
+            }
+        }
+        effects
+    }
+
+    fn effects(
+        &mut self,
+        rules: &LifecycleRules,
+        now: u64,
+        jitter: f64,
+        event: LifecycleEvent,
+    ) -> Vec<LifecycleEffect> {
         match event {
             // An alarm can be late or lost; a request that is there now need not wait for it.
             LifecycleEvent::Wanted if self.is_overdue(now) => {
@@ -332,6 +351,16 @@ impl Lifecycle {
             } => until <= now,
             _ => false,
         }
+    }
+
+    /// When to ring only because of an incident that nobody may see the end of. A bot that is awake, or comes back by
+    /// itself, is looked at anyway.
+    pub fn lapse_alarm(&self) -> Option<u64> {
+        let returns =
+            matches!(self.state, LifecycleState::BackingOff { .. }) && self.restarts_automatically();
+        self.incidents
+            .next_lapse()
+            .filter(|_| !self.is_awake() && !returns)
     }
 
     /// Whether `run` is the current one.

@@ -2,7 +2,6 @@
 //! has been idle longest is put to sleep first.
 
 use crate::bot::bot_state::BotState;
-use crate::user_id::UserId;
 
 /// Idle for less than this, a bot keeps its slot: its owner may be reading the last answer.
 pub const MIN_IDLE_MS: u64 = 2 * 60 * 1_000;
@@ -11,7 +10,7 @@ pub const MIN_IDLE_MS: u64 = 2 * 60 * 1_000;
 pub const NO_SLOT_CACHED_MS: u64 = 5_000;
 /// Idle bots asked for their slot on behalf of one that waits. Each answer takes up to fifteen seconds, and
 /// the caller's patience ends after ninety.
-pub const MAX_ASKED: usize = 3;
+pub const MAX_ASKED: u32 = 3;
 
 /// Whether there still is no slot at `now`, because there was none a moment ago.
 pub fn is_still_full(lacking_at: Option<u64>, now: u64) -> bool {
@@ -50,31 +49,28 @@ pub fn slot(most: u32, others: Occupancy) -> Slot {
     }
 }
 
-/// A bot that is awake, as the registry has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AwakeBot {
-    /// Whose.
-    pub user: UserId,
-    /// Where it is in its life, by [`BotState::as_str`].
-    pub state: String,
-    /// It is never put to sleep for being idle.
+/// Whom the registry is asked for when somebody has to make room: of the bots that are awake those of which all of this
+/// holds, the one idle longest first. One in which something runs stays awake, so there are more than one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidates {
+    /// Where it is in its life: one on its way up or down, or in trouble, has no room to give.
+    pub state: BotState,
+    /// One that is pinned is never put to sleep for being idle.
     pub pinned: bool,
-    /// When its owner's traffic last did something, in milliseconds since 1970.
-    pub active_at: u64,
+    /// Its owner's traffic last did something then or before, in milliseconds since 1970.
+    pub idle_since: u64,
+    /// No more than these.
+    pub most: u32,
 }
 
-/// Who is asked to make room at `now`, in this order. One in which something runs stays awake, so there are more than
-/// one.
-pub fn who_makes_room(bots: Vec<AwakeBot>, now: u64) -> Vec<UserId> {
-    let idle_since = now.saturating_sub(MIN_IDLE_MS);
-    let mut idle: Vec<(u64, UserId)> = bots
-        .into_iter()
-        .filter(|bot| bot.state == BotState::Running.as_str() && !bot.pinned && bot.active_at <= idle_since)
-        .map(|bot| (bot.active_at, bot.user))
-        .collect();
-    idle.sort_unstable();
-    idle.truncate(MAX_ASKED);
-    idle.into_iter().map(|(_, user)| user).collect()
+/// Who is asked to make room at `now`.
+pub fn candidates(now: u64) -> Candidates {
+    Candidates {
+        state: BotState::Running,
+        pinned: false,
+        idle_since: now.saturating_sub(MIN_IDLE_MS),
+        most: MAX_ASKED,
+    }
 }
 
 /// Whether a bot that was asked makes room, by the state it is in then.
@@ -85,12 +81,6 @@ pub fn made_room(state: BotState) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn user(number: u8) -> UserId {
-        format!("6f1c2a9e-8d2b-4a63-9f5e-0000000000{number:02x}")
-            .parse()
-            .unwrap()
-    }
 
     #[test]
     fn the_lack_of_a_slot_is_believed_for_a_moment() {
@@ -124,35 +114,15 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_idle_that_may_sleep_are_asked_first() {
-        let now = 10 * MIN_IDLE_MS;
-        let bot = |number, state: BotState, pinned, active_at| AwakeBot {
-            user: user(number),
-            state: state.as_str().to_owned(),
-            pinned,
-            active_at,
+    fn a_bot_in_use_or_in_trouble_is_not_asked_for_its_slot() {
+        let expected = Candidates {
+            state: BotState::Running,
+            pinned: false,
+            idle_since: 9 * MIN_IDLE_MS,
+            most: 3,
         };
-        let running = |number, active_at| bot(number, BotState::Running, false, active_at);
-        let passed_over = [
-            bot(1, BotState::Running, true, 0),
-            bot(2, BotState::Starting, false, 0),
-            bot(3, BotState::Restoring, false, 0),
-            bot(4, BotState::Unhealthy, false, 0),
-            bot(5, BotState::Stopping, false, 0),
-            bot(6, BotState::CrashLooped, false, 0),
-            running(7, now - MIN_IDLE_MS + 1),
-        ];
-        assert_eq!(who_makes_room(passed_over.to_vec(), now), []);
-        let idle = [
-            running(13, now - MIN_IDLE_MS),
-            running(12, 70),
-            running(11, 60),
-            running(10, 50),
-        ];
-        let all = passed_over.into_iter().chain(idle).collect();
-        assert_eq!(who_makes_room(all, now), [10, 11, 12].map(user));
-        let one = vec![running(13, now - MIN_IDLE_MS)];
-        assert_eq!(who_makes_room(one, now), [user(13)]);
+        assert_eq!(candidates(10 * MIN_IDLE_MS), expected);
+        assert_eq!(candidates(0).idle_since, 0);
     }
 
     #[test]

@@ -2,14 +2,12 @@
 
 use core::net::IpAddr;
 
-/// The Workers rate-limit binding for everything an address asks for.
+/// The Workers rate-limit binding for everything an address asks for. How much each of them allows is in `wrangler.toml`.
 pub const ADDRESS_LIMIT: &str = "ADDRESS_LIMIT";
 /// For everything a signed-in user asks for, from wherever.
 pub const USER_LIMIT: &str = "USER_LIMIT";
 /// For tries to sign in, by address.
 pub const SIGN_IN_LIMIT: &str = "SIGN_IN_LIMIT";
-/// All three; the Worker does not run without. How much each allows is in `wrangler.toml`.
-pub const LIMITS: [&str; 3] = [ADDRESS_LIMIT, USER_LIMIT, SIGN_IN_LIMIT];
 
 /// Bits of an IPv6 address that one customer of a provider holds at least: they choose the rest freely.
 const IPV6_NETWORK_BITS: u32 = 64;

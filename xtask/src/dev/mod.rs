@@ -4,6 +4,7 @@ mod bridge;
 mod environment;
 mod flows;
 mod identity;
+mod issuer;
 mod keys;
 mod listen;
 mod model;
@@ -77,7 +78,7 @@ pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
         keys: if args.state.is_some() {
             state.join("identity")
         } else {
-            identity::default_dir(root)
+            issuer::default_dir(root)
         },
         state,
         port: args.port,
@@ -108,7 +109,7 @@ async fn live(plan: Plan<'_>, keys: &Path, json_ready: bool) -> Result<ExitCode>
     // Listens from the start: being told to stop while starting must stop what was started so far.
     let mut stop = Box::pin(signals::asked_to_stop());
     let state = plan.state.clone();
-    let default_keys = identity::default_dir(plan.root);
+    let default_keys = issuer::default_dir(plan.root);
     let mut stack = tokio::select! {
         stack = Stack::start(plan) => stack?,
         signal = &mut stop => {

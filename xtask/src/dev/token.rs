@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::identity;
+use super::issuer;
 use super::keys::{Alg, Keys};
 use super::people::{PEOPLE, Person};
 use super::sessions::Session;
@@ -138,7 +138,7 @@ pub(crate) struct TokenArgs {
 
 /// Prints the token that was asked for. Needs no running server: the keys are on disk.
 pub(crate) fn print(root: &Path, args: &TokenArgs) -> Result<ExitCode> {
-    let dir = args.keys.clone().unwrap_or_else(|| identity::default_dir(root));
+    let dir = args.keys.clone().unwrap_or_else(|| issuer::default_dir(root));
     println!("{}", mint(&dir, args, now())?);
     Ok(ExitCode::SUCCESS)
 }
@@ -154,7 +154,7 @@ fn mint(dir: &Path, args: &TokenArgs, now: i64) -> Result<String> {
     })?;
     let issuer = match &args.issuer {
         Some(issuer) => issuer.clone(),
-        None => identity::last_issuer(dir)?,
+        None => issuer::last(dir)?,
     };
     let session = Session {
         id: Uuid::new_v4(),

@@ -1,8 +1,9 @@
-//! `cargo xtask openapi`: what follows from the one table of endpoints (`core/src/api/table.rs`), written down. A test
-//! here fails while any of it is out of date.
+//! `cargo xtask openapi`: what follows from the one table of endpoints (`core/src/api/table.rs`) and from the bindings
+//! (`core/src/settings/bindings.rs`), written down. A test here fails while any of it is out of date.
 
 mod guide;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use moltworker_core::api::openapi;
 use moltworker_core::api::table::endpoints;
+use moltworker_core::settings::BINDINGS;
 use serde_json::{Value, json};
 
 /// Writes every file.
@@ -22,11 +24,12 @@ pub(crate) fn write(root: &Path) -> Result<ExitCode> {
 }
 
 /// Every file, and what has to stand in it.
-fn files() -> Result<[(&'static str, String); 3]> {
+fn files() -> Result<[(&'static str, String); 4]> {
     Ok([
         ("docs/openapi.json", pretty(openapi::document())?),
         ("docs/admin-api.md", guide::text()),
         ("tests/contract/endpoints.json", rows()?),
+        ("tests/contract/bindings.json", bindings()?),
     ])
 }
 
@@ -80,6 +83,16 @@ fn rows() -> Result<String> {
     });
     let rows: Vec<String> = rows.collect::<Result<_, _>>().context("the table is not JSON")?;
     Ok(format!("[\n  {}\n]\n", rows.join(",\n  ")))
+}
+
+/// What is bound to the Worker, by the list of `wrangler.toml` that has it: for the tests' harness, which binds the same.
+fn bindings() -> Result<String> {
+    let mut lists: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for binding in BINDINGS {
+        let (list, _) = binding.kind.place();
+        lists.entry(list).or_default().push(binding.name);
+    }
+    pretty(json!(lists))
 }
 
 #[cfg(test)]

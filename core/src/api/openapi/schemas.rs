@@ -24,12 +24,13 @@ const HOST: &str = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![0-9
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-const REQUESTS: [&str; 5] = [
+const REQUESTS: [&str; 6] = [
     "AccessEntry",
     "DomainName",
     "Invitee",
+    "RestoreRequest",
     "SnapshotName",
-    "SnapshotRequest",
+    "TakeRequest",
 ];
 
 /// Every schema, by name.

@@ -80,7 +80,7 @@ fn what_may_be_null_is_always_there() {
         ["held_until", "id", "pinned", "stored_at", "verified_at"]
     );
     assert!(snapshot["properties"]["gateway_version"].is_object());
-    assert!(schemas["SnapshotRequest"].get("required").is_none());
+    assert!(schemas["RestoreRequest"].get("required").is_none());
 }
 
 #[test]
@@ -106,8 +106,9 @@ fn the_texts_of_the_api_have_patterns() {
         "AccessEntry",
         "DomainName",
         "Invitee",
+        "RestoreRequest",
         "SnapshotName",
-        "SnapshotRequest",
+        "TakeRequest",
     ] {
         assert_eq!(schemas[name]["additionalProperties"], false, "{name}");
     }

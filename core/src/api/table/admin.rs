@@ -1,8 +1,8 @@
 //! What admins have: everybody's bots, users, and who may become one.
 
 use super::rows::{
-    AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, entry,
-    order_of, snapshots_of, status,
+    AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry, order_of,
+    snapshots_of, status,
 };
 use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
@@ -20,7 +20,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         Operation::ListBots,
         "admin-list-bots",
         "/api/admin/bots",
-        "The fleet: every bot that was ever started, a page at a time; wakes none",
+        "The fleet: every bot that was ever wanted, a page at a time; wakes none",
     )
     .takes(Input::Query(&FLEET_QUERY))
     .answers(Output::Json(Document::BotPage)),
@@ -113,7 +113,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
     )
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Json(Document::SnapshotEntries))
-    .or(OF_SNAPSHOTS),
+    .or(SnapshotCall::Browse.problems()),
     Endpoint::admin_look(
         Operation::SnapshotsOf(SnapshotCall::Download),
         "admin-download-file",
@@ -123,7 +123,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(OF_SNAPSHOTS),
+    .or(SnapshotCall::Download.problems()),
     snapshots_of(
         SnapshotCall::Take,
         "admin-take-snapshot",

@@ -1,6 +1,6 @@
 //! What an owner has: their bot and its domains.
 
-use super::rows::{BEFORE, LINES, OF_AWAKE_BOTS, OF_SNAPSHOTS, PATH, SNAPSHOT, button, order, snapshots};
+use super::rows::{BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
@@ -87,7 +87,7 @@ pub(super) static OWNER: &[Endpoint] = &[
     )
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Json(Document::SnapshotEntries))
-    .or(OF_SNAPSHOTS),
+    .or(SnapshotCall::Browse.problems()),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Download),
         "download-file",
@@ -97,7 +97,7 @@ pub(super) static OWNER: &[Endpoint] = &[
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(OF_SNAPSHOTS),
+    .or(SnapshotCall::Download.problems()),
     snapshots(
         SnapshotCall::Take,
         "take-snapshot",

@@ -5,7 +5,7 @@ use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
 use crate::api::parameter::{Parameter, Takes};
-use crate::api::sandbox::Order;
+use crate::api::sandbox::{MAX_LOG_LINES, Order};
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;
 use crate::identity::users::UserStatus;
@@ -33,8 +33,8 @@ pub(super) const AFTER: Parameter = Parameter {
 };
 pub(super) const LINES: Parameter = Parameter {
     name: "lines",
-    takes: Takes::Number(u32::MAX as u64),
-    meaning: "how many of the last lines; at most a thousand are told",
+    takes: Takes::Number(MAX_LOG_LINES as u64),
+    meaning: "how many of the last lines",
     required: false,
 };
 pub(super) const SNAPSHOT: Parameter = Parameter {
@@ -56,16 +56,6 @@ pub(super) const OF_AWAKE_BOTS: &[Refusal] = &[
     Refusal::BotWaking,
     Refusal::StorageUnavailable,
 ];
-/// The same, of one snapshot.
-pub(super) const OF_SNAPSHOTS: &[Refusal] = &[
-    Refusal::BotAsleep,
-    Refusal::BotWaking,
-    Refusal::NoSuchSnapshot,
-    Refusal::NoRepository,
-    Refusal::NotRestored,
-    Refusal::StorageUnavailable,
-];
-
 pub(super) const fn order(
     order: Order,
     name: &'static str,
@@ -138,11 +128,12 @@ const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
         SnapshotCall::Take | SnapshotCall::Restore => Output::Accepted(Document::BotStatus),
         _ => Output::Json(Document::SnapshotList),
     };
-    let input = match call.names_snapshot() {
-        true => Input::Json(Document::SnapshotName),
-        false => Input::OptionalJson(Document::SnapshotRequest),
+    let input = match call {
+        SnapshotCall::Take => Input::OptionalJson(Document::TakeRequest),
+        SnapshotCall::Restore => Input::OptionalJson(Document::RestoreRequest),
+        _ => Input::Json(Document::SnapshotName),
     };
-    endpoint.takes(input).answers(output).or(OF_SNAPSHOTS)
+    endpoint.takes(input).answers(output).or(call.problems())
 }
 
 pub(super) const fn entry(

@@ -14,11 +14,11 @@ const RULES: GatewayRules = GatewayRules {
 };
 const FIRST: Launch = Launch(1);
 
-fn at(seconds: u64) -> Duration {
+pub(super) fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn on(life: &mut GatewayLifecycle, second: u64, event: GatewayEvent) -> Option<GatewayEffect> {
+pub(super) fn on(life: &mut GatewayLifecycle, second: u64, event: GatewayEvent) -> Option<GatewayEffect> {
     life.on(at(second), 1.0, event)
 }
 

@@ -228,7 +228,7 @@ impl Lifecycle {
 
     /// Whether this bot is started again without being asked for: nobody may be there to ask, and what it does on
     /// its own would stand still unnoticed.
-    fn restarts_automatically(&self) -> bool {
+    pub(super) fn restarts_automatically(&self) -> bool {
         let works = self.pinned || self.has_background_work;
         works && self.desired == Desired::Available && self.failures < SELF_STARTS
     }
@@ -414,7 +414,10 @@ impl Lifecycle {
             }
             LifecycleState::Asleep
             | LifecycleState::BackingOff { .. }
-            | LifecycleState::CrashLooped { until: Some(_), .. } => Vec::new(),
+            | LifecycleState::CrashLooped { until: Some(_), .. } => {
+                let lapse = self.lapse_alarm().map(LifecycleEffect::SetAlarm);
+                lapse.into_iter().collect()
+            }
         }
     }
 

@@ -283,6 +283,31 @@ fn an_ignored_event_is_counted() {
 }
 
 #[test]
+fn the_alarm_of_a_sleeping_bot_closes_a_lack_of_slots() {
+    let mut life = Lifecycle::new(0);
+    life.incidents.observe(1_000, IncidentKind::NoCapacity, None);
+    let lapse = life.lapse_alarm().unwrap();
+    let early = on(&mut life, lapse - 1, LifecycleEvent::AlarmRang);
+    assert_eq!(early, [LifecycleEffect::SetAlarm(lapse)]);
+    assert!(life.incidents.is_open(IncidentKind::NoCapacity));
+    assert_eq!(on(&mut life, lapse, LifecycleEvent::AlarmRang), []);
+    assert!(!life.incidents.is_open(IncidentKind::NoCapacity));
+    assert_eq!((life.state, life.run), (LifecycleState::Asleep, Run(0)));
+}
+
+#[test]
+fn a_run_that_ends_keeps_the_alarm_of_an_open_lack_of_slots() {
+    let mut life = running();
+    life.incidents.observe(1_000, IncidentKind::NoCapacity, None);
+    let lapse = life.incidents.next_lapse().unwrap();
+    assert_eq!(life.lapse_alarm(), None, "awake, it is looked at anyway");
+    on(&mut life, 2_000, LifecycleEvent::SleepWanted);
+    let run = life.run;
+    let ended = on(&mut life, 3_000, LifecycleEvent::Exited(run, "asked".into()));
+    assert_eq!(ended, [LifecycleEffect::SetAlarm(lapse)]);
+}
+
+#[test]
 fn a_start_without_an_end_times_out() {
     let mut life = life();
     on(&mut life, 0, LifecycleEvent::Wanted);

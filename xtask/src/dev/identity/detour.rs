@@ -1,6 +1,6 @@
 //! Signing in by a detour: a provider's page, played by one of our own, and mails, which are printed.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Project;
+use super::answer::{parse, session_answer};
 use super::error::AuthError;
-use super::routes::{parse, session_answer, sessions};
-use crate::dev::flows::{Flows, NotExchanged};
+use crate::dev::flows::NotExchanged;
 use crate::dev::people::{PEOPLE, Person};
 use crate::dev::token::now;
 
@@ -45,7 +45,7 @@ pub(super) async fn authorize(
         return Err(AuthError::bad_request("validation_failed", message));
     };
     let redirect_to = way_back(&project, &query.redirect_to)?;
-    let id = flows(&project).leave(challenge, redirect_to.into());
+    let id = project.flows().leave(challenge, redirect_to.into());
     Ok(Redirect::to(&format!("/provider/{}/{id}", provider.as_str())).into_response())
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn callback(
     State(project): State<Arc<Project>>,
     Query(query): Query<CallbackQuery>,
 ) -> Result<Response, AuthError> {
-    let mut flows = flows(&project);
+    let mut flows = project.flows();
     let waiting = query.state.parse().ok().and_then(|id| flows.come_back(&id));
     let waiting = waiting
         .ok_or_else(|| AuthError::bad_request("bad_oauth_state", "OAuth callback with invalid state"))?;
@@ -142,7 +142,7 @@ pub(super) async fn otp(
     } else {
         way_back(&project, &query.redirect_to)?.into()
     };
-    let mut flows = flows(&project);
+    let mut flows = project.flows();
     let mail = flows.mail(person, challenge, redirect_to, now());
     eprintln!(
         "mail to {}: the code is {}, the link {}",
@@ -155,7 +155,7 @@ pub(super) async fn otp(
 
 /// The mails, for tests.
 pub(super) async fn mails(State(project): State<Arc<Project>>) -> Json<Value> {
-    let flows = flows(&project);
+    let flows = project.flows();
     let mails = flows.mails().iter().map(|mail| {
         json!({
             "to": mail.person.email(),
@@ -192,7 +192,7 @@ pub(super) async fn verify_link(
     Query(query): Query<LinkQuery>,
 ) -> Result<Response, AuthError> {
     let mut back = way_back(&project, &query.redirect_to)?;
-    let mut flows = flows(&project);
+    let mut flows = project.flows();
     match flows.open_link(&query.token, now()) {
         Some((person, Some(challenge))) => {
             let code = flows.issue(challenge, person, "otp", now());
@@ -229,9 +229,9 @@ pub(super) async fn verify_code(
         ));
     }
     let person = Person::with_email(&typed.email)
-        .and_then(|person| flows(&project).type_code(person, &typed.token, now()))
+        .and_then(|person| project.flows().type_code(person, &typed.token, now()))
         .ok_or_else(|| AuthError::forbidden("otp_expired", "Token has expired or is invalid"))?;
-    let (session, refresh_token) = sessions(&project).start(person, "otp", now());
+    let (session, refresh_token) = project.sessions().start(person, "otp", now());
     session_answer(&project, &session, &refresh_token)
 }
 
@@ -253,7 +253,9 @@ pub(super) fn exchange(
         let message = "invalid request: both auth code and code verifier should be non-empty";
         return Err(AuthError::bad_request("validation_failed", message));
     }
-    let exchanged = flows(project).exchange(&grant.auth_code, &grant.code_verifier, now());
+    let exchanged = project
+        .flows()
+        .exchange(&grant.auth_code, &grant.code_verifier, now());
     let (person, method) = exchanged.map_err(|why| match why {
         NotExchanged::Unknown => {
             let message = "invalid flow state, no valid flow state found";
@@ -264,7 +266,7 @@ pub(super) fn exchange(
             AuthError::bad_request("bad_code_verifier", message)
         }
     })?;
-    Ok(sessions(project).start(person, method, now()))
+    Ok(project.sessions().start(person, method, now()))
 }
 
 /// The challenge, if there is one. Both parts or neither, and only the safe method: the real one takes `plain`
@@ -302,8 +304,4 @@ fn fail(back: &mut Url, code: &str, description: &str) {
 
 fn found(to: &Url) -> Response {
     (StatusCode::FOUND, [("location", to.as_str())]).into_response()
-}
-
-fn flows(project: &Project) -> MutexGuard<'_, Flows> {
-    project.flows.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,54 +3,31 @@
 //! It exists so that signing in can be tried and tested without a project and without the internet. What
 //! it answers was compared with the sources of the real server, error texts included; it is never deployed.
 
+mod answer;
 mod detour;
 mod error;
 mod routes;
 mod test_control;
 
-use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tokio::net::TcpListener;
 
 use super::flows::Flows;
+use super::issuer::{self, PREFERRED_PORT};
 use super::keys::Keys;
 use super::people::{PEOPLE, Person};
 use super::sessions::Sessions;
 use super::{listen, token};
 use test_control::TestControl;
 
-/// Where the provider listens unless that port is taken: the real server's own.
-const PREFERRED_PORT: u16 = 9999;
-const ISSUER_FILE: &str = "issuer";
-
-/// Where the local project keeps its keys.
-pub(crate) fn default_dir(root: &Path) -> PathBuf {
-    root.join(".dev/identity")
-}
-
-/// The issuer the provider with these keys last ran as, so that a token can be made while it does not run.
-pub(crate) fn last_issuer(dir: &Path) -> Result<String> {
-    let path = dir.join(ISSUER_FILE);
-    if !path.exists() {
-        return Ok(issuer(&url(PREFERRED_PORT)));
-    }
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.trim().to_owned())
-}
-
-fn url(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
-}
-
-fn issuer(url: &str) -> String {
-    format!("{url}/auth/v1")
-}
+const API_KEY_HEADER: &str = "apikey";
+const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// A provider that has a port and can be served.
 pub(crate) struct Identity {
@@ -74,6 +51,21 @@ struct Project {
     test_control: Option<Arc<TestControl>>,
 }
 
+impl Project {
+    /// The sessions are whole after every change, so a panic elsewhere does not make them unusable.
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn flows(&self) -> MutexGuard<'_, Flows> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> RwLockReadGuard<'_, Keys> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Identity {
     /// Takes the wanted port; without a wish the usual one if it is free, else any.
     pub(crate) async fn bind(dir: &Path, port: Option<u16>, token_lifetime: i64) -> Result<Self> {
@@ -82,10 +74,8 @@ impl Identity {
             Some(port) => listen::on(Ipv4Addr::LOCALHOST, port).await?,
             None => listen::preferring(Ipv4Addr::LOCALHOST, PREFERRED_PORT).await?,
         };
-        let url = url(listener.local_addr()?.port());
-        let issuer = issuer(&url);
-        let path = dir.join(ISSUER_FILE);
-        fs::write(&path, &issuer).with_context(|| format!("cannot write {}", path.display()))?;
+        let url = issuer::url(listener.local_addr()?.port());
+        let issuer = issuer::record(dir, &url)?;
         let anon_key = token::anon_key(&keys)?;
         let project = Project {
             jwt_secret: keys.hs256_secret().to_owned(),
@@ -150,7 +140,7 @@ pub(crate) struct IdentityArgs {
 
 /// Runs the provider alone until a signal, after one line of JSON that says where it is.
 pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
-    let dir = args.keys.clone().unwrap_or_else(|| default_dir(root));
+    let dir = args.keys.clone().unwrap_or_else(|| issuer::default_dir(root));
     let mut identity = Identity::bind(&dir, Some(args.port), args.token_lifetime).await?;
     identity.project.redirect_host.clone_from(&args.redirect_host);
     identity.project.test_control = args.test_control.then(Arc::default);
@@ -162,7 +152,7 @@ pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
             "anonKey": identity.anon_key(),
             "jwtSecret": identity.jwt_secret(),
             "keys": dir,
-            "keySet": routes::keys(&identity.project).jwks(),
+            "keySet": identity.project.keys().jwks(),
             "users": users,
         })
     );

@@ -1,6 +1,6 @@
 //! What the local identity provider answers, path by path.
 
-use std::sync::{Arc, MutexGuard, PoisonError, RwLockReadGuard};
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
@@ -9,27 +9,20 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use chrono::{DateTime, SecondsFormat};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Project;
+use super::answer::{parse, session_answer, unexpected, user_document};
 use super::detour;
 use super::error::{AuthError, word_errors};
 use super::test_control;
-use crate::dev::keys::{Alg, Keys};
+use super::{API_KEY_HEADER, JWKS_PATH, Project};
 use crate::dev::people::Person;
-use crate::dev::sessions::{Refused, Session, Sessions, SignOut};
-use crate::dev::token::{AUTHENTICATED, AccessClaims, now};
-
-pub(super) const API_KEY_HEADER: &str = "apikey";
-pub(super) const JWKS_PATH: &str = "/.well-known/jwks.json";
-/// Moment at which the local people are said to have registered.
-const REGISTERED_AT: i64 = 1_735_689_600;
+use crate::dev::sessions::{Refused, Session, SignOut};
+use crate::dev::token::{AUTHENTICATED, now};
 
 pub(super) fn router(project: Arc<Project>) -> Router {
     let behind_the_key = Router::new()
@@ -96,7 +89,7 @@ async fn jwks(State(project): State<Arc<Project>>) -> Response {
         header::CACHE_CONTROL,
         HeaderValue::from_static("public, max-age=600"),
     )];
-    (lifetime, Json(keys(&project).jwks())).into_response()
+    (lifetime, Json(project.keys().jwks())).into_response()
 }
 
 /// A new key signs from now on; the one before stays published.
@@ -147,36 +140,6 @@ async fn token(
     session_answer(&project, &session, &refresh_token)
 }
 
-/// What every grant answers: an access token of this session, and what gets the next one.
-pub(super) fn session_answer(
-    project: &Project,
-    session: &Session,
-    refresh_token: &str,
-) -> Result<Response, AuthError> {
-    let control = project.test_control.as_ref();
-    let lifetime = control.and_then(|control| control.token_lifetime());
-    let lifetime = lifetime.unwrap_or(project.token_lifetime);
-    let claims = AccessClaims::of(session, &project.issuer, now(), lifetime);
-    let access_token = match control {
-        Some(control) => keys(project).sign(Alg::Es256, &control.apply(&claims)),
-        None => keys(project).sign(Alg::Es256, &claims),
-    };
-    let answer = json!({
-        "access_token": access_token.map_err(|error| unexpected(&error))?,
-        "token_type": "bearer",
-        "expires_in": lifetime,
-        "expires_at": claims.exp,
-        "refresh_token": refresh_token,
-        "user": user_document(session.person, session.signed_in_at),
-    });
-    Ok(Json(answer).into_response())
-}
-
-fn unexpected(error: &anyhow::Error) -> AuthError {
-    let status = StatusCode::INTERNAL_SERVER_ERROR;
-    AuthError::new(status, "unexpected_failure", format!("{error:#}"))
-}
-
 fn sign_in(project: &Project, grant: &PasswordGrant) -> Result<(Session, String), AuthError> {
     if !grant.email.is_empty() && !grant.phone.is_empty() {
         let message = "Only an email address or phone number should be provided on login.";
@@ -200,7 +163,7 @@ fn sign_in(project: &Project, grant: &PasswordGrant) -> Result<(Session, String)
     let person = Person::with_email(&grant.email).filter(|person| person.password() == grant.password);
     let person =
         person.ok_or_else(|| AuthError::bad_request("invalid_credentials", "Invalid login credentials"))?;
-    Ok(sessions(project).start(person, "password", now()))
+    Ok(project.sessions().start(person, "password", now()))
 }
 
 fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String), AuthError> {
@@ -210,7 +173,8 @@ fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String),
             description: "refresh_token required",
         });
     }
-    sessions(project)
+    project
+        .sessions()
         .refresh(&grant.refresh_token, now())
         .map_err(|refused| match refused {
             Refused::Unknown => AuthError::bad_request(
@@ -250,7 +214,7 @@ async fn logout(
             return Err(AuthError::bad_request("validation_failed", message));
         }
     };
-    sessions(&project).sign_out(&session, scope);
+    project.sessions().sign_out(&session, scope);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -347,7 +311,7 @@ fn authenticate(project: &Project, headers: &HeaderMap) -> Result<Session, AuthE
         .session_id
         .parse()
         .ok()
-        .and_then(|id| sessions(project).get(&id).cloned());
+        .and_then(|id| project.sessions().get(&id).cloned());
     session.ok_or_else(|| {
         AuthError::forbidden(
             "session_not_found",
@@ -361,7 +325,7 @@ fn verify(project: &Project, token: &str) -> Result<Presented, String> {
     let key = match (&header.kid, header.alg) {
         (Some(kid), Algorithm::ES256 | Algorithm::RS256) => {
             let published: JwkSet =
-                serde_json::from_value(keys(project).jwks()).map_err(|error| error.to_string())?;
+                serde_json::from_value(project.keys().jwks()).map_err(|error| error.to_string())?;
             let jwk = published.find(kid).ok_or("unrecognized JWT kid")?;
             DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?
         }
@@ -374,60 +338,4 @@ fn verify(project: &Project, token: &str) -> Result<Presented, String> {
     let decoded =
         jsonwebtoken::decode::<Presented>(token, &key, &rules).map_err(|error| error.to_string())?;
     Ok(decoded.claims)
-}
-
-/// A person as the API describes them.
-fn user_document(person: &Person, signed_in_at: i64) -> Value {
-    let registered_at = timestamp(REGISTERED_AT);
-    let signed_in_at = timestamp(signed_in_at);
-    json!({
-        "id": person.id(),
-        "aud": AUTHENTICATED,
-        "role": AUTHENTICATED,
-        "email": person.email(),
-        "email_confirmed_at": registered_at,
-        "phone": "",
-        "confirmed_at": registered_at,
-        "last_sign_in_at": signed_in_at,
-        "app_metadata": person.app_metadata(),
-        "user_metadata": person.user_metadata(),
-        "identities": [{
-            "identity_id": person.id(),
-            "id": person.id(),
-            "user_id": person.id(),
-            "identity_data": person.user_metadata(),
-            "provider": "email",
-            "last_sign_in_at": signed_in_at,
-            "created_at": registered_at,
-            "updated_at": signed_in_at,
-            "email": person.email(),
-        }],
-        "created_at": registered_at,
-        "updated_at": signed_in_at,
-        "is_anonymous": false,
-    })
-}
-
-fn timestamp(seconds: i64) -> String {
-    DateTime::from_timestamp(seconds, 0)
-        .unwrap_or_default()
-        .to_rfc3339_opts(SecondsFormat::Micros, true)
-}
-
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, AuthError> {
-    serde_json::from_slice(body).map_err(|error| {
-        AuthError::bad_request(
-            "bad_json",
-            format!("Could not parse request body as JSON: {error}"),
-        )
-    })
-}
-
-/// The sessions are whole after every change, so a panic elsewhere does not make them unusable.
-pub(super) fn sessions(project: &Project) -> MutexGuard<'_, Sessions> {
-    project.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(super) fn keys(project: &Project) -> RwLockReadGuard<'_, Keys> {
-    project.keys.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
-use super::Project;
-use super::routes::{API_KEY_HEADER, JWKS_PATH, sessions};
+use super::{API_KEY_HEADER, JWKS_PATH, Project};
 use crate::dev::token::AccessClaims;
 
 /// No body of a caller is longer.
@@ -92,7 +91,7 @@ async fn replace(
     axum::Extension(control): axum::Extension<Arc<TestControl>>,
     Json(overrides): Json<Overrides>,
 ) {
-    sessions(&project).set_strict(overrides.strict);
+    project.sessions().set_strict(overrides.strict);
     control.overrides.send_replace(overrides);
 }
 

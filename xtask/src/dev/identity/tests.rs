@@ -357,7 +357,7 @@ async fn an_occupied_port_is_reported_and_the_issuer_is_remembered() {
     let identity = Identity::bind(dir.path(), Some(0), LIFETIME).await.unwrap();
     let port = identity.listener.local_addr().unwrap().port();
     assert_eq!(
-        last_issuer(dir.path()).unwrap(),
+        issuer::last(dir.path()).unwrap(),
         format!("http://127.0.0.1:{port}/auth/v1")
     );
     let Err(error) = Identity::bind(dir.path(), Some(port), LIFETIME).await else {

@@ -11,7 +11,7 @@ use super::super::cache::{Cache, fingerprint, require_space};
 use super::super::command::{capture, command, is_root, logged, on_path};
 use super::super::report::Say;
 use super::super::versions;
-use super::images::{LABEL, label, pipe};
+use super::stand_in::{LABEL, label, pipe};
 
 const IMAGE: &str = "moltworker/stand-in-debian:bookworm";
 /// Where Debian keeps all certificates in one file, outside as inside.

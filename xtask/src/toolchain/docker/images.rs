@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -12,9 +11,8 @@ use super::super::node;
 use super::super::report::{Report, Say};
 use super::super::versions;
 use super::debian;
+use super::stand_in::{LABEL, label, pipe};
 
-/// Says on a stand-in what it was made from; an image without it came from a registry.
-pub(super) const LABEL: &str = "moltworker.stand-in";
 const SIDECAR: &str = "moltworker/stand-in-sidecar:latest";
 const RELAY: &str = include_str!("sidecar.mjs");
 
@@ -75,19 +73,6 @@ fn provide(
     let built = recipe.build(cache, say, stand_in, &key);
     built.with_context(|| format!("no stand-in for {image}"))?;
     Ok((true, "stand-in built"))
-}
-
-/// `None`: no such image here. Empty: an image without our label.
-pub(super) fn label(image: &str) -> Option<String> {
-    let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}}");
-    let label = capture(command("docker").args(["image", "inspect", "--format", &format, image])).ok()?;
-    Some(label).map(|label| {
-        if label == "<no value>" {
-            String::new()
-        } else {
-            label
-        }
-    })
 }
 
 /// How a stand-in is made, each on our Debian.
@@ -189,31 +174,6 @@ const SIDECAR_STEPS: &str = r#"COPY node /usr/local/bin/node
 COPY sidecar.mjs /sidecar.mjs
 ENTRYPOINT ["node", "--max-old-space-size=64", "/sidecar.mjs"]
 "#;
-
-/// `from | to`, both successful.
-pub(super) fn pipe(mut from: Command, mut to: Command, log: &Path) -> Result<()> {
-    let mut source = from
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("tar cannot be started")?;
-    let stream = source.stdout.take().context("tar has no output")?;
-    let log_file = fs::File::create(log)?;
-    let received = to
-        .stdin(stream)
-        .stdout(log_file.try_clone()?)
-        .stderr(log_file)
-        .status();
-    let received = received.context("docker cannot be started")?;
-    let sent = source.wait()?;
-    if !received.success() || !sent.success() {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        bail!(
-            "docker refused it: {}",
-            said.lines().last().unwrap_or("it said nothing")
-        );
-    }
-    Ok(())
-}
 
 /// The images a Dockerfile starts from, without its own stages.
 fn external_images(dockerfile: &str) -> Vec<String> {

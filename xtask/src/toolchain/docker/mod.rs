@@ -4,6 +4,7 @@ mod debian;
 mod engine;
 mod images;
 mod leftovers;
+mod stand_in;
 
 use std::ffi::OsString;
 use std::fs;

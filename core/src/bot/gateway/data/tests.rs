@@ -1,16 +1,9 @@
 //! Tables of what happens to a bot's data in its gateway's life.
 
 use super::*;
+use crate::bot::gateway::tests::{at, on};
 use crate::bot::gateway::{GatewayEvent, GatewayRules, Launch};
 use crate::wire::control::{EndReason, ExitReason, GatewayPhase};
-
-fn at(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn on(life: &mut GatewayLifecycle, second: u64, event: GatewayEvent) -> Option<GatewayEffect> {
-    life.on(at(second), 1.0, event)
-}
 
 fn restoring() -> GatewayLifecycle {
     let (life, first) = GatewayLifecycle::begin(at(0), GatewayRules::default(), Some(RestorePoint::Latest));
@@ -239,4 +232,56 @@ fn without_a_repository_nothing_is_restored_or_saved() {
     assert_eq!(on(&mut life, 1, GatewayEvent::RestoreTo(another())), None);
     on(&mut life, 2, GatewayEvent::Stop(None));
     assert_eq!(on(&mut life, 3, ended(1)), Some(GatewayEffect::Leave));
+}
+
+/// A life whose restore has failed three times and is under way again.
+fn restoring_again() -> GatewayLifecycle {
+    let mut life = restoring();
+    for _ in 0..3 {
+        on(&mut life, 0, GatewayEvent::NotRestored { intact: false });
+        let due = life.deadline().unwrap();
+        life.on(due, 1.0, GatewayEvent::Deadline);
+    }
+    life
+}
+
+/// How long the next attempt waits after one that fails now.
+fn pause_after_failure(mut life: GatewayLifecycle) -> Duration {
+    on(&mut life, 500, GatewayEvent::NotRestored { intact: false });
+    life.deadline().unwrap() - at(500)
+}
+
+#[test]
+fn a_restore_of_something_else_begins_with_the_first_pause() {
+    let first = pause_after_failure(restoring());
+    assert!(pause_after_failure(restoring_again()) > first);
+
+    let mut asked_meanwhile = restoring_again();
+    on(&mut asked_meanwhile, 100, GatewayEvent::RestoreTo(another()));
+    on(
+        &mut asked_meanwhile,
+        101,
+        GatewayEvent::NotRestored { intact: false },
+    );
+    assert_eq!(pause_after_failure(asked_meanwhile), first);
+
+    let mut asked_between = restoring_again();
+    on(
+        &mut asked_between,
+        100,
+        GatewayEvent::NotRestored { intact: false },
+    );
+    on(&mut asked_between, 101, GatewayEvent::RestoreTo(another()));
+    assert_eq!(pause_after_failure(asked_between), first);
+
+    let mut asked_later = restoring_again();
+    on(&mut asked_later, 100, GatewayEvent::Restored);
+    on(&mut asked_later, 101, GatewayEvent::Spawned(Launch(1), 42));
+    on(&mut asked_later, 102, GatewayEvent::RestoreTo(another()));
+    on(&mut asked_later, 103, ended(1));
+    assert_eq!(
+        on(&mut asked_later, 104, GatewayEvent::Saved(true)),
+        Some(GatewayEffect::Restore)
+    );
+    assert_eq!(pause_after_failure(asked_later), first);
 }

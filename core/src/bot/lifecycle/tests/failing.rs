@@ -283,6 +283,46 @@ fn a_pinned_or_busy_bot_restarts_without_a_request() {
     );
 }
 
+/// A running bot with so many failures whose supervisor cannot bring its gateway back in time.
+fn replaced(failures: u32, before: impl Fn(&mut Lifecycle)) -> Lifecycle {
+    let mut life = running();
+    before(&mut life);
+    life.failures = failures;
+    on(&mut life, 10, report_event(R1, GatewayCondition::Troubled, 0));
+    on(&mut life, 10 + UNHEALTHY_DEADLINE_MS, LifecycleEvent::AlarmRang);
+    life
+}
+
+#[test]
+fn a_bot_that_is_replaced_still_has_its_background_work() {
+    let life = replaced(0, |life| {
+        on(life, 5, idle(R1, QUARTER));
+        let busy = MaySleep::Busy { again_ms: 0 };
+        on(life, 6, LifecycleEvent::SleepAnswered(R1, busy));
+    });
+    assert!(life.has_background_work, "nobody said that it is done");
+    assert!(!replaced(0, |_| ()).has_background_work);
+}
+
+#[test]
+fn a_bot_that_was_replaced_too_often_waits_for_a_request() {
+    for (failures, wanted) in [
+        (0, true),
+        (CRASH_LOOP_AFTER - 2, true),
+        (CRASH_LOOP_AFTER - 1, false),
+    ] {
+        let life = replaced(failures, |life| {
+            on(life, 5, LifecycleEvent::Pinned(true));
+        });
+        let deadline = 10 + UNHEALTHY_DEADLINE_MS + STOP_DEADLINE_MS;
+        assert_eq!(
+            life.state,
+            LifecycleState::Stopping { deadline, wanted },
+            "{failures}"
+        );
+    }
+}
+
 #[test]
 fn automatic_restarts_are_bounded() {
     let mut life = running();

@@ -1,0 +1,78 @@
+//! What `wrangler.toml` binds to the Worker, declared once: the code takes the names from here, `tests/tidy.rs` compares
+//! `wrangler.toml` with it, and the tests' harness binds the same by `tests/contract/bindings.json`, which
+//! `cargo xtask openapi` writes.
+
+use crate::http::rate_limits::{ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT};
+
+/// The Durable Object namespace of Sandboxes.
+pub const SANDBOX_BINDING: &str = "SANDBOX";
+/// The D1 database.
+pub const DATABASE_BINDING: &str = "DB";
+/// The R2 bucket of backups.
+pub const BUCKET_BINDING: &str = "BUCKET";
+
+/// Every binding. The Worker cannot do without any of them.
+pub const BINDINGS: [Binding; 6] = [
+    Binding {
+        name: SANDBOX_BINDING,
+        kind: BindingKind::DurableObject,
+        meaning: "the Durable Object namespace of the bots",
+    },
+    Binding {
+        name: DATABASE_BINDING,
+        kind: BindingKind::Database,
+        meaning: "the D1 database",
+    },
+    Binding {
+        name: BUCKET_BINDING,
+        kind: BindingKind::Bucket,
+        meaning: "the R2 bucket of the backups",
+    },
+    rate_limit(ADDRESS_LIMIT),
+    rate_limit(USER_LIMIT),
+    rate_limit(SIGN_IN_LIMIT),
+];
+
+const fn rate_limit(name: &'static str) -> Binding {
+    Binding {
+        name,
+        kind: BindingKind::RateLimit,
+        meaning: "a rate limit",
+    }
+}
+
+/// One binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// Its name in `wrangler.toml`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: BindingKind,
+    /// What it is for, in a few words.
+    pub meaning: &'static str,
+}
+
+/// What a binding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindingKind {
+    /// A namespace of Durable Objects.
+    DurableObject,
+    /// A D1 database.
+    Database,
+    /// An R2 bucket.
+    Bucket,
+    /// A rate limit.
+    RateLimit,
+}
+
+impl BindingKind {
+    /// The list in `wrangler.toml` that has it, and under what an entry of it has the name.
+    pub fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::DurableObject => ("durable_objects.bindings", "name"),
+            Self::Database => ("d1_databases", "binding"),
+            Self::Bucket => ("r2_buckets", "binding"),
+            Self::RateLimit => ("ratelimits", "name"),
+        }
+    }
+}
