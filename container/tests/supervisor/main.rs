@@ -23,6 +23,7 @@ mod maintenance;
 mod quiesce;
 mod reads;
 mod repository;
+mod restic;
 mod rollback;
 mod tokens;
 mod tree;

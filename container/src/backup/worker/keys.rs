@@ -7,12 +7,11 @@
 use aes256ctr_poly1305aes::aead::Aead;
 use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key as CipherKey, Nonce};
 use rustic_core::repofile::{KeyFile, MasterKey};
-use rustic_core::{FileType, Id, ReadBackend, WriteBackend};
+use rustic_core::{FileType, Id, ReadBackend, RusticError, WriteBackend};
 use rustix::rand::{GetRandomFlags, getrandom};
 use sha2::{Digest, Sha256};
 
 use super::remote::Remote;
-use super::repository::{HOST, RepositoryError, explain};
 
 /// scrypt's parameters `N`, `r` and `p` of the key files we write: the least that restic takes.
 const WORK: (u32, u32, u32) = (2, 1, 1);
@@ -27,6 +26,14 @@ const SALT_BYTES: usize = 64;
 const NONCE_BYTES: usize = 16;
 /// A key of the cipher: 32 bytes for AES, twice 16 for Poly1305.
 const KEY_BYTES: usize = 64;
+
+/// Why a repository's keys could not be used.
+pub(super) enum KeyError {
+    /// The repository did not do what is said here.
+    Repository(&'static str, Box<RusticError>),
+    /// A key could not be locked: the system gives no random bytes.
+    Locking,
+}
 
 /// What opens a repository.
 pub(super) struct Unlocked {
@@ -47,7 +54,7 @@ struct Candidate {
 ///
 /// # Errors
 /// When they cannot be listed or read.
-pub(super) fn unlock(remote: &Remote, passwords: &[String]) -> Result<Option<Unlocked>, RepositoryError> {
+pub(super) fn unlock(remote: &Remote, passwords: &[String]) -> Result<Option<Unlocked>, KeyError> {
     let mut candidates = read(remote)?;
     candidates.sort_by_key(|candidate| candidate.work);
     for candidate in &candidates {
@@ -61,27 +68,26 @@ pub(super) fn unlock(remote: &Remote, passwords: &[String]) -> Result<Option<Unl
     Ok(None)
 }
 
-/// Writes a key file, so that this password opens the repository from now on.
+/// Writes a key file, so that this password opens the repository from now on; `host` is who it is for, in restic's list.
 ///
 /// # Errors
 /// When it cannot be written.
-pub(super) fn add(remote: &Remote, master: &MasterKey, password: &str) -> Result<(), RepositoryError> {
-    let file = lock(master, password)?;
-    let text = serde_json::to_vec(&file)
-        .map_err(|error| RepositoryError(format!("writing a key as JSON: {error}")))?;
+pub(super) fn add(remote: &Remote, master: &MasterKey, password: &str, host: &str) -> Result<(), KeyError> {
+    let file = lock(master, password, host).ok_or(KeyError::Locking)?;
+    let text = serde_json::to_vec(&file).map_err(|_| KeyError::Locking)?;
     let id = Id::new(Sha256::digest(&text).into());
     let written = remote.write_bytes(FileType::Key, &id, false, text.into());
-    written.map_err(|error| explain(remote, "adding a key", &error))
+    written.map_err(|error| KeyError::Repository("adding a key", error))
 }
 
 /// All key files there are; one that is no key file is passed over, because another one may open the repository.
-fn read(remote: &Remote) -> Result<Vec<Candidate>, RepositoryError> {
+fn read(remote: &Remote) -> Result<Vec<Candidate>, KeyError> {
     let listed = remote.list(FileType::Key);
-    let listed = listed.map_err(|error| explain(remote, "listing the keys", &error))?;
+    let listed = listed.map_err(|error| KeyError::Repository("listing the keys", error))?;
     let mut candidates = Vec::new();
     for id in listed.iter().take(MAX_KEY_FILES) {
         let text = remote.read_full(FileType::Key, id);
-        let text = text.map_err(|error| explain(remote, "reading a key", &error))?;
+        let text = text.map_err(|error| KeyError::Repository("reading a key", error))?;
         let Ok(file) = serde_json::from_slice::<KeyFile>(&text) else {
             continue;
         };
@@ -120,21 +126,19 @@ fn open(file: &KeyFile, password: &str) -> Option<MasterKey> {
     fits.then_some(master)
 }
 
-fn lock(master: &MasterKey, password: &str) -> Result<KeyFile, RepositoryError> {
+fn lock(master: &MasterKey, password: &str, host: &str) -> Option<KeyFile> {
     let mut salt = vec![0; SALT_BYTES];
     let mut nonce = [0; NONCE_BYTES];
     for bytes in [salt.as_mut_slice(), nonce.as_mut_slice()] {
-        getrandom(bytes, GetRandomFlags::empty())
-            .map_err(|error| RepositoryError(format!("asking for random bytes: {error}")))?;
+        getrandom(bytes, GetRandomFlags::empty()).ok()?;
     }
-    let failed = || RepositoryError::new("locking a key did not work");
-    let key = derive(password, &salt, WORK).ok_or_else(failed)?;
-    let opened = serde_json::to_vec(master).map_err(|_| failed())?;
+    let key = derive(password, &salt, WORK)?;
+    let opened = serde_json::to_vec(master).ok()?;
     let sealed = Aes256CtrPoly1305Aes::new(&key).encrypt(&Nonce::from(nonce), opened.as_slice());
-    let data = [nonce.as_slice(), &sealed.map_err(|_| failed())?].concat();
+    let data = [nonce.as_slice(), &sealed.ok()?].concat();
     let (n, r, p) = WORK;
-    Ok(KeyFile {
-        hostname: Some(HOST.to_owned()),
+    Some(KeyFile {
+        hostname: Some(host.to_owned()),
         username: None,
         created: None,
         kdf: "scrypt".to_owned(),
@@ -153,25 +157,25 @@ mod tests {
     #[test]
     fn a_key_file_opens_with_its_password_only() {
         let master = MasterKey::new();
-        let file = lock(&master, "right").unwrap();
+        let file = lock(&master, "right", "host").unwrap();
         assert_eq!(open(&file, "right").unwrap().encrypt, master.encrypt);
         assert!(open(&file, "wrong").is_none());
     }
 
     #[test]
     fn a_damaged_key_file_opens_nothing() {
-        let file = lock(&MasterKey::new(), "right").unwrap();
+        let file = lock(&MasterKey::new(), "right", "host").unwrap();
         for (n, r, p) in [(0, 1, 1), (3, 1, 1), (2, 0, 1), (2, 1, 0), (u32::MAX, 1, 1)] {
             let broken = KeyFile {
                 n,
                 r,
                 p,
-                ..lock(&MasterKey::new(), "right").unwrap()
+                ..lock(&MasterKey::new(), "right", "host").unwrap()
             };
             assert!(open(&broken, "right").is_none(), "{n} {r} {p}");
         }
         for length in [0, NONCE_BYTES - 1, NONCE_BYTES, file.data.len() - 1] {
-            let mut cut = lock(&MasterKey::new(), "right").unwrap();
+            let mut cut = lock(&MasterKey::new(), "right", "host").unwrap();
             cut.data.truncate(length);
             assert!(open(&cut, "right").is_none(), "{length}");
         }

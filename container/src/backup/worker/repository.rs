@@ -12,7 +12,7 @@ use rustic_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::keys;
+use super::keys::{self, KeyError};
 use super::remote::Remote;
 use super::wire::Access;
 
@@ -83,6 +83,13 @@ pub(crate) fn explain(remote: &Remote, doing: &str, error: &RusticError) -> Repo
     }
 }
 
+fn locked_out(remote: &Remote, error: &KeyError) -> RepositoryError {
+    match error {
+        KeyError::Repository(doing, error) => explain(remote, doing, error),
+        KeyError::Locking => RepositoryError::new("no random bytes to lock a key with"),
+    }
+}
+
 fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
     let options = RepositoryOptions::default().no_cache(true);
     let backends = RepositoryBackends::new(Arc::clone(remote) as Arc<_>, None);
@@ -101,7 +108,9 @@ pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opene
     if !there {
         return certainly_none(remote).map(|()| None);
     }
-    let Some(unlocked) = keys::unlock(remote, &access.passwords)? else {
+    let Some(unlocked) =
+        keys::unlock(remote, &access.passwords).map_err(|error| locked_out(remote, &error))?
+    else {
         return Err(RepositoryError::new(
             "none of the passwords derived from BACKUP_KEY opens the repository",
         ));
@@ -110,7 +119,7 @@ pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opene
     let repository = unopened(remote)?.open(&credentials);
     let repository = repository.map_err(|error| explain(remote, "opening the repository", &error))?;
     if let Some(newest) = access.passwords.first().filter(|_| !unlocked.is_current) {
-        keys::add(remote, &unlocked.master, newest)?;
+        keys::add(remote, &unlocked.master, newest, HOST).map_err(|error| locked_out(remote, &error))?;
     }
     let remote = Arc::clone(remote);
     Ok(Some(Opened { remote, repository }))
@@ -155,11 +164,11 @@ pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, Repo
     remote.create().map_err(making)?;
     // The key comes before the config, which says that there is a repository. An attempt that was broken off between the
     // two has left a key: with another one beside it, nobody could tell which of them is the repository's.
-    let master = match keys::unlock(remote, &access.passwords)? {
+    let master = match keys::unlock(remote, &access.passwords).map_err(|error| locked_out(remote, &error))? {
         Some(unlocked) => unlocked.master,
         None => {
             let master = MasterKey::new();
-            keys::add(remote, &master, newest)?;
+            keys::add(remote, &master, newest, HOST).map_err(|error| locked_out(remote, &error))?;
             master
         }
     };
