@@ -18,10 +18,11 @@ use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snapshot_report};
-use super::restore::{NotExtracted, extract, release_leases};
+use super::restore::{extract, release_leases};
 use super::say::note;
 use super::swap::{exchange, failed, remove};
 use super::wire::Access;
+use super::write::NotExtracted;
 
 /// So many problems are reported in full.
 const MAX_REPORTED: usize = 10;

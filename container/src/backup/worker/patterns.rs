@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::descent::Descent;
-use super::place::open;
+use super::place::{is_gone, open};
 
 /// The file, in the home itself.
 const FILE: &str = ".snapshotignore";
@@ -58,7 +58,7 @@ impl Patterns {
                 )],
             },
             Ok(text) => Self::parse(&text),
-            Err(error) if super::sources::is_gone(&error) => Self::default(),
+            Err(error) if is_gone(&error) => Self::default(),
             Err(error) => Self {
                 all: Vec::new(),
                 ignored: vec![format!(

@@ -1,7 +1,6 @@
 //! Makes the home from a snapshot: into a fresh directory, compared with the snapshot, then put in the home's
 //! place as a whole.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,43 +17,14 @@ use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, SUSPICIOUS, open};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
-use super::swap::{failed, make_way, replace};
+use super::swap::{make_way, replace};
 use super::tree::{Done, Tree};
 use super::wire::{Access, JobContext};
-use super::write::write;
+use super::write::{NotExtracted, unwritten, write};
 use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
-/// Why a snapshot was not written into a directory, or is not the same there.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotExtracted {
-    /// There is no room for it.
-    #[error("{0}")]
-    NoRoom(RepositoryError),
-    /// This machine's disk does not take it.
-    #[error("{0}")]
-    Disk(RepositoryError),
-    /// The repository does not give it, or what it gave differs.
-    #[error("{0}")]
-    Repository(RepositoryError),
-}
-
-impl From<RepositoryError> for NotExtracted {
-    fn from(failure: RepositoryError) -> Self {
-        Self::Repository(failure)
-    }
-}
-
-impl From<NotExtracted> for RepositoryError {
-    fn from(not: NotExtracted) -> Self {
-        match not {
-            NotExtracted::NoRoom(failure)
-            | NotExtracted::Disk(failure)
-            | NotExtracted::Repository(failure) => failure,
-        }
-    }
-}
 
 /// Makes the home from a snapshot, or finds that there is nothing to make it from.
 ///
@@ -247,12 +217,4 @@ fn room_for(bytes: u64, fresh: &Path, spare: u64) -> Result<(), NotExtracted> {
         ))));
     }
     Ok(())
-}
-
-pub(super) fn unwritten(path: &Path, doing: &str, error: &io::Error) -> NotExtracted {
-    let failure = failed(path, doing, error);
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotExtracted::NoRoom(failure),
-        _ => NotExtracted::Disk(failure),
-    }
 }

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moltworker_core::wire::control::{Amount, LeftOut, Named};
-use rustic_core::{ReadSource, ReadSourceOpen, RusticResult};
+use rustic_core::{ReadSourceOpen, RusticResult};
+use rustix::io::Errno;
 
 use super::databases::Found;
 use super::patterns::Patterns;
-use super::walk::Walk;
 
 /// What a walk has found, and what it could not read.
 #[derive(Debug, Default)]
@@ -78,11 +78,6 @@ pub(crate) struct Reader {
     path: PathBuf,
     findings: Arc<Mutex<Findings>>,
     is_cut: bool,
-}
-
-/// Gone between two looks is no failure: the owner's programs go on while we read.
-pub(super) fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), IoKind::NotFound)
 }
 
 impl Home {
@@ -159,20 +154,24 @@ impl Read for Reader {
     }
 }
 
-impl ReadSource for Home {
-    type Open = Source;
-    type Iter = Walk;
-
-    fn size(&self) -> RusticResult<Option<u64>> {
-        Ok(None)
-    }
-
-    fn entries(&self) -> Walk {
-        Walk::new(self.clone())
-    }
-}
-
 impl Findings {
+    /// One more that is there and cannot be read: what is wrong with it alone is named, what is wrong with this machine
+    /// fails the snapshot, because it would be missing everything.
+    pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error) {
+        let of_the_machine = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+        if Errno::from_io_error(error).is_some_and(|error| of_the_machine.contains(&error)) {
+            self.failures.push(format!("{}: {error}", path.display()));
+        } else {
+            self.lacks(path, &error.to_string());
+        }
+    }
+
+    /// One more that is there and is not in the snapshot.
+    pub(super) fn lacks(&mut self, path: &Path, reason: &str) {
+        let path = path.to_string_lossy();
+        self.lacks.push(&short(&path, reason));
+    }
+
     /// A database was copied.
     pub(super) fn copied(&mut self, name: &str, found: &Found) {
         match found {
@@ -201,6 +200,16 @@ impl Findings {
         } else {
             self.failures.push(format!("{name}: {reason}"));
         }
+    }
+}
+
+/// A path with a reason, and of a long path its beginning only.
+fn short(path: &str, reason: &str) -> String {
+    /// Bytes; with the usual reason that is no more than is named.
+    const MAX: usize = 120;
+    match path.char_indices().find(|(at, _)| *at >= MAX) {
+        Some((end, _)) => format!("{}…: {reason}", path.get(..end).unwrap_or_default()),
+        None => format!("{path}: {reason}"),
     }
 }
 

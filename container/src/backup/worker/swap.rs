@@ -32,6 +32,9 @@ pub(crate) fn remove(directory: &Path) -> Result<(), RepositoryError> {
     let top = match openat(CWD, directory, directory_flags(), Mode::empty()) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return unlinkat(CWD, directory, AtFlags::empty()).map_err(refused);
+        }
         Err(error) => return Err(refused(error)),
     };
     let mut failure = None;
@@ -214,6 +217,9 @@ mod tests {
         remove(&home).unwrap();
         assert!(!home.exists());
         remove(&home).unwrap();
+        std::os::unix::fs::symlink(directory.path(), &home).unwrap();
+        remove(&home).unwrap();
+        assert!(home.symlink_metadata().is_err() && directory.path().exists());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustic_core::repofile::{Metadata, Node, NodeType};
-use rustic_core::{ReadSourceEntry, RusticResult};
+use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
 use rustix::fs::readlinkat;
 use rustix::io::Errno;
 
@@ -19,9 +19,9 @@ use super::databases::{self, HEADER, Located, NotCopied};
 use super::descent::Descent;
 use super::exclusions::{LOGS, SIDECARS, is_excluded};
 use super::left_out::count;
-use super::place::{look, names, open};
+use super::place::{is_gone, look, names, open};
 use super::repository::HOME_IN_SNAPSHOT;
-use super::sources::{Bytes, Findings, Home, Source, is_gone};
+use super::sources::{Bytes, Home, Source};
 
 /// A path is at most so long, and an entry so deep: what leads to everything in a snapshot is held in memory, in this process
 /// and in whoever restores it. The kernel itself takes 4,096 bytes at a time.
@@ -51,6 +51,19 @@ struct Level {
     names: std::vec::IntoIter<OsString>,
     /// What is passed over, because it belongs to a database.
     sidecars: BTreeSet<OsString>,
+}
+
+impl ReadSource for Home {
+    type Open = Source;
+    type Iter = Walk;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        Ok(None)
+    }
+
+    fn entries(&self) -> Walk {
+        Walk::new(self.clone())
+    }
 }
 
 impl Iterator for Walk {
@@ -384,33 +397,4 @@ fn is_database(file: &File, stat: &Stat) -> bool {
 fn with_suffix(mut name: OsString, suffix: &str) -> OsString {
     name.push(suffix);
     name
-}
-
-impl Findings {
-    /// One more that is there and cannot be read: what is wrong with it alone is named, what is wrong with this machine
-    /// fails the snapshot, because it would be missing everything.
-    pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error) {
-        let of_the_machine = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
-        if Errno::from_io_error(error).is_some_and(|error| of_the_machine.contains(&error)) {
-            self.failures.push(format!("{}: {error}", path.display()));
-        } else {
-            self.lacks(path, &error.to_string());
-        }
-    }
-
-    /// One more that is there and is not in the snapshot.
-    pub(super) fn lacks(&mut self, path: &Path, reason: &str) {
-        let path = path.to_string_lossy();
-        self.lacks.push(&short(&path, reason));
-    }
-}
-
-/// A path with a reason, and of a long path its beginning only.
-fn short(path: &str, reason: &str) -> String {
-    /// Bytes; with the usual reason that is no more than is named.
-    const MAX: usize = 120;
-    match path.char_indices().find(|(at, _)| *at >= MAX) {
-        Some((end, _)) => format!("{}…: {reason}", path.get(..end).unwrap_or_default()),
-        None => format!("{path}: {reason}"),
-    }
 }

@@ -11,12 +11,52 @@ use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
 
 use super::attributes::apply;
 use super::place::{PRIVATE, Place};
-use super::restore::{NotExtracted, unwritten};
+use super::repository::RepositoryError;
+use super::swap::failed;
 use super::tree::{Done, Tree};
 
 /// What is nothing but zeros is left out in blocks of this size: that of the usual file systems.
 const BLOCK: usize = 4_096;
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
+
+/// Why a snapshot was not written into a directory, or is not the same there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotExtracted {
+    /// There is no room for it.
+    #[error("{0}")]
+    NoRoom(RepositoryError),
+    /// This machine's disk does not take it.
+    #[error("{0}")]
+    Disk(RepositoryError),
+    /// The repository does not give it, or what it gave differs.
+    #[error("{0}")]
+    Repository(RepositoryError),
+}
+
+impl From<RepositoryError> for NotExtracted {
+    fn from(failure: RepositoryError) -> Self {
+        Self::Repository(failure)
+    }
+}
+
+impl From<NotExtracted> for RepositoryError {
+    fn from(not: NotExtracted) -> Self {
+        match not {
+            NotExtracted::NoRoom(failure)
+            | NotExtracted::Disk(failure)
+            | NotExtracted::Repository(failure) => failure,
+        }
+    }
+}
+
+/// What the file system refused, by whether there is no room or something else is wrong.
+pub(super) fn unwritten(path: &Path, doing: &str, error: &io::Error) -> NotExtracted {
+    let failure = failed(path, doing, error);
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => NotExtracted::NoRoom(failure),
+        _ => NotExtracted::Disk(failure),
+    }
+}
 
 /// Writes all of it. What of owners, modes, times and attributes cannot be set is left.
 ///

@@ -1,6 +1,7 @@
 use super::*;
 use crate::backup::worker::repository::HOME_IN_SNAPSHOT;
 use rusqlite::Connection;
+use rustic_core::ReadSource;
 
 /// What a snapshot of a home would hold, by path, and what was found.
 fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
