@@ -10,7 +10,9 @@ import { pipeline } from "node:stream/promises";
 // unnoticed.
 const EXCLUDED = [
   /^\.openclaw\/(cache|plugin-skills|tmp|logs)$/,
-  /^\.(cache|npm\/_cacache|npm\/_npx|npm\/_logs)$/,
+  /^\.npm\/(_cacache|_npx|_logs)$/,
+  /^\.cache\/(openclaw|pip|uv|yarn|pnpm|composer|node|node-gyp|typescript|go-build|ccache|sccache)$/,
+  /^\.cache\/(fontconfig|matplotlib|mesa_shader_cache|thumbnails|pypoetry\/(artifacts|cache)|huggingface\/(hub|xet))$/,
   /^\.openclaw\/agents\/.*(generation-lock|generation-writer|reindex-lock)\.sqlite(-wal|-shm|-journal)?$/,
   /(^|\/)\.git\/.*\.lock$/,
 ];

@@ -117,23 +117,12 @@ pub(crate) fn furnish(home: &Path) {
         std::fs::set_permissions(home.join(path), PermissionsExt::from_mode(mode)).unwrap();
     }
     // Not to be restored.
-    write(".cache/thumbnail", b"made again");
-    write(
-        "tagged/CACHEDIR.TAG",
-        b"Signature: 8a477f597d28d172789f06886806bc55\n",
-    );
-    write("tagged/x", b"made again");
+    write(".cache/pip/wheel", b"made again");
 }
 
 /// What of a furnished home is in no snapshot.
 pub(crate) fn without_caches(mut listed: BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let excluded = [
-        ".cache",
-        "tagged",
-        ".openclaw/tmp",
-        ".openclaw/cache",
-        ".openclaw/logs",
-    ];
+    let excluded = [".cache/pip", ".openclaw/tmp", ".openclaw/cache", ".openclaw/logs"];
     listed.retain(|path, _| {
         !excluded
             .iter()

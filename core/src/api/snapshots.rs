@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::problem::Refusal;
-use crate::wire::control::Snapshot;
+use crate::wire::control::{LeftOut, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
 
 /// A call about snapshots.
@@ -248,6 +248,15 @@ pub struct Details {
     pub raw: Vec<String>,
     /// What was lost, if that was too much.
     pub suspicious: Option<String>,
+    /// Bytes its files took on the disk: fewer than there are in them where they have holes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// What it lacks because it could not be read, and why.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub lacks: Named,
+    /// What the rules left out of it.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 impl From<Snapshot> for Details {
@@ -262,6 +271,9 @@ impl From<Snapshot> for Details {
             added_bytes: snapshot.added_bytes,
             raw: snapshot.raw,
             suspicious: snapshot.suspicious,
+            disk_bytes: snapshot.disk_bytes,
+            lacks: snapshot.lacks,
+            left_out: snapshot.left_out,
         }
     }
 }

@@ -78,7 +78,7 @@ pub fn forgettable(snapshots: &[Snapshot], held: Held<'_>, now: i64) -> BTreeSet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::control::Amount;
+    use crate::wire::control::{Amount, LeftOut, Named};
     use proptest::prelude::*;
 
     const NOW: i64 = 1_790_000_000_000;
@@ -98,6 +98,9 @@ mod tests {
             added_bytes: 0,
             suspicious: None,
             raw: Vec::new(),
+            disk_bytes: None,
+            lacks: Named::default(),
+            left_out: LeftOut::default(),
         }
     }
 

@@ -6,11 +6,13 @@ use crate::user_id::UserId;
 use crate::wire::run::Run;
 
 mod backup;
+mod lacks;
 
 pub use backup::{
     Amount, BackupError, BackupStatus, EntryKind, MAINTAIN_PATH, MaintenanceReport, Progress, RESTORE_PATH,
     RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
 };
+pub use lacks::{LeftOut, LeftOutPlace, Named};
 
 /// `GET`: a [`Status`] as JSON.
 pub const STATUS_PATH: &str = "/v1/status";

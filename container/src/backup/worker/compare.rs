@@ -1,165 +1,177 @@
-//! Compares a directory with a snapshot: every name, type, owner, mode, time and target, and every byte by its
-//! digest.
+//! Compares a directory with a snapshot: every name, type and target and every byte by its digest, which must be the same;
+//! and every owner, mode, time and attribute, of which a disk does not take every one.
 
-use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::{Mutex, PoisonError};
 
+use moltworker_core::wire::control::Named;
 use rustic_core::Id;
 use rustic_core::repofile::{Node, NodeType};
+use rustix::fs::{SeekFrom, readlinkat, seek};
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use super::attributes::{metadata, permissions};
-use super::databases::read_flags;
+use super::attributes::{metadata, node_attributes, permissions, stored_attributes};
+use super::place::{Place, look, names, open};
 use super::repository::RepositoryError;
 use super::tree::{Done, Tree};
-
-/// So many differences are named.
-const MAX_REPORTED: usize = 5;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
 pub(crate) struct Compared {
     /// Files, directories and links that were compared.
     pub(crate) compared: u64,
-    /// How many differ, are missing or are too many.
-    pub(crate) mismatches: u64,
-    /// The first of them, in words.
-    pub(crate) differences: Vec<String>,
+    /// What of the content differs, is missing or is too many.
+    pub(crate) mismatches: Named,
+    /// What else differs.
+    pub(crate) unset: Named,
 }
 
-/// Compares `directory` with what `tree` says it should be. Owners are compared only where they could be set.
+/// How something differs.
+enum Difference {
+    Content(&'static str),
+    Metadata(&'static str),
+}
+use Difference::{Content, Metadata};
+
+/// Compares `place` with what `tree` says it should be. Owners are compared only where they could be set.
 ///
 /// # Errors
 /// When the snapshot cannot be read. A difference is no error.
 pub(crate) fn compare(
     tree: &Tree,
-    directory: &Path,
+    place: &Place,
     owners: bool,
     done: &Done,
 ) -> Result<Compared, RepositoryError> {
     let compared = Mutex::new(Compared::default());
-    let differs = |path: &Path, what: &str| {
-        let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
-        compared.mismatches = compared.mismatches.saturating_add(1);
-        if compared.differences.len() < MAX_REPORTED {
-            compared.differences.push(format!("{}: {what}", path.display()));
-        }
-    };
+    let held = tree.held();
     tree.for_each(
         |_| true,
-        |path, node| {
-            if let Some(what) = difference(tree, &place(directory, path), node, owners, done)? {
-                differs(path, what);
-            }
-            Ok::<_, RepositoryError>(())
+        |at, node| {
+            let path = tree.path(at);
+            let found = match place.holder(&path) {
+                Ok((holder, name)) => {
+                    let count = held.get(at).copied().unwrap_or(0);
+                    difference(tree, &holder, name, node, owners, count, done)?
+                }
+                Err(_) => Some(Content("it is missing")),
+            };
+            let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (list, what) = match found {
+                Some(Content(what)) => (&mut compared.mismatches, what),
+                Some(Metadata(what)) => (&mut compared.unset, what),
+                None => return Ok::<_, RepositoryError>(()),
+            };
+            list.push(&format!("{}: {what}", path.display()));
+            Ok(())
         },
     )?;
-    let expected: BTreeSet<&Path> = tree.nodes.iter().map(|(path, _)| path.as_path()).collect();
-    for path in found(directory) {
-        if !expected.contains(path.as_path()) {
-            differs(&path, "it is not in the snapshot");
-        }
-    }
     let mut compared = compared.into_inner().unwrap_or_else(PoisonError::into_inner);
-    compared.compared = u64::try_from(tree.nodes.len()).unwrap_or(u64::MAX);
+    compared.compared = u64::try_from(tree.len()).unwrap_or(u64::MAX);
     Ok(compared)
-}
-
-/// Where something of a snapshot lies; for the home itself `join` would add a slash.
-pub(crate) fn place(directory: &Path, path: &Path) -> PathBuf {
-    if path.as_os_str().is_empty() {
-        directory.to_owned()
-    } else {
-        directory.join(path)
-    }
 }
 
 fn difference(
     tree: &Tree,
-    here: &Path,
+    holder: &OwnedFd,
+    name: &OsStr,
     node: &Node,
     owners: bool,
+    held: usize,
     done: &Done,
-) -> Result<Option<&'static str>, RepositoryError> {
-    let Ok(stat) = std::fs::symlink_metadata(here) else {
-        return Ok(Some("it is missing"));
+) -> Result<Option<Difference>, RepositoryError> {
+    let Ok((file, stat)) = look(holder, name).and_then(|file| file.metadata().map(|stat| (file, stat)))
+    else {
+        return Ok(Some(Content("it is missing")));
     };
-    let found = metadata(&stat);
-    let same_type = match &node.node_type {
-        NodeType::Dir => stat.is_dir(),
-        NodeType::File => stat.is_file(),
-        NodeType::Symlink { .. } => stat.is_symlink(),
+    let content = match &node.node_type {
+        NodeType::Dir if stat.is_dir() => directory_difference(holder, name, held),
+        NodeType::File if stat.is_file() => content_difference(tree, holder, name, node, done)?,
+        NodeType::Symlink { .. } if stat.is_symlink() => {
+            let target = readlinkat(&file, "", Vec::new()).ok();
+            let wanted = node.node_type.to_link().as_os_str().as_bytes();
+            let is_same = target.is_some_and(|target| target.to_bytes() == wanted);
+            (!is_same).then_some("it points elsewhere")
+        }
+        NodeType::Dir | NodeType::File | NodeType::Symlink { .. } => Some("it is of another type"),
         // None of these is ever in a snapshot of ours, and none is restored.
         _ => return Ok(None),
     };
-    if !same_type {
-        return Ok(Some("it is of another type"));
+    if let Some(what) = content {
+        return Ok(Some(Content(what)));
     }
+    let found = metadata(&stat);
     if let Some(mode) = node.meta.mode
         && !stat.is_symlink()
         && permissions(mode) != permissions(found.mode.unwrap_or_default())
     {
-        return Ok(Some("its mode differs"));
+        return Ok(Some(Metadata("its mode differs")));
     }
     let owned = |wanted: Option<u32>, is: u32| wanted.is_none_or(|wanted| wanted == is);
     if owners && !(owned(node.meta.uid, stat.uid()) && owned(node.meta.gid, stat.gid())) {
-        return Ok(Some("its owner differs"));
+        return Ok(Some(Metadata("its owner differs")));
     }
     if node.meta.mtime.is_some() && node.meta.mtime != found.mtime {
-        return Ok(Some("its time differs"));
+        return Ok(Some(Metadata("its time differs")));
     }
-    match &node.node_type {
-        NodeType::Symlink { .. }
-            if std::fs::read_link(here).ok().as_deref() != Some(node.node_type.to_link()) =>
-        {
-            Ok(Some("it points elsewhere"))
-        }
-        NodeType::File => content_difference(tree, here, node, done),
-        _ => Ok(None),
+    let attributes = if stat.is_symlink() {
+        Vec::new()
+    } else {
+        stored_attributes(holder, name).unwrap_or_default()
+    };
+    let is_same = attributes == node_attributes(node);
+    Ok((!is_same).then_some(Metadata("its attributes differ")))
+}
+
+fn directory_difference(holder: &OwnedFd, name: &OsStr, held: usize) -> Option<&'static str> {
+    let found = open(holder, name).and_then(|directory| names(&directory.into()));
+    match found {
+        // Each of those that belong there is looked at by itself.
+        Ok(found) if found.len() > held => Some("it holds what is not in the snapshot"),
+        Ok(_) => None,
+        Err(_) => Some("it cannot be read"),
     }
 }
 
 fn content_difference(
     tree: &Tree,
-    here: &Path,
+    holder: &OwnedFd,
+    name: &OsStr,
     node: &Node,
     done: &Done,
 ) -> Result<Option<&'static str>, RepositoryError> {
-    let opened = File::options().read(true).custom_flags(read_flags()).open(here);
-    let Ok(mut file) = opened else {
+    let Ok(file) = open(holder, name) else {
         return Ok(Some("it cannot be read"));
     };
     let mut bytes = Vec::new();
+    let mut offset = 0_u64;
     for (id, length) in tree.pieces(node)? {
-        bytes.resize(length, 0);
-        let same = file.read_exact(&mut bytes).is_ok() && Id::new(Sha256::digest(&bytes).into()) == *id;
-        if !same {
-            return Ok(Some("its content differs"));
+        let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if !(tree.is_hole(id) && is_hole(&file, offset, end)) {
+            bytes.resize(length, 0);
+            let is_same = file.read_exact_at(&mut bytes, offset).is_ok()
+                && Id::new(Sha256::digest(&bytes).into()) == *id;
+            if !is_same {
+                return Ok(Some("its content differs"));
+            }
         }
+        offset = end;
         done.bytes(length);
     }
     done.file();
-    let ends = matches!(file.read(&mut [0]), Ok(0));
-    Ok((!ends).then_some("it is longer"))
+    let is_as_long = file.metadata().is_ok_and(|stat| stat.len() == offset);
+    Ok((!is_as_long).then_some("it is of another length"))
 }
 
-/// Everything below a directory, by its path from there.
-fn found(directory: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    let mut left = vec![PathBuf::new()];
-    while let Some(path) = left.pop() {
-        let entries = std::fs::read_dir(place(directory, &path)).into_iter().flatten();
-        for entry in entries.flatten() {
-            let below = path.join(entry.file_name());
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                left.push(below.clone());
-            }
-            all.push(below);
-        }
+/// Whether nothing is stored of a part of a file, so that it reads as zeros. The end of the file is judged by its length.
+fn is_hole(file: &File, from: u64, to: u64) -> bool {
+    match seek(file, SeekFrom::Data(from)) {
+        Ok(data) => data >= to,
+        Err(error) => error == Errno::NXIO,
     }
-    all
 }

@@ -2,24 +2,71 @@
 //!
 //! A database that is in use is several files that mean something only together; read one after the other they
 //! make a damaged one. SQLite copies it as it is at one moment, whoever writes meanwhile.
+//!
+//! Reading changes nothing in the home. SQLite itself does: where the shared memory of a log is missing it makes one, what a
+//! killed program left it undoes, a log beside an empty database it deletes. So it reads a database in its place only where
+//! that takes no more than locks (`way`), and everything else as a copy of its files in a directory of ours
+//! (`databases/aside.rs`).
 
+mod aside;
+
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use rustix::fs::OFlags;
+
+use super::place::{look, open};
 
 /// How a database file begins.
-const HEADER: &[u8; 16] = b"SQLite format 3\0";
+pub(crate) const HEADER: &[u8; 16] = b"SQLite format 3\0";
+/// The whole header: what is shorter is no database, whatever it begins with.
+const HEADER_BYTES: usize = 100;
+/// SQLite takes no longer path.
+const MAX_SQLITE_PATH: usize = 500;
 /// A writer that does not use the write-ahead log holds the database for its transaction. Longer than any of the
 /// gateway's.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// What `PRAGMA integrity_check` answers when all is well.
 const SOUND: &str = "ok";
+
+/// Where a database lies.
+pub(crate) struct Located<'a> {
+    /// The directory that holds it.
+    pub(crate) directory: &'a OwnedFd,
+    /// Its name there.
+    pub(crate) name: &'a OsStr,
+    /// Its path, for SQLite; it may be too long for anybody.
+    pub(crate) path: &'a Path,
+}
+
+impl Located<'_> {
+    /// The name of what belongs to it.
+    fn beside(&self, suffix: &str) -> OsString {
+        let mut name = self.name.to_owned();
+        name.push(suffix);
+        name
+    }
+
+    /// Whether there is something of that name with anything in it.
+    fn has(&self, suffix: &str) -> bool {
+        let found = look(self.directory, &self.beside(suffix)).and_then(|file| file.metadata());
+        found.is_ok_and(|stat| stat.len() > 0)
+    }
+}
+
+/// How a database is read.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// In its place: that takes nothing but locks.
+    InPlace,
+    /// As a copy of its files.
+    Aside,
+}
 
 /// A copy of a database, checked. Its file has no name any more.
 pub(crate) struct Copy {
@@ -56,26 +103,22 @@ pub(crate) enum NotCopied {
     Failed(String),
 }
 
-/// Whether a file is a database, by its header. An empty file is one only to SQLite.
-pub(crate) fn is_database(path: &Path) -> bool {
-    let mut header = [0; 16];
-    let opened = File::options().read(true).custom_flags(read_flags()).open(path);
-    opened.and_then(|mut file| file.read_exact(&mut header)).is_ok() && header == *HEADER
-}
-
-/// A link is not followed, a named pipe does not block.
-pub(crate) fn read_flags() -> i32 {
-    i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default()
-}
-
 /// Copies a database into `scratch`, a directory of our own on the same file system, and checks the copy. Whoever
 /// holds it is waited for with `patience`.
 ///
 /// # Errors
 /// See [`NotCopied`].
-pub(crate) fn copy(database: &Path, scratch: &Path, patience: Duration) -> Result<Copy, NotCopied> {
+pub(crate) fn copy(database: &Located<'_>, scratch: &Path, patience: Duration) -> Result<Copy, NotCopied> {
     let target = scratch.join("database");
-    let copied = copy_to(database, &target, patience);
+    let copied = match way(database)? {
+        Way::InPlace => match in_place(database.path, &target, patience) {
+            // What a killed program had not finished can be undone by writing only.
+            Err(NotRead::NeedsWriting) => aside::copy(database, &target, patience),
+            Err(NotRead::For(reason)) => Err(reason),
+            Ok(found) => Ok(found),
+        },
+        Way::Aside => aside::copy(database, &target, patience),
+    };
     let opened = copied.and_then(|found| {
         let file = File::open(&target).map_err(|error| NotCopied::Failed(error.to_string()))?;
         let bytes = file
@@ -93,15 +136,53 @@ pub(crate) fn copy(database: &Path, scratch: &Path, patience: Duration) -> Resul
     opened
 }
 
-fn copy_to(database: &Path, target: &Path, patience: Duration) -> Result<Found, NotCopied> {
-    let source = open(database, patience)?;
+/// What can be told from the files alone.
+fn way(database: &Located<'_>) -> Result<Way, NotCopied> {
+    let mut header = [0; HEADER_BYTES];
+    let file =
+        open(database.directory, database.name).map_err(|error| NotCopied::Refused(error.to_string()))?;
+    if file.read_exact_at(&mut header, 0).is_err() {
+        return Err(NotCopied::Damaged(
+            "it is shorter than the header of a database".to_owned(),
+        ));
+    }
+    // Bytes 16 to 19: the size of a page, and whether a log is used by those who write and by those who read.
+    let &[.., writes, reads] = header.first_chunk::<20>().unwrap_or(&[0; 20]);
+    let is_log = (writes, reads) == (2, 2);
+    let is_known_to_sqlite = database.path.as_os_str().len() <= MAX_SQLITE_PATH;
+    // With its shared memory there a log is in use, or was until its program was killed: a reader adds nothing.
+    let is_read_only = if is_log {
+        database.has("-shm")
+    } else {
+        !database.has("-wal")
+    };
+    Ok(match is_known_to_sqlite && is_read_only {
+        true => Way::InPlace,
+        false => Way::Aside,
+    })
+}
+
+/// Why a database was not read in its place.
+enum NotRead {
+    NeedsWriting,
+    For(NotCopied),
+}
+
+impl From<NotCopied> for NotRead {
+    fn from(reason: NotCopied) -> Self {
+        Self::For(reason)
+    }
+}
+
+fn in_place(database: &Path, target: &Path, patience: Duration) -> Result<Found, NotRead> {
+    let source = readable(database, patience)?;
     let mut copy = Connection::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
     {
         let backup = Backup::new(&source, &mut copy).map_err(|error| judge(&error))?;
         // All pages in one step: the copy is of one moment, and no writer can start it over.
         match backup.step(-1).map_err(|error| judge(&error))? {
             StepResult::Done => {}
-            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned())),
+            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned()).into()),
         }
     }
     drop(source);
@@ -123,35 +204,27 @@ fn check(copy: &Connection) -> Result<Found, NotCopied> {
     }
 }
 
-/// Opens a database to read it. What a killed process had not finished can be undone by writing only.
-fn open(database: &Path, patience: Duration) -> Result<Connection, NotCopied> {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy};
-    let readable = |flags| {
-        let connection = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+/// Opens a database to read it.
+fn readable(database: &Path, patience: Duration) -> Result<Connection, NotRead> {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(database, flags).and_then(|connection| {
         connection.busy_timeout(patience)?;
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(connection)
-    };
-    readable(OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .or_else(|error: rusqlite::Error| match error.sqlite_error_code() {
-            // It would be waited for once more.
-            Some(DatabaseBusy) => Err(error),
-            _ => readable(OpenFlags::SQLITE_OPEN_READ_WRITE),
-        })
-        .map_err(|error| match error.sqlite_error_code() {
-            Some(CannotOpen) => NotCopied::Refused(error.to_string()),
-            _ => judge(&error),
-        })
+    });
+    opened.map_err(|error| match error.sqlite_error_code() {
+        Some(CannotOpen | PermissionDenied | ReadOnly) => NotRead::NeedsWriting,
+        _ => judge(&error).into(),
+    })
 }
 
 fn judge(error: &rusqlite::Error) -> NotCopied {
-    use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, OutOfMemory, SystemIoFailure,
-    };
+    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, OutOfMemory};
     match error.sqlite_error_code() {
         Some(DatabaseCorrupt | NotADatabase) => NotCopied::Damaged(error.to_string()),
         // What cannot be opened then is a file of the copy.
-        Some(CannotOpen | DiskFull | OutOfMemory | SystemIoFailure) => NotCopied::Failed(error.to_string()),
+        Some(CannotOpen | DiskFull | OutOfMemory) => NotCopied::Failed(error.to_string()),
         _ => NotCopied::Refused(error.to_string()),
     }
 }
@@ -163,6 +236,16 @@ mod tests {
 
     /// Copies made while somebody writes.
     const COPIES: u32 = 100;
+
+    fn copied(path: &Path, scratch: &Path, patience: Duration) -> Result<Copy, NotCopied> {
+        let directory: OwnedFd = File::open(path.parent().unwrap()).unwrap().into();
+        let located = Located {
+            directory: &directory,
+            name: path.file_name().unwrap(),
+            path,
+        };
+        copy(&located, scratch, patience)
+    }
 
     fn scratch(directory: &Path) -> PathBuf {
         let scratch = directory.join("scratch");
@@ -200,7 +283,7 @@ mod tests {
                 let scratch = scratch(directory.path());
                 let mut found = Vec::new();
                 for _ in 0..copies {
-                    let mut copy = copy(&path, &scratch, BUSY).unwrap();
+                    let mut copy = copied(&path, &scratch, BUSY).unwrap();
                     let restored = directory.path().join("restored.sqlite");
                     std::io::copy(&mut copy.file, &mut File::create(&restored).unwrap()).unwrap();
                     let restored = Connection::open(&restored).unwrap();
@@ -232,10 +315,21 @@ mod tests {
         let scratch = scratch(directory.path());
         let path = directory.path().join("x");
         std::fs::write(&path, [HEADER.as_slice(), &[7; 4096]].concat()).unwrap();
-        assert!(is_database(&path));
-        assert!(matches!(copy(&path, &scratch, BUSY), Err(NotCopied::Damaged(_))));
-        assert!(!is_database(directory.path()));
-        std::fs::write(&path, "SQLite format").unwrap();
-        assert!(!is_database(&path));
+        assert!(matches!(
+            copied(&path, &scratch, BUSY),
+            Err(NotCopied::Damaged(_))
+        ));
+        std::fs::write(&path, [HEADER.as_slice(), b"not really"].concat()).unwrap();
+        assert!(matches!(
+            copied(&path, &scratch, BUSY),
+            Err(NotCopied::Damaged(_))
+        ));
+        std::fs::remove_file(&path).unwrap();
+        let holder = Connection::open(&path).unwrap();
+        holder
+            .execute_batch("CREATE TABLE a(n); BEGIN EXCLUSIVE; INSERT INTO a VALUES (1);")
+            .unwrap();
+        let held = copied(&path, &scratch, Duration::ZERO);
+        assert!(matches!(held, Err(NotCopied::Refused(_))), "{:?}", held.err());
     }
 }

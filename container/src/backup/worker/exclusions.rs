@@ -1,15 +1,17 @@
-//! What of a home is in no snapshot. This list is the whole of it.
+//! What of a home is in no snapshot, beside what its owner leaves out (`patterns.rs`). This list is the whole of it.
+//!
+//! Caches are named one by one, each because it is filled again by itself when it is missing: whatever else lies beside
+//! them, or calls itself a cache, may be all there is of it. A virtual environment has a `CACHEDIR.TAG` too.
 //!
 //! | what | why |
 //! |---|---|
 //! | sockets, named pipes, devices | they mean nothing elsewhere |
-//! | `.openclaw/cache`, `.cache`, `.npm/_cacache`, `.npm/_npx` | made again when they are missing |
+//! | those in [`CACHES`] | as it says there |
 //! | `.openclaw/plugin-skills` | links into the gateway's program, made again at its start |
 //! | `.openclaw/tmp` | the gateway's locks and temporary files: a restored lock would keep it from starting |
 //! | `.openclaw/logs`, `.npm/_logs` | they change all the time, and may repeat what was said in confidence |
 //! | `*generation-lock.sqlite`, `*generation-writer.sqlite`, `*reindex-lock.sqlite` below `.openclaw/agents` | locks in the form of a database |
 //! | `*.lock` inside a directory `.git` | git's own locks; restored, they would block the repository |
-//! | a directory below the home with a `CACHEDIR.TAG` as bford.info/cachedir describes it | its maker says that it is a cache |
 //! | `-wal`, `-shm` and `-journal` of a database that was copied | the copy of the database has what they hold |
 //!
 //! Everything else is in it, `.git` and other people's `*.lock` files (`package-lock.json`, `Cargo.lock`) included.
@@ -18,15 +20,45 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Directories and files by their path below the home.
-const PATHS: [&str; 8] = [
+/// Caches by their path below the home.
+const CACHES: [&str; 23] = [
+    // The files of the gateway's own pages, unpacked at each start.
     ".openclaw/cache",
+    // What the gateway compiled; compiled again.
+    ".cache/openclaw",
+    // Packages from registries: fetched again when they are installed again. What is installed lies elsewhere.
+    ".npm/_cacache",
+    ".npm/_npx",
+    ".cache/pip",
+    ".cache/uv",
+    ".cache/yarn",
+    ".cache/pnpm",
+    ".cache/composer",
+    // Not its `virtualenvs`: projects run from them.
+    ".cache/pypoetry/artifacts",
+    ".cache/pypoetry/cache",
+    // Programs and headers that npm and node fetch when they are called for.
+    ".cache/node",
+    ".cache/node-gyp",
+    ".cache/typescript",
+    // What was compiled from sources that are in the snapshot, or fetched again.
+    ".cache/go-build",
+    ".cache/ccache",
+    ".cache/sccache",
+    // Models as they were downloaded, by name and revision. Not the tokens beside them.
+    ".cache/huggingface/hub",
+    ".cache/huggingface/xet",
+    // What desktop libraries compute from fonts, pictures and shaders.
+    ".cache/fontconfig",
+    ".cache/matplotlib",
+    ".cache/mesa_shader_cache",
+    ".cache/thumbnails",
+];
+/// What else is left out by its path, as the table above says.
+const PATHS: [&str; 4] = [
     ".openclaw/plugin-skills",
     ".openclaw/tmp",
     ".openclaw/logs",
-    ".cache",
-    ".npm/_cacache",
-    ".npm/_npx",
     ".npm/_logs",
 ];
 const AGENTS: &str = ".openclaw/agents";
@@ -38,10 +70,6 @@ const LOCKS_OF_AGENTS: [&[u8]; 3] = [
 ];
 const GIT: &str = ".git";
 const LOCK: &[u8] = b".lock";
-/// The file that marks a directory as a cache, and how it begins.
-pub(crate) const CACHE_TAG: &str = "CACHEDIR.TAG";
-/// See [`CACHE_TAG`].
-pub(crate) const CACHE_TAG_BEGINS: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 /// What SQLite puts beside a database.
 pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Those that hold what is not in the database yet, or undo what should not be.
@@ -54,7 +82,10 @@ pub(crate) fn is_excluded(path: &Path) -> bool {
         path.parent()
             .is_some_and(|parent| parent.iter().any(|part| part == GIT))
     };
-    PATHS.iter().any(|excluded| path.starts_with(excluded))
+    CACHES
+        .iter()
+        .chain(&PATHS)
+        .any(|excluded| path.starts_with(excluded))
         || (path.starts_with(AGENTS) && LOCKS_OF_AGENTS.iter().any(|lock| name.ends_with(lock)))
         || (name.ends_with(LOCK) && in_git())
 }
@@ -75,6 +106,8 @@ mod tests {
             "project/.git/index.lock",
             "project/.git/refs/heads/main.lock",
             ".npm/_cacache/index-v5",
+            ".cache/pip/http/a",
+            ".cache/huggingface/hub",
         ] {
             assert!(is_excluded(Path::new(excluded)), "{excluded}");
         }
@@ -89,6 +122,11 @@ mod tests {
             "project/generation-lock.sqlite",
             ".npmrc",
             ".cachet",
+            ".cache",
+            ".cache/huggingface/token",
+            ".cache/pypoetry/virtualenvs/mine/bin/python",
+            "project/.cache/pip",
+            "project/.venv/CACHEDIR.TAG",
         ] {
             assert!(!is_excluded(Path::new(kept)), "{kept}");
         }

@@ -2,6 +2,8 @@
 //! good snapshot is restored into scratch and compared. Needs a token that may delete.
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,10 +18,11 @@ use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snapshot_report};
-use super::restore::{NotExtracted, extract};
+use super::restore::{extract, release_leases};
 use super::say::note;
-use super::swap::remove;
+use super::swap::{exchange, failed, remove};
 use super::wire::Access;
+use super::write::NotExtracted;
 
 /// So many problems are reported in full.
 const MAX_REPORTED: usize = 10;
@@ -52,6 +55,7 @@ pub(crate) fn maintain(
     remote: &Arc<Remote>,
     scratch: &Path,
     job: &MaintenanceJob,
+    owner: Option<(u32, u32)>,
 ) -> Result<MaintenanceReport, RepositoryError> {
     let begun = Instant::now();
     let Some(opened) = open(access, remote)? else {
@@ -66,7 +70,7 @@ pub(crate) fn maintain(
     let checked_bytes = remote.traffic().received.saturating_sub(before);
     let (mut drill, mut not_drilled) = (None, None);
     if job.drill {
-        match rehearse(access, remote, scratch)? {
+        match rehearse(access, remote, scratch, owner)? {
             Rehearsed::Well(report) => drill = Some(report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
             Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
@@ -136,8 +140,14 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), RepositoryErro
     )))
 }
 
-/// Restores the newest good snapshot where nobody uses it.
-fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Rehearsed, RepositoryError> {
+/// Restores the newest good snapshot where nobody uses it, with every step of a restore: the last one is that it takes the
+/// place of another directory.
+fn rehearse(
+    access: &Access,
+    remote: &Arc<Remote>,
+    scratch: &Path,
+    owner: Option<(u32, u32)>,
+) -> Result<Rehearsed, RepositoryError> {
     let Some(opened) = open(access, remote)? else {
         return Err(RepositoryError::new("the repository is gone"));
     };
@@ -150,6 +160,10 @@ fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Reh
     };
     let place = scratch.join("drill");
     let extracted = extract(opened, good, &place, DRILL_SPARE, Instant::now());
+    let extracted = extracted.and_then(|mut report| {
+        rehearse_replacing(scratch, &place, owner, &mut report).map_err(NotExtracted::Disk)?;
+        Ok(report)
+    });
     remove(&place)?;
     let (reason, failure) = match extracted {
         Ok(report) => return Ok(Rehearsed::Well(report)),
@@ -159,6 +173,28 @@ fn rehearse(access: &Access, remote: &Arc<Remote>, scratch: &Path) -> Result<Reh
     };
     note(&format!("no restore drill: {failure}"));
     Ok(Rehearsed::Not(reason))
+}
+
+/// What comes after the comparison. For the leases the home's owner has to get in, as into a home; what they could do there
+/// is compared already.
+fn rehearse_replacing(
+    scratch: &Path,
+    place: &Path,
+    owner: Option<(u32, u32)>,
+    report: &mut RestoreReport,
+) -> Result<(), RepositoryError> {
+    let let_in = |mode| {
+        let changed = std::fs::set_permissions(scratch, Permissions::from_mode(mode));
+        changed.map_err(|error| failed(scratch, "changing the mode of", &error))
+    };
+    let_in(0o711)?;
+    release_leases(place, owner, report);
+    let_in(0o700)?;
+    let home = scratch.join("home");
+    std::fs::create_dir(&home).map_err(|error| failed(&home, "making", &error))?;
+    // Where a file system cannot, a real home is removed first; here nothing is lost by leaving it at that.
+    exchange(&home, place).map_err(|error| failed(&home, "moving the restored home to", &error.into()))?;
+    remove(&home)
 }
 
 fn clear(

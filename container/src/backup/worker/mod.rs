@@ -8,10 +8,14 @@ mod attributes;
 mod backend;
 mod compare;
 mod databases;
+mod descent;
 mod exclusions;
 mod keys;
 mod leases;
+mod left_out;
 mod maintain;
+mod patterns;
+mod place;
 mod read;
 mod remote;
 mod repository;
@@ -21,7 +25,9 @@ mod snapshot;
 mod sources;
 mod swap;
 mod tree;
+mod walk;
 pub(crate) mod wire;
+mod write;
 
 use std::fs::DirBuilder;
 use std::io::Read;
@@ -142,7 +148,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         BackupJob::Read(job) => read::read(&access, &remote, &job)?,
         BackupJob::Maintain(job) => {
             let scratch = scratch(&home, None)?;
-            let report = maintain::maintain(&access, &remote, &scratch, &job);
+            let report = maintain::maintain(&access, &remote, &scratch, &job, owner);
             let _ = swap::remove(&scratch);
             Some(Line::Maintained(report?))
         }

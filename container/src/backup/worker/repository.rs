@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use moltworker_core::wire::control::{Amount, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Amount, LeftOut, Named, Snapshot, SnapshotReason};
 use rustic_core::repofile::{IndexId, MasterKey, Node, SnapshotFile, SnapshotId};
 use rustic_core::{
     ConfigOptions, Credentials, IndexedTree, KeyOptions, Open, OpenStatus, Repository, RepositoryBackends,
@@ -52,6 +52,15 @@ pub(crate) struct Description {
     /// What was lost since the snapshot before, if that was too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) suspicious: Option<String>,
+    /// Bytes its files took on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) disk_bytes: Option<u64>,
+    /// What it lacks because it could not be read.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub(crate) lacks: Named,
+    /// What the rules left out.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub(crate) left_out: LeftOut,
 }
 
 impl Description {
@@ -258,6 +267,9 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
             .iter()
             .map(|(name, reason)| format!("{name}: {reason}"))
             .collect(),
+        disk_bytes: description.disk_bytes,
+        lacks: description.lacks,
+        left_out: description.left_out,
     })
 }
 

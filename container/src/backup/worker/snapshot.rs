@@ -12,6 +12,7 @@ use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
 use super::databases::BUSY;
+use super::patterns::Patterns;
 use super::remote::Remote;
 use super::repository::{
     Description, HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, SUSPICIOUS, explain, init, open,
@@ -23,6 +24,8 @@ use super::wire::{Access, JobContext, Line};
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
+/// The clock of the files is not quite that of the snapshots, in seconds.
+const CLOCKS_APART: i64 = 2;
 
 /// Takes a snapshot; `None` when nothing has changed since the one before.
 ///
@@ -63,11 +66,18 @@ pub(crate) fn take(
     for said in &findings.notes {
         note(said);
     }
+    if !findings.lacks.is_empty() {
+        note(&format!(
+            "{} entries cannot be read and are not in the snapshot: {}",
+            findings.lacks.total,
+            findings.lacks.first.join("; ")
+        ));
+    }
     say(&Line::Uncopied(findings.uncopied));
     if !findings.failures.is_empty() {
         let named: Vec<_> = findings.failures.iter().take(NAMED).cloned().collect();
         return Err(RepositoryError(format!(
-            "{} files could not be read: {}",
+            "{} files could not be saved: {}",
             findings.failures.len(),
             named.join("; ")
         )));
@@ -86,6 +96,9 @@ pub(crate) fn take(
         databases: findings.databases,
         raw: findings.raw,
         suspicious: None,
+        disk_bytes: Some(findings.disk_bytes),
+        lacks: findings.lacks,
+        left_out: findings.left_out,
     };
     let lost = base.filter(|_| !job.accept).and_then(|base| {
         let before = Content {
@@ -175,10 +188,16 @@ fn archive(
     let Opened { remote, repository } = opened;
     let indexed = repository.to_indexed_ids();
     let indexed = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
+    let patterns = Patterns::of(home);
+    for said in &patterns.ignored {
+        note(said);
+    }
     let source = Home {
         path: home.to_owned(),
         scratch: scratch.to_owned(),
         raw: Arc::new(raw.clone()),
+        patterns: Arc::new(patterns),
+        since: parent.map(|parent| parent.time.timestamp().as_second().saturating_sub(CLOCKS_APART)),
         patience: BUSY,
         findings: Arc::clone(findings),
     };

@@ -1,11 +1,14 @@
 //! The home's place: what lies where a snapshot is written makes way, and what was written there takes the home's.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
+use super::place::{directory_flags, names};
 use super::repository::RepositoryError;
 use super::say::{note, say};
 use super::wire::Line;
@@ -19,14 +22,75 @@ pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> RepositoryE
     RepositoryError(format!("{doing} {}: {error}", path.display()))
 }
 
-/// Removes a directory with all that is in it, if it is there.
+/// Removes a directory with all that is in it, if it is there. However deep it is, no more than two directories are open:
+/// what lies in one is moved up before it is looked at.
 ///
 /// # Errors
-/// When the file system refuses.
+/// When the file system refuses. What it does not refuse is removed all the same.
 pub(crate) fn remove(directory: &Path) -> Result<(), RepositoryError> {
-    match std::fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(directory, "removing", &error)),
-        _ => Ok(()),
+    let refused = |error: Errno| failed(directory, "removing", &error.into());
+    let top = match openat(CWD, directory, directory_flags(), Mode::empty()) {
+        Ok(top) => top,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            return unlinkat(CWD, directory, AtFlags::empty()).map_err(refused);
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    let mut failure = None;
+    let mut moved = 0_u64;
+    let mut left: Vec<OsString> = names(&top).map_err(|error| failed(directory, "removing", &error))?;
+    while let Some(name) = left.pop() {
+        if let Err(error) = empty(&top, &name, &mut moved, &mut left).and_then(|is_directory| {
+            let flags = if is_directory {
+                AtFlags::REMOVEDIR
+            } else {
+                AtFlags::empty()
+            };
+            unlinkat(&top, &name, flags)
+        }) && error != Errno::NOENT
+        {
+            failure.get_or_insert(error);
+        }
+    }
+    match failure {
+        Some(error) => Err(refused(error)),
+        None => unlinkat(CWD, directory, AtFlags::REMOVEDIR).map_err(refused),
+    }
+}
+
+/// Removes the files of a directory and moves its directories up; false when it is none.
+fn empty(top: &OwnedFd, name: &OsStr, moved: &mut u64, left: &mut Vec<OsString>) -> Result<bool, Errno> {
+    let directory = match openat(top, name, directory_flags(), Mode::empty()) {
+        Ok(directory) => directory,
+        Err(Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let inside = names(&directory).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let mut failure = None;
+    for name in inside {
+        match unlinkat(&directory, &name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::ISDIR | Errno::PERM) => match move_up(&directory, &name, top, moved) {
+                Ok(up) => left.push(up),
+                Err(error) => _ = failure.get_or_insert(error),
+            },
+            Err(error) => _ = failure.get_or_insert(error),
+        }
+    }
+    failure.map_or(Ok(true), Err)
+}
+
+/// Moves a directory up under a name that nothing else there has.
+fn move_up(from: &OwnedFd, name: &OsStr, top: &OwnedFd, moved: &mut u64) -> Result<OsString, Errno> {
+    loop {
+        *moved = moved.saturating_add(1);
+        let up = OsString::from(format!(".moved-up-{moved}"));
+        match renameat(from, name, top, &up) {
+            Ok(()) => return Ok(up),
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -45,14 +109,12 @@ pub(super) fn make_way(fresh: &Path) -> Result<(), RepositoryError> {
     })
 }
 
-/// Puts `fresh` in the home's place. Where the file system can, both change places in one step and there is
-/// always a whole home. A directory of the image cannot be moved on an overlay: then it is emptied and removed
-/// first, which happens only where a run begins, and no gateway starts before the end of it.
+/// Puts `fresh` in the home's place, and says so.
 pub(super) fn replace(home: &Path, fresh: &Path) -> Result<(), RepositoryError> {
     // Should this process be ended in between, nobody knows which home there is.
     say(&Line::Replacing);
-    match renameat_with(CWD, fresh, CWD, home, RenameFlags::EXCHANGE) {
-        Ok(()) => {
+    match exchange(home, fresh) {
+        Ok(true) => {
             if let Err(failure) = remove(fresh) {
                 note(&format!(
                     "the home before this one is left for the next restore: {failure}"
@@ -60,7 +122,7 @@ pub(super) fn replace(home: &Path, fresh: &Path) -> Result<(), RepositoryError> 
             }
             Ok(())
         }
-        Err(Errno::NOENT | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => {
+        Ok(false) => {
             remove(home)?;
             std::fs::rename(fresh, home).map_err(|error| failed(home, "moving the restored home to", &error))
         }
@@ -68,6 +130,17 @@ pub(super) fn replace(home: &Path, fresh: &Path) -> Result<(), RepositoryError> 
             say(&Line::NotReplaced);
             Err(failed(home, "moving the restored home to", &error.into()))
         }
+    }
+}
+
+/// Two directories change places in one step, so that there is always a whole home; false where the file system cannot. A
+/// directory of the image cannot be moved on an overlay: then the home is emptied and removed first, which happens only
+/// where a run begins, and no gateway starts before the end of it.
+pub(super) fn exchange(home: &Path, fresh: &Path) -> Result<bool, Errno> {
+    match renameat_with(CWD, fresh, CWD, home, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::NOENT | Errno::XDEV | Errno::INVAL | Errno::NOSYS) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -126,6 +199,27 @@ mod tests {
         fn drop(&mut self) {
             self.give_in();
         }
+    }
+
+    #[test]
+    fn a_directory_of_any_depth_is_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("home");
+        std::fs::create_dir(&home).unwrap();
+        let mut at = openat(CWD, &home, directory_flags(), Mode::empty()).unwrap();
+        for level in 0..3_000 {
+            for name in ["d", "e", ".moved-up-1"] {
+                rustix::fs::mkdirat(&at, name, Mode::RWXU).unwrap();
+            }
+            rustix::fs::symlinkat("d", &at, format!("link-{level}")).unwrap();
+            at = openat(&at, "d", directory_flags(), Mode::empty()).unwrap();
+        }
+        remove(&home).unwrap();
+        assert!(!home.exists());
+        remove(&home).unwrap();
+        std::os::unix::fs::symlink(directory.path(), &home).unwrap();
+        remove(&home).unwrap();
+        assert!(home.symlink_metadata().is_err() && directory.path().exists());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The files of a snapshot, read from its repository.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -8,21 +9,36 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use moltworker_core::wire::control::Amount;
 use rustic_core::repofile::{BlobType, Node, SnapshotFile};
-use rustic_core::{BlobId, DataId, IndexedFullStatus, LsOptions, Repository};
+use rustic_core::{BlobId, DataId, Id, IndexedFullStatus, LsOptions, Repository};
+use sha2::{Digest, Sha256};
 
 use super::remote::Remote;
-use super::repository::{Opened, RepositoryError, explain, home_of};
+use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
 /// Files that are worked on at the same time: so that one waits for the network while another is written.
 const SIDE_BY_SIDE: usize = 4;
+/// Length of the piece that zeros are cut into: the shortest there is.
+const ZEROS: usize = 512 * 1024;
 
 /// A snapshot whose files can be read.
 pub(crate) struct Tree {
     /// The client of its repository.
     pub(crate) remote: Arc<Remote>,
     repository: Repository<IndexedFullStatus>,
-    /// Everything in it below the home, the home itself first under an empty path; a directory before its content.
-    pub(crate) nodes: Vec<(PathBuf, Node)>,
+    /// Everything in it below the home, the home itself first; a directory before its content. Whole paths would be far
+    /// longer than all names where a tree is deep.
+    entries: Vec<Entry>,
+    /// Bytes its files took on the disk, if that was counted.
+    disk_bytes: Option<u64>,
+    /// The piece that is nothing but zeros.
+    zeros: DataId,
+}
+
+/// Something in a snapshot.
+struct Entry {
+    /// Where the directory that holds it is among the entries.
+    holder: usize,
+    node: Node,
 }
 
 /// How much is done.
@@ -30,6 +46,7 @@ pub(crate) struct Tree {
 pub(crate) struct Done {
     files: AtomicU64,
     bytes: AtomicU64,
+    written: AtomicU64,
 }
 
 impl Done {
@@ -42,6 +59,17 @@ impl Done {
     pub(crate) fn bytes(&self, bytes: usize) {
         self.bytes
             .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Some bytes of them that had to be written: those of a hole need not.
+    pub(crate) fn written(&self, bytes: usize) {
+        self.written
+            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Bytes that were written until now.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Until now.
@@ -63,31 +91,105 @@ impl Tree {
         let indexed = repository.to_indexed();
         let repository = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
         let home = home_of(&remote, &repository, snapshot)?;
-        let mut nodes = vec![(PathBuf::new(), home.clone())];
+        let node = home.clone();
+        let mut entries = vec![Entry { holder: 0, node }];
         {
             let listed = repository.ls(&home, &LsOptions::default());
             let listed = listed.map_err(|error| explain(&remote, "reading the snapshot", &error))?;
+            // The directories that lead to where the list is.
+            let mut way = vec![0];
             for found in listed {
                 let (path, node) = found.map_err(|error| explain(&remote, "reading the snapshot", &error))?;
-                if !stays_below(&path) {
+                let depth = path.components().count();
+                way.truncate(depth);
+                let holder = way.last().copied().filter(|_| way.len() == depth);
+                let Some(holder) = holder.filter(|_| stays_below(&path)) else {
                     return Err(RepositoryError(format!(
                         "the snapshot holds a path that leads out of the home: {}",
                         path.display()
                     )));
+                };
+                if node.is_dir() {
+                    way.push(entries.len());
                 }
-                nodes.push((path, node));
+                entries.push(Entry { holder, node });
             }
         }
         Ok(Self {
             remote,
             repository,
-            nodes,
+            entries,
+            disk_bytes: Description::of(snapshot).disk_bytes,
+            zeros: DataId::from(Id::new(Sha256::digest(vec![0; ZEROS]).into())),
         })
+    }
+
+    /// How many entries there are: files, directories and links.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// All of it with its number, a directory before its content.
+    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = (usize, &Node)> {
+        self.entries.iter().map(|entry| &entry.node).enumerate()
+    }
+
+    /// What an entry is.
+    pub(crate) fn node(&self, at: usize) -> Option<&Node> {
+        self.entries.get(at).map(|entry| &entry.node)
+    }
+
+    /// The path of an entry from the home; of the home an empty one.
+    pub(crate) fn path(&self, mut at: usize) -> PathBuf {
+        let mut names = Vec::new();
+        while at > 0
+            && let Some(entry) = self.entries.get(at)
+        {
+            names.push(entry.node.name());
+            at = entry.holder;
+        }
+        names.iter().rev().collect()
+    }
+
+    /// How many entries each directory has.
+    pub(crate) fn held(&self) -> Vec<usize> {
+        let mut held = vec![0_usize; self.entries.len()];
+        for entry in self.entries.iter().skip(1) {
+            if let Some(count) = held.get_mut(entry.holder) {
+                *count = count.saturating_add(1);
+            }
+        }
+        held
+    }
+
+    /// Whether a piece is all zeros. Only the usual one of a hole is known by its digest.
+    pub(crate) fn is_hole(&self, piece: DataId) -> bool {
+        piece == self.zeros
+    }
+
+    /// Bytes that its files take on a disk at most: holes take none. Where that was counted when the snapshot was taken,
+    /// small holes count as well.
+    ///
+    /// # Errors
+    /// When the repository does not know a piece of a file.
+    pub(crate) fn disk_bytes(&self) -> Result<u64, RepositoryError> {
+        let mut linked = HashSet::new();
+        let mut bytes = 0_u64;
+        for (_, node) in self.all().filter(|(_, node)| node.is_file()) {
+            if node.meta.links > 1 && !linked.insert((node.meta.device_id, node.meta.inode)) {
+                continue;
+            }
+            let pieces = self.pieces(node)?.into_iter();
+            let written = pieces.filter(|(id, _)| !self.is_hole(*id));
+            let written = written.fold(0, |sum: usize, (_, length)| sum.saturating_add(length));
+            bytes = bytes.saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
+        }
+        Ok(self.disk_bytes.map_or(bytes, |counted| bytes.min(counted)))
     }
 
     /// What there is in it.
     pub(crate) fn amount(&self) -> Amount {
-        let files = self.nodes.iter().filter(|(_, node)| node.is_file());
+        let files = self.all().filter(|(_, node)| node.is_file());
         files.fold(Amount::default(), |amount, (_, node)| Amount {
             files: amount.files.saturating_add(1),
             bytes: amount.bytes.saturating_add(node.meta.size),
@@ -125,18 +227,18 @@ impl Tree {
     pub(crate) fn for_each<E: Send>(
         &self,
         fits: impl Fn(&Node) -> bool + Sync,
-        work: impl Fn(&Path, &Node) -> Result<(), E> + Sync,
+        work: impl Fn(usize, &Node) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failure = Mutex::new(None);
         std::thread::scope(|scope| {
             for _ in 0..SIDE_BY_SIDE {
                 scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed)
-                        && let Some((path, node)) = self.nodes.get(next.fetch_add(1, Ordering::Relaxed))
-                    {
+                    while !stop.load(Ordering::Relaxed) {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(node) = self.node(at) else { break };
                         if fits(node)
-                            && let Err(failed) = work(path, node)
+                            && let Err(failed) = work(at, node)
                         {
                             stop.store(true, Ordering::Relaxed);
                             failure

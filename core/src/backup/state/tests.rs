@@ -5,8 +5,8 @@ mod ordered_restores;
 
 use super::*;
 use crate::wire::control::{
-    Amount, BackupError, BackupStatus, GatewayPhase, MaintenanceReport, Progress, SnapshotReason, StartTimes,
-    Status,
+    Amount, BackupError, BackupStatus, GatewayPhase, LeftOut, MaintenanceReport, Named, Progress,
+    SnapshotReason, StartTimes, Status,
 };
 use crate::wire::job::{BackupJob, JobKind, MaintenanceJob, SnapshotJob};
 
@@ -29,6 +29,9 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         added_bytes: 0,
         raw: Vec::new(),
         suspicious: None,
+        disk_bytes: None,
+        lacks: Named::default(),
+        left_out: LeftOut::default(),
     }
 }
 
@@ -42,6 +45,8 @@ pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport 
         compared: 5,
         mismatches: 0,
         passed_over: Vec::new(),
+        disk_bytes: None,
+        unset: Named::default(),
     }
 }
 

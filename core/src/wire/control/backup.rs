@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{LeftOut, Named};
 use crate::wire::job::JobKind;
 use crate::wire::run::SnapshotId;
 
@@ -105,6 +106,16 @@ pub struct Snapshot {
     /// they are in it as they were. A snapshot without them would be none of anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raw: Vec<String>,
+    /// Bytes its files took on the disk: fewer than there are in them where they have holes. `None` when it was not
+    /// counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// What it lacks because it could not be read, each with the reason.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub lacks: Named,
+    /// What it lacks because the rules leave it out.
+    #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
+    pub left_out: LeftOut,
 }
 
 /// What a home was made from.
@@ -130,6 +141,13 @@ pub struct RestoreReport {
     /// Newer snapshots that were passed over because they are marked suspicious.
     #[serde(default)]
     pub passed_over: Vec<SnapshotId>,
+    /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    /// Owners, modes, times and attributes that could not be set as they were, and other steps that are no reason to go
+    /// without the home: all that is in the files is there.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub unset: Named,
 }
 
 /// A job under way.

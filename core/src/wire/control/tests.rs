@@ -8,6 +8,12 @@ fn id(digit: char) -> SnapshotId {
     digit.to_string().repeat(64).parse().unwrap()
 }
 
+fn named(text: &str) -> Named {
+    let mut named = Named::default();
+    named.push(text);
+    named
+}
+
 fn backup() -> BackupStatus {
     let amount = Amount {
         files: 1_000,
@@ -22,6 +28,8 @@ fn backup() -> BackupStatus {
         compared: 1_100,
         mismatches: 0,
         passed_over: vec![id('b')],
+        disk_bytes: Some(150_000_000),
+        unset: named("notes: its time differs"),
     };
     BackupStatus {
         restored: Some(restored.clone()),
@@ -40,6 +48,17 @@ fn backup() -> BackupStatus {
             added_bytes: 4_096,
             suspicious: Some("more than half of its bytes are gone".into()),
             raw: vec!["memory.sqlite: database is locked".into()],
+            disk_bytes: Some(150_000_000),
+            lacks: named("secret: Permission denied"),
+            left_out: LeftOut {
+                files: 2,
+                bytes: 8_192,
+                is_more: true,
+                largest: vec![LeftOutPlace {
+                    path: ".cache/pip".into(),
+                    bytes: 8_192,
+                }],
+            },
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,

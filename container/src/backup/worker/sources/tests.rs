@@ -1,5 +1,7 @@
 use super::*;
+use crate::backup::worker::repository::HOME_IN_SNAPSHOT;
 use rusqlite::Connection;
+use rustic_core::ReadSource;
 
 /// What a snapshot of a home would hold, by path, and what was found.
 fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
@@ -8,6 +10,8 @@ fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
         path: home.to_owned(),
         scratch: scratch.path().to_owned(),
         raw: Arc::new(raw.iter().map(|name| (*name).to_owned()).collect()),
+        patterns: Arc::default(),
+        since: None,
         patience: Duration::ZERO,
         findings: Arc::default(),
     };
@@ -72,9 +76,11 @@ fn a_locked_database_fails_the_snapshot_until_stored_with_its_wal() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("held.sqlite");
     let holder = in_wal_mode(&path);
+    holder.execute_batch("CREATE TABLE notes(what);").unwrap();
+    // Only from now on: before its first access it would do without shared memory, and without locks in this process.
     holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
     holder
-        .execute_batch("CREATE TABLE notes(what); INSERT INTO notes VALUES ('in the log');")
+        .execute_batch("INSERT INTO notes VALUES ('in the log');")
         .unwrap();
     // Between the two by its name.
     std::fs::write(home.path().join("held.sqlite!"), "").unwrap();
@@ -120,15 +126,56 @@ fn a_database_copy_that_cannot_be_checked_is_stored_and_reported() {
 }
 
 #[test]
-fn a_cache_tag_in_the_home_root_is_ignored() {
+fn a_file_is_stored_as_long_as_it_was_when_it_was_found() {
     let home = tempfile::tempdir().unwrap();
-    let tagged = home.path().join("tagged");
-    std::fs::create_dir(&tagged).unwrap();
-    for directory in [home.path(), &tagged] {
-        std::fs::write(directory.join(CACHE_TAG), CACHE_TAG_BEGINS).unwrap();
-        std::fs::write(directory.join("memory"), "of years").unwrap();
+    let path = home.path().join("log");
+    let length = 1_000_000;
+    for (name, now) in [("grown", length + 500_000), ("cut", 1_000)] {
+        std::fs::write(&path, vec![b'x'; length]).unwrap();
+        let bytes = Bytes::File(File::open(&path).unwrap(), length as u64);
+        let findings = Arc::default();
+        let mut reader = Source::new(bytes, "log".into(), &findings).open().unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(now as u64)
+            .unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert_eq!(read.len(), length, "{name}");
+        let known = now.min(length);
+        assert!(
+            read[..known].iter().all(|byte| *byte == b'x') && read[known..].iter().all(|byte| *byte == 0)
+        );
+        assert_eq!(
+            findings.lock().unwrap().notes.len(),
+            usize::from(now < length),
+            "{name}"
+        );
     }
-    let (files, findings) = stored(home.path(), &[]);
-    assert_eq!(names(&files), [CACHE_TAG, "memory"]);
-    assert!(findings.failures.is_empty(), "{:?}", findings.failures);
+}
+
+#[test]
+fn what_fails_for_all_files_fails_the_snapshot_and_what_fails_for_one_is_named() {
+    let mut findings = Findings::default();
+    let error = |errno: rustix::io::Errno| io::Error::from(errno);
+    for errno in [
+        rustix::io::Errno::IO,
+        rustix::io::Errno::ACCESS,
+        rustix::io::Errno::NAMETOOLONG,
+    ] {
+        findings.unreadable(Path::new("one"), &error(errno));
+    }
+    assert_eq!((findings.lacks.total, findings.failures.len()), (3, 0));
+    for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NOMEM] {
+        findings.unreadable(Path::new("one"), &error(errno));
+    }
+    assert_eq!((findings.lacks.total, findings.failures.len()), (3, 2));
+    findings.unreadable(Path::new(&"ü".repeat(4_000)), &error(rustix::io::Errno::IO));
+    assert!(
+        findings.lacks.first[3].contains("Input/output error"),
+        "{:?}",
+        findings.lacks
+    );
 }
