@@ -1,6 +1,7 @@
 //! Bodies of the platform's own routes: small JSON documents, refused before they are read when they are not.
 
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::json;
 use serde::de::DeserializeOwned;
 use worker::Request;
 
@@ -59,9 +60,7 @@ pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T
         .map_err(|_| bad("the body broke off before its end"))?;
     // Not as text: the runtime would replace what is not UTF-8, and the rest would be taken for what was meant.
     str::from_utf8(&bytes).map_err(|_| bad("the body is not UTF-8"))?;
-    // As `http::json` reads it, with what serde says about it.
-    serde_json::from_slice(&bytes)
-        .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
+    json::from_bytes(&bytes).map_err(|error| bad(&format!("this is not what the address takes: {error}")))
 }
 
 /// Whether a media type is JSON's, with whatever parameters.

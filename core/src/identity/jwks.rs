@@ -101,13 +101,13 @@ struct Jwk {
 /// The document is not a JWKS at all.
 pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
     let set: JwkSet = json::read(document)?;
-    let keys: Vec<PublicKey> = set.keys.into_iter().filter_map(public_key).collect();
+    let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
     let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
     Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())
 }
 
-fn public_key(jwk: Value) -> Option<PublicKey> {
-    let jwk = Jwk::deserialize(jwk).ok()?;
+fn public_key(jwk: &Value) -> Option<PublicKey> {
+    let jwk: Jwk = json::of_value(jwk).ok()?;
     if jwk.r#use.is_some_and(|what_for| what_for != "sig") {
         return None;
     }

@@ -1,0 +1,341 @@
+//! How types take a value apart. `serde_json` has such readers too, but each type that is read through those brings
+//! readers for forms it does not have: an array in the place of an object, a name in bytes, what to expect in words. They
+//! were a tenth of the Worker. Here whatever does not depend on the type is in functions that are there once.
+
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+use serde_json::{Error, Map, Value, map};
+use std::slice;
+
+/// A value that is taken apart. By reference: nothing has to be dropped where a type gives up half-way.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'v>(pub(super) &'v Value);
+
+impl<'v> Reader<'v> {
+    /// Never quotes a text: it may be a secret, and errors are logged.
+    #[cold]
+    #[inline(never)]
+    fn mismatch(self, expected: &'static str) -> Error {
+        let found = match self.0 {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        };
+        Error::custom(format_args!("expected {expected} and found {found}"))
+    }
+
+    #[inline(never)]
+    fn text(self) -> Result<&'v str, Error> {
+        self.0.as_str().ok_or_else(|| self.mismatch("a string"))
+    }
+
+    #[inline(never)]
+    fn items(self) -> Result<Items<'v>, Error> {
+        let items = self.0.as_array().ok_or_else(|| self.mismatch("an array"))?;
+        Ok(Items(items.iter()))
+    }
+
+    #[inline(never)]
+    fn members(self) -> Result<Members<'v>, Error> {
+        let object = self.0.as_object().ok_or_else(|| self.mismatch("an object"))?;
+        Ok(Members {
+            rest: object.iter(),
+            value: &Value::Null,
+        })
+    }
+
+    /// `"name"`, or `{"name": value}`.
+    #[inline(never)]
+    fn variant(self) -> Result<Variant<'v>, Error> {
+        let found = match self.0 {
+            Value::String(name) => Some((name, None)),
+            Value::Object(object) => only_member(object),
+            _ => None,
+        };
+        let (name, content) = found.ok_or_else(|| self.mismatch("a string, or an object with one member"))?;
+        Ok(Variant { name, content })
+    }
+}
+
+fn only_member(object: &Map<String, Value>) -> Option<(&String, Option<&Value>)> {
+    let mut members = object.iter();
+    let (name, value) = members.next()?;
+    members.next().is_none().then_some((name, Some(value)))
+}
+
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match Number::of(self)? {
+                Number::Unsigned(number) => visitor.visit_u64(number),
+                Number::Signed(number) => visitor.visit_i64(number),
+                Number::Float(number) => visitor.visit_f64(number),
+            }
+        }
+    )*};
+}
+
+enum Number {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+}
+
+impl Number {
+    #[inline(never)]
+    fn of(value: Reader<'_>) -> Result<Self, Error> {
+        let Value::Number(number) = value.0 else {
+            return Err(value.mismatch("a number"));
+        };
+        let number = match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Self::Unsigned(number),
+            (None, Some(number)) => Self::Signed(number),
+            (None, None) => Self::Float(number.as_f64().unwrap_or_default()),
+        };
+        Ok(number)
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(_) => self.deserialize_f64(visitor),
+            Value::String(text) => visitor.visit_str(text),
+            Value::Array(_) => self.deserialize_seq(visitor),
+            Value::Object(_) => self.deserialize_map(visitor),
+        }
+    }
+
+    numbers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.as_bool() {
+            Some(value) => visitor.visit_bool(value),
+            None => Err(self.mismatch("a boolean")),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.text()?)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.text()?)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.text()?)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0 {
+            Value::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let mut items = self.items()?;
+        let value = visitor.visit_seq(&mut items)?;
+        items.end().map(|()| value)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(self.members()?)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _members: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_map(self.members()?)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(self.variant()?)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! { char bytes byte_buf unit unit_struct }
+}
+
+struct Members<'v> {
+    rest: map::Iter<'v>,
+    value: &'v Value,
+}
+
+impl<'v> Members<'v> {
+    #[inline(never)]
+    fn next_name(&mut self) -> Option<&'v str> {
+        let (name, value) = self.rest.next()?;
+        self.value = value;
+        Some(name)
+    }
+}
+
+impl<'de> MapAccess<'de> for Members<'_> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        match self.next_name() {
+            Some(name) => seed.deserialize(Name(name)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        seed.deserialize(Reader(self.value))
+    }
+}
+
+/// Of a member, or a variant.
+struct Name<'v>(&'v str);
+
+impl<'de> Deserializer<'de> for Name<'_> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(self.0)
+    }
+
+    // A map's keys may be of a type of their own.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(Variant {
+            name: self.0,
+            content: None,
+        })
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'v>(slice::Iter<'v, Value>);
+
+impl Items<'_> {
+    #[inline(never)]
+    fn end(&self) -> Result<(), Error> {
+        match self.0.len() {
+            0 => Ok(()),
+            more => Err(Error::custom(format_args!("an array has {more} items too many"))),
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        match self.0.next() {
+            Some(item) => seed.deserialize(Reader(item)).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+struct Variant<'v> {
+    name: &'v str,
+    content: Option<&'v Value>,
+}
+
+impl<'v> Variant<'v> {
+    #[inline(never)]
+    fn content(self) -> Result<Reader<'v>, Error> {
+        let missing = || Error::custom(format_args!("{} is there without its content", self.name));
+        self.content.map(Reader).ok_or_else(missing)
+    }
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+        Ok((seed.deserialize(Name(self.name))?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        match self.content {
+            None | Some(Value::Null) => Ok(()),
+            Some(other) => Err(Reader(other).mismatch("nothing")),
+        }
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.content()?)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Error> {
+        self.content()?.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _members: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.content()?.deserialize_map(visitor)
+    }
+}
