@@ -156,7 +156,12 @@ impl Call<'_> {
 
     /// The owner's traffic, which has no history of its own.
     async fn serve_bot(&self, incoming: &Incoming) -> Result<web_sys::Response> {
-        let caller = match self.proven(incoming, Freshness::Hour).await {
+        let admitted = async {
+            let caller = self.identified(incoming).await?;
+            self.admit(incoming, &caller, Freshness::Hour).await?;
+            Ok(caller)
+        };
+        let caller = match admitted.await {
             Ok(caller) => caller,
             Err(Refusal::SignInRequired) if incoming.is_for_person() => {
                 let request = incoming.request();
@@ -180,7 +185,7 @@ impl Call<'_> {
         freshness: Freshness,
         audit: &AuditTrail<'_>,
     ) -> std::result::Result<Caller, Refusal> {
-        let caller = self.proven(incoming, freshness).await?;
+        let caller = self.identified(incoming).await?;
         let is_admin = users::is_admin(caller.identity(), &self.settings.access);
         let user = caller.identity().user;
         match self.endpoint.access() {
@@ -188,6 +193,7 @@ impl Call<'_> {
             Access::Admin => audit.caller_is(Actor::User(user), None),
             _ => audit.caller_is(Actor::Owner, Some(user)),
         }
+        self.admit(incoming, &caller, freshness).await?;
         let origin = incoming.headers.get("origin");
         let served = self.served.origin(self.settings);
         let facts = access::Caller {
@@ -199,16 +205,19 @@ impl Call<'_> {
         Ok(caller)
     }
 
-    async fn proven(
+    async fn identified(&self, incoming: &Incoming) -> std::result::Result<Caller, Refusal> {
+        let identified = admission::identify(self.env, &incoming.headers, self.settings, self.served).await?;
+        self.renewed.set(identified.renewed);
+        Ok(identified.caller)
+    }
+
+    async fn admit(
         &self,
         incoming: &Incoming,
+        caller: &Caller,
         freshness: Freshness,
-    ) -> std::result::Result<Caller, Refusal> {
-        let headers = &incoming.headers;
-        let identified = admission::identify(self.env, headers, self.settings, self.served).await?;
-        self.renewed.set(identified.renewed);
-        admission::admit(self.env, headers, self.settings, &identified.caller, freshness).await?;
-        Ok(identified.caller)
+    ) -> std::result::Result<(), Refusal> {
+        admission::admit(self.env, &incoming.headers, self.settings, caller, freshness).await
     }
 }
 

@@ -219,9 +219,14 @@ fn resolve(module: &str, named: &[String], modules: &BTreeSet<String>) -> Option
     None
 }
 
-/// Whether one is the other's parent: a module and its own parts are read as one.
+/// Whether one is the other's parent.
 fn are_family(one: &str, other: &str) -> bool {
-    one.starts_with(&format!("{other}::")) || other.starts_with(&format!("{one}::"))
+    is_part(one, other) || is_part(other, one)
+}
+
+/// Whether one is a part of the other, at whatever depth.
+fn is_part(one: &str, other: &str) -> bool {
+    !other.is_empty() && one.starts_with(&format!("{other}::"))
 }
 
 /// The modules of one circle of imports, the first one again at the end; nothing where there is none.
@@ -247,8 +252,11 @@ fn circle_from<'a>(
     }
     way.push(module);
     let imported = imports.get(module).into_iter().flatten();
+    // A module and its parts may name each other. Whoever imports the module gets what its parts import as well.
+    let parts = imports.keys().filter(|other| is_part(other, module));
     let found = imported
         .filter(|other| !are_family(module, other))
+        .chain(parts)
         .find_map(|other| circle_from(other, imports, way, finished));
     way.pop();
     found

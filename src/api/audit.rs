@@ -10,6 +10,7 @@ use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
@@ -120,24 +121,28 @@ impl<'a> AuditTrail<'a> {
     async fn write_once(&self, kind: HistoryKind, outcome: Outcome) {
         let detail = self.detail.borrow().clone();
         let entry = self.entry(kind, detail.as_deref(), Some(outcome));
-        if self.is_new(&entry, outcome) {
-            history::record(self.env, &entry).await;
-        } else {
+        let key = self.key(&entry, outcome);
+        if !RECENT.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key.clone())) {
             history::log_entry(&entry);
+        } else if history::record(self.env, &entry).await.is_none() {
+            // The next one is to be written: of this there is no row.
+            RECENT.with_borrow_mut(|recent| recent.forget(&key));
         }
     }
 
-    fn is_new(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> bool {
-        let key = format!(
-            "{} {} {:?} {:?} {:?} {:?}",
-            self.call.action,
-            entry.actor.to_text(),
-            self.call.address,
-            entry.user,
-            entry.detail,
-            outcome
-        );
-        RECENT.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key))
+    /// What makes a look or a refusal the same as another one. Of somebody who is nobody yet it is where they are: whose bot
+    /// they name is theirs to choose, and each new name would be a row.
+    fn key(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> String {
+        let address = self.call.address.as_deref();
+        let actor = entry.actor.to_text();
+        if entry.actor == Actor::Anonymous {
+            let network = address.and_then(address_key);
+            return format!("{} {actor} {network:?} {outcome:?}", self.call.action);
+        }
+        format!(
+            "{} {actor} {address:?} {:?} {:?} {outcome:?}",
+            self.call.action, entry.user, entry.detail
+        )
     }
 
     fn entry<'e>(

@@ -51,8 +51,9 @@ pub(super) async fn get(ctx: &Context<'_>) -> Result<User> {
     found.ok_or_else(|| Refusal::NoSuchEntry.into())
 }
 
-/// Sets a user's status, then tells their bot. The bot is the second line: what this isolate and the others
-/// remember of the user may be a while old, the Sandbox's own state never is.
+/// Sets a user's status and tells their bot. The bot is the second line: what this isolate and the others remember of the
+/// user may be an hour old, the Sandbox's own state never is. So it stops first and is allowed back last; whatever fails in
+/// between leaves somebody out, and not in.
 pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<User> {
     let (user, admin) = (ctx.subject()?, ctx.admin()?);
     ctx.audit.note(format!("{} the account", status.verb()));
@@ -60,7 +61,17 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
         let detail = "an admin cannot suspend or delete their own account";
         return Err(Error::detailed(Refusal::BadRequest, detail));
     }
+    get(ctx).await?;
     ctx.audit.begin().await;
+    if status != UserStatus::Active {
+        told(
+            ctx.env,
+            user,
+            status,
+            "nothing was changed, because the bot could not be told; do it again",
+        )
+        .await?;
+    }
     let now = clock::now_ms();
     let update = async {
         database::open(ctx.env)?
@@ -79,12 +90,23 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     let updated = update.await.map_err(directory_unavailable)?;
     let updated = updated.ok_or(Refusal::NoSuchEntry)?;
     users::cache(user, status, now);
-    if let Err(error) = tell_bot(ctx.env, user, status).await {
-        log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
-        let detail = "the account was changed, but its bot could not be told; do it again";
-        return Err(Error::detailed(Refusal::Internal, detail));
+    if status == UserStatus::Active {
+        told(
+            ctx.env,
+            user,
+            status,
+            "the account was changed, but its bot could not be told; do it again",
+        )
+        .await?;
     }
     Ok(updated)
+}
+
+async fn told(env: &Env, user: UserId, status: UserStatus, otherwise: &'static str) -> Result<()> {
+    tell_bot(env, user, status).await.map_err(|error| {
+        log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
+        Error::detailed(Refusal::Internal, otherwise)
+    })
 }
 
 async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> sandbox_client::Result<()> {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::token::Identity;
 use moltworker_core::identity::users::{AllowListEntry, Freshness, Read, SignUp, UserStatus, entries_for};
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use worker::{D1Database, Env};
 
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
 
 /// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
@@ -120,7 +122,16 @@ async fn look_up(
         return Ok(None);
     }
     record_user(&database, identity, role, now).await?;
-    log::line("user-created", &[("user", &identity.user)]);
+    let joined = HistoryEntry {
+        user: Some(identity.user),
+        run: None,
+        kind: HistoryKind::Changed,
+        actor: Actor::User(identity.user),
+        detail: Some("became a user"),
+        call: None,
+        outcome: None,
+    };
+    history::record(env, &joined).await;
     Ok(Some(UserStatus::Active))
 }
 
@@ -165,13 +176,13 @@ async fn may_sign_up(
         }
         SignUp::Invite => {}
     }
-    // Taken and used up in one statement: an invitation lets one user in.
+    // Taken and used up in one statement: an invitation lets one user in, also one who was not written down the first time.
     let texts = texts(&entries);
     let [one, two, three] = texts.each_ref().map(|text| text_or_null(text.as_deref()));
     let used = database
         .prepare(
             "UPDATE invitations SET used_by = ?4, used_at = ?5 \
-             WHERE entry IN (?1, ?2, ?3) AND used_by IS NULL RETURNING entry",
+             WHERE entry IN (?1, ?2, ?3) AND (used_by IS NULL OR used_by = ?4) RETURNING entry",
         )
         .bind(&[
             one,

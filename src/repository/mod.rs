@@ -6,9 +6,13 @@
 pub(crate) mod credentials;
 mod objects;
 
+use std::cell::RefCell;
+
+use moltworker_core::api::audit::Recent;
 use moltworker_core::backup::repository::object::{Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
 use moltworker_core::backup::repository::scope::Bearer;
+use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -18,9 +22,15 @@ use worker::{Env, Request, Response};
 use crate::http::address::{Address, method_of};
 use crate::http::error::{Error, Result};
 use crate::http::reply;
-use crate::platform::log;
+use crate::platform::history::{self, HistoryEntry};
 use crate::platform::sandbox_client;
+use crate::platform::{clock, log};
 use objects::Objects;
+
+thread_local! {
+    /// Whose repositories an operator has just been in: restic asks hundreds of times, and that is one event a minute.
+    static OPERATORS: RefCell<Recent> = const { RefCell::new(Recent::new()) };
+}
 
 /// A snapshot in the bucket.
 #[derive(Debug, Clone)]
@@ -100,6 +110,9 @@ async fn serve(
     if !bearer.scope().allows(operation) {
         return Err(Refusal::DeletionRefused.into());
     }
+    if bearer == Bearer::Operator {
+        note_operator(request, env, user, operation).await;
+    }
     let objects = Objects::of(env, user)?;
     match operation {
         // A bucket has no directories to make.
@@ -117,6 +130,37 @@ async fn serve(
             objects.delete(name).await?;
             done()
         }
+    }
+}
+
+/// An operator reads somebody's repository or adds to it. What a run does there is in its bot's history; this would be nowhere.
+async fn note_operator(request: &Request, env: &Env, user: UserId, operation: Operation) {
+    let kind = match operation {
+        Operation::List(_) | Operation::Stat(_) | Operation::Read(_) | Operation::Renew => {
+            HistoryKind::Inspected
+        }
+        Operation::Create | Operation::Add(_) | Operation::Delete(_) => HistoryKind::Changed,
+    };
+    let key = format!("{user} {}", kind.as_str());
+    if !OPERATORS.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key.clone())) {
+        return;
+    }
+    let address = request.headers().get("cf-connecting-ip").ok().flatten();
+    let detail = address.map_or_else(
+        || "the repository".to_owned(),
+        |from| format!("the repository, from {from}"),
+    );
+    let entry = HistoryEntry {
+        user: Some(user),
+        run: None,
+        kind,
+        actor: Actor::Operator,
+        detail: Some(&detail),
+        call: None,
+        outcome: None,
+    };
+    if history::record(env, &entry).await.is_none() {
+        OPERATORS.with_borrow_mut(|recent| recent.forget(&key));
     }
 }
 

@@ -74,12 +74,16 @@ impl Inner {
         let rules = self.settings()?.rules;
         let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event.clone());
         if life == before {
+            if matches!(event, LifecycleEvent::Poll) {
+                // A row that D1 missed would stay wrong: nothing changes in a bot that sleeps.
+                self.update_registry();
+            }
             return Ok(effects);
         }
+        Store::open(&self.state)?.save_lifecycle(&life)?;
         if let Some((kind, detail)) = history_event(&before, event, &life) {
             self.record_history_event(kind, life.run, detail)?;
         }
-        Store::open(&self.state)?.save_lifecycle(&life)?;
         if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
             let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
             log::line(

@@ -59,10 +59,10 @@ impl Inner {
             // An object that was evicted may still have a write under way: only newer news counts.
             .prepare(
                 "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5, ?7, ?8) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
-                 active_at = max(bots.active_at, excluded.since), \
+                 health = CASE WHEN excluded.awake THEN bots.health ELSE 'unknown' END, \
                  snapshot_at = excluded.snapshot_at, incidents = excluded.incidents \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )

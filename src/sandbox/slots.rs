@@ -129,8 +129,8 @@ impl Inner {
         } = slots::candidates(clock::now_ms());
         let longest_idle = database
             .prepare(
-                "SELECT user_id FROM bots WHERE awake = 1 AND state = ?1 AND pinned = ?2 AND active_at <= ?3 \
-                 ORDER BY active_at LIMIT ?4",
+                "SELECT user_id FROM bots WHERE awake = 1 AND state = ?1 AND pinned = ?2 AND max(active_at, since) <= ?3 \
+                 ORDER BY max(active_at, since) LIMIT ?4",
             )
             .bind(&[
                 state.as_str().into(),

@@ -90,6 +90,11 @@ impl Recent {
         self.0.push_back((now, what));
         true
     }
+
+    /// It was not written after all.
+    pub fn forget(&mut self, what: &str) {
+        self.0.retain(|(_, known)| known != what);
+    }
 }
 
 /// The part of a `User-Agent` that is kept.
@@ -120,6 +125,8 @@ mod tests {
         assert!(recent.is_new(0, "a".into()));
         assert!(!recent.is_new(REPEATED_WITHIN_MS - 1, "a".into()));
         assert!(recent.is_new(1, "b".into()));
+        assert!(recent.is_new(REPEATED_WITHIN_MS, "a".into()));
+        recent.forget("a");
         assert!(recent.is_new(REPEATED_WITHIN_MS, "a".into()));
         for number in 0..2 * MAX_REMEMBERED {
             recent.is_new(REPEATED_WITHIN_MS, number.to_string());

@@ -165,17 +165,20 @@ pub enum Actor {
     Admin(UserId),
     /// Somebody who is neither: it was refused.
     User(UserId),
+    /// Whoever has the operator's token for repositories.
+    Operator,
     /// Somebody who did not say who they are.
     Anonymous,
 }
 
 impl Actor {
-    /// Its text in JSON and in D1: `platform`, `owner`, `anonymous`, or a user id.
+    /// Its text in JSON and in D1: `platform`, `owner`, `operator`, `anonymous`, or a user id.
     pub fn to_text(self) -> String {
         match self {
             Self::Platform => "platform".into(),
             Self::Owner => "owner".into(),
             Self::Admin(id) | Self::User(id) => id.to_string(),
+            Self::Operator => "operator".into(),
             Self::Anonymous => "anonymous".into(),
         }
     }

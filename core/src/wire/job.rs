@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::control::SnapshotReason;
 use crate::wire::run::{RestorePoint, SnapshotId};
 
+pub use crate::wire::job_kind::JobKind;
 pub use order::{BadOrder, OrderedJob};
 
 /// One thing to be done with a repository. It holds no secret and may be printed.
@@ -90,49 +91,6 @@ pub enum ReadJob {
     Directory(SnapshotId, String),
     /// One file of a snapshot; its path counts from the home.
     File(SnapshotId, String),
-}
-
-/// The kind of a job, as the status has it. Its texts are on the wire: peers of other versions read them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub enum JobKind {
-    /// The home is made from a snapshot.
-    Restore,
-    /// What was restored is compared with the snapshot: the second half of a restore.
-    Compare,
-    /// A snapshot is taken.
-    Snapshot,
-    /// What policy does not keep is deleted, and what is kept is verified.
-    Maintain,
-    /// The repository is read for somebody.
-    Read,
-    /// A kind of a newer supervisor.
-    #[serde(other)]
-    Unknown,
-}
-
-impl JobKind {
-    /// Every kind this version knows.
-    pub const ALL: [Self; 5] = [
-        Self::Restore,
-        Self::Compare,
-        Self::Snapshot,
-        Self::Maintain,
-        Self::Read,
-    ];
-
-    /// Its text in JSON and in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Restore => "restore",
-            Self::Compare => "compare",
-            Self::Snapshot => "snapshot",
-            Self::Maintain => "maintain",
-            Self::Read => "read",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 impl BackupJob {

@@ -2,4 +2,5 @@
 
 pub mod control;
 pub mod job;
+pub mod job_kind;
 pub mod run;

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LeftOut, Named};
-use crate::wire::job::JobKind;
+use crate::wire::job_kind::JobKind;
 use crate::wire::run::SnapshotId;
 
 /// `POST`: take a snapshot now; the body is that of an [`OrderedJob`](crate::wire::job::OrderedJob). Answers 202 with the [`Status`](super::Status)

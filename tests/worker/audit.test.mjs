@@ -1,0 +1,131 @@
+// The history around what goes wrong: strangers who ask often, D1 that is away for a moment, changes that fail half-way.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { until } from "../until.mjs";
+import { ALICE, BOB, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+
+/** The events there are, oldest first. */
+async function events(worker, where = "1") {
+  const database = await worker.database();
+  const query = `SELECT kind, actor, user_id, action, status, code, detail FROM events WHERE ${where} ORDER BY id`;
+  return (await database.prepare(query).all()).results;
+}
+
+/** Does something while a table is not there. */
+async function without(worker, table, work) {
+  const database = await worker.database();
+  await database.prepare(`ALTER TABLE ${table} RENAME TO away`).run();
+  const done = await work();
+  await database.prepare(`ALTER TABLE away RENAME TO ${table}`).run();
+  return done;
+}
+
+test("a stranger who names many bots leaves one event a minute", async (t) => {
+  const worker = await startWorker(t);
+  for (let i = 0; i < 20; i += 1) {
+    const headers = { "cf-connecting-ip": `2001:db8::${i + 1}` };
+    const { status } = await worker.fetch(`/api/admin/bots/${randomUUID()}`, { headers });
+    assert.equal(status, 401);
+  }
+  await worker.fetch(`/api/admin/bots/${ALICE}`, { headers: { "cf-connecting-ip": "203.0.113.9" } });
+  const found = await events(worker, "kind = 'refused'");
+  assert.deepEqual(found.map(({ actor }) => actor), ["anonymous", "anonymous"]);
+});
+
+test("a suspended admin is named in the event of their refusal", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(BOB, "/api/bot");
+  await worker.asAdmin("POST", `/api/admin/users/${BOB}/suspend`);
+  const refused = await worker.call({ sub: BOB, app_metadata: { role: "admin" } }, "GET", `/api/admin/bots/${ALICE}`);
+  assert.equal(refused.code, "account-suspended");
+  const [event] = await events(worker, "kind = 'refused'");
+  assert.deepEqual([event.actor, event.user_id, event.code], [BOB, ALICE, "account-suspended"]);
+});
+
+test("a look that could not be written does not hide the next one", async (t) => {
+  const worker = await startWorker(t);
+  const look = () => worker.asAdmin("GET", `/api/admin/bots/${ALICE}`);
+  await worker.asAdmin("GET", "/api/admin/users");
+  await without(worker, "events", look);
+  await look();
+  assert.equal((await events(worker, "action = 'admin-get-bot'")).length, 1);
+});
+
+test("an account is not suspended while its bot goes on", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.reaches(ALICE, "running");
+  await worker.fake(ALICE, "sql", "ALTER TABLE life RENAME TO away");
+  const failed = await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);
+  assert.match(failed.detail, /nothing was changed/);
+  const account = await worker.asAdmin("GET", `/api/admin/users/${ALICE}`);
+  assert.equal(account.status, "active");
+  await worker.fake(ALICE, "sql", "ALTER TABLE away RENAME TO life");
+  const suspended = await worker.asAdmin("POST", `/api/admin/users/${ALICE}/suspend`);
+  assert.equal(suspended.status, "suspended");
+  await until(async () => (await worker.asAdmin("GET", `/api/admin/bots/${ALICE}`)).state === "suspended", "its bot as well");
+});
+
+test("an invitation lets its person in after a first attempt that failed", async (t) => {
+  const worker = await startWorker(t, { bindings: { SIGN_UP: "invite" } });
+  const database = await worker.database();
+  const alice = { sub: ALICE, email: "alice@example.com" };
+  await worker.asAdmin("POST", "/api/admin/invitations", { entry: "alice@example.com" });
+  await database.prepare("CREATE TRIGGER full BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'away'); END").run();
+  assert.equal((await worker.call(alice, "GET", "/api/bot")).status, 503);
+  await database.prepare("DROP TRIGGER full").run();
+  assert.equal((await worker.call(alice, "GET", "/api/bot")).state, "asleep");
+  const mallory = { sub: BOB, email: "alice@example.com" };
+  assert.equal((await worker.call(mallory, "GET", "/api/bot")).code, "not-invited");
+  const joined = await events(worker, `detail = 'became a user' AND user_id = '${ALICE}'`);
+  assert.deepEqual(joined.map(({ kind, actor }) => [kind, actor]), [["changed", ALICE]]);
+});
+
+test("cron mends a row that D1 missed while a bot fell asleep", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  await worker.reaches(ALICE, "running");
+  await until(async () => (await worker.bots())[0]?.state === "running", "the row says so");
+  await worker.tick();
+  await without(worker, "bots", async () => {
+    await worker.order(ALICE, "stop");
+    await worker.reaches(ALICE, "stopped");
+    await worker.logged("registry-not-written");
+  });
+  await worker.tick();
+  await until(async () => {
+    const [row] = await worker.bots();
+    return row.state === "stopped" && row.awake === 0 && row.health === "unknown";
+  }, "the row is right");
+});
+
+test("what an admin does to a bot is no activity of its owner", async (t) => {
+  const worker = await startWorker(t);
+  await worker.asAdmin("POST", `/api/admin/bots/${ALICE}/suspend`);
+  await until(async () => (await worker.bots())[0]?.state === "suspended", "the row is there");
+  assert.equal((await worker.bots())[0].active_at, 0);
+});
+
+test("the fleet is searched by a text longer than a pattern may be", async (t) => {
+  const worker = await startWorker(t);
+  const email = `${"a_%".repeat(20)}@example.com`;
+  await worker.call({ sub: ALICE, email }, "POST", "/api/bot/stop");
+  await until(async () => (await worker.bots()).length === 1, "the row is there");
+  const found = async (search) => {
+    const { bots } = await worker.asAdmin("GET", `/api/admin/bots?search=${encodeURIComponent(search)}`);
+    return bots.map(({ user_id }) => user_id);
+  };
+  assert.deepEqual(await found(email.toUpperCase()), [ALICE]);
+  assert.deepEqual(await found(`${"a_%".repeat(19)}aa`), []);
+  assert.deepEqual(await found(ALICE.slice(0, 9).toUpperCase()), [ALICE]);
+});
+
+test("an operator in a repository leaves an event a minute", async (t) => {
+  const worker = await startWorker(t);
+  const headers = { authorization: `Bearer ${OPERATOR_TOKEN}` };
+  for (let i = 0; i < 3; i += 1) await worker.fetch(`/_repo/${ALICE}/snapshots/`, { headers });
+  await worker.fetch(`/_repo/${ALICE}/?create=true`, { method: "POST", headers });
+  const found = await events(worker, "actor = 'operator'");
+  assert.deepEqual(found.map(({ kind, user_id }) => [kind, user_id]), [["inspected", ALICE], ["changed", ALICE]]);
+});
