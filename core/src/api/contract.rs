@@ -252,6 +252,20 @@ mod tests {
     use crate::api::parameter::Takes;
 
     #[test]
+    fn a_body_belongs_to_forms_documents_and_streams_alone() {
+        for (input, takes_body) in [
+            (Input::Nothing, false),
+            (Input::Query(&[]), false),
+            (Input::Form, true),
+            (Input::Json(Document::DomainName), true),
+            (Input::OptionalJson(Document::TakeRequest), true),
+            (Input::Stream, true),
+        ] {
+            assert_eq!(input.takes_body(), takes_body, "{input:?}");
+        }
+    }
+
+    #[test]
     fn a_query_is_what_the_endpoint_takes_and_nothing_else() {
         const NUMBER: Parameter = Parameter {
             name: "before",

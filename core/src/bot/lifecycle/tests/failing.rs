@@ -324,6 +324,19 @@ fn a_bot_that_was_replaced_too_often_waits_for_a_request() {
 }
 
 #[test]
+fn the_alarm_that_restarts_a_bot_is_not_put_off_by_an_incident() {
+    for (pinned, lapses) in [(true, false), (false, true)] {
+        let mut life = life();
+        on(&mut life, 0, LifecycleEvent::Pinned(pinned));
+        on(&mut life, 1, LifecycleEvent::Wanted);
+        on(&mut life, 2, LifecycleEvent::StartFailed(R1, "no machine".into()));
+        assert!(matches!(life.state, LifecycleState::BackingOff { .. }));
+        life.incidents.observe(3, IncidentKind::NoCapacity, None);
+        assert_eq!(life.lapse_alarm().is_some(), lapses, "pinned: {pinned}");
+    }
+}
+
+#[test]
 fn automatic_restarts_are_bounded() {
     let mut life = running();
     on(&mut life, 5, LifecycleEvent::Pinned(true));
