@@ -145,7 +145,7 @@ fn make(root: &Path, seed: u64) -> Made {
     for path in &files {
         let is_linked = std::fs::metadata(path).unwrap().nlink() > 1;
         if unreadable.len() < 3 && !is_linked && dice.one_in(15) {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+            std::fs::set_permissions(path, PermissionsExt::from_mode(0o0)).unwrap();
             unreadable.push(path.clone());
         } else if is_root && dice.one_in(10) {
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();

@@ -13,7 +13,7 @@ use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node};
 use rustix::fs::{
     AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr, llistxattr,
-    lsetxattr, utimensat,
+    llistxattr_query, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -114,7 +114,7 @@ pub(crate) fn permissions(go_mode: u32) -> u32 {
 /// When the file system refuses. One that has none has none of them.
 pub(crate) fn stored_attributes(directory: &OwnedFd, name: &OsStr) -> Result<Vec<(String, Vec<u8>)>, Errno> {
     let path = short_path(directory, name);
-    let length = match llistxattr(&path, &mut [0_u8; 0]) {
+    let length = match llistxattr_query(&path) {
         Ok(length) => length,
         Err(Errno::NOTSUP) => 0,
         Err(error) => return Err(error),
@@ -225,6 +225,29 @@ mod tests {
             let time = timespec(Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap()).unwrap());
             assert_eq!((time.tv_sec, time.tv_nsec), (seconds, nanoseconds));
         }
+    }
+
+    #[test]
+    fn attributes_of_programs_are_stored_and_set_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        std::fs::write(&from, "x").unwrap();
+        std::fs::write(&to, "x").unwrap();
+        let attributes: [(&str, &[u8]); 3] =
+            [("user.a", b"\xff\0"), ("user.b", b""), ("user.c", &[7; 3_000])];
+        for (name, value) in attributes {
+            lsetxattr(&from, name, value, XattrFlags::empty()).unwrap();
+        }
+        let here: OwnedFd = std::fs::File::open(directory.path()).unwrap().into();
+        let mut meta = metadata(&std::fs::metadata(&from).unwrap());
+        store_attributes(&mut meta, &stored_attributes(&here, OsStr::new("from")).unwrap());
+        let node = Node::new_node(OsStr::new("to"), rustic_core::repofile::NodeType::File, meta);
+        apply(&here, OsStr::new("to"), &node, false);
+        let expected: Vec<_> = attributes
+            .map(|(name, value)| (name.to_owned(), value.to_vec()))
+            .into();
+        assert_eq!(stored_attributes(&here, OsStr::new("to")).unwrap(), expected);
+        assert_eq!(node_attributes(&node), expected);
     }
 
     #[test]

@@ -156,10 +156,11 @@ fn way(database: &Located<'_>) -> Result<Way, NotCopied> {
     } else {
         !database.has("-wal")
     };
-    Ok(match is_known_to_sqlite && is_read_only {
-        true => Way::InPlace,
-        false => Way::Aside,
-    })
+    if is_known_to_sqlite && is_read_only {
+        Ok(Way::InPlace)
+    } else {
+        Ok(Way::Aside)
+    }
 }
 
 /// Why a database was not read in its place.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -111,9 +111,11 @@ impl Place {
 /// # Errors
 /// When it cannot be read to its end.
 pub(crate) fn names(directory: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
-    let borrowed: BorrowedFd<'_> = std::os::fd::AsFd::as_fd(directory);
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(borrowed)? {
+    // Not opened again: to open what it holds by a name, its own among them, takes another right than to list it.
+    let mut entries = rustix::fs::Dir::new(rustix::io::dup(directory)?)?;
+    entries.rewind();
+    while let Some(entry) = entries.read() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {

@@ -157,7 +157,7 @@ fn a_file_is_stored_as_long_as_it_was_when_it_was_found() {
 }
 
 #[test]
-fn what_fails_for_all_files_fails_the_snapshot_and_what_fails_for_one_is_named() {
+fn one_bad_file_is_named_and_a_failing_machine_fails_the_snapshot() {
     let mut findings = Findings::default();
     let error = |errno: rustix::io::Errno| io::Error::from(errno);
     for errno in [
