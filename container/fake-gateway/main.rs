@@ -201,6 +201,10 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
                 .output()?;
             text(String::from_utf8_lossy(&shell.stdout).trim())
         }
+        "/fight" => {
+            misbehave::fight()?;
+            text("")
+        }
         // Any unknown path is the gateway's page, as with the real one.
         _ => text("<html>a page</html>"),
     })

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_config::{self, ConfigError};
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
+use crate::supervisor::tenant::entrance;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Node's compile cache lies below: the image warms it under this path, so it is the same here.
@@ -82,7 +84,7 @@ pub(crate) fn owner(settings: &Settings, pid: u32) -> Option<String> {
 
 impl Gateway {
     /// Puts the config in order, removes what an earlier gateway left and starts the process. Its output goes
-    /// to `logs`.
+    /// to `logs`, its processes are in the control group `group`, if there is one.
     ///
     /// # Errors
     /// The reason, when there is no process afterwards.
@@ -90,6 +92,7 @@ impl Gateway {
         settings: &Settings,
         password: &str,
         logs: &Arc<Logs>,
+        group: Option<&Path>,
     ) -> Result<(Self, Readers), SpawnError> {
         let state = StateDirectory::open(&settings.home, settings.owner)?;
         let existing = state.read(gateway_config::FILE)?;
@@ -108,7 +111,8 @@ impl Gateway {
             program: settings.program.display().to_string(),
             error,
         };
-        let mut child = command(settings, password).spawn().map_err(failed)?;
+        let command = command(settings, password, group).map_err(failed)?;
+        let mut child = entrance::start(command).map_err(failed)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| failed(io::Error::other("has no process id")))?;
         let outputs = [
@@ -143,12 +147,9 @@ fn is_taken(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-fn command(settings: &Settings, password: &str) -> Command {
-    let mut command = Command::new(&settings.program);
+fn command(settings: &Settings, password: &str, group: Option<&Path>) -> io::Result<Command> {
+    let mut command = entrance::command(settings, group)?;
     command
-        .args(&settings.args)
-        .current_dir(&settings.home)
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -177,9 +178,5 @@ fn command(settings: &Settings, password: &str) -> Command {
             ),
         )
         .envs(settings.passed_on.iter().map(|(name, value)| (name, value)));
-    if let Some(owner) = settings.owner {
-        // The standard library leaves root's supplementary groups behind as well.
-        command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
-    }
-    command
+    Ok(command)
 }

@@ -14,3 +14,4 @@ pub(crate) mod reaper;
 pub(crate) mod run_loop;
 pub(crate) mod signals;
 pub(crate) mod status;
+pub(crate) mod tenant;

@@ -19,6 +19,7 @@ mod kept;
 mod kills;
 mod life;
 mod maintenance;
+mod outlive;
 mod quiesce;
 mod repository;
 mod rollback;
