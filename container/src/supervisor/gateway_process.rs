@@ -19,6 +19,7 @@ use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_config::{self, ConfigError};
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
+use crate::supervisor::platform_settings::{self, GatewayPlace};
 use crate::supervisor::tenant::entrance;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -94,9 +95,15 @@ impl Gateway {
         logs: &Arc<Logs>,
         group: Option<&Path>,
     ) -> Result<(Self, Readers), SpawnError> {
-        let state = StateDirectory::open(&settings.home, settings.owner)?;
+        let (state, done) =
+            StateDirectory::open_without_links(&settings.home, settings.owner, gateway_config::FILE)?;
+        for done in done {
+            logs.say(&done);
+        }
         let existing = state.read(gateway_config::FILE)?;
-        if let Some(text) = gateway_config::edit(existing.as_deref(), &settings.run, settings.gateway)? {
+        let included = |path: &str| state.read_named(path);
+        let edited = gateway_config::edit(existing.as_deref(), &settings.run, settings.gateway, included)?;
+        if let Some(text) = edited {
             state.replace(gateway_config::FILE, &text)?;
         }
         let stale = locks::remove_stale(&state)?;
@@ -149,12 +156,20 @@ fn is_taken(address: SocketAddr) -> bool {
 
 fn command(settings: &Settings, password: &str, group: Option<&Path>) -> io::Result<Command> {
     let mut command = entrance::command(settings, group)?;
+    let state = settings.home.join(STATE_DIRECTORY);
     command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         // Only what follows: the container's environment holds this run's control token.
         .env_clear()
+        .envs(platform_settings::variables(&GatewayPlace {
+            home: &settings.home,
+            state: &state,
+            config: &state.join(gateway_config::FILE),
+            address: settings.gateway,
+            password,
+        }))
         .env("HOME", &settings.home)
         .env("USER", USER)
         .env("LOGNAME", USER)
@@ -162,12 +177,6 @@ fn command(settings: &Settings, password: &str, group: Option<&Path>) -> io::Res
         .env("LANG", "C.UTF-8")
         .env("PATH", PATH)
         .env("TMPDIR", TEMPORARY)
-        .env("OPENCLAW_STATE_DIR", settings.home.join(STATE_DIRECTORY))
-        // A restart is then an exit with code 0, and starting again is ours.
-        .env("OPENCLAW_SUPERVISOR_MODE", "external")
-        .env("OPENCLAW_DISABLE_BONJOUR", "1")
-        .env("OPENCLAW_NO_AUTO_UPDATE", "1")
-        .env(gateway_config::PASSWORD_VARIABLE, password)
         // Measured together: a quarter less memory at rest.
         .env("MALLOC_ARENA_MAX", "2")
         .env(
