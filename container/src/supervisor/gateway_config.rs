@@ -53,17 +53,14 @@ pub(crate) fn edit(
         set(&mut config, key.path, key.value)?;
     }
     for name in platform_settings::config_must_not_set() {
-        for way in [&["env", "vars"][..], &["env"]] {
-            let path: Vec<_> = way.iter().copied().chain([name]).collect();
-            if at(&config, &path).is_some_and(|value| *value != "") {
-                remove(&mut config, &path);
-            }
-            // What stands in the file itself wins over an included one.
-            if whole.is_some()
-                && resolve(&config).is_some_and(|whole| at(&whole, &path).is_some_and(|value| *value != ""))
-            {
-                set(&mut config, &path, json!(""))?;
-            }
+        let path = ["env", "vars", name];
+        let is_set = |config: &Value| at(config, &path).is_some_and(|value| *value != "");
+        if is_set(&config) {
+            remove(&mut config, &path);
+        }
+        // What stands in the file itself wins over an included one.
+        if resolve(&config).is_some_and(|whole| is_set(&whole)) {
+            set(&mut config, &path, json!(""))?;
         }
     }
     offer_model(&mut config, run, whole.as_ref())?;
@@ -344,23 +341,20 @@ mod tests {
 
     #[test]
     fn variables_of_the_platform_are_taken_out_of_the_config() {
-        let theirs = r#"{ env: { OPENCLAW_GATEWAY_TOKEN: "t", OTHER: "o",
-            vars: { OPENCLAW_GATEWAY_TOKEN: "t", OPENCLAW_PROFILE: "dev", MINE: "m" } } }"#;
+        let theirs =
+            r#"{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: "t", OPENCLAW_PROFILE: "dev", MINE: "m" } } }"#;
         let config = value(Some(theirs), None);
-        assert_eq!(config["env"], json!({ "OTHER": "o", "vars": { "MINE": "m" } }));
+        assert_eq!(config["env"], json!({ "vars": { "MINE": "m" } }));
 
         // In an included file they are overridden: that file is the owner's.
         let theirs = "{ $include: './a.json5' }";
         let files = [(
             "./a.json5",
-            "{ env: { OPENCLAW_PROFILE: 'p', vars: { OPENCLAW_GATEWAY_TOKEN: 't', MINE: 'm' } } }",
+            "{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: 't', MINE: 'm' } } }",
         )];
         let text = including(Some(theirs), None, &files).unwrap().unwrap();
         let config: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            config["env"],
-            json!({ "vars": { "OPENCLAW_GATEWAY_TOKEN": "" }, "OPENCLAW_PROFILE": "" })
-        );
+        assert_eq!(config["env"], json!({ "vars": { "OPENCLAW_GATEWAY_TOKEN": "" } }));
         assert_eq!(including(Some(&text), None, &files), Ok(None), "once is enough");
     }
 

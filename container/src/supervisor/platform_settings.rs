@@ -1,9 +1,9 @@
 //! The gateway's settings that are the platform's, in one table: variables of its environment and keys of its config,
 //! each with what the gateway (2026.9.6, tried for each) does where an owner's value stands.
 //!
-//! A variable may also be written into `.openclaw/.env` or, as `env.vars.NAME` or `env.NAME`, into the config. The
-//! process's own environment wins over both, with one exception: over a variable that is there and empty the config
-//! wins. So each is in the environment, and the empty ones are taken out of the config.
+//! A variable may also be written into `.openclaw/.env` or, as `env.vars.NAME`, into the config. The process's own
+//! environment wins over both, with one exception: over a variable that is there and empty the config wins. So each is
+//! in the environment, and the empty ones are taken out of the config.
 
 use std::net::SocketAddr;
 use std::path::Path;
