@@ -201,6 +201,10 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
                 .output()?;
             text(String::from_utf8_lossy(&shell.stdout).trim())
         }
+        "/fight" => {
+            misbehave::fight()?;
+            text("")
+        }
         // Any unknown path is the gateway's page, as with the real one.
         _ => text("<html>a page</html>"),
     })
@@ -213,6 +217,7 @@ fn process() -> Value {
         let line = status.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_default().trim().to_owned()
     };
+    let limit = |name: &str| limits.lines().find(|line| line.starts_with(name));
     let env: serde_json::Map<_, _> = std::env::vars()
         .map(|(name, value)| (name, Value::from(value)))
         .collect();
@@ -223,7 +228,9 @@ fn process() -> Value {
         "groups": of("Groups:"),
         "no_new_privs": of("NoNewPrivs:"),
         "umask": of("Umask:"),
-        "core": limits.lines().find(|line| line.starts_with("Max core file size")),
+        "core": limit("Max core file size"),
+        "open_files": limit("Max open files"),
+        "processes": limit("Max processes"),
         "args": std::env::args().collect::<Vec<_>>(),
         "env": env,
     })

@@ -41,3 +41,36 @@ pub(crate) fn fill_the_heap() -> ! {
     }
     std::process::abort()
 }
+
+/// Processes that do not want to go, each kind in its own way, and that write into the home all the time.
+const FIGHTERS: &str = r#"
+trap '' TERM HUP INT QUIT
+cd "$HOME"
+# Stays, and rewrites.
+stay() { while :; do echo "$1 stays" > "memory.$1"; rm -f memory; done; }
+for i in 1 2 3 4 5 6 7 8; do ( stay $i & ); done
+# Starts the next one and ends: no number that is looked up is there any more.
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    ( perl -e 'while (1) { exit if fork; open(my $file, ">", "memory"); print $file "hops"; }' & )
+done
+# Under another name, stopped, and in a session of its own.
+cp /bin/sleep "[kworker]"
+# Multiplies for as long as the machine lets it, and takes the place of each that is ended.
+( ulimit -u 300; setsid perl -e 'while (1) { fork }' & )
+( setsid ./"[kworker]" 1000 & )
+( setsid sh -c 'kill -STOP $$' & )
+"#;
+
+/// Starts them, in sessions of their own and without a parent.
+pub(crate) fn fight() -> std::io::Result<()> {
+    let fighters = std::process::Command::new("setsid")
+        .args(["bash", "-c", FIGHTERS])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()?;
+    fighters
+        .success()
+        .then_some(())
+        .ok_or_else(|| std::io::Error::other("they do not start"))
+}

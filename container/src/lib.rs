@@ -37,22 +37,27 @@ use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::run_loop::Supervision;
 use crate::supervisor::signals;
 use crate::supervisor::status::Account;
+use crate::supervisor::tenant::entrance::{self, MAX_CORE_BYTES};
+use crate::supervisor::tenant::killer;
 
-pub use crate::settings::{Owner, Settings};
+pub use crate::settings::{Owner, Settings, TenantScope};
 
 /// Bad settings: `EX_CONFIG` of sysexits.h.
 const BAD_SETTINGS: u8 = 78;
 
 type SupervisorError = Box<dyn std::error::Error>;
 
-/// The program: a supervisor, or one of the backup processes that it starts. `settings` makes the supervisor's out of
+/// The program: a supervisor, or one of the processes that it starts for itself. `settings` makes the supervisor's out of
 /// the environment, of which it is given a way to look one variable up.
 pub fn run<F>(settings: F) -> ExitCode
 where
     F: FnOnce(&dyn Fn(&str) -> Option<String>) -> Result<Settings, BadRunSetting>,
 {
-    if std::env::args().nth(1).as_deref() == Some(worker::SUBCOMMAND) {
-        return worker::main();
+    match std::env::args().nth(1).as_deref() {
+        Some(worker::SUBCOMMAND) => return worker::main(),
+        Some(entrance::SUBCOMMAND) => return entrance::main(),
+        Some(killer::SUBCOMMAND) => return killer::main(),
+        _ => {}
     }
     #[expect(
         clippy::disallowed_methods,
@@ -102,12 +107,12 @@ fn live(settings: Settings) -> Result<(), SupervisorError> {
 /// What holds for everything that is started from here on.
 fn confine() -> Result<(), SupervisorError> {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    // A core would hold the bot's secrets, fill its disk, and hold up its restart.
+    // Those of the supervisor and its jobs would hold secrets as the bot's do.
     setrlimit(
         Resource::Core,
         Rlimit {
-            current: Some(0),
-            maximum: Some(0),
+            current: Some(MAX_CORE_BYTES),
+            maximum: Some(MAX_CORE_BYTES),
         },
     )?;
     // No set-uid program gives root back to the gateway.
@@ -182,9 +187,9 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     ));
 
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
-    supervision.with_backups(backups).run(first, asked).await;
+    let left = supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
-    Ok(())
+    Ok(left?)
 }
 
 /// A password for the gateway's callers inside the container; it lives as long as the supervisor.

@@ -82,6 +82,20 @@ pub struct Settings {
     pub passed_on: Vec<(&'static str, String)>,
     /// Who the gateway runs as; `None` when the supervisor is not root and cannot choose.
     pub owner: Option<Owner>,
+    /// Which processes are the bot's.
+    pub tenant: TenantScope,
+}
+
+/// Which processes are a bot's, so that none of them outlives its gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TenantScope {
+    /// Everything below the supervisor, and everything that runs as [`Settings::owner`]: in a container nobody else does.
+    /// They get a control group of their own, where the kernel lets us make one.
+    Container,
+    /// The same without a control group.
+    User,
+    /// What is below the supervisor. On a machine with several supervisors their bots share one user.
+    Descendants,
 }
 
 /// The user and group that own a bot's home.
@@ -138,6 +152,7 @@ impl Settings {
                 uid: Uid::from_raw(MOLTBOT_ID),
                 gid: Gid::from_raw(MOLTBOT_ID),
             }),
+            tenant: TenantScope::Container,
         })
     }
 }

@@ -5,6 +5,7 @@
 //! | `TEST_GATEWAY_PROGRAM`, `TEST_GATEWAY_ARGS` (split at white space), `TEST_GATEWAY_PACKAGE` | `program`, `args`, `package` |
 //! | `TEST_GATEWAY_PORT`, `TEST_INGRESS_ADDRESS`, `TEST_CONTROL_ADDRESS` | `gateway`, `ingress`, `control` |
 //! | `TEST_CRASH_LOOP_FAILURES` | `rules.failures` |
+//! | `TEST_TENANT_USER` and `TEST_TENANT_CONTAINER`, a user nobody else on the machine is | `owner`, and with it `tenant` |
 //! | those in [`TIMES`], in milliseconds | as they are called |
 //!
 //! A variable that begins like these and is none of them is refused: a test that sets it tests nothing.
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use moltbot_supervisor::Settings;
+use moltbot_supervisor::{Owner, Settings, TenantScope};
+use rustix::process::{Gid, Uid};
 
 type Time = fn(&mut Settings) -> &mut Duration;
 
@@ -36,6 +38,8 @@ const TIMES: [(&str, Time); 11] = [
 fn main() -> ExitCode {
     moltbot_supervisor::run(|get| {
         let mut settings = Settings::from_env(get)?;
+        // Tests run side by side, and their bots are one user.
+        settings.tenant = TenantScope::Descendants;
         for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("TEST_")) {
             set(&mut settings, &name, &value);
         }
@@ -52,6 +56,18 @@ fn set(settings: &mut Settings, name: &str, value: &str) {
         "TEST_INGRESS_ADDRESS" => settings.ingress = parsed(name, value),
         "TEST_CONTROL_ADDRESS" => settings.control = parsed(name, value),
         "TEST_CRASH_LOOP_FAILURES" => settings.rules.failures = parsed(name, value),
+        "TEST_TENANT_USER" | "TEST_TENANT_CONTAINER" => {
+            let id = parsed(name, value);
+            settings.owner = Some(Owner {
+                uid: Uid::from_raw(id),
+                gid: Gid::from_raw(id),
+            });
+            settings.tenant = if name == "TEST_TENANT_USER" {
+                TenantScope::User
+            } else {
+                TenantScope::Container
+            };
+        }
         _ => match TIMES.iter().find(|(time, _)| *time == name) {
             Some((_, time)) => *time(settings) = Duration::from_millis(parsed(name, value)),
             None => panic!("{name} sets nothing"),

@@ -207,9 +207,9 @@ impl BackupController {
         self.start_due_work();
     }
 
-    /// The processes that are ours.
-    pub(crate) fn processes(&self) -> std::collections::BTreeSet<u32> {
-        self.launcher.processes()
+    /// Where our processes are started, and known.
+    pub(crate) fn jobs(&self) -> Arc<JobLauncher> {
+        Arc::clone(&self.launcher)
     }
 
     /// The gateway's lifecycle wants the home restored.

@@ -6,10 +6,8 @@ use std::net::SocketAddr;
 use moltworker_core::wire::run::RunSettings;
 use serde_json::{Map, Value, json};
 
-use crate::ingress::headers::USER_HEADER;
+use crate::supervisor::{included, platform_settings};
 
-/// The gateway takes the password of its own loopback callers from here; its config names the variable.
-pub(crate) const PASSWORD_VARIABLE: &str = "OPENCLAW_GATEWAY_PASSWORD";
 /// The file's name in the state directory.
 pub(crate) const FILE: &str = "openclaw.json";
 /// Our name among the providers of models.
@@ -18,16 +16,6 @@ const PROVIDER: &str = "platform";
 const NO_KEY: &str = "no-key-needed";
 /// Deeper nesting is refused before it is parsed: the parser recurses, and its stack is PID 1's.
 const MAX_DEPTH: usize = 100;
-/// What the owner may do on their own bot: everything.
-const OWNER_SCOPES: [&str; 6] = [
-    "operator.admin",
-    "operator.read",
-    "operator.write",
-    "operator.approvals",
-    "operator.questions",
-    "operator.pairing",
-];
-
 /// An existing file that cannot be edited without harm. It is left as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConfigError {
@@ -42,7 +30,8 @@ pub(crate) enum ConfigError {
     NotAnObject(String),
 }
 
-/// The text the file should have, or `None` when it is right already.
+/// The text the file should have, or `None` when it is right already. `included` is the text of a file that the
+/// config includes, by its path from the config's directory.
 ///
 /// # Errors
 /// When the existing text cannot be edited without harm.
@@ -50,13 +39,31 @@ pub(crate) fn edit(
     existing: Option<&str>,
     run: &RunSettings,
     gateway: SocketAddr,
+    mut included: impl FnMut(&str) -> Option<String>,
 ) -> Result<Option<String>, ConfigError> {
     let before = existing.map(read).transpose()?;
     let mut config = before.clone().unwrap_or_else(|| Value::Object(Map::new()));
-    for (path, value) in platform_keys(run, gateway) {
-        set(&mut config, &path, value)?;
+    let mut resolve = |config: &Value| {
+        included::resolve(config, &mut |path| {
+            included(path).and_then(|text| read(&text).ok())
+        })
+    };
+    let whole = resolve(&config);
+    for key in platform_settings::keys(run, gateway) {
+        set(&mut config, key.path, key.value)?;
     }
-    offer_model(&mut config, run)?;
+    for name in platform_settings::config_must_not_set() {
+        let path = ["env", "vars", name];
+        let is_set = |config: &Value| at(config, &path).is_some_and(|value| *value != "");
+        if is_set(&config) {
+            remove(&mut config, &path);
+        }
+        // What stands in the file itself wins over an included one.
+        if resolve(&config).is_some_and(|whole| is_set(&whole)) {
+            set(&mut config, &path, json!(""))?;
+        }
+    }
+    offer_model(&mut config, run, whole.as_ref())?;
     if before.as_ref() == Some(&config) {
         return Ok(None);
     }
@@ -82,57 +89,21 @@ fn read(text: &str) -> Result<Value, ConfigError> {
     json5::from_str(text).map_err(|e| ConfigError::Unreadable(e.to_string()))
 }
 
-fn platform_keys(run: &RunSettings, gateway: SocketAddr) -> Vec<(Vec<&'static str>, Value)> {
-    let auth = json!({
-        "mode": "trusted-proxy",
-        // The gateway fills it in from its environment, so that no copy of the file holds the secret.
-        "password": format!("${{{PASSWORD_VARIABLE}}}"),
-        "trustedProxy": {
-            "userHeader": USER_HEADER,
-            "allowUsers": [run.user],
-            "allowLoopback": true,
-            "deviceAutoApprove": { "enabled": true, "scopes": OWNER_SCOPES },
-        },
-    });
-    vec![
-        (vec!["gateway", "mode"], json!("local")),
-        (vec!["gateway", "port"], json!(gateway.port())),
-        (vec!["gateway", "bind"], json!("loopback")),
-        (vec!["gateway", "trustedProxies"], json!([gateway.ip()])),
-        (vec!["gateway", "auth"], auth),
-        (
-            vec!["gateway", "controlUi", "allowedOrigins"],
-            json!(run.allowed_origins),
-        ),
-        (
-            vec!["plugins", "entries", "admin-http-rpc", "enabled"],
-            json!(true),
-        ),
-        // The image decides the version; asking elsewhere every day serves nobody.
-        (vec!["update", "checkOnStart"], json!(false)),
-    ]
-}
-
 /// Keeps the provider `platform` in step with what is offered, and makes it the default model of a bot
-/// whose owner has chosen none.
-fn offer_model(config: &mut Value, run: &RunSettings) -> Result<(), ConfigError> {
+/// whose owner has chosen none: in the file itself or in one it includes. `whole` is both, where it can be known.
+fn offer_model(config: &mut Value, run: &RunSettings, whole: Option<&Value>) -> Result<(), ConfigError> {
     const PRIMARY: [&str; 4] = ["agents", "defaults", "model", "primary"];
     // The gateway also takes a bare text for `model`; then that is the choice.
-    let [agents, defaults, model, primary] = PRIMARY;
-    let chosen = config
-        .get(agents)
-        .and_then(|value| value.get(defaults))
-        .and_then(|value| value.get(model))
-        .and_then(|value| {
-            if value.is_string() {
-                Some(value)
-            } else {
-                value.get(primary)
-            }
-        })
-        .and_then(Value::as_str);
-    let ours = chosen.is_some_and(|chosen| chosen.starts_with(&format!("{PROVIDER}/")));
-    let choose = chosen.is_none() || ours;
+    let [agents, defaults, model, _] = PRIMARY;
+    let choice = |config: &Value| {
+        let chosen = at(config, &[agents, defaults, model]).filter(|model| model.is_string());
+        let chosen = chosen.or_else(|| at(config, &PRIMARY));
+        chosen.and_then(Value::as_str).map(str::to_owned)
+    };
+    let is_ours = |chosen: &String| chosen.starts_with(&format!("{PROVIDER}/"));
+    // Our own choice is only ever in the file itself.
+    let ours = choice(config).as_ref().is_some_and(is_ours);
+    let choose = ours || whole.is_some_and(|whole| choice(whole).is_none());
 
     let Some(offered) = &run.offered_model else {
         remove(config, &["models", "providers", PROVIDER]);
@@ -156,10 +127,7 @@ fn offer_model(config: &mut Value, run: &RunSettings) -> Result<(), ConfigError>
         }],
     });
     set(config, &["models", "providers", PROVIDER], provider)?;
-    if config
-        .get("models")
-        .is_some_and(|models| models.get("mode").is_none())
-    {
+    if whole.is_some_and(|whole| at(whole, &["models", "mode"]).is_none()) {
         set(config, &["models", "mode"], json!("merge"))?;
     }
     if choose {
@@ -184,6 +152,10 @@ fn set(config: &mut Value, path: &[&str], value: Value) -> Result<(), ConfigErro
     }
     *here = value;
     Ok(())
+}
+
+fn at<'a>(config: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(config, |here, key| here.get(*key))
 }
 
 fn remove(config: &mut Value, path: &[&str]) {
@@ -218,7 +190,19 @@ mod tests {
     }
 
     fn edited(existing: Option<&str>, model: Option<&str>) -> Result<Option<String>, ConfigError> {
-        edit(existing, &run(model), "127.0.0.1:18789".parse().unwrap())
+        including(existing, model, &[])
+    }
+
+    fn including(
+        existing: Option<&str>,
+        model: Option<&str>,
+        files: &[(&str, &str)],
+    ) -> Result<Option<String>, ConfigError> {
+        let gateway = "127.0.0.1:18789".parse().unwrap();
+        edit(existing, &run(model), gateway, |path| {
+            let found = files.iter().find(|(name, _)| *name == path);
+            found.map(|(_, text)| (*text).to_owned())
+        })
     }
 
     fn value(existing: Option<&str>, model: Option<&str>) -> Value {
@@ -329,5 +313,76 @@ mod tests {
             edited(Some(" \n"), None).unwrap().is_some(),
             "nothing to lose in an empty file"
         );
+    }
+
+    /// Each key of the table, with the owner's value that was seen to keep people from their bot.
+    #[test]
+    fn every_platform_key_replaces_the_owners_value() {
+        let theirs = r#"{ gateway: { mode: "remote", port: 1, bind: "lan", tls: { enabled: true, certPath: "c.pem" },
+            tailscale: { mode: "serve" }, trustedProxies: ["0.0.0.0/0"], auth: { mode: "none" },
+            controlUi: { enabled: false, basePath: "/x", allowedOrigins: ["*"] } },
+            plugins: { entries: { "admin-http-rpc": { enabled: false } } }, update: { checkOnStart: true } }"#;
+        let config = value(Some(theirs), None);
+        let gateway = "127.0.0.1:18789".parse().unwrap();
+        for key in platform_settings::keys(&run(None), gateway) {
+            assert_eq!(
+                at(&config, key.path),
+                Some(&key.value),
+                "{:?}: {}",
+                key.path,
+                key.otherwise
+            );
+        }
+        assert_eq!(
+            config["gateway"]["tls"]["certPath"], "c.pem",
+            "the rest is the owner's"
+        );
+    }
+
+    #[test]
+    fn variables_of_the_platform_are_taken_out_of_the_config() {
+        let theirs =
+            r#"{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: "t", OPENCLAW_PROFILE: "dev", MINE: "m" } } }"#;
+        let config = value(Some(theirs), None);
+        assert_eq!(config["env"], json!({ "vars": { "MINE": "m" } }));
+
+        // In an included file they are overridden: that file is the owner's.
+        let theirs = "{ $include: './a.json5' }";
+        let files = [(
+            "./a.json5",
+            "{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: 't', MINE: 'm' } } }",
+        )];
+        let text = including(Some(theirs), None, &files).unwrap().unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config["env"], json!({ "vars": { "OPENCLAW_GATEWAY_TOKEN": "" } }));
+        assert_eq!(including(Some(&text), None, &files), Ok(None), "once is enough");
+    }
+
+    #[test]
+    fn a_model_chosen_in_an_included_file_is_kept() {
+        let theirs = "{ agents: { $include: './agents.json5' }, models: { $include: 'models.json5' } }";
+        let chosen = [
+            (
+                "./agents.json5",
+                "{ defaults: { model: { primary: 'anthropic/claude' } } }",
+            ),
+            ("models.json5", "{ mode: 'replace' }"),
+        ];
+        let text = including(Some(theirs), Some("m-1"), &chosen).unwrap().unwrap();
+        let config: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(config["agents"], json!({ "$include": "./agents.json5" }));
+        assert_eq!(config["models"].get("mode"), None);
+        assert_eq!(
+            config["models"]["providers"]["platform"]["models"][0]["id"],
+            "m-1"
+        );
+        // Nothing chosen there, and a file that nobody can read.
+        let nothing = [("./agents.json5", "{ list: [] }"), ("models.json5", "{}")];
+        for (files, primary) in [(&nothing[..], Some("platform/m-1")), (&nothing[..1], None)] {
+            let text = including(Some(theirs), Some("m-1"), files).unwrap().unwrap();
+            let config: Value = serde_json::from_str(&text).unwrap();
+            let found = at(&config, &["agents", "defaults", "model", "primary"]);
+            assert_eq!(found.and_then(Value::as_str), primary);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_config::{self, ConfigError};
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
+use crate::supervisor::platform_settings::{self, GatewayPlace};
+use crate::supervisor::tenant::entrance;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Node's compile cache lies below: the image warms it under this path, so it is the same here.
@@ -82,7 +85,7 @@ pub(crate) fn owner(settings: &Settings, pid: u32) -> Option<String> {
 
 impl Gateway {
     /// Puts the config in order, removes what an earlier gateway left and starts the process. Its output goes
-    /// to `logs`.
+    /// to `logs`, its processes are in the control group `group`, if there is one.
     ///
     /// # Errors
     /// The reason, when there is no process afterwards.
@@ -90,10 +93,17 @@ impl Gateway {
         settings: &Settings,
         password: &str,
         logs: &Arc<Logs>,
+        group: Option<&Path>,
     ) -> Result<(Self, Readers), SpawnError> {
-        let state = StateDirectory::open(&settings.home, settings.owner)?;
+        let (state, done) =
+            StateDirectory::open_without_links(&settings.home, settings.owner, gateway_config::FILE)?;
+        for done in done {
+            logs.say(&done);
+        }
         let existing = state.read(gateway_config::FILE)?;
-        if let Some(text) = gateway_config::edit(existing.as_deref(), &settings.run, settings.gateway)? {
+        let included = |path: &str| state.read_named(path);
+        let edited = gateway_config::edit(existing.as_deref(), &settings.run, settings.gateway, included)?;
+        if let Some(text) = edited {
             state.replace(gateway_config::FILE, &text)?;
         }
         let stale = locks::remove_stale(&state)?;
@@ -108,7 +118,8 @@ impl Gateway {
             program: settings.program.display().to_string(),
             error,
         };
-        let mut child = command(settings, password).spawn().map_err(failed)?;
+        let command = command(settings, password, group).map_err(failed)?;
+        let mut child = entrance::start(command).map_err(failed)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| failed(io::Error::other("has no process id")))?;
         let outputs = [
@@ -143,17 +154,22 @@ fn is_taken(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-fn command(settings: &Settings, password: &str) -> Command {
-    let mut command = Command::new(&settings.program);
+fn command(settings: &Settings, password: &str, group: Option<&Path>) -> io::Result<Command> {
+    let mut command = entrance::command(settings, group)?;
+    let state = settings.home.join(STATE_DIRECTORY);
     command
-        .args(&settings.args)
-        .current_dir(&settings.home)
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         // Only what follows: the container's environment holds this run's control token.
         .env_clear()
+        .envs(platform_settings::variables(&GatewayPlace {
+            home: &settings.home,
+            state: &state,
+            config: &state.join(gateway_config::FILE),
+            address: settings.gateway,
+            password,
+        }))
         .env("HOME", &settings.home)
         .env("USER", USER)
         .env("LOGNAME", USER)
@@ -161,12 +177,6 @@ fn command(settings: &Settings, password: &str) -> Command {
         .env("LANG", "C.UTF-8")
         .env("PATH", PATH)
         .env("TMPDIR", TEMPORARY)
-        .env("OPENCLAW_STATE_DIR", settings.home.join(STATE_DIRECTORY))
-        // A restart is then an exit with code 0, and starting again is ours.
-        .env("OPENCLAW_SUPERVISOR_MODE", "external")
-        .env("OPENCLAW_DISABLE_BONJOUR", "1")
-        .env("OPENCLAW_NO_AUTO_UPDATE", "1")
-        .env(gateway_config::PASSWORD_VARIABLE, password)
         // Measured together: a quarter less memory at rest.
         .env("MALLOC_ARENA_MAX", "2")
         .env(
@@ -177,9 +187,5 @@ fn command(settings: &Settings, password: &str) -> Command {
             ),
         )
         .envs(settings.passed_on.iter().map(|(name, value)| (name, value)));
-    if let Some(owner) = settings.owner {
-        // The standard library leaves root's supplementary groups behind as well.
-        command.uid(owner.uid.as_raw()).gid(owner.gid.as_raw());
-    }
-    command
+    Ok(command)
 }

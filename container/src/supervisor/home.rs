@@ -1,18 +1,23 @@
 //! Opens the bot's home, reads and replaces files in its state.
 //!
 //! The supervisor is root and the home belongs to code it does not trust. So no path below the home is
-//! ever followed by name: each step opens one directory entry and refuses a link, and owners are set on
-//! what was opened, not on what a name points to by then.
+//! ever followed by name: each step opens one directory entry, and owners are set on what was opened, not on what a
+//! name points to by then. A link that people make for their config or its directory is followed once, to what lies
+//! beneath the home and behind no further link; the kernel sees to that.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, mkdirat, openat, renameat, statat,
-    unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fchown, fstat, mkdirat, openat, openat2,
+    readlinkat, renameat, statat, unlinkat,
 };
+use rustix::io::Errno;
 
 use crate::settings::Owner;
 
@@ -37,8 +42,47 @@ pub(crate) struct HomeError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(u64, i64, i64, i64);
 
+/// What is put aside, because it leads to nothing that a bot may have there, gets this ending.
+const ASIDE: &str = ".link";
+
+/// A bot's home.
+struct Home {
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+impl Home {
+    /// Opens what a link at `from`, a directory beneath the home, points to: an entry beneath the home, by a way without
+    /// a further link.
+    fn follow(&self, link: impl AsFd, name: &str, from: &Path, flags: OFlags) -> Option<(OwnedFd, PathBuf)> {
+        let target = readlinkat(link, name, Vec::new()).ok()?.into_bytes();
+        let target = PathBuf::from(OsString::from_vec(target));
+        let path = if target.is_absolute() {
+            target.strip_prefix(&self.path).ok()?.to_owned()
+        } else {
+            from.join(target)
+        };
+        let opened = self.open_beneath(&path, flags, ResolveFlags::NO_SYMLINKS).ok()?;
+        Some((opened, path))
+    }
+
+    fn open_beneath(&self, path: &Path, flags: OFlags, further: ResolveFlags) -> Result<OwnedFd, Errno> {
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
+        openat2(
+            &self.directory,
+            path,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+            within | further,
+        )
+    }
+}
+
 /// The opened state directory of a bot, or one within.
 pub(crate) struct StateDirectory {
+    home: Arc<Home>,
+    /// Where it is, beneath the home.
+    beneath: PathBuf,
     path: PathBuf,
     directory: OwnedFd,
     owner: Option<Owner>,
@@ -51,15 +95,69 @@ impl StateDirectory {
     /// When one of them is no directory, or the file system refuses.
     pub(crate) fn open(home: &Path, owner: Option<Owner>) -> Result<Self, HomeError> {
         let path = home.join(STATE_DIRECTORY);
-        let home_directory = directory(CWD, home, home, owner)?;
-        let state_directory = directory(&home_directory, Path::new(STATE_DIRECTORY), &path, owner)?;
+        let home = Home {
+            path: home.to_owned(),
+            directory: directory(CWD, home, home, owner)?,
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let linked = home.follow(&home.directory, STATE_DIRECTORY, Path::new(""), flags);
+        let (state_directory, beneath) = match linked {
+            Some(linked) => linked,
+            None => {
+                let name = Path::new(STATE_DIRECTORY);
+                (directory(&home.directory, name, &path, owner)?, name.to_owned())
+            }
+        };
+        give(&state_directory, owner).map_err(|e| failed(&path, e))?;
         // The gateway refuses a state directory that others may read.
         fchmod(&state_directory, PRIVATE_DIRECTORY).map_err(|e| failed(&path, e))?;
         Ok(Self {
+            home: Arc::new(home),
+            beneath,
             path,
             directory: state_directory,
             owner,
         })
+    }
+
+    /// As [`StateDirectory::open`], for a gateway that is to start whatever `file` and the directory are: a link that
+    /// leads to no such thing beneath the home is put aside, and one to a file is replaced by that. Says what was done.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn open_without_links(
+        home: &Path,
+        owner: Option<Owner>,
+        file: &str,
+    ) -> Result<(Self, Vec<String>), HomeError> {
+        let mut done = Vec::new();
+        let state = match Self::open(home, owner) {
+            Err(_) if is_link(CWD, &home.join(STATE_DIRECTORY)) => {
+                let path = home.join(STATE_DIRECTORY);
+                done.push(put_aside(CWD, &path, &path)?);
+                Self::open(home, owner)?
+            }
+            opened => opened?,
+        };
+        if is_link(&state.directory, Path::new(file)) {
+            match state.read(file) {
+                Ok(Some(text)) => {
+                    state.replace(file, &text)?;
+                    done.push(format!(
+                        "{}: was a link, and is now the file",
+                        state.path.join(file).display()
+                    ));
+                }
+                Ok(None) | Err(_) => {
+                    done.push(put_aside(
+                        &state.directory,
+                        Path::new(file),
+                        &state.path.join(file),
+                    )?);
+                }
+            }
+        }
+        Ok((state, done))
     }
 
     /// Opens a directory that is there. A link in its place is none.
@@ -67,11 +165,12 @@ impl StateDirectory {
     /// # Errors
     /// When the file system refuses.
     pub(crate) fn within(&self, name: &str) -> Result<Option<Self>, HomeError> {
-        use rustix::io::Errno;
         let path = self.path.join(name);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&self.directory, name, flags, Mode::empty()) {
             Ok(directory) => Ok(Some(Self {
+                home: Arc::clone(&self.home),
+                beneath: self.beneath.join(name),
                 path,
                 directory,
                 owner: self.owner,
@@ -106,7 +205,7 @@ impl StateDirectory {
         Some(Fingerprint(stat.st_ino, stat.st_size, seconds, nanoseconds))
     }
 
-    /// The text of a file, if there is one.
+    /// The text of a file, if there is one. A link is followed once, within the home.
     ///
     /// # Errors
     /// When it is no regular file, too large, or not UTF-8.
@@ -116,23 +215,34 @@ impl StateDirectory {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => file,
-            Err(rustix::io::Errno::NOENT) => return Ok(None),
-            Err(rustix::io::Errno::LOOP) => return Err(wrong(&path, "is a link; it must be a file")),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => {
+                let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+                let followed = self.home.follow(&self.directory, name, &self.beneath, flags);
+                followed
+                    .map(|(file, _)| file)
+                    .ok_or_else(|| wrong(&path, "is a link that leads to no file in the home"))?
+            }
             Err(e) => return Err(failed(&path, e)),
         };
-        let stat = fstat(&file).map_err(|e| failed(&path, e))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(wrong(&path, "is not a file"));
-        }
-        let mut text = String::new();
-        let read = File::from(file)
-            .take(MAX_FILE_BYTES + 1)
-            .read_to_string(&mut text)
-            .map_err(|e| failed(&path, e))?;
-        if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-            return Err(wrong(&path, "is larger than 4 MiB"));
-        }
-        Ok(Some(text))
+        text_of(file, &path).map(Some)
+    }
+
+    /// The text of a file that one in this directory names, by a path from here or from the root. It may lead through
+    /// links, and ends beneath the home.
+    pub(crate) fn read_named(&self, name: &str) -> Option<String> {
+        let path = Path::new(name);
+        let beneath = if path.is_absolute() {
+            path.strip_prefix(&self.home.path).ok()?.to_owned()
+        } else {
+            self.beneath.join(path)
+        };
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK;
+        let file = self
+            .home
+            .open_beneath(&beneath, flags, ResolveFlags::empty())
+            .ok()?;
+        text_of(file, path).ok()
     }
 
     /// Replaces a file as a whole: whoever reads it sees the old text or the new one, also after a crash.
@@ -156,7 +266,7 @@ impl StateDirectory {
 
     fn write_new(&self, name: &str, text: &str) -> io::Result<()> {
         match unlinkat(&self.directory, name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+            Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -167,27 +277,59 @@ impl StateDirectory {
     }
 }
 
+fn text_of(file: OwnedFd, path: &Path) -> Result<String, HomeError> {
+    let stat = fstat(&file).map_err(|e| failed(path, e))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(wrong(path, "is not a file"));
+    }
+    let mut text = String::new();
+    let read = File::from(file)
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|e| failed(path, e))?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
+        return Err(wrong(path, "is larger than 4 MiB"));
+    }
+    Ok(text)
+}
+
+fn is_link(parent: impl AsFd, name: &Path) -> bool {
+    let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
+/// Renames a link, and says so.
+fn put_aside(parent: impl AsFd, name: &Path, path: &Path) -> Result<String, HomeError> {
+    let mut aside = name.as_os_str().to_owned();
+    aside.push(ASIDE);
+    renameat(&parent, name, &parent, &aside).map_err(|e| failed(path, e))?;
+    let path = path.display();
+    Ok(format!(
+        "{path}: is a link to nothing in the home, and was renamed to end with {ASIDE}"
+    ))
+}
+
 /// Opens the directory `name` in `parent`, after making it when it is missing.
 fn directory(
-    parent: impl std::os::fd::AsFd,
+    parent: impl AsFd,
     name: &Path,
     path: &Path,
     owner: Option<Owner>,
 ) -> Result<OwnedFd, HomeError> {
     match mkdirat(&parent, name, PRIVATE_DIRECTORY) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(failed(path, e)),
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = openat(&parent, name, flags, Mode::empty()).map_err(|e| match e {
-        rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR => wrong(path, "is not a directory"),
+        Errno::LOOP | Errno::NOTDIR => wrong(path, "is not a directory"),
         e => failed(path, e),
     })?;
     give(&opened, owner).map_err(|e| failed(path, e))?;
     Ok(opened)
 }
 
-fn give(what: impl std::os::fd::AsFd, owner: Option<Owner>) -> io::Result<()> {
+fn give(what: impl AsFd, owner: Option<Owner>) -> io::Result<()> {
     match owner {
         Some(owner) => Ok(fchown(what, Some(owner.uid), Some(owner.gid))?),
         None => Ok(()),
@@ -206,91 +348,4 @@ fn failed(path: &Path, error: impl std::fmt::Display) -> HomeError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    fn state() -> (tempfile::TempDir, StateDirectory) {
-        let temp = tempfile::tempdir().unwrap();
-        let state = StateDirectory::open(&temp.path().join("home"), None).unwrap();
-        (temp, state)
-    }
-
-    #[test]
-    fn missing_directories_are_created_with_owner_only_access() {
-        let (temp, state) = state();
-        assert_eq!(state.read("a.json").unwrap(), None);
-        state.replace("a.json", "{}").unwrap();
-        state.replace("a.json", "{\"b\":1}").unwrap();
-        assert_eq!(state.read("a.json").unwrap().unwrap(), "{\"b\":1}");
-        let path = temp.path().join("home/.openclaw");
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&path), mode(&path.join("a.json"))), (0o700, 0o600));
-        assert_eq!(
-            std::fs::read_dir(path).unwrap().count(),
-            1,
-            "nothing else is left"
-        );
-    }
-
-    #[test]
-    fn symbolic_links_are_not_followed() {
-        let (temp, state) = state();
-        let outside = temp.path().join("outside");
-        std::fs::write(&outside, "root's").unwrap();
-        let inside = temp.path().join("home/.openclaw");
-        symlink(&outside, inside.join("a.json")).unwrap();
-        symlink(&outside, inside.join("a.json.new")).unwrap();
-        assert!(
-            state
-                .read("a.json")
-                .unwrap_err()
-                .to_string()
-                .contains("is a link")
-        );
-        state.replace("a.json", "ours").unwrap();
-        assert_eq!(std::fs::read_to_string(&outside).unwrap(), "root's");
-        assert_eq!(state.read("a.json").unwrap().unwrap(), "ours");
-
-        let elsewhere = temp.path().join("elsewhere");
-        std::fs::create_dir_all(&elsewhere).unwrap();
-        std::fs::create_dir(temp.path().join("other")).unwrap();
-        symlink(&elsewhere, temp.path().join("other/.openclaw")).unwrap();
-        let error = StateDirectory::open(&temp.path().join("other"), None)
-            .err()
-            .unwrap();
-        assert!(error.to_string().contains("is not a directory"), "{error}");
-    }
-
-    #[test]
-    fn a_file_change_is_detected_without_reading_the_file() {
-        let (temp, state) = state();
-        assert_eq!(state.fingerprint("a.json"), None);
-        state.replace("a.json", "1").unwrap();
-        let first = state.fingerprint("a.json");
-        assert!(first.is_some());
-        assert_eq!(state.fingerprint("a.json"), first);
-        std::fs::write(temp.path().join("home/.openclaw/a.json"), "12").unwrap();
-        let second = state.fingerprint("a.json");
-        assert_ne!(second, first);
-        state.replace("a.json", "12").unwrap();
-        assert_ne!(state.fingerprint("a.json"), second);
-    }
-
-    #[test]
-    fn a_file_above_the_size_limit_is_not_read() {
-        let (temp, state) = state();
-        let inside = temp.path().join("home/.openclaw");
-        std::fs::create_dir(inside.join("directory")).unwrap();
-        assert!(
-            state
-                .read("directory")
-                .unwrap_err()
-                .to_string()
-                .contains("is not a file")
-        );
-        let large = File::create(inside.join("large")).unwrap();
-        large.set_len(MAX_FILE_BYTES + 1).unwrap();
-        assert!(state.read("large").unwrap_err().to_string().contains("larger"));
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ const PROC: &str = "/proc";
 /// The kernel counts processor time for user space in hundredths of a second, on every machine there is.
 const TICK_MS: u64 = 10;
 const ZOMBIE: char = 'Z';
+/// About to be a zombie, or no more.
+const DEAD: char = 'X';
 
 /// All of them, by process id. Those that end while this looks are left out.
 pub(crate) fn all() -> Vec<Process> {
@@ -30,6 +32,58 @@ pub(crate) fn count() -> ProcessCount {
         count.zombies = count.zombies.saturating_add(u32::from(state == ZOMBIE));
     }
     count
+}
+
+/// A process that has not ended, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Relative {
+    /// Process id.
+    pub(crate) pid: u32,
+    /// Its parent's.
+    pub(crate) parent: u32,
+    /// Its real user.
+    pub(crate) user: u32,
+    /// The user it may become again.
+    pub(crate) saved_user: u32,
+    /// What it calls itself.
+    pub(crate) name: String,
+}
+
+impl Relative {
+    /// Whether this user's processes may signal it.
+    pub(crate) fn is_of(&self, user: u32) -> bool {
+        self.user == user || self.saved_user == user
+    }
+}
+
+/// All that have not ended. Those that end while this looks may be left out.
+pub(crate) fn living() -> Vec<Relative> {
+    let text = |pid| fs::read_to_string(format!("{PROC}/{pid}/status")).ok();
+    pids().filter_map(|pid| relative(pid, &text(pid)?)).collect()
+}
+
+fn relative(pid: u32, status: &str) -> Option<Relative> {
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    let state = field("State:")?.chars().next()?;
+    // With further threads it is its first one that has ended, and the others go on.
+    let is_alone = field("Threads:").is_none_or(|threads| threads == "1");
+    if (state == ZOMBIE || state == DEAD) && is_alone {
+        return None;
+    }
+    // Real, effective, saved, and that of the file system.
+    let mut users = field("Uid:")?.split_whitespace().map(str::parse);
+    Some(Relative {
+        pid,
+        parent: field("PPid:")?.parse().ok()?,
+        user: users.next()?.ok()?,
+        saved_user: users.nth(1)?.ok()?,
+        name: field("Name:")?.to_owned(),
+    })
 }
 
 /// Whether there is anything of this process.
@@ -106,5 +160,31 @@ mod tests {
         let (name, state, fields) = parsed("7 (a) b (c) Z 1 2 3").unwrap();
         assert_eq!((name, state, fields), ("a) b (c", 'Z', vec!["1", "2", "3"]));
         assert_eq!(parsed(""), None);
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_is_still_there() {
+        let status = |state: &str, threads: u32| {
+            format!("Name:\tsh\nState:\t{state}\nPPid:\t7\nUid:\t0\t1500\t1500\t1500\nThreads:\t{threads}\n")
+        };
+        let expected = Relative {
+            pid: 5,
+            parent: 7,
+            user: 0,
+            saved_user: 1_500,
+            name: "sh".into(),
+        };
+        assert!(expected.is_of(0) && expected.is_of(1_500) && !expected.is_of(7));
+        for (state, threads, is_there) in [
+            ("S (sleeping)", 1, true),
+            ("Z (zombie)", 3, true),
+            ("Z (zombie)", 1, false),
+            ("X (dead)", 1, false),
+        ] {
+            let found = relative(5, &status(state, threads));
+            assert_eq!(found, is_there.then(|| expected.clone()), "{state} {threads}");
+        }
+        let own = std::process::id();
+        assert!(living().iter().any(|process| process.pid == own));
     }
 }

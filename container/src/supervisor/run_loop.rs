@@ -24,6 +24,7 @@ use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::gateway_shutdown::GracefulStop;
 use crate::supervisor::home::Fingerprint;
 use crate::supervisor::signals::SupervisorCommand;
+use crate::supervisor::tenant::{Outlived, Tenant};
 use crate::supervisor::{probe, reaper};
 
 /// How long the last words of an ended gateway may take to arrive. They are in the pipe already, unless
@@ -32,6 +33,14 @@ const LAST_OUTPUT_DEADLINE: Duration = Duration::from_millis(500);
 /// So many of the last lines are searched for the reason of an end. A heap that is full is followed by a long
 /// native stack.
 const MAX_LAST_OUTPUT_LINES: usize = 100;
+
+/// How long the last processes may take to go when the supervisor leaves. What is left then goes with the container.
+const LEAVE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A process of the bot is left that a kill does not end.
+#[derive(Debug, thiserror::Error)]
+#[error("processes of the bot are left that cannot be ended; the container ends with them")]
+pub(crate) struct StillThere;
 
 /// What the loop works with.
 pub(crate) struct Supervision {
@@ -45,6 +54,7 @@ pub(crate) struct Supervision {
     view: watch::Sender<GatewayView>,
     version: Arc<OnceLock<String>>,
     running: Option<Running>,
+    tenant: Arc<Tenant>,
     /// Which config the last gateway ended with.
     config: Option<Fingerprint>,
     reports: mpsc::Sender<GatewayEvent>,
@@ -85,6 +95,7 @@ impl Supervision {
     ) -> Self {
         let (reports, reported) = mpsc::channel(1);
         Self {
+            tenant: Arc::new(Tenant::new(&settings)),
             settings,
             rpc,
             logs,
@@ -107,16 +118,26 @@ impl Supervision {
     }
 
     /// Keeps a gateway running until it is told to stop; returns when nothing is left of it.
-    pub(crate) async fn run(mut self, first: GatewayEffect, mut asked: mpsc::Receiver<SupervisorCommand>) {
+    ///
+    /// # Errors
+    /// When something is left.
+    pub(crate) async fn run(
+        mut self,
+        first: GatewayEffect,
+        mut asked: mpsc::Receiver<SupervisorCommand>,
+    ) -> Result<(), StillThere> {
         let mut due = Some(first);
         loop {
             while let Some(effect) = due.take() {
                 if effect == GatewayEffect::Leave {
-                    reaper::end_the_rest(&BTreeSet::new()).await;
+                    // Our own processes as well.
+                    let all_gone = self.tenant.end(BTreeSet::new);
+                    let gone = tokio::time::timeout(LEAVE_DEADLINE, all_gone).await;
+                    gone.map_err(|_| StillThere)?;
                     let elapsed = self.since.elapsed().as_millis();
                     self.logs
                         .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
-                    return;
+                    return Ok(());
                 }
                 due = self.carry_out(effect);
             }
@@ -157,6 +178,7 @@ impl Supervision {
                     running.gateway.signal_group(Signal::KILL);
                 }
             }
+            GatewayEffect::Clear(launch) => self.clear(launch),
             GatewayEffect::LookAtConfig => {
                 if gateway_process::config_fingerprint(&self.settings) != self.config {
                     return self.on(GatewayEvent::ConfigChanged);
@@ -216,7 +238,12 @@ impl Supervision {
     fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
-        match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs) {
+        match Gateway::spawn(
+            &self.settings,
+            &self.rpc.password,
+            &self.logs,
+            self.tenant.group(),
+        ) {
             Ok((gateway, readers)) => {
                 self.running = Some(Running {
                     launch,
@@ -298,8 +325,31 @@ impl Supervision {
         }
     }
 
-    /// Collects what has ended. The end of the gateway ends everything it started: what is left of it would
-    /// hold the port and the locks against the next one.
+    /// Ends what an ended gateway has left: it would write into the home, hold the port and the locks. Goes on beside
+    /// everything else until nothing is left; the machine has its own deadline for it.
+    fn clear(&self, launch: Launch) {
+        let (tenant, logs, reports) = (
+            Arc::clone(&self.tenant),
+            Arc::clone(&self.logs),
+            self.reports.clone(),
+        );
+        let jobs = self.backups.as_ref().map(BackupController::jobs);
+        tokio::spawn(async move {
+            let outlived = tenant
+                .end(|| jobs.as_ref().map(|jobs| jobs.processes()).unwrap_or_default())
+                .await;
+            if outlived != Outlived::default() {
+                logs.say(&format!(
+                    "gateway: it was outlived by {outlived}; they were ended"
+                ));
+            }
+            let _ = reports
+                .send(GatewayEvent::Cleared(launch, outlived.count()))
+                .await;
+        });
+    }
+
+    /// Collects what has ended.
     fn collect(&mut self) {
         for (pid, exit) in reaper::ended() {
             let ended = self
@@ -308,13 +358,8 @@ impl Supervision {
             if let Some(ended) = ended {
                 ended.gateway.signal_group(Signal::KILL);
                 let (logs, reports) = (Arc::clone(&self.logs), self.reports.clone());
-                let spared = self
-                    .backups
-                    .as_ref()
-                    .map(BackupController::processes)
-                    .unwrap_or_default();
                 tokio::spawn(async move {
-                    let event = exit_event(ended, exit, &logs, &spared).await;
+                    let event = exit_event(ended, exit, &logs).await;
                     let _ = reports.send(event).await;
                 });
             }
@@ -322,14 +367,8 @@ impl Supervision {
     }
 }
 
-/// Waits until nothing is left of a gateway and everything it said has arrived, and finds out why it ended.
-async fn exit_event(
-    mut ended: Running,
-    exit: ExitReason,
-    logs: &Logs,
-    spared: &BTreeSet<u32>,
-) -> GatewayEvent {
-    reaper::end_the_rest(spared).await;
+/// Waits until everything an ended gateway said has arrived, and finds out why it ended.
+async fn exit_event(mut ended: Running, exit: ExitReason, logs: &Logs) -> GatewayEvent {
     let until = Instant::now() + LAST_OUTPUT_DEADLINE;
     for reader in ended.readers.drain(..) {
         // Too late, or broken: what has arrived by then has to do.
@@ -361,7 +400,10 @@ fn log_line(event: &GatewayEvent) -> Option<String> {
             format!("the last snapshot was {}taken", if *well { "" } else { "not " })
         }
         GatewayEvent::RestoreTo(point) => format!("told to restore {point}"),
-        GatewayEvent::Ended(..) | GatewayEvent::Probed(..) | GatewayEvent::Deadline => return None,
+        GatewayEvent::Ended(..)
+        | GatewayEvent::Cleared(..)
+        | GatewayEvent::Probed(..)
+        | GatewayEvent::Deadline => return None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase};
+use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase, RESTART_PATH};
 
 use crate::fixture::{Fixture, Setup, USER, ask, authorised, cannot_run, connect, exists, kill, lives};
 
@@ -39,6 +39,11 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
         fixture.home.join(".openclaw").to_str().unwrap()
     );
     assert_eq!(env["OPENCLAW_SUPERVISOR_MODE"], "external");
+    assert_eq!(env["OPENCLAW_GATEWAY_PORT"], fixture.gateway_port.to_string());
+    assert_eq!(
+        env["OPENCLAW_GATEWAY_TOKEN"], "",
+        "there, so that no file sets it"
+    );
     assert_eq!(env["OPENCLAW_GATEWAY_PASSWORD"].as_str().unwrap().len(), 64);
     assert!(
         env["NODE_OPTIONS"]
@@ -46,6 +51,53 @@ fn the_gateway_gets_what_it_needs_and_nothing_else() {
             .unwrap()
             .contains("--max-old-space-size=")
     );
+}
+
+#[test]
+fn the_gateway_is_within_the_limits_of_a_bot() {
+    let fixture = Fixture::ready();
+    let gateway = fixture.gateway();
+    let limit = |name: &str| {
+        let words = gateway[name].as_str().unwrap().split_whitespace();
+        let mut numbers = words.filter_map(|word| word.parse::<u64>().ok());
+        (numbers.next(), numbers.next())
+    };
+    let (files, most_files) = limit("open_files");
+    assert!(
+        files <= Some(16_384) && files == most_files,
+        "{files:?} {most_files:?}"
+    );
+    assert!(files >= Some(256), "enough to work with");
+    if rustix::process::geteuid().is_root() {
+        let (tasks, most_tasks) = limit("processes");
+        assert!(
+            tasks <= Some(2_048) && tasks == most_tasks,
+            "{tasks:?} {most_tasks:?}"
+        );
+    }
+}
+
+#[test]
+fn links_in_place_of_the_config_keep_no_bot_from_starting() {
+    let fixture = Fixture::start(&Setup {
+        config: Some("{ talk: { mine: true } }"),
+        ..Setup::default()
+    });
+    fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    let (home, config) = (&fixture.home, fixture.home.join(".openclaw/openclaw.json"));
+    for (target, is_kept) in [("../dotfiles.json", true), ("/etc/hostname", false)] {
+        std::fs::rename(&config, home.join("dotfiles.json")).unwrap();
+        std::os::unix::fs::symlink(target, &config).unwrap();
+        let before = fixture.status().restarts;
+        assert_eq!(authorised(&fixture, &format!("POST {RESTART_PATH}")).status, 202);
+        fixture.until("it is back", |status| {
+            status.restarts > before && status.phase == GatewayPhase::Ready
+        });
+        assert!(!config.is_symlink());
+        let text: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&config).unwrap()).unwrap();
+        assert_eq!(text["talk"]["mine"] == true, is_kept, "{target}");
+    }
 }
 
 #[test]

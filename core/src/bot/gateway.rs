@@ -5,12 +5,14 @@
 //!    │ restored
 //!    ▼
 //! Starting ──started──▶ Up (ready, or suspect while its probes fail)
-//!    │  ▲                │
-//!    │  └─pause over─ Restarting ◀─exit─ Ending ◀─ too late, probes failed, restart asked for
-//!    │                   │  ▲               │
-//!    └──exit─────────────┴──┘               └─exit, after a stop─▶ Saving ─▶ Over
-//!                        │
-//!                        └─too many failures, or config rejected─▶ CrashLooped ─asked, config changed─▶ Starting
+//!    ▲                   │
+//!    │                   └▶ Ending: too late, probes failed, a restart or a stop asked for
+//!    │
+//!    │     exit, of any of these ─▶ Clearing: nothing of it is to be left (see `clearing.rs`)
+//!    │                                 │
+//!    ├─pause over─ Restarting ◀────────┤
+//!    └─asked, config changed─ CrashLooped ◀─too many failures, or config rejected
+//!                                      └─after a stop, or something is left─▶ Saving ─▶ Over
 //! ```
 //!
 //! No process, clock or randomness. Times are counted from the supervisor's start. Every state but `Over` has
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::wire::control::{CrashLoop, EndReason, Ending, ExitReason, GatewayPhase, StartTimes};
 use crate::wire::run::RestorePoint;
 
+mod clearing;
 mod data;
 mod judge;
 mod quiesce;
@@ -30,8 +33,9 @@ mod rules;
 mod state;
 mod types;
 
-use state::{GatewayState, Probe, Then};
+use state::{GatewayState, Next, Probe, Then};
 
+pub use clearing::CLEAR_DEADLINE;
 pub use judge::{Evidence, judge};
 pub use quiesce::{RpcRefusal, kept_awake_by_channels, prepared};
 pub use rules::{FIRST_PAUSE, GatewayRules, MAX_PAUSE, MAX_RESTORE_PAUSE, SAVE_AGAIN, STEADY, pause};
@@ -81,6 +85,7 @@ impl GatewayLifecycle {
                 restarts: 0,
                 endings: VecDeque::new(),
                 crash_loop: None,
+                outlived: 0,
                 home: HomeState::Unkept,
                 ignored: 0,
             },
@@ -132,6 +137,9 @@ impl GatewayLifecycle {
             }
             GatewayEvent::Ended(launch, exit, reason, message) if self.may_be_there(launch) => {
                 self.ended(now, chance, exit, reason, message)
+            }
+            GatewayEvent::Cleared(launch, outlived) if launch == self.view.launch => {
+                self.cleared(now, outlived)
             }
             GatewayEvent::Listening(launch) if self.is_starting(launch) => {
                 self.view.start.tcp_ms = Some(millis(now.saturating_sub(self.launched)));
@@ -228,6 +236,7 @@ impl GatewayLifecycle {
                 };
                 Some(GatewayEffect::Kill)
             }
+            GatewayState::Clearing { .. } => self.not_cleared(now),
             GatewayState::Restarting { .. } => Some(self.launch(now)),
             GatewayState::Restoring { .. }
             | GatewayState::RestorePause { .. }
@@ -273,11 +282,21 @@ impl GatewayLifecycle {
         match self.state {
             GatewayState::Starting { .. } | GatewayState::Up { .. } => self.end_for(now, Then::StartAgain),
             GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => self.reset_and_launch(now),
+            GatewayState::Clearing {
+                next: Next::Pause { .. } | Next::GiveUp,
+                deadline,
+            } => {
+                self.reset_failures();
+                let next = Next::Pause { until: now };
+                self.state = GatewayState::Clearing { deadline, next };
+                None
+            }
             // One is on its way already, or none is wanted any more.
             GatewayState::Restoring { .. }
             | GatewayState::RestorePause { .. }
             | GatewayState::Saving { .. }
             | GatewayState::Ending { .. }
+            | GatewayState::Clearing { .. }
             | GatewayState::Over => self.ignore(),
         }
     }
@@ -304,6 +323,10 @@ impl GatewayLifecycle {
             GatewayState::Ending { deadline, then, .. } => {
                 *then = Then::Leave;
                 *deadline = (*deadline).min(now + grace);
+                None
+            }
+            GatewayState::Clearing { next, .. } => {
+                *next = Next::Save(Then::Leave);
                 None
             }
             GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => self.save(now, Then::Leave),
@@ -344,18 +367,32 @@ impl GatewayLifecycle {
             at_ms: millis(now),
             reason,
             exit,
-            message: words.clone(),
+            message: words,
         });
         while self.view.endings.len() > REMEMBERED {
             self.view.endings.pop_front();
         }
+        let next = self.after_end(now, chance, reason, then, ready_for);
+        let deadline = now + CLEAR_DEADLINE;
+        self.state = GatewayState::Clearing { deadline, next };
+        Some(GatewayEffect::Clear(self.view.launch))
+    }
+
+    /// What comes after this end, once nothing is left of the gateway.
+    fn after_end(
+        &mut self,
+        now: Duration,
+        chance: f64,
+        reason: EndReason,
+        then: Then,
+        ready_for: Option<Duration>,
+    ) -> Next {
         if then != Then::StartAgain {
-            return self.save(now, then);
+            return Next::Save(then);
         }
         if reason == EndReason::RestartAsked {
             self.reset_failures();
-            self.state = GatewayState::Restarting { until: now };
-            return None;
+            return Next::Pause { until: now };
         }
         if ready_for.is_some_and(|time| time >= STEADY) {
             self.quick = 0;
@@ -371,20 +408,11 @@ impl GatewayLifecycle {
             pause(self.quick, chance)
         };
         let hopeless = reason == EndReason::ConfigRejected;
-        self.state = if hopeless || self.failures.len() >= self.rules.failures {
-            self.view.crash_loop = Some(CrashLoop {
-                since_ms: millis(now),
-                failures: u32::try_from(self.failures.len()).unwrap_or(u32::MAX),
-                reason,
-                message: words,
-            });
-            let look = now + LOOK_AGAIN;
-            GatewayState::CrashLooped { look }
+        if hopeless || self.failures.len() >= self.rules.failures {
+            Next::GiveUp
         } else {
-            let until = now + pause;
-            GatewayState::Restarting { until }
-        };
-        None
+            Next::Pause { until: now + pause }
+        }
     }
 
     fn failed(&mut self, now: Duration) {

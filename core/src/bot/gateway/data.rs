@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::rules::restore_pause;
-use super::{GatewayEffect, GatewayLifecycle, GatewayState, HomeState, KILL_AGAIN, SAVE_AGAIN, Then};
+use super::{GatewayEffect, GatewayLifecycle, GatewayState, HomeState, KILL_AGAIN, Next, SAVE_AGAIN, Then};
 use crate::wire::control::SnapshotReason;
 use crate::wire::run::RestorePoint;
 
@@ -112,6 +112,11 @@ impl GatewayLifecycle {
                 self.point = point;
                 None
             }
+            GatewayState::Clearing { next, .. } if *next != Next::Save(Then::Leave) => {
+                *next = Next::Save(Then::Restore);
+                self.point = point;
+                None
+            }
             GatewayState::Restarting { .. } | GatewayState::CrashLooped { .. } => {
                 self.point = point;
                 self.save(now, Then::Restore)
@@ -133,7 +138,10 @@ impl GatewayLifecycle {
                 self.failed_restores = 0;
                 Some(self.restore(now, false))
             }
-            GatewayState::Ending { .. } | GatewayState::Saving { .. } | GatewayState::Over => self.ignore(),
+            GatewayState::Ending { .. }
+            | GatewayState::Clearing { .. }
+            | GatewayState::Saving { .. }
+            | GatewayState::Over => self.ignore(),
         }
     }
 

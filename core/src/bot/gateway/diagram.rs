@@ -16,6 +16,7 @@ fn name(state: &GatewayState) -> &'static str {
             then: Then::Leave, ..
         } => "Draining",
         GatewayState::Ending { .. } => "Ending",
+        GatewayState::Clearing { .. } => "Clearing",
         GatewayState::Restarting { .. } => "Restarting",
         GatewayState::CrashLooped { .. } => "CrashLooped",
         GatewayState::Over => "[*]",
@@ -34,6 +35,7 @@ fn events(launch: Launch) -> Vec<GatewayEvent> {
         ended(EndReason::Crash),
         ended(EndReason::CleanExit),
         ended(EndReason::ConfigRejected),
+        GatewayEvent::Cleared(launch, 0),
         GatewayEvent::Stop(None),
         GatewayEvent::Restart,
         GatewayEvent::Restored,

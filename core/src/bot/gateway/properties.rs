@@ -35,6 +35,10 @@ enum Step {
         intact: bool,
     },
     RestoreTo,
+    /// What a gateway left is ended at last, or news of that come late.
+    Cleared {
+        late: bool,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -51,6 +55,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Rings),
         5 => any::<(bool, bool)>().prop_map(|(well, intact)| Step::JobEnds { well, intact }),
         1 => Just(Step::RestoreTo),
+        6 => prop::bool::weighted(0.2).prop_map(|late| Step::Cleared { late }),
     ];
     prop::collection::vec(step, 0..120)
 }
@@ -69,6 +74,10 @@ struct World {
     /// Whether somebody has asked since the last end.
     asked: bool,
     left: bool,
+    /// What an ended process left running: nothing may begin beside it.
+    leftovers: Option<Launch>,
+    /// When it ought to be gone.
+    cleared_by: Duration,
     /// What is being done with the repository.
     job: Option<GatewayEffect>,
     /// Whether the home is what the repository says; `None` without one.
@@ -94,6 +103,8 @@ impl World {
             earliest: Duration::ZERO,
             asked: false,
             left: false,
+            leftovers: None,
+            cleared_by: Duration::ZERO,
             job: None,
             confirmed: kept.then_some(false),
             whole: false,
@@ -119,7 +130,12 @@ impl World {
 
     fn carry_out(&mut self, effect: Option<GatewayEffect>) {
         match effect {
+            Some(GatewayEffect::Clear(launch)) => {
+                assert_eq!(self.process, None, "cleared below a running process");
+                assert_eq!(self.leftovers, Some(launch), "nothing to clear");
+            }
             Some(GatewayEffect::Spawn(launch)) => {
+                assert_eq!(self.leftovers, None, "started beside what is left of another");
                 assert_eq!(self.process, None, "two processes at once");
                 assert_eq!(self.job, None, "started while the home is being worked on");
                 assert_ne!(
@@ -142,6 +158,7 @@ impl World {
                     self.tell(GatewayEvent::Spawned(launch, launch.0));
                 } else {
                     self.not_before(EndReason::NotSpawned);
+                    self.leaves(launch);
                     self.tell(GatewayEvent::NotSpawned(
                         launch,
                         EndReason::NotSpawned,
@@ -152,6 +169,7 @@ impl World {
             Some(GatewayEffect::Kill) => self.ends(EndReason::Crash),
             Some(effect @ GatewayEffect::Restore) => {
                 assert_eq!(self.process, None, "restored below a running process");
+                assert_eq!(self.leftovers, None, "restored below what is left of one");
                 assert!(self.job.is_none(), "two jobs at once");
                 assert!(!self.unsaved, "replaced what was not saved");
                 self.confirmed = Some(false);
@@ -159,6 +177,10 @@ impl World {
             }
             Some(effect @ GatewayEffect::Save(_)) => {
                 assert_eq!(self.process, None, "the last snapshot of a running process");
+                assert!(
+                    self.leftovers.is_none() || self.now >= self.cleared_by,
+                    "the last snapshot beside what is left of one"
+                );
                 assert!(self.job.is_none(), "two jobs at once");
                 assert_eq!(
                     self.confirmed,
@@ -171,6 +193,10 @@ impl World {
             Some(GatewayEffect::BreakOff) => self.job_ends(false, true),
             Some(GatewayEffect::Leave) => {
                 assert_eq!(self.process, None, "left a process behind");
+                assert!(
+                    self.leftovers.is_none() || self.now >= self.cleared_by,
+                    "left before its leftovers had their time"
+                );
                 let tried = self.saving_since.map_or(Duration::ZERO, |since| self.now - since);
                 assert!(
                     !self.unsaved || tried >= GatewayRules::default().save_deadline,
@@ -224,6 +250,17 @@ impl World {
         assert_eq!((self.life.view(), self.life.deadline()), (&expected, due));
     }
 
+    fn leaves(&mut self, launch: Launch) {
+        self.leftovers = Some(launch);
+        self.cleared_by = self.now + CLEAR_DEADLINE;
+    }
+
+    fn cleared(&mut self) {
+        if let Some(launch) = self.leftovers.take() {
+            self.tell(GatewayEvent::Cleared(launch, 1));
+        }
+    }
+
     /// After a failure there is a pause, and each is at least half of the first.
     fn not_before(&mut self, reason: EndReason) {
         let phase = self.life.view().phase;
@@ -237,6 +274,7 @@ impl World {
     fn ends(&mut self, reason: EndReason) {
         if let Some(launch) = self.process.take() {
             self.not_before(reason);
+            self.leaves(launch);
             let exit = ExitReason::Signal(9);
             self.tell(GatewayEvent::Ended(launch, exit, reason, None));
         }
@@ -277,6 +315,8 @@ impl World {
             Step::Rings => self.tell(GatewayEvent::Deadline),
             Step::JobEnds { well, intact } => self.job_ends(well, intact),
             Step::RestoreTo => self.tell(GatewayEvent::RestoreTo(RestorePoint::Latest)),
+            Step::Cleared { late: false } => self.cleared(),
+            Step::Cleared { late: true } => self.tell(GatewayEvent::Cleared(self.launch(true), 1)),
         }
     }
 
@@ -288,7 +328,9 @@ impl World {
                 return self.last_launch.0 - before;
             };
             let phase = self.life.view().phase;
-            if self.job.is_some() && !hangs {
+            if self.leftovers.is_some() && !hangs {
+                self.cleared();
+            } else if self.job.is_some() && !hangs {
                 self.job_ends(well, false);
             } else {
                 self.now = self.now.max(due);
@@ -350,6 +392,6 @@ proptest! {
         world.comes_to_rest(false, hangs);
         prop_assert!(world.left);
         let rules = GatewayRules::default();
-        prop_assert!(world.now - told <= rules.stop_grace + KILL_AGAIN + rules.save_deadline);
+        prop_assert!(world.now - told <= rules.stop_grace + KILL_AGAIN + CLEAR_DEADLINE + rules.save_deadline);
     }
 }

@@ -37,6 +37,11 @@ pub(super) enum GatewayState {
         deadline: Duration,
         then: Then,
     },
+    /// It has ended, and what it left running is being ended. Nothing else begins before none of that is there.
+    Clearing {
+        deadline: Duration,
+        next: Next,
+    },
     Restarting {
         until: Duration,
     },
@@ -61,12 +66,21 @@ pub(super) enum Then {
     Leave,
 }
 
+/// What comes once nothing is left of a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Pause { until: Duration },
+    GiveUp,
+    Save(Then),
+}
+
 impl GatewayState {
     /// When the machine has to go on by itself.
     pub(super) fn deadline(&self, rules: &GatewayRules) -> Option<Duration> {
         match *self {
             GatewayState::Starting { deadline }
             | GatewayState::Ending { deadline, .. }
+            | GatewayState::Clearing { deadline, .. }
             | GatewayState::Restoring { deadline, .. } => Some(deadline),
             GatewayState::Saving { deadline, again, .. } => {
                 Some(again.map_or(deadline, |again| again.min(deadline)))
@@ -97,10 +111,18 @@ impl GatewayState {
                 then: Then::StartAgain | Then::Restore,
                 ..
             }
+            | GatewayState::Clearing {
+                next: Next::Pause { .. } | Next::GiveUp | Next::Save(Then::StartAgain | Then::Restore),
+                ..
+            }
             | GatewayState::Restarting { .. } => GatewayPhase::Restarting,
             GatewayState::CrashLooped { .. } => GatewayPhase::CrashLooped,
             GatewayState::Ending {
                 then: Then::Leave, ..
+            }
+            | GatewayState::Clearing {
+                next: Next::Save(Then::Leave),
+                ..
             }
             | GatewayState::Saving {
                 then: Then::Leave, ..

@@ -27,6 +27,8 @@ pub enum GatewayEvent {
     Probed(Launch, bool),
     /// It ended.
     Ended(Launch, ExitReason, EndReason, Option<String>),
+    /// Nothing that this one started is left; so many processes had to be ended for that.
+    Cleared(Launch, u32),
     /// The container is to stop; with less time for the gateway than the rules have, if so said.
     Stop(Option<Duration>),
     /// Somebody wants another gateway.
@@ -59,6 +61,8 @@ pub enum GatewayEffect {
     Terminate(Duration),
     /// End it.
     Kill,
+    /// End every process of the bot: the gateway has ended, and what it started must not outlive it.
+    Clear(Launch),
     /// Make the home from [`GatewayLifecycle::restore_point`](super::GatewayLifecycle::restore_point).
     Restore,
     /// Take a snapshot, for this reason, before what comes next.
@@ -90,6 +94,8 @@ pub struct GatewayView {
     pub endings: VecDeque<Ending>,
     /// Why it is not started again.
     pub crash_loop: Option<CrashLoop>,
+    /// Processes of the bot that outlived their gateway and were ended, in this run.
+    pub outlived: u32,
     /// Whether the home is what its repository says it should be: only then may a snapshot be taken.
     pub home: HomeState,
     /// Events that meant nothing where they came.

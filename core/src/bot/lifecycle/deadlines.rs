@@ -6,9 +6,10 @@ pub const START_DEADLINE_MS: u64 = 180_000;
 /// How long a restore may take. A home of 10 GB at 10 MB/s takes 17 min; the supervisor tries again by
 /// itself meanwhile, and a bot without its memory is not started for being late.
 pub const RESTORE_DEADLINE_MS: u64 = 30 * 60_000;
-/// How long a stop may take before the container is killed. The supervisor gives the gateway 25 s to drain and
-/// the last snapshot 60 s (`crate::bot::gateway::GatewayRules`); this is that, and the way there and back.
-pub const STOP_DEADLINE_MS: u64 = 95_000;
+/// How long a stop may take before the container is killed. The supervisor gives the gateway 25 s to drain, what it
+/// leaves running 5 s to end and the last snapshot 60 s (`crate::bot::gateway`); this is that, and the way there and
+/// back.
+pub const STOP_DEADLINE_MS: u64 = 100_000;
 /// How long a supervisor may try to bring its gateway back before the container is replaced: two slow
 /// starts and the pause between them.
 pub const UNHEALTHY_DEADLINE_MS: u64 = 5 * 60_000;

@@ -263,7 +263,10 @@ fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
 #[test]
 fn a_stop_has_time_for_the_final_snapshot() {
     let rules = crate::bot::gateway::GatewayRules::default();
-    let supervisor = rules.stop_grace + rules.save_deadline;
+    let supervisor = rules.stop_grace
+        + crate::bot::gateway::KILL_AGAIN
+        + crate::bot::gateway::CLEAR_DEADLINE
+        + rules.save_deadline;
     assert!(u128::from(STOP_DEADLINE_MS) > supervisor.as_millis());
 }
 
