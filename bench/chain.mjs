@@ -1,7 +1,8 @@
 // Measures the whole chain on this machine: how long a cold start takes and where, what Worker, Sandbox and
 // ingress add to a warm request against the gateway asked directly, and what the supervisor costs at rest. Prints
 // ratios beside milliseconds, because milliseconds are this machine's and ratios are ours.
-import { docker, startStack, until } from "../tests/e2e/stack.mjs";
+import { docker, startStack } from "../tests/e2e/stack.mjs";
+import { until } from "../tests/until.mjs";
 
 const WARM_UP = 50;
 const REQUESTS = 400;
@@ -33,11 +34,11 @@ async function coldStart(stack, token) {
     return { status: answer.status, at: since() };
   });
   let supervisor;
-  await until("the bot runs", async () => {
+  await until(async () => {
     const status = await (await stack.fetch("/api/bot", { token })).json();
     if (status.start && supervisor === undefined) supervisor = since();
     return status.state === "running";
-  }, { deadlineMs: 180_000, pauseMs: 25 });
+  }, "the bot runs", { deadlineMs: 180_000, pauseMs: 25 });
   const { status, at } = await page;
   if (status !== 200) throw new Error(`the first request was answered ${status}`);
   const { start, restored } = await (await stack.fetch("/api/bot", { token })).json();

@@ -1,6 +1,7 @@
 // One bot's container, looked at from inside and from the host.
 import { readFile } from "node:fs/promises";
-import { docker, until } from "./stack.mjs";
+import { docker } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // A gateway needs a quarter of a minute to start, more on a busy machine; a hang is found within forty seconds.
 export const BACK_MS = 180_000;
@@ -42,7 +43,7 @@ export class Bot {
   /** Waits for a snapshot that began after `then`, by the clock that both share. */
   saved(then) {
     const met = async () => (await this.status()).backup.taken.find(({ taken_at }) => taken_at > then);
-    return until("everything is saved", met, { deadlineMs: SAVED_MS, pauseMs: 500 });
+    return until(met, "everything is saved", { deadlineMs: SAVED_MS, pauseMs: 500 });
   }
 
   /** Orders a snapshot of what has changed, and waits for it. */
@@ -99,6 +100,6 @@ export class Bot {
       const status = await this.status();
       return status.phase === "ready" && status.gateway_pid !== pid && status;
     };
-    return until(`a gateway after ${pid} is ready`, met, { deadlineMs: BACK_MS, pauseMs: 500 });
+    return until(met, `a gateway after ${pid} is ready`, { deadlineMs: BACK_MS, pauseMs: 500 });
   }
 }

@@ -2,7 +2,8 @@
 // dev, the Worker, Docker, the supervisor and OpenClaw.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 test("bots", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);
@@ -50,10 +51,10 @@ test("bots", { timeout: 30 * 60_000 }, async (t) => {
     await docker("kill", before.id);
 
     // What meets the dying container may be told to try again; that it ends well is what counts.
-    const page = await until("dev-1 is served again", async () => {
+    const page = await until(async () => {
       const answer = await stack.fetch("/", { token });
       return answer.ok && answer;
-    });
+    }, "dev-1 is served again");
     assert.match(await page.text(), /data-openclaw-control-ui/);
     const after = await stack.containerOf("dev-1");
     assert.notEqual(after.id, before.id);

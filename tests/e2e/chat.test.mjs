@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openBrowser, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
-import { docker, kept, startStack, until } from "./stack.mjs";
+import { docker, kept, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // From the page's next attempt to connect to a container.
 const WOKEN_MS = 120_000;
@@ -48,7 +49,7 @@ test("chat", { timeout: 30 * 60_000 }, async (t) => {
     const killed = await stack.containerOf("dev-1");
     await docker("kill", killed.id);
     // Nobody asks for anything but the page that is open.
-    await until("the page has woken the bot", async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), {
+    await until(async () => ![undefined, killed.id].includes((await stack.containerOf("dev-1"))?.id), "the page has woken the bot", {
       deadlineMs: WOKEN_MS,
     });
     await waitForBot(page);

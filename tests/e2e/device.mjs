@@ -2,7 +2,7 @@
 // on it, as the app and the page in a browser speak it.
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import WebSocket from "ws";
-import { until } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const PROTOCOL = 4;
 // The page of the bot itself would have to name the build it comes from.
@@ -72,7 +72,7 @@ export class Device {
   async say(message) {
     await this.call("chat.send", { sessionKey: SESSION, message, idempotencyKey: randomUUID() });
     const answer = `You said: ${JSON.stringify(message)}.`;
-    await until(`the bot answers to ${message}`, async () => JSON.stringify(await this.history()).includes(JSON.stringify(answer).slice(1, -1)), {
+    await until(async () => JSON.stringify(await this.history()).includes(JSON.stringify(answer).slice(1, -1)), `the bot answers to ${message}`, {
       deadlineMs: ANSWER_MS,
       pauseMs: 500,
     });

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACK_MS, Bot } from "./bot.mjs";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // What a gateway leaves of this is less than the hog below takes, and less than the gateway itself has.
 const TIGHT = "900m";
@@ -59,10 +60,10 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     // By their name: the gateway has children that come and go as well.
     const orphans = async () => (await bot.control("GET", "/v1/processes")).filter(({ name }) => name === "sleep").length;
     await bot.run(`for _ in $(seq ${ORPHANS}); do (sleep 600 > /dev/null 2>&1 & echo $! >> /tmp/orphans); done`);
-    await until("they live", async () => (await orphans()) === ORPHANS);
+    await until(async () => (await orphans()) === ORPHANS, "they live");
     // All at once: the kernel tells of many ends with one signal.
     await bot.run("kill -9 $(cat /tmp/orphans)");
-    await until("they are gone", async () => (await orphans()) === 0);
+    await until(async () => (await orphans()) === 0, "they are gone");
     assert.equal((await bot.status()).processes.zombies, 0);
   });
 
@@ -71,7 +72,7 @@ test("healing", { timeout: 40 * 60_000 }, async (t) => {
     const { gateway_pid, endings } = await bot.status();
     await bot.run(`cp ${config} /tmp/good.json && sed -i '0,/{/s//{ "foo": 1,/' ${config}`);
     await bot.control("POST", "/v1/restart");
-    const lost = await until("it is given up", () => bot.status().then((s) => s.phase === "crash-looped" && s), {
+    const lost = await until(() => bot.status().then((s) => s.phase === "crash-looped" && s), "it is given up", {
       deadlineMs: BACK_MS,
     });
     assert.equal(lost.crash_loop.reason, "config-rejected");

@@ -6,7 +6,8 @@ import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { test } from "node:test";
 import { BACK_MS, Bot } from "./bot.mjs";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const CALLERS = 50;
 // The shortest that may be set.
@@ -28,11 +29,11 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
   const adminPath = `/api/admin/bots/${stack.user("dev-1").id}`;
   const state = async () => (await stack.fetch("/api/bot", { token })).json();
   const order = (what) => stack.fetch(`/api/bot/${what}`, { token, method: "POST" });
-  const reaches = (wanted) => until(`the bot is ${wanted}`, async () => (await state()).state === wanted, {
+  const reaches = (wanted) => until(async () => (await state()).state === wanted, `the bot is ${wanted}`, {
     deadlineMs: ASLEEP_MS,
     pauseMs: 500,
   });
-  const wakes = () => until("it is served", async () => (await stack.fetch("/", { token })).ok, { deadlineMs: BACK_MS });
+  const wakes = () => until(async () => (await stack.fetch("/", { token })).ok, "it is served", { deadlineMs: BACK_MS });
   const runs = async () => (await state()).run;
 
   await t.test("fifty first requests at once start one container and are all answered", async () => {
@@ -53,18 +54,18 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
       payload: { kind: "agentTurn", message: LONG_QUESTION },
       delivery: { mode: "none" },
     });
-    await until("the turn has begun", async () => (await bot.rpc("cron.get", { id })).state.runningAtMs);
+    await until(async () => (await bot.rpc("cron.get", { id })).state.runningAtMs, "the turn has begun");
     // For the turn, and not only for a call this test makes.
     const putOff = /"sleep-put-off".*(cron|embedded)-run/;
-    await until("its sleep is put off", async () => putOff.test(await readFile(stack.log, "utf8")), {
+    await until(async () => putOff.test(await readFile(stack.log, "utf8")), "its sleep is put off", {
       deadlineMs: ASLEEP_MS,
     });
     // Once it is over the bot would fall asleep before anybody could see how it ended.
     await order("pin");
-    const [{ status }] = await until("the turn is over", async () => {
+    const [{ status }] = await until(async () => {
       const { entries } = await bot.rpc("cron.runs", { id });
       return entries.length > 0 && entries;
-    }, { deadlineMs: BACK_MS, pauseMs: 1_000 });
+    }, "the turn is over", { deadlineMs: BACK_MS, pauseMs: 1_000 });
     assert.equal(status, "ok");
     await order("unpin");
   });
@@ -101,10 +102,10 @@ test("lifecycle", { timeout: 40 * 60_000 }, async (t) => {
   await t.test("a quiesced gateway resumes when its owner sends a request", async () => {
     const bot = new Bot((await stack.containerOf("dev-1")).id);
     const takesWork = async () => (await stack.fetch("/startupz", { token })).status === 200;
-    await until("it agrees", async () => (await bot.control("POST", "/v1/quiesce")).answer === "ready");
+    await until(async () => (await bot.control("POST", "/v1/quiesce")).answer === "ready", "it agrees");
     assert.equal(await takesWork(), false, "a look is no use");
     assert.equal((await stack.fetch("/", { token })).status, 200);
-    await until("it takes work again", takesWork);
+    await until(takesWork, "it takes work again");
   });
 
   await t.test("a container that is killed is replaced by the next request", async () => {

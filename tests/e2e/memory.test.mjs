@@ -16,7 +16,8 @@ import { Device } from "./device.mjs";
 import { describe } from "./home.mjs";
 import { Notes } from "./notes.mjs";
 import { Owner, save } from "./owner.mjs";
-import { docker, root, startStack, until } from "./stack.mjs";
+import { docker, root, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const run = promisify(execFile);
 const BIG_MB = 200;
@@ -48,7 +49,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
   /** Asks until the bot answers; what its home was made from. */
   const wakes = async (t) => {
     const begun = performance.now();
-    await until("it is served", async () => (await stack.fetch("/", { token })).ok, { deadlineMs: BACK_MS });
+    await until(async () => (await stack.fetch("/", { token })).ok, "it is served", { deadlineMs: BACK_MS });
     const took = performance.now() - begun;
     bot = new Bot((await stack.containerOf("dev-1")).id);
     const { backup: { restored } } = await bot.status();
@@ -117,7 +118,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     const before = await objects(restic(stack.operatorToken));
     const attempt = restic(own).start("forget", "--keep-last", "1", "--prune");
     // restic tries a refused deletion again for a quarter of an hour; one refusal is enough here.
-    await until("the deletion is refused", () => attempt.stderr.includes("403"));
+    await until(() => attempt.stderr.includes("403"), "the deletion is refused");
     attempt.child.kill("SIGINT");
     assert.notEqual((await attempt.ended).code, 0);
     for (const [kind, [name]] of Object.entries(before)) {
@@ -134,7 +135,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
     await write("just before sleep");
     before = await bot.home();
     assert.ok((await stack.fetch("/api/bot/sleep", { method: "POST", token })).ok);
-    await until("it sleeps", async () => (await (await stack.fetch("/api/bot", { token })).json()).state === "asleep");
+    await until(async () => (await (await stack.fetch("/api/bot", { token })).json()).state === "asleep", "it sleeps");
     assert.deepEqual(await stack.running(), []);
     const { snapshot } = await wakes(t);
     const tags = (await restic(stack.operatorToken).snapshots()).find(({ id }) => id === snapshot)?.tags;
@@ -146,7 +147,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
   await t.test("a redeployed Worker finds the running bot and continues to save it", async (t) => {
     const { id, run } = await stack.containerOf("dev-1");
     await stack.redeploy();
-    await until("it is served", async () => (await stack.fetch("/", { token })).ok);
+    await until(async () => (await stack.fetch("/", { token })).ok, "it is served");
     assert.deepEqual(await stack.containerOf("dev-1").then((now) => [now.id, now.run]), [id, run]);
     assert.deepEqual(await remembered(), said);
     await write("after a deploy");
@@ -194,7 +195,7 @@ test("memory", { timeout: 40 * 60_000 }, async (t) => {
       await saved;
 
       const woken = owner.wakes();
-      const { id } = await until("a container starts", () => owner.container(), { pauseMs: 20 });
+      const { id } = await until(() => owner.container(), "a container starts", { pauseMs: 20 });
       await atRandom(chance, restoring);
       const { state } = await owner.state();
       counted[state === "restoring" ? state : "before or after that"] += 1;

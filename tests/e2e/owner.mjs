@@ -2,7 +2,7 @@
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Notes } from "./notes.mjs";
 import { openBrowser } from "./page.mjs";
-import { until } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 export class Owner {
   /** Whoever asks for `path` of their bot. */
@@ -25,13 +25,13 @@ export class Owner {
 
   /** Asks until the bot answers, and presses "Try again now" where its page has that button. */
   async wakes() {
-    await until("it is served", async () => {
+    await until(async () => {
       const answer = await this.ask();
       if (answer.ok) return true;
       const failed = ["bot-failed", "bot-crash-looped"].includes((await answer.json()).code);
       if (failed) await this.stack.fetch("/api/bot/restart", { method: "POST", token: this.token });
       return false;
-    }, { deadlineMs: BACK_MS });
+    }, "it is served", { deadlineMs: BACK_MS });
     return this.container();
   }
 

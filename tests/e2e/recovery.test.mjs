@@ -10,7 +10,8 @@ import { mint, password } from "../worker/repository.mjs";
 import { scratch } from "../worker/restic.mjs";
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Bucket } from "./bucket.mjs";
-import { docker, root, startEcho, until } from "./stack.mjs";
+import { docker, root, startEcho } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const run = promisify(execFile);
 const page = await readFile(join(root, "docs/recovery.md"), "utf8");
@@ -34,7 +35,7 @@ test("recovery", { timeout: 30 * 60_000 }, async (t) => {
   const json = async (path, init) => (await stack.fetch(path, { token, ...init })).json();
   const post = (path, document) =>
     json(path, { method: "POST", ...(document && { body: JSON.stringify(document), headers: { "content-type": "application/json" } }) });
-  const serves = () => until("the bot is served", async () => (await stack.fetch("/headers", { token })).ok, { deadlineMs: BACK_MS });
+  const serves = () => until(async () => (await stack.fetch("/headers", { token })).ok, "the bot is served", { deadlineMs: BACK_MS });
   const bot = async () => new Bot((await stack.containerOf("dev-1")).id);
   const write = async (words) => (await bot()).own(`mkdir -p notes && printf %s '${words}' > notes/words`);
   const words = async () => (await bot()).own("cat notes/words");
@@ -97,7 +98,7 @@ test("recovery", { timeout: 30 * 60_000 }, async (t) => {
 
   await t.test("a deleted user", async () => {
     await stack.fetch(`/api/admin/users/${id}/delete`, { token: admin, method: "POST" });
-    await until("the bot is stopped", async () => (await stack.running()).length === 0);
+    await until(async () => (await stack.running()).length === 0, "the bot is stopped");
     assert.equal((await stack.fetch("/headers", { token })).status, 403);
     await follow("A deleted user");
     await serves();
@@ -115,11 +116,11 @@ test("recovery", { timeout: 30 * 60_000 }, async (t) => {
     // It was the newest once, and restored as such.
     const before = (await restored()).length;
     await post("/api/bot/snapshots/restore", { snapshot: wrong });
-    await until("the wrong one is there", async () => (await restored()).length > before, { deadlineMs: BACK_MS });
+    await until(async () => (await restored()).length > before, "the wrong one is there", { deadlineMs: BACK_MS });
     await serves();
     assert.notEqual(await words(), "three");
     await follow("A wrong restore");
-    await until("what was before is back", async () => (await serves()) && (await words()) === "three", { deadlineMs: BACK_MS, pauseMs: 1_000 });
+    await until(async () => (await serves()) && (await words()) === "three", "what was before is back", { deadlineMs: BACK_MS, pauseMs: 1_000 });
     await saved();
   });
 
@@ -143,7 +144,7 @@ test("recovery", { timeout: 30 * 60_000 }, async (t) => {
   await t.test("a missing snapshot", async () => {
     await write("five");
     await post("/api/bot/sleep");
-    await until("it sleeps", async () => (await json("/api/bot")).state === "asleep", { deadlineMs: BACK_MS });
+    await until(async () => (await json("/api/bot")).state === "asleep", "it sleeps", { deadlineMs: BACK_MS });
     const [newest] = (await json("/api/bot/snapshots")).snapshots;
     await new Bucket(stack, id).forget(newest.id, (await json("/api/bot")).run);
     const refused = await json("/headers");

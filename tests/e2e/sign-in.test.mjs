@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SESSION_COOKIE, sessionOf } from "../worker/sealed.mjs";
 import { openBrowser, say, signIn, waitForBot } from "./page.mjs";
-import { startStack, until } from "./stack.mjs";
+import { startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // A bot that sleeps needs half a minute to wake on a busy machine.
 const WAKING_MS = 180_000;
@@ -94,7 +95,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     await page.goto(`${stack.url}/chat`);
     await page.waitForURL("**/login?next=**");
     // A copy of the cookie is not renewed any more.
-    await until("the copy has run out", async () => (await stack.fetch("/api/bot", { headers: { cookie: `${SESSION_COOKIE}=${held}` } })).status === 401, {
+    await until(async () => (await stack.fetch("/api/bot", { headers: { cookie: `${SESSION_COOKIE}=${held}` } })).status === 401, "the copy has run out", {
       deadlineMs: (TOKEN_LIFETIME + 10) * 1000,
       pauseMs: 500,
     });
@@ -122,7 +123,7 @@ test("sign-in", { timeout: 30 * 60_000 }, async (t) => {
     const token = await stack.token("dev-1");
     assert.equal((await stack.fetch("/api/bot/sleep", { token, method: "POST" })).status, 200);
     const state = async () => (await (await stack.fetch("/api/bot", { token })).json()).state;
-    await until("the bot sleeps", async () => (await state()) === "asleep", { deadlineMs: 60_000, pauseMs: 500 });
+    await until(async () => (await state()) === "asleep", "the bot sleeps", { deadlineMs: 60_000, pauseMs: 500 });
     const address = `${stack.url}/chat?from=plain`;
     const arrived = tab.waitForResponse((answer) => answer.url() === address && answer.status() === 200, { timeout: WAKING_MS });
     assert.equal((await tab.goto(address)).status(), 503);
@@ -140,5 +141,5 @@ async function session(context, url) {
 async function runsOut(stack, cookie, host) {
   const purpose = host && `${SESSION_COOKIE}@${host}`;
   const { expires_at } = sessionOf(cookie, { purpose, key: Buffer.from(stack.sessionKey, "base64") }).identity;
-  await until("the session has run out", () => Date.now() >= expires_at * 1_000, { deadlineMs: (TOKEN_LIFETIME + 1) * 1_000 });
+  await until(() => Date.now() >= expires_at * 1_000, "the session has run out", { deadlineMs: (TOKEN_LIFETIME + 1) * 1_000 });
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { until } from "../until.mjs";
 
 const run = promisify(execFile);
 export const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -21,17 +22,6 @@ await mkdir(kept, { recursive: true });
 export async function docker(...args) {
   const { stdout } = await run("docker", args, { maxBuffer: 64 << 20 });
   return stdout.trim();
-}
-
-/** Asks until `met` answers something true; `what` is for the message when it never does. */
-export async function until(what, met, { deadlineMs = 60_000, pauseMs = 100 } = {}) {
-  const deadline = Date.now() + deadlineMs;
-  for (;;) {
-    const answer = await met();
-    if (answer) return answer;
-    if (Date.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
-  }
 }
 
 /** Starts the system, with another image, `settings` of the Worker or pace of the model if so said; it stops when the test is over. */
@@ -109,7 +99,7 @@ export class Stack {
     const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
     const earlier = await times();
     await writeFile(config, after);
-    await until("the Worker was replaced", async () => (await times()) > earlier);
+    await until(async () => (await times()) > earlier, "the Worker was replaced");
   }
 
   /** Stops it and starts it again at the same address and with what it had kept. No container outlives that. */

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
+import { until } from "../until.mjs";
 import { misfits } from "./conformance.mjs";
 import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
@@ -209,16 +210,5 @@ class Worker {
   async bots() {
     const database = await this.mf.getD1Database("DB");
     return (await database.prepare("SELECT * FROM bots ORDER BY user_id").all()).results;
-  }
-}
-
-/** Waits until `check` returns something true. */
-export async function until(check, what, deadlineMs = 10_000) {
-  const end = Date.now() + deadlineMs;
-  for (;;) {
-    const value = await check();
-    if (value) return value;
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NAVIGATION } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const PAGE = { headers: NAVIGATION };
 
@@ -258,7 +259,7 @@ test("an unhealthy gateway is shown, still served, and heals or is replaced", as
 test("a crash-looped container restarts only on an order", async (t) => {
   const worker = await startWorker(t);
   for (let deaths = 1; deaths <= 5; deaths += 1) {
-    await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`, 20_000);
+    await until(async () => (await worker.as(ALICE, "/")).status === 200, `life ${deaths}`);
     await worker.fake(ALICE, "die");
     await until(async () => !["running", "starting"].includes((await worker.status(ALICE)).state), "the end was noticed");
   }

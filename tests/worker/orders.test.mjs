@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NAVIGATION, signIn } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const PAGE = { headers: NAVIGATION };
 

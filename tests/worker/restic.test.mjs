@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { appendFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ALICE, BOB, OPERATOR_TOKEN, startWorker, until } from "./harness.mjs";
+import { ALICE, BOB, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 import { Repository, mint, password, sha256 } from "./repository.mjs";
 import { Restic, address, inventory, makeHome, scratch } from "./restic.mjs";
 
@@ -58,7 +59,7 @@ test("stock restic", async (t) => {
     for (const token of [mint(ALICE), OPERATOR_TOKEN]) {
       const attempt = made.as(token).start("forget", "--keep-last", "1", "--prune");
       // restic tries a refused deletion again for a quarter of an hour; one refusal is enough here.
-      await until(() => attempt.stderr.includes("403"), "the deletion is refused", 60_000);
+      await until(() => attempt.stderr.includes("403"), "the deletion is refused");
       attempt.child.kill("SIGINT");
       assert.notEqual((await attempt.ended).code, 0);
     }
