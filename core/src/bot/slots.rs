@@ -53,7 +53,7 @@ pub fn slot(most: u32, others: Occupancy) -> Slot {
 /// A bot that is awake, as the registry has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AwakeBot {
-    /// Whose.
+    /// The owner, who names the Sandbox.
     pub user: UserId,
     /// Where it is in its life, by [`BotState::as_str`].
     pub state: String,
