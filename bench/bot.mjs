@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
-import { ALICE, until } from "../tests/worker/harness.mjs";
+import { ALICE } from "../tests/worker/harness.mjs";
+import { until } from "../tests/until.mjs";
 
 export const GLANCE_MS = 20;
 const DEADLINE_MS = 600_000;

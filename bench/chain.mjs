@@ -1,7 +1,8 @@
 // Measures the whole chain on this machine: how long a cold start takes and where, what Worker, Sandbox and
 // ingress add to a warm request against the gateway asked directly, and what the supervisor costs at rest. Prints
 // ratios beside milliseconds, because milliseconds are this machine's and ratios are ours.
-import { docker, startStack, until } from "../tests/e2e/stack.mjs";
+import { docker, startStack } from "../tests/e2e/stack.mjs";
+import { until } from "../tests/until.mjs";
 
 const WARM_UP = 50;
 const REQUESTS = 400;

@@ -64,6 +64,7 @@ const OURS = [
   "bench/request/container.mjs",
   "build/index.js",
   "build/index_bg.wasm",
+  "build/openapi.txt",
   "tests/worker/seam/fake-container.mjs",
 ];
 const COUNTING = ["bench/request/counted.mjs", "bench/request/calls.mjs", ...OURS];

@@ -6,7 +6,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import workerd from "workerd";
 
 const root = new URL("../../", import.meta.url);
@@ -15,6 +15,8 @@ const compatibilityDate = /^compatibility_date = "(.+)"$/m.exec(wrangler)[1];
 
 /** The header in which a request brings its `cf` object, as from Cloudflare's front. */
 export const CF_HEADER = "CF-Blob";
+
+const MODULE_TYPES = { ".js": "esModule", ".mjs": "esModule", ".txt": "text", ".wasm": "wasm" };
 
 /** Runs a Worker; `modules` are paths in this repository, the first of them is the main one. */
 export async function startWorkerd(t, { modules, upstream, bindings = {} }) {
@@ -44,7 +46,7 @@ export async function startWorkerd(t, { modules, upstream, bindings = {} }) {
 
 function configuration(modules, upstream, bindings) {
   const text = JSON.stringify;
-  const module = (path) => `(name = ${text(path)}, ${path.endsWith(".wasm") ? "wasm" : "esModule"} = embed ${text(path)})`;
+  const module = (path) => `(name = ${text(path)}, ${MODULE_TYPES[extname(path)]} = embed ${text(path)})`;
   const variables = Object.entries(bindings).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (

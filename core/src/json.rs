@@ -1,13 +1,12 @@
-//! The one way JSON is read. A text becomes a `Value` first and is taken apart from there: read straight from the text,
+//! The one way JSON is read. A text becomes a [`Json`] first and is taken apart from there: read straight from the text,
 //! each type would be a reader of JSON of its own in the Worker.
 
 mod reader;
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
-use serde_json::{Error, Map, Number, Value};
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use reader::Reader;
 
@@ -31,73 +30,153 @@ pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 ///
 /// # Errors
 /// It is not of that form.
-pub fn of_value<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+pub fn of_value<T: DeserializeOwned>(value: &Json) -> Result<T, Error> {
     T::deserialize(Reader(value))
 }
 
-// Not generic: this is the reader that is there once.
-fn value(bytes: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(bytes).map(|Unambiguous(value)| value)
+/// The text of an object whose members are strings.
+pub fn object(members: &[(&str, &str)]) -> String {
+    let mut text = String::from("{");
+    for (name, value) in members {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        push_string(&mut text, name);
+        text.push(':');
+        push_string(&mut text, value);
+    }
+    text.push('}');
+    text
 }
 
-/// A value in which no object has a member twice. Of two, readers do not agree which one counts.
-struct Unambiguous(Value);
+fn push_string(text: &mut String, value: &str) {
+    // Only a value that has no text is refused.
+    text.push_str(&serde_json::to_string(value).unwrap_or_default());
+}
 
-impl<'de> Deserialize<'de> for Unambiguous {
+// Not generic: this is the reader that is there once.
+fn value(bytes: &[u8]) -> Result<Json, Error> {
+    serde_json::from_slice(bytes).map_err(Error::custom)
+}
+
+/// Why a text was not read. Names of members and variants are quoted, texts are not: they may be secrets, and errors are
+/// logged.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: fmt::Display>(words: T) -> Self {
+        Self(words.to_string())
+    }
+
+    // What serde says by itself of these brings with it, for each type, what the type expects, and how floats are written.
+    #[cold]
+    fn invalid_type(_: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        Self("a value is of another type".to_owned())
+    }
+
+    #[cold]
+    fn invalid_value(_: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
+        Self("a value is out of range".to_owned())
+    }
+
+    #[cold]
+    fn invalid_length(length: usize, _: &dyn de::Expected) -> Self {
+        Self(format!("an array of {length} has too few items"))
+    }
+}
+
+/// A JSON value. No object in it has a member twice: of two, readers do not agree which one counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    /// `null`
+    Null,
+    /// `true` and `false`
+    Bool(bool),
+    /// A whole number from zero on.
+    Unsigned(u64),
+    /// A whole number below zero.
+    Signed(i64),
+    /// Any other number. No type of ours has one, so its value is not kept.
+    Fraction,
+    /// A string.
+    String(String),
+    /// An array.
+    Array(Vec<Json>),
+    /// The members of an object, in their order.
+    Object(Vec<(String, Json)>),
+}
+
+/// Members an object may have. Ours have a few dozen at most. Each is compared with each, which is the least code.
+const MAX_MEMBERS: usize = 1_000;
+
+impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Anything).map(Self)
+        deserializer.deserialize_any(Anything)
     }
 }
 
 struct Anything;
 
 impl<'de> Visitor<'de> for Anything {
-    type Value = Value;
+    type Value = Json;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Unsigned(number))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(u64::try_from(number).map_or(Json::Signed(number), Json::Unsigned))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Fraction)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::String(text.to_owned()))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::String(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Json, A::Error> {
         let mut values = Vec::new();
-        while let Some(Unambiguous(value)) = items.next_element()? {
+        while let Some(value) = items.next_element()? {
             values.push(value);
         }
-        Ok(Value::Array(values))
+        Ok(Json::Array(values))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Unambiguous(value))) = members.next_entry::<String, _>()? {
-            if object.insert(name, value).is_some() {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Json, A::Error> {
+        let mut members: Vec<(String, Json)> = Vec::new();
+        while let Some((name, value)) = object.next_entry::<String, _>()? {
+            if members.len() == MAX_MEMBERS {
+                return Err(A::Error::custom("an object has too many members"));
+            }
+            if members.iter().any(|(other, _)| *other == name) {
                 return Err(A::Error::custom("a member is there twice"));
             }
+            members.push((name, value));
         }
-        Ok(Value::Object(object))
+        Ok(Json::Object(members))
     }
 }
 

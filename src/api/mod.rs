@@ -17,18 +17,25 @@ mod sign_in;
 mod snapshots;
 mod users;
 
+use js_sys::JsString;
 use moltworker_core::api::operation::Operation;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
+use wasm_bindgen::prelude::*;
 use worker::{Request, Response};
 
 use crate::http::error::Result;
 use crate::http::reply;
 use context::Context;
 
-/// The OpenAPI document, as `cargo xtask openapi` writes it.
-const API_DOCUMENT: &str = include_str!("../../docs/openapi.json");
+#[wasm_bindgen]
+extern "C" {
+    /// The OpenAPI document, as `cargo xtask openapi` writes it. A module of text beside this one, which the build imports
+    /// under this name: in here, each instance would keep 100 kB of it in memory for the few who ask.
+    #[wasm_bindgen(thread_local_v2, js_name = apiDocument)]
+    static API_DOCUMENT: JsString;
+}
 
 /// Answers a call of one of the platform's own endpoints.
 pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
@@ -38,7 +45,7 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
     }
     match ctx.endpoint.operation() {
         Operation::Health => Ok(reply::text(200, "ok\n")?),
-        Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.to_owned())?),
+        Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.with(|text| String::from(text)))?),
 
         Operation::ShowLogin => sign_in::show(ctx, request).await,
         Operation::SubmitLogin => sign_in::submit(ctx, request).await,

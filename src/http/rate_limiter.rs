@@ -4,6 +4,7 @@ use js_sys::Promise;
 use moltworker_core::api::contract::RateClass;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::{ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT, address_key};
+use moltworker_core::json;
 use moltworker_core::user_id::UserId;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -60,7 +61,7 @@ fn key(headers: &dyn ReadHeaders) -> Option<String> {
 async fn count(env: &Env, limit: &'static str, key: String) -> Result<(), Refusal> {
     let counted = async {
         let limiter: Limiter = bindings::get(env, limit)?;
-        let options = js_sys::JSON::parse(&serde_json::json!({ "key": key }).to_string())?;
+        let options = js_sys::JSON::parse(&json::object(&[("key", &key)]))?;
         let outcome: Outcome = tasks::settled(&limiter.limit(&options)?).await?.unchecked_into();
         Ok::<bool, worker::Error>(outcome.success())
     };

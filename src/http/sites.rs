@@ -16,6 +16,13 @@ use worker::Env;
 use crate::platform::database::{self, Rows};
 use crate::platform::{clock, log};
 
+/// For how long a domain's owner is believed, which costs a row of D1 a minute on a domain that is in use. An hour, as for
+/// users, would not be safe: a suspended user is refused by their own Sandbox, but no Sandbox knows its domains. One that was
+/// removed or given to somebody else would for an hour still lead to the former owner's bot, and keep out the new owner,
+/// wherever another isolate remembers it. To tell every Sandbox of its domains, and to be sure that it heard, would be a
+/// second copy of that table, for a row that costs a tenth of a cent per million.
+const BELIEVED: Freshness = Freshness::Minute;
+
 /// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
 /// again from nothing when it is full.
 const MAX_CACHED: usize = 10_000;
@@ -86,7 +93,7 @@ struct Row {
 async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal> {
     let now = clock::now_ms();
     let known = KNOWN.with_borrow(|known| known.get(host).copied());
-    if let Some(owner) = known.and_then(|read| read.fresh(now, Freshness::Minute)) {
+    if let Some(owner) = known.and_then(|read| read.fresh(now, BELIEVED)) {
         return Ok(owner);
     }
     match ask(env, host).await {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use moltworker_core::identity::session::Tokens;
 use moltworker_core::identity::sign_in::Provider;
+use moltworker_core::json::object;
 use moltworker_core::settings::Settings;
-use serde_json::{Value, json};
+use serde::Serialize;
 use worker::url::form_urlencoded;
 use worker::{Fetch, Headers, Method, Response};
 
@@ -52,22 +53,22 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
     let (path, body) = match grant {
         Grant::Password { email, password } => (
             "/token?grant_type=password",
-            json!({ "email": email, "password": password }),
+            object(&[("email", email), ("password", password)]),
         ),
         Grant::Refresh { token } => (
             "/token?grant_type=refresh_token",
-            json!({ "refresh_token": token }),
+            object(&[("refresh_token", token)]),
         ),
         Grant::Callback { code, verifier } => (
             "/token?grant_type=pkce",
-            json!({ "auth_code": code, "code_verifier": verifier }),
+            object(&[("auth_code", code), ("code_verifier", verifier)]),
         ),
         Grant::Mailed { email, code } => (
             "/verify",
-            json!({ "type": "email", "email": email, "token": code }),
+            object(&[("type", "email"), ("email", email), ("token", code)]),
         ),
     };
-    let mut response = post(settings, path, &body, None).await?;
+    let mut response = post(settings, path, Some(&body), None).await?;
     match response.status_code() {
         200 => {
             let body = clock::within(DEADLINE, response.text()).await?;
@@ -78,6 +79,15 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
         429 => Ok(Granted::TooMany),
         other => Err(unexpected(path, other)),
     }
+}
+
+#[derive(Serialize)]
+struct Mail<'a> {
+    email: &'a str,
+    /// Whoever types a stranger's address here must not open an account for it.
+    create_user: bool,
+    code_challenge: &'a str,
+    code_challenge_method: &'a str,
 }
 
 /// Has a link and a code mailed. Says nothing about whether the address has an account, nor, by way of the
@@ -92,14 +102,13 @@ pub(crate) async fn mail_link(
     callback: &str,
 ) -> worker::Result<()> {
     let path = format!("/otp?{}", query(&[("redirect_to", callback)]));
-    let body = json!({
-        "email": email,
-        // Whoever types a stranger's address here must not open an account for it.
-        "create_user": false,
-        "code_challenge": challenge,
-        "code_challenge_method": "s256",
-    });
-    let response = post(settings, &path, &body, None).await?;
+    let body = serde_json::to_string(&Mail {
+        email,
+        create_user: false,
+        code_challenge: challenge,
+        code_challenge_method: "s256",
+    })?;
+    let response = post(settings, &path, Some(&body), None).await?;
     match response.status_code() {
         200 | 400 | 422 | 429 => Ok(()),
         other => Err(unexpected("/otp", other)),
@@ -128,7 +137,7 @@ pub(crate) fn authorize_url(
 /// The provider did not answer, or refused.
 pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::Result<()> {
     let path = "/logout?scope=local";
-    let response = post(settings, path, &Value::Null, Some(access_token)).await?;
+    let response = post(settings, path, None, Some(access_token)).await?;
     match response.status_code() {
         // 403 and 404: the session has ended already.
         200..=299 | 403 | 404 => Ok(()),
@@ -139,7 +148,7 @@ pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::R
 async fn post(
     settings: &Settings,
     path: &str,
-    body: &Value,
+    body: Option<&str>,
     bearer: Option<&str>,
 ) -> worker::Result<Response> {
     let headers = Headers::new();
@@ -148,9 +157,8 @@ async fn post(
     if let Some(token) = bearer {
         headers.set("authorization", &format!("Bearer {token}"))?;
     }
-    let body = (!body.is_null()).then(|| body.to_string());
     let url = format!("{}{path}", settings.issuer());
-    let request = outgoing::request(&Method::Post, &url, &headers, body.as_deref())?;
+    let request = outgoing::request(&Method::Post, &url, &headers, body)?;
     clock::within(DEADLINE, Fetch::Request(request).send()).await
 }
 

@@ -160,7 +160,8 @@ async fn take(issuer: &str, document: String, now: u64) -> worker::Result<()> {
         return Ok(());
     }
     let mut keys = Vec::new();
-    for key in public_keys(&document)? {
+    let read = public_keys(&document).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    for key in read {
         match webcrypto::import_verifying_key(VerifyingKey::Public(&key.jwk), key.algorithm).await {
             Ok(imported) => keys.push((key.key_id, key.algorithm, imported)),
             Err(error) => log::line("jwks-key-ignored", &[("kid", &key.key_id), ("reason", &error)]),

@@ -1,9 +1,12 @@
 //! The clock's part: once a minute, look at every bot that ought to be awake and write down how it is.
 //! Never starts one.
 
+use std::cell::{Cell, RefCell};
+use std::future;
+use std::task::Poll;
 use std::time::Duration;
+use std::vec;
 
-use futures::StreamExt as _;
 use moltworker_core::api::bot::{BotStatusSummary, Health};
 use moltworker_core::user_id::UserId;
 use serde::{Deserialize, Serialize};
@@ -41,23 +44,77 @@ pub(super) async fn tick(env: &Env) -> worker::Result<()> {
         .bind(&[MAX_PER_TICK.into()])?
         .rows::<Row>()
         .await?;
-    let mut answers = futures::stream::iter(due)
-        .map(|row| look_at(env, row.user_id))
-        .buffer_unordered(SIDE_BY_SIDE)
-        .chunks(WRITTEN_AT_ONCE);
-    let (mut asked, mut healthy) = (0, 0);
-    while let Some(seen) = answers.next().await {
-        asked += seen.len();
-        healthy += seen.iter().filter(|bot| bot.health == Health::Healthy).count();
-        if let Err(error) = record_state(&database, &seen).await {
-            log::line("tick-not-recorded", &[("bots", &seen.len()), ("reason", &error)]);
+    let tick = Tick {
+        env,
+        database: &database,
+        due: RefCell::new(due.into_iter()),
+        seen: RefCell::default(),
+        asked: Cell::default(),
+        healthy: Cell::default(),
+    };
+    let mut lanes: Vec<_> = (0..SIDE_BY_SIDE).map(|_| Box::pin(tick.lane())).collect();
+    // Each is polled whenever one may go on. They are few, and the library's way to poll only that one is 2 kB of code.
+    future::poll_fn(|context| {
+        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
+        match lanes.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-    }
+    })
+    .await;
+    tick.write().await;
     if let Err(error) = history::forget_old(&database).await {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
+    let (asked, healthy) = (tick.asked.get(), tick.healthy.get());
     log::line("tick", &[("asked", &asked), ("healthy", &healthy)]);
     Ok(())
+}
+
+struct Tick<'a> {
+    env: &'a Env,
+    database: &'a D1Database,
+    due: RefCell<vec::IntoIter<Row>>,
+    /// What is not written down yet.
+    seen: RefCell<Vec<Seen>>,
+    asked: Cell<usize>,
+    healthy: Cell<usize>,
+}
+
+impl Tick<'_> {
+    /// Looks at one bot after the other, until all were looked at.
+    async fn lane(&self) {
+        while let Some(user) = self.next() {
+            let bot = look_at(self.env, user).await;
+            if self.add(bot) >= WRITTEN_AT_ONCE {
+                self.write().await;
+            }
+        }
+    }
+
+    fn next(&self) -> Option<UserId> {
+        Some(self.due.borrow_mut().next()?.user_id)
+    }
+
+    /// Takes note of one; how many are noted.
+    fn add(&self, bot: Seen) -> usize {
+        self.asked.set(self.asked.get() + 1);
+        self.healthy
+            .set(self.healthy.get() + usize::from(bot.health == Health::Healthy));
+        let mut seen = self.seen.borrow_mut();
+        seen.push(bot);
+        seen.len()
+    }
+
+    async fn write(&self) {
+        let seen = self.seen.take();
+        if seen.is_empty() {
+            return;
+        }
+        if let Err(error) = record_state(self.database, &seen).await {
+            log::line("tick-not-recorded", &[("bots", &seen.len()), ("reason", &error)]);
+        }
+    }
 }
 
 /// What the clock saw of one bot.

@@ -5,13 +5,31 @@ use std::time::Duration;
 use moltworker_core::http::host::HostName;
 use moltworker_core::identity::domain::{Certificate, HostnameAnswer, hostname_answer};
 use moltworker_core::settings::Cloudflare;
-use serde_json::json;
+use serde::Serialize;
 use worker::{Error, Fetch, Headers, Method, Result};
 
 use crate::platform::{clock, outgoing};
 
 /// How long the API may take.
 const DEADLINE: Duration = Duration::from_secs(15);
+
+#[derive(Serialize)]
+struct Wanted<'a> {
+    hostname: &'a HostName,
+    ssl: Ssl,
+}
+
+#[derive(Serialize)]
+struct Ssl {
+    method: &'static str,
+    r#type: &'static str,
+    settings: SslSettings,
+}
+
+#[derive(Serialize)]
+struct SslSettings {
+    min_tls_version: &'static str,
+}
 
 /// The hostname's id and how far it is; makes it if there is none.
 ///
@@ -29,11 +47,17 @@ pub(crate) async fn look_or_make(
         return Ok((id, certificate));
     }
     // Validation by HTTP needs nothing of the owner once the name leads here: Cloudflare answers it itself.
-    let wanted = json!({
-        "hostname": host,
-        "ssl": { "method": "http", "type": "dv", "settings": { "min_tls_version": "1.2" } },
-    });
-    let answer = match ask(api, Method::Post, "", Some(wanted.to_string())).await? {
+    let wanted = serde_json::to_string(&Wanted {
+        hostname: host,
+        ssl: Ssl {
+            method: "http",
+            r#type: "dv",
+            settings: SslSettings {
+                min_tls_version: "1.2",
+            },
+        },
+    })?;
+    let answer = match ask(api, Method::Post, "", Some(wanted)).await? {
         // Made earlier, and its id was lost on the way.
         HostnameAnswer::Duplicate => ask(api, Method::Get, &format!("?hostname={host}"), None).await?,
         answer => answer,

@@ -2,11 +2,11 @@
 //! once more in the module, and the runtime's own would let unknown fields pass.
 
 use serde::de::DeserializeOwned;
-use worker::{Response, Result};
+use worker::{Error, Response, Result};
 
 /// What a text says.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-    Ok(moltworker_core::json::read(text)?)
+    moltworker_core::json::read(text).map_err(|error| Error::RustError(error.to_string()))
 }
 
 /// What an answer says.

@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 
+use moltworker_core::json::object;
+
 /// Writes one line. `event` is a stable name; values are turned to text.
 pub(crate) fn line(event: &str, fields: &[(&str, &dyn Display)]) {
-    let mut object = serde_json::Map::new();
-    object.insert("event".into(), event.into());
-    for (name, value) in fields {
-        object.insert((*name).into(), value.to_string().into());
-    }
-    worker::console_log!("{}", serde_json::Value::Object(object));
+    let texts: Vec<String> = fields.iter().map(|(_, value)| value.to_string()).collect();
+    let names = fields.iter().map(|(name, _)| *name);
+    let mut members = vec![("event", event)];
+    members.extend(names.zip(texts.iter().map(String::as_str)));
+    worker::console_log!("{}", object(&members));
 }

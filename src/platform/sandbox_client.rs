@@ -3,7 +3,7 @@
 use std::fmt;
 
 use moltworker_core::api::bot::BotStatusSummary;
-use moltworker_core::api::sandbox::{COMMAND_HEADER, Document, Order, SandboxAnswer, SandboxCommand};
+use moltworker_core::api::sandbox::{COMMAND_HEADER, Order, RawDocument, SandboxAnswer, SandboxCommand};
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::bot::lifecycle::Authority;
@@ -73,20 +73,20 @@ impl From<SandboxError> for Error {
 /// What a call about snapshots comes to.
 pub(crate) enum SnapshotOutcome {
     /// The list of them.
-    List(Document),
+    List(RawDocument),
     /// The container was told, or will be; the bot's state so far.
-    Accepted(Document),
+    Accepted(RawDocument),
     /// What is in one, as it comes.
     Content(Response),
 }
 
 /// The bot's state, a `BotStatus`.
-pub(crate) async fn status(env: &Env, user: UserId) -> Result<Document> {
+pub(crate) async fn status(env: &Env, user: UserId) -> Result<RawDocument> {
     status_after(env, user, &SandboxCommand::Status).await
 }
 
 /// Has the bot do what somebody ordered; its state afterwards.
-pub(crate) async fn order(env: &Env, user: UserId, by: Authority, order: Order) -> Result<Document> {
+pub(crate) async fn order(env: &Env, user: UserId, by: Authority, order: Order) -> Result<RawDocument> {
     status_after(env, user, &SandboxCommand::Order(by, order)).await
 }
 
@@ -101,8 +101,10 @@ pub(crate) async fn free_slot(env: &Env, user: UserId) -> Result<BotStatusSummar
 }
 
 /// What programs of ours read of a bot's state.
-pub(crate) fn summary(status: &Document) -> Result<BotStatusSummary> {
-    status.read().map_err(|error| Error::from(error).into())
+pub(crate) fn summary(status: &RawDocument) -> Result<BotStatusSummary> {
+    status
+        .read()
+        .map_err(|error| Error::RustError(error.to_string()).into())
 }
 
 /// A call about the bot's snapshots.
@@ -145,7 +147,7 @@ pub(crate) async fn renew_session(env: &Env, user: UserId, id: SessionId) -> Res
 }
 
 /// A new token for the bot's repository, a `RenewedToken`, if `run` is the current one.
-pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<Document> {
+pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<RawDocument> {
     match ask(env, user, &SandboxCommand::RenewToken(run, scope)).await? {
         SandboxAnswer::Token(token) => Ok(token),
         other => unexpected(&other),
@@ -180,7 +182,7 @@ pub(crate) async fn serve(
     Ok(tasks::settled(&promise).await?.unchecked_into())
 }
 
-async fn status_after(env: &Env, user: UserId, command: &SandboxCommand) -> Result<Document> {
+async fn status_after(env: &Env, user: UserId, command: &SandboxCommand) -> Result<RawDocument> {
     match ask(env, user, command).await? {
         SandboxAnswer::Status(status) => Ok(status),
         other => unexpected(&other),

@@ -78,13 +78,13 @@ pub(crate) async fn sha256(data: &[u8]) -> worker::Result<[u8; 32]> {
 
 /// A key that verifies signatures of one algorithm: a JWK for the public ones, the raw secret for HS256.
 pub(crate) enum VerifyingKey<'a> {
-    Public(&'a serde_json::Value),
+    Public(&'a str),
     Secret(&'a [u8]),
 }
 
 pub(crate) async fn import_verifying_key(key: VerifyingKey<'_>, algorithm: Algorithm) -> worker::Result<Key> {
     let (format, data) = match key {
-        VerifyingKey::Public(jwk) => ("jwk", js_sys::JSON::parse(&jwk.to_string())?),
+        VerifyingKey::Public(jwk) => ("jwk", js_sys::JSON::parse(jwk)?),
         VerifyingKey::Secret(secret) => ("raw", Uint8Array::from(secret).into()),
     };
     import(format, &data, &verification(algorithm)?, &["verify"]).await

@@ -1,7 +1,7 @@
 //! How a Sandbox answers commands: typed, or by a stream.
 
 use moltworker_core::api::bot::BotStatus;
-use moltworker_core::api::sandbox::{COMMAND_HEADER, Document, SandboxAnswer, SandboxCommand};
+use moltworker_core::api::sandbox::{COMMAND_HEADER, RawDocument, SandboxAnswer, SandboxCommand};
 use worker::{Response, ResponseBuilder, Result, web_sys};
 
 use super::Inner;
@@ -52,6 +52,6 @@ impl Inner {
     /// The state the bot is in, as an answer.
     pub(super) fn status_answer(&self) -> Result<SandboxAnswer> {
         let status: BotStatus = self.status();
-        Ok(SandboxAnswer::Status(Document::of(&status)?))
+        Ok(SandboxAnswer::Status(RawDocument::of(&status)?))
     }
 }

@@ -205,7 +205,12 @@ impl Inner {
         let backup_state = Store::open(&self.state).and_then(|store| store.backup_state());
         let backups = backup_state
             .map(|backup_state| backup_state.summary())
-            .inspect_err(|error| log::line("ledger-unreadable", &[("run", &life.run), ("reason", error)]));
+            .inspect_err(|error| {
+                log::line(
+                    "backup-state-unreadable",
+                    &[("run", &life.run), ("reason", error)],
+                )
+            });
         BotStatus {
             backups: backups.ok(),
             ..life.status(observed)

@@ -1,6 +1,6 @@
 //! What a run is given to reach its bot's snapshots.
 
-use moltworker_core::api::sandbox::{Document, RenewedToken, SandboxAnswer};
+use moltworker_core::api::sandbox::{RawDocument, RenewedToken, SandboxAnswer};
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::backup::repository::token::Claims;
 use moltworker_core::http::problem::Refusal;
@@ -43,7 +43,7 @@ impl Inner {
             token: token.reveal().to_owned(),
             expires_at,
         };
-        Ok(SandboxAnswer::Token(Document::of(&token)?))
+        Ok(SandboxAnswer::Token(RawDocument::of(&token)?))
     }
 
     /// Whether `run` may delete this snapshot.

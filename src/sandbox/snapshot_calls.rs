@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use moltworker_core::api::sandbox::{Document, SandboxAnswer};
+use moltworker_core::api::sandbox::{RawDocument, SandboxAnswer};
 use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotList};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
@@ -91,7 +91,7 @@ impl Inner {
             }
         }
         let list = SnapshotList { snapshots: shown };
-        Ok(SandboxAnswer::Snapshots(Document::of(&list)?))
+        Ok(SandboxAnswer::Snapshots(RawDocument::of(&list)?))
     }
 
     async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {

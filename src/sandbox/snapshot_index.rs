@@ -1,7 +1,5 @@
 //! What a Sandbox keeps in its SQLite about the bot's snapshots: the backup state, what is known of each, and which are held.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use moltworker_core::api::snapshots::{Details, ShownSnapshot};
 use moltworker_core::backup::state::{BackupState, StoredSnapshot};
 use moltworker_core::wire::run::SnapshotId;
@@ -113,10 +111,10 @@ impl Store {
             "SELECT id FROM snapshots WHERE details ->> 'suspicious' IS NOT NULL",
             vec![],
         )?;
-        let suspicious: BTreeSet<SnapshotId> = suspicious.into_iter().map(|row| row.id).collect();
+        // A handful at most, and a set would be code of its own.
         let known = |Stored { id, stored_at }| StoredSnapshot {
             stored_at,
-            suspicious: suspicious.contains(&id),
+            suspicious: suspicious.iter().any(|row| row.id == id),
             id,
         };
         Ok(stored.into_iter().map(known).collect())
@@ -124,21 +122,22 @@ impl Store {
 
     /// What the bucket has, with what is known of it, newest first.
     pub(super) fn shown(&self, stored: Vec<Stored>, now: u64) -> Result<Vec<ShownSnapshot>> {
-        let known: Vec<Known> = self.all("SELECT id, details, verified_at FROM snapshots", vec![])?;
-        let mut known: BTreeMap<SnapshotId, Known> =
-            known.into_iter().map(|row| (row.id.clone(), row)).collect();
+        let known: Vec<Known> = self.all(
+            "SELECT id, details, verified_at FROM snapshots ORDER BY id",
+            vec![],
+        )?;
         let holds = self.holds(now)?;
         let mut all: Vec<ShownSnapshot> = stored
             .into_iter()
             .map(|Stored { id, stored_at }| {
-                let row = known.remove(&id);
-                let (details, verified_at) = row.map_or((None, None), |row| (row.details, row.verified_at));
+                let row = known.binary_search_by(|row| row.id.cmp(&id));
+                let row = row.ok().and_then(|found| known.get(found));
                 let holds = || holds.iter().filter(|hold| hold.id == id);
                 ShownSnapshot {
                     stored_at,
                     // What another version wrote and this one cannot read is asked for again.
-                    details: details.and_then(|details| json::read(&details).ok()),
-                    verified_at,
+                    details: row.and_then(|row| json::read(row.details.as_ref()?).ok()),
+                    verified_at: row.and_then(|row| row.verified_at),
                     pinned: holds().any(|hold| hold.until.is_none()),
                     held_until: holds().filter_map(|hold| hold.until).max(),
                     id,

@@ -1,6 +1,7 @@
 // One bot's container, looked at from inside and from the host.
 import { readFile } from "node:fs/promises";
-import { docker, until } from "./stack.mjs";
+import { docker } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // A gateway needs a quarter of a minute to start, more on a busy machine; a hang is found within forty seconds.
 export const BACK_MS = 180_000;

@@ -2,7 +2,8 @@
 // dev, the Worker, Docker, the supervisor and OpenClaw.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 test("bots", { timeout: 30 * 60_000 }, async (t) => {
   const stack = await startStack(t);

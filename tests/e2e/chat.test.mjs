@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openBrowser, openPage, say, signIn, waitForAnswer, waitForBot } from "./page.mjs";
-import { docker, kept, startStack, until } from "./stack.mjs";
+import { docker, kept, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // From the page's next attempt to connect to a container.
 const WOKEN_MS = 120_000;

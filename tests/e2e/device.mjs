@@ -2,7 +2,7 @@
 // on it, as the app and the page in a browser speak it.
 import { createHash, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 import WebSocket from "ws";
-import { until } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const PROTOCOL = 4;
 // The page of the bot itself would have to name the build it comes from.

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BACK_MS, Bot } from "./bot.mjs";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // What a gateway leaves of this is less than the hog below takes, and less than the gateway itself has.
 const TIGHT = "900m";

@@ -6,7 +6,8 @@ import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { test } from "node:test";
 import { BACK_MS, Bot } from "./bot.mjs";
-import { docker, startStack, until } from "./stack.mjs";
+import { docker, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const CALLERS = 50;
 // The shortest that may be set.

@@ -16,7 +16,8 @@ import { Device } from "./device.mjs";
 import { describe } from "./home.mjs";
 import { Notes } from "./notes.mjs";
 import { Owner, save } from "./owner.mjs";
-import { docker, root, startStack, until } from "./stack.mjs";
+import { docker, root, startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const run = promisify(execFile);
 const BIG_MB = 200;

@@ -2,7 +2,7 @@
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Notes } from "./notes.mjs";
 import { openBrowser } from "./page.mjs";
-import { until } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 export class Owner {
   /** Whoever asks for `path` of their bot. */

@@ -10,7 +10,8 @@ import { mint, password } from "../worker/repository.mjs";
 import { scratch } from "../worker/restic.mjs";
 import { BACK_MS, Bot } from "./bot.mjs";
 import { Bucket } from "./bucket.mjs";
-import { docker, root, startEcho, until } from "./stack.mjs";
+import { docker, root, startEcho } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 const run = promisify(execFile);
 const page = await readFile(join(root, "docs/recovery.md"), "utf8");

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { SESSION_COOKIE, sessionOf } from "../worker/sealed.mjs";
 import { openBrowser, say, signIn, waitForBot } from "./page.mjs";
-import { startStack, until } from "./stack.mjs";
+import { startStack } from "./stack.mjs";
+import { until } from "../until.mjs";
 
 // A bot that sleeps needs half a minute to wake on a busy machine.
 const WAKING_MS = 180_000;

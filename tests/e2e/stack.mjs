@@ -8,8 +8,6 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { until } from "../until.mjs";
 
-export { until };
-
 const run = promisify(execFile);
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 

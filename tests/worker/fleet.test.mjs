@@ -1,7 +1,8 @@
 // The list of the fleet: what the registry knows, filtered, sorted and in pages.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { ALICE, BOB, startWorker, until } from "./harness.mjs";
+import { ALICE, BOB, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const PAGE = 100;
 const id = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;

@@ -5,15 +5,14 @@ import { once } from "node:events";
 import { Readable } from "node:stream";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
+import { until } from "../until.mjs";
 import { misfits } from "./conformance.mjs";
 import { ADMIN, startProvider } from "./provider.mjs";
 import { SESSION_KEY } from "./sealed.mjs";
-import { until } from "../until.mjs";
 
 export const HOST = "bots.example.com";
 export const ORIGIN = `https://${HOST}`;
 export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
-export { until };
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
 
@@ -55,6 +54,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
       { type: "ESModule", path: "fake-container.mjs", contents: await text("tests/worker/seam/fake-container.mjs") },
       { type: "ESModule", path: "wasm-memory.mjs", contents: await text("tests/worker/seam/wasm-memory.mjs") },
       { type: "ESModule", path: "index.js", contents: await text("build/index.js") },
+      { type: "Text", path: "openapi.txt", contents: await text("build/openapi.txt") },
       { type: "CompiledWasm", path: "index_bg.wasm", contents: await readFile(new URL("build/index_bg.wasm", root)) },
     ],
     compatibilityDate,

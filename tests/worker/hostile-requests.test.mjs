@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { NAVIGATION, Browser } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, HOST, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, HOST, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const CLAW = "claw.example.org";
 const MALLORY = "bad00000-0000-4000-8000-000000000bad";

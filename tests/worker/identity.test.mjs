@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, startWorker, until } from "./harness.mjs";
+import { ALICE, BOB, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 import { esKey } from "./tokens.mjs";
 
 const bearer = (token) => ({ headers: { authorization: `Bearer ${token}` } });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PAGE } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PAGE, signIn } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const CAROL = "de000000-0000-4000-8000-000000000003";
 

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { ADMIN, ALICE, BOB, HOST, OPERATOR_TOKEN, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, HOST, OPERATOR_TOKEN, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 import { Repository, mint, password, sha256 } from "./repository.mjs";
 
 const BYTES = Buffer.from("0123456789");

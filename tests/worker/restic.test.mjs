@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { appendFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ALICE, BOB, OPERATOR_TOKEN, startWorker, until } from "./harness.mjs";
+import { ALICE, BOB, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 import { Repository, mint, password, sha256 } from "./repository.mjs";
 import { Restic, address, inventory, makeHome, scratch } from "./restic.mjs";
 

@@ -2,7 +2,8 @@
 // says so, kept when the provider cannot be asked.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 import { NAVIGATION, cookieOf, signIn } from "./browser.mjs";
 import { REFRESH_GRANT } from "./provider.mjs";
 import { sealed, sessionOf } from "./sealed.mjs";

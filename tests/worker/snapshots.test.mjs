@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { signIn } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
 const [OLD, NEW, LAST, AFTER, LOSSY] = ["a", "b", "c", "d", "e"].map((digit) => digit.repeat(64));

@@ -1,7 +1,8 @@
 // Who becomes a user, who may go on being one, and what an admin's word does.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ADMIN, ALICE, BOB, startWorker, until } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, startWorker } from "./harness.mjs";
+import { until } from "../until.mjs";
 
 const CAROL = "ca401000-0000-4000-8000-000000000003";
 const alice = { sub: ALICE, email: "Alice@Example.com" };

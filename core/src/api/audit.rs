@@ -38,7 +38,7 @@ impl Outcome {
         self.status >= 400
     }
 
-    /// A refusal.
+    /// The call was refused: its status and its code.
     pub fn refused(refusal: Refusal) -> Self {
         let (status, code, _) = refusal.facts();
         Self {

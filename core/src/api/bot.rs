@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::parameter::{Parameter, Takes};
 use crate::backup::state::BackupSummary;
 use crate::bot::incidents::IncidentKind;
-use crate::json;
+use crate::json::{self, Json};
 use crate::user_id::UserId;
 use crate::wire::control::{Progress, RestoreReport, StartTimes};
 use crate::wire::run::Run;
@@ -242,7 +242,7 @@ impl FleetQuery {
     /// # Errors
     /// What the name takes instead.
     pub fn read(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
-        let named = |wanted: &str| json::of_value(&wanted.into()).ok();
+        let named = |wanted: &str| json::of_value(&Json::String(wanted.to_owned())).ok();
         match name {
             "state" => {
                 let state = BotState::ALL.into_iter().find(|state| state.as_str() == value);

@@ -101,7 +101,7 @@ impl Hosts {
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// No credential is asked for, and none is looked at.
     Public,
     /// The owner, by an access token or by the session of this host.
     Owner,
@@ -168,7 +168,7 @@ pub enum RateClass {
 /// What a request brings beside its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing.
+    /// No body is read.
     Nothing,
     /// These names in the query.
     Query(&'static [Parameter]),

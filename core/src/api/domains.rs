@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::http::host::HostName;
 use crate::identity::domain::{Certificate, DomainState};
 
-/// One claim.
+/// A person's claim to a domain, proven or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Domain {
-    /// The domain.
+    /// The name that is claimed, in ASCII.
     pub host: HostName,
     /// Whether it is proven.
     pub state: DomainState,
@@ -33,9 +33,9 @@ pub struct Domain {
 pub struct DnsRecord {
     /// `TXT` or `CNAME`.
     pub r#type: &'static str,
-    /// Its name.
+    /// Where the record has to be.
     pub name: String,
-    /// Its value.
+    /// What it has to say, without quotes.
     pub value: String,
 }
 
@@ -52,6 +52,6 @@ pub struct DomainList {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct DomainName {
-    /// The domain.
+    /// The name in ASCII, without scheme, port or path.
     pub host: String,
 }

@@ -259,7 +259,7 @@ impl Endpoint {
         self.summary
     }
 
-    /// Its method.
+    /// The one method this row answers; another one on the same path is another row.
     pub fn method(&self) -> Method {
         self.method
     }

@@ -6,7 +6,7 @@ use crate::wire::run::SnapshotId;
 /// A name in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name.
+    /// As it stands in the query.
     pub name: &'static str,
     /// Which values it takes.
     pub takes: Takes,

@@ -82,13 +82,13 @@ impl SandboxCommand {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SandboxAnswer {
     /// The bot's state after the command, a [`BotStatus`](super::bot::BotStatus).
-    Status(Document),
+    Status(RawDocument),
     /// The bot's snapshots.
-    Snapshots(Document),
+    Snapshots(RawDocument),
     /// What became of a session that was to be proven anew.
     Renewal(Renewal),
     /// A token for the bot's repository, a [`RenewedToken`].
-    Token(Document),
+    Token(RawDocument),
     /// Whether it may be done.
     Permission(bool),
     /// It is done, and there is nothing to say about it.
@@ -107,9 +107,9 @@ impl From<Refusal> for SandboxAnswer {
 /// as the text it is, which costs a few escapes and no code.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Document(String);
+pub struct RawDocument(String);
 
-impl Document {
+impl RawDocument {
     /// Writes a document.
     ///
     /// # Errors
@@ -122,27 +122,27 @@ impl Document {
     ///
     /// # Errors
     /// It does not say that.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, json::Error> {
         json::read(&self.0)
     }
 
-    /// Its text.
+    /// What goes into an answer.
     pub fn into_text(self) -> String {
         self.0
     }
 }
 
 /// It may be a token.
-impl fmt::Debug for Document {
+impl fmt::Debug for RawDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Document(hidden)")
+        f.write_str("RawDocument(hidden)")
     }
 }
 
 /// A new token for a repository, as the run that asked gets it.
 #[derive(Clone, Serialize)]
 pub struct RenewedToken {
-    /// The token.
+    /// What opens the repository, as HTTP Basic password or as bearer token.
     pub token: String,
     /// Until when it holds, in milliseconds since 1970.
     pub expires_at: u64,

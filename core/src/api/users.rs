@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use crate::identity::users::UserStatus;
 use crate::user_id::UserId;
 
-/// One user.
+/// A person who was let in once, and what was decided about them since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct User {
-    /// Who.
+    /// The id Supabase knows the person by.
     pub user_id: UserId,
     /// As their last token said it.
     pub email: Option<String>,
@@ -17,9 +17,9 @@ pub struct User {
     pub role: String,
     /// Whether they may use the platform.
     pub status: UserStatus,
-    /// The admin who set it.
+    /// The admin who set it; null where it never was.
     pub status_by: Option<String>,
-    /// When.
+    /// When the status was set, in milliseconds since 1970; null where it never was.
     pub status_at: Option<u64>,
     /// When they came for the first time.
     pub created_at: u64,
@@ -45,11 +45,11 @@ pub struct Invitation {
     pub entry: String,
     /// The admin who made it.
     pub invited_by: String,
-    /// When.
+    /// When it was written, in milliseconds since 1970.
     pub invited_at: u64,
     /// The user it let in.
     pub used_by: Option<String>,
-    /// When.
+    /// When it let them in, in milliseconds since 1970; null while it is open.
     pub used_at: Option<u64>,
 }
 
@@ -69,7 +69,7 @@ pub struct AllowListLine {
     pub entry: String,
     /// The admin who added it.
     pub added_by: String,
-    /// When.
+    /// When it was listed, in milliseconds since 1970.
     pub added_at: u64,
 }
 

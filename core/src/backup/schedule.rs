@@ -48,7 +48,7 @@ struct Change {
     last: Duration,
 }
 
-/// The schedule.
+/// When the next snapshot is due, by what changed and what was saved.
 #[derive(Debug)]
 pub struct Schedule {
     rules: SnapshotRules,

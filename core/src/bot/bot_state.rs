@@ -13,7 +13,7 @@ pub enum BotState {
     Starting,
     /// On its way up, and its home is being brought back first.
     Restoring,
-    /// Answering.
+    /// The gateway answers, or did when last asked.
     Running,
     /// Up and not answering; its supervisor brings it back.
     Unhealthy,

@@ -50,7 +50,7 @@ pub const FAILED_PROBES: u32 = 3;
 /// Endings that are remembered and reported.
 const REMEMBERED: usize = 10;
 
-/// The machine.
+/// What is known of the gateway's process and its data, and what is to be done next.
 #[derive(Debug)]
 pub struct GatewayLifecycle {
     rules: GatewayRules,

@@ -161,7 +161,7 @@ pub enum Actor {
     Platform,
     /// The bot's owner.
     Owner,
-    /// An admin.
+    /// An admin, at a bot or an account that may be their own.
     Admin(UserId),
     /// Somebody who is neither: it was refused.
     User(UserId),

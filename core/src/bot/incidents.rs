@@ -77,7 +77,7 @@ impl IncidentKind {
     }
 }
 
-/// One incident.
+/// What is wrong with a bot, from when it was first seen until it was over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// What is wrong.

@@ -169,7 +169,7 @@ pub enum MaySleep {
     Yes,
     /// An agent's turn is under way, or a channel listens: ask again after so many milliseconds.
     Busy {
-        /// Milliseconds.
+        /// Until then, in milliseconds, it is not tried again.
         again_ms: u64,
     },
     /// Nobody knows: neither a reason to stop nor one to stay.

@@ -84,7 +84,7 @@ pub fn same_origin(origin: Option<&str>, served: &str) -> bool {
 /// What a browser says about where a request comes from.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RequestContext<'a> {
-    /// The method.
+    /// As it arrived.
     pub method: &'a str,
     /// Whether it is to become a WebSocket.
     pub upgrade: bool,

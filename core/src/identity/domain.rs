@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::host::HostName;
-use crate::json;
+use crate::json::{self, Json};
 
 /// Domains one person may have claimed at a time. Each may cost the operator a certificate.
 pub const MAX_DOMAINS: u32 = 5;
@@ -124,7 +124,7 @@ pub fn hostname_answer(status: u16, body: &str) -> HostnameAnswer {
         #[serde(default)]
         errors: Vec<ApiError>,
         #[serde(default)]
-        result: Option<OneOrMany>,
+        result: Option<Json>,
     }
     #[derive(Deserialize)]
     struct ApiError {
@@ -132,12 +132,6 @@ pub fn hostname_answer(status: u16, body: &str) -> HostnameAnswer {
         code: u32,
         #[serde(default)]
         message: String,
-    }
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        Many(Vec<Hostname>),
-        One(Hostname),
     }
     #[derive(Deserialize)]
     struct Hostname {
@@ -180,13 +174,16 @@ pub fn hostname_answer(status: u16, body: &str) -> HostnameAnswer {
             .collect();
         return HostnameAnswer::Refused(words.join("; "));
     }
+    // One, or a list of them, by what was asked.
     let found = match envelope.result {
-        Some(OneOrMany::One(hostname)) => Some(hostname),
-        Some(OneOrMany::Many(hostnames)) => hostnames.into_iter().next(),
-        None => None,
+        Some(Json::Array(hostnames)) => hostnames.into_iter().next(),
+        one => one,
     };
     let Some(hostname) = found else {
         return HostnameAnswer::Absent;
+    };
+    let Ok(hostname) = json::of_value::<Hostname>(&hostname) else {
+        return HostnameAnswer::Refused(format!("status {status}, and not the API's JSON"));
     };
     let ssl = hostname.ssl.unwrap_or_default();
     let mut waiting_for = hostname.verification_errors;

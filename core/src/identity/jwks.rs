@@ -3,10 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::identity::token::Algorithm;
-use crate::json;
+use crate::json::{self, Json};
 
 /// Bits an RSA key must have at least (NIST SP 800-131A; Supabase makes 2,048).
 const MIN_RSA_BITS: usize = 2_048;
@@ -66,13 +65,13 @@ pub struct PublicKey {
     pub key_id: String,
     /// The only algorithm it verifies.
     pub algorithm: Algorithm,
-    /// The key as a minimal JWK (RFC 7517) for WebCrypto: no `use`, `key_ops` or `alg` that could clash.
-    pub jwk: serde_json::Value,
+    /// The key as the text of a minimal JWK (RFC 7517) for WebCrypto: no `use`, `key_ops` or `alg` that could clash.
+    pub jwk: String,
 }
 
 #[derive(Deserialize)]
 struct JwkSet {
-    keys: Vec<Value>,
+    keys: Vec<Json>,
 }
 
 /// What of a key matters (RFC 7517 §4, RFC 7518 §6), of the two types that count.
@@ -99,14 +98,14 @@ struct Jwk {
 ///
 /// # Errors
 /// The document is not a JWKS at all.
-pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, serde_json::Error> {
+pub fn public_keys(document: &str) -> Result<Vec<PublicKey>, json::Error> {
     let set: JwkSet = json::read(document)?;
     let keys: Vec<PublicKey> = set.keys.iter().filter_map(public_key).collect();
     let named_once = |key: &PublicKey| keys.iter().filter(|other| other.key_id == key.key_id).count() == 1;
     Ok(keys.iter().filter(|key| named_once(key)).cloned().collect())
 }
 
-fn public_key(jwk: &Value) -> Option<PublicKey> {
+fn public_key(jwk: &Json) -> Option<PublicKey> {
     let jwk: Jwk = json::of_value(jwk).ok()?;
     if jwk.r#use.is_some_and(|what_for| what_for != "sig") {
         return None;
@@ -116,12 +115,12 @@ fn public_key(jwk: &Value) -> Option<PublicKey> {
         ("EC", "P-256") if is_present(&jwk.x) && is_present(&jwk.y) => (
             Algorithm::Es256,
             "ES256",
-            serde_json::json!({ "kty": "EC", "crv": "P-256", "x": jwk.x, "y": jwk.y }),
+            json::object(&[("kty", "EC"), ("crv", "P-256"), ("x", &jwk.x), ("y", &jwk.y)]),
         ),
         ("RSA", _) if rsa_bits(&jwk.n) >= MIN_RSA_BITS && is_present(&jwk.e) => (
             Algorithm::Rs256,
             "RS256",
-            serde_json::json!({ "kty": "RSA", "n": jwk.n, "e": jwk.e }),
+            json::object(&[("kty", "RSA"), ("n", &jwk.n), ("e", &jwk.e)]),
         ),
         _ => return None,
     };
@@ -219,10 +218,7 @@ mod tests {
             .map(|key| (key.key_id.as_str(), key.algorithm))
             .collect();
         assert_eq!(names, [("ec", Algorithm::Es256), ("rsa", Algorithm::Rs256)]);
-        assert_eq!(
-            keys[0].jwk,
-            json!({ "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag" })
-        );
+        assert_eq!(keys[0].jwk, r#"{"kty":"EC","crv":"P-256","x":"AQ","y":"Ag"}"#);
         assert!(public_keys("[]").is_err());
         assert!(public_keys(r#"{"keys":{}}"#).is_err());
         assert!(public_keys("<html>").is_err());

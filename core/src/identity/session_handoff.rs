@@ -44,7 +44,7 @@ impl Opaque {
             .then(|| Self(text.to_owned()))
     }
 
-    /// The text.
+    /// What it hides, for whoever sends or compares it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

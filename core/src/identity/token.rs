@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use crate::json;
+use crate::json::{self, Json};
 use crate::user_id::UserId;
 
 pub mod seen;
@@ -167,26 +167,25 @@ struct Claims {
 #[derive(Debug, Default, Deserialize)]
 struct AppMetadata {
     #[serde(default)]
-    role: Option<serde_json::Value>,
+    role: Option<Json>,
 }
 
 /// `aud` is one name or a list of names (RFC 7519 §4.1.3). Read by hand, because an untagged enum costs the
 /// Worker a second JSON reader.
 #[derive(Debug, Deserialize)]
-#[serde(try_from = "serde_json::Value")]
+#[serde(try_from = "Json")]
 struct Audience(Vec<String>);
 
-impl TryFrom<serde_json::Value> for Audience {
+impl TryFrom<Json> for Audience {
     type Error = TokenError;
 
-    fn try_from(value: serde_json::Value) -> Result<Self, TokenError> {
-        use serde_json::Value;
+    fn try_from(value: Json) -> Result<Self, TokenError> {
         let name = |value| match value {
-            Value::String(name) => Ok(name),
+            Json::String(name) => Ok(name),
             _ => Err(TokenError::Malformed),
         };
         match value {
-            Value::Array(names) => names.into_iter().map(name).collect::<Result<_, _>>().map(Self),
+            Json::Array(names) => names.into_iter().map(name).collect::<Result<_, _>>().map(Self),
             one => name(one).map(|name| Self(vec![name])),
         }
     }
@@ -286,7 +285,7 @@ impl SignedToken {
         if begins > now.saturating_add(CLOCK_LEEWAY_SECONDS) {
             return Err(TokenError::NotYetValid);
         }
-        let admin = claims.app_metadata.role.is_some_and(|role| role == "admin");
+        let admin = claims.app_metadata.role == Some(Json::String("admin".to_owned()));
         Ok(Identity {
             user,
             admin,

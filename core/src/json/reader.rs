@@ -6,99 +6,84 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use serde_json::{Error, Map, Value, map};
 use std::slice;
+
+use super::{Error, Json};
 
 /// A value that is taken apart. By reference: nothing has to be dropped where a type gives up half-way.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'v>(pub(super) &'v Value);
+pub(super) struct Reader<'v>(pub(super) &'v Json);
 
 impl<'v> Reader<'v> {
-    /// Never quotes a text: it may be a secret, and errors are logged.
     #[cold]
     #[inline(never)]
     fn mismatch(self, expected: &'static str) -> Error {
         let found = match self.0 {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
+            Json::Null => "null",
+            Json::Bool(_) => "a boolean",
+            Json::Unsigned(_) | Json::Signed(_) => "a number",
+            Json::Fraction => "a fraction",
+            Json::String(_) => "a string",
+            Json::Array(_) => "an array",
+            Json::Object(_) => "an object",
         };
         Error::custom(format_args!("expected {expected} and found {found}"))
     }
 
     #[inline(never)]
     fn text(self) -> Result<&'v str, Error> {
-        self.0.as_str().ok_or_else(|| self.mismatch("a string"))
+        match self.0 {
+            Json::String(text) => Ok(text),
+            _ => Err(self.mismatch("a string")),
+        }
     }
 
     #[inline(never)]
     fn items(self) -> Result<Items<'v>, Error> {
-        let items = self.0.as_array().ok_or_else(|| self.mismatch("an array"))?;
-        Ok(Items(items.iter()))
+        match self.0 {
+            Json::Array(items) => Ok(Items(items.iter())),
+            _ => Err(self.mismatch("an array")),
+        }
     }
 
     #[inline(never)]
     fn members(self) -> Result<Members<'v>, Error> {
-        let object = self.0.as_object().ok_or_else(|| self.mismatch("an object"))?;
-        Ok(Members {
-            rest: object.iter(),
-            value: &Value::Null,
-        })
+        match self.0 {
+            Json::Object(members) => Ok(Members {
+                rest: members.iter(),
+                value: &Json::Null,
+            }),
+            _ => Err(self.mismatch("an object")),
+        }
     }
 
     /// `"name"`, or `{"name": value}`.
     #[inline(never)]
     fn variant(self) -> Result<Variant<'v>, Error> {
-        let found = match self.0 {
-            Value::String(name) => Some((name, None)),
-            Value::Object(object) => only_member(object),
-            _ => None,
-        };
-        let (name, content) = found.ok_or_else(|| self.mismatch("a string, or an object with one member"))?;
-        Ok(Variant { name, content })
+        match self.0 {
+            Json::String(name) => Ok(Variant { name, content: None }),
+            Json::Object(members) => match members.as_slice() {
+                [(name, value)] => Ok(Variant {
+                    name,
+                    content: Some(value),
+                }),
+                _ => Err(Error::custom("expected an object with one member")),
+            },
+            _ => Err(self.mismatch("a string, or an object with one member")),
+        }
     }
-}
-
-fn only_member(object: &Map<String, Value>) -> Option<(&String, Option<&Value>)> {
-    let mut members = object.iter();
-    let (name, value) = members.next()?;
-    members.next().is_none().then_some((name, Some(value)))
 }
 
 macro_rules! numbers {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match Number::of(self)? {
-                Number::Unsigned(number) => visitor.visit_u64(number),
-                Number::Signed(number) => visitor.visit_i64(number),
-                Number::Float(number) => visitor.visit_f64(number),
+            match self.0 {
+                Json::Unsigned(number) => visitor.visit_u64(*number),
+                Json::Signed(number) => visitor.visit_i64(*number),
+                _ => Err(self.mismatch("a whole number")),
             }
         }
     )*};
-}
-
-enum Number {
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-}
-
-impl Number {
-    #[inline(never)]
-    fn of(value: Reader<'_>) -> Result<Self, Error> {
-        let Value::Number(number) = value.0 else {
-            return Err(value.mismatch("a number"));
-        };
-        let number = match (number.as_u64(), number.as_i64()) {
-            (Some(number), _) => Self::Unsigned(number),
-            (None, Some(number)) => Self::Signed(number),
-            (None, None) => Self::Float(number.as_f64().unwrap_or_default()),
-        };
-        Ok(number)
-    }
 }
 
 impl<'de> Deserializer<'de> for Reader<'_> {
@@ -106,12 +91,14 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(value) => visitor.visit_bool(*value),
-            Value::Number(_) => self.deserialize_f64(visitor),
-            Value::String(text) => visitor.visit_str(text),
-            Value::Array(_) => self.deserialize_seq(visitor),
-            Value::Object(_) => self.deserialize_map(visitor),
+            Json::Null => visitor.visit_unit(),
+            Json::Bool(value) => visitor.visit_bool(*value),
+            Json::Unsigned(_) | Json::Signed(_) => self.deserialize_u64(visitor),
+            // For who keeps any value; who wants a fraction's asks for one, and is refused.
+            Json::Fraction => visitor.visit_f64(f64::NAN),
+            Json::String(text) => visitor.visit_str(text),
+            Json::Array(_) => self.deserialize_seq(visitor),
+            Json::Object(_) => self.deserialize_map(visitor),
         }
     }
 
@@ -121,9 +108,9 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.as_bool() {
-            Some(value) => visitor.visit_bool(value),
-            None => Err(self.mismatch("a boolean")),
+        match self.0 {
+            Json::Bool(value) => visitor.visit_bool(*value),
+            _ => Err(self.mismatch("a boolean")),
         }
     }
 
@@ -141,7 +128,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.0 {
-            Value::Null => visitor.visit_none(),
+            Json::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
@@ -203,8 +190,8 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 }
 
 struct Members<'v> {
-    rest: map::Iter<'v>,
-    value: &'v Value,
+    rest: slice::Iter<'v, (String, Json)>,
+    value: &'v Json,
 }
 
 impl<'v> Members<'v> {
@@ -268,7 +255,7 @@ impl<'de> Deserializer<'de> for Name<'_> {
     }
 }
 
-struct Items<'v>(slice::Iter<'v, Value>);
+struct Items<'v>(slice::Iter<'v, Json>);
 
 impl Items<'_> {
     #[inline(never)]
@@ -293,7 +280,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
 struct Variant<'v> {
     name: &'v str,
-    content: Option<&'v Value>,
+    content: Option<&'v Json>,
 }
 
 impl<'v> Variant<'v> {
@@ -318,7 +305,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.content {
-            None | Some(Value::Null) => Ok(()),
+            None | Some(Json::Null) => Ok(()),
             Some(other) => Err(Reader(other).mismatch("nothing")),
         }
     }

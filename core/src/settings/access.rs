@@ -1,7 +1,5 @@
 //! Settings about who gets in, and under which names bots are reached. All of them may be left out.
 
-use std::collections::BTreeSet;
-
 use super::{Setting, SettingProblem};
 use crate::http::host::HostName;
 use crate::identity::users::{AllowListEntry, SignUp};
@@ -79,7 +77,7 @@ pub struct Access {
     /// What the operator lists; the database may list more.
     pub allow_list: Vec<AllowListEntry>,
     /// Admins by setting.
-    pub admin_user_ids: BTreeSet<UserId>,
+    pub admin_user_ids: Vec<UserId>,
     /// Every bot's own name lies below this.
     pub bot_domain: Option<HostName>,
     /// Whom to ask for TXT records.
@@ -114,7 +112,7 @@ pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Ve
     );
     let not_ids = "has an entry that is no user id (a lower-case UUID)";
     let admins = listed(ADMIN_USER_IDS, not_ids);
-    let admin_user_ids: BTreeSet<UserId> = admins
+    let admin_user_ids: Vec<UserId> = admins
         .iter()
         .filter_map(|entry| match entry {
             AllowListEntry::User(user) => Some(*user),

@@ -157,7 +157,7 @@ impl EndReason {
 pub struct Ending {
     /// Milliseconds since the supervisor started.
     pub at_ms: u64,
-    /// Why.
+    /// What ended it, as far as the exit and the last lines tell.
     pub reason: EndReason,
     /// How the operating system saw it.
     pub exit: ExitReason,

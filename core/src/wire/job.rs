@@ -34,7 +34,7 @@ pub enum BackupJob {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotJob {
-    /// Why.
+    /// Why it is taken; retention holds some reasons longer.
     pub reason: SnapshotReason,
     /// Whether somebody has looked at the home and found it right as it is: the snapshot is then not marked
     /// suspicious, however much is gone.

@@ -161,7 +161,7 @@ fn what_is_not_a_command_is_none() {
 
 #[test]
 fn an_answer_is_read_as_it_was_written() {
-    let document = Document::of(&serde_json::json!({ "new": [1], "state": "asleep" })).unwrap();
+    let document = RawDocument::of(&serde_json::json!({ "new": [1], "state": "asleep" })).unwrap();
     let token = token();
     let answers = [
         (
@@ -177,7 +177,7 @@ fn an_answer_is_read_as_it_was_written() {
             r#"{"renewal":"unavailable"}"#,
         ),
         (
-            SandboxAnswer::Token(Document::of(&token).unwrap()),
+            SandboxAnswer::Token(RawDocument::of(&token).unwrap()),
             r#"{"token":"{\"token\":\"secret\",\"expires_at\":5}"}"#,
         ),
         (SandboxAnswer::Permission(false), r#"{"permission":false}"#),
@@ -200,7 +200,7 @@ fn an_answer_is_read_as_it_was_written() {
 #[test]
 fn of_a_document_only_what_matters_is_read() {
     let document =
-        Document::of(&serde_json::json!({ "health": "unknown", "since": 5, "state": "asleep" })).unwrap();
+        RawDocument::of(&serde_json::json!({ "health": "unknown", "since": 5, "state": "asleep" })).unwrap();
     let summary: BotStatusSummary = document.read().unwrap();
     let expected = BotStatusSummary {
         state: BotState::Asleep,
@@ -217,7 +217,7 @@ fn of_a_document_only_what_matters_is_read() {
 
 #[test]
 fn debug_output_hides_what_opens_a_repository() {
-    let answer = SandboxAnswer::Token(Document::of(&token()).unwrap());
+    let answer = SandboxAnswer::Token(RawDocument::of(&token()).unwrap());
     assert!(!format!("{answer:?}").contains("secret"));
     for (command, _) in commands() {
         assert!(!format!("{command:?}").contains("AAAA"), "a session's name");

@@ -17,12 +17,12 @@ pub fn password_info(user: UserId) -> String {
     format!("moltworker restic password v1 {user}")
 }
 
-/// One key.
+/// A master key, from which every user has a password and a MAC key of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupKey {
     /// Its version: names it in tokens, and says which of two is newer.
     pub version: u32,
-    /// The key.
+    /// Of 256 bits, as the operator generated it.
     pub bytes: Secret<[u8; 32]>,
 }
 

@@ -36,9 +36,9 @@ impl Version {
 /// One object in a list of version 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedObject {
-    /// Its name.
+    /// The last part of its key: what restic calls it.
     pub name: String,
-    /// Its bytes.
+    /// Its length in bytes.
     pub size: u64,
 }
 

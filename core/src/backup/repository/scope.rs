@@ -18,7 +18,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Both.
+    /// Every scope there is.
     pub const ALL: [Self; 2] = [Self::Append, Self::Maintain];
 
     /// Its name in a token and on the wire.

@@ -88,7 +88,7 @@ pub struct Unchecked<'a> {
     pub key_version: u32,
     /// What the MAC is over.
     pub signed: &'a str,
-    /// The MAC.
+    /// HMAC-SHA-256 of what is before it, not checked yet.
     pub mac: Vec<u8>,
     claims: Claims,
 }

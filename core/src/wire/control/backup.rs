@@ -80,7 +80,7 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-/// One snapshot.
+/// A snapshot that was stored and confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// What names it.
@@ -167,7 +167,7 @@ pub struct Progress {
 /// Why the last attempt at something failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupError {
-    /// When.
+    /// When the last of these attempts failed.
     pub failed_at: i64,
     /// Of which kind the job was.
     #[serde(rename = "doing")]

@@ -26,7 +26,7 @@ fn is_lower_hex(text: &str, digits: usize) -> bool {
 pub struct SnapshotId(String);
 
 impl SnapshotId {
-    /// The digits.
+    /// In lower-case hexadecimal, as it is sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
