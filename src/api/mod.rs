@@ -25,6 +25,7 @@ use worker::{Request, Response};
 
 use crate::http::error::Result;
 use crate::http::reply;
+use crate::identity::sign_in::second_factor;
 use context::Context;
 
 /// The OpenAPI document, as `cargo xtask openapi` writes it.
@@ -41,6 +42,8 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
 
         Operation::ShowLogin => sign_in::show(ctx, request).await,
         Operation::SubmitLogin => sign_in::submit(ctx, request).await,
+        Operation::ShowSecondFactor => Ok(second_factor::show(request, ctx.settings).await?),
+        Operation::SubmitSecondFactor => sign_in::prove(ctx, request).await,
         Operation::SignInWith => sign_in::start(ctx, request).await,
         Operation::SignInCallback => sign_in::callback(ctx, request).await,
         Operation::SignOut => sign_in::sign_out(ctx, request).await,

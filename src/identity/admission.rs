@@ -42,7 +42,7 @@ pub(crate) async fn identify(
 /// Counts the request for the person, and lets them in.
 ///
 /// # Errors
-/// As [`users::admit`], and [`Refusal::TooMany`].
+/// As [`users::admit`], [`Refusal::TooMany`], and [`Refusal::SecondFactorRequired`] where everyone needs one.
 pub(crate) async fn admit(
     env: &Env,
     headers: &dyn ReadHeaders,
@@ -51,6 +51,9 @@ pub(crate) async fn admit(
     freshness: Freshness,
 ) -> Result<(), Refusal> {
     let identity = caller.identity();
+    if settings.tokens.require_mfa.is_lacking(identity) {
+        return Err(Refusal::SecondFactorRequired);
+    }
     rate_limiter::count_user(env, headers, identity.user).await?;
     users::admit(env, identity, settings, freshness).await
 }

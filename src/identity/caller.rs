@@ -235,7 +235,7 @@ async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyEr
     let data = parsed.signing_input.as_bytes();
     let held = webcrypto::signature_holds(&key, parsed.algorithm, &parsed.signature, data).await?;
     let signed = parsed.signature_checked(held)?;
-    let identity = signed.into_identity(&settings.issuer(), clock::now_seconds())?;
+    let identity = signed.into_identity(settings.tokens.expected(), clock::now_seconds())?;
     SEEN.with_borrow_mut(|seen| seen.remember(token, set, identity.clone()));
     Ok(identity)
 }

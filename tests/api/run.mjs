@@ -43,7 +43,7 @@ async function run() {
   const stop = stir(worker);
   t.after(stop);
   const owner = worker.provider.token({ sub: ALICE, exp: in_a_day() });
-  const admin = worker.provider.token({ sub: ADMIN, exp: in_a_day(), app_metadata: { role: "admin" } });
+  const admin = worker.provider.token({ sub: ADMIN, exp: in_a_day(), aal: "aal2", app_metadata: { role: "admin" } });
   // The owner first: an admin may suspend them.
   for (const [who, token] of [["owner", owner], ["admin", admin]]) {
     const ended = await schemathesis(worker, folder, who, token);

@@ -87,7 +87,7 @@ const ENDPOINTS = {
 
 /** Pages, traffic and machines, whose callers have tests of their own: sign-in, crossing, hand-over, repository. */
 export const ELSEWHERE = [
-  "show-login", "sign-in", "begin-sign-in", "finish-sign-in", "sign-out", "show-sign-out", "issue-handoff-code", "redeem-handoff-code",
+  "show-login", "sign-in", "show-second-factor", "prove-second-factor", "begin-sign-in", "finish-sign-in", "sign-out", "show-sign-out", "issue-handoff-code", "redeem-handoff-code",
   "serve-repository", "serve-bot",
 ];
 

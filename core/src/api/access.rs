@@ -19,6 +19,8 @@ pub struct Caller {
     pub credential: Credential,
     /// Whether their token, or the operator, says that they are an admin.
     pub is_admin: bool,
+    /// Whether they proved one factor, and what only an admin may do takes two.
+    pub lacks_second_factor: bool,
     /// Whether the request says that a page of the host it was sent to sent it.
     pub from_own_page: bool,
 }
@@ -36,8 +38,9 @@ pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
         // A bot's page may run on this host, and would bring the session's cookie.
         Access::OwnerByToken | Access::Admin if !by_token => Err(Refusal::BearerRequired),
         Access::OwnerByToken => Ok(()),
-        Access::Admin if caller.is_admin => Ok(()),
-        Access::Admin => Err(Refusal::NotAnAdmin),
+        Access::Admin if !caller.is_admin => Err(Refusal::NotAnAdmin),
+        Access::Admin if caller.lacks_second_factor => Err(Refusal::SecondFactorRequired),
+        Access::Admin => Ok(()),
         // A repository asks for a token of its own kind.
         Access::RepositoryToken => Err(Refusal::RepositoryTokenRequired),
     }
@@ -53,7 +56,12 @@ mod tests {
         let caller = |credential, is_admin, from_own_page| Caller {
             credential,
             is_admin,
+            lacks_second_factor: false,
             from_own_page,
+        };
+        let lacking = |caller| Caller {
+            lacks_second_factor: true,
+            ..caller
         };
         let token = caller(Credential::Bearer, false, false);
         let admin = caller(Credential::Bearer, true, false);
@@ -70,6 +78,10 @@ mod tests {
             (OwnerByToken, button, Err(Refusal::BearerRequired)),
             (Admin, token, Err(Refusal::NotAnAdmin)),
             (Admin, admin, Ok(())),
+            (Admin, lacking(admin), Err(Refusal::SecondFactorRequired)),
+            (Admin, lacking(token), Err(Refusal::NotAnAdmin)),
+            (Owner, lacking(admin), Ok(())),
+            (OwnerByToken, lacking(token), Ok(())),
             (Admin, admins_session, Err(Refusal::BearerRequired)),
             (RepositoryToken, admin, Err(Refusal::RepositoryTokenRequired)),
         ] {

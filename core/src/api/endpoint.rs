@@ -372,8 +372,9 @@ const fn change_method(method: ChangeMethod) -> Method {
 /// Wherever one asks.
 const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
 /// Who has to say who they are.
-const OF_CALLERS: [Refusal; 8] = [
+const OF_CALLERS: [Refusal; 9] = [
     Refusal::SignInRequired,
+    Refusal::SecondFactorRequired,
     Refusal::TokenExpired,
     Refusal::TokenRefused,
     Refusal::NotInvited,

@@ -15,6 +15,10 @@ pub enum Operation {
     ShowLogin,
     /// The sign-in form, sent.
     SubmitLogin,
+    /// The page that asks for a second factor.
+    ShowSecondFactor,
+    /// A code of the second factor, or the wish to enrol one.
+    SubmitSecondFactor,
     /// Off to an OAuth provider, by way of the identity provider.
     SignInWith,
     /// Back from the identity provider, with a code or an error.

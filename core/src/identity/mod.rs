@@ -2,6 +2,7 @@
 
 pub mod domain;
 pub mod jwks;
+pub mod mfa;
 pub mod session;
 pub mod session_handoff;
 pub mod sign_in;

@@ -13,6 +13,7 @@ mod sessions;
 mod signals;
 mod stack;
 mod token;
+mod totp;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

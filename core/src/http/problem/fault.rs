@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -44,6 +44,7 @@ impl Refusal {
         Self::SignInNotStarted,
         Self::BearerRequired,
         Self::NotAnAdmin,
+        Self::SecondFactorRequired,
         Self::NotInvited,
         Self::AccountSuspended,
         Self::AccountDeleted,
@@ -101,6 +102,7 @@ impl Refusal {
             | Self::SignInNotStarted
             | Self::BearerRequired
             | Self::NotAnAdmin
+            | Self::SecondFactorRequired
             | Self::NotYourBot
             | Self::OwnAddress
             | Self::HandOverRefused

@@ -5,6 +5,7 @@
 
 mod detour;
 mod error;
+mod factors;
 mod routes;
 mod test_control;
 
@@ -64,11 +65,14 @@ struct Project {
     keys: RwLock<Keys>,
     issuer: String,
     anon_key: String,
+    /// The public key of the newer kind, which is no token.
+    publishable_key: String,
     jwt_secret: String,
     /// Seconds for which an access token is valid.
     token_lifetime: i64,
     sessions: Mutex<Sessions>,
     flows: Mutex<Flows>,
+    factors: Mutex<factors::Factors>,
     /// A host that people may be led back to besides this machine's.
     redirect_host: Option<String>,
     test_control: Option<Arc<TestControl>>,
@@ -87,14 +91,17 @@ impl Identity {
         let path = dir.join(ISSUER_FILE);
         fs::write(&path, &issuer).with_context(|| format!("cannot write {}", path.display()))?;
         let anon_key = token::anon_key(&keys)?;
+        let publishable_key = token::publishable_key(&keys);
         let project = Project {
             jwt_secret: keys.hs256_secret().to_owned(),
             keys: RwLock::new(keys),
             issuer,
             anon_key,
+            publishable_key,
             token_lifetime,
             sessions: Mutex::default(),
             flows: Mutex::default(),
+            factors: Mutex::default(),
             redirect_host: None,
             test_control: None,
         };
@@ -160,6 +167,7 @@ pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
         serde_json::json!({
             "supabaseUrl": identity.url(),
             "anonKey": identity.anon_key(),
+            "publishableKey": identity.project.publishable_key,
             "jwtSecret": identity.jwt_secret(),
             "keys": dir,
             "keySet": routes::keys(&identity.project).jwks(),

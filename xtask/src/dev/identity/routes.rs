@@ -7,7 +7,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, SecondsFormat};
 use jsonwebtoken::jwk::JwkSet;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Project;
 use super::detour;
 use super::error::{AuthError, word_errors};
+use super::factors;
 use super::test_control;
 use crate::dev::keys::{Alg, Keys};
 use crate::dev::people::Person;
@@ -37,6 +38,10 @@ pub(super) fn router(project: Arc<Project>) -> Router {
         .route("/otp", post(detour::otp))
         .route("/user", get(user))
         .route("/logout", post(logout))
+        .route("/factors", post(factors::enrol))
+        .route("/factors/{id}", delete(factors::unenrol))
+        .route("/factors/{id}/challenge", post(factors::challenge))
+        .route("/factors/{id}/verify", post(factors::verify))
         .route("/settings", get(settings))
         .route("/health", get(health))
         .route_layer(middleware::from_fn_with_state(
@@ -77,7 +82,7 @@ async fn require_api_key(State(project): State<Arc<Project>>, request: Request, 
             .find_map(|pair| pair.strip_prefix(API_KEY_HEADER)?.strip_prefix('='))
     });
     match in_header.or(in_query) {
-        Some(key) if key == project.anon_key => next.run(request).await,
+        Some(key) if key == project.anon_key || key == project.publishable_key => next.run(request).await,
         Some(_) => AuthError::Gateway {
             message: "Invalid API key",
             hint: "Double check your Supabase `anon` or `service_role` API key.",
@@ -167,7 +172,7 @@ pub(super) fn session_answer(
         "expires_in": lifetime,
         "expires_at": claims.exp,
         "refresh_token": refresh_token,
-        "user": user_document(session.person, session.signed_in_at),
+        "user": user_document(project, session),
     });
     Ok(Json(answer).into_response())
 }
@@ -226,7 +231,7 @@ fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String),
 
 async fn user(State(project): State<Arc<Project>>, headers: HeaderMap) -> Result<Response, AuthError> {
     let session = authenticate(&project, &headers)?;
-    Ok(Json(user_document(session.person, session.signed_in_at)).into_response())
+    Ok(Json(user_document(&project, &session)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -314,7 +319,7 @@ struct Presented {
 }
 
 /// The session of the bearer token, checked in the order and refused with the words of the real one.
-fn authenticate(project: &Project, headers: &HeaderMap) -> Result<Session, AuthError> {
+pub(super) fn authenticate(project: &Project, headers: &HeaderMap) -> Result<Session, AuthError> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -377,10 +382,11 @@ fn verify(project: &Project, token: &str) -> Result<Presented, String> {
 }
 
 /// A person as the API describes them.
-fn user_document(person: &Person, signed_in_at: i64) -> Value {
+fn user_document(project: &Project, session: &Session) -> Value {
+    let person = session.person;
     let registered_at = timestamp(REGISTERED_AT);
-    let signed_in_at = timestamp(signed_in_at);
-    json!({
+    let signed_in_at = timestamp(session.signed_in_at);
+    let mut user = json!({
         "id": person.id(),
         "aud": AUTHENTICATED,
         "role": AUTHENTICATED,
@@ -405,10 +411,14 @@ fn user_document(person: &Person, signed_in_at: i64) -> Value {
         "created_at": registered_at,
         "updated_at": signed_in_at,
         "is_anonymous": false,
-    })
+    });
+    if let (Some(list), Some(fields)) = (factors::factors(project).describe(person), user.as_object_mut()) {
+        fields.insert("factors".into(), list);
+    }
+    user
 }
 
-fn timestamp(seconds: i64) -> String {
+pub(super) fn timestamp(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0)
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Micros, true)
