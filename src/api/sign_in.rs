@@ -86,7 +86,7 @@ pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<R
     match signed_in_caller(ctx, headers).await {
         Ok(Caller::Browser(_)) => {}
         // A program needs no session, and a code would be one.
-        Ok(Caller::Bearer(_)) => return Err(Refusal::HandOverRefused.into()),
+        Ok(Caller::Bearer(_) | Caller::Personal(..)) => return Err(Refusal::HandOverRefused.into()),
         Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
             if reply::is_for_person(request) =>
         {

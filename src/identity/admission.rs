@@ -39,7 +39,7 @@ pub(crate) async fn identify(
     }
 }
 
-/// Counts the request for the person, and lets them in.
+/// Counts the request for the person, or for the token they gave a program, and lets them in.
 ///
 /// # Errors
 /// As [`users::admit`], [`Refusal::TooMany`], and [`Refusal::SecondFactorRequired`] where everyone needs one.
@@ -54,6 +54,10 @@ pub(crate) async fn admit(
     if settings.tokens.require_mfa.is_lacking(identity) {
         return Err(Refusal::SecondFactorRequired);
     }
-    rate_limiter::count_user(env, headers, identity.user).await?;
+    match caller {
+        // Each on its own: a program that runs wild does not use up what its owner may ask.
+        Caller::Personal(_, token) => rate_limiter::count_token(env, headers, &token.token_id).await?,
+        _ => rate_limiter::count_user(env, headers, identity.user).await?,
+    }
     users::admit(env, identity, settings, freshness).await
 }

@@ -96,6 +96,7 @@ async function furnish(worker) {
   await worker.fake(ALICE, "set", { snapshots: [snapshot], files: { "": "a file" }, backup });
   await worker.as(BOB, "/api/bot");
   await worker.giveDomain(ALICE, "claw.example.org");
+  for (const scope of ["connect", "manage"]) await worker.call({ sub: ALICE }, "POST", "/api/bot/tokens", { name: scope, scope });
   await worker.asAdmin("POST", "/api/admin/invitations", { entry: "carol@example.org" });
   await worker.asAdmin("POST", "/api/admin/allow-list", { entry: "@example.org" });
 }

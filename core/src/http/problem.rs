@@ -42,6 +42,12 @@ pub enum Refusal {
     BearerRequired,
     /// This route is for admins.
     NotAnAdmin,
+    /// A personal access token is not good for this.
+    TokenScope,
+    /// What only the person themselves may do, or an admin, was asked with a personal access token.
+    PersonalTokenRefused,
+    /// The person has as many personal access tokens as one may.
+    TooManyPersonalTokens,
     /// The caller proved one factor, and two are asked for.
     SecondFactorRequired,
     /// The person may not become a user here.
@@ -206,6 +212,21 @@ impl Refusal {
                 "This address takes an access token in the Authorization header.",
             ),
             Self::NotAnAdmin => (403, "not-an-admin", "This is for administrators."),
+            Self::TokenScope => (
+                403,
+                "token-scope",
+                "This personal access token opens the bot and nothing else; make one with the scope manage.",
+            ),
+            Self::PersonalTokenRefused => (
+                403,
+                "personal-token-refused",
+                "No personal access token is good for this; send the access token of a sign-in.",
+            ),
+            Self::TooManyPersonalTokens => (
+                409,
+                "too-many-personal-tokens",
+                "You have as many personal access tokens as one may have; revoke one first.",
+            ),
             Self::SecondFactorRequired => (
                 401,
                 "second-factor-required",

@@ -14,12 +14,7 @@ pub(crate) const SECRET_BYTES: usize = 20;
 /// Light modules around a drawing (ISO/IEC 18004), without which cameras do not find it.
 const QUIET_ZONE: i32 = 4;
 
-/// The code of that moment (seconds since 1970).
-pub(crate) fn code(secret: &[u8], now: i64) -> String {
-    at(secret, now.div_euclid(PERIOD))
-}
-
-/// Whether a code is one of those that count at that moment.
+/// Whether a code is one of those that count at that moment (seconds since 1970).
 pub(crate) fn accepts(secret: &[u8], code: &str, now: i64) -> bool {
     let period = now.div_euclid(PERIOD);
     (period - SKEW..=period + SKEW).any(|period| at(secret, period) == code)
@@ -42,7 +37,7 @@ pub(crate) fn base32(bytes: &[u8]) -> String {
     let mut text = String::new();
     let (mut held, mut bits) = (0_u32, 0_u32);
     let mut write = |five: u32| {
-        let letter = ALPHABET.iter().nth((five & 31) as usize);
+        let letter = ALPHABET.get((five & 31) as usize);
         text.extend(letter.map(|letter| char::from(*letter)));
     };
     for byte in bytes {
@@ -99,6 +94,10 @@ pub(crate) fn drawing(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn code(secret: &[u8], now: i64) -> String {
+        at(secret, now.div_euclid(PERIOD))
+    }
 
     /// RFC 6238 appendix B, of whose eight digits the last six are left here.
     #[test]
