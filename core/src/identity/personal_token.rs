@@ -140,7 +140,7 @@ pub fn name(text: &str) -> Result<String, String> {
     let name = text.trim();
     // As it was sent: what the document of the API says is not about what is left of it.
     let too_long = text.chars().count() > MAX_NAME_CHARACTERS;
-    if name.is_empty() || too_long || name.chars().any(char::is_control) {
+    if name.is_empty() || too_long || text.chars().any(char::is_control) {
         return Err(format!(
             "name: 1 to {MAX_NAME_CHARACTERS} characters that say which device or program has it"
         ));
@@ -209,7 +209,14 @@ mod tests {
     fn names_and_days_have_limits_that_are_told() {
         assert_eq!(name("  Alice's phone ").as_deref(), Ok("Alice's phone"));
         assert_eq!(name(&"é".repeat(64)).map(|name| name.chars().count()), Ok(64));
-        for bad in ["", "  ", "a\nb", &"a".repeat(65), &format!("a{}", " ".repeat(64))] {
+        for bad in [
+            "",
+            "  ",
+            "a\nb",
+            "\ta",
+            &"a".repeat(65),
+            &format!("a{}", " ".repeat(64)),
+        ] {
             assert!(name(bad).unwrap_err().contains("64 characters"), "{bad:?}");
         }
         assert_eq!(expiry(None, 0), Ok(90 * MS_PER_DAY));
