@@ -61,7 +61,7 @@ pub(crate) async fn serve(
         }
     }
     let origin = served.origin(settings);
-    if !caller::is_owners(incoming, origin) {
+    if !caller::is_owners(incoming, caller, origin) {
         return Err(Refusal::WrongOrigin.into());
     }
     Ok(forward(env, settings, user, incoming, origin).await?)

@@ -163,13 +163,15 @@ impl Call<'_> {
         };
         let caller = match admitted.await {
             Ok(caller) => caller,
-            Err(Refusal::SignInRequired) if incoming.is_for_person() => {
+            Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
+                if incoming.is_for_person() =>
+            {
                 let request = incoming.request();
                 let response = match self.served {
                     Served::Bot(host) => {
                         session_handoff::redirect_to_platform(&request, host, self.settings).await?
                     }
-                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request)?,
+                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
                 };
                 return Ok(response.into());
             }
@@ -199,6 +201,11 @@ impl Call<'_> {
         let facts = access::Caller {
             credential: caller.credential(),
             is_admin,
+            lacks_second_factor: self
+                .settings
+                .tokens
+                .require_mfa
+                .is_lacking_for_admin(caller.identity()),
             from_own_page: origin.is_some() && same_origin(origin, served),
         };
         permit(self.endpoint.access(), facts)?;

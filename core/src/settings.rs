@@ -16,7 +16,9 @@ pub use access::{
 };
 
 mod backups;
+mod tokens;
 pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL};
+pub use tokens::{ALLOWED_OAUTH_CLIENTS, REQUIRE_MFA, SUPABASE_ISSUER, TokenPolicy};
 
 mod bindings;
 pub use bindings::*;
@@ -103,8 +105,11 @@ pub const REQUIRED: [Setting; 5] = [
     BACKUP_KEY,
 ];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 16] = [
+pub const OPTIONAL: [Setting; 19] = [
     SUPABASE_JWT_SECRET,
+    SUPABASE_ISSUER,
+    ALLOWED_OAUTH_CLIENTS,
+    REQUIRE_MFA,
     OAUTH_PROVIDERS,
     MODEL_BASE_URL,
     MODEL_ID,
@@ -143,6 +148,8 @@ pub struct Settings {
     pub anon_key: String,
     /// The legacy HS256 secret, where one is still in use.
     pub jwt_secret: Option<Secret<String>>,
+    /// What its people's tokens have to say.
+    pub tokens: TokenPolicy,
     /// Offered on the sign-in page, in this order.
     pub oauth_providers: Vec<Provider>,
     /// Seals session cookies.
@@ -160,9 +167,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What `iss` must say in a token of this project.
-    pub fn issuer(&self) -> String {
-        format!("{}/auth/v1", self.supabase_url)
+    /// Where the project's Auth API is.
+    pub fn auth_url(&self) -> String {
+        auth_url(&self.supabase_url)
     }
 
     /// Reads all settings; `get` looks one up by name.
@@ -206,6 +213,9 @@ impl Settings {
         let supabase_url = checked(supabase, SUPABASE_URL, &mut problems, |text| {
             Origin::parse(&text).map(|origin| origin.as_str().to_owned())
         });
+        let anon_key = checked(anon_key, SUPABASE_ANON_KEY, &mut problems, |text| {
+            tokens::public_key(&text)
+        });
         let session_key = checked(session_key, SESSION_KEY, &mut problems, |text| {
             let bytes = STANDARD.decode(text.trim()).map_err(|_| "is not base64")?;
             let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
@@ -235,6 +245,7 @@ impl Settings {
             some => checked(some, SLEEP_AFTER, &mut problems, |text| idle_time(text.trim())),
         };
 
+        let tokens = tokens::read(&given, supabase_url.as_deref().map(auth_url), &mut problems);
         let access = access::read(&given, &mut problems);
         let backups = backups::read(&given, public.as_ref(), &mut problems);
 
@@ -258,6 +269,7 @@ impl Settings {
                 supabase_url,
                 anon_key,
                 jwt_secret,
+                tokens,
                 oauth_providers: oauth_providers.unwrap_or_default(),
                 session_key,
                 offered_model,
@@ -269,6 +281,10 @@ impl Settings {
             _ => Err(problems),
         }
     }
+}
+
+fn auth_url(supabase_url: &str) -> String {
+    format!("{supabase_url}/auth/v1")
 }
 
 /// `90s`, `15m`, `2h` or `never`, in milliseconds; `None` for never.
@@ -330,7 +346,8 @@ mod tests {
         let settings = read(&complete()).unwrap();
         assert_eq!(settings.public.as_str(), "https://bots.example.com");
         assert_eq!(settings.public.host(), "bots.example.com");
-        assert_eq!(settings.issuer(), "https://abcd.supabase.co/auth/v1");
+        assert_eq!(settings.tokens.issuer, settings.auth_url());
+        assert_eq!(settings.auth_url(), "https://abcd.supabase.co/auth/v1");
         assert_eq!(settings.session_key.reveal()[31], 31);
         assert_eq!(settings.offered_model, None);
         assert!(!format!("{settings:?}").contains("31"));
@@ -357,6 +374,8 @@ mod tests {
             ("PUBLIC_URL", "ftp://bots.example.com"),
             ("SUPABASE_URL", "abcd"),
             ("SUPABASE_ANON_KEY", "  "),
+            ("SUPABASE_ANON_KEY", "sb_secret_abc"),
+            ("REQUIRE_MFA", "yes"),
             ("SESSION_KEY", "not base64!"),
             ("SESSION_KEY", "c2hvcnQ="),
             ("SUPABASE_JWT_SECRET", "short"),

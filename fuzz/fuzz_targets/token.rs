@@ -2,6 +2,8 @@
 //! what an identity must say.
 #![no_main]
 
+use std::collections::BTreeSet;
+
 use libfuzzer_sys::fuzz_target;
 use moltworker_core::identity::token::{self, CLOCK_LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES};
 use moltworker_core::identity::{jwks, session, sign_in};
@@ -39,7 +41,11 @@ fn verify(token: &str) {
     let Ok(signed) = parsed.signature_checked(true) else {
         unreachable!()
     };
-    if let Ok(identity) = signed.into_identity(ISSUER, NOW) {
+    let expected = token::Expected {
+        issuer: ISSUER,
+        oauth_clients: &BTreeSet::new(),
+    };
+    if let Ok(identity) = signed.into_identity(expected, NOW) {
         assert!(identity.expires_at + CLOCK_LEEWAY_SECONDS > NOW);
         assert!(identity.expires_at <= NOW + MAX_LIFETIME_SECONDS + CLOCK_LEEWAY_SECONDS);
         assert_eq!(identity.user.to_string().len(), 36);

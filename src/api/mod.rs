@@ -13,20 +13,24 @@ mod domains;
 mod history;
 mod input;
 mod output;
+mod personal_tokens;
 mod sign_in;
 mod snapshots;
 mod users;
 
 use js_sys::JsString;
 use moltworker_core::api::operation::Operation;
+use moltworker_core::api::personal_tokens::PersonalTokenName;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{Request, Response};
 
+use crate::http::body;
 use crate::http::error::Result;
 use crate::http::reply;
+use crate::identity::sign_in::second_factor;
 use context::Context;
 
 #[wasm_bindgen]
@@ -49,6 +53,8 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
 
         Operation::ShowLogin => sign_in::show(ctx, request).await,
         Operation::SubmitLogin => sign_in::submit(ctx, request).await,
+        Operation::ShowSecondFactor => Ok(second_factor::show(request, ctx.settings).await?),
+        Operation::SubmitSecondFactor => sign_in::prove(ctx, request).await,
         Operation::SignInWith => sign_in::start(ctx, request).await,
         Operation::SignInCallback => sign_in::callback(ctx, request).await,
         Operation::SignOut => sign_in::sign_out(ctx, request).await,
@@ -75,6 +81,15 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::VerifyDomainOf => json(&domains::verify_for(ctx, input::domain(request).await?).await?),
         Operation::RemoveDomain | Operation::RemoveDomainOf => {
             json(&domains::remove(ctx, input::domain(request).await?).await?)
+        }
+
+        Operation::ListPersonalTokens => json(&personal_tokens::list(ctx).await?),
+        Operation::CreatePersonalToken => {
+            json(&personal_tokens::create(ctx, body::json(request).await?).await?)
+        }
+        Operation::RevokePersonalToken => {
+            let PersonalTokenName { id } = body::json(request).await?;
+            json(&personal_tokens::revoke(ctx, &id).await?)
         }
 
         Operation::ListUsers => json(&users::list(ctx, input::after(request)?).await?),

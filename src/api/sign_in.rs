@@ -12,7 +12,7 @@ use crate::http::sites::{BotHost, Served};
 use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::{self, Caller};
 use crate::identity::session_handoff;
-use crate::identity::sign_in::{self, Exit, SignedIn};
+use crate::identity::sign_in::{self, Exit, SignedIn, second_factor};
 
 /// The sign-in page; it says who is signed in already.
 pub(super) async fn show(ctx: &Context<'_>, request: &Request) -> Result<Response> {
@@ -28,6 +28,13 @@ pub(super) async fn show(ctx: &Context<'_>, request: &Request) -> Result<Respons
 
 pub(super) async fn submit(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
     Ok(noted(ctx, sign_in::submit(ctx.env, request, ctx.settings).await?))
+}
+
+pub(super) async fn prove(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
+    Ok(noted(
+        ctx,
+        second_factor::submit(ctx.env, request, ctx.settings).await?,
+    ))
 }
 
 pub(super) async fn start(ctx: &Context<'_>, request: &Request) -> Result<Response> {
@@ -79,15 +86,17 @@ pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<R
     match signed_in_caller(ctx, headers).await {
         Ok(Caller::Browser(_)) => {}
         // A program needs no session, and a code would be one.
-        Ok(Caller::Bearer(_)) => return Err(Refusal::HandOverRefused.into()),
-        Err(Refusal::SignInRequired) if reply::is_for_person(request) => {
-            return Ok(sign_in::redirect_to_login(request)?);
+        Ok(Caller::Bearer(_) | Caller::Personal(..)) => return Err(Refusal::HandOverRefused.into()),
+        Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
+            if reply::is_for_person(request) =>
+        {
+            return Ok(sign_in::redirect_to_login(request, refusal)?);
         }
         Err(refusal) => return Err(refusal.into()),
     }
     let Some(session) = live_session(ctx, headers).await else {
         // It was ended on another host: here as well.
-        let to_login = sign_in::redirect_to_login(request)?;
+        let to_login = sign_in::redirect_to_login(request, Refusal::SignInRequired)?;
         return Ok(reply::with_cookie(to_login, &cookies::clear(SESSION_COOKIE))?);
     };
     ctx.signed_in(session.identity.user);

@@ -8,6 +8,7 @@ use moltworker_core::settings::SettingProblem;
 use crate::http::nonce::Nonce;
 
 pub(crate) mod login;
+pub(crate) mod second_factor;
 pub(crate) mod waking;
 
 const STYLE: &str = include_str!("pages/style.css");

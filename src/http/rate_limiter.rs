@@ -53,6 +53,17 @@ pub(crate) async fn count_user(env: &Env, headers: &dyn ReadHeaders, user: UserI
     }
 }
 
+/// Counts one request that brings this personal access token, by as many as a user may make.
+///
+/// # Errors
+/// [`Refusal::TooMany`].
+pub(crate) async fn count_token(env: &Env, headers: &dyn ReadHeaders, id: &str) -> Result<(), Refusal> {
+    match key(headers) {
+        Some(_) => count(env, USER_LIMIT, format!("token {id}")).await,
+        None => Ok(()),
+    }
+}
+
 /// Cloudflare writes this header itself and takes a client's own away.
 fn key(headers: &dyn ReadHeaders) -> Option<String> {
     address_key(&headers.value_of("cf-connecting-ip")?)

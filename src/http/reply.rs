@@ -27,12 +27,21 @@ const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// A page. `status` is what programs see.
 pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
+    build(status, &policy(nonce))?.from_html(markup.into_string())
+}
+
+/// A page with a picture that it brings along.
+pub(crate) fn page_with_drawing(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
+    let policy = format!("{}; img-src data:", policy(nonce));
+    build(status, &policy)?.from_html(markup.into_string())
+}
+
+fn policy(nonce: &Nonce) -> String {
     let nonce = nonce.as_str();
-    let policy = format!(
+    format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    build(status, &policy)?.from_html(markup.into_string())
+    )
 }
 
 /// A JSON document.

@@ -39,10 +39,10 @@ pub(crate) async fn identify(
     }
 }
 
-/// Counts the request for the person, and lets them in.
+/// Counts the request for the person, or for the token they gave a program, and lets them in.
 ///
 /// # Errors
-/// As [`users::admit`], and [`Refusal::TooMany`].
+/// As [`users::admit`], [`Refusal::TooMany`], and [`Refusal::SecondFactorRequired`] where everyone needs one.
 pub(crate) async fn admit(
     env: &Env,
     headers: &dyn ReadHeaders,
@@ -51,6 +51,13 @@ pub(crate) async fn admit(
     freshness: Freshness,
 ) -> Result<(), Refusal> {
     let identity = caller.identity();
-    rate_limiter::count_user(env, headers, identity.user).await?;
+    if settings.tokens.require_mfa.is_lacking(identity) {
+        return Err(Refusal::SecondFactorRequired);
+    }
+    match caller {
+        // Each on its own: a program that runs wild does not use up what its owner may ask.
+        Caller::Personal(_, token) => rate_limiter::count_token(env, headers, &token.token_id).await?,
+        _ => rate_limiter::count_user(env, headers, identity.user).await?,
+    }
     users::admit(env, identity, settings, freshness).await
 }

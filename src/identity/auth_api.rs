@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use moltworker_core::identity::mfa::{self, FactorId};
 use moltworker_core::identity::session::Tokens;
 use moltworker_core::identity::sign_in::Provider;
-use moltworker_core::json::object;
+use moltworker_core::json::{Json, object};
 use moltworker_core::settings::Settings;
 use serde::Serialize;
 use worker::url::form_urlencoded;
@@ -13,7 +14,7 @@ use worker::{Fetch, Headers, Method, Response};
 use crate::platform::{clock, json, outgoing};
 
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
-const DEADLINE: Duration = Duration::from_secs(15);
+pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
 /// What is exchanged for tokens.
 pub(crate) enum Grant<'a> {
@@ -38,7 +39,8 @@ pub(crate) enum Grant<'a> {
 
 /// The provider's answer to a grant.
 pub(crate) enum Granted {
-    Tokens(Tokens),
+    /// Also the person's authenticator app, if they have enrolled one.
+    Tokens(Tokens, Option<FactorId>),
     /// It is wrong, spent or revoked: trying the same again does not help.
     Refused,
     /// Asked too often.
@@ -72,7 +74,10 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
     match response.status_code() {
         200 => {
             let body = clock::within(DEADLINE, response.text()).await?;
-            Ok(Granted::Tokens(json::read(&body)?))
+            let answer: Json = json::read(&body)?;
+            let app = answer.member("user").map(mfa::factors);
+            let tokens = json::of_value(&answer)?;
+            Ok(Granted::Tokens(tokens, app.and_then(|factors| factors.app)))
         }
         // 401 is not among them: that is a wrong `apikey`, and the person can do nothing about it.
         400 | 403 | 404 | 422 => Ok(Granted::Refused),
@@ -128,7 +133,7 @@ pub(crate) fn authorize_url(
         ("code_challenge", challenge),
         ("code_challenge_method", "s256"),
     ]);
-    format!("{}/authorize?{query}", settings.issuer())
+    format!("{}/authorize?{query}", settings.auth_url())
 }
 
 /// Ends the one session `access_token` belongs to: its refresh token is worth nothing afterwards.
@@ -151,14 +156,29 @@ async fn post(
     body: Option<&str>,
     bearer: Option<&str>,
 ) -> worker::Result<Response> {
+    call(settings, &Method::Post, path, body, bearer).await
+}
+
+/// One call of the API. The project's key goes into a header of its own: those of the newer kind are no JWT, and in
+/// `Authorization` the provider takes nothing but a person's token.
+///
+/// # Errors
+/// The provider did not answer.
+pub(super) async fn call(
+    settings: &Settings,
+    method: &Method,
+    path: &str,
+    body: Option<&str>,
+    bearer: Option<&str>,
+) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("apikey", &settings.anon_key)?;
     if let Some(token) = bearer {
         headers.set("authorization", &format!("Bearer {token}"))?;
     }
-    let url = format!("{}{path}", settings.issuer());
-    let request = outgoing::request(&Method::Post, &url, &headers, body)?;
+    let url = format!("{}{path}", settings.auth_url());
+    let request = outgoing::request(method, &url, &headers, body)?;
     clock::within(DEADLINE, Fetch::Request(request).send()).await
 }
 
@@ -168,7 +188,7 @@ fn query(pairs: &[(&str, &str)]) -> String {
         .finish()
 }
 
-fn unexpected(path: &str, status: u16) -> worker::Error {
+pub(super) fn unexpected(path: &str, status: u16) -> worker::Error {
     let path = path.split('?').next().unwrap_or_default();
     worker::Error::RustError(format!("{path} answered {status}"))
 }

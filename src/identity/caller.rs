@@ -6,6 +6,7 @@ use moltworker_core::api::access::Credential;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::personal_token::{self, NODE_HEADER, Recorded};
 use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, Standing};
 use moltworker_core::identity::token::seen::Seen;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
@@ -14,7 +15,7 @@ use worker::Env;
 
 use crate::http::headers::ReadHeaders;
 use crate::http::incoming::Incoming;
-use crate::identity::{jwks, sealed};
+use crate::identity::{jwks, personal_tokens, sealed};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log, webcrypto};
 
@@ -23,6 +24,8 @@ use crate::platform::{clock, log, webcrypto};
 pub(crate) enum Caller {
     /// A program (or a page) that sent `Authorization: Bearer`.
     Bearer(Identity),
+    /// A device or a program with a personal access token.
+    Personal(Identity, Recorded),
     /// A browser with a session.
     Browser(Identity),
 }
@@ -30,7 +33,7 @@ pub(crate) enum Caller {
 impl Caller {
     pub(crate) fn identity(&self) -> &Identity {
         match self {
-            Self::Bearer(identity) | Self::Browser(identity) => identity,
+            Self::Bearer(identity) | Self::Personal(identity, _) | Self::Browser(identity) => identity,
         }
     }
 
@@ -38,6 +41,7 @@ impl Caller {
     pub(crate) fn credential(&self) -> Credential {
         match self {
             Self::Bearer(_) => Credential::Bearer,
+            Self::Personal(_, token) => Credential::Personal(token.scope),
             Self::Browser(_) => Credential::Session,
         }
     }
@@ -71,7 +75,12 @@ pub(crate) async fn identify(
     settings: &Settings,
     purpose: &str,
 ) -> Result<Identified, Refusal> {
-    if let Some(authorization) = header(headers, "authorization") {
+    let authorization = header(headers, "authorization");
+    if let Some(token) = personal_token(headers, authorization.as_deref()) {
+        let (identity, recorded) = personal_tokens::find(env, &token).await?;
+        return Ok(Caller::Personal(identity, recorded).into());
+    }
+    if let Some(authorization) = authorization {
         let token = bearer_token(&authorization).ok_or(Refusal::TokenRefused)?;
         return Ok(Caller::Bearer(access_token(token, settings).await?).into());
     }
@@ -139,10 +148,10 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
 /// Whether a request to a bot that is served at `served` is its owner's wish. Other people's pages can have a
 /// browser send one, and it sends our cookie along. Who sends a token means it; but what such a WebSocket is for,
 /// the gateway goes by the origin as well.
-pub(crate) fn is_owners(request: &Incoming, served: &str) -> bool {
+pub(crate) fn is_owners(request: &Incoming, caller: &Caller, served: &str) -> bool {
     let headers = &request.headers;
     let (upgrade, origin) = (headers.get("upgrade").is_some(), headers.get("origin"));
-    if headers.get("authorization").is_some() {
+    if caller.credential() != Credential::Session {
         return !upgrade || same_origin(origin, served);
     }
     let asked = RequestContext {
@@ -157,6 +166,14 @@ pub(crate) fn is_owners(request: &Incoming, served: &str) -> bool {
 
 pub(crate) fn header(headers: &dyn ReadHeaders, name: &str) -> Option<String> {
     headers.value_of(name)
+}
+
+/// The personal access token of a request, where programs can put one. A URL is no such place: those are logged.
+fn personal_token(headers: &dyn ReadHeaders, authorization: Option<&str>) -> Option<String> {
+    match authorization {
+        Some(value) => personal_token::in_authorization(value),
+        None => header(headers, NODE_HEADER).filter(|text| personal_token::is_one(text)),
+    }
 }
 
 fn bearer_token(authorization: &str) -> Option<&str> {
@@ -235,7 +252,7 @@ async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyEr
     let data = parsed.signing_input.as_bytes();
     let held = webcrypto::signature_holds(&key, parsed.algorithm, &parsed.signature, data).await?;
     let signed = parsed.signature_checked(held)?;
-    let identity = signed.into_identity(&settings.issuer(), clock::now_seconds())?;
+    let identity = signed.into_identity(settings.tokens.expected(), clock::now_seconds())?;
     SEEN.with_borrow_mut(|seen| seen.remember(token, set, identity.clone()));
     Ok(identity)
 }

@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
 
 struct Cached {
-    issuer: String,
+    auth_url: String,
     known: Known,
     document: String,
     /// Counts the different key sets this isolate has seen.
@@ -54,11 +54,11 @@ pub(crate) async fn find(
     key_id: &str,
     algorithm: Algorithm,
 ) -> worker::Result<Option<(Key, KeySet)>> {
-    let issuer = settings.issuer();
+    let auth_url = settings.auth_url();
     loop {
         let now = clock::now_ms();
         let (known, key) = CACHE.with_borrow(|cache| {
-            let cached = cache.as_ref().filter(|cached| cached.issuer == issuer);
+            let cached = cache.as_ref().filter(|cached| cached.auth_url == auth_url);
             let key = cached.and_then(|cached| cached.find(key_id, algorithm));
             (cached.map(|cached| cached.known), key)
         });
@@ -82,15 +82,15 @@ pub(crate) async fn find(
             continue;
         }
         ASKING_SINCE.set(Some(now));
-        let fetched = fetch_document(&issuer).await;
+        let fetched = fetch_document(&auth_url).await;
         let outcome = match fetched {
-            Ok(document) => take(&issuer, document, now).await,
+            Ok(document) => take(&auth_url, document, now).await,
             Err(error) => Err(error),
         };
         ASKING_SINCE.set(None);
         if let Err(error) = outcome {
             log::line("jwks-refresh-failed", &[("reason", &error)]);
-            remember_failure(issuer, now);
+            remember_failure(auth_url, now);
             return if key.is_some() { Ok(key) } else { Err(error) };
         }
         return Ok(CACHE.with_borrow(|cache| cache.as_ref()?.find(key_id, algorithm)));
@@ -106,7 +106,7 @@ pub(crate) fn still_trusted(settings: &Settings, keys: KeySet) -> bool {
                 .known
                 .fetched_at
                 .is_some_and(|at| jwks::are_fresh(at, clock::now_ms()));
-            cached.set == set && fresh && cached.issuer == settings.issuer()
+            cached.set == set && fresh && cached.auth_url == settings.auth_url()
         })
     })
 }
@@ -126,8 +126,8 @@ pub(crate) async fn legacy(secret: &str) -> worker::Result<Key> {
     Ok(key)
 }
 
-async fn fetch_document(issuer: &str) -> worker::Result<String> {
-    let request = Request::new(&format!("{issuer}/.well-known/jwks.json"), Method::Get)?;
+async fn fetch_document(auth_url: &str) -> worker::Result<String> {
+    let request = Request::new(&format!("{auth_url}/.well-known/jwks.json"), Method::Get)?;
     let mut response = clock::within(FETCH_DEADLINE, Fetch::Request(request).send()).await?;
     if response.status_code() != 200 {
         return Err(worker::Error::RustError(format!(
@@ -143,13 +143,13 @@ async fn fetch_document(issuer: &str) -> worker::Result<String> {
 }
 
 /// Puts a document's keys in the place of the ones before.
-async fn take(issuer: &str, document: String, now: u64) -> worker::Result<()> {
+async fn take(auth_url: &str, document: String, now: u64) -> worker::Result<()> {
     let known = Known {
         fetched_at: Some(now),
         asked_at: now,
     };
     let (set, unchanged) = CACHE.with_borrow_mut(|cache| match cache {
-        Some(cached) if cached.issuer == issuer && cached.document == document => {
+        Some(cached) if cached.auth_url == auth_url && cached.document == document => {
             cached.known = known;
             (cached.set, true)
         }
@@ -168,7 +168,7 @@ async fn take(issuer: &str, document: String, now: u64) -> worker::Result<()> {
         }
     }
     CACHE.set(Some(Cached {
-        issuer: issuer.to_owned(),
+        auth_url: auth_url.to_owned(),
         known,
         document,
         set,
@@ -177,12 +177,12 @@ async fn take(issuer: &str, document: String, now: u64) -> worker::Result<()> {
     Ok(())
 }
 
-fn remember_failure(issuer: String, now: u64) {
+fn remember_failure(auth_url: String, now: u64) {
     CACHE.with_borrow_mut(|cache| match cache {
-        Some(cached) if cached.issuer == issuer => cached.known.asked_at = now,
+        Some(cached) if cached.auth_url == auth_url => cached.known.asked_at = now,
         _ => {
             *cache = Some(Cached {
-                issuer,
+                auth_url,
                 known: Known {
                     fetched_at: None,
                     asked_at: now,

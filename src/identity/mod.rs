@@ -4,6 +4,8 @@ pub(crate) mod admission;
 pub(crate) mod auth_api;
 pub(crate) mod caller;
 pub(crate) mod jwks;
+pub(crate) mod mfa_api;
+pub(crate) mod personal_tokens;
 pub(crate) mod sealed;
 pub(crate) mod session_handoff;
 pub(crate) mod sign_in;

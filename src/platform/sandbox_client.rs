@@ -8,6 +8,7 @@ use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::mfa::{SecondFactor, SecondFactorCommand};
 use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
@@ -146,6 +147,18 @@ pub(crate) async fn renew_session(env: &Env, user: UserId, id: SessionId) -> Res
     }
 }
 
+/// Something about the person's second factor.
+pub(crate) async fn second_factor(
+    env: &Env,
+    user: UserId,
+    command: SecondFactorCommand,
+) -> Result<SecondFactor> {
+    match ask(env, user, &SandboxCommand::SecondFactor(command)).await? {
+        SandboxAnswer::SecondFactor(outcome) => Ok(outcome),
+        other => unexpected(&other),
+    }
+}
+
 /// A new token for the bot's repository, a `RenewedToken`, if `run` is the current one.
 pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope) -> Result<RawDocument> {
     match ask(env, user, &SandboxCommand::RenewToken(run, scope)).await? {
@@ -226,6 +239,7 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
     let name = match answer {
         SandboxAnswer::Status(_) => "a state",
         SandboxAnswer::Snapshots(_) => "snapshots",
+        SandboxAnswer::SecondFactor(_) => "a second factor",
         SandboxAnswer::Renewal(_) => "a renewal",
         SandboxAnswer::Token(_) => "a token",
         SandboxAnswer::Permission(_) => "a permission",

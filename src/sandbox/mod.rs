@@ -3,8 +3,8 @@
 //! This file receives commands. `serve` answers the owner's traffic; `lifecycle` turns events into state and effects;
 //! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
 //! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them; `repository` mints what opens
-//! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions, which have nothing to do
-//! with the bot's life.
+//! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
+//! a code in one, which have nothing to do with the bot's life.
 
 mod answer;
 mod backups;
@@ -13,6 +13,7 @@ mod lifecycle;
 mod output;
 mod registry;
 mod repository;
+mod second_factor;
 mod serve;
 mod sessions;
 mod slots;
@@ -139,6 +140,7 @@ impl Inner {
                 self.status_answer()?.into()
             }
             SandboxCommand::Session(command) => self.session(command).await?.into(),
+            SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
             SandboxCommand::Logs(lines) => self.logs(lines).await?,
             SandboxCommand::RenewToken(run, scope) => {

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use futures::lock::Mutex;
+use futures::lock::{Mutex, MutexGuard};
 use moltworker_core::api::sandbox::SandboxAnswer;
 use moltworker_core::identity::session::{
     COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionCommand, SessionId, Standing, Tokens,
@@ -71,9 +71,14 @@ impl Inner {
         })
     }
 
-    async fn renew_session(&self, id: &SessionId) -> Result<Renewal> {
+    /// Waits until nobody else is about to spend one of the person's tokens.
+    pub(super) async fn session_turn(&self) -> Result<MutexGuard<'_, ()>> {
         let turn = async { Ok(self.renewing.turn.lock().await) };
-        let Ok(_turn) = clock::within(WAIT, turn).await else {
+        clock::within(WAIT, turn).await
+    }
+
+    pub(super) async fn renew_session(&self, id: &SessionId) -> Result<Renewal> {
+        let Ok(_turn) = self.session_turn().await else {
             return Ok(Renewal::Unavailable);
         };
         let Some((identity, tokens, renewed_at)) = self.load_session(id).await? else {
@@ -112,7 +117,7 @@ impl Inner {
             token: &tokens.refresh_token,
         };
         let tokens = match auth_api::exchange(settings, grant).await? {
-            Granted::Tokens(tokens) => tokens,
+            Granted::Tokens(tokens, _) => tokens,
             Granted::TooMany => return Ok(Renewal::Unavailable),
             Granted::Refused => {
                 self.forget_session(id)?;
@@ -153,7 +158,7 @@ impl Inner {
                     token: &tokens.refresh_token,
                 };
                 match auth_api::exchange(settings, grant).await? {
-                    Granted::Tokens(fresh) => tokens = fresh,
+                    Granted::Tokens(fresh, _) => tokens = fresh,
                     Granted::Refused | Granted::TooMany => return Ok(()),
                 }
             }
@@ -169,7 +174,7 @@ impl Inner {
     }
 
     /// `None` also for one whose tokens were sealed with another key.
-    async fn load_session(&self, id: &SessionId) -> Result<Option<(Identity, Tokens, u64)>> {
+    pub(super) async fn load_session(&self, id: &SessionId) -> Result<Option<(Identity, Tokens, u64)>> {
         let statement = "SELECT identity, tokens, renewed_at FROM sessions WHERE id = ?";
         let row: Option<Row> = Store::open(&self.state)?.one(statement, vec![id.as_str().into()])?;
         let Some(row) = row else { return Ok(None) };
@@ -202,7 +207,12 @@ impl Inner {
     }
 
     /// `false` when it was forgotten meanwhile.
-    async fn update_session(&self, id: &SessionId, identity: &Identity, tokens: &Tokens) -> Result<bool> {
+    pub(super) async fn update_session(
+        &self,
+        id: &SessionId,
+        identity: &Identity,
+        tokens: &Tokens,
+    ) -> Result<bool> {
         let sealed = sealed::seal(self.settings()?, PURPOSE, tokens).await?;
         let updated: Option<Updated> = Store::open(&self.state)?.one(
             "UPDATE sessions SET identity = ?, tokens = ?, renewed_at = ? WHERE id = ? RETURNING renewed_at",
@@ -221,6 +231,7 @@ impl Inner {
     }
 }
 
-fn seconds(time: u64) -> Result<SqlStorageValue> {
+/// A time in seconds, as a column takes it.
+pub(super) fn seconds(time: u64) -> Result<SqlStorageValue> {
     SqlStorageValue::try_from_i64(i64::try_from(time).unwrap_or(i64::MAX))
 }

@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -27,6 +27,8 @@ const MIGRATIONS: [&str; 3] = [
      CREATE TABLE snapshots (id TEXT PRIMARY KEY, details TEXT, verified_at INTEGER);
      CREATE TABLE holds (id TEXT NOT NULL, until INTEGER, PRIMARY KEY (id, until));
      CREATE UNIQUE INDEX pins ON holds (id) WHERE until IS NULL;",
+    // When a wrong code of the second factor was typed, in seconds since 1970.
+    "CREATE TABLE wrong_codes (at INTEGER NOT NULL);",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

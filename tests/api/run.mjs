@@ -43,7 +43,7 @@ async function run() {
   const stop = stir(worker);
   t.after(stop);
   const owner = worker.provider.token({ sub: ALICE, exp: in_a_day() });
-  const admin = worker.provider.token({ sub: ADMIN, exp: in_a_day(), app_metadata: { role: "admin" } });
+  const admin = worker.provider.token({ sub: ADMIN, exp: in_a_day(), aal: "aal2", app_metadata: { role: "admin" } });
   // The owner first: an admin may suspend them.
   for (const [who, token] of [["owner", owner], ["admin", admin]]) {
     const ended = await schemathesis(worker, folder, who, token);
@@ -96,6 +96,7 @@ async function furnish(worker) {
   await worker.fake(ALICE, "set", { snapshots: [snapshot], files: { "": "a file" }, backup });
   await worker.as(BOB, "/api/bot");
   await worker.giveDomain(ALICE, "claw.example.org");
+  for (const scope of ["connect", "manage"]) await worker.call({ sub: ALICE }, "POST", "/api/bot/tokens", { name: scope, scope });
   await worker.asAdmin("POST", "/api/admin/invitations", { entry: "carol@example.org" });
   await worker.asAdmin("POST", "/api/admin/allow-list", { entry: "@example.org" });
 }

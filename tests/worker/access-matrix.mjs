@@ -3,22 +3,28 @@
 
 /** What each kind of caller is answered, by kind of endpoint; `in` means that access was given. */
 const KINDS = {
-  anybody: { nobody: "in", expired: "in", owner: "in", stranger: "in", session: "in", adminSession: "in", admin: "in", run: "in", operator: "in" },
+  anybody: { nobody: "in", expired: "in", owner: "in", stranger: "in", session: "in", adminSession: "in", admin: "in", run: "in", connect: "in", manage: "in", adminManage: "in", revoked: "in", operator: "in" },
   own: {
     nobody: "401 sign-in-required", expired: "401 token-expired", owner: "in", stranger: "in", session: "in", adminSession: "in", admin: "in",
-    run: "401 token-refused", operator: "401 token-refused",
+    run: "401 token-refused", connect: "403 token-scope", manage: "in", adminManage: "in", revoked: "401 token-refused", operator: "401 token-refused",
   },
   ownByToken: {
     nobody: "401 sign-in-required", expired: "401 token-expired", owner: "in", stranger: "in", session: "401 bearer-required",
-    adminSession: "401 bearer-required", admin: "in", run: "401 token-refused", operator: "401 token-refused",
+    adminSession: "401 bearer-required", admin: "in", run: "401 token-refused", connect: "403 token-scope", manage: "in", adminManage: "in", revoked: "401 token-refused", operator: "401 token-refused",
   },
   ownByButton: {
     nobody: "401 sign-in-required", expired: "401 token-expired", owner: "in", stranger: "in", session: "403 wrong-origin",
-    adminSession: "403 wrong-origin", admin: "in", run: "401 token-refused", operator: "401 token-refused",
+    adminSession: "403 wrong-origin", admin: "in", run: "401 token-refused", connect: "403 token-scope", manage: "in", adminManage: "in", revoked: "401 token-refused", operator: "401 token-refused",
+  },
+  ownInPerson: {
+    nobody: "401 sign-in-required", expired: "401 token-expired", owner: "in", stranger: "in", session: "401 bearer-required",
+    adminSession: "401 bearer-required", admin: "in", run: "401 token-refused",
+    connect: "403 personal-token-refused", manage: "403 personal-token-refused", adminManage: "403 personal-token-refused",
+    revoked: "401 token-refused", operator: "401 token-refused",
   },
   admin: {
     nobody: "401 sign-in-required", expired: "401 token-expired", owner: "403 not-an-admin", stranger: "403 not-an-admin",
-    session: "401 bearer-required", adminSession: "401 bearer-required", admin: "in", run: "401 token-refused", operator: "401 token-refused",
+    session: "401 bearer-required", adminSession: "401 bearer-required", admin: "in", run: "401 token-refused", connect: "403 personal-token-refused", manage: "403 personal-token-refused", adminManage: "403 personal-token-refused", revoked: "401 token-refused", operator: "401 token-refused",
   },
 };
 
@@ -50,6 +56,9 @@ const ENDPOINTS = {
   "add-domain": ["ownByToken", "POST", "/api/bot/domains", HOST_BODY, true],
   "check-domain": ["ownByToken", "POST", "/api/bot/domains/check", HOST_BODY, true],
   "remove-domain": ["ownByToken", "DELETE", "/api/bot/domains", HOST_BODY, true],
+  "list-personal-tokens": ["ownInPerson", "GET", "/api/bot/tokens"],
+  "create-personal-token": ["ownInPerson", "POST", "/api/bot/tokens", { name: "phone", scope: "connect" }, true],
+  "revoke-personal-token": ["ownInPerson", "DELETE", "/api/bot/tokens", { id: "0000000000000000" }, true],
   "admin-list-bots": ["admin", "GET", "/api/admin/bots", null, true],
   "admin-get-bot": ["admin", "GET", `/api/admin/bots/${USER}`, null, true],
   "admin-sleep-bot": ["admin", "POST", `/api/admin/bots/${USER}/sleep`, null, true],
@@ -87,7 +96,7 @@ const ENDPOINTS = {
 
 /** Pages, traffic and machines, whose callers have tests of their own: sign-in, crossing, hand-over, repository. */
 export const ELSEWHERE = [
-  "show-login", "sign-in", "begin-sign-in", "finish-sign-in", "sign-out", "show-sign-out", "issue-handoff-code", "redeem-handoff-code",
+  "show-login", "sign-in", "show-second-factor", "prove-second-factor", "begin-sign-in", "finish-sign-in", "sign-out", "show-sign-out", "issue-handoff-code", "redeem-handoff-code",
   "serve-repository", "serve-bot",
 ];
 

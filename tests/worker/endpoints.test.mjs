@@ -2,7 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { ADMIN, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
 import { NAVIGATION, signIn } from "./browser.mjs";
 import { ELSEWHERE, matrix } from "./access-matrix.mjs";
 import { mint } from "./repository.mjs";
@@ -31,6 +31,20 @@ async function callers(worker) {
     admin: worker.adminBearer(),
     run: bearer(mint(ALICE)),
     operator: bearer(OPERATOR_TOKEN),
+    ...(await personal(worker)),
+  };
+}
+
+/** Callers with personal access tokens: Alice's, an admin's, and one that was revoked. */
+async function personal(worker) {
+  const make = async (who, scope) => bearer((await worker.call(who, "POST", "/api/bot/tokens", { name: scope, scope })).token);
+  const { token, entry } = await worker.call({ sub: ALICE }, "POST", "/api/bot/tokens", { name: "gone", scope: "manage" });
+  await worker.call({ sub: ALICE }, "DELETE", "/api/bot/tokens", { id: entry.id });
+  return {
+    connect: await make({ sub: ALICE }, "connect"),
+    manage: await make({ sub: ALICE }, "manage"),
+    adminManage: await make(ADMIN_CLAIMS, "manage"),
+    revoked: bearer(token),
   };
 }
 
@@ -44,7 +58,7 @@ async function ask(worker, { method, path, body }, headers) {
 }
 
 /** The codes by which access itself is refused. */
-const ACCESS_CODES = ["sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot"];
+const ACCESS_CODES = ["sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot", "token-scope", "personal-token-refused"];
 
 test("the matrix has every endpoint of the table", async () => {
   const contract = JSON.parse(await readFile(new URL("../contract/endpoints.json", import.meta.url), "utf8"));

@@ -17,7 +17,7 @@ export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
 
 /** What an admin's token says. */
-const ADMIN_CLAIMS = { sub: ADMIN, app_metadata: { role: "admin" } };
+export const ADMIN_CLAIMS = { sub: ADMIN, aal: "aal2", app_metadata: { role: "admin" } };
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");

@@ -45,13 +45,13 @@ export async function startProvider(t, { strict = true, options = [] } = {}) {
 class Provider {
   #overrides = {};
 
-  constructor({ supabaseUrl, anonKey, jwtSecret, users, keySet }, { es256_pkcs8, rs256_pkcs1 }) {
+  constructor({ supabaseUrl, anonKey, publishableKey, jwtSecret, users, keySet }, { es256_pkcs8, rs256_pkcs1 }) {
     const key = (jwk, type, text) => {
       const privateKey = createPrivateKey({ key: Buffer.from(text, "base64"), format: "der", type });
       return { alg: jwk.alg, kid: jwk.kid, jwk, privateKey, publicKey: createPublicKey(privateKey) };
     };
     const [es, rs] = keySet.keys;
-    Object.assign(this, { url: supabaseUrl, issuer: `${supabaseUrl}/auth/v1`, anonKey, users });
+    Object.assign(this, { url: supabaseUrl, issuer: `${supabaseUrl}/auth/v1`, anonKey, publishableKey, users });
     this.keys = { es: key(es, "pkcs8", es256_pkcs8), rs: key(rs, "pkcs1", rs256_pkcs1), hs: tokens.hsKey(jwtSecret) };
   }
 

@@ -122,7 +122,7 @@ test("a valid token opens only its own repository", async (t) => {
   const good = mint(ALICE);
   const otherKey = Buffer.alloc(32, 3).toString("base64");
   const supabase = worker.provider.token({ sub: ALICE });
-  const admin = worker.provider.token({ sub: ADMIN, app_metadata: { role: "admin" } });
+  const admin = worker.provider.token({ sub: ADMIN, aal: "aal2", app_metadata: { role: "admin" } });
   for (const [what, token, refusal] of [
     ["none", null, "401 repository-token-required"],
     ["an expired one", mint(ALICE, { expiresAt: Date.now() - 1 }), "401 repository-token-expired"],

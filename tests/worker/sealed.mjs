@@ -3,6 +3,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 
 export const SESSION_COOKIE = "__Host-moltbot-session";
 export const FLOW_COOKIE = "__Host-moltbot-sign-in";
+export const PENDING_COOKIE = "__Host-moltbot-second-factor";
 /** What the Worker's tests seal with. */
 export const SESSION_KEY = Buffer.alloc(32, 7);
 

@@ -41,7 +41,7 @@ test("a valid session sets no cookie, and the cookie contains no token", async (
   assert.ok(cookie.length < 400, `${cookie.length} bytes go with every request`);
   assert.equal((await worker.fetch("/", { headers: { cookie } })).headers.get("set-cookie"), null);
   const { identity, id, ...more } = sessionOf(cookie);
-  assert.deepEqual(Object.keys(identity).sort(), ["admin", "email", "expires_at", "user"]);
+  assert.deepEqual(Object.keys(identity).sort(), ["admin", "email", "expires_at", "mfa", "user"]);
   assert.match(id, /^[\w-]{22}$/);
   assert.deepEqual(more, {});
 });

@@ -7,6 +7,7 @@ import { startWorker } from "./harness.mjs";
 import { cookieOf, send } from "./browser.mjs";
 import { startProvider } from "./provider.mjs";
 import { sessionOf } from "./sealed.mjs";
+import { codeOf } from "./totp.mjs";
 
 const CALLBACK = "http://localhost:3000/callback";
 
@@ -77,6 +78,33 @@ test("tokens of the real Supabase client are accepted and renewed", async (t) =>
     assert.equal((await auth.verifyOtp({ email: other.email, token: typed, type: "email" })).error.code, "otp_expired");
     const nobody = await auth.signInWithOtp({ email: "nobody@moltworker.test", options: { shouldCreateUser: false } });
     assert.equal(nobody.error.code, "otp_disabled");
+  });
+
+  await t.test("a sign-in with a second factor is accepted as one", async () => {
+    const auth = client(identity);
+    const third = identity.users[2];
+    await auth.signInWithPassword(third);
+    const { data: factor, error } = await auth.mfa.enroll({ factorType: "totp", friendlyName: "phone", issuer: "bots.example.com" });
+    assert.equal(error, null);
+    assert.match(factor.totp.qr_code, /^data:image\/svg\+xml;utf-8,</);
+    assert.match(factor.totp.uri, /^otpauth:\/\/totp\/bots\.example\.com:/);
+    const verify = (code) => auth.mfa.challengeAndVerify({ factorId: factor.id, code });
+    assert.equal((await verify("12345")).error.code, "mfa_verification_failed");
+    const proven = await verify(codeOf(factor.totp.secret));
+    assert.equal(proven.error, null);
+    await accepted(proven.data);
+    assert.equal((await auth.mfa.getAuthenticatorAssuranceLevel()).data.currentLevel, "aal2");
+    assert.equal((await auth.refreshSession()).error, null);
+    assert.equal((await auth.mfa.getAuthenticatorAssuranceLevel()).data.currentLevel, "aal2");
+
+    const later = client(identity);
+    await later.signInWithPassword(third);
+    const levels = (await later.mfa.getAuthenticatorAssuranceLevel()).data;
+    assert.deepEqual([levels.currentLevel, levels.nextLevel], ["aal1", "aal2"]);
+    assert.deepEqual((await later.mfa.listFactors()).data.totp.map(({ id }) => id), [factor.id]);
+    const more = await later.mfa.enroll({ factorType: "totp", friendlyName: "tablet" });
+    assert.equal(more.error.code, "insufficient_aal");
+    assert.equal((await auth.mfa.unenroll({ factorId: factor.id })).data.id, factor.id);
   });
 
   await t.test("after a key rotation, old and new tokens both count", async () => {

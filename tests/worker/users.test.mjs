@@ -66,8 +66,8 @@ test("the allow-list of settings and database accepts emails, domains, ids", asy
 
 test("an admin by setting needs no token claim and no invitation", async (t) => {
   const worker = await startWorker(t, { bindings: { SIGN_UP: "invite", ADMIN_USER_IDS: ALICE } });
-  assert.equal((await worker.call(alice, "GET", "/api/admin/users")).status, 200);
-  assert.equal((await worker.call({ sub: BOB, app_metadata: { role: "admin" } }, "GET", "/api/admin/users")).status, 200);
+  assert.equal((await worker.call({ ...alice, aal: "aal2" }, "GET", "/api/admin/users")).status, 200);
+  assert.equal((await worker.call({ sub: BOB, aal: "aal2", app_metadata: { role: "admin" } }, "GET", "/api/admin/users")).status, 200);
   assert.equal((await worker.call({ sub: CAROL }, "GET", "/api/admin/users")).code, "not-invited");
 });
 

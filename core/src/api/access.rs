@@ -2,12 +2,15 @@
 
 use super::contract::Access;
 use crate::http::problem::Refusal;
+use crate::identity::personal_token::TokenScope;
 
 /// By what somebody proved who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credential {
     /// An access token in the `Authorization` header. A page of another site cannot send one.
     Bearer,
+    /// A personal access token of this scope.
+    Personal(TokenScope),
     /// The session of the host that was asked. Browsers send it along with what any page asks for.
     Session,
 }
@@ -19,6 +22,8 @@ pub struct Caller {
     pub credential: Credential,
     /// Whether their token, or the operator, says that they are an admin.
     pub is_admin: bool,
+    /// Whether they proved one factor, and what only an admin may do takes two.
+    pub lacks_second_factor: bool,
     /// Whether the request says that a page of the host it was sent to sent it.
     pub from_own_page: bool,
 }
@@ -28,16 +33,31 @@ pub struct Caller {
 /// # Errors
 /// The refusal to answer with.
 pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
-    let by_token = caller.credential == Credential::Bearer;
+    let (by_token, personal) = match caller.credential {
+        Credential::Session => (false, None),
+        Credential::Bearer => (true, None),
+        Credential::Personal(scope) => (true, Some(scope)),
+    };
     match access {
-        Access::Public | Access::Owner => Ok(()),
+        Access::Public => Ok(()),
+        // Whoever has found such a token can neither make further ones nor be an admin.
+        Access::OwnerInPerson | Access::Admin if personal.is_some() => Err(Refusal::PersonalTokenRefused),
+        Access::Owner | Access::OwnerOrButton | Access::OwnerByToken
+            if personal == Some(TokenScope::Connect) =>
+        {
+            Err(Refusal::TokenScope)
+        }
+        Access::Owner => Ok(()),
         Access::OwnerOrButton if by_token || caller.from_own_page => Ok(()),
         Access::OwnerOrButton => Err(Refusal::WrongOrigin),
         // A bot's page may run on this host, and would bring the session's cookie.
-        Access::OwnerByToken | Access::Admin if !by_token => Err(Refusal::BearerRequired),
-        Access::OwnerByToken => Ok(()),
-        Access::Admin if caller.is_admin => Ok(()),
-        Access::Admin => Err(Refusal::NotAnAdmin),
+        Access::OwnerByToken | Access::OwnerInPerson | Access::Admin if !by_token => {
+            Err(Refusal::BearerRequired)
+        }
+        Access::OwnerByToken | Access::OwnerInPerson => Ok(()),
+        Access::Admin if !caller.is_admin => Err(Refusal::NotAnAdmin),
+        Access::Admin if caller.lacks_second_factor => Err(Refusal::SecondFactorRequired),
+        Access::Admin => Ok(()),
         // A repository asks for a token of its own kind.
         Access::RepositoryToken => Err(Refusal::RepositoryTokenRequired),
     }
@@ -49,18 +69,38 @@ mod tests {
 
     #[test]
     fn access_depends_on_credential_role_and_origin() {
-        use Access::{Admin, Owner, OwnerByToken, OwnerOrButton, RepositoryToken};
+        use Access::{Admin, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken};
         let caller = |credential, is_admin, from_own_page| Caller {
             credential,
             is_admin,
+            lacks_second_factor: false,
             from_own_page,
+        };
+        let lacking = |caller| Caller {
+            lacks_second_factor: true,
+            ..caller
         };
         let token = caller(Credential::Bearer, false, false);
         let admin = caller(Credential::Bearer, true, false);
         let button = caller(Credential::Session, false, true);
         let other_page = caller(Credential::Session, false, false);
         let admins_session = caller(Credential::Session, true, true);
+        let connect = caller(Credential::Personal(TokenScope::Connect), false, false);
+        let manage = caller(Credential::Personal(TokenScope::Manage), false, false);
+        let admins = caller(Credential::Personal(TokenScope::Manage), true, true);
         for (access, who, expected) in [
+            (Owner, connect, Err(Refusal::TokenScope)),
+            (OwnerOrButton, connect, Err(Refusal::TokenScope)),
+            (OwnerByToken, connect, Err(Refusal::TokenScope)),
+            (OwnerInPerson, connect, Err(Refusal::PersonalTokenRefused)),
+            (Admin, connect, Err(Refusal::PersonalTokenRefused)),
+            (Owner, manage, Ok(())),
+            (OwnerOrButton, manage, Ok(())),
+            (OwnerByToken, manage, Ok(())),
+            (OwnerInPerson, manage, Err(Refusal::PersonalTokenRefused)),
+            (Admin, admins, Err(Refusal::PersonalTokenRefused)),
+            (OwnerInPerson, token, Ok(())),
+            (OwnerInPerson, button, Err(Refusal::BearerRequired)),
             (Owner, token, Ok(())),
             (Owner, other_page, Ok(())),
             (OwnerOrButton, token, Ok(())),
@@ -70,6 +110,10 @@ mod tests {
             (OwnerByToken, button, Err(Refusal::BearerRequired)),
             (Admin, token, Err(Refusal::NotAnAdmin)),
             (Admin, admin, Ok(())),
+            (Admin, lacking(admin), Err(Refusal::SecondFactorRequired)),
+            (Admin, lacking(token), Err(Refusal::NotAnAdmin)),
+            (Owner, lacking(admin), Ok(())),
+            (OwnerByToken, lacking(token), Ok(())),
             (Admin, admins_session, Err(Refusal::BearerRequired)),
             (RepositoryToken, admin, Err(Refusal::RepositoryTokenRequired)),
         ] {

@@ -109,6 +109,8 @@ pub enum Access {
     OwnerOrButton,
     /// The owner, by an access token only.
     OwnerByToken,
+    /// The owner themselves: by the access token of a sign-in, by no personal one.
+    OwnerInPerson,
     /// An admin, by an access token only.
     Admin,
     /// A machine with a repository's token.
@@ -123,6 +125,7 @@ impl Access {
             Self::Owner => "owner",
             Self::OwnerOrButton => "owner-or-button",
             Self::OwnerByToken => "owner-by-token",
+            Self::OwnerInPerson => "owner-in-person",
             Self::Admin => "admin",
             Self::RepositoryToken => "repository-token",
         }

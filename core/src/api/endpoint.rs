@@ -129,6 +129,37 @@ impl Endpoint {
         )
     }
 
+    /// The owner looks at what opens their bot.
+    pub(in crate::api) const fn own_secrets(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Get,
+            Access::OwnerInPerson,
+            Audit::Nothing,
+        )
+    }
+
+    /// The owner changes what opens their bot.
+    pub(in crate::api) const fn own_secrets_change(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+        method: ChangeMethod,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            change_method(method),
+            Access::OwnerInPerson,
+            Audit::Change,
+        )
+    }
+
     /// The owner changes something, for which our pages have a button as well.
     pub(in crate::api) const fn own_button(
         operation: Operation,
@@ -333,10 +364,23 @@ impl Endpoint {
         };
         let by_access: &[&[Refusal]] = match self.access {
             Access::Public => &[],
-            Access::Owner => &[&OF_CALLERS],
-            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired]],
-            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin]],
-            Access::Admin => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::NotAnAdmin]],
+            // A bot's own traffic is what a token of either scope is for.
+            Access::Owner if self.output == Output::Upstream => &[&OF_CALLERS],
+            Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
+            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
+            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
+            Access::OwnerInPerson => &[
+                &OF_CALLERS,
+                &[Refusal::BearerRequired, Refusal::PersonalTokenRefused],
+            ],
+            Access::Admin => &[
+                &OF_CALLERS,
+                &[
+                    Refusal::BearerRequired,
+                    Refusal::PersonalTokenRefused,
+                    Refusal::NotAnAdmin,
+                ],
+            ],
             Access::RepositoryToken => &[&OF_MACHINES],
         };
         let by_input: &[Refusal] = match self.input {
@@ -372,8 +416,9 @@ const fn change_method(method: ChangeMethod) -> Method {
 /// Wherever one asks.
 const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
 /// Who has to say who they are.
-const OF_CALLERS: [Refusal; 8] = [
+const OF_CALLERS: [Refusal; 9] = [
     Refusal::SignInRequired,
+    Refusal::SecondFactorRequired,
     Refusal::TokenExpired,
     Refusal::TokenRefused,
     Refusal::NotInvited,

@@ -15,6 +15,7 @@ pub mod history;
 pub mod openapi;
 pub mod operation;
 pub mod parameter;
+pub mod personal_tokens;
 pub mod route;
 pub mod sandbox;
 pub mod snapshots;

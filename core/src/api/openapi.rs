@@ -21,6 +21,7 @@ mod tests;
 
 /// The security scheme of an access token.
 const BEARER: &str = "access-token";
+const PERSONAL: &str = "personalToken";
 /// The security scheme of a browser's session.
 const SESSION: &str = "session";
 /// The security scheme of a repository.
@@ -105,6 +106,12 @@ fn security_schemes() -> Value {
             "description": "An access token of the Supabase project. An admin's says so (`app_metadata.role`), or the \
                 operator does (`ADMIN_USER_IDS`).",
         },
+        PERSONAL: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A personal access token (`mwk_…`) with the scope `manage`, made under `/api/bot/tokens`; also as \
+                the password of HTTP Basic.",
+        },
         SESSION: {
             "type": "apiKey",
             "in": "cookie",
@@ -153,8 +160,11 @@ fn operation(endpoint: &Endpoint, problems: &mut Problems) -> Value {
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
-        Access::Owner | Access::OwnerOrButton => json!([{ BEARER: [] }, { SESSION: [] }]),
-        Access::OwnerByToken | Access::Admin => json!([{ BEARER: [] }]),
+        Access::Owner | Access::OwnerOrButton => {
+            json!([{ BEARER: [] }, { PERSONAL: [] }, { SESSION: [] }])
+        }
+        Access::OwnerByToken => json!([{ BEARER: [] }, { PERSONAL: [] }]),
+        Access::OwnerInPerson | Access::Admin => json!([{ BEARER: [] }]),
         Access::RepositoryToken => json!([{ REPOSITORY: [] }]),
     }
 }

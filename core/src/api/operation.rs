@@ -15,6 +15,10 @@ pub enum Operation {
     ShowLogin,
     /// The sign-in form, sent.
     SubmitLogin,
+    /// The page that asks for a second factor.
+    ShowSecondFactor,
+    /// A code of the second factor, or the wish to enrol one.
+    SubmitSecondFactor,
     /// Off to an OAuth provider, by way of the identity provider.
     SignInWith,
     /// Back from the identity provider, with a code or an error.
@@ -45,6 +49,12 @@ pub enum Operation {
     CheckDomain,
     /// Give a domain up.
     RemoveDomain,
+    /// The caller's personal access tokens.
+    ListPersonalTokens,
+    /// Make a personal access token.
+    CreatePersonalToken,
+    /// Revoke a personal access token.
+    RevokePersonalToken,
     /// An admin: the fleet.
     ListBots,
     /// An admin: the state of somebody's bot.
@@ -141,6 +151,10 @@ documents! {
     DomainList: super::domains::DomainList,
     Domain: super::domains::Domain,
     DomainName: super::domains::DomainName,
+    PersonalTokenList: super::personal_tokens::PersonalTokenList,
+    PersonalTokenRequest: super::personal_tokens::PersonalTokenRequest,
+    NewPersonalToken: super::personal_tokens::NewPersonalToken,
+    PersonalTokenName: super::personal_tokens::PersonalTokenName,
     UserPage: super::users::UserPage,
     User: super::users::User,
     InvitationList: super::users::InvitationList,

@@ -10,6 +10,7 @@ use super::snapshots::SnapshotCommand;
 use crate::backup::repository::scope::Scope;
 use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
 use crate::http::problem::Refusal;
+use crate::identity::mfa::{SecondFactor, SecondFactorCommand};
 use crate::identity::session::{Renewal, SessionCommand};
 use crate::json;
 use crate::wire::run::{Run, SnapshotId};
@@ -37,6 +38,8 @@ pub enum SandboxCommand {
     Order(Authority, Order),
     /// One of the person's browser sessions: [`SandboxAnswer::Renewal`], or [`SandboxAnswer::Done`]. Never wakes the bot.
     Session(SessionCommand),
+    /// The second factor of one of those sessions: [`SandboxAnswer::SecondFactor`]. Never wakes the bot.
+    SecondFactor(SecondFactorCommand),
     /// Something about the bot's snapshots: [`SandboxAnswer::Snapshots`], [`SandboxAnswer::Status`] of a bot that
     /// was told, or a stream. Of these only a restore wakes the bot.
     Snapshots(SnapshotCommand),
@@ -87,6 +90,8 @@ pub enum SandboxAnswer {
     Snapshots(RawDocument),
     /// What became of a session that was to be proven anew.
     Renewal(Renewal),
+    /// What became of a second factor.
+    SecondFactor(SecondFactor),
     /// A token for the bot's repository, a [`RenewedToken`].
     Token(RawDocument),
     /// Whether it may be done.

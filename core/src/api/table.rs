@@ -47,6 +47,21 @@ static PUBLIC: &[Endpoint] = &[
     )
     .takes(Input::Form)
     .or(&[Refusal::WrongOrigin]),
+    Endpoint::public(
+        Operation::ShowSecondFactor,
+        "show-second-factor",
+        "/login/second-factor",
+        "The page that asks for a second factor",
+    ),
+    Endpoint::sign_in(
+        Operation::SubmitSecondFactor,
+        "prove-second-factor",
+        "/login/second-factor",
+        "Prove the second factor by a code, or begin to enrol one",
+        Method::Post,
+    )
+    .takes(Input::Form)
+    .or(&[Refusal::WrongOrigin]),
     Endpoint::sign_in(
         Operation::SignInWith,
         "begin-sign-in",

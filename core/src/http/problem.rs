@@ -4,6 +4,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 mod fault;
+mod headers;
 
 pub use fault::Fault;
 
@@ -41,6 +42,14 @@ pub enum Refusal {
     BearerRequired,
     /// This route is for admins.
     NotAnAdmin,
+    /// A personal access token is not good for this.
+    TokenScope,
+    /// What only the person themselves may do, or an admin, was asked with a personal access token.
+    PersonalTokenRefused,
+    /// The person has as many personal access tokens as one may.
+    TooManyPersonalTokens,
+    /// The caller proved one factor, and two are asked for.
+    SecondFactorRequired,
     /// The person may not become a user here.
     NotInvited,
     /// An admin suspended the person.
@@ -203,6 +212,26 @@ impl Refusal {
                 "This address takes an access token in the Authorization header.",
             ),
             Self::NotAnAdmin => (403, "not-an-admin", "This is for administrators."),
+            Self::TokenScope => (
+                403,
+                "token-scope",
+                "This personal access token opens the bot and nothing else; make one with the scope manage.",
+            ),
+            Self::PersonalTokenRefused => (
+                403,
+                "personal-token-refused",
+                "No personal access token is good for this; send the access token of a sign-in.",
+            ),
+            Self::TooManyPersonalTokens => (
+                409,
+                "too-many-personal-tokens",
+                "You have as many personal access tokens as one may have; revoke one first.",
+            ),
+            Self::SecondFactorRequired => (
+                401,
+                "second-factor-required",
+                "This takes a second factor: sign in with a code of your authenticator app, and use the access token of that (aal2).",
+            ),
             Self::NotInvited => (
                 403,
                 "not-invited",
@@ -373,39 +402,6 @@ impl Refusal {
             Self::BotCrashLooped,
         ];
         its.into_iter().find(|refusal| refusal.facts().1 == code)
-    }
-
-    /// Seconds after which trying again makes sense, for those refusals that pass by themselves.
-    pub fn retry_after(self) -> Option<u32> {
-        match self {
-            Self::IdentityProviderUnavailable
-            | Self::BotStopping
-            | Self::BotFailed
-            | Self::NotRestored
-            | Self::StorageUnavailable => Some(5),
-            Self::BotWaking => Some(3),
-            Self::NoCapacity => Some(10),
-            Self::BotInterrupted => Some(1),
-            Self::NotConfigured | Self::BotCrashLooped => Some(60),
-            Self::DirectoryUnavailable | Self::DnsUnavailable => Some(5),
-            Self::TooMany => Some(RATE_PERIOD_SECONDS),
-            _ => None,
-        }
-    }
-
-    /// The `WWW-Authenticate` challenge (RFC 6750 §3), for those that better credentials would cure.
-    pub fn challenge(self) -> Option<&'static str> {
-        match self {
-            Self::SignInRequired | Self::BearerRequired => Some(r#"Bearer realm="moltworker""#),
-            Self::TokenExpired | Self::TokenRefused => {
-                Some(r#"Bearer realm="moltworker", error="invalid_token""#)
-            }
-            // What restic speaks (RFC 7617).
-            Self::RepositoryTokenRequired | Self::RepositoryTokenExpired | Self::RepositoryTokenRefused => {
-                Some(r#"Basic realm="moltworker repository""#)
-            }
-            _ => None,
-        }
     }
 
     /// The JSON form.

@@ -2,6 +2,8 @@
 
 pub mod domain;
 pub mod jwks;
+pub mod mfa;
+pub mod personal_token;
 pub mod session;
 pub mod session_handoff;
 pub mod sign_in;

@@ -6,6 +6,8 @@
 //! reads the clock itself and takes an array of issuers, and headers and keys are read here because it brings readers for
 //! much that no access token has.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -30,6 +32,8 @@ pub const MAX_LIFETIME_SECONDS: u64 = 7 * 24 * 3600;
 /// The `aud` and the `role` of a signed-in person's token. The project's public anon key has the role
 /// `anon`, its service key `service_role`; neither is a person.
 const AUTHENTICATED: &str = "authenticated";
+/// The `aal` of a session that proved two factors.
+const AAL2: &str = "aal2";
 
 /// The algorithms Supabase signs access tokens with. There is no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +80,9 @@ pub enum TokenError {
     /// The person never signed in with anything (`is_anonymous`).
     #[error("the token belongs to an anonymous user")]
     Anonymous,
+    /// Another app got it (`client_id`), and the operator allows that app nothing.
+    #[error("the token was given to an OAuth client that is not allowed here")]
+    Client,
     /// `sub` is not a user id.
     #[error("the token's subject is not a user id")]
     Subject,
@@ -105,6 +112,9 @@ pub struct Identity {
     /// The project's `app_metadata.role` says `admin`; only the project's own service key can write that.
     #[serde(default)]
     pub admin: bool,
+    /// They proved two factors (`aal` is `aal2`).
+    #[serde(default)]
+    pub mfa: bool,
     /// For display only.
     pub email: Option<String>,
     /// When the proof of it ends, in seconds since 1970.
@@ -162,6 +172,12 @@ struct Claims {
     is_anonymous: Option<bool>,
     #[serde(default)]
     app_metadata: AppMetadata,
+    /// The OAuth client that asked for it on the person's behalf; none when they signed in themselves.
+    #[serde(default)]
+    client_id: Option<String>,
+    /// Authenticator assurance level: `aal2` with a second factor.
+    #[serde(default)]
+    aal: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -255,14 +271,23 @@ impl ParsedToken<'_> {
     }
 }
 
+/// What a token of this project's people says, beside who it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// `iss`, to the letter.
+    pub issuer: &'a str,
+    /// The OAuth clients a token may have been given to.
+    pub oauth_clients: &'a BTreeSet<String>,
+}
+
 impl SignedToken {
-    /// Judges the claims: `issuer` is `<SUPABASE_URL>/auth/v1`, `now` is in seconds since 1970.
+    /// Judges the claims; `now` is in seconds since 1970.
     ///
     /// # Errors
     /// The first claim that does not hold.
-    pub fn into_identity(self, issuer: &str, now: u64) -> Result<Identity, TokenError> {
+    pub fn into_identity(self, expected: Expected<'_>, now: u64) -> Result<Identity, TokenError> {
         let claims = self.0;
-        if claims.iss != issuer {
+        if claims.iss != expected.issuer {
             return Err(TokenError::Issuer);
         }
         if !claims.aud.0.iter().any(|name| name == AUTHENTICATED) {
@@ -273,6 +298,11 @@ impl SignedToken {
         }
         if claims.is_anonymous == Some(true) {
             return Err(TokenError::Anonymous);
+        }
+        // Supabase gives other people's apps tokens with the person's own role and audience.
+        let allowed = |client: &String| expected.oauth_clients.contains(client);
+        if !claims.client_id.as_ref().is_none_or(allowed) {
+            return Err(TokenError::Client);
         }
         let user = claims.sub.parse().map_err(|_| TokenError::Subject)?;
         if claims.exp.saturating_add(CLOCK_LEEWAY_SECONDS) <= now {
@@ -289,6 +319,7 @@ impl SignedToken {
         Ok(Identity {
             user,
             admin,
+            mfa: claims.aal.as_deref() == Some(AAL2),
             email: claims.email,
             expires_at: claims.exp,
         })

@@ -19,6 +19,8 @@ pub(crate) struct LoginPage<'a> {
     pub(crate) signed_in_as: Option<&'a str>,
     /// A mail is on its way; the code in it can be typed here.
     pub(crate) asks_for_code: bool,
+    /// Whoever signs in here is asked for a second factor, and enrols one if they have none.
+    pub(crate) wants_second_factor: bool,
     /// Other ways in.
     pub(crate) providers: &'a [Provider],
 }
@@ -34,20 +36,26 @@ pub(crate) enum Message {
     NotStarted,
     LinkExpired,
     ProviderRefused,
+    /// A second factor is asked for, and was not proven in this session.
+    SecondFactor,
+    /// The second factor is of a kind these pages cannot ask for.
+    OtherFactor,
+    TooManyCodes,
 }
 
 impl Message {
     pub(crate) fn status(self) -> u16 {
         match self {
             Self::WrongPassword | Self::WrongCode | Self::LinkExpired | Self::ProviderRefused => 401,
-            Self::TooMany => 429,
+            Self::TooMany | Self::TooManyCodes => 429,
             Self::Unavailable => 503,
-            Self::NotForThisAccount => 403,
+            Self::NotForThisAccount | Self::OtherFactor => 403,
+            Self::SecondFactor => 200,
             Self::NotStarted => 400,
         }
     }
 
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::WrongPassword => "E-mail or password is wrong.",
             Self::WrongCode => "The code is wrong or has expired.",
@@ -58,6 +66,12 @@ impl Message {
                 "This sign-in was not started in this browser, or took too long. Sign in here; a link from a \
                  mail works only in the browser that asked for it."
             }
+            Self::SecondFactor => "Sign in again: then you are asked for your second factor, or set one up.",
+            Self::OtherFactor => {
+                "The second factor of this account is no authenticator app, and this page knows no other kind. Add an \
+                 authenticator app where you set the other one up, or ask your administrator."
+            }
+            Self::TooManyCodes => "Too many wrong codes. Wait an hour and try again.",
             Self::LinkExpired => "The link has expired or was used before. Ask for a new one.",
             Self::ProviderRefused => "The other site did not sign you in. Try again, or choose another way.",
         }
@@ -73,6 +87,7 @@ impl<'a> LoginPage<'a> {
             message: None,
             signed_in_as: None,
             asks_for_code: false,
+            wants_second_factor: false,
             providers: &settings.oauth_providers,
         }
     }
@@ -93,6 +108,7 @@ pub(crate) fn page(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
         @if let Some(name) = page.signed_in_as {
             p { "You are signed in as " strong { (name) } "." }
             p { a.button href=(page.next) { "Open my bot" } }
+            p { a href={ "/login/second-factor?" (to(page.next)) } { "Protect this account with a second factor" } }
             form method="post" action="/auth/sign-out" { button.quiet type="submit" { "Sign out" } }
         } @else if page.asks_for_code {
             (code(page))
@@ -106,7 +122,7 @@ pub(crate) fn page(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
 fn ways_in(page: &LoginPage<'_>) -> Markup {
     html! {
         p { "Sign in to reach it. Nobody else can." }
-        (message(page))
+        (message(page.message))
         @if !page.providers.is_empty() {
             nav aria-label="Sign in with" {
                 @for provider in page.providers {
@@ -117,6 +133,7 @@ fn ways_in(page: &LoginPage<'_>) -> Markup {
         }
         form method="post" action="/login" {
             input type="hidden" name="next" value=(page.next);
+            (wish(page))
             label for="email" { "E-mail" }
             input #email name="email" type="email" autocomplete="username" required autofocus value=(page.email)
                 aria-describedby=[page.message.map(|_| "message")];
@@ -136,11 +153,12 @@ fn code(page: &LoginPage<'_>) -> Markup {
             "If " strong { (page.email) } " has an account here, a mail is on its way. Open the link in it in this \
              browser, or type the code it contains."
         }
-        (message(page))
+        (message(page.message))
         form method="post" action="/login" {
             input type="hidden" name="next" value=(page.next);
             input type="hidden" name="email" value=(page.email);
             input type="hidden" name="way" value="code";
+            (wish(page))
             label for="code" { "Code" }
             input #code name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus
                 aria-describedby=[page.message.map(|_| "message")];
@@ -150,17 +168,21 @@ fn code(page: &LoginPage<'_>) -> Markup {
     }
 }
 
-fn message(page: &LoginPage<'_>) -> Markup {
+pub(super) fn message(message: Option<Message>) -> Markup {
     html! {
-        @if let Some(message) = page.message { p.error #message role="alert" { (message.text()) } }
+        @if let Some(message) = message { p.error #message role="alert" { (message.text()) } }
     }
+}
+
+fn wish(page: &LoginPage<'_>) -> Markup {
+    html! { @if page.wants_second_factor { input type="hidden" name="second_factor" value="yes"; } }
 }
 
 fn start(provider: Provider, next: &str) -> String {
     format!("/auth/sign-in/{}?{}", provider.as_str(), to(next))
 }
 
-fn again(next: &str) -> String {
+pub(super) fn again(next: &str) -> String {
     format!("/login?{}", to(next))
 }
 
@@ -180,6 +202,7 @@ mod tests {
         message: Some(Message::WrongPassword),
         signed_in_as: None,
         asks_for_code: false,
+        wants_second_factor: false,
         providers: &[Provider::Github],
     };
 

@@ -14,6 +14,8 @@ pub(super) struct LoginForm {
     /// As it came: a path on this host only after `safe_next`.
     pub(super) next: String,
     pub(super) way: SignInMethod,
+    /// To be asked for a second factor, whether or not they must have one.
+    pub(super) second_factor: bool,
 }
 
 /// How a person wants in.
@@ -25,21 +27,42 @@ pub(super) enum SignInMethod {
     Code(String),
 }
 
-/// Reads it; `None` for anything our page does not send.
-pub(super) async fn read(request: &mut Request) -> Option<LoginForm> {
-    let length: u64 = header(request.headers(), "content-length")?.parse().ok()?;
-    let kind = header(request.headers(), "content-type")?;
-    if length > MAX_FORM_BYTES || !kind.starts_with("application/x-www-form-urlencoded") {
-        return None;
+/// The fields of a form that one of our pages sends; `None` for anything else.
+struct Fields(String);
+
+impl Fields {
+    async fn read(request: &mut Request) -> Option<Self> {
+        let length: u64 = header(request.headers(), "content-length")?.parse().ok()?;
+        let kind = header(request.headers(), "content-type")?;
+        if length > MAX_FORM_BYTES || !kind.starts_with("application/x-www-form-urlencoded") {
+            return None;
+        }
+        request.text().await.ok().map(Self)
     }
-    let body = request.text().await.ok()?;
-    let field = |wanted: &str| {
-        let mut fields = form_urlencoded::parse(body.as_bytes());
+
+    /// A field that was filled in.
+    fn get(&self, wanted: &str) -> Option<String> {
+        let mut fields = form_urlencoded::parse(self.0.as_bytes());
         fields
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value.into_owned())
             .filter(|value| !value.is_empty())
-    };
+    }
+}
+
+/// What the page of the second factor sends: a code, or the wish to enrol (`None`). `None` for anything else.
+pub(super) async fn read_code(request: &mut Request) -> Option<Option<String>> {
+    let fields = Fields::read(request).await?;
+    match fields.get("code") {
+        Some(code) => Some(Some(code)),
+        None => fields.get("way").filter(|way| way == "begin").map(|_| None),
+    }
+}
+
+/// Reads it; `None` for anything our page does not send.
+pub(super) async fn read(request: &mut Request) -> Option<LoginForm> {
+    let fields = Fields::read(request).await?;
+    let field = |wanted: &str| fields.get(wanted);
     let way = match field("way").as_deref() {
         Some("link") => SignInMethod::Link,
         // People copy codes with the spaces around and in them.
@@ -50,5 +73,6 @@ pub(super) async fn read(request: &mut Request) -> Option<LoginForm> {
         email: field("email")?.trim().to_owned(),
         next: field("next").unwrap_or_default(),
         way,
+        second_factor: field("second_factor").is_some(),
     })
 }

@@ -2,15 +2,17 @@
 //!
 //! Three ways lead to tokens: a password, a mailed link (or the code beside it), and an OAuth provider. All end
 //! in [`begin`], the one place where a session starts. [`flow`] binds what comes back from elsewhere to the
-//! browser that asked, [`form`] reads what was typed.
+//! browser that asked, [`form`] reads what was typed, [`second_factor`] asks for a code before a session begins.
 
 mod flow;
 mod form;
+pub(crate) mod second_factor;
 
 use moltworker_core::api::route::safe_next;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::mfa::FactorId;
 use moltworker_core::identity::session::{Session, SessionCommand, SessionId, Tokens};
 use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::identity::users::Freshness;
@@ -104,8 +106,7 @@ async fn sign_in_with(
     wrong: Message,
 ) -> Result<SignedIn> {
     let message = match auth_api::exchange(settings, grant).await {
-        Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&form.next))).await?
-        {
+        Ok(Granted::Tokens(tokens, app)) => match begin(env, settings, tokens, app, &Wish::of(form)).await? {
             Ok(signed_in) => return Ok(signed_in),
             Err(message) => message,
         },
@@ -116,6 +117,7 @@ async fn sign_in_with(
     let page = LoginPage {
         email: &form.email,
         asks_for_code: matches!(form.way, SignInMethod::Code(_)),
+        wants_second_factor: form.second_factor,
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
     Ok(answer(message.status(), &page.with(message))?.into())
@@ -125,6 +127,7 @@ async fn sign_in_with(
 async fn mail_link(settings: &Settings, form: &LoginForm) -> worker::Result<Response> {
     let page = LoginPage {
         email: &form.email,
+        wants_second_factor: form.second_factor,
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
     let begun = flow::begin(settings, page.next).await?;
@@ -183,14 +186,15 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         verifier: &flow.verifier,
     };
     let message = match auth_api::exchange(settings, grant).await {
-        Ok(Granted::Tokens(tokens)) => match begin(env, settings, tokens, safe_next(Some(&flow.next))).await?
-        {
-            Ok(SignedIn { response, user }) => {
-                let response = reply::with_cookie(response, &flow::forget())?;
-                return Ok(SignedIn { response, user });
+        Ok(Granted::Tokens(tokens, app)) => {
+            match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
+                Ok(SignedIn { response, user }) => {
+                    let response = reply::with_cookie(response, &flow::forget())?;
+                    return Ok(SignedIn { response, user });
+                }
+                Err(message) => message,
             }
-            Err(message) => message,
-        },
+        }
         Ok(Granted::Refused) => Message::LinkExpired,
         Ok(Granted::TooMany) => Message::TooMany,
         Err(error) => unavailable("sign-in-failed", &error),
@@ -199,13 +203,39 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
     Ok(reply::with_cookie(answer(message.status(), &page)?, &flow::forget())?.into())
 }
 
+/// What a person wants beside being signed in.
+struct Wish<'a> {
+    /// Where to go then: a path on this host.
+    next: &'a str,
+    /// To be asked for a second factor, whether or not they must have one.
+    second_factor: bool,
+}
+
+impl<'a> Wish<'a> {
+    fn of(form: &'a LoginForm) -> Self {
+        Self {
+            second_factor: form.second_factor,
+            ..Self::at(&form.next)
+        }
+    }
+
+    fn at(next: &'a str) -> Self {
+        Self {
+            next: safe_next(Some(next)),
+            second_factor: false,
+        }
+    }
+}
+
 /// Begins a session with what the provider granted: proven, let in, kept by the person's Sandbox, and as a cookie in the
-/// browser, which goes on to `next`. Otherwise says what to tell the person.
+/// browser, which goes on to where it wants. Who has a second factor (`app`), or has to have one, is asked for it first.
+/// Otherwise says what to tell the person.
 async fn begin(
     env: &Env,
     settings: &Settings,
     tokens: Tokens,
-    next: &str,
+    app: Option<FactorId>,
+    wish: &Wish<'_>,
 ) -> worker::Result<std::result::Result<SignedIn, Message>> {
     let identity = match caller::access_token(&tokens.access_token, settings).await {
         Ok(identity) => identity,
@@ -232,9 +262,15 @@ async fn begin(
     if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
         return Ok(Err(unavailable("session-not-kept", &error.into())));
     }
+    let is_admin = users::is_admin(&session.identity, &settings.access);
+    let must = settings.tokens.require_mfa.is_asked_of(is_admin);
+    if !session.identity.mfa && (must || wish.second_factor || app.is_some()) {
+        let waiting = second_factor::wait(settings, session, app, wish.next).await?;
+        return Ok(Ok(waiting.into()));
+    }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
     Ok(Ok(SignedIn {
-        response: reply::with_cookie(reply::see_other(next)?, &cookie)?,
+        response: reply::with_cookie(reply::see_other(wish.next)?, &cookie)?,
         user: Some(session.identity.user),
     }))
 }
@@ -274,13 +310,17 @@ pub(crate) async fn sign_out(
     Ok(SignedIn { response, user })
 }
 
-/// To the sign-in page, and from there back to what was asked for.
-pub(crate) fn redirect_to_login(request: &Request) -> worker::Result<Response> {
+/// To the page that asks for what is missing, and from there back to what was asked for.
+pub(crate) fn redirect_to_login(request: &Request, missing: Refusal) -> worker::Result<Response> {
     let wanted = Address::of(request)?.path_and_query();
     let next = form_urlencoded::Serializer::new(String::new())
         .append_pair("next", &wanted)
         .finish();
-    reply::see_other(&format!("/login?{next}"))
+    let page = match missing {
+        Refusal::SecondFactorRequired => "/login/second-factor",
+        _ => "/login",
+    };
+    reply::see_other(&format!("{page}?{next}"))
 }
 
 fn unavailable(event: &str, error: &worker::Error) -> Message {

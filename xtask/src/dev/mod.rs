@@ -14,6 +14,7 @@ mod sessions;
 mod signals;
 mod stack;
 mod token;
+mod totp;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

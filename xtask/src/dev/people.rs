@@ -78,6 +78,11 @@ impl Person {
         format!("{}-password", self.name)
     }
 
+    /// Whether the project says so of them.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.admin
+    }
+
     /// How to sign in as this person, for a program.
     pub(crate) fn describe(&self) -> Value {
         json!({ "name": self.name, "id": self.id, "email": self.email(), "password": self.password() })

@@ -14,6 +14,10 @@ pub(super) fn text(stack: &Stack, token_options: &str) -> String {
         ("open", url.clone()),
         ("sign in", sign_in()),
         (
+            "admin",
+            "dev-admin, who sets up an authenticator app at sign-in; cargo xtask token dev-admin for a program".to_owned(),
+        ),
+        (
             "program",
             format!(
                 "curl --compressed -H \"Authorization: Bearer $(cargo xtask token dev-1{token_options})\" {url}/"

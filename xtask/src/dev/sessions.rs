@@ -17,6 +17,8 @@ pub(crate) struct Session {
     /// How the person signed in, as `amr` says it.
     pub(crate) method: &'static str,
     pub(crate) signed_in_at: i64,
+    /// When they proved a second factor, if they have.
+    pub(crate) second_factor_at: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Sessions {
             person,
             method,
             signed_in_at: now,
+            second_factor_at: None,
         };
         self.sessions.insert(session.id, session.clone());
         let token = self.issue(session.id, None);
@@ -121,6 +124,21 @@ impl Sessions {
         }
         let next = self.issue(session.id, Some(token.to_owned()));
         Ok((session, next))
+    }
+
+    /// Has a session prove its second factor. It gets a new refresh token, and the person's sessions that have proven
+    /// one factor alone are over.
+    pub(crate) fn prove_second_factor(&mut self, id: &Uuid, now: i64) -> Option<(Session, String)> {
+        let session = self.sessions.get_mut(id)?;
+        session.second_factor_at = Some(now);
+        let session = session.clone();
+        let person = session.person.id();
+        self.sessions
+            .retain(|_, other| other.person.id() != person || other.second_factor_at.is_some());
+        self.tokens
+            .retain(|_, token| token.session != *id && self.sessions.contains_key(&token.session));
+        let token = self.issue(*id, None);
+        Some((session, token))
     }
 
     /// Ends sessions of the person `session` belongs to.
@@ -196,6 +214,22 @@ mod tests {
         for token in [&first, &second] {
             assert_eq!(sessions.refresh(token, 0).unwrap_err(), Refused::AlreadyUsed);
         }
+    }
+
+    #[test]
+    fn a_second_factor_ends_the_persons_sessions_without_one() {
+        let mut sessions = Sessions::default();
+        let (here, first) = sessions.start(&PEOPLE[0], "password", 0);
+        let (_, there) = sessions.start(&PEOPLE[0], "password", 0);
+        let (_, somebody_elses) = sessions.start(&PEOPLE[1], "password", 0);
+        let (proven, next) = sessions.prove_second_factor(&here.id, 50).unwrap();
+        assert_eq!((proven.id, proven.second_factor_at), (here.id, Some(50)));
+        for token in [&first, &there] {
+            assert_eq!(sessions.refresh(token, 60).unwrap_err(), Refused::Unknown);
+        }
+        assert_eq!(sessions.refresh(&next, 60).unwrap().0.second_factor_at, Some(50));
+        assert!(sessions.refresh(&somebody_elses, 60).is_ok());
+        assert!(sessions.prove_second_factor(&Uuid::nil(), 0).is_none());
     }
 
     #[test]

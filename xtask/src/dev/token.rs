@@ -5,9 +5,12 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::issuer;
@@ -52,6 +55,12 @@ impl AccessClaims {
     /// What a project at `issuer` says of a session, for `lifetime` seconds from `now`.
     pub(crate) fn of(session: &Session, issuer: &str, now: i64, lifetime: i64) -> Self {
         let person = session.person;
+        let second = session.second_factor_at.map(|at| ("totp", at));
+        // The newest first.
+        let methods = second
+            .into_iter()
+            .chain([(session.method, session.signed_in_at)])
+            .map(|(method, timestamp)| AuthenticationMethod { method, timestamp });
         Self {
             iss: issuer.to_owned(),
             sub: person.id().to_owned(),
@@ -63,11 +72,12 @@ impl AccessClaims {
             app_metadata: person.app_metadata(),
             user_metadata: person.user_metadata(),
             role: AUTHENTICATED.to_owned(),
-            aal: "aal1",
-            amr: vec![AuthenticationMethod {
-                method: session.method,
-                timestamp: session.signed_in_at,
-            }],
+            aal: if session.second_factor_at.is_some() {
+                "aal2"
+            } else {
+                "aal1"
+            },
+            amr: methods.collect(),
             session_id: session.id.to_string(),
             is_anonymous: false,
         }
@@ -94,6 +104,12 @@ pub(crate) fn anon_key(keys: &Keys) -> Result<String> {
         exp: iat + ANON_LIFETIME_SECONDS,
     };
     keys.sign(Alg::Hs256, &claims)
+}
+
+/// The project's public API key of the newer kind: a name and no token.
+pub(crate) fn publishable_key(keys: &Keys) -> String {
+    let digest = Sha256::digest(keys.hs256_secret());
+    format!("sb_publishable_{}", URL_SAFE_NO_PAD.encode(digest))
 }
 
 /// Seconds since 1970.
@@ -128,6 +144,9 @@ pub(crate) struct TokenArgs {
     /// `role`
     #[arg(long, default_value = AUTHENTICATED)]
     role: String,
+    /// Factors the person proved; without it two for dev-admin, one for everybody else
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=2))]
+    factors: Option<u8>,
     /// `sub`, if not the person's id
     #[arg(long)]
     subject: Option<String>,
@@ -156,11 +175,13 @@ fn mint(dir: &Path, args: &TokenArgs, now: i64) -> Result<String> {
         Some(issuer) => issuer.clone(),
         None => issuer::last(dir)?,
     };
+    let both = args.factors.map_or(person.is_admin(), |factors| factors == 2);
     let session = Session {
         id: Uuid::new_v4(),
         person,
         method: "password",
         signed_in_at: now,
+        second_factor_at: both.then_some(now),
     };
     let mut claims = AccessClaims::of(&session, &issuer, now, args.expires_in);
     // A token that has expired was issued before it did.
@@ -176,8 +197,6 @@ fn mint(dir: &Path, args: &TokenArgs, now: i64) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -223,7 +242,14 @@ mod tests {
             claims(dir, &["dev-1", "--subject", "undefined"])["sub"],
             "undefined"
         );
-        assert_eq!(claims(dir, &["dev-admin"])["app_metadata"]["role"], "admin");
+        let admin = claims(dir, &["dev-admin"]);
+        assert_eq!(admin["app_metadata"]["role"], "admin");
+        assert_eq!(
+            (&admin["aal"], &admin["amr"][0]["method"]),
+            (&"aal2".into(), &"totp".into())
+        );
+        assert_eq!(claims(dir, &["dev-admin", "--factors", "1"])["aal"], "aal1");
+        assert_eq!(claims(dir, &["dev-1", "--factors", "2"])["aal"], "aal2");
         let expired = claims(dir, &["dev-1", "--expires-in", "-60", "--alg", "hs256"]);
         assert_eq!(expired["exp"], 1_799_999_940);
         assert!(expired["iat"].as_i64() < expired["exp"].as_i64());

@@ -92,14 +92,18 @@ fn rules(page: &mut String) {
         (Access::Public, "anybody"),
         (
             Access::Owner,
-            "the bot's owner, by an access token or by the session of the host that is asked",
+            "the bot's owner, by an access token, a personal one (`mwk_…`) that may manage, or the session of the host that is asked",
         ),
         (
             Access::OwnerOrButton,
-            "the owner, by an access token, or by a button: the session and the `Origin` of that host",
+            "the owner, by either token, or by a button: the session and the `Origin` of that host",
         ),
-        (Access::OwnerByToken, "the owner, by an access token only"),
-        (Access::Admin, "an admin, by an access token only"),
+        (Access::OwnerByToken, "the owner, by either token only"),
+        (
+            Access::OwnerInPerson,
+            "the owner, by the access token of a sign-in only",
+        ),
+        (Access::Admin, "an admin, by the access token of a sign-in only"),
         (
             Access::RepositoryToken,
             "a machine with the repository's token, as bearer token or as the password of HTTP Basic",

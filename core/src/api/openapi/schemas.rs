@@ -20,14 +20,18 @@ pub(super) const FLEET_CURSOR: &str =
 /// A domain's name as people write it; how long it may be stands beside it, because a look ahead to its end takes
 /// generators of examples very long.
 const HOST: &str = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![0-9]+\.?$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?";
+/// A name of a personal token: no control characters, and not spaces alone.
+const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 /// What may stand before the `@` of an e-mail address.
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-const REQUESTS: [&str; 6] = [
+const REQUESTS: [&str; 8] = [
     "AccessEntry",
     "DomainName",
     "Invitee",
+    "PersonalTokenName",
+    "PersonalTokenRequest",
     "RestoreRequest",
     "SnapshotName",
     "TakeRequest",
@@ -200,6 +204,16 @@ fn constrain(all: &mut Map<String, Value>) {
         ),
         ("/AccessEntry/properties/entry", "maxLength", json!(254)),
         ("/Invitee/properties/entry", "maxLength", json!(254)),
+        (
+            "/PersonalTokenRequest/properties/name",
+            "pattern",
+            json!(TOKEN_NAME),
+        ),
+        (
+            "/PersonalTokenRequest/properties/name",
+            "examples",
+            json!(["Alice's phone"]),
+        ),
         ("/Problem/properties/code", "enum", json!(codes)),
         ("/Problem/properties/type", "const", json!("about:blank")),
         ("/DnsRecord/properties/type", "enum", json!(["CNAME", "TXT"])),

@@ -10,6 +10,7 @@ fn identity() -> Identity {
     Identity {
         user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
         admin: false,
+        mfa: false,
         email: Some("älice@example.com".into()),
         expires_at: 1_000,
     }
@@ -50,7 +51,7 @@ fn commands() -> Vec<(SandboxCommand, String)> {
                 tokens,
             }),
             format!(
-                r#"{{"session":{{"begin":{{"id":"{sessions}","identity":{{"user":"{}","admin":false,"email":"älice@example.com","expires_at":1000}},"tokens":{{"access_token":"a","refresh_token":"r"}}}}}}}}"#,
+                r#"{{"session":{{"begin":{{"id":"{sessions}","identity":{{"user":"{}","admin":false,"mfa":false,"email":"älice@example.com","expires_at":1000}},"tokens":{{"access_token":"a","refresh_token":"r"}}}}}}}}"#,
                 identity().user
             ),
         ),
@@ -59,8 +60,23 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             format!(r#"{{"session":{{"renew":"{sessions}"}}}}"#),
         ),
         (
-            SandboxCommand::Session(SessionCommand::End(session)),
+            SandboxCommand::Session(SessionCommand::End(session.clone())),
             format!(r#"{{"session":{{"end":"{sessions}"}}}}"#),
+        ),
+        (
+            SandboxCommand::SecondFactor(SecondFactorCommand::Find(session.clone())),
+            format!(r#"{{"second-factor":{{"find":"{sessions}"}}}}"#),
+        ),
+        (
+            SandboxCommand::SecondFactor(SecondFactorCommand::Prove {
+                id: session,
+                factor: serde_json::from_str(&format!("\"{}\"", identity().user)).unwrap(),
+                code: "123456".into(),
+            }),
+            format!(
+                r#"{{"second-factor":{{"prove":{{"id":"{sessions}","factor":"{}","code":"123456"}}}}}}"#,
+                identity().user
+            ),
         ),
     ];
     let snapshots = [
@@ -149,6 +165,8 @@ fn what_is_not_a_command_is_none() {
         r#"{"snapshots":{"take":{}}}"#,
         r#"{"session":{"renew":{"id":"a"}}}"#,
         r#"{"session":{"begin":{"id":"a","for":"ever"}}}"#,
+        r#"{"second-factor":{"find":{}}}"#,
+        r#"{"second-factor":{"prove":{"id":"a","factor":"../x","code":"1"}}}"#,
         r#"{"may-forget":[1,"ab"]}"#,
         r#"{"logs":-1}"#,
         r#"{"logs":70000}"#,
@@ -179,6 +197,10 @@ fn an_answer_is_read_as_it_was_written() {
         (
             SandboxAnswer::Token(RawDocument::of(&token).unwrap()),
             r#"{"token":"{\"token\":\"secret\",\"expires_at\":5}"}"#,
+        ),
+        (
+            SandboxAnswer::SecondFactor(SecondFactor::WrongCode),
+            r#"{"second-factor":"wrong-code"}"#,
         ),
         (SandboxAnswer::Permission(false), r#"{"permission":false}"#),
         (SandboxAnswer::Done, r#""done""#),

@@ -164,4 +164,32 @@ pub(super) static OWNER: &[Endpoint] = &[
     .takes(Input::Json(Document::DomainName))
     .answers(Output::Json(Document::DomainList))
     .or(&[Refusal::NoSuchEntry]),
+    // One's own access tokens for devices and programs.
+    Endpoint::own_secrets(
+        Operation::ListPersonalTokens,
+        "list-personal-tokens",
+        "/api/bot/tokens",
+        "One's personal access tokens, without the tokens",
+    )
+    .answers(Output::Json(Document::PersonalTokenList)),
+    Endpoint::own_secrets_change(
+        Operation::CreatePersonalToken,
+        "create-personal-token",
+        "/api/bot/tokens",
+        "Make a personal access token; it is told this once",
+        Post,
+    )
+    .takes(Input::Json(Document::PersonalTokenRequest))
+    .answers(Output::Json(Document::NewPersonalToken))
+    .or(&[Refusal::TooManyPersonalTokens]),
+    Endpoint::own_secrets_change(
+        Operation::RevokePersonalToken,
+        "revoke-personal-token",
+        "/api/bot/tokens",
+        "Revoke a personal access token, from now on",
+        Delete,
+    )
+    .takes(Input::Json(Document::PersonalTokenName))
+    .answers(Output::Json(Document::PersonalTokenList))
+    .or(&[Refusal::NoSuchEntry]),
 ];

@@ -73,7 +73,15 @@ fn what_signs_somebody_in_is_counted_most_strictly() {
         .filter(|endpoint| endpoint.rate() == RateClass::SignIn)
         .map(Endpoint::name)
         .collect();
-    assert_eq!(strict, ["sign-in", "begin-sign-in", "finish-sign-in"]);
+    assert_eq!(
+        strict,
+        [
+            "sign-in",
+            "prove-second-factor",
+            "begin-sign-in",
+            "finish-sign-in"
+        ]
+    );
 }
 
 #[test]

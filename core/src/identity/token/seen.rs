@@ -70,6 +70,7 @@ mod tests {
         Identity {
             user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
             admin: false,
+            mfa: false,
             email: None,
             expires_at,
         }

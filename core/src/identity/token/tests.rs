@@ -4,6 +4,8 @@ use super::*;
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://project.supabase.co/auth/v1";
+/// An app of somebody else's that the operator allows.
+const CLIENT: &str = "9a8b7c6d-5e4f-4a2b-9c0d-9e8f7a6b5c4d";
 const NOW: u64 = 1_800_000_000;
 
 fn token(header: &Value, claims: &Value) -> String {
@@ -31,7 +33,13 @@ fn with(mut base: Value, name: &str, value: Value) -> Value {
 fn judge(header: &Value, claims: &Value) -> Result<Identity, TokenError> {
     parse(&token(header, claims))?
         .signature_checked(true)?
-        .into_identity(ISSUER, NOW)
+        .into_identity(
+            Expected {
+                issuer: ISSUER,
+                oauth_clients: &BTreeSet::from([CLIENT.to_owned()]),
+            },
+            NOW,
+        )
 }
 
 #[test]
@@ -91,12 +99,45 @@ fn a_caller_learns_of_expiry_and_nothing_else() {
         Audience,
         Role,
         Anonymous,
+        Client,
         Subject,
         NotYetValid,
         TooLongLived,
     ] {
         assert!(!other.is_expired(), "{other:?}");
     }
+}
+
+#[test]
+fn a_token_given_to_another_app_counts_only_if_that_app_is_allowed() {
+    let judge = |client| judge(&header(), &with(claims(), "client_id", client));
+    assert!(judge(json!(CLIENT)).is_ok());
+    assert!(judge(Value::Null).is_ok());
+    for other in [
+        "",
+        "*",
+        &CLIENT.to_uppercase(),
+        "00000000-5e4f-4a2b-9c0d-9e8f7a6b5c4d",
+    ] {
+        assert_eq!(judge(json!(other)).unwrap_err(), TokenError::Client, "{other}");
+    }
+    for malformed in [json!([CLIENT]), json!(7), json!({})] {
+        assert_eq!(judge(malformed).unwrap_err(), TokenError::Malformed);
+    }
+}
+
+#[test]
+fn only_the_second_assurance_level_says_two_factors() {
+    let mfa = |aal| judge(&header(), &with(claims(), "aal", aal)).unwrap().mfa;
+    assert!(mfa(json!("aal2")));
+    for other in [json!("aal1"), json!("AAL2"), json!(""), Value::Null] {
+        assert!(!mfa(other.clone()), "{other}");
+    }
+    assert!(!judge(&header(), &claims()).unwrap().mfa);
+    assert_eq!(
+        judge(&header(), &with(claims(), "aal", json!(2))).unwrap_err(),
+        TokenError::Malformed
+    );
 }
 
 #[test]

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::Project;
 use super::error::AuthError;
 use crate::dev::keys::Alg;
-use crate::dev::people::Person;
 use crate::dev::sessions::Session;
 use crate::dev::token::{AUTHENTICATED, AccessClaims, now};
 
@@ -37,7 +36,7 @@ pub(super) fn session_answer(
         "expires_in": lifetime,
         "expires_at": claims.exp,
         "refresh_token": refresh_token,
-        "user": user_document(session.person, session.signed_in_at),
+        "user": user_document(project, session),
     });
     Ok(Json(answer).into_response())
 }
@@ -49,10 +48,11 @@ pub(super) fn unexpected(error: &anyhow::Error) -> AuthError {
 }
 
 /// A person as the API describes them.
-pub(super) fn user_document(person: &Person, signed_in_at: i64) -> Value {
+pub(super) fn user_document(project: &Project, session: &Session) -> Value {
+    let person = session.person;
     let registered_at = timestamp(REGISTERED_AT);
-    let signed_in_at = timestamp(signed_in_at);
-    json!({
+    let signed_in_at = timestamp(session.signed_in_at);
+    let mut user = json!({
         "id": person.id(),
         "aud": AUTHENTICATED,
         "role": AUTHENTICATED,
@@ -77,10 +77,15 @@ pub(super) fn user_document(person: &Person, signed_in_at: i64) -> Value {
         "created_at": registered_at,
         "updated_at": signed_in_at,
         "is_anonymous": false,
-    })
+    });
+    if let (Some(list), Some(fields)) = (project.factors().describe(person), user.as_object_mut()) {
+        fields.insert("factors".into(), list);
+    }
+    user
 }
 
-fn timestamp(seconds: i64) -> String {
+/// A time of day as the API writes it.
+pub(super) fn timestamp(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0)
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Micros, true)

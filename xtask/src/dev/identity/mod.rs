@@ -4,8 +4,10 @@
 //! it answers was compared with the sources of the real server, error texts included; it is never deployed.
 
 mod answer;
+mod authenticate;
 mod detour;
 mod error;
+mod factors;
 mod routes;
 mod test_control;
 
@@ -41,11 +43,14 @@ struct Project {
     keys: RwLock<Keys>,
     issuer: String,
     anon_key: String,
+    /// The public key of the newer kind, which is no token.
+    publishable_key: String,
     jwt_secret: String,
     /// Seconds for which an access token is valid.
     token_lifetime: i64,
     sessions: Mutex<Sessions>,
     flows: Mutex<Flows>,
+    factors: Mutex<factors::Factors>,
     /// A host that people may be led back to besides this machine's.
     redirect_host: Option<String>,
     test_control: Option<Arc<TestControl>>,
@@ -59,6 +64,10 @@ impl Project {
 
     fn flows(&self) -> MutexGuard<'_, Flows> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn factors(&self) -> MutexGuard<'_, factors::Factors> {
+        self.factors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keys(&self) -> RwLockReadGuard<'_, Keys> {
@@ -77,14 +86,17 @@ impl Identity {
         let url = issuer::url(listener.local_addr()?.port());
         let issuer = issuer::record(dir, &url)?;
         let anon_key = token::anon_key(&keys)?;
+        let publishable_key = token::publishable_key(&keys);
         let project = Project {
             jwt_secret: keys.hs256_secret().to_owned(),
             keys: RwLock::new(keys),
             issuer,
             anon_key,
+            publishable_key,
             token_lifetime,
             sessions: Mutex::default(),
             flows: Mutex::default(),
+            factors: Mutex::default(),
             redirect_host: None,
             test_control: None,
         };
@@ -150,6 +162,7 @@ pub(crate) async fn run(root: &Path, args: &IdentityArgs) -> Result<ExitCode> {
         serde_json::json!({
             "supabaseUrl": identity.url(),
             "anonKey": identity.anon_key(),
+            "publishableKey": identity.project.publishable_key,
             "jwtSecret": identity.jwt_secret(),
             "keys": dir,
             "keySet": identity.project.keys().jwks(),

@@ -7,22 +7,21 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::answer::{parse, session_answer, unexpected, user_document};
+use super::authenticate::authenticate;
 use super::detour;
 use super::error::{AuthError, word_errors};
+use super::factors;
 use super::test_control;
 use super::{API_KEY_HEADER, JWKS_PATH, Project};
 use crate::dev::people::Person;
 use crate::dev::sessions::{Refused, Session, SignOut};
-use crate::dev::token::{AUTHENTICATED, now};
+use crate::dev::token::now;
 
 pub(super) fn router(project: Arc<Project>) -> Router {
     let behind_the_key = Router::new()
@@ -30,6 +29,10 @@ pub(super) fn router(project: Arc<Project>) -> Router {
         .route("/otp", post(detour::otp))
         .route("/user", get(user))
         .route("/logout", post(logout))
+        .route("/factors", post(factors::enrol))
+        .route("/factors/{id}", delete(factors::unenrol))
+        .route("/factors/{id}/challenge", post(factors::challenge))
+        .route("/factors/{id}/verify", post(factors::verify))
         .route("/settings", get(settings))
         .route("/health", get(health))
         .route_layer(middleware::from_fn_with_state(
@@ -70,7 +73,7 @@ async fn require_api_key(State(project): State<Arc<Project>>, request: Request, 
             .find_map(|pair| pair.strip_prefix(API_KEY_HEADER)?.strip_prefix('='))
     });
     match in_header.or(in_query) {
-        Some(key) if key == project.anon_key => next.run(request).await,
+        Some(key) if key == project.anon_key || key == project.publishable_key => next.run(request).await,
         Some(_) => AuthError::Gateway {
             message: "Invalid API key",
             hint: "Double check your Supabase `anon` or `service_role` API key.",
@@ -190,7 +193,7 @@ fn refresh(project: &Project, grant: &RefreshGrant) -> Result<(Session, String),
 
 async fn user(State(project): State<Arc<Project>>, headers: HeaderMap) -> Result<Response, AuthError> {
     let session = authenticate(&project, &headers)?;
-    Ok(Json(user_document(session.person, session.signed_in_at)).into_response())
+    Ok(Json(user_document(&project, &session)).into_response())
 }
 
 #[derive(Deserialize)]
@@ -268,74 +271,4 @@ async fn health() -> Json<Value> {
         "name": "GoTrue",
         "description": "GoTrue is a user registration and authentication API",
     }))
-}
-
-#[derive(Deserialize)]
-struct Presented {
-    sub: String,
-    #[serde(default)]
-    session_id: String,
-}
-
-/// The session of the bearer token, checked in the order and refused with the words of the real one.
-fn authenticate(project: &Project, headers: &HeaderMap) -> Result<Session, AuthError> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token)
-        .ok_or_else(|| {
-            let message = "This endpoint requires a valid Bearer token";
-            AuthError::new(StatusCode::UNAUTHORIZED, "no_authorization", message)
-        })?;
-    let claims = verify(project, token).map_err(|reason| {
-        AuthError::forbidden(
-            "bad_jwt",
-            format!("invalid JWT: unable to parse or verify signature, {reason}"),
-        )
-    })?;
-    if claims.sub.parse::<Uuid>().is_err() {
-        return Err(AuthError::bad_request(
-            "bad_jwt",
-            "invalid claim: sub claim must be a UUID",
-        ));
-    }
-    if Person::with_id(&claims.sub).is_none() {
-        return Err(AuthError::forbidden(
-            "user_not_found",
-            "User from sub claim in JWT does not exist",
-        ));
-    }
-    let session = claims
-        .session_id
-        .parse()
-        .ok()
-        .and_then(|id| project.sessions().get(&id).cloned());
-    session.ok_or_else(|| {
-        AuthError::forbidden(
-            "session_not_found",
-            "Session from session_id claim in JWT does not exist",
-        )
-    })
-}
-
-fn verify(project: &Project, token: &str) -> Result<Presented, String> {
-    let header = jsonwebtoken::decode_header(token).map_err(|error| error.to_string())?;
-    let key = match (&header.kid, header.alg) {
-        (Some(kid), Algorithm::ES256 | Algorithm::RS256) => {
-            let published: JwkSet =
-                serde_json::from_value(project.keys().jwks()).map_err(|error| error.to_string())?;
-            let jwk = published.find(kid).ok_or("unrecognized JWT kid")?;
-            DecodingKey::from_jwk(jwk).map_err(|error| error.to_string())?
-        }
-        (_, Algorithm::HS256) => DecodingKey::from_secret(project.jwt_secret.as_bytes()),
-        _ => return Err("signing method is invalid".to_owned()),
-    };
-    let mut rules = Validation::new(header.alg);
-    rules.leeway = 0;
-    rules.set_audience(&[AUTHENTICATED]);
-    let decoded =
-        jsonwebtoken::decode::<Presented>(token, &key, &rules).map_err(|error| error.to_string())?;
-    Ok(decoded.claims)
 }
