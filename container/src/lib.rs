@@ -88,6 +88,9 @@ fn live(settings: Settings) -> Result<(), SupervisorError> {
                 .map(|password| password.reveal().to_owned()),
         );
     }
+    if let Some(secret) = &settings.run.ingress_secret {
+        secrets.push(secret.reveal().to_owned());
+    }
     let (logs, printer) = Logs::start(secrets, output::print)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -148,6 +151,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         view: seen.clone(),
         hold: settings.hold,
         owner: headers::owner(settings.run.user)?,
+        secret: settings.run.ingress_secret.clone(),
         activity: Arc::clone(&activity),
     });
     let ingress = Port::open(settings.ingress, move |request, open| {
@@ -181,6 +185,9 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         ingress.address, control.address
     ));
 
+    if settings.run.ingress_secret.is_none() {
+        logs.say("the Sandbox gave no ingress secret: whoever reaches the ingress is taken for it");
+    }
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
     supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());

@@ -1,15 +1,32 @@
 //! JSON of requests and answers, read the one way there is (`core::json`): each further way would be all of its readers
 //! once more in the module, and the runtime's own would let unknown fields pass.
 
+use futures::TryStreamExt as _;
 use serde::de::DeserializeOwned;
-use worker::{Response, Result};
+use worker::{Error, Response, Result};
 
 /// What a text says.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
     Ok(moltworker_core::json::read(text)?)
 }
 
-/// What an answer says.
+/// What an answer of somebody else's says. Not more than `max` bytes of it are read, whatever it says of its length.
+///
+/// # Errors
+/// It is longer, breaks off, or is not of that form.
+pub(crate) async fn within<T: DeserializeOwned>(answer: &mut Response, max: usize) -> Result<T> {
+    let mut stream = answer.stream()?;
+    let mut bytes = Vec::new();
+    while let Some(mut piece) = stream.try_next().await? {
+        if piece.len() > max.saturating_sub(bytes.len()) {
+            return Err(Error::RustError(format!("the answer has more than {max} bytes")));
+        }
+        bytes.append(&mut piece);
+    }
+    Ok(moltworker_core::json::from_bytes(&bytes)?)
+}
+
+/// What an answer of our own says.
 pub(crate) async fn of<T: DeserializeOwned>(answer: &mut Response) -> Result<T> {
     read(&answer.text().await?)
 }

@@ -32,7 +32,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::control::Status;
-use moltworker_core::wire::run::Run;
+use moltworker_core::wire::run::{IngressSecret, Run};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State, web_sys};
@@ -71,6 +71,8 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, Rc<Status>)>,
+    /// What proves to the ingress of this run who we are, if it was started with such a secret.
+    ingress_secret: Option<(Run, Option<IngressSecret>)>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }

@@ -22,6 +22,7 @@ mod maintenance;
 mod quiesce;
 mod repository;
 mod rollback;
+mod strangers;
 mod tokens;
 mod tree;
 mod upgrade;

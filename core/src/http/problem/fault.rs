@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 57] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -66,6 +66,8 @@ impl Refusal {
         Self::BotFailed,
         Self::BotCrashLooped,
         Self::BotInterrupted,
+        Self::BadAnswer,
+        Self::IngressSecretRequired,
         Self::RepositoryTokenRequired,
         Self::RepositoryTokenExpired,
         Self::RepositoryTokenRefused,
@@ -123,7 +125,8 @@ impl Refusal {
             | Self::LengthRequired
             | Self::ObjectTooLarge
             | Self::BadRange
-            | Self::NoSuchSnapshot => Fault::Caller,
+            | Self::NoSuchSnapshot
+            | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited
             | Self::AccountSuspended
@@ -143,6 +146,7 @@ impl Refusal {
             | Self::BotFailed
             | Self::BotCrashLooped
             | Self::BotInterrupted
+            | Self::BadAnswer
             | Self::BotAsleep
             | Self::NotRestored => Fault::Bot,
         }
