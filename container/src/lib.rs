@@ -154,7 +154,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         secret: settings.run.ingress_secret.clone(),
         activity: Arc::clone(&activity),
     });
-    let ingress = Port::open(settings.ingress, move |request, open| {
+    let ingress = Port::open(settings.ingress, ingress::HEAD_DEADLINE, move |request, open| {
         ingress::handle(Arc::clone(&ingress), request, open)
     });
     let rpc = Rpc {
@@ -175,7 +175,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         launcher,
         ask,
     });
-    let control = Port::open(settings.control, move |request, _| {
+    let control = Port::open(settings.control, control::HEAD_DEADLINE, move |request, _| {
         control::handle(Arc::clone(&control), request)
     });
     let ingress = ingress.await.map_err(|e| format!("the ingress port: {e}"))?;

@@ -34,6 +34,8 @@ use crate::http::listener::{BUFFER_BYTES, Open};
 use crate::http::upload::{Exchange, Upload};
 use crate::ingress::connection::Connection;
 
+/// How long a client may take to send a request's head, or leave a kept connection unused.
+pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// Between two attempts to reach a gateway that was ready a moment ago.
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// How long a connection to the gateway may break before its end is known. A gateway that is still the same by
