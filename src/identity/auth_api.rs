@@ -14,6 +14,11 @@ use crate::platform::{clock, json, outgoing};
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 const DEADLINE: Duration = Duration::from_secs(15);
 
+/// For whom we ask. Supabase Auth limits tries by address, and without this everybody's would be ours. It believes the
+/// header where the project has IP address forwarding switched on, on supabase.com only beside a secret API key, which
+/// this Worker does not have.
+const CALLERS_ADDRESS: &str = "sb-forwarded-for";
+
 /// What is exchanged for tokens.
 pub(crate) enum Grant<'a> {
     Password {
@@ -44,11 +49,15 @@ pub(crate) enum Granted {
     TooMany,
 }
 
-/// Exchanges a grant for tokens.
+/// Exchanges a grant for tokens; `from` is the address of the person who asks, if one does.
 ///
 /// # Errors
 /// The provider did not answer, or not with a yes or a no.
-pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::Result<Granted> {
+pub(crate) async fn exchange(
+    settings: &Settings,
+    from: Option<&str>,
+    grant: Grant<'_>,
+) -> worker::Result<Granted> {
     let (path, body) = match grant {
         Grant::Password { email, password } => (
             "/token?grant_type=password",
@@ -67,7 +76,7 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
             json!({ "type": "email", "email": email, "token": code }),
         ),
     };
-    let mut response = post(settings, path, &body, None).await?;
+    let mut response = post(settings, from, path, &body, None).await?;
     match response.status_code() {
         200 => {
             let body = clock::within(DEADLINE, response.text()).await?;
@@ -87,6 +96,7 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
 /// The provider did not answer, or cannot send mails.
 pub(crate) async fn mail_link(
     settings: &Settings,
+    from: Option<&str>,
     email: &str,
     challenge: &str,
     callback: &str,
@@ -99,7 +109,7 @@ pub(crate) async fn mail_link(
         "code_challenge": challenge,
         "code_challenge_method": "s256",
     });
-    let response = post(settings, &path, &body, None).await?;
+    let response = post(settings, from, &path, &body, None).await?;
     match response.status_code() {
         200 | 400 | 422 | 429 => Ok(()),
         other => Err(unexpected("/otp", other)),
@@ -128,7 +138,7 @@ pub(crate) fn authorize_url(
 /// The provider did not answer, or refused.
 pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::Result<()> {
     let path = "/logout?scope=local";
-    let response = post(settings, path, &Value::Null, Some(access_token)).await?;
+    let response = post(settings, None, path, &Value::Null, Some(access_token)).await?;
     match response.status_code() {
         // 403 and 404: the session has ended already.
         200..=299 | 403 | 404 => Ok(()),
@@ -138,6 +148,7 @@ pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::R
 
 async fn post(
     settings: &Settings,
+    from: Option<&str>,
     path: &str,
     body: &Value,
     bearer: Option<&str>,
@@ -145,6 +156,9 @@ async fn post(
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("apikey", &settings.anon_key)?;
+    if let Some(address) = from {
+        headers.set(CALLERS_ADDRESS, address)?;
+    }
     if let Some(token) = bearer {
         headers.set("authorization", &format!("Bearer {token}"))?;
     }

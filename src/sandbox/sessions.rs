@@ -111,7 +111,7 @@ impl Inner {
         let grant = Grant::Refresh {
             token: &tokens.refresh_token,
         };
-        let tokens = match auth_api::exchange(settings, grant).await? {
+        let tokens = match auth_api::exchange(settings, None, grant).await? {
             Granted::Tokens(tokens) => tokens,
             Granted::TooMany => return Ok(Renewal::Unavailable),
             Granted::Refused => {
@@ -152,7 +152,7 @@ impl Inner {
                 let grant = Grant::Refresh {
                     token: &tokens.refresh_token,
                 };
-                match auth_api::exchange(settings, grant).await? {
+                match auth_api::exchange(settings, None, grant).await? {
                     Granted::Tokens(fresh) => tokens = fresh,
                     Granted::Refused | Granted::TooMany => return Ok(()),
                 }
