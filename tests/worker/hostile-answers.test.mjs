@@ -124,7 +124,9 @@ test("random answers of a container never break the Worker", async (t) => {
     const method = random(3) === 0 ? "POST" : "GET";
     const headers = random(4) === 0 ? { connection: "upgrade", upgrade: "websocket", "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==", "sec-websocket-version": "13", origin: ORIGIN } : {};
     const status = await statusOf(worker, method, headers, what);
-    assert.ok(status === 101 || (status >= 200 && status <= 599 && status !== 500), `${status} for ${what}`);
+    // 500 is the Worker's own failure, unless the container said it.
+    const allowed = status === 101 || (status >= 200 && status <= 599 && (status !== 500 || / 500 /.test(stranger.answer)));
+    assert.ok(allowed, `${status} for ${what}`);
     if (round % 100 === 99) await notices(what);
   }
   assert.equal(await worker.fake("any", "instances"), 1);
