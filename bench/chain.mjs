@@ -56,7 +56,10 @@ function row(name, value) {
 
 async function warmRequests(stack, token) {
   const { id } = await stack.containerOf("dev-1");
-  const inside = (port) => docker("exec", id, "node", "-e", probe(`http://127.0.0.1:${port}${GATEWAY_PATH}`, {}));
+  // The ingress answers its Sandbox only; the secret that proves it is in the container's environment, as root sees it.
+  const secret = await docker("exec", id, "printenv", "MOLTBOT_INGRESS_SECRET");
+  const headers = { "x-moltbot-ingress-secret": secret };
+  const inside = (port) => docker("exec", id, "node", "-e", probe(`http://127.0.0.1:${port}${GATEWAY_PATH}`, headers));
   const gateway = JSON.parse(await inside(18789));
   const ingress = JSON.parse(await inside(8080));
   const whole = await measure(new URL(GATEWAY_PATH, stack.url), { authorization: `Bearer ${token}` });

@@ -2,7 +2,9 @@
 //! frames pass as they are, only headers are looked at.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
+use moltworker_core::http::container_answer;
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
@@ -11,15 +13,15 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::CLIENT_IP_HEADER;
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use worker::{Env, Headers, Response, ResponseBody, web_sys};
+use worker::{Env, web_sys};
 
-use crate::http::error::Result;
+use crate::http::error::{Error, Result};
 use crate::http::headers::read_headers;
 use crate::http::incoming::Incoming;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller};
 use crate::identity::session_handoff;
-use crate::platform::sandbox_client;
+use crate::platform::{log, sandbox_client};
 
 #[wasm_bindgen]
 extern "C" {
@@ -64,7 +66,7 @@ pub(crate) async fn serve(
     if !caller::is_owners(incoming, caller, origin) {
         return Err(Refusal::WrongOrigin.into());
     }
-    Ok(forward(env, settings, user, incoming, origin).await?)
+    toward_caller(forward(env, settings, user, incoming, origin).await?)
 }
 
 /// What `fetch` takes beside an address. Handed over as one text: member by member, each would be a call to JavaScript.
@@ -97,8 +99,7 @@ async fn forward(
         init.set_body(&body);
     }
     let url = incoming.address.on_http(&incoming.url)?;
-    let response = sandbox_client::serve(env, user, &url, &init).await?;
-    toward_caller(response)
+    sandbox_client::serve(env, user, &url, &init).await
 }
 
 /// `fetch` takes no body with these two. A request that has one all the same reaches the bot without it.
@@ -155,22 +156,45 @@ fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
 }
 
 /// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
-/// the object it came as.
-fn toward_caller(response: web_sys::Response) -> worker::Result<web_sys::Response> {
+/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left.
+fn toward_caller(response: web_sys::Response) -> Result<web_sys::Response> {
     let all = read_headers(&response.headers());
-    let forged = |(name, value): &(&str, &str)| header_policy::toward_caller(name, value) != Verdict::Keep;
-    if !all.iter().any(|header| forged(&header)) {
+    container_answer::check_headers(&all)
+        .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
+    let of = |(name, value): (&str, &str)| header_policy::toward_caller(name, value);
+    let changed: BTreeSet<_> = all
+        .iter()
+        .filter(|header| of(*header) != Verdict::Keep)
+        .map(|(name, _)| name)
+        .collect();
+    if changed.is_empty() {
         return Ok(response);
     }
-    let headers = Headers::new();
-    for (name, value) in all.iter().filter(|header| !forged(header)) {
-        headers.append(name, value)?;
+    without(&response, &changed, all.iter().map(|header| (header, of(header)))).map_err(|error| {
+        log::line("answer-not-copied", &[("reason", &worker::Error::from(error))]);
+        Refusal::BadAnswer.into()
+    })
+}
+
+/// A copy of an answer in which the headers of these names are as the verdicts say.
+fn without<'a>(
+    response: &web_sys::Response,
+    changed: &BTreeSet<&str>,
+    verdicts: impl Iterator<Item = ((&'a str, &'a str), Verdict)>,
+) -> std::result::Result<web_sys::Response, JsValue> {
+    // An answer is its own description: status, headers, WebSocket and all.
+    let like: &web_sys::ResponseInit = response.unchecked_ref();
+    let copy = web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), like)?;
+    let headers = copy.headers();
+    for name in changed {
+        headers.delete(name)?;
     }
-    let (parts, body) = Response::from(response).into_parts();
-    let parts = parts.with_headers(headers);
-    Ok(match body {
-        ResponseBody::Stream(stream) => parts.stream(stream),
-        other => parts.body(other),
+    for ((name, value), verdict) in verdicts.filter(|((name, _), _)| changed.contains(name)) {
+        match verdict {
+            Verdict::Keep => headers.append(name, value)?,
+            Verdict::Replace(value) => headers.append(name, &value)?,
+            Verdict::Drop => {}
+        }
     }
-    .into())
+    Ok(copy)
 }

@@ -71,6 +71,7 @@ async fn dispatch(incoming: &Incoming, env: &Env) -> Result<web_sys::Response> {
         Err(problems) => return Ok(not_configured(incoming, &problems)?.into()),
     };
     if let Some((Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere {
+        rate_limiter::count_address(env, &incoming.headers, None).await?;
         let mut request = incoming.request();
         return Ok(repository::answer(&mut request, env, &settings, user)
             .await?

@@ -101,11 +101,16 @@ async fn main() -> Result<ExitCode, FakeError> {
         };
         let fake = Arc::clone(&fake);
         let service = hyper::service::service_fn(move |request| answer(Arc::clone(&fake), request));
-        tokio::spawn(
+        tokio::spawn(async move {
+            if misbehave::is_raw(&stream).await? {
+                return misbehave::answer_raw(stream).await;
+            }
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
-                .with_upgrades(),
-        );
+                .with_upgrades()
+                .await?;
+            Ok::<_, FakeError>(())
+        });
     }
 }
 
@@ -135,6 +140,16 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
         "/process" => text(&process().to_string()),
         "/headers" => text(&headers(&request).to_string()),
         "/echo" => Response::new(request.into_body().map_err(FakeError::from).boxed()),
+        // Answers before it has read what is sent, and either closes the connection or reads no further.
+        "/nothing" => status(StatusCode::NOT_FOUND),
+        "/nothing/held" => {
+            let unread = request.into_body();
+            tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(unread);
+            });
+            status(StatusCode::NOT_FOUND)
+        }
         "/bytes" => Response::new(Pattern::from_query(request.uri().query()).map_err(never).boxed()),
         "/events" => events(fake),
         "/events/next" => {

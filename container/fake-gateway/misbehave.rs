@@ -3,6 +3,8 @@
 use std::fs;
 
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 
 use crate::FakeError;
 use crate::rpc::OWNER;
@@ -73,4 +75,34 @@ pub(crate) fn fight() -> std::io::Result<()> {
         .success()
         .then_some(())
         .ok_or_else(|| std::io::Error::other("they do not start"))
+}
+
+/// The request that is answered by its own body, byte for byte, whatever that is.
+const RAW: &[u8] = b"POST /raw ";
+
+/// Whether a connection begins with such a request.
+pub(crate) async fn is_raw(stream: &TcpStream) -> Result<bool, FakeError> {
+    let mut first = [0; RAW.len()];
+    let count = stream.peek(&mut first).await?;
+    Ok(first.get(..count) == Some(RAW))
+}
+
+/// Answers it and hangs up.
+pub(crate) async fn answer_raw(stream: TcpStream) -> Result<(), FakeError> {
+    let mut stream = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer).await?;
+    stream.write_all(&answer).await?;
+    Ok(stream.shutdown().await?)
 }

@@ -93,6 +93,9 @@ fn live(settings: Settings) -> Result<(), SupervisorError> {
                 .map(|password| password.reveal().to_owned()),
         );
     }
+    if let Some(secret) = &settings.run.ingress_secret {
+        secrets.push(secret.reveal().to_owned());
+    }
     let (logs, printer) = Logs::start(secrets, output::print)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -153,9 +156,10 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         view: seen.clone(),
         hold: settings.hold,
         owner: headers::owner(settings.run.user)?,
+        secret: settings.run.ingress_secret.clone(),
         activity: Arc::clone(&activity),
     });
-    let ingress = Port::open(settings.ingress, move |request, open| {
+    let ingress = Port::open(settings.ingress, ingress::HEAD_DEADLINE, move |request, open| {
         ingress::handle(Arc::clone(&ingress), request, open)
     });
     let rpc = Rpc {
@@ -176,7 +180,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         launcher,
         ask,
     });
-    let control = Port::open(settings.control, move |request, _| {
+    let control = Port::open(settings.control, control::HEAD_DEADLINE, move |request, _| {
         control::handle(Arc::clone(&control), request)
     });
     let ingress = ingress.await.map_err(|e| format!("the ingress port: {e}"))?;
@@ -186,6 +190,9 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         ingress.address, control.address
     ));
 
+    if settings.run.ingress_secret.is_none() {
+        logs.say("the Sandbox gave no ingress secret: whoever reaches the ingress is taken for it");
+    }
     let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
     let left = supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());

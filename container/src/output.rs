@@ -1,5 +1,6 @@
 //! What the gateway and the supervisor say: passed on to the container's output, and the last lines of
-//! the gateway kept for the control port. Known secrets are taken out before a line goes anywhere.
+//! the gateway kept for the control port. Known secrets are taken out before a line goes anywhere, and what a reader of logs
+//! could take for another line, for a colour or for the supervisor's word is made visible.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -25,6 +26,10 @@ const QUEUED_LINES: usize = 256;
 /// How long the last lines may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 const HIDDEN: &str = "[hidden]";
+/// What the supervisor's own lines begin with.
+const OWN: &str = "supervisor: ";
+/// What a line of the gateway's gets in front that begins like one of the supervisor's.
+const NOT_OWN: &str = "gateway: ";
 
 /// Where a line goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub(crate) enum Channel {
 
 /// The one place lines go through.
 pub(crate) struct Logs {
-    secrets: Vec<String>,
+    secrets: Mutex<Vec<String>>,
     kept: Mutex<StoredLines>,
     /// The number of the next line, for those who follow.
     next: watch::Sender<u64>,
@@ -79,7 +84,7 @@ impl Logs {
                 }
             })?;
         let logs = Self {
-            secrets,
+            secrets: Mutex::new(secrets),
             kept: Mutex::default(),
             next: watch::Sender::new(0),
             queue,
@@ -90,15 +95,24 @@ impl Logs {
 
     /// Says something in the supervisor's own name.
     pub(crate) fn say(&self, what: &str) {
-        self.pass_on(
-            Channel::Supervisor,
-            format!("supervisor: {}", self.redacted(what)),
-        );
+        let what = visible(&self.redacted(what));
+        self.pass_on(Channel::Supervisor, format!("{OWN}{what}"));
+    }
+
+    /// From now on this is a secret as well. Those before it still are: what was said under one may be repeated.
+    pub(crate) fn hide(&self, secret: &str) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if !secrets.iter().any(|known| known == secret) {
+            secrets.push(secret.to_owned());
+        }
     }
 
     /// Takes one line of the gateway's output.
     fn take(&self, line: &[u8]) {
-        let mut line = self.redacted(&String::from_utf8_lossy(line));
+        let mut line = visible(&self.redacted(&String::from_utf8_lossy(line)));
+        if line.trim_start().starts_with(OWN.trim_end()) {
+            line.insert_str(0, NOT_OWN);
+        }
         if line.len() > LINE_BYTES {
             line.truncate(line.floor_char_boundary(LINE_BYTES));
             line.push('…');
@@ -159,7 +173,8 @@ impl Logs {
     }
 
     fn redacted(&self, text: &str) -> String {
-        self.secrets
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets
             .iter()
             .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
@@ -175,6 +190,25 @@ impl Logs {
             self.lost.fetch_add(lost, Ordering::Relaxed);
         }
     }
+}
+
+/// A line in which every character is seen: one that moves the cursor, ends the line, or turns the direction of writing
+/// stands as its escape. Names of files and the gateway's words can have any of them.
+fn visible(line: &str) -> String {
+    let is_hidden = |character: char| {
+        (character.is_control() && character != '\t')
+            || matches!(character, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut seen = String::with_capacity(line.len());
+    // As terminals do, and as programs mean it that end lines in two characters.
+    for character in line.strip_suffix('\r').unwrap_or(line).chars() {
+        if is_hidden(character) {
+            seen.extend(character.escape_default());
+        } else {
+            seen.push(character);
+        }
+    }
+    seen
 }
 
 impl StoredLines {
@@ -275,6 +309,46 @@ mod tests {
         assert!(kept.starts_with("Authorization: Bearer [hidden]\n"));
         assert!(!kept.contains("s3c"));
         assert!(!printed.iter().any(|(_, line)| line.contains("s3c")));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_secret_that_is_learned_later_is_redacted_too() {
+        let logs = logs();
+        logs.hide("renewed-token");
+        logs.hide("renewed-token");
+        Arc::clone(&logs)
+            .follow(&b"s3cret-token, renewed-token\n"[..])
+            .await;
+        assert_eq!(logs.last(1), "[hidden], [hidden]\n");
+        assert_eq!(logs.secrets.lock().unwrap().len(), 2);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn no_output_passes_for_another_line_or_the_supervisors() {
+        let (printed, lines) = std::sync::mpsc::channel();
+        let (logs, printer) = Logs::start(vec![], move |channel, line| {
+            printed.send((channel, line.to_owned())).unwrap();
+        })
+        .unwrap();
+        let output =
+            "a\rsupervisor: b\x1b[2J\x07\u{9b}\tc\u{202e}\r\nsupervisor: forged\n  supervisor:\ncaf\u{e9}\n";
+        Arc::clone(&logs).follow(output.as_bytes()).await;
+        logs.say("no file named x\nsupervisor: forged");
+        let kept = logs.last(10);
+        assert_eq!(
+            kept,
+            "a\\rsupervisor: b\\u{1b}[2J\\u{7}\\u{9b}\tc\\u{202e}\ngateway: supervisor: forged\ngateway:   supervisor:\ncaf\u{e9}\n"
+        );
+        drop(logs);
+        printer.finish();
+        let printed: Vec<_> = lines.iter().collect();
+        let own = "supervisor: no file named x\\nsupervisor: forged".to_owned();
+        assert_eq!(printed.last(), Some(&(Channel::Supervisor, own)));
+        assert!(
+            printed
+                .iter()
+                .all(|(_, line)| !line.contains(['\n', '\r', '\x1b']))
+        );
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -3,7 +3,9 @@
 use js_sys::Promise;
 use moltworker_core::api::contract::RateClass;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::http::rate_limits::{ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT, address_key};
+use moltworker_core::http::rate_limits::{
+    ADDRESS_LIMIT, SIGN_IN_LIMIT, USER_LIMIT, account_key, address_key,
+};
 use moltworker_core::json;
 use moltworker_core::user_id::UserId;
 use wasm_bindgen::prelude::*;
@@ -40,6 +42,17 @@ pub(crate) async fn count_address(
         count(env, SIGN_IN_LIMIT, key.clone()).await?;
     }
     count(env, ADDRESS_LIMIT, key).await
+}
+
+/// Counts one try to sign in to this account, from wherever.
+///
+/// # Errors
+/// [`Refusal::TooMany`].
+pub(crate) async fn count_account(env: &Env, headers: &dyn ReadHeaders, email: &str) -> Result<(), Refusal> {
+    match key(headers) {
+        Some(_) => count(env, SIGN_IN_LIMIT, account_key(email)).await,
+        None => Ok(()),
+    }
 }
 
 /// Counts one request of this user.

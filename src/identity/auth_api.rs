@@ -16,6 +16,11 @@ use crate::platform::{clock, json, outgoing};
 /// How long the provider may take: it hashes passwords slowly on purpose, and hands mails to a mail server.
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 
+/// For whom we ask. Supabase Auth limits tries by address, and without this everybody's would be ours. It believes the
+/// header where the project has IP address forwarding switched on, on supabase.com only beside a secret API key, which
+/// this Worker does not have.
+const CALLERS_ADDRESS: &str = "sb-forwarded-for";
+
 /// What is exchanged for tokens.
 pub(crate) enum Grant<'a> {
     Password {
@@ -47,11 +52,15 @@ pub(crate) enum Granted {
     TooMany,
 }
 
-/// Exchanges a grant for tokens.
+/// Exchanges a grant for tokens; `from` is the address of the person who asks, if one does.
 ///
 /// # Errors
 /// The provider did not answer, or not with a yes or a no.
-pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::Result<Granted> {
+pub(crate) async fn exchange(
+    settings: &Settings,
+    from: Option<&str>,
+    grant: Grant<'_>,
+) -> worker::Result<Granted> {
     let (path, body) = match grant {
         Grant::Password { email, password } => (
             "/token?grant_type=password",
@@ -70,7 +79,7 @@ pub(crate) async fn exchange(settings: &Settings, grant: Grant<'_>) -> worker::R
             object(&[("type", "email"), ("email", email), ("token", code)]),
         ),
     };
-    let mut response = post(settings, path, Some(&body), None).await?;
+    let mut response = post(settings, from, path, Some(&body), None).await?;
     match response.status_code() {
         200 => {
             let body = clock::within(DEADLINE, response.text()).await?;
@@ -102,6 +111,7 @@ struct Mail<'a> {
 /// The provider did not answer, or cannot send mails.
 pub(crate) async fn mail_link(
     settings: &Settings,
+    from: Option<&str>,
     email: &str,
     challenge: &str,
     callback: &str,
@@ -113,7 +123,7 @@ pub(crate) async fn mail_link(
         code_challenge: challenge,
         code_challenge_method: "s256",
     })?;
-    let response = post(settings, &path, Some(&body), None).await?;
+    let response = post(settings, from, &path, Some(&body), None).await?;
     match response.status_code() {
         200 | 400 | 422 | 429 => Ok(()),
         other => Err(unexpected("/otp", other)),
@@ -142,7 +152,7 @@ pub(crate) fn authorize_url(
 /// The provider did not answer, or refused.
 pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::Result<()> {
     let path = "/logout?scope=local";
-    let response = post(settings, path, None, Some(access_token)).await?;
+    let response = post(settings, None, path, None, Some(access_token)).await?;
     match response.status_code() {
         // 403 and 404: the session has ended already.
         200..=299 | 403 | 404 => Ok(()),
@@ -152,15 +162,15 @@ pub(crate) async fn revoke(settings: &Settings, access_token: &str) -> worker::R
 
 async fn post(
     settings: &Settings,
+    from: Option<&str>,
     path: &str,
     body: Option<&str>,
     bearer: Option<&str>,
 ) -> worker::Result<Response> {
-    call(settings, &Method::Post, path, body, bearer).await
+    call_for(settings, from, &Method::Post, path, body, bearer).await
 }
 
-/// One call of the API. The project's key goes into a header of its own: those of the newer kind are no JWT, and in
-/// `Authorization` the provider takes nothing but a person's token.
+/// One call of the API for nobody's address: the person is known by their token.
 ///
 /// # Errors
 /// The provider did not answer.
@@ -171,9 +181,25 @@ pub(super) async fn call(
     body: Option<&str>,
     bearer: Option<&str>,
 ) -> worker::Result<Response> {
+    call_for(settings, None, method, path, body, bearer).await
+}
+
+/// One call of the API. The project's key goes into a header of its own: those of the newer kind are no JWT, and in
+/// `Authorization` the provider takes nothing but a person's token.
+async fn call_for(
+    settings: &Settings,
+    from: Option<&str>,
+    method: &Method,
+    path: &str,
+    body: Option<&str>,
+    bearer: Option<&str>,
+) -> worker::Result<Response> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("apikey", &settings.anon_key)?;
+    if let Some(address) = from {
+        headers.set(CALLERS_ADDRESS, address)?;
+    }
     if let Some(token) = bearer {
         headers.set("authorization", &format!("Bearer {token}"))?;
     }

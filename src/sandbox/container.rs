@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::bot::lifecycle::MaySleep;
-use moltworker_core::wire::control::{QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status};
-use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, Run, RunSettings, SnapshotId};
+use moltworker_core::wire::control::{
+    MAX_ANSWER_BYTES, QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status,
+};
+use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, IngressSecret, Run, RunSettings, SnapshotId};
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use worker::{Container, Error, Headers, Method, Response, Result};
@@ -19,8 +22,8 @@ const STATUS_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a supervisor may take to say whether its bot may sleep: it asks the gateway, for at most ten
 /// seconds.
 const QUIESCE_DEADLINE: Duration = Duration::from_secs(15);
-/// Random bytes in a control token: 256 bits.
-const CONTROL_TOKEN_BYTES: u32 = 32;
+/// Random bytes in a secret of a run: 256 bits.
+const SECRET_BYTES: u32 = 32;
 
 #[wasm_bindgen]
 extern "C" {
@@ -85,14 +88,14 @@ impl NotStarted {
     }
 }
 
-fn new_control_token() -> Result<ControlToken> {
-    let bytes = webcrypto::random_bytes(CONTROL_TOKEN_BYTES)?;
-    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    ControlToken::new(text).map_err(|reason| Error::RustError(reason.into()))
+fn new_secret<T>(of: impl FnOnce(String) -> std::result::Result<T, &'static str>) -> Result<T> {
+    let bytes = webcrypto::random_bytes(SECRET_BYTES)?;
+    let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    of(text).map_err(|reason| Error::RustError(reason.into()))
 }
 
 impl Inner {
-    /// Starts this run's container with its own control token and everything it must know.
+    /// Starts this run's container with its own secrets and everything it must know.
     pub(super) async fn start_container(&self, run: Run) -> std::result::Result<(), NotStarted> {
         let settings = self.settings()?;
         let restore = self
@@ -104,12 +107,14 @@ impl Inner {
         if !self.life().is_starting(run) {
             return Err(Error::RustError("it is not wanted any more".into()).into());
         }
-        let control_token = new_control_token()?;
-        Store::open(&self.state)?.save_control_token(run, &control_token)?;
+        let control_token = new_secret(ControlToken::new)?;
+        let ingress_secret = new_secret(IngressSecret::new)?;
+        Store::open(&self.state)?.save_run_secrets(run, &control_token, &ingress_secret)?;
         let run_settings = RunSettings {
             user: self.user()?,
             run,
             control_token,
+            ingress_secret: Some(ingress_secret),
             allowed_origins: vec![settings.public.as_str().to_owned()],
             offered_model: settings.offered_model.clone(),
             repository: Some(repository),
@@ -140,10 +145,9 @@ impl Inner {
     /// # Errors
     /// It does not answer in time, or a supervisor of another run answers.
     pub(super) async fn ask_supervisor(&self, run: Run) -> Result<Status> {
-        let mut response = self
-            .control(run, Method::Get, STATUS_PATH, None, STATUS_DEADLINE)
+        let status: Status = self
+            .read_control(run, Method::Get, STATUS_PATH, STATUS_DEADLINE, MAX_ANSWER_BYTES)
             .await?;
-        let status: Status = json::of(&mut response).await?;
         if status.run != run {
             return Err(Error::RustError(format!(
                 "the supervisor of run {} answered",
@@ -155,12 +159,13 @@ impl Inner {
 
     /// Whether this run's bot may be put to sleep. From a yes on the gateway takes no new work.
     pub(super) async fn ask_may_sleep(&self, run: Run) -> MaySleep {
-        let answer = async {
-            let mut response = self
-                .control(run, Method::Post, QUIESCE_PATH, None, QUIESCE_DEADLINE)
-                .await?;
-            json::of::<Quiesce>(&mut response).await
-        };
+        let answer = self.read_control(
+            run,
+            Method::Post,
+            QUIESCE_PATH,
+            QUIESCE_DEADLINE,
+            MAX_ANSWER_BYTES,
+        );
         match answer.await {
             Ok(Quiesce::Busy {
                 blockers,
@@ -199,6 +204,22 @@ impl Inner {
     pub(super) async fn ask_control_with(&self, run: Run, path: &str, order: String) -> Result<Response> {
         self.ask_control(run, Method::Post, path, Some(order), STATUS_DEADLINE)
             .await
+    }
+
+    /// What the control port of `run` answers to a question, all of it in time and of at most `max` bytes.
+    pub(super) async fn read_control<T: DeserializeOwned>(
+        &self,
+        run: Run,
+        method: Method,
+        path: &str,
+        deadline: Duration,
+        max: usize,
+    ) -> Result<T> {
+        let read = async {
+            let mut answer = self.control(run, method, path, None, deadline).await?;
+            json::within(&mut answer, max).await
+        };
+        clock::within(deadline, read).await
     }
 
     /// One question or order to the control port of `run` that is answered well.

@@ -33,7 +33,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::control::Status;
-use moltworker_core::wire::run::Run;
+use moltworker_core::wire::run::{IngressSecret, Run};
 use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State, web_sys};
@@ -74,6 +74,8 @@ struct Memory {
     observed: Option<(Run, Rc<Status>)>,
     /// Whether what it last said of the backups is in the store.
     recorded: bool,
+    /// What proves to the ingress of this run who we are, if it was started with such a secret.
+    ingress_secret: Option<(Run, Option<IngressSecret>)>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }

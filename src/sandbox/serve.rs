@@ -7,12 +7,14 @@ use futures::future::{self, Either};
 use js_sys::Promise;
 use moltworker_core::bot::admission::{Admission, Entry, follows_the_bot};
 use moltworker_core::bot::lifecycle::LifecycleEvent;
+use moltworker_core::http::container_answer::ContainerAnswer;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::run::{INGRESS_PORT, REFUSAL_HEADER, Run};
+use moltworker_core::wire::run::{INGRESS_PORT, INGRESS_SECRET_HEADER, IngressSecret, REFUSAL_HEADER, Run};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Error, Headers, Response, Result, web_sys};
 
 use super::Inner;
+use super::store::Store;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
 use crate::http::reply;
@@ -24,8 +26,9 @@ const HOLD_MS: u64 = 90_000;
 /// Containers a single request may see die before it is told. One may have died unnoticed while idle; a
 /// second one in a row is not bad luck.
 const TRIES: u32 = 2;
-/// Every refusal of the ingress is a server's error.
+/// Every refusal of the ingress is a server's error, but one: that it does not take us for the Sandbox.
 const LOWEST_OF_REFUSALS: u16 = 500;
+const UNAUTHORIZED: u16 = 401;
 
 #[wasm_bindgen]
 extern "C" {
@@ -34,6 +37,11 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn fetch(this: &Port, request: &web_sys::Request) -> std::result::Result<Promise, JsValue>;
+
+    type MayHaveSocket;
+
+    #[wasm_bindgen(method, getter, js_name = webSocket)]
+    fn web_socket(this: &MayHaveSocket) -> Option<JsValue>;
 }
 
 impl Inner {
@@ -76,8 +84,16 @@ impl Inner {
     async fn forward(self: &Rc<Self>, request: &web_sys::Request, run: Run) -> Option<web_sys::Response> {
         let outcome = async {
             let port: Port = self.container()?.get_tcp_port(INGRESS_PORT)?.into_rpc();
-            // No copy, also of one that might be sent again: without a body there is nothing of it that is used up.
-            let response = tasks::settled(&port.fetch(request)?).await?;
+            // One that might be sent again has no body, so that nothing of it is used up here.
+            let response = match self.ingress_secret(run)? {
+                Some(secret) => {
+                    let proven = web_sys::Request::new_with_request(request)?;
+                    proven.headers().set(INGRESS_SECRET_HEADER, secret.reveal())?;
+                    port.fetch(&proven)?
+                }
+                None => port.fetch(request)?,
+            };
+            let response = tasks::settled(&response).await?;
             Result::Ok(response.unchecked_into::<web_sys::Response>())
         };
         let error: Error = match outcome.await {
@@ -96,22 +112,45 @@ impl Inner {
         None
     }
 
-    /// The answer as it came, unless it is the ingress's own refusal: that is told like every other state of the
-    /// bot, to a person as a page.
+    /// What proves to the ingress of `run` that its Sandbox speaks.
+    fn ingress_secret(&self, run: Run) -> Result<Option<IngressSecret>> {
+        let known = self.memory.borrow().ingress_secret.clone();
+        if let Some((_, secret)) = known.filter(|(of, _)| *of == run) {
+            return Ok(secret);
+        }
+        let secret = Store::open(&self.state)?.ingress_secret(run)?;
+        self.memory.borrow_mut().ingress_secret = Some((run, secret.clone()));
+        Ok(secret)
+    }
+
+    /// The answer as it came, if it is one, and not the ingress's own refusal: that is told like every other state of
+    /// the bot, to a person as a page.
     async fn translate_refusal(
         self: &Rc<Self>,
         request: &web_sys::Request,
         run: Run,
         response: web_sys::Response,
     ) -> Result<web_sys::Response> {
-        // Most answers are none of that kind, and their status says so.
-        if response.status() < LOWEST_OF_REFUSALS {
+        let status = response.status();
+        if !ContainerAnswer::is_message(status) {
+            let socket: &MayHaveSocket = response.unchecked_ref();
+            return match ContainerAnswer::of(status, socket.web_socket().is_some()) {
+                Ok(_) => Ok(response),
+                Err(why) => self.refuse(request, Refusal::BadAnswer, Some(why.to_string())),
+            };
+        }
+        // Most answers are no refusals, and their status says so.
+        if status < LOWEST_OF_REFUSALS && status != UNAUTHORIZED {
             return Ok(response);
         }
         let code = response.headers().get(REFUSAL_HEADER)?;
         let Some(refusal) = code.as_deref().and_then(Refusal::of_the_ingress) else {
             return Ok(response);
         };
+        if refusal == Refusal::IngressSecretRequired {
+            log::line("ingress-refused", &[("run", &run)]);
+            return self.refuse(request, Refusal::Internal, None);
+        }
         if refusal == Refusal::BotCrashLooped {
             let said = self.observe_supervisor(run).await;
             self.handle_event(LifecycleEvent::Reported(run, said)).await?;

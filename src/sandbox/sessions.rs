@@ -116,7 +116,7 @@ impl Inner {
         let grant = Grant::Refresh {
             token: &tokens.refresh_token,
         };
-        let tokens = match auth_api::exchange(settings, grant).await? {
+        let tokens = match auth_api::exchange(settings, None, grant).await? {
             Granted::Tokens(tokens, _) => tokens,
             Granted::TooMany => return Ok(Renewal::Unavailable),
             Granted::Refused => {
@@ -157,7 +157,7 @@ impl Inner {
                 let grant = Grant::Refresh {
                     token: &tokens.refresh_token,
                 };
-                match auth_api::exchange(settings, grant).await? {
+                match auth_api::exchange(settings, None, grant).await? {
                     Granted::Tokens(fresh, _) => tokens = fresh,
                     Granted::Refused | Granted::TooMany => return Ok(()),
                 }

@@ -10,7 +10,9 @@ use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{SNAPSHOTS_PATH, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{
+    MAX_ANSWER_BYTES, MAX_SNAPSHOTS_BYTES, SNAPSHOTS_PATH, Snapshot, SnapshotReason,
+};
 use moltworker_core::wire::job::{BackupJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
@@ -28,6 +30,8 @@ use crate::repository::Stored;
 /// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
 /// its index, a few MB for a large home.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a refusal may take once its first line is there: it is one piece.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A refusal of the supervisor's.
 #[derive(Deserialize)]
@@ -95,10 +99,14 @@ impl Inner {
     }
 
     async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
-        let mut answer = self
-            .control(run, Method::Get, SNAPSHOTS_PATH, None, READ_DEADLINE)
-            .await?;
-        json::of(&mut answer).await
+        self.read_control(
+            run,
+            Method::Get,
+            SNAPSHOTS_PATH,
+            READ_DEADLINE,
+            MAX_SNAPSHOTS_BYTES,
+        )
+        .await
     }
 
     /// The run whose supervisor can be asked.
@@ -167,6 +175,7 @@ impl Inner {
             Err(error) => return Ok(unanswered(run, &error).into()),
         };
         let length = answer.headers().get("content-length")?;
+        let length = length.and_then(|length| length.parse::<u64>().ok());
         let (kind, disposition) = match what {
             "files" => ("application/json", None),
             _ => ("application/octet-stream", Some("attachment")),
@@ -176,7 +185,7 @@ impl Inner {
             builder = builder.with_header("content-disposition", disposition)?;
         }
         if let Some(length) = length {
-            builder = builder.with_header("content-length", &length)?;
+            builder = builder.with_header("content-length", &length.to_string())?;
         }
         let (_, body) = answer.into_parts();
         Ok(Reply::Stream(builder.body(body)))
@@ -197,7 +206,11 @@ pub(super) fn unanswered(run: Run, error: &worker::Error) -> SandboxAnswer {
 /// could know what to do about.
 pub(super) async fn refused(mut answer: Response, problems: &[Refusal]) -> SandboxAnswer {
     let status = answer.status_code();
-    let said = json::of::<Refused>(&mut answer).await;
+    let said = clock::within(
+        REFUSAL_DEADLINE,
+        json::within::<Refused>(&mut answer, MAX_ANSWER_BYTES),
+    )
+    .await;
     let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
     let mut passed_on = [Refusal::BadRequest].iter().chain(problems).copied();
     let refusal = passed_on.find(|refusal| refusal.facts().1 == code);

@@ -1,11 +1,11 @@
-//! What a Sandbox keeps in its own SQLite: its life, and the secret of the current run. The tables about snapshots are
+//! What a Sandbox keeps in its own SQLite: its life, and the secrets of the current run. The tables about snapshots are
 //! read and written in `snapshot_index`, those about sessions in `sessions`.
 //!
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
 
 use moltworker_core::bot::lifecycle::Lifecycle;
-use moltworker_core::wire::run::{ControlToken, Run};
+use moltworker_core::wire::run::{ControlToken, IngressSecret, Run};
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::worker_sys::types::{SqlStorage, SqlStorageCursor};
@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -29,6 +29,8 @@ const MIGRATIONS: [&str; 4] = [
      CREATE UNIQUE INDEX pins ON holds (id) WHERE until IS NULL;",
     // When a wrong code of the second factor was typed, in seconds since 1970.
     "CREATE TABLE wrong_codes (at INTEGER NOT NULL);",
+    // NULL: a run that was started before there was this secret.
+    "ALTER TABLE run_secret ADD COLUMN ingress_secret TEXT;",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.
@@ -82,10 +84,24 @@ impl Store {
         Ok(row.and_then(|row| ControlToken::new(row.control_token).ok()))
     }
 
-    pub(super) fn save_control_token(&self, run: Run, token: &ControlToken) -> Result<()> {
+    /// The ingress secret of `run`; `None` when it was started without one, or another run's is stored.
+    pub(super) fn ingress_secret(&self, run: Run) -> Result<Option<IngressSecret>> {
+        let row: Option<StoredIngressSecret> = self.one(
+            "SELECT ingress_secret FROM run_secret WHERE run = ?",
+            vec![number(run)?],
+        )?;
+        Ok(row.and_then(|row| IngressSecret::new(row.ingress_secret?).ok()))
+    }
+
+    pub(super) fn save_run_secrets(
+        &self,
+        run: Run,
+        token: &ControlToken,
+        ingress: &IngressSecret,
+    ) -> Result<()> {
         self.exec(
-            "INSERT OR REPLACE INTO run_secret (only, run, control_token) VALUES (1, ?, ?)",
-            vec![number(run)?, token.reveal().into()],
+            "INSERT OR REPLACE INTO run_secret (only, run, control_token, ingress_secret) VALUES (1, ?, ?, ?)",
+            vec![number(run)?, token.reveal().into(), ingress.reveal().into()],
         )
     }
 
@@ -128,6 +144,11 @@ struct Record {
 #[derive(Deserialize)]
 struct RunSecret {
     control_token: String,
+}
+
+#[derive(Deserialize)]
+struct StoredIngressSecret {
+    ingress_secret: Option<String>,
 }
 
 fn number(run: Run) -> Result<SqlStorageValue> {

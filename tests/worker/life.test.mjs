@@ -8,8 +8,9 @@ test("a container is started with its complete environment", async (t) => {
   const worker = await startWorker(t, { bindings: { MODEL_BASE_URL: "http://models.test/v1", MODEL_ID: "m-1" } });
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   const [{ env, enableInternet }] = (await worker.record(ALICE)).starts;
-  const { MOLTBOT_CONTROL_TOKEN: token, ...others } = env;
-  assert.match(token, /^[0-9a-f]{64}$/);
+  const { MOLTBOT_CONTROL_TOKEN: token, MOLTBOT_INGRESS_SECRET: secret, ...others } = env;
+  for (const one of [token, secret]) assert.match(one, /^[0-9a-f]{64}$/);
+  assert.notEqual(token, secret);
   // What opens its snapshots is looked at in repository.test.mjs.
   const rest = Object.fromEntries(Object.entries(others).filter(([name]) => !/REPOSITORY|RESTORE/.test(name)));
   assert.deepEqual(rest, {

@@ -83,7 +83,7 @@ class Provider {
   async #heard() {
     return (await (await fetch(`${this.url}/test-control`)).json()).calls;
   }
-  /** Every call but those for the keys: `{ path, apikey, authorization, body }`. */
+  /** Every call but those for the keys: `{ path, apikey, authorization, sb_forwarded_for, body }`. */
   async calls() {
     return (await this.#heard()).filter(({ path }) => path !== JWKS);
   }

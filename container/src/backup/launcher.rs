@@ -142,6 +142,7 @@ impl JobLauncher {
 
     /// From now on the repository is asked with this token, which a job has renewed.
     pub(crate) fn store_renewed(&self, renewed: Renewed) {
+        self.logs.hide(&renewed.token);
         let mut access = self.access();
         access.token = renewed.token;
         access.renew_at = renewed.renew_at;
@@ -149,6 +150,7 @@ impl JobLauncher {
 
     /// From now on the repository is asked with this token, which the Sandbox has just minted.
     pub(crate) fn set_token(&self, token: &RepositoryToken) {
+        self.logs.hide(token.reveal());
         let mut access = self.access();
         token.reveal().clone_into(&mut access.token);
         access.renew_at = UNKNOWN_AGE;
@@ -170,6 +172,7 @@ impl JobLauncher {
     ) -> io::Result<(JobProcess, JobOutput)> {
         let mut access = self.access().clone();
         if let Some(token) = order.token {
+            self.logs.hide(token.reveal());
             token.reveal().clone_into(&mut access.token);
         }
         let input = JobInput {

@@ -29,6 +29,10 @@ use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::status::Account;
 
+/// How long a client may take to send a request's head, or leave a kept connection unused. The Sandbox has the head whole
+/// when it connects; who dawdles is somebody else.
+pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
 /// What the control port needs to know.
 pub(crate) struct Control {
     /// How things are; its run's token is what a caller must present.

@@ -55,13 +55,13 @@ impl Activity {
         Some(OpenRequest(Arc::clone(self)))
     }
 
-    /// Counts a connection that left HTTP, until it is dropped, and watches what its client says.
-    pub(crate) fn upgrade<S>(self: &Arc<Self>, client: S, is_web_socket: bool) -> Watched<S> {
+    /// Counts a WebSocket until it is dropped, and watches what its client says.
+    pub(crate) fn web_socket<S>(self: &Arc<Self>, client: S) -> Watched<S> {
         self.upgrades.fetch_add(1, Ordering::Relaxed);
         self.touch();
         Watched {
             client,
-            frames: is_web_socket.then(Frames::default),
+            frames: Frames::default(),
             activity: Arc::clone(self),
         }
     }
@@ -108,11 +108,10 @@ impl Drop for OpenRequest {
     }
 }
 
-/// The client's side of a connection that left HTTP. What passes is only looked at.
+/// The client's side of a WebSocket. What passes is only looked at.
 pub(crate) struct Watched<S> {
     client: S,
-    /// Of a protocol that is not known every byte counts.
-    frames: Option<Frames>,
+    frames: Frames,
     activity: Arc<Activity>,
 }
 
@@ -132,11 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.client).poll_read(context, buffer))?;
         let new = buffer.filled().get(before..).unwrap_or_default();
-        let says_something = match &mut self.frames {
-            Some(frames) => frames.pass(new),
-            None => !new.is_empty(),
-        };
-        if says_something {
+        if self.frames.pass(new) {
             self.activity.touch();
         }
         Poll::Ready(Ok(()))
@@ -197,14 +192,13 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn data_frames_count_as_activity_and_pings_do_not() {
-        for (web_socket, said, counts) in [
-            (true, &[0x89, 0x80, 1, 2, 3, 4][..], false),
-            (true, &[0x81, 0x81, 1, 2, 3, 4, 9], true),
-            (false, &[0x89], true),
+        for (said, counts) in [
+            (&[0x89, 0x80, 1, 2, 3, 4][..], false),
+            (&[0x81, 0x81, 1, 2, 3, 4, 9], true),
         ] {
             let activity = long_ago();
             let (mut client, server) = tokio::io::duplex(64);
-            let mut watched = activity.upgrade(server, web_socket);
+            let mut watched = activity.web_socket(server);
             assert_eq!(activity.open().upgrades, 1);
             activity.last.store(0, Ordering::Relaxed);
             client.write_all(said).await.unwrap();

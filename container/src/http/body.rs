@@ -8,6 +8,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::http::activity::OpenRequest;
+use crate::http::upload::AnswerUnderWay;
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -16,6 +17,8 @@ pub(crate) struct Body {
     source: Source,
     /// The owner's request is open for as long as its answer is under way.
     _open: Option<OpenRequest>,
+    /// And what the client sends has somewhere to go.
+    _under_way: Option<AnswerUnderWay>,
 }
 
 enum Source {
@@ -41,16 +44,21 @@ impl Body {
         Source::Following(words).into()
     }
 
-    /// Keeps a request open until this body is.
-    pub(crate) fn of(mut self, request: Option<OpenRequest>) -> Self {
+    /// Keeps a request open until this body has ended.
+    pub(crate) fn of(mut self, request: Option<OpenRequest>, answer: AnswerUnderWay) -> Self {
         self._open = request;
+        self._under_way = Some(answer);
         self
     }
 }
 
 impl From<Source> for Body {
     fn from(source: Source) -> Self {
-        Self { source, _open: None }
+        Self {
+            source,
+            _open: None,
+            _under_way: None,
+        }
     }
 }
 

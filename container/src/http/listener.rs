@@ -18,10 +18,11 @@ use crate::http::body::Body;
 
 /// Connections at a time. More wait in the kernel's queue: each costs PID 1 up to two buffers.
 const CONNECTIONS: usize = 400;
+/// So many of them may be from inside the container. Who sits there can hold every place of theirs and still none of the
+/// platform's. Where the platform comes over loopback too (local development), 300 are more than one bot's owner opens.
+const MAX_LOOPBACK_CONNECTIONS: usize = 300;
 /// How much of a message is in memory at a time, per direction. Headers have to fit.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
-/// How long a client may take to send a request's head, or leave a kept connection unused.
-const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// After the kernel refused a connection (no file descriptor, for example).
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long open connections may take to end once we leave.
@@ -41,18 +42,23 @@ pub(crate) struct Port {
 #[derive(Clone)]
 pub(crate) struct Open {
     _alive: Alive,
-    _place: Arc<OwnedSemaphorePermit>,
+    _places: Arc<[OwnedSemaphorePermit]>,
 }
 
 /// Its last clone being dropped is the message.
 type Alive = mpsc::Sender<Infallible>;
 
 impl Port {
-    /// Listens on `address` and has every request answered by `handler`.
+    /// Listens on `address` and has every request answered by `handler`. A client may take `head_deadline` to send a
+    /// request's head, or leave a kept connection unused.
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub(crate) async fn open<H, A>(address: SocketAddr, handler: H) -> std::io::Result<Self>
+    pub(crate) async fn open<H, A>(
+        address: SocketAddr,
+        head_deadline: Duration,
+        handler: H,
+    ) -> std::io::Result<Self>
     where
         H: Fn(Request<Incoming>, Open) -> A + Clone + Send + Sync + 'static,
         A: Future<Output = Response<Body>> + Send + 'static,
@@ -61,7 +67,7 @@ impl Port {
         let address = listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
         let (alive, open) = mpsc::channel(1);
-        tokio::spawn(accept(listener, handler, closed, alive));
+        tokio::spawn(accept(listener, head_deadline, handler, closed, alive));
         Ok(Self {
             closing,
             open,
@@ -76,12 +82,18 @@ impl Port {
     }
 }
 
-async fn accept<H, A>(listener: TcpListener, handler: H, mut closing: watch::Receiver<bool>, alive: Alive)
-where
+async fn accept<H, A>(
+    listener: TcpListener,
+    head_deadline: Duration,
+    handler: H,
+    mut closing: watch::Receiver<bool>,
+    alive: Alive,
+) where
     H: Fn(Request<Incoming>, Open) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let inside = Arc::new(Semaphore::new(MAX_LOOPBACK_CONNECTIONS));
     loop {
         let next = async {
             // An error would mean that the places were taken away, which nobody does.
@@ -92,20 +104,39 @@ where
             next = next => next,
             () = close_requested(&mut closing) => return,
         };
-        let (Some((stream, _)), Some(place)) = next else {
+        let (Some((stream, peer)), Some(place)) = next else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
+        let mut taken = vec![place];
+        if peer.ip().to_canonical().is_loopback() {
+            // To be turned away tells an honest client at once; to wait would take a place.
+            let Ok(place) = Arc::clone(&inside).try_acquire_owned() else {
+                continue;
+            };
+            taken.push(place);
+        }
         let open = Open {
             _alive: alive.clone(),
-            _place: Arc::new(place),
+            _places: taken.into(),
         };
-        tokio::spawn(serve(stream, handler.clone(), closing.clone(), open));
+        tokio::spawn(serve(
+            stream,
+            head_deadline,
+            handler.clone(),
+            closing.clone(),
+            open,
+        ));
     }
 }
 
-async fn serve<H, A>(stream: TcpStream, handler: H, mut closing: watch::Receiver<bool>, open: Open)
-where
+async fn serve<H, A>(
+    stream: TcpStream,
+    head_deadline: Duration,
+    handler: H,
+    mut closing: watch::Receiver<bool>,
+    open: Open,
+) where
     H: Fn(Request<Incoming>, Open) -> A,
     A: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -117,7 +148,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_DEADLINE)
+        .header_read_timeout(head_deadline)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

@@ -5,3 +5,4 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod frames;
 pub(crate) mod listener;
+pub(crate) mod upload;

@@ -7,7 +7,10 @@ use std::net::IpAddr;
 
 use hyper::header::{CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use moltworker_core::user_id::UserId;
-use moltworker_core::wire::run::{CLIENT_IP_HEADER, INTERNAL_HEADER_PREFIX};
+use moltworker_core::wire::run::{
+    CLIENT_IP_HEADER, INGRESS_SECRET_HEADER, INTERNAL_HEADER_PREFIX, IngressSecret,
+};
+use subtle::ConstantTimeEq;
 
 /// In this header the gateway is told whose bot it is; `gateway.auth.trustedProxy.userHeader`.
 pub(crate) const USER_HEADER: &str = "x-forwarded-user";
@@ -68,8 +71,22 @@ pub(crate) fn owner(user: UserId) -> Result<HeaderValue, hyper::header::InvalidH
     HeaderValue::from_str(&user.to_string())
 }
 
-/// Whether both sides of this message want to leave HTTP.
-pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
+/// Whether who sent this message wants to open a WebSocket.
+pub(crate) fn opens_web_socket(headers: &HeaderMap) -> bool {
+    let protocol = headers.get(UPGRADE).map(HeaderValue::as_bytes);
+    is_upgrade(headers) && protocol.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"))
+}
+
+/// Whether the caller is the Sandbox of this run. Compares without telling by its duration how much was right.
+pub(crate) fn is_from_sandbox(headers: &HeaderMap, secret: &IngressSecret) -> bool {
+    let mut presented = headers.get_all(INGRESS_SECRET_HEADER).into_iter();
+    match (presented.next(), presented.next()) {
+        (Some(value), None) => value.as_bytes().ct_eq(secret.reveal().as_bytes()).into(),
+        _ => false,
+    }
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
     headers.contains_key(UPGRADE) && nominated(headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
 }
 
@@ -171,6 +188,7 @@ mod tests {
             ("true-client-ip", "1.2.3.4"),
             ("via", "1.1 x"),
             ("x-moltbot-run", "1"),
+            (INGRESS_SECRET_HEADER, "5ec2e7"),
             ("keep-alive", "timeout=5"),
             ("te", "trailers"),
             ("transfer-encoding", "chunked"),

@@ -1,6 +1,7 @@
-//! The owner's traffic on its way to the gateway: HTTP, WebSockets and whatever else starts as HTTP.
+//! The owner's traffic on its way to the gateway: HTTP and WebSockets, from the Sandbox of this run and from nobody else.
 //! Bodies and frames pass through unread; only headers are touched ([`crate::ingress::headers`]).
 
+mod connection;
 pub(crate) mod headers;
 
 use std::io;
@@ -12,14 +13,16 @@ use bytes::Bytes;
 use http_body_util::{Either, Empty};
 use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{HeaderValue, UPGRADE};
+use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::upgrade::{OnUpgrade, on as upgrade};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use moltworker_core::bot::gateway::{GatewayView, Launch};
+use moltworker_core::http::container_answer::{BadAnswer, ContainerAnswer};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{CrashLoop, GatewayPhase};
+use moltworker_core::wire::run::IngressSecret;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -28,7 +31,11 @@ use crate::http::activity::Activity;
 use crate::http::answer;
 use crate::http::body::Body;
 use crate::http::listener::{BUFFER_BYTES, Open};
+use crate::http::upload::{Exchange, Upload};
+use crate::ingress::connection::Connection;
 
+/// How long a client may take to send a request's head, or leave a kept connection unused.
+pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(60);
 /// Between two attempts to reach a gateway that was ready a moment ago.
 const CONNECT_AGAIN: Duration = Duration::from_millis(100);
 /// How long a connection to the gateway may break before its end is known. A gateway that is still the same by
@@ -45,6 +52,8 @@ pub(crate) struct Ingress {
     pub(crate) hold: Duration,
     /// The owner's id.
     pub(crate) owner: HeaderValue,
+    /// What proves that the Sandbox of this run speaks; `None` where that one knows of no such secret.
+    pub(crate) secret: Option<IngressSecret>,
     /// What the owner does.
     pub(crate) activity: Arc<Activity>,
 }
@@ -57,6 +66,8 @@ enum Unanswered {
     CrashLooped(Option<CrashLoop>),
     /// It has seen the request, perhaps.
     Interrupted,
+    /// What it said is no answer.
+    Bad(BadAnswer),
 }
 
 /// Passes one request on and its answer back.
@@ -65,19 +76,53 @@ pub(crate) async fn handle(
     mut request: Request<Incoming>,
     open: Open,
 ) -> Response<Body> {
-    if request.method() == Method::CONNECT {
-        // Not a request to the gateway but an order to be a tunnel to anywhere.
-        return answer::refuse(Refusal::WrongMethod);
-    }
-    let client_side = headers::is_upgrade(request.headers()).then(|| upgrade(&mut request));
-    let counted = ingress.activity.request(request.uri().path());
-    let response = match pass(&ingress, request).await {
-        Ok(response) => come_back(response, client_side, open, &ingress.activity),
-        Err(Unanswered::NotThere(refusal)) => answer::refuse(refusal),
-        Err(Unanswered::CrashLooped(why)) => answer::explain(Refusal::BotCrashLooped, why.map(describe)),
-        Err(Unanswered::Interrupted) => answer::refuse(Refusal::BotInterrupted),
+    let client_side = headers::opens_web_socket(request.headers()).then(|| upgrade(&mut request));
+    let (parts, body) = request.into_parts();
+    let (exchange, upload, answer) = Exchange::begin(body);
+    let (counted, response) = match permitted(&ingress, &parts) {
+        Ok(()) => {
+            let counted = ingress.activity.request(parts.uri.path());
+            let request = Request::from_parts(parts, upload);
+            let answered = pass(&ingress, request, exchange).await;
+            let passed = answered.and_then(|response| {
+                come_back(response, client_side, open, &ingress.activity).map_err(Unanswered::Bad)
+            });
+            (counted, passed.unwrap_or_else(refuse))
+        }
+        Err(refusal) => (None, answer::refuse(refusal)),
     };
-    response.map(|body| body.of(counted))
+    response.map(|body| body.of(counted, answer))
+}
+
+/// Whether a request may go on. Who is not the Sandbox is not even counted: it must not keep a bot awake.
+fn permitted(ingress: &Ingress, request: &Parts) -> Result<(), Refusal> {
+    let admits = |secret| headers::is_from_sandbox(&request.headers, secret);
+    if !ingress.secret.as_ref().is_none_or(admits) {
+        return Err(Refusal::IngressSecretRequired);
+    }
+    // Not a request to the gateway but an order to be a tunnel to anywhere.
+    if request.method == Method::CONNECT {
+        return Err(Refusal::WrongMethod);
+    }
+    Ok(())
+}
+
+fn refuse(unanswered: Unanswered) -> Response<Body> {
+    match unanswered {
+        Unanswered::NotThere(refusal) => answer::refuse(refusal),
+        Unanswered::CrashLooped(why) => answer::explain(Refusal::BotCrashLooped, why.map(describe)),
+        Unanswered::Interrupted => answer::refuse(Refusal::BotInterrupted),
+        Unanswered::Bad(why) => answer::explain(Refusal::BadAnswer, Some(why.to_string())),
+    }
+}
+
+/// Why nothing could be read as an answer.
+fn unanswered(error: &hyper::Error) -> Unanswered {
+    if error.is_parse() {
+        Unanswered::Bad(BadAnswer::NotHttp)
+    } else {
+        Unanswered::Interrupted
+    }
 }
 
 fn describe(crash_loop: CrashLoop) -> String {
@@ -99,12 +144,17 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let stream = TcpStream::connect(gateway).await?;
-    send(stream, request).await.map_err(io::Error::other)
+    let answered = send(stream, request, std::future::pending()).await;
+    answered.map_err(io::Error::other)
 }
 
 /// Sends the request to the gateway; once more to the next one, when it can be and this one ended before it
 /// answered.
-async fn pass(ingress: &Ingress, request: Request<Incoming>) -> Result<Response<Incoming>, Unanswered> {
+async fn pass(
+    ingress: &Ingress,
+    request: Request<Upload>,
+    exchange: Arc<Exchange>,
+) -> Result<Response<Incoming>, Unanswered> {
     let (launch, stream) = reach(ingress).await?;
     let (mut parts, body) = request.into_parts();
     parts.headers = headers::toward_gateway(&parts.headers, &ingress.owner);
@@ -118,15 +168,16 @@ async fn pass(ingress: &Ingress, request: Request<Incoming>) -> Result<Response<
     let again = (parts.method == Method::GET || parts.method == Method::HEAD) && body.is_end_stream();
     let copy = again.then(|| copy(&parts));
     let request = Request::from_parts(parts, Either::<_, Empty<Bytes>>::Left(body));
-    let answered = send(stream, request).await;
+    let answered = send(stream, request, Arc::clone(&exchange).is_over()).await;
     match (answered, copy) {
         (Ok(response), _) => Ok(response),
-        (Err(_), Some(copy)) if ends(ingress, launch).await => {
+        (Err(error), Some(copy)) if !error.is_parse() && ends(ingress, launch).await => {
             let (_, stream) = reach(ingress).await?;
-            let request = copy.map(Either::<Incoming, _>::Right);
-            send(stream, request).await.map_err(|_| Unanswered::Interrupted)
+            let request = copy.map(Either::<Upload, _>::Right);
+            let answered = send(stream, request, exchange.is_over()).await;
+            answered.map_err(|error| unanswered(&error))
         }
-        (Err(_), _) => Err(Unanswered::Interrupted),
+        (Err(error), _) => Err(unanswered(&error)),
     }
 }
 
@@ -148,7 +199,13 @@ async fn ends(ingress: &Ingress, launch: Launch) -> bool {
     matches!(tokio::time::timeout(END_IS_KNOWN, ends).await, Ok(Ok(_)))
 }
 
-async fn send<B>(stream: TcpStream, request: Request<B>) -> hyper::Result<Response<Incoming>>
+/// Sends a request over this connection, which ends with the exchange: when the answer was read, when either side went
+/// away, or when `over` resolves.
+async fn send<B>(
+    stream: TcpStream,
+    request: Request<B>,
+    over: impl Future<Output = ()> + Send + 'static,
+) -> hyper::Result<Response<Incoming>>
 where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -157,10 +214,14 @@ where
     let _ = stream.set_nodelay(true);
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(BUFFER_BYTES)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(Connection::new(stream)))
         .await?;
-    // It ends with the exchange: when the answer was read, or when either side went away.
-    tokio::spawn(connection.with_upgrades());
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = connection.with_upgrades() => {}
+            () = over => {}
+        }
+    });
     sender.send_request(request).await
 }
 
@@ -204,43 +265,35 @@ fn serving(view: &GatewayView) -> Result<Launch, Unanswered> {
     }
 }
 
+/// The gateway's answer as the client gets it, if it is one.
 fn come_back(
     mut response: Response<Incoming>,
     client_side: Option<OnUpgrade>,
     open: Open,
     activity: &Arc<Activity>,
-) -> Response<Body> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let Some(client_side) = client_side else {
-            // A gateway that switches without being asked left the client behind.
-            return answer::refuse(Refusal::BotInterrupted);
-        };
-        let protocol = response.headers().get(UPGRADE);
-        let is_web_socket = protocol.is_some_and(|name| name.as_bytes().eq_ignore_ascii_case(b"websocket"));
+) -> Result<Response<Body>, BadAnswer> {
+    let client_side = client_side.filter(|_| headers::opens_web_socket(response.headers()));
+    let kind = ContainerAnswer::of(response.status().as_u16(), client_side.is_some())?;
+    if let (ContainerAnswer::WebSocket, Some(client_side)) = (kind, client_side) {
         let activity = Arc::clone(activity);
         let gateway_side = upgrade(&mut response);
         tokio::spawn(async move {
             let _open = open;
-            join(client_side, gateway_side, &activity, is_web_socket).await;
+            join(client_side, gateway_side, &activity).await;
         });
     }
     let (mut parts, body) = response.into_parts();
     parts.headers = headers::toward_client(&parts.headers);
     parts.version = hyper::Version::HTTP_11;
-    Response::from_parts(parts, Body::passed(body))
+    Ok(Response::from_parts(parts, Body::passed(body)))
 }
 
 /// Copies both ways until both sides have said all they had to say. One side may finish first.
-async fn join(
-    client_side: OnUpgrade,
-    gateway_side: OnUpgrade,
-    activity: &Arc<Activity>,
-    is_web_socket: bool,
-) {
+async fn join(client_side: OnUpgrade, gateway_side: OnUpgrade, activity: &Arc<Activity>) {
     let (Ok(client), Ok(gateway)) = tokio::join!(client_side, gateway_side) else {
         return;
     };
-    let mut client = activity.upgrade(TokioIo::new(client), is_web_socket);
+    let mut client = activity.web_socket(TokioIo::new(client));
     let mut gateway = TokioIo::new(gateway);
     // An error is a side that vanished; both are closed when this returns.
     let _ = tokio::io::copy_bidirectional(&mut client, &mut gateway).await;

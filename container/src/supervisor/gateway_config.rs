@@ -180,6 +180,7 @@ mod tests {
             user: USER.parse().unwrap(),
             run: Run(1),
             control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
+            ingress_secret: None,
             allowed_origins: vec!["https://bots.example.com".into()],
             offered_model: model.map(|id| OfferedModel {
                 base_url: "http://models.test/v1".into(),

@@ -1,6 +1,6 @@
 //! The control port: who may ask, and what is answered.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 
 use moltworker_core::wire::control::{
     DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, Process, QUIESCE_PATH, RESTART_PATH,
@@ -8,7 +8,7 @@ use moltworker_core::wire::control::{
 };
 use moltworker_core::wire::run::Run;
 
-use crate::fixture::{Fixture, TOKEN, USER, ask, authorised, connect, read_head};
+use crate::fixture::{Fixture, Setup, TOKEN, USER, ask, authorised, cannot_run, connect, read_head};
 
 #[test]
 fn the_control_port_requires_the_token_of_the_current_run() {
@@ -176,4 +176,43 @@ fn processes_and_metrics_are_returned() {
         "{}",
         metrics.text()
     );
+}
+
+#[test]
+fn connections_from_inside_leave_places_for_the_platform() {
+    // As many as the port has places, and some: each a request that does not get to its end.
+    const CONNECTIONS: usize = 450;
+    let outside = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    // Nothing is sent; it is asked by which address one would leave this machine.
+    let outside = outside
+        .connect("192.0.2.1:9")
+        .and_then(|()| outside.local_addr().map(|address| address.ip()));
+    let Some(outside) = outside.ok().filter(|address| !address.is_loopback()) else {
+        return cannot_run("places for the platform", "this machine has only loopback");
+    };
+    let fixture = Fixture::start(&Setup {
+        env: &[("TEST_CONTROL_ADDRESS", "0.0.0.0:0")],
+        ..Setup::default()
+    });
+    let inside: std::net::SocketAddr = ([127, 0, 0, 1], fixture.control.port()).into();
+    let held: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = connect(inside);
+            // One that is turned away may be gone by now.
+            let _ = stream.write_all(b"GET /v1/status HTTP/1.1\r\n");
+            stream
+        })
+        .collect();
+    let head = format!("GET /v1/status HTTP/1.1\r\nauthorization: Bearer {TOKEN}");
+    assert_eq!(ask((outside, inside.port()).into(), &head, b"").status, 200);
+    // None of them is kept for long.
+    for mut stream in held {
+        let end = stream.read_to_end(&mut Vec::new());
+        assert!(
+            end.as_ref()
+                .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true),
+            "{end:?}"
+        );
+    }
+    assert_eq!(ask(inside, &head, b"").status, 200);
 }

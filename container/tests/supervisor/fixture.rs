@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use moltworker_core::wire::control::{GatewayPhase, STATUS_PATH, Status};
-use moltworker_core::wire::run::{ControlToken, OfferedModel, RepositoryAccess, Run, RunSettings};
+use moltworker_core::wire::run::{
+    ControlToken, INGRESS_SECRET_HEADER, IngressSecret, OfferedModel, RepositoryAccess, Run, RunSettings,
+};
 
 /// Longer than anything here takes on a busy machine: three times the longest pause between two attempts, a minute. A
 /// backup process has the lowest priority, so beside builds it gets a few per cent of a core. Only a failing test waits
@@ -23,6 +25,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub(crate) const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// What the Sandbox proves itself with to the ingress.
+pub(crate) const SECRET: &str = "5ec2e75ec2e75ec2e75ec2e75ec2e75e";
 
 /// A running supervisor.
 pub(crate) struct Fixture {
@@ -53,6 +57,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) disk: Option<&'a Path>,
     /// Where the bot's snapshots are.
     pub(crate) repository: Option<RepositoryAccess>,
+    /// Whether the Sandbox is of a version that knows no ingress secret.
+    pub(crate) older_sandbox: bool,
 }
 
 /// What the Sandbox would say.
@@ -61,6 +67,7 @@ pub(crate) fn run_settings() -> RunSettings {
         user: USER.parse().unwrap(),
         run: Run(7),
         control_token: ControlToken::new(TOKEN).unwrap(),
+        ingress_secret: Some(IngressSecret::new(SECRET).unwrap()),
         allowed_origins: vec!["https://bots.example.com".into()],
         offered_model: Some(OfferedModel {
             base_url: "http://models.test/v1".into(),
@@ -100,6 +107,7 @@ impl Fixture {
         }
         let run = RunSettings {
             repository: setup.repository.clone(),
+            ingress_secret: run_settings().ingress_secret.filter(|_| !setup.older_sandbox),
             ..run_settings()
         };
         let gateway_port = setup.gateway_port.unwrap_or_else(Self::free_port);
@@ -280,7 +288,7 @@ impl Answer {
     }
 }
 
-/// Sends a request whose first lines are `head` and reads the answer.
+/// Sends a request whose first lines are `head`, as the Sandbox of this run, and reads the answer.
 pub(crate) fn ask(to: SocketAddr, head: &str, body: &[u8]) -> Answer {
     let mut stream = connect(to);
     let length = if body.is_empty() {
@@ -288,7 +296,8 @@ pub(crate) fn ask(to: SocketAddr, head: &str, body: &[u8]) -> Answer {
     } else {
         format!("content-length: {}\r\n", body.len())
     };
-    let head = format!("{head}\r\nhost: bots.example.com\r\nconnection: close\r\n{length}\r\n");
+    let proof = format!("{INGRESS_SECRET_HEADER}: {SECRET}");
+    let head = format!("{head}\r\nhost: bots.example.com\r\n{proof}\r\nconnection: close\r\n{length}\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     let mut reader = BufReader::new(stream);
@@ -296,6 +305,14 @@ pub(crate) fn ask(to: SocketAddr, head: &str, body: &[u8]) -> Answer {
     let mut body = Vec::new();
     reader.read_to_end(&mut body).unwrap();
     Answer { status, head, body }
+}
+
+/// Begins a request whose first lines are `head`, as the Sandbox of this run; what comes after its head is the caller's.
+pub(crate) fn begin(to: SocketAddr, head: &str) -> TcpStream {
+    let mut stream = connect(to);
+    let head = format!("{head}\r\nhost: h\r\n{INGRESS_SECRET_HEADER}: {SECRET}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
 }
 
 /// Asks the control port with this run's token.

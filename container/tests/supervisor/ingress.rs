@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
-use crate::fixture::{Fixture, Setup, USER, ask, connect, read_head};
+use crate::fixture::{Fixture, Setup, USER, ask, begin, read_head};
 
 #[test]
 fn a_request_is_proxied_and_its_response_returned() {
@@ -62,10 +62,10 @@ fn only_the_ingress_sets_identity_headers() {
 #[test]
 fn an_upgraded_connection_carries_every_byte_both_ways() {
     let fixture = Fixture::ready();
-    let mut stream = connect(fixture.ingress);
-    // What is sent with the head belongs to the new protocol already.
-    let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\r\nearly\n";
-    stream.write_all(head.as_bytes()).unwrap();
+    let head = "GET /upgrade HTTP/1.1\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket";
+    let mut stream = begin(fixture.ingress, head);
+    // What is sent before the answer belongs to the new protocol already.
+    stream.write_all(b"early\n").unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (status, head) = read_head(&mut reader);
     assert_eq!(status, 101, "{head}");
@@ -94,10 +94,9 @@ fn an_upgraded_connection_carries_every_byte_both_ways() {
 #[test]
 fn a_declined_upgrade_is_returned_as_an_ordinary_response() {
     let fixture = Fixture::ready();
-    let mut stream = connect(fixture.ingress);
-    stream
-        .write_all(b"POST /echo HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2\r\n\r\nhi")
-        .unwrap();
+    let head = "POST /echo HTTP/1.1\r\nconnection: upgrade\r\nupgrade: x\r\ncontent-length: 2";
+    let mut stream = begin(fixture.ingress, head);
+    stream.write_all(b"hi").unwrap();
     let mut reader = BufReader::new(stream);
     assert_eq!(read_head(&mut reader).0, 200);
     let mut body = [0; 2];
@@ -108,10 +107,7 @@ fn a_declined_upgrade_is_returned_as_an_ordinary_response() {
 #[test]
 fn events_arrive_one_by_one_and_end_with_the_listener() {
     let fixture = Fixture::ready();
-    let mut stream = connect(fixture.ingress);
-    stream
-        .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
-        .unwrap();
+    let stream = begin(fixture.ingress, "GET /events HTTP/1.1");
     let mut reader = BufReader::new(stream);
     assert!(read_head(&mut reader).1.contains("text/event-stream"));
     for number in 0..5 {
@@ -145,13 +141,9 @@ fn large_bodies_pass_unchanged_without_being_buffered() {
     );
     assert!(down.body.len() == SIZE && down.body.chunks(chunk.len()).all(|part| chunk.starts_with(part)));
 
-    let mut stream = connect(fixture.ingress);
+    let head = format!("POST /echo HTTP/1.1\r\nconnection: close\r\ncontent-length: {SIZE}");
+    let mut stream = begin(fixture.ingress, &head);
     let mut writer = stream.try_clone().unwrap();
-    write!(
-        writer,
-        "POST /echo HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: {SIZE}\r\n\r\n"
-    )
-    .unwrap();
     let sent: Vec<u8> = expected().collect();
     let sending = std::thread::spawn(move || writer.write_all(&sent).unwrap());
     let mut reader = BufReader::with_capacity(chunk.len(), &mut stream);
@@ -207,9 +199,8 @@ fn a_request_is_retried_while_the_gateway_briefly_does_not_listen() {
 fn owner_activity_is_distinguished_from_keep_alive_traffic() {
     let fixture = Fixture::ready();
     fixture.get("/headers");
-    let mut stream = connect(fixture.ingress);
-    let head = "GET /upgrade HTTP/1.1\r\nhost: h\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n";
-    stream.write_all(head.as_bytes()).unwrap();
+    let head = "GET /upgrade HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket";
+    let mut stream = begin(fixture.ingress, head);
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     read_head(&mut reader);
     fixture.until("it is counted", |status| status.open.upgrades == 1);
@@ -244,10 +235,7 @@ fn owner_activity_is_distinguished_from_keep_alive_traffic() {
 #[test]
 fn a_request_is_open_until_its_response_is_complete() {
     let fixture = Fixture::ready();
-    let mut stream = connect(fixture.ingress);
-    stream
-        .write_all(b"GET /events HTTP/1.1\r\nhost: h\r\n\r\n")
-        .unwrap();
+    let stream = begin(fixture.ingress, "GET /events HTTP/1.1");
     let mut reader = BufReader::new(stream);
     read_head(&mut reader);
     fixture.until("it is counted", |status| status.open.requests == 1);

@@ -1,11 +1,10 @@
 //! Start, death, restart and stop, with real processes.
 
-use std::io::Write;
 use std::time::Instant;
 
 use moltworker_core::wire::control::{DRAIN_PATH, ExitReason, GatewayPhase, RESTART_PATH};
 
-use crate::fixture::{Fixture, Setup, USER, ask, authorised, cannot_run, connect, exists, kill, lives};
+use crate::fixture::{Fixture, Setup, USER, ask, authorised, begin, cannot_run, exists, kill, lives};
 
 #[test]
 fn the_gateway_gets_what_it_needs_and_nothing_else() {
@@ -291,10 +290,7 @@ fn a_stop_waits_for_running_work_within_the_drain_budget() {
             ..Setup::default()
         });
         fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
-        let stalled = connect(fixture.ingress);
-        (&stalled)
-            .write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\n\r\n")
-            .unwrap();
+        let _stalled = begin(fixture.ingress, "POST /stall HTTP/1.1");
         fixture.wait_for("the gateway works", || {
             fixture.output().contains("stalling").then_some(())
         });

@@ -30,6 +30,7 @@ mod repository;
 mod restic;
 mod rollback;
 mod saved;
+mod strangers;
 mod tokens;
 mod tree;
 mod upgrade;

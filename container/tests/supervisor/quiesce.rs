@@ -1,11 +1,9 @@
 //! Whether a bot may be put to sleep: what the gateway is asked, and what is answered.
 
-use std::io::Write;
-
 use moltworker_core::wire::control::{GatewayPhase, QUIESCE_PATH, Quiesce};
 use moltworker_core::wire::job::JobKind;
 
-use crate::fixture::{Fixture, Setup, authorised, connect};
+use crate::fixture::{Fixture, Setup, authorised, begin};
 use crate::kept::{self, QUICK, failure, settled, until_settled};
 use crate::repository::{Fault, Repository, What};
 
@@ -86,9 +84,7 @@ fn a_gateway_that_quiesces_too_late_is_resumed() {
 #[test]
 fn a_running_turn_keeps_the_bot_awake() {
     let fixture = Fixture::ready();
-    let mut turn = connect(fixture.ingress);
-    turn.write_all(b"POST /stall HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n")
-        .unwrap();
+    let _turn = begin(fixture.ingress, "POST /stall HTTP/1.1\r\ncontent-length: 0");
     fixture.wait_for("it has begun", || {
         fixture.output().contains("stalling").then_some(())
     });

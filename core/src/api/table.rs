@@ -160,6 +160,7 @@ pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
     Refusal::BotFailed,
     Refusal::BotCrashLooped,
     Refusal::BotInterrupted,
+    Refusal::BadAnswer,
 ]);
 
 #[cfg(test)]

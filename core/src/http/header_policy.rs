@@ -61,12 +61,37 @@ const OF_THE_HOST: [&str; 6] = [
 /// speak in the platform's name.
 pub fn toward_caller(name: &str, value: &str) -> Verdict {
     let name = name.to_ascii_lowercase();
-    let forged_cookie = name == "set-cookie" && is_platform_cookie(value.trim_start());
-    if forged_cookie || OF_THE_HOST.contains(&name.as_str()) || name.starts_with(INTERNAL_HEADER_PREFIX) {
+    if name == "set-cookie" {
+        return bots_cookie(value);
+    }
+    if OF_THE_HOST.contains(&name.as_str()) || name.starts_with(INTERNAL_HEADER_PREFIX) {
         Verdict::Drop
     } else {
         Verdict::Keep
     }
+}
+
+/// A cookie a bot sets: under a name of its own, and on its own host alone. Browsers send a cookie without a name as if
+/// its value were the whole pair, so it could pass for any other; and with `Domain` it would go to other people's bots.
+fn bots_cookie(value: &str) -> Verdict {
+    let (pair, attributes) = value.split_once(';').unwrap_or((value, ""));
+    let pair = pair.trim_matches([' ', '\t']);
+    let name = pair
+        .split_once('=')
+        .map_or("", |(name, _)| name.trim_end_matches([' ', '\t']));
+    if name.is_empty() || is_platform_cookie(pair) {
+        return Verdict::Drop;
+    }
+    let is_domain = |attribute: &&str| {
+        let name = attribute.split('=').next().unwrap_or_default();
+        name.trim_matches([' ', '\t']).eq_ignore_ascii_case("domain")
+    };
+    if !attributes.split(';').any(|attribute| is_domain(&attribute)) {
+        return Verdict::Keep;
+    }
+    let kept = attributes.split(';').filter(|attribute| !is_domain(attribute));
+    let parts: Vec<&str> = std::iter::once(pair).chain(kept.map(str::trim)).collect();
+    Verdict::Replace(parts.join("; "))
 }
 
 fn is_platform_cookie(pair: &str) -> bool {
@@ -118,6 +143,7 @@ pub fn is_owners(asked: &RequestContext<'_>, served: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::run::INGRESS_SECRET_HEADER;
 
     #[test]
     fn a_cookie_alone_does_not_authorize_a_cross_site_request() {
@@ -219,6 +245,7 @@ mod tests {
             "proxy-authorization",
             "X-Moltbot-Client-Ip",
             "x-moltbot-anything",
+            INGRESS_SECRET_HEADER,
             "X-Forwarded-For",
             "x-forwarded-user",
             "Forwarded",
@@ -268,6 +295,7 @@ mod tests {
             ("Set-Cookie", "__Host-moltbot-session=evil; Path=/"),
             ("set-cookie", " __host-moltbot-x=1"),
             ("X-Moltbot-State", "running"),
+            (INGRESS_SECRET_HEADER, "x"),
             ("Clear-Site-Data", "\"*\""),
             ("Service-Worker-Allowed", "/"),
             ("NEL", r#"{"report_to":"x","max_age":9,"success_fraction":1}"#),
@@ -283,6 +311,35 @@ mod tests {
             ("set-cookie", "é=1"),
         ] {
             assert_eq!(toward_caller(name, value), Verdict::Keep, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_bots_cookie_has_a_name_and_stays_on_its_host() {
+        let replaced = |value: &str| Verdict::Replace(value.into());
+        for (value, expected) in [
+            ("a=1", Verdict::Keep),
+            ("a=", Verdict::Keep),
+            ("a=1; Path=/domain; HttpOnly", Verdict::Keep),
+            ("a=domain=x; domains=1", Verdict::Keep),
+            ("", Verdict::Drop),
+            ("a", Verdict::Drop),
+            ("=1", Verdict::Drop),
+            (" \t=__Host-moltbot-session=evil; Path=/", Verdict::Drop),
+            ("; a=1", Verdict::Drop),
+            ("\t__Host-moltbot-session =evil", Verdict::Drop),
+            ("a=1; Domain=bots.example.com", replaced("a=1")),
+            (
+                "a=1; Domain=bots.example.com; Path=/; Secure",
+                replaced("a=1; Path=/; Secure"),
+            ),
+            ("a=1;domain", replaced("a=1")),
+            (
+                "a=1; \tDOMAIN\t= .example.com;Path=/; domain=x",
+                replaced("a=1; Path=/"),
+            ),
+        ] {
+            assert_eq!(toward_caller("Set-Cookie", value), expected, "{value:?}");
         }
     }
 

@@ -94,6 +94,10 @@ pub enum Refusal {
     BotCrashLooped,
     /// The bot stopped while it was answering.
     BotInterrupted,
+    /// The bot answered with something that is no answer.
+    BadAnswer,
+    /// Somebody other than the Sandbox of its run spoke to an ingress.
+    IngressSecretRequired,
     /// A repository was asked for without its token.
     RepositoryTokenRequired,
     /// A repository's token whose time is over.
@@ -310,6 +314,16 @@ impl Refusal {
                 "bot-interrupted",
                 "The bot stopped while answering; try again.",
             ),
+            Self::BadAnswer => (
+                502,
+                "bad-answer",
+                "The bot answered with something that cannot be passed on.",
+            ),
+            Self::IngressSecretRequired => (
+                401,
+                "ingress-secret-required",
+                "This port answers only the Sandbox of its run.",
+            ),
             Self::RepositoryTokenRequired => (
                 401,
                 "repository-token-required",
@@ -400,6 +414,8 @@ impl Refusal {
             Self::BotStopping,
             Self::BotInterrupted,
             Self::BotCrashLooped,
+            Self::BadAnswer,
+            Self::IngressSecretRequired,
         ];
         its.into_iter().find(|refusal| refusal.facts().1 == code)
     }

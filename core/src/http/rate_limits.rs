@@ -6,7 +6,7 @@ use core::net::IpAddr;
 pub const ADDRESS_LIMIT: &str = "ADDRESS_LIMIT";
 /// For everything a signed-in user asks for, from wherever.
 pub const USER_LIMIT: &str = "USER_LIMIT";
-/// For tries to sign in, by address.
+/// For tries to sign in, by address and by account.
 pub const SIGN_IN_LIMIT: &str = "SIGN_IN_LIMIT";
 
 /// Bits of an IPv6 address that one customer of a provider holds at least: they choose the rest freely.
@@ -25,9 +25,23 @@ pub fn address_key(address: &str) -> Option<String> {
     }
 }
 
+/// Under which key an account is counted, however its address is written. No address of the network's looks like it.
+pub fn account_key(email: &str) -> String {
+    format!("account {}", email.trim().to_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_account_has_one_rate_limit_key() {
+        assert_eq!(
+            account_key(" Alice@Example.COM "),
+            account_key("alice@example.com")
+        );
+        assert_ne!(account_key("alice@example.com"), account_key("bob@example.com"));
+    }
 
     #[test]
     fn one_ipv6_network_has_one_rate_limit_key() {

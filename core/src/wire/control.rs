@@ -33,6 +33,11 @@ pub const DRAIN_PATH: &str = "/v1/drain";
 pub const QUIESCE_PATH: &str = "/v1/quiesce";
 /// `GET`: the numbers of a [`Status`] as Prometheus text.
 pub const METRICS_PATH: &str = "/metrics";
+/// Bytes of a [`Status`], a [`Quiesce`] or a refusal that the Sandbox reads. With all that a supervisor keeps, a status has
+/// 30 KB; one that has ten times as much is no supervisor's.
+pub const MAX_ANSWER_BYTES: usize = 300 * 1024;
+/// Bytes of a list of [`Snapshot`]s that the Sandbox reads: 10,000 of them, at some 400 bytes each.
+pub const MAX_SNAPSHOTS_BYTES: usize = 4 * 1024 * 1024;
 /// Lines of output [`LOGS_PATH`] answers with when the caller does not say.
 pub const DEFAULT_LOG_LINES: usize = 200;
 

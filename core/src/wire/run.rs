@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::user_id::UserId;
 
 mod access;
+mod secrets;
 
 pub use access::{
     REPOSITORY_PREFIX, RepositoryAccess, RepositoryPassword, RepositoryToken, RestorePoint, SnapshotId,
 };
+pub use secrets::{ControlToken, IngressSecret};
 
 /// The port on which the supervisor proxies the owner's traffic to the gateway.
 pub const INGRESS_PORT: u16 = 8080;
@@ -22,6 +24,8 @@ pub const CONTROL_PORT: u16 = 8081;
 /// The Worker tells the supervisor the caller's address in this header. The Worker drops every header
 /// a client sends under [`INTERNAL_HEADER_PREFIX`], so inside the container it can be believed.
 pub const CLIENT_IP_HEADER: &str = "x-moltbot-client-ip";
+/// The Sandbox proves to the ingress in this header that it is the Sandbox of its run, by the [`IngressSecret`].
+pub const INGRESS_SECRET_HEADER: &str = "x-moltbot-ingress-secret";
 /// The ingress names its own refusals in this header, by their code: an answer without it is the gateway's.
 pub const REFUSAL_HEADER: &str = "x-moltbot-refusal";
 /// Headers under this prefix are ours, in both directions, and never cross the edge.
@@ -48,41 +52,6 @@ impl fmt::Display for Run {
     }
 }
 
-/// The bearer secret of one run's control port. Never printed: `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ControlToken(String);
-
-impl ControlToken {
-    /// Characters a token has at least: 32 random bytes as hex are 64; fewer than 32 would be a mistake.
-    const MIN_LENGTH: usize = 32;
-
-    /// Takes a token as the Sandbox made it.
-    ///
-    /// # Errors
-    /// The reason, when it is too short or not plain ASCII letters and digits.
-    pub fn new(text: impl Into<String>) -> Result<Self, &'static str> {
-        let text = text.into();
-        if text.len() < Self::MIN_LENGTH {
-            return Err("a control token has at least 32 characters");
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err("a control token has only ASCII letters and digits");
-        }
-        Ok(Self(text))
-    }
-
-    /// The secret itself, for the one place that sends or compares it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ControlToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ControlToken(hidden)")
-    }
-}
-
 /// A model endpoint the platform offers to a bot whose owner has not chosen one. It carries no key:
 /// no shared credential may be inside a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +71,9 @@ pub struct RunSettings {
     pub run: Run,
     /// What a caller of the control port must present.
     pub control_token: ControlToken,
+    /// What a caller of the ingress must present. `None` where the Sandbox is older than this secret: it cannot send
+    /// what it does not know, and the ingress takes everybody, as it did then. Every Sandbox that knows it sets it.
+    pub ingress_secret: Option<IngressSecret>,
     /// Origins (`https://host[:port]`) the bot's pages are served from; the gateway refuses others.
     pub allowed_origins: Vec<String>,
     /// The model the platform offers, if any.
@@ -113,6 +85,7 @@ pub struct RunSettings {
 const USER_ID: &str = "MOLTBOT_USER_ID";
 const RUN: &str = "MOLTBOT_RUN";
 const CONTROL_TOKEN: &str = "MOLTBOT_CONTROL_TOKEN";
+const INGRESS_SECRET: &str = "MOLTBOT_INGRESS_SECRET";
 const ALLOWED_ORIGINS: &str = "MOLTBOT_ALLOWED_ORIGINS";
 const MODEL_BASE_URL: &str = "MOLTBOT_MODEL_BASE_URL";
 const MODEL_ID: &str = "MOLTBOT_MODEL_ID";
@@ -140,6 +113,9 @@ impl RunSettings {
             (CONTROL_TOKEN, self.control_token.reveal().to_owned()),
             (ALLOWED_ORIGINS, self.allowed_origins.join(",")),
         ];
+        if let Some(secret) = &self.ingress_secret {
+            env.push((INGRESS_SECRET, secret.reveal().to_owned()));
+        }
         if let Some(model) = &self.offered_model {
             env.push((MODEL_BASE_URL, model.base_url.clone()));
             env.push((MODEL_ID, model.id.clone()));
@@ -182,6 +158,11 @@ impl RunSettings {
             .map_err(|_| bad(RUN, "is not a whole number".into()))?;
         let control_token =
             ControlToken::new(required(CONTROL_TOKEN)?).map_err(|e| bad(CONTROL_TOKEN, e.into()))?;
+        // One that is there and no secret, empty for example, is an error: it must not open the port.
+        let ingress_secret = get(INGRESS_SECRET)
+            .map(IngressSecret::new)
+            .transpose()
+            .map_err(|e| bad(INGRESS_SECRET, e.into()))?;
         let allowed_origins = required(ALLOWED_ORIGINS)?.split(',').map(str::to_owned).collect();
         let offered_model = match get(MODEL_BASE_URL).filter(|url| !url.is_empty()) {
             None => None,
@@ -211,6 +192,7 @@ impl RunSettings {
             user,
             run,
             control_token,
+            ingress_secret,
             allowed_origins,
             offered_model,
             repository,
@@ -228,6 +210,7 @@ mod tests {
             user: "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap(),
             run: Run(7),
             control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
+            ingress_secret: Some(IngressSecret::new("ingress0".repeat(8)).unwrap()),
             allowed_origins: vec![
                 "https://bots.example.com".into(),
                 "https://claw.example.org".into(),
@@ -268,7 +251,17 @@ mod tests {
             repository: None,
             ..settings()
         };
-        for settings in [settings(), chosen, without_model, without_repository] {
+        let of_an_older_sandbox = RunSettings {
+            ingress_secret: None,
+            ..settings()
+        };
+        for settings in [
+            settings(),
+            chosen,
+            without_model,
+            without_repository,
+            of_an_older_sandbox,
+        ] {
             assert_eq!(read(&settings.to_env()), Ok(settings));
         }
     }
@@ -277,8 +270,8 @@ mod tests {
     fn each_missing_variable_is_named() {
         let env = settings().to_env();
         for (variable, _) in &env {
-            if [MODEL_BASE_URL, REPOSITORY_URL].contains(variable) {
-                continue; // leaving it out means "no model offered", "no snapshots"
+            if [MODEL_BASE_URL, REPOSITORY_URL, INGRESS_SECRET].contains(variable) {
+                continue; // leaving it out means "no model offered", "no snapshots", "an older Sandbox"
             }
             let rest: Vec<_> = env.iter().filter(|(name, _)| name != variable).cloned().collect();
             assert_eq!(read(&rest).unwrap_err().variable, *variable);
@@ -292,6 +285,9 @@ mod tests {
             (RUN, "-1-SECRET"),
             (CONTROL_TOKEN, "SHORT-SECRET"),
             (CONTROL_TOKEN, "SECRET-----------------------------------"),
+            (INGRESS_SECRET, "SHORT-SECRET"),
+            (INGRESS_SECRET, "SECRET-----------------------------------"),
+            (INGRESS_SECRET, ""),
             (
                 REPOSITORY_URL,
                 "https://x:SECRET@bots.example.com/_repo/6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20/",
@@ -324,6 +320,7 @@ mod tests {
         assert!(printed.contains("ControlToken(hidden)"), "{printed}");
         for secret in [
             "0123456789abcdef",
+            "ingress0",
             "repository-token.secret",
             "aaaaaaaa",
             "bbbbbbbb",

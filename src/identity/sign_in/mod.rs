@@ -25,6 +25,7 @@ use crate::http::address::Address;
 use crate::http::error::Result;
 use crate::http::nonce::Nonce;
 use crate::http::pages::login::{self, LoginPage, Message};
+use crate::http::rate_limiter;
 use crate::http::reply;
 use crate::identity::auth_api::{self, Grant, Granted};
 use crate::identity::caller::{self, Caller, header};
@@ -79,22 +80,32 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
     let Some(form) = form::read(request).await else {
         return Err(Refusal::BadForm.into());
     };
+    rate_limiter::count_account(env, request.headers(), &form.email).await?;
+    let from = header(request.headers(), "cf-connecting-ip");
     match &form.way {
         SignInMethod::Password(password) => {
             let grant = Grant::Password {
                 email: &form.email,
                 password,
             };
-            sign_in_with(env, settings, &form, grant, Message::WrongPassword).await
+            sign_in_with(
+                env,
+                settings,
+                &form,
+                from.as_deref(),
+                grant,
+                Message::WrongPassword,
+            )
+            .await
         }
         SignInMethod::Code(code) => {
             let grant = Grant::Mailed {
                 email: &form.email,
                 code,
             };
-            sign_in_with(env, settings, &form, grant, Message::WrongCode).await
+            sign_in_with(env, settings, &form, from.as_deref(), grant, Message::WrongCode).await
         }
-        SignInMethod::Link => Ok(mail_link(settings, &form).await?.into()),
+        SignInMethod::Link => Ok(mail_link(settings, &form, from.as_deref()).await?.into()),
     }
 }
 
@@ -102,10 +113,11 @@ async fn sign_in_with(
     env: &Env,
     settings: &Settings,
     form: &LoginForm,
+    from: Option<&str>,
     grant: Grant<'_>,
     wrong: Message,
 ) -> Result<SignedIn> {
-    let message = match auth_api::exchange(settings, grant).await {
+    let message = match auth_api::exchange(settings, from, grant).await {
         Ok(Granted::Tokens(tokens, app)) => match begin(env, settings, tokens, app, &Wish::of(form)).await? {
             Ok(signed_in) => return Ok(signed_in),
             Err(message) => message,
@@ -124,14 +136,14 @@ async fn sign_in_with(
 }
 
 /// Has a link mailed. The page says the same for every address, so that nobody learns who has an account.
-async fn mail_link(settings: &Settings, form: &LoginForm) -> worker::Result<Response> {
+async fn mail_link(settings: &Settings, form: &LoginForm, from: Option<&str>) -> worker::Result<Response> {
     let page = LoginPage {
         email: &form.email,
         wants_second_factor: form.second_factor,
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
     let begun = flow::begin(settings, page.next).await?;
-    let mailed = auth_api::mail_link(settings, &form.email, &begun.challenge, &begun.callback).await;
+    let mailed = auth_api::mail_link(settings, from, &form.email, &begun.challenge, &begun.callback).await;
     if let Err(error) = mailed {
         let message = unavailable("link-not-mailed", &error);
         return answer(message.status(), &page.with(message));
@@ -185,7 +197,8 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         code: &code,
         verifier: &flow.verifier,
     };
-    let message = match auth_api::exchange(settings, grant).await {
+    let from = header(request.headers(), "cf-connecting-ip");
+    let message = match auth_api::exchange(settings, from.as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
             match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
                 Ok(SignedIn { response, user }) => {

@@ -1,7 +1,7 @@
 // The test seam: the built Worker as it is, with an object class that gives the built Sandbox a `ctx` whose
 // container is a fake. Real wasm, real workerd, real storage; no hook in the product.
 import { DurableObject } from "cloudflare:workers";
-import { wasmBytes } from "./wasm-memory.mjs";
+import { wasmBytes, wasmInstances } from "./wasm-memory.mjs";
 import Product, { Sandbox as Built } from "./index.js";
 import { FakeContainer } from "./fake-container.mjs";
 
@@ -10,12 +10,19 @@ const fakes = new Map();
 const asked = [];
 /** By how much the Worker's clock is ahead of this machine's. */
 let aheadMs = 0;
+/** Whether the next call of the Worker's for the time ends its instance. */
+let trapIsSet = false;
 const MachineDate = Date;
 globalThis.Date = class extends MachineDate {
   constructor(...given) {
     super(...(given.length > 0 ? given : [MachineDate.now() + aheadMs]));
   }
   static now() {
+    // As a trap: what ends an instance of wasm for good comes out of it as this error.
+    if (trapIsSet) {
+      trapIsSet = false;
+      throw new WebAssembly.RuntimeError("unreachable");
+    }
     return MachineDate.now() + aheadMs;
   }
 };
@@ -79,6 +86,11 @@ async function control(url, request, env) {
       return Response.json(asked);
     case "clock":
       aheadMs = Number(url.searchParams.get("ahead"));
+      return new Response();
+    case "instances":
+      return Response.json(wasmInstances());
+    case "trap":
+      trapIsSet = true;
       return new Response();
     case "wasm-bytes":
       return Response.json(wasmBytes());

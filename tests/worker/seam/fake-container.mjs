@@ -18,6 +18,10 @@ export class FakeContainer {
     readyForMs: null, // how long the gateway has been ready
     ingressRefuses: null, // the code of what the ingress says in the gateway's place
     refuses: false, // true: the ingress port does not answer although the supervisor does
+    older: false, // true: its supervisor knows no ingress secret
+    says: null, // how the supervisor misspeaks about its status
+    holds: false, // true: the bot takes its time
+    answersFrom: null, // where a server listens that answers in the place of the ingress, byte for byte
   };
   starts = [];
   signals = [];
@@ -27,6 +31,7 @@ export class FakeContainer {
   served = [];
   nextEvent = Promise.withResolvers();
   running = false;
+  held = 0;
   #waiting = [];
 
   start(options) {
@@ -64,8 +69,8 @@ export class FakeContainer {
     return { fetch: (request, init) => this.#fetch(port, new Request(request, init)) };
   }
   record() {
-    const { starts, signals, kills, orders, bodies, running, served } = this;
-    return { starts, signals, kills, orders, bodies, running, served };
+    const { starts, signals, kills, orders, bodies, running, served, held } = this;
+    return { starts, signals, kills, orders, bodies, running, served, held };
   }
 
   async #fetch(port, request) {
@@ -88,7 +93,10 @@ export class FakeContainer {
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
     if (pathname === "/v1/logs") return new Response(`the last ${search.replace("?lines=", "")} lines`);
     if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(pathname, search);
+    const misspoken = misspeak(this.behaviour.says);
+    if (misspoken) return misspoken;
     return Response.json({
+      ...(this.behaviour.says === "more" && { a_newer_field: { of: ["any", "form"] } }),
       user: env.MOLTBOT_USER_ID,
       run: Number(env.MOLTBOT_RUN),
       supervisor_version: "fake",
@@ -138,11 +146,25 @@ export class FakeContainer {
     if (code) {
       return Response.json({ code }, { status: 503, headers: { "x-moltbot-refusal": code } });
     }
+    // As the ingress does: none of it goes on, and without the secret of its run nothing does.
+    const secret = this.starts.at(-1)?.env.MOLTBOT_INGRESS_SECRET;
+    if (secret && !this.behaviour.older && request.headers.get("x-moltbot-ingress-secret") !== secret) {
+      const refused = "ingress-secret-required";
+      return Response.json({ code: refused }, { status: 401, headers: { "x-moltbot-refusal": refused } });
+    }
     const url = new URL(request.url);
+    // Over a real socket: an answer made by `new Response` could not be as odd as a container's.
+    const { answersFrom } = this.behaviour;
+    if (answersFrom) return fetch(new URL(url.pathname, answersFrom), new Request(request, { redirect: "manual" }));
+    request.headers.delete("x-moltbot-ingress-secret");
     const headers = [...request.headers];
     this.served.push({ method: request.method, url: request.url, headers });
     if (request.headers.get("upgrade") === "websocket") return echoSocket();
+    this.held += this.behaviour.holds ? 1 : 0;
+    while (this.behaviour.holds) await new Promise((resolve) => setTimeout(resolve, 20));
     switch (url.pathname) {
+      case "/endless":
+        return new Response(endless());
       case "/body":
         return new Response(request.body, { headers: { "x-length": request.headers.get("content-length") ?? "none" } });
       case "/events":
@@ -161,6 +183,31 @@ export class FakeContainer {
       default:
         return Response.json({ method: request.method, url: request.url, headers: Object.fromEntries(headers) });
     }
+  }
+}
+
+/** A body that goes on for as long as somebody reads it. */
+function endless() {
+  return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(4096).fill(32)) });
+}
+
+/** What a stranger says in the place of a status. */
+function misspeak(how) {
+  switch (how) {
+    case "endless":
+      return new Response(endless());
+    case "huge":
+      return new Response(JSON.stringify({ padding: "x".repeat(1 << 20) }));
+    case "no json":
+      return new Response("\u0000\ufffd{");
+    case "[[[[":
+      return new Response("[".repeat(100_000));
+    case "deep":
+      return new Response(`{"run":${"[".repeat(1000)}${"]".repeat(1000)}}`);
+    case "nothing":
+      return new Response(null, { status: 204 });
+    default:
+      return null;
   }
 }
 

@@ -9,6 +9,11 @@ WebAssembly.Instance = class extends Instance {
   }
 };
 
+/** How many there were so far: one more for each that ended by a trap or a panic. */
+export function wasmInstances() {
+  return memories.length;
+}
+
 export function wasmBytes() {
   return memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
 }

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 61] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -70,6 +70,8 @@ impl Refusal {
         Self::BotFailed,
         Self::BotCrashLooped,
         Self::BotInterrupted,
+        Self::BadAnswer,
+        Self::IngressSecretRequired,
         Self::RepositoryTokenRequired,
         Self::RepositoryTokenExpired,
         Self::RepositoryTokenRefused,
@@ -131,7 +133,8 @@ impl Refusal {
             | Self::LengthRequired
             | Self::ObjectTooLarge
             | Self::BadRange
-            | Self::NoSuchSnapshot => Fault::Caller,
+            | Self::NoSuchSnapshot
+            | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited
             | Self::AccountSuspended
@@ -151,6 +154,7 @@ impl Refusal {
             | Self::BotFailed
             | Self::BotCrashLooped
             | Self::BotInterrupted
+            | Self::BadAnswer
             | Self::BotAsleep
             | Self::NotRestored => Fault::Bot,
         }

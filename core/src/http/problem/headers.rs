@@ -32,6 +32,8 @@ impl Refusal {
             Self::TokenExpired | Self::TokenRefused => {
                 Some(r#"Bearer realm="moltworker", error="invalid_token""#)
             }
+            // A scheme of our own: nobody but a Sandbox has what it asks for.
+            Self::IngressSecretRequired => Some(r#"Moltbot-Ingress realm="moltworker""#),
             // What restic speaks (RFC 7617).
             Self::RepositoryTokenRequired | Self::RepositoryTokenExpired | Self::RepositoryTokenRefused => {
                 Some(r#"Basic realm="moltworker repository""#)

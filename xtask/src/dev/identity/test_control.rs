@@ -48,6 +48,8 @@ struct Call {
     path: String,
     apikey: Option<String>,
     authorization: Option<String>,
+    /// For which address it was made.
+    sb_forwarded_for: Option<String>,
     body: Value,
 }
 
@@ -104,6 +106,7 @@ async fn intervene(State(control): State<Arc<TestControl>>, request: Request, ne
         path: parts.uri.to_string(),
         apikey: text(&parts.headers, API_KEY_HEADER),
         authorization: text(&parts.headers, header::AUTHORIZATION.as_str()),
+        sb_forwarded_for: text(&parts.headers, "sb-forwarded-for"),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
     let asked = call.path.clone();
