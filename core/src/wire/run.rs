@@ -310,7 +310,8 @@ mod tests {
             env.push((variable, value.into()));
             let error = read(&env).unwrap_err();
             assert_eq!(error.variable, variable);
-            assert!(!error.to_string().contains("SECRET"), "{error}");
+            let said = error.to_string().replace(variable, "");
+            assert!(!said.contains("SECRET"), "{error}");
         }
     }
 
