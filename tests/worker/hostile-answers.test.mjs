@@ -5,7 +5,8 @@ import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { test } from "node:test";
 import { NAVIGATION } from "./browser.mjs";
-import { ALICE, BOB, ORIGIN, startWorker, until } from "./harness.mjs";
+import { until } from "../until.mjs";
+import { ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
 
 /** A server that answers whatever it is asked with `answer`, and hangs up. */
 async function startStranger(t) {

@@ -362,12 +362,12 @@ test("a bot's history can be read by its owner and by admins", async (t) => {
   const read = async (path, user = ALICE) => (await (await worker.as(user, path)).json()).events;
   const told = await until(async () => {
     const events = await read("/api/bot/events");
-    return events.length === 5 && events;
+    return events.length === 6 && events;
   }, "all entries are there");
   assert.deepEqual(
     new Set(told.map(({ kind, actor, detail }) => [kind, actor, detail].join())),
     new Set(["started,platform,", "ready,platform,", `died,platform,${told.find(({ kind }) => kind === "died").detail}`,
-      `ordered,${ADMIN},suspend`, "suspended,platform,"]),
+      `ordered,${ADMIN},suspend`, "suspended,platform,", `changed,${ALICE},became a user`]),
   );
   assert.match(told.find(({ kind }) => kind === "died").detail, /137/);
   assert.ok(told.every(({ user_id, at }) => user_id === ALICE && Math.abs(Date.now() - at) < 60_000));
@@ -377,8 +377,8 @@ test("a bot's history can be read by its owner and by admins", async (t) => {
 
   assert.equal((await worker.as(ALICE, "/api/admin/events")).status, 403);
   const all = await worker.asAdmin("GET", "/api/admin/events");
-  // Null is what Alice was refused: it is about nobody's bot.
-  assert.deepEqual(new Set(all.events.map(({ user_id }) => user_id)), new Set([ALICE, BOB, null]));
+  // The admin became a user as well; null is what Alice was refused: it is about nobody's bot.
+  assert.deepEqual(new Set(all.events.map(({ user_id }) => user_id)), new Set([ADMIN, ALICE, BOB, null]));
 
   const database = await worker.mf.getD1Database("DB");
   await database.prepare("UPDATE events SET at = 0 WHERE kind = 'started'").run();

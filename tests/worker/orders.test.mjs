@@ -163,7 +163,7 @@ test("the longest idle bot is put to sleep when all slots are taken", async (t) 
   assert.equal((await worker.status(ALICE)).state, "running", "a bot in use keeps its place");
 
   const database = await worker.mf.getD1Database("DB");
-  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  await database.prepare("UPDATE bots SET active_at = ?, since = 0").bind(Date.now() - 10 * 60_000).run();
   assert.equal((await worker.as(BOB, "/")).status, 503);
   assert.equal((await worker.status(ALICE)).state, "running", "the answer is good for a moment");
   await worker.ahead(6_000);
@@ -181,7 +181,7 @@ test("a working bot keeps its slot and the next idle one is put to sleep", async
   await worker.fake(ALICE, "set", { quiesce: { answer: "busy", blockers: ["1 embedded-run"], retry_after_ms: 20_000 } });
   await until(async () => (await worker.bots()).filter((row) => row.state === "running").length === 2, "the registry knows");
   const database = await worker.mf.getD1Database("DB");
-  const idle = database.prepare("UPDATE bots SET active_at = ? WHERE user_id = ?");
+  const idle = database.prepare("UPDATE bots SET active_at = ?, since = 0 WHERE user_id = ?");
   await idle.bind(Date.now() - 60 * 60_000, ALICE).run();
   await idle.bind(Date.now() - 10 * 60_000, BOB).run();
   assert.equal((await worker.as(ADMIN, "/")).status, 503);
@@ -196,7 +196,7 @@ test("a pinned bot and one in trouble are not asked for their slots", async (t) 
   await until(async () => (await worker.bots()).filter((row) => row.state === "running").length === 3, "the registry knows");
   await until(async () => (await worker.bots()).some((row) => row.pinned === 1), "the pin as well");
   const database = await worker.mf.getD1Database("DB");
-  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  await database.prepare("UPDATE bots SET active_at = ?, since = 0").bind(Date.now() - 10 * 60_000).run();
   await database.prepare("UPDATE bots SET active_at = 0 WHERE user_id = ?").bind(ALICE).run();
   await database.prepare("UPDATE bots SET active_at = 1, state = 'unhealthy' WHERE user_id = ?").bind(BOB).run();
   assert.equal((await worker.as(CAROL, "/")).status, 503);
@@ -213,7 +213,7 @@ test("repeated requests of one caller put only one bot to sleep", async (t) => {
   const states = async () => (await worker.bots()).filter((row) => row.awake).map((row) => row.state).sort().join();
   await until(async () => (await states()) === "running,running", "the registry knows both");
   const database = await worker.mf.getD1Database("DB");
-  await database.prepare("UPDATE bots SET active_at = ?").bind(Date.now() - 10 * 60_000).run();
+  await database.prepare("UPDATE bots SET active_at = ?, since = 0").bind(Date.now() - 10 * 60_000).run();
   assert.equal((await worker.as(ADMIN, "/")).status, 503);
   await until(async () => (await states()) === "running,stopping", "one makes room");
   for (let i = 1; i <= 3; i += 1) {
