@@ -39,9 +39,11 @@ pub(super) fn copy(database: &Located<'_>, target: &Path, patience: Duration) ->
         copy_file(&file, target).map_err(failed)?;
         for suffix in LOGS {
             let beside = with_suffix(target, suffix);
-            match open(database.directory, &database.beside(suffix)) {
+            match regular(open(database.directory, &database.beside(suffix))) {
                 Ok(log) => copy_file(&log, &beside).map_err(failed)?,
-                Err(_) => _ = std::fs::remove_file(&beside),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => _ = std::fs::remove_file(&beside),
+                // It may hold what was written last: without it the copy would be sound and old.
+                Err(error) => return Err(NotCopied::Refused(format!("its log cannot be read: {error}"))),
             }
         }
         if states(database) == before {
@@ -102,6 +104,15 @@ fn states(database: &Located<'_>) -> Vec<State> {
         ))
     };
     [""].iter().chain(&LOGS).map(state).collect()
+}
+
+/// Only a file can be a log.
+fn regular(opened: io::Result<File>) -> io::Result<File> {
+    let file = opened?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no file")),
+    }
 }
 
 fn copy_file(from: &File, to: &Path) -> io::Result<()> {
