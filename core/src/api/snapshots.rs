@@ -250,6 +250,7 @@ pub struct Details {
     pub suspicious: Option<String>,
     /// Bytes its files took on the disk: fewer than there are in them where they have holes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub disk_bytes: Option<u64>,
     /// What it lacks because it could not be read, and why.
     #[serde(default, skip_serializing_if = "Named::is_empty")]

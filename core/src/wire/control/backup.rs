@@ -143,6 +143,7 @@ pub struct RestoreReport {
     pub passed_over: Vec<SnapshotId>,
     /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub disk_bytes: Option<u64>,
     /// Owners, modes, times and attributes that could not be set as they were, and other steps that are no reason to go
     /// without the home: all that is in the files is there.
