@@ -101,7 +101,7 @@ pub enum Json {
     Null,
     /// `true` and `false`
     Bool(bool),
-    /// A whole number from zero on.
+    /// A whole number from zero on, also one that is written as `7.0`.
     Unsigned(u64),
     /// A whole number below zero.
     Signed(i64),
@@ -143,6 +143,9 @@ impl Json {
 /// Members an object may have. Ours have a few dozen at most. Each is compared with each, which is the least code.
 const MAX_MEMBERS: usize = 1_000;
 
+/// Up to here a floating-point number counts in steps of one.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Anything)
@@ -174,8 +177,20 @@ impl<'de> Visitor<'de> for Anything {
         Ok(u64::try_from(number).map_or(Json::Signed(number), Json::Unsigned))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Fraction)
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole and within what such a number counts exactly"
+    )]
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        if number.fract() != 0.0 || number.abs() > MAX_EXACT {
+            return Ok(Json::Fraction);
+        }
+        Ok(if number < 0.0 {
+            Json::Signed(number as i64)
+        } else {
+            Json::Unsigned(number as u64)
+        })
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Json, E> {

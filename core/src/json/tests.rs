@@ -30,6 +30,21 @@ fn every_kind_of_value_is_read_as_it_is() {
 }
 
 #[test]
+fn a_whole_number_may_be_written_with_a_point() {
+    for (text, value) in [
+        ("155.0", Json::Unsigned(155)),
+        ("1.5e1", Json::Unsigned(15)),
+        ("-2.0", Json::Signed(-2)),
+        ("-0.0", Json::Unsigned(0)),
+        ("1e300", Json::Fraction),
+        ("-1e300", Json::Fraction),
+        ("0.1", Json::Fraction),
+    ] {
+        assert_eq!(read::<Json>(text).unwrap(), value, "{text}");
+    }
+}
+
+#[test]
 fn an_object_with_too_many_members_is_refused() {
     let object = |count: usize| {
         let members: Vec<_> = (0..count).map(|n| format!("\"{n}\":0")).collect();
