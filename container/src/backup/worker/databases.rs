@@ -260,6 +260,10 @@ mod tests {
     /// write without any.
     #[test]
     #[ignore = "the writer of the next test, which ends it"]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no setting: what the test tells the program it starts"
+    )]
     fn writes_without_end() {
         let Ok(path) = std::env::var(WRITTEN) else { return };
         let moves = "BEGIN IMMEDIATE; INSERT INTO b SELECT n, randomblob(500) FROM a LIMIT 50;
