@@ -68,19 +68,19 @@ fn owners_leave_out_what_they_name_and_never_the_gateways_own() {
     let repository = Repository::start();
     let fixture = settled(&repository);
     let patterns =
-        "# what I can download again\n/downloads/\n*.iso\n/work/**/build\n\n.openclaw\n*.json\n*\u{0}\n";
+        "# what I can download again\n/downloads/\n*.iso\n/code/**/build\n\n.openclaw\n*.json\n*\u{0}\n";
     write(&fixture.home, ".snapshotignore", patterns.as_bytes());
     let kept = [
         ".snapshotignore",
         "downloads.txt",
         "deep/downloads/mine",
-        "work/a/builder/x",
+        "code/a/builder/x",
         "build/x",
     ];
     let left_out = [
         "downloads/large",
         "images/debian.iso",
-        "work/a/b/build/x",
+        "code/a/b/build/x",
         "package.json",
     ];
     for path in kept.iter().skip(1).chain(&left_out) {
