@@ -239,6 +239,15 @@ fn the_rollout_grace_period_covers_a_stop() {
     assert!(root().join(image).is_file(), "{image}");
 }
 
+#[test]
+fn nobody_enters_a_container_by_ssh() {
+    let wrangler = toml("wrangler.toml");
+    for container in wrangler["containers"].as_array().expect("containers") {
+        assert_eq!(container["ssh"]["enabled"].as_bool(), Some(false));
+        assert!(container.get("authorized_keys").is_none());
+    }
+}
+
 /// The pages that name files of the code.
 const PAGES: [&str; 6] = [
     "ARCHITECTURE.md",
