@@ -1,6 +1,7 @@
 //! The one tool a newcomer types: `cargo xtask dev` runs everything here, `cargo xtask test` proves it.
 
 mod bench;
+mod dependencies;
 mod dev;
 mod fuzz;
 mod openapi;
@@ -37,6 +38,10 @@ enum Command {
     FuzzApi(fuzz::FuzzApiArgs),
     /// Write what follows from the table of endpoints: docs/openapi.json, docs/admin-api.md, tests/contract/endpoints.json
     Openapi,
+    /// Judge what this stands on: licences, sources, duplicates, and known vulnerabilities where their lists can be had
+    Dependencies,
+    /// Write what the Worker, the supervisor, the gateway and the tools are made of to target/sbom, as CycloneDX
+    Sbom,
     /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
     /// Run the local identity provider alone; `dev` runs it too
@@ -73,6 +78,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Fuzz(args) => fuzz::fuzz(&root, &args),
         Command::FuzzApi(args) => fuzz::fuzz_api(&root, &args),
         Command::Openapi => openapi::write(&root),
+        Command::Dependencies => dependencies::judge(&root),
+        Command::Sbom => dependencies::sbom(&root),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
         Command::Model(args) => dev::model(&args),

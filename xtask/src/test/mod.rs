@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, ValueEnum};
 
+use crate::dependencies;
 use crate::fuzz;
 use crate::toolchain::{Detail, Part, Toolchain};
 use count::{Counts, Runner};
@@ -38,6 +39,8 @@ enum Phase {
     Worker,
     /// Every operation of the API with good and bad input, by schemathesis: tests/api
     Api,
+    /// Licences, sources and duplicates of the crates, by deny.toml
+    Dependencies,
     /// The container image
     Image,
     /// wrangler deploy --dry-run
@@ -87,6 +90,7 @@ struct Tools<'a> {
     native: OnceCell<Toolchain>,
     worker: OnceCell<Toolchain>,
     api: OnceCell<Toolchain>,
+    deny: OnceCell<Toolchain>,
     all: OnceCell<Toolchain>,
 }
 
@@ -101,6 +105,10 @@ impl Tools<'_> {
 
     fn api(&self) -> Result<&Toolchain> {
         self.prepared(&self.api, &[Part::Worker, Part::Schemathesis])
+    }
+
+    fn deny(&self) -> Result<&Toolchain> {
+        self.prepared(&self.deny, &[Part::Deny])
     }
 
     fn all(&self) -> Result<&Toolchain> {
@@ -127,6 +135,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
         native: OnceCell::new(),
         worker: OnceCell::new(),
         api: OnceCell::new(),
+        deny: OnceCell::new(),
         all: OnceCell::new(),
     };
     let chosen = |phase: &Phase| args.phases.is_empty() || args.phases.contains(phase);
@@ -189,6 +198,7 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
             node
         }
         Phase::Api => fuzz::api_command(tools.api()?, fuzz::API_SECONDS)?,
+        Phase::Dependencies => dependencies::by_lock_file(tools.deny()?)?,
         Phase::Image => {
             let mut docker = tools.all()?.docker()?;
             docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);

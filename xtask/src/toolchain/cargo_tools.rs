@@ -1,4 +1,4 @@
-//! worker-build and wasm-bindgen, built from crates.io.
+//! Tools of the Rust world, built from crates.io: worker-build and wasm-bindgen, cargo-deny and cargo-sbom.
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,16 @@ pub(crate) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<CargoT
             "worker-build",
         )?,
     })
+}
+
+/// cargo-deny.
+pub(crate) fn deny(cache: &Cache, report: &Report) -> Result<PathBuf> {
+    tool(cache, report, "cargo-deny", versions::CARGO_DENY, "cargo-deny")
+}
+
+/// cargo-sbom.
+pub(crate) fn sbom(cache: &Cache, report: &Report) -> Result<PathBuf> {
+    tool(cache, report, "cargo-sbom", versions::CARGO_SBOM, "cargo-sbom")
 }
 
 fn tool(cache: &Cache, report: &Report, krate: &str, version: &str, binary: &str) -> Result<PathBuf> {

@@ -41,6 +41,10 @@ pub(crate) enum Part {
     Restic,
     /// To call the API with whatever its document allows and forbids.
     Schemathesis,
+    /// To judge the crates this stands on.
+    Deny,
+    /// To list them.
+    Sbom,
 }
 
 /// Tools that are in place and ready to be called.
@@ -53,6 +57,8 @@ pub(crate) struct Toolchain {
     browser: Option<PathBuf>,
     restic: Option<PathBuf>,
     schemathesis: Option<schemathesis::Schemathesis>,
+    deny: Option<PathBuf>,
+    sbom: Option<PathBuf>,
 }
 
 impl Toolchain {
@@ -80,6 +86,12 @@ impl Toolchain {
         let schemathesis = wants(Part::Schemathesis)
             .then(|| schemathesis::find(&cache, &report))
             .transpose()?;
+        let deny = wants(Part::Deny)
+            .then(|| cargo_tools::deny(&cache, &report))
+            .transpose()?;
+        let sbom = wants(Part::Sbom)
+            .then(|| cargo_tools::sbom(&cache, &report))
+            .transpose()?;
         if detail == Detail::EveryStep {
             eprintln!("  {:<16} {:>5.1} s", "set-up", started.elapsed().as_secs_f32());
         }
@@ -92,6 +104,8 @@ impl Toolchain {
             browser,
             restic,
             schemathesis,
+            deny,
+            sbom,
         })
     }
 
@@ -132,6 +146,35 @@ impl Toolchain {
         Ok(command)
     }
 
+    /// The npm of the right Node: add its arguments.
+    pub(crate) fn npm(&self) -> Result<Command> {
+        let mut command = self.node.npm()?;
+        command.current_dir(&self.root);
+        Ok(command)
+    }
+
+    /// cargo-deny for the whole workspace: add what to check.
+    pub(crate) fn deny(&self) -> Result<Command> {
+        let deny = self
+            .deny
+            .as_ref()
+            .context("this command was not set up for cargo-deny")?;
+        let mut command = self.command(deny)?;
+        command.args(["deny", "--workspace", "--locked"]);
+        Ok(command)
+    }
+
+    /// cargo-sbom: add the package.
+    pub(crate) fn sbom(&self) -> Result<Command> {
+        let sbom = self
+            .sbom
+            .as_ref()
+            .context("this command was not set up for cargo-sbom")?;
+        let mut command = self.command(sbom)?;
+        command.arg("sbom");
+        Ok(command)
+    }
+
     /// The `docker` that understands what wrangler says to it.
     pub(crate) fn docker(&self) -> Result<Command> {
         let docker = self
@@ -162,6 +205,7 @@ pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
             Part::Browser,
             Part::Restic,
             Part::Schemathesis,
+            Part::Deny,
         ],
         Detail::EveryStep,
     )?;

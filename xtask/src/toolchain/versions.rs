@@ -7,6 +7,10 @@ pub(crate) const NODE_OLDEST: (u32, u32) = (24, 16);
 pub(crate) const NODE: &str = "24.21.0";
 /// The npm beside it; also what the stand-in Node image carries.
 pub(crate) const NPM: &str = "11.21.2";
+/// Judges licences, sources and duplicates of crates, by `/deny.toml`.
+pub(crate) const CARGO_DENY: &str = "0.20.2";
+/// Lists the crates of a program.
+pub(crate) const CARGO_SBOM: &str = "0.10.0";
 pub(crate) const WORKER_BUILD: &str = "0.8.7";
 /// What it stands on is pinned in `schemathesis.txt`: the same seed then makes the same requests.
 pub(crate) const SCHEMATHESIS: &str = "4.32.5";
