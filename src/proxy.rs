@@ -5,18 +5,20 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use moltworker_core::http::container_answer;
+use moltworker_core::http::header_list::HeaderList;
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::http::site_data;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
-use moltworker_core::wire::run::CLIENT_IP_HEADER;
+use moltworker_core::wire::run::{CLIENT_IP_HEADER, RESTORED_HEADER};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{Env, web_sys};
 
 use crate::http::error::{Error, Result};
-use crate::http::headers::read_headers;
+use crate::http::headers::{self, read_headers};
 use crate::http::incoming::Incoming;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller};
@@ -66,7 +68,10 @@ pub(crate) async fn serve(
     if !caller::is_owners(incoming, caller, origin) {
         return Err(Refusal::WrongOrigin.into());
     }
-    toward_caller(forward(env, settings, user, incoming, origin).await?)
+    // What browsers keep of the platform's own host is not the bot's.
+    let may_clear = matches!((served, caller), (Served::Bot(_), Caller::Browser(_)));
+    let response = forward(env, settings, user, incoming, origin).await?;
+    toward_caller(response, may_clear.then_some(&incoming.headers))
 }
 
 /// What `fetch` takes beside an address. Handed over as one text: member by member, each would be a call to JavaScript.
@@ -156,8 +161,9 @@ fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
 }
 
 /// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
-/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left.
-fn toward_caller(response: web_sys::Response) -> Result<web_sys::Response> {
+/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left. `browser` has
+/// the headers of a browser's request to the bot's own host: one that does not know of a restore is told.
+fn toward_caller(response: web_sys::Response, browser: Option<&HeaderList>) -> Result<web_sys::Response> {
     let all = read_headers(&response.headers());
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
@@ -170,7 +176,18 @@ fn toward_caller(response: web_sys::Response) -> Result<web_sys::Response> {
     if changed.is_empty() {
         return Ok(response);
     }
-    without(&response, &changed, all.iter().map(|header| (header, of(header)))).map_err(|error| {
+    let restored_at = browser
+        .and_then(|headers| site_data::restore_to_tell(all.get(RESTORED_HEADER), headers.get("cookie")));
+    let outcome =
+        without(&response, &changed, all.iter().map(|header| (header, of(header)))).and_then(|copy| {
+            if let Some(restored_at) = restored_at {
+                copy.headers().set("clear-site-data", site_data::CLEARED)?;
+                copy.headers()
+                    .append("set-cookie", &site_data::told_cookie(restored_at))?;
+            }
+            Ok(copy)
+        });
+    outcome.map_err(|error| {
         log::line("answer-not-copied", &[("reason", &worker::Error::from(error))]);
         Refusal::BadAnswer.into()
     })
@@ -182,9 +199,7 @@ fn without<'a>(
     changed: &BTreeSet<&str>,
     verdicts: impl Iterator<Item = ((&'a str, &'a str), Verdict)>,
 ) -> std::result::Result<web_sys::Response, JsValue> {
-    // An answer is its own description: status, headers, WebSocket and all.
-    let like: &web_sys::ResponseInit = response.unchecked_ref();
-    let copy = web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), like)?;
+    let copy = headers::copy(response)?;
     let headers = copy.headers();
     for name in changed {
         headers.delete(name)?;

@@ -23,6 +23,16 @@ pub(crate) fn read_headers(headers: &web_sys::Headers) -> HeaderList {
     HeaderList::read(BETWEEN_LINES.with(|separator| lines.join(separator)))
 }
 
+/// The runtime's own copy of an answer, whose headers can be changed. The body stays the stream it is.
+///
+/// # Errors
+/// The runtime's, for a status or headers that it does not take.
+pub(crate) fn copy(response: &web_sys::Response) -> Result<web_sys::Response, JsValue> {
+    // An answer is its own description: status, headers, WebSocket and all.
+    let like: &web_sys::ResponseInit = response.unchecked_ref();
+    web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), like)
+}
+
 /// Where a header's value can be looked up, by its name in lower case.
 pub(crate) trait ReadHeaders {
     fn value_of(&self, name: &str) -> Option<String>;

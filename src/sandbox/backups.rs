@@ -45,7 +45,13 @@ impl Inner {
     /// Takes note of what the supervisor of `run` says of its backups.
     pub(super) fn record_backup_status(self: &Rc<Self>, run: Run, status: &Status) -> Result<()> {
         let now = clock::now_ms();
-        let changes = self.update_backup_state(|backup_state| backup_state.observe(now, run, status))?;
+        let (changes, restored_at) = self.update_backup_state(|backup_state| {
+            (
+                backup_state.observe(now, run, status),
+                backup_state.ordered_restore_at(),
+            )
+        })?;
+        self.memory.borrow_mut().restored_at = restored_at;
         let store = Store::open(&self.state)?;
         for snapshot in changes.snapshots {
             if snapshot.reason == Some(SnapshotReason::BeforeRestore) {

@@ -34,15 +34,23 @@ impl Inner {
         if self.memory.borrow().life.is_some() {
             return Ok(());
         }
-        let life = Store::open(&self.state)?
-            .life()?
-            .unwrap_or_else(|| Lifecycle::new(clock::now_ms()));
+        let store = Store::open(&self.state)?;
+        let life = store.life()?.unwrap_or_else(|| Lifecycle::new(clock::now_ms()));
+        // An unreadable backup state is reported where it is needed.
+        let restored_at = store
+            .backup_state()
+            .ok()
+            .and_then(|backup_state| backup_state.ordered_restore_at());
         let container_runs = self
             .state
             .container()
             .is_some_and(|container| container.running());
         let ended = (life.is_awake() && !container_runs).then_some(life.run);
-        self.memory.borrow_mut().life = Some(life);
+        {
+            let mut memory = self.memory.borrow_mut();
+            memory.life = Some(life);
+            memory.restored_at = restored_at;
+        }
         if let Some(run) = ended {
             // Nobody watched it. Long before another run answers, with which what this one left unsaved is forgotten.
             let inner = Rc::clone(self);

@@ -76,6 +76,8 @@ struct Memory {
     recorded: bool,
     /// What proves to the ingress of this run who we are, if it was started with such a secret.
     ingress_secret: Option<(Run, Option<IngressSecret>)>,
+    /// When the last restore that somebody ordered was done, if browsers are still told of it.
+    restored_at: Option<u64>,
     /// Requests that wait for the next change of state.
     waiting: Vec<oneshot::Sender<()>>,
 }

@@ -9,12 +9,16 @@ use moltworker_core::bot::admission::{Admission, Entry, follows_the_bot};
 use moltworker_core::bot::lifecycle::LifecycleEvent;
 use moltworker_core::http::container_answer::ContainerAnswer;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::run::{INGRESS_PORT, INGRESS_SECRET_HEADER, IngressSecret, REFUSAL_HEADER, Run};
+use moltworker_core::http::site_data::CLEARED_FOR_MS;
+use moltworker_core::wire::run::{
+    INGRESS_PORT, INGRESS_SECRET_HEADER, IngressSecret, REFUSAL_HEADER, RESTORED_HEADER, Run,
+};
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Error, Headers, Response, Result, web_sys};
 
 use super::Inner;
 use super::store::Store;
+use crate::http::headers;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
 use crate::http::reply;
@@ -62,7 +66,10 @@ impl Inner {
                 Admission::Forward(run) => {
                     tries += 1;
                     match self.forward(&request, run).await {
-                        Some(response) => return self.translate_refusal(&request, run, response).await,
+                        Some(response) => {
+                            let response = self.translate_refusal(&request, run, response).await?;
+                            return self.tell_of_restore(response);
+                        }
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
                         None => return self.refuse(&request, Refusal::BotInterrupted, None),
                     }
@@ -162,6 +169,22 @@ impl Inner {
             return self.refuse(request, refusal, None);
         }
         Ok(response)
+    }
+
+    /// Names the restore in an answer, for the Worker to have browsers forget what they keep of the bot's host.
+    fn tell_of_restore(&self, response: web_sys::Response) -> Result<web_sys::Response> {
+        let restored_at = self.memory.borrow().restored_at;
+        let is_recent = |at: &u64| clock::now_ms().saturating_sub(*at) < CLEARED_FOR_MS;
+        let Some(restored_at) = restored_at.filter(is_recent) else {
+            return Ok(response);
+        };
+        // A handshake has no page that could be cleared for.
+        if !ContainerAnswer::is_message(response.status()) {
+            return Ok(response);
+        }
+        let copy = headers::copy(&response)?;
+        copy.headers().set(RESTORED_HEADER, &restored_at.to_string())?;
+        Ok(copy)
     }
 
     /// Waits for the next change of state; false when there was none in time.

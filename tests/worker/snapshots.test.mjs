@@ -2,8 +2,8 @@
 // supervisor would say of its repository is the fake container's.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { signIn } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, startWorker } from "./harness.mjs";
+import { Browser, signIn } from "./browser.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
@@ -145,6 +145,35 @@ test("an ordered restore is repeated across runs until it is saved", async (t) =
   await hear(worker);
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD, OLD, "latest"]);
+});
+
+test("an ordered restore clears what each browser keeps of the bot's host", async (t) => {
+  const { worker } = await start(t, OLD, NEW);
+  const CLAW = "claw.example.org";
+  await worker.giveDomain(ALICE, CLAW);
+  await run(worker, { restored: report(NEW, 10), taken: [taken(NEW, 5)] });
+  const browsers = [new Browser(worker), new Browser(worker)];
+  const cleared = async (browser, url = `https://${CLAW}/`) => (await browser.open(url)).answer.headers.get("clear-site-data");
+  for (const browser of browsers) {
+    await browser.signIn(ORIGIN);
+    assert.equal(await cleared(browser), null, "a bot that sleeps and wakes is restored too, and nothing is lost by it");
+  }
+  await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restarting" } } });
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  await worker.fake(ALICE, "set", { after: {}, phase: "ready", backup: backup({ restored: report(OLD, 20), taken: [taken(NEW, 5)] }) });
+  await worker.fake(ALICE, "alarm");
+  assert.equal((await call(worker, "GET", "/api/bot")).state, "running");
+
+  for (const browser of browsers) {
+    assert.equal(await cleared(browser), '"storage"');
+    assert.equal(await cleared(browser), null, "once");
+    assert.equal(await cleared(browser, `${ORIGIN}/`), null, "what is kept of the platform's host is not the bot's");
+  }
+  const program = await worker.fetch("/", { host: CLAW, headers: worker.bearer(ALICE) });
+  assert.deepEqual([program.status, program.headers.get("clear-site-data"), program.headers.get("x-moltbot-restored")], [200, null, null]);
+  const socket = await worker.socket(ALICE, "/ws", `https://${CLAW}`, CLAW);
+  assert.equal(typeof socket, "object", `refused with ${socket}`);
+  socket.close();
 });
 
 test("a missing newest snapshot blocks the start until a restore is ordered", async (t) => {

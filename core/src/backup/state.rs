@@ -47,6 +47,8 @@ pub struct BackupState {
     verified: Option<VerifiedSnapshot>,
     /// A restore that somebody ordered and that is not yet over.
     wanted: Option<OrderedRestore>,
+    /// When the last restore that somebody ordered was done.
+    ordered_restore_at: Option<u64>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
     maintenance: MaintenanceState,
@@ -177,6 +179,11 @@ impl BackupState {
     /// The snapshot that is kept because it was proven good.
     pub fn verified(&self) -> Option<&SnapshotId> {
         self.verified.as_ref().map(|verified| &verified.id)
+    }
+
+    /// When the last restore that somebody ordered was done, in milliseconds since 1970.
+    pub fn ordered_restore_at(&self) -> Option<u64> {
+        self.ordered_restore_at
     }
 
     /// What is wrong with its backups, and what was.

@@ -10,3 +10,4 @@ pub mod plain_url;
 pub mod problem;
 pub mod rate_limits;
 pub mod site;
+pub mod site_data;

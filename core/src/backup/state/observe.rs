@@ -254,6 +254,7 @@ impl BackupState {
                 .iter()
                 .any(|snapshot| Some(snapshot.taken_at) >= since && snapshot.suspicious.is_none());
             wanted.done_at = Some(now);
+            self.ordered_restore_at = Some(now);
             if saved || wanted.point == RestorePoint::Latest {
                 self.wanted = None;
             }

@@ -20,6 +20,7 @@ pub(super) struct BackupRecord {
     newest: Option<NewestSnapshot>,
     verified: Option<VerifiedSnapshot>,
     wanted: Option<OrderedRestore>,
+    ordered_restore_at: Option<u64>,
     unsaved_since: Option<u64>,
     maintenance: MaintenanceState,
     /// Not in one with latches.
@@ -40,6 +41,7 @@ impl From<BackupRecord> for BackupState {
             newest: record.newest,
             verified: record.verified,
             wanted: record.wanted,
+            ordered_restore_at: record.ordered_restore_at,
             unsaved_since: record.unsaved_since,
             maintenance: record.maintenance,
         }

@@ -23,8 +23,10 @@ fn an_ordered_restore_runs_once_and_ends_with_the_next_snapshot() {
     // The home was made from this very snapshot before; that is not the restore that was ordered.
     observe_backup(&mut backup_state, 5, R1, backup.clone());
     assert!(backup_state.summary().restore_wanted.is_some());
+    assert_eq!(backup_state.ordered_restore_at(), None);
     backup.restored = Some(report(Some('a'), 30));
     observe_backup(&mut backup_state, 6, R1, backup.clone());
+    assert_eq!(backup_state.ordered_restore_at(), Some(6));
     // Restored but not saved, or saved with a loss: should the run end now, `latest` would undo it.
     let mut lossy = snapshot('c', 40);
     lossy.suspicious = Some("databases are gone: x".into());
