@@ -49,23 +49,25 @@ struct Candidate {
     work: u64,
 }
 
-/// Opens one of the repository's key files with one of `passwords`, which come newest first; the key files that take the
-/// least work come first. `None` when none fits.
+/// Opens one of the repository's key files with one of `passwords`, which come newest first; of the key files that one
+/// opens, the one that takes the least work. `None` when none fits.
 ///
 /// # Errors
 /// When they cannot be listed or read.
 pub(super) fn unlock(remote: &Remote, passwords: &[String]) -> Result<Option<Unlocked>, KeyError> {
-    let mut candidates = read(remote)?;
+    Ok(open_one_of(read(remote)?, passwords))
+}
+
+/// By the newest password that fits any of them: an older one would have a key file written for the newest each time.
+fn open_one_of(mut candidates: Vec<Candidate>, passwords: &[String]) -> Option<Unlocked> {
     candidates.sort_by_key(|candidate| candidate.work);
-    for candidate in &candidates {
-        for (age, password) in passwords.iter().enumerate() {
-            if let Some(master) = open(&candidate.file, password) {
-                let is_current = age == 0 && candidate.work <= work(WORK);
-                return Ok(Some(Unlocked { master, is_current }));
-            }
-        }
-    }
-    Ok(None)
+    passwords.iter().enumerate().find_map(|(age, password)| {
+        candidates.iter().find_map(|candidate| {
+            let master = open(&candidate.file, password)?;
+            let is_current = age == 0 && candidate.work <= work(WORK);
+            Some(Unlocked { master, is_current })
+        })
+    })
 }
 
 /// Writes a key file, so that this password opens the repository from now on; `host` is who it is for, in restic's list.
@@ -160,6 +162,36 @@ mod tests {
         let file = lock(&master, "right", "host").unwrap();
         assert_eq!(open(&file, "right").unwrap().encrypt, master.encrypt);
         assert!(open(&file, "wrong").is_none());
+    }
+
+    #[test]
+    fn the_newest_password_is_used_whatever_the_order_of_the_key_files() {
+        let master = MasterKey::new();
+        let candidate = |password: &str, work| Candidate {
+            file: lock(&master, password, "host").unwrap(),
+            work,
+        };
+        let passwords = ["new", "old"].map(str::to_owned);
+        let least = work(WORK);
+        for (files, expected) in [
+            (vec![("old", least), ("new", least)], Some(true)),
+            (vec![("new", least), ("old", least)], Some(true)),
+            (vec![("old", least), ("new", 2 * least)], Some(false)),
+            (vec![("new", 2 * least), ("new", least)], Some(true)),
+            (vec![("old", least)], Some(false)),
+            (vec![("other", least)], None),
+        ] {
+            let candidates = files
+                .iter()
+                .map(|(password, work)| candidate(password, *work))
+                .collect();
+            let unlocked = open_one_of(candidates, &passwords);
+            assert_eq!(
+                unlocked.map(|unlocked| unlocked.is_current),
+                expected,
+                "{files:?}"
+            );
+        }
     }
 
     #[test]
