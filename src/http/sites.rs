@@ -1,7 +1,7 @@
 //! Which site a request came to: the platform's, or a bot's own host and whose bot that is.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use moltworker_core::api::route::Place;
 use moltworker_core::http::host::HostName;
@@ -24,11 +24,12 @@ use crate::platform::{clock, log};
 const BELIEVED: Freshness = Freshness::Minute;
 
 /// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
-/// again from nothing when it is full.
+/// again from nothing when it is full, and is ordered: a hash map of this target has the same seed everywhere, and names
+/// could be found that all collide.
 const MAX_CACHED: usize = 10_000;
 
 thread_local! {
-    static KNOWN: RefCell<HashMap<HostName, Read<Option<UserId>>>> = RefCell::default();
+    static KNOWN: RefCell<BTreeMap<HostName, Read<Option<UserId>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// A bot's own host.

@@ -1,7 +1,7 @@
 //! Who may come in: the table of users, read once a minute per user and isolate, and who may become one.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
@@ -17,7 +17,8 @@ use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
 
 /// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
-/// starts again from nothing, which costs one read per user who comes back.
+/// starts again from nothing, which costs one read per user who comes back. Ordered, because a hash map of this
+/// target has the same seed everywhere: whoever chooses the keys could have them all collide.
 const MAX_CACHED: usize = 10_000;
 /// How old `seen_at` may get before it is written again: exact to the hour is enough for people, and a write
 /// per request would cost more than the bot.
