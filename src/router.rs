@@ -191,10 +191,14 @@ impl Call<'_> {
         let caller = self.identified(incoming).await?;
         let is_admin = users::is_admin(caller.identity(), &self.settings.access);
         let user = caller.identity().user;
-        match self.endpoint.access() {
-            Access::Admin if is_admin => audit.caller_is(Actor::Admin(user), None),
-            Access::Admin => audit.caller_is(Actor::User(user), None),
-            _ => audit.caller_is(Actor::Owner, Some(user)),
+        match (
+            self.endpoint.access(),
+            admission::other_owner(self.served, &caller),
+        ) {
+            (Access::Admin, _) if is_admin => audit.caller_is(Actor::Admin(user), None),
+            (Access::Admin, _) => audit.caller_is(Actor::User(user), None),
+            (_, Some(owner)) => audit.caller_is(Actor::User(user), Some(owner)),
+            (_, None) => audit.caller_is(Actor::Owner, Some(user)),
         }
         self.admit(incoming, &caller, freshness).await?;
         let origin = incoming.headers.get("origin");
@@ -225,7 +229,8 @@ impl Call<'_> {
         caller: &Caller,
         freshness: Freshness,
     ) -> std::result::Result<(), Refusal> {
-        admission::admit(self.env, &incoming.headers, self.settings, caller, freshness).await
+        let headers = &incoming.headers;
+        admission::admit(self.env, headers, self.settings, self.served, caller, freshness).await
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, kind, short_agent};
-use moltworker_core::api::contract::{Access, Audit};
+use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
+use moltworker_core::api::contract::Audit;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
@@ -88,9 +88,10 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// The caller may not call this. Only of an admin's endpoints that is worth an event.
+    /// The caller may not call this.
     pub(crate) async fn refused(&self, refusal: Refusal) {
-        if self.endpoint.access() == Access::Admin {
+        let proven = self.actor.get() != Actor::Anonymous;
+        if records_refusal(self.endpoint, proven, refusal) {
             let outcome = Outcome::refused(refusal);
             self.write_once(HistoryKind::Refused, outcome).await;
         }
@@ -130,19 +131,18 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// What makes a look or a refusal the same as another one. Of somebody who is nobody yet it is where they are: whose bot
-    /// they name is theirs to choose, and each new name would be a row.
+    /// What makes a look or a refusal the same as another one. A refusal's is who was refused, and in which network they are:
+    /// whose bot they name is theirs to choose, as the rest of their address is, and each new one would be a row.
     fn key(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> String {
+        let (action, actor) = (self.call.action, entry.actor.to_text());
         let address = self.call.address.as_deref();
-        let actor = entry.actor.to_text();
-        if entry.actor == Actor::Anonymous {
+        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
+        if entry.kind == HistoryKind::Refused {
             let network = address.and_then(address_key);
-            return format!("{} {actor} {network:?} {outcome:?}", self.call.action);
+            return format!("{action} {actor} {owner:?} {network:?} {outcome:?}");
         }
-        format!(
-            "{} {actor} {address:?} {:?} {:?} {outcome:?}",
-            self.call.action, entry.user, entry.detail
-        )
+        let (user, detail) = (entry.user, entry.detail);
+        format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
     }
 
     fn entry<'e>(

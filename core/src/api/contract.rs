@@ -141,7 +141,7 @@ pub enum Audit {
     SignIn,
     /// That an admin looked at somebody's data, or was refused that.
     Look,
-    /// That somebody changed something, or was refused that.
+    /// That somebody changed something, or was refused that; of an owner's endpoint only a caller who proved who they are.
     Change,
 }
 

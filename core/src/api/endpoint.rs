@@ -391,8 +391,14 @@ impl Endpoint {
                 &[Refusal::BadRequest, Refusal::TooLarge]
             }
         };
+        // On a bot's own host only its owner is anybody.
+        let by_owner: &[Refusal] = match self.access {
+            Access::Public | Access::Admin | Access::RepositoryToken => &[],
+            _ if self.hosts == Hosts::Platform => &[],
+            _ => &[Refusal::NotYourBot],
+        };
         let mut all: Vec<Refusal> = Vec::new();
-        let lists = [&OF_EVERYBODY, by_host, by_path]
+        let lists = [&OF_EVERYBODY, by_host, by_path, by_owner]
             .into_iter()
             .chain(by_access.iter().copied())
             .chain([by_input, self.problems]);

@@ -148,7 +148,6 @@ pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
     "The owner's traffic to their bot; wakes it",
 )
 .or(&[
-    Refusal::NotYourBot,
     Refusal::OwnAddress,
     Refusal::WrongOrigin,
     Refusal::ServiceWorker,
