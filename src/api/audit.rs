@@ -16,8 +16,11 @@ use worker::Env;
 
 use crate::http::headers::ReadHeaders;
 use crate::identity::caller::header;
+use crate::identity::sign_in::Tried;
+use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
-use crate::platform::{clock, webcrypto};
+use crate::platform::tasks::{self, Invocation};
+use crate::platform::{clock, log, webcrypto};
 
 /// Random bytes in the id of a request that Cloudflare gave none.
 const REQUEST_ID_BYTES: u32 = 8;
@@ -37,6 +40,10 @@ pub(crate) struct AuditTrail<'a> {
     detail: RefCell<Option<String>>,
     /// The number of the event that was written before the change.
     begun: Cell<Option<u64>>,
+    /// Why it failed, where the answer is a page without a code.
+    failure: Cell<Option<Refusal>>,
+    /// The account that somebody tried to sign in to, as they typed it.
+    tried: RefCell<Option<Tried>>,
 }
 
 impl<'a> AuditTrail<'a> {
@@ -63,6 +70,8 @@ impl<'a> AuditTrail<'a> {
             user: Cell::new(user),
             detail: RefCell::default(),
             begun: Cell::default(),
+            failure: Cell::default(),
+            tried: RefCell::default(),
         })
     }
 
@@ -75,6 +84,16 @@ impl<'a> AuditTrail<'a> {
     /// Which one, or what exactly. Never a secret.
     pub(crate) fn note(&self, detail: impl Into<String>) {
         self.detail.replace(Some(detail.into()));
+    }
+
+    /// It failed, though it is answered with a page.
+    pub(crate) fn failed(&self, failure: Refusal) {
+        self.failure.set(Some(failure));
+    }
+
+    /// Somebody did not get into this account, if there is one.
+    pub(crate) fn tried(&self, tried: Tried) {
+        self.tried.replace(Some(tried));
     }
 
     /// Right before something is changed.
@@ -98,7 +117,19 @@ impl<'a> AuditTrail<'a> {
     }
 
     /// After the call, however it ended.
-    pub(crate) async fn end(&self, outcome: Outcome) {
+    pub(crate) async fn end(&self, outcome: Outcome, invocation: &Invocation) {
+        self.write_end(self.failure.get().map_or(outcome, Outcome::refused))
+            .await;
+        if let Some(tried) = self.tried.take() {
+            // Last, and beside the answer: whether there is such an account shows in neither its words nor its time.
+            tasks::beside(
+                invocation,
+                write_try(self.env.clone(), self.call.clone(), tried, outcome),
+            );
+        }
+    }
+
+    async fn write_end(&self, outcome: Outcome) {
         let Some(kind) = kind(self.endpoint) else { return };
         if let Some(id) = self.begun.take() {
             return history::complete(self.env, id, outcome).await;
@@ -160,6 +191,26 @@ impl<'a> AuditTrail<'a> {
             call: Some(&self.call),
             outcome,
         }
+    }
+}
+
+/// Writes a failed sign-in into the history of the person whose account it was, once an hour.
+async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
+    let people = match users::note_failed_sign_in(&env, &tried.email, clock::now_ms()).await {
+        Ok(people) => people,
+        Err(error) => return log::line("failed-sign-in-not-written", &[("reason", &error)]),
+    };
+    for user in people {
+        let entry = HistoryEntry {
+            user: Some(user),
+            run: None,
+            kind: HistoryKind::Refused,
+            actor: Actor::Anonymous,
+            detail: Some(tried.with),
+            call: Some(&call),
+            outcome: Some(outcome),
+        };
+        history::record(&env, &entry).await;
     }
 }
 

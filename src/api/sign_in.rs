@@ -53,6 +53,12 @@ fn noted(ctx: &Context<'_>, answer: SignedIn) -> Response {
     if let Some(user) = answer.user {
         ctx.signed_in(user);
     }
+    if let Some(tried) = answer.tried {
+        ctx.audit.tried(tried);
+    }
+    if let Some(failure) = answer.failure {
+        ctx.audit.failed(failure);
+    }
     answer.response
 }
 

@@ -24,8 +24,12 @@ const MAX_CACHED: usize = 10_000;
 /// per request would cost more than the bot.
 const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
 
+/// A failed sign-in is one event of an account in this time, in milliseconds, from wherever and however often it is tried:
+/// whoever guesses passwords can so add 24 rows a day to somebody's history, beside the twenty a bot leaves.
+const FAILED_SIGN_IN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<UserId, Read<UserStatus>>> = RefCell::default();
+    static KNOWN: RefCell<BTreeMap<UserId, Read<UserStatus>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 #[derive(Deserialize)]
@@ -152,6 +156,30 @@ async fn record_user(database: &D1Database, identity: &Identity, role: &str, now
         .run()
         .await?;
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct UserRow {
+    user_id: UserId,
+}
+
+/// Notes that somebody did not get into the account of this e-mail address, and says in whose histories that is to be
+/// written. Counted in the database and in one statement, because isolates that know nothing of each other are asked.
+pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> worker::Result<Vec<UserId>> {
+    let rows = database::open(env)?
+        .prepare(
+            "UPDATE users SET failed_sign_in_at = ?2 \
+             WHERE lower(email) = lower(?1) AND status <> 'deleted' \
+             AND coalesce(failed_sign_in_at, 0) <= ?3 RETURNING user_id",
+        )
+        .bind(&[
+            email.into(),
+            d1_timestamp(now),
+            d1_timestamp(now.saturating_sub(FAILED_SIGN_IN_AGAIN_AFTER_MS)),
+        ])?
+        .rows::<UserRow>()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
 async fn may_sign_up(

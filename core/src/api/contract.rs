@@ -137,7 +137,7 @@ impl Access {
 pub enum Audit {
     /// Nothing: somebody reads what is public, or their own.
     Nothing,
-    /// That somebody signs in or out; who, is known only afterwards.
+    /// That somebody signs in or out, or failed to; who, is known only afterwards.
     SignIn,
     /// That an admin looked at somebody's data, or was refused that.
     Look,
