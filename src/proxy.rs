@@ -2,7 +2,6 @@
 //! frames pass as they are, only headers are looked at.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use moltworker_core::http::container_answer;
 use moltworker_core::http::header_policy::{self, Verdict};
@@ -162,7 +161,7 @@ fn toward_caller(response: web_sys::Response) -> Result<web_sys::Response> {
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
     let of = |(name, value): (&str, &str)| header_policy::toward_caller(name, value);
-    let changed: BTreeSet<_> = all
+    let changed: Vec<_> = all
         .iter()
         .filter(|header| of(*header) != Verdict::Keep)
         .map(|(name, _)| name)
@@ -179,7 +178,7 @@ fn toward_caller(response: web_sys::Response) -> Result<web_sys::Response> {
 /// A copy of an answer in which the headers of these names are as the verdicts say.
 fn without<'a>(
     response: &web_sys::Response,
-    changed: &BTreeSet<&str>,
+    changed: &[&str],
     verdicts: impl Iterator<Item = ((&'a str, &'a str), Verdict)>,
 ) -> std::result::Result<web_sys::Response, JsValue> {
     // An answer is its own description: status, headers, WebSocket and all.

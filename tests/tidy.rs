@@ -123,23 +123,6 @@ fn core_uses_no_clock_randomness_or_io() {
     }
 }
 
-/// On wasm a hash map's seed is the same in every isolate of every deployment. Hosts, people and tokens are keys that others
-/// choose, so they could choose them to collide.
-#[test]
-fn the_worker_has_no_map_whose_keys_can_be_made_to_collide() {
-    for path in files_under("src/", ".rs")
-        .into_iter()
-        .chain(files_under("core/src/", ".rs"))
-    {
-        let text = read(&path);
-        let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let is_test = path.contains("/tests") || path.ends_with("properties.rs");
-        for map in ["HashMap", "HashSet"] {
-            assert!(is_test || !product.contains(map), "{path} has a {map}: order it");
-        }
-    }
-}
-
 /// What the entries of a list have under this name; the list of a table is named with it, `table.list`.
 fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
     let entries = match list.split_once('.') {
