@@ -23,7 +23,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 /// # Errors
 /// As [`read`].
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    of_value(&value(bytes)?)
+    of_value(&parse(bytes)?)
 }
 
 /// What a value says that is part of another one.
@@ -54,8 +54,11 @@ fn push_string(text: &mut String, value: &str) {
     text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
-// Not generic: this is the reader that is there once.
-fn value(bytes: &[u8]) -> Result<Json, Error> {
+/// The value of a text. Not generic: this is the reader that is there once.
+///
+/// # Errors
+/// It is not JSON, or an object in it has a member twice.
+pub fn parse(bytes: &[u8]) -> Result<Json, Error> {
     serde_json::from_slice(bytes).map_err(Error::custom)
 }
 

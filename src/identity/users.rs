@@ -1,10 +1,10 @@
 //! Who may come in: the table of users, read once a minute per user and isolate, and who may become one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::cache::Cache;
 use moltworker_core::identity::token::Identity;
 use moltworker_core::identity::users::{AllowListEntry, Freshness, Read, SignUp, UserStatus, entries_for};
 use moltworker_core::settings::{Access, Settings};
@@ -16,10 +16,6 @@ use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
 
-/// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
-/// starts again from nothing, which costs one read per user who comes back. Ordered, because a hash map of this
-/// target has the same seed everywhere: whoever chooses the keys could have them all collide.
-const MAX_CACHED: usize = 10_000;
 /// How old `seen_at` may get before it is written again: exact to the hour is enough for people, and a write
 /// per request would cost more than the bot.
 const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
@@ -29,7 +25,7 @@ const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
 const FAILED_SIGN_IN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
 
 thread_local! {
-    static KNOWN: RefCell<BTreeMap<UserId, Read<UserStatus>>> = const { RefCell::new(BTreeMap::new()) };
+    static KNOWN: RefCell<Cache<UserId, UserStatus>> = const { RefCell::new(Cache::new()) };
 }
 
 #[derive(Deserialize)]
@@ -59,7 +55,7 @@ pub(crate) async fn admit(
     freshness: Freshness,
 ) -> Result<(), Refusal> {
     let now = clock::now_ms();
-    let known = KNOWN.with_borrow(|known| known.get(&identity.user).copied());
+    let known = KNOWN.with_borrow(|known| known.get(&identity.user));
     let status = match known.and_then(|read| read.fresh(now, freshness)) {
         Some(status) => status,
         None => match look_up(env, identity, &settings.access, now).await {
@@ -83,18 +79,11 @@ pub(crate) async fn admit(
 
 /// What this isolate is to believe from now on, because it was just written.
 pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MAX_CACHED {
-            known.clear();
-        }
-        known.insert(
-            user,
-            Read {
-                value: status,
-                at: now,
-            },
-        );
-    });
+    let read = Read {
+        value: status,
+        at: now,
+    };
+    KNOWN.with_borrow_mut(|known| known.put(user, read));
 }
 
 /// The user's status, or `None` if they are no user and may not become one.

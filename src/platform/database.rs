@@ -1,5 +1,6 @@
 //! What every use of D1 needs.
 
+use futures::future::LocalBoxFuture;
 use moltworker_core::settings::DATABASE_BINDING;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -49,13 +50,16 @@ impl Rows for D1PreparedStatement {
     }
 }
 
-async fn first(statement: &D1PreparedStatement) -> Result<String> {
-    to_text(&tasks::settled(&statement.inner().first(None)?).await?)
+// Boxed, so that what waits for rows of a type holds no more than a pointer: it is there once for each type.
+fn first(statement: &D1PreparedStatement) -> LocalBoxFuture<'_, Result<String>> {
+    Box::pin(async move { to_text(&tasks::settled(&statement.inner().first(None)?).await?) })
 }
 
-async fn all(statement: &D1PreparedStatement) -> Result<String> {
-    let listed: Listed = tasks::settled(&statement.inner().all()?).await?.unchecked_into();
-    to_text(&listed.results())
+fn all(statement: &D1PreparedStatement) -> LocalBoxFuture<'_, Result<String>> {
+    Box::pin(async move {
+        let listed: Listed = tasks::settled(&statement.inner().all()?).await?.unchecked_into();
+        to_text(&listed.results())
+    })
 }
 
 /// What the runtime gave as rows, in its own objects.

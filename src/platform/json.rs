@@ -8,7 +8,7 @@ use worker::{Error, Response, Result};
 
 /// What a text says.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-    moltworker_core::json::read(text).map_err(|error| unreadable(&error))
+    of_value(&parse(text.as_bytes())?)
 }
 
 /// What a value says that is part of another one.
@@ -17,6 +17,10 @@ pub(crate) fn of_value<T: DeserializeOwned>(value: &Json) -> Result<T> {
 }
 
 // Whatever does not depend on the type that is read is there once.
+fn parse(bytes: &[u8]) -> Result<Json> {
+    moltworker_core::json::parse(bytes).map_err(|error| unreadable(&error))
+}
+
 #[cold]
 #[inline(never)]
 fn unreadable(error: &moltworker_core::json::Error) -> Error {
@@ -29,7 +33,7 @@ fn unreadable(error: &moltworker_core::json::Error) -> Error {
 /// It is longer, breaks off, or is not of that form.
 pub(crate) async fn within<T: DeserializeOwned>(answer: &mut Response, max: usize) -> Result<T> {
     let bytes = bytes_within(answer, max).await?;
-    moltworker_core::json::from_bytes(&bytes).map_err(|error| unreadable(&error))
+    of_value(&parse(&bytes)?)
 }
 
 async fn bytes_within(answer: &mut Response, max: usize) -> Result<Vec<u8>> {
