@@ -36,9 +36,9 @@ fn start() {
 /// Every HTTP request. Exported by hand and not by `#[event(fetch)]`: a bot's answer goes on as the object it came as,
 /// and `worker::Request` reads on arrival what most requests are never asked.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, _context: JsValue) -> Promise {
+pub fn fetch(request: web_sys::Request, env: Env, invocation: tasks::Invocation) -> Promise {
     tasks::promise(async move {
-        let answer = router::answer(request, &env).await;
+        let answer = router::answer(request, &env, &invocation).await;
         Ok(answer.or_else(unanswered)?.into())
     })
 }

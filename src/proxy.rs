@@ -2,7 +2,6 @@
 //! frames pass as they are, only headers are looked at.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use moltworker_core::http::container_answer;
 use moltworker_core::http::header_list::HeaderList;
@@ -168,7 +167,7 @@ fn toward_caller(response: web_sys::Response, browser: Option<&HeaderList>) -> R
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
     let of = |(name, value): (&str, &str)| header_policy::toward_caller(name, value);
-    let changed: BTreeSet<_> = all
+    let changed: Vec<_> = all
         .iter()
         .filter(|header| of(*header) != Verdict::Keep)
         .map(|(name, _)| name)
@@ -196,7 +195,7 @@ fn toward_caller(response: web_sys::Response, browser: Option<&HeaderList>) -> R
 /// A copy of an answer in which the headers of these names are as the verdicts say.
 fn without<'a>(
     response: &web_sys::Response,
-    changed: &BTreeSet<&str>,
+    changed: &[&str],
     verdicts: impl Iterator<Item = ((&'a str, &'a str), Verdict)>,
 ) -> std::result::Result<web_sys::Response, JsValue> {
     let copy = headers::copy(response)?;

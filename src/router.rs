@@ -28,16 +28,21 @@ use crate::http::{body, pages, rate_limiter};
 use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::Caller;
 use crate::identity::{session_handoff, sign_in, users};
+use crate::platform::tasks::Invocation;
 use crate::platform::{configuration, log};
 use crate::{api, proxy, repository};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
-pub(crate) async fn answer(request: web_sys::Request, env: &Env) -> worker::Result<web_sys::Response> {
+pub(crate) async fn answer(
+    request: web_sys::Request,
+    env: &Env,
+    invocation: &Invocation,
+) -> worker::Result<web_sys::Response> {
     let incoming = match Incoming::read(same_request(&request)) {
         Ok(incoming) => incoming,
         Err(error) => return Ok(tell(&request.into(), error.into())?.into()),
     };
-    let outcome = dispatch(&incoming, env).await;
+    let outcome = dispatch(&incoming, env, invocation).await;
     outcome.or_else(|error| Ok(tell(&incoming.request(), error)?.into()))
 }
 
@@ -56,7 +61,7 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
     }
 }
 
-async fn dispatch(incoming: &Incoming, env: &Env) -> Result<web_sys::Response> {
+async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Result<web_sys::Response> {
     let (method, path) = (&incoming.method, &incoming.address.path);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
     let everywhere = match route(method, Place::Elsewhere, path) {
@@ -91,6 +96,7 @@ async fn dispatch(incoming: &Incoming, env: &Env) -> Result<web_sys::Response> {
             }
             let call = Call {
                 env,
+                invocation,
                 settings: &settings,
                 served: &served,
                 endpoint,
@@ -115,6 +121,7 @@ async fn dispatch(incoming: &Incoming, env: &Env) -> Result<web_sys::Response> {
 /// A request on its way to the endpoint it means.
 struct Call<'a> {
     env: &'a Env,
+    invocation: &'a Invocation,
     settings: &'a Settings,
     served: &'a Served,
     endpoint: &'static Endpoint,
@@ -151,7 +158,7 @@ impl Call<'_> {
             audit,
         };
         let answer = api::handle(&ctx, &mut incoming.request()).await;
-        ctx.audit.end(outcome(&answer)).await;
+        ctx.audit.end(outcome(&answer), self.invocation).await;
         Ok(answer?.into())
     }
 
@@ -191,10 +198,14 @@ impl Call<'_> {
         let caller = self.identified(incoming).await?;
         let is_admin = users::is_admin(caller.identity(), &self.settings.access);
         let user = caller.identity().user;
-        match self.endpoint.access() {
-            Access::Admin if is_admin => audit.caller_is(Actor::Admin(user), None),
-            Access::Admin => audit.caller_is(Actor::User(user), None),
-            _ => audit.caller_is(Actor::Owner, Some(user)),
+        match (
+            self.endpoint.access(),
+            admission::other_owner(self.served, &caller),
+        ) {
+            (Access::Admin, _) if is_admin => audit.caller_is(Actor::Admin(user), None),
+            (Access::Admin, _) => audit.caller_is(Actor::User(user), None),
+            (_, Some(owner)) => audit.caller_is(Actor::User(user), Some(owner)),
+            (_, None) => audit.caller_is(Actor::Owner, Some(user)),
         }
         self.admit(incoming, &caller, freshness).await?;
         let origin = incoming.headers.get("origin");
@@ -225,7 +236,8 @@ impl Call<'_> {
         caller: &Caller,
         freshness: Freshness,
     ) -> std::result::Result<(), Refusal> {
-        admission::admit(self.env, &incoming.headers, self.settings, caller, freshness).await
+        let headers = &incoming.headers;
+        admission::admit(self.env, headers, self.settings, self.served, caller, freshness).await
     }
 }
 

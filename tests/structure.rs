@@ -333,3 +333,22 @@ fn imports_are_read_as_the_compiler_reads_them() {
     ];
     assert_eq!(named, expected.into_iter().map(str::to_owned).collect());
 }
+
+/// On wasm a hash map's seed is the same in every isolate of every deployment. Hosts, people and tokens are keys that others
+/// choose, so they could choose them to collide.
+#[test]
+fn the_worker_has_no_map_whose_keys_can_be_made_to_collide() {
+    let mut found = Vec::new();
+    for source in ["src", "core/src"] {
+        let mut paths = Vec::new();
+        files(&root().join(source), &mut paths);
+        for path in paths {
+            let text = fs::read_to_string(&path).expect("a file can be read");
+            let hashed = ["HashMap", "HashSet"].iter().any(|map| code(&text).contains(map));
+            if hashed && !is_test(&module_of(&path, &root().join(source))) {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.is_empty(), "order the maps of {found:?}");
+}

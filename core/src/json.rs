@@ -23,7 +23,7 @@ pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 /// # Errors
 /// As [`read`].
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    of_value(&value(bytes)?)
+    of_value(&parse(bytes)?)
 }
 
 /// What a value says that is part of another one.
@@ -54,19 +54,35 @@ fn push_string(text: &mut String, value: &str) {
     text.push_str(&serde_json::to_string(value).unwrap_or_default());
 }
 
-// Not generic: this is the reader that is there once.
-fn value(bytes: &[u8]) -> Result<Json, Error> {
+/// The value of a text. Not generic: this is the reader that is there once.
+///
+/// # Errors
+/// It is not JSON, or an object in it has a member twice.
+pub fn parse(bytes: &[u8]) -> Result<Json, Error> {
     serde_json::from_slice(bytes).map_err(Error::custom)
 }
 
 /// Why a text was not read. Names of members and variants are quoted, texts are not: they may be secrets, and errors are
 /// logged.
+///
+/// One pointer: every reader of every type passes it on, and each word of it would be code in all of them.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Error(String);
+pub struct Error(Box<Words>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Words(String);
+
+impl Error {
+    #[cold]
+    #[inline(never)]
+    fn of(words: String) -> Self {
+        Self(Box::new(Words(words)))
+    }
+}
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.0)
     }
 }
 
@@ -74,23 +90,23 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(words: T) -> Self {
-        Self(words.to_string())
+        Self::of(words.to_string())
     }
 
     // What serde says by itself of these brings with it, for each type, what the type expects, and how floats are written.
     #[cold]
     fn invalid_type(_: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
-        Self("a value is of another type".to_owned())
+        Self::of("a value is of another type".to_owned())
     }
 
     #[cold]
     fn invalid_value(_: de::Unexpected<'_>, _: &dyn de::Expected) -> Self {
-        Self("a value is out of range".to_owned())
+        Self::of("a value is out of range".to_owned())
     }
 
     #[cold]
     fn invalid_length(length: usize, _: &dyn de::Expected) -> Self {
-        Self(format!("an array of {length} has too few items"))
+        Self::of(format!("an array of {length} has too few items"))
     }
 }
 

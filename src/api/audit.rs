@@ -5,8 +5,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, kind, short_agent};
-use moltworker_core::api::contract::{Access, Audit};
+use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
+use moltworker_core::api::contract::Audit;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
@@ -16,8 +16,11 @@ use worker::Env;
 
 use crate::http::headers::ReadHeaders;
 use crate::identity::caller::header;
+use crate::identity::sign_in::Tried;
+use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
-use crate::platform::{clock, webcrypto};
+use crate::platform::tasks::{self, Invocation};
+use crate::platform::{clock, log, webcrypto};
 
 /// Random bytes in the id of a request that Cloudflare gave none.
 const REQUEST_ID_BYTES: u32 = 8;
@@ -37,6 +40,10 @@ pub(crate) struct AuditTrail<'a> {
     detail: RefCell<Option<String>>,
     /// The number of the event that was written before the change.
     begun: Cell<Option<u64>>,
+    /// Why it failed, where the answer is a page without a code.
+    failure: Cell<Option<Refusal>>,
+    /// The account that somebody tried to sign in to, as they typed it.
+    tried: RefCell<Option<Tried>>,
 }
 
 impl<'a> AuditTrail<'a> {
@@ -63,6 +70,8 @@ impl<'a> AuditTrail<'a> {
             user: Cell::new(user),
             detail: RefCell::default(),
             begun: Cell::default(),
+            failure: Cell::default(),
+            tried: RefCell::default(),
         })
     }
 
@@ -77,6 +86,16 @@ impl<'a> AuditTrail<'a> {
         self.detail.replace(Some(detail.into()));
     }
 
+    /// It failed, though it is answered with a page.
+    pub(crate) fn failed(&self, failure: Refusal) {
+        self.failure.set(Some(failure));
+    }
+
+    /// Somebody did not get into this account, if there is one.
+    pub(crate) fn tried(&self, tried: Tried) {
+        self.tried.replace(Some(tried));
+    }
+
     /// Right before something is changed.
     pub(crate) async fn begin(&self) {
         if self.endpoint.audit() == Audit::Change
@@ -88,16 +107,29 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// The caller may not call this. Only of an admin's endpoints that is worth an event.
+    /// The caller may not call this.
     pub(crate) async fn refused(&self, refusal: Refusal) {
-        if self.endpoint.access() == Access::Admin {
+        let proven = self.actor.get() != Actor::Anonymous;
+        if records_refusal(self.endpoint, proven, refusal) {
             let outcome = Outcome::refused(refusal);
             self.write_once(HistoryKind::Refused, outcome).await;
         }
     }
 
     /// After the call, however it ended.
-    pub(crate) async fn end(&self, outcome: Outcome) {
+    pub(crate) async fn end(&self, outcome: Outcome, invocation: &Invocation) {
+        self.write_end(self.failure.get().map_or(outcome, Outcome::refused))
+            .await;
+        if let Some(tried) = self.tried.take() {
+            // Last, and beside the answer: whether there is such an account shows in neither its words nor its time.
+            tasks::beside(
+                invocation,
+                write_try(self.env.clone(), self.call.clone(), tried, outcome),
+            );
+        }
+    }
+
+    async fn write_end(&self, outcome: Outcome) {
         let Some(kind) = kind(self.endpoint) else { return };
         if let Some(id) = self.begun.take() {
             return history::complete(self.env, id, outcome).await;
@@ -130,19 +162,18 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// What makes a look or a refusal the same as another one. Of somebody who is nobody yet it is where they are: whose bot
-    /// they name is theirs to choose, and each new name would be a row.
+    /// What makes a look or a refusal the same as another one. A refusal's is who was refused, and in which network they are:
+    /// whose bot they name is theirs to choose, as the rest of their address is, and each new one would be a row.
     fn key(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> String {
+        let (action, actor) = (self.call.action, entry.actor.to_text());
         let address = self.call.address.as_deref();
-        let actor = entry.actor.to_text();
-        if entry.actor == Actor::Anonymous {
+        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
+        if entry.kind == HistoryKind::Refused {
             let network = address.and_then(address_key);
-            return format!("{} {actor} {network:?} {outcome:?}", self.call.action);
+            return format!("{action} {actor} {owner:?} {network:?} {outcome:?}");
         }
-        format!(
-            "{} {actor} {address:?} {:?} {:?} {outcome:?}",
-            self.call.action, entry.user, entry.detail
-        )
+        let (user, detail) = (entry.user, entry.detail);
+        format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
     }
 
     fn entry<'e>(
@@ -160,6 +191,26 @@ impl<'a> AuditTrail<'a> {
             call: Some(&self.call),
             outcome,
         }
+    }
+}
+
+/// Writes a failed sign-in into the history of the person whose account it was, once an hour.
+async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
+    let people = match users::note_failed_sign_in(&env, &tried.email, clock::now_ms()).await {
+        Ok(people) => people,
+        Err(error) => return log::line("failed-sign-in-not-written", &[("reason", &error)]),
+    };
+    for user in people {
+        let entry = HistoryEntry {
+            user: Some(user),
+            run: None,
+            kind: HistoryKind::Refused,
+            actor: Actor::Anonymous,
+            detail: Some(tried.with),
+            call: Some(&call),
+            outcome: Some(outcome),
+        };
+        history::record(&env, &entry).await;
     }
 }
 

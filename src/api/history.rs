@@ -9,12 +9,14 @@ use crate::api::context::Context;
 use crate::http::error::{Result, directory_unavailable};
 use crate::platform::database::{self, Rows, d1_timestamp};
 
-/// What an owner is not told of other people's calls: an admin's address is the admin's own.
+/// What an owner is not told of other people's calls: an admin's address is the admin's own, also of one whom nobody knew
+/// yet. From where somebody failed to sign in as them they are told.
 const FOR_OWNERS: &str = "id, at, user_id, run, kind, actor, detail, action, status, code, \
-    CASE actor WHEN 'owner' THEN address END AS address, CASE actor WHEN 'owner' THEN agent END AS agent, \
-    CASE actor WHEN 'owner' THEN request_id END AS request_id";
+    CASE WHEN known THEN address END AS address, CASE WHEN known THEN agent END AS agent, \
+    CASE WHEN known THEN request_id END AS request_id \
+    FROM (SELECT *, actor = 'owner' OR (actor = 'anonymous' AND action = 'sign-in') AS known FROM events)";
 const FOR_ADMINS: &str =
-    "id, at, user_id, run, kind, actor, detail, action, status, code, address, agent, request_id";
+    "id, at, user_id, run, kind, actor, detail, action, status, code, address, agent, request_id FROM events";
 
 /// The newest events, of one user or of all, before the one of the id `before`.
 pub(super) async fn list(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> Result<EventPage> {
@@ -41,7 +43,7 @@ async fn read(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> w
     let columns = if by_admin { FOR_ADMINS } else { FOR_OWNERS };
     database::open(ctx.env)?
         .prepare(format!(
-            "SELECT {columns} FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
+            "SELECT {columns} WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
         ))
         .bind(&bindings)?
         .rows()

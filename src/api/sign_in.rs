@@ -53,6 +53,12 @@ fn noted(ctx: &Context<'_>, answer: SignedIn) -> Response {
     if let Some(user) = answer.user {
         ctx.signed_in(user);
     }
+    if let Some(tried) = answer.tried {
+        ctx.audit.tried(tried);
+    }
+    if let Some(failure) = answer.failure {
+        ctx.audit.failed(failure);
+    }
     answer.response
 }
 
@@ -86,7 +92,10 @@ pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<R
     match signed_in_caller(ctx, headers).await {
         Ok(Caller::Browser(_)) => {}
         // A program needs no session, and a code would be one.
-        Ok(Caller::Bearer(_) | Caller::Personal(..)) => return Err(Refusal::HandOverRefused.into()),
+        Ok(caller @ (Caller::Bearer(_) | Caller::Personal(..))) => {
+            ctx.signed_in(caller.identity().user);
+            return Err(Refusal::HandOverRefused.into());
+        }
         Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
             if reply::is_for_person(request) =>
         {
@@ -107,7 +116,8 @@ async fn signed_in_caller(ctx: &Context<'_>, headers: &Headers) -> std::result::
     let identified = admission::identify(ctx.env, headers, ctx.settings, ctx.served).await?;
     ctx.renewed.set(identified.renewed);
     let caller = identified.caller;
-    admission::admit(ctx.env, headers, ctx.settings, &caller, Freshness::Minute).await?;
+    let freshness = Freshness::Minute;
+    admission::admit(ctx.env, headers, ctx.settings, ctx.served, &caller, freshness).await?;
     Ok(caller)
 }
 

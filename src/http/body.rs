@@ -40,7 +40,16 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
 /// # Errors
 /// [`Refusal::BadRequest`] for anything else, with what is wrong.
 pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
-    let bad = |detail: &str| Error::detailed(Refusal::BadRequest, detail);
+    json::from_bytes(&document(request).await?)
+        .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
+}
+
+fn bad(detail: &str) -> Error {
+    Error::detailed(Refusal::BadRequest, detail)
+}
+
+/// The bytes of the document.
+async fn document(request: &mut Request) -> Result<Vec<u8>, Error> {
     let kind = request
         .headers()
         .get("content-type")
@@ -60,7 +69,7 @@ pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T
         .map_err(|_| bad("the body broke off before its end"))?;
     // Not as text: the runtime would replace what is not UTF-8, and the rest would be taken for what was meant.
     str::from_utf8(&bytes).map_err(|_| bad("the body is not UTF-8"))?;
-    json::from_bytes(&bytes).map_err(|error| bad(&format!("this is not what the address takes: {error}")))
+    Ok(bytes)
 }
 
 /// Whether a media type is JSON's, with whatever parameters.

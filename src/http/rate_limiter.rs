@@ -1,6 +1,6 @@
 //! Counts requests with the platform's rate-limit bindings.
 
-use js_sys::Promise;
+use js_sys::{JsString, Promise};
 use moltworker_core::api::contract::RateClass;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::{
@@ -50,7 +50,11 @@ pub(crate) async fn count_address(
 /// [`Refusal::TooMany`].
 pub(crate) async fn count_account(env: &Env, headers: &dyn ReadHeaders, email: &str) -> Result<(), Refusal> {
     match key(headers) {
-        Some(_) => count(env, SIGN_IN_LIMIT, account_key(email)).await,
+        Some(_) => {
+            // The runtime's: Rust's brings Unicode's tables along, a hundredth of the Worker.
+            let email = String::from(JsString::from(email).to_lower_case());
+            count(env, SIGN_IN_LIMIT, account_key(&email)).await
+        }
         None => Ok(()),
     }
 }

@@ -1,12 +1,12 @@
 //! Which site a request came to: the platform's, or a bot's own host and whose bot that is.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use moltworker_core::api::route::Place;
 use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site::{Site, site};
+use moltworker_core::identity::cache::Cache;
 use moltworker_core::identity::users::{Freshness, Read};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -23,12 +23,9 @@ use crate::platform::{clock, log};
 /// second copy of that table, for a row that costs a tenth of a cent per million.
 const BELIEVED: Freshness = Freshness::Minute;
 
-/// Hosts an isolate remembers, found or not. Strangers choose what names they send here, so the memory starts
-/// again from nothing when it is full.
-const MAX_CACHED: usize = 10_000;
-
 thread_local! {
-    static KNOWN: RefCell<HashMap<HostName, Read<Option<UserId>>>> = RefCell::default();
+    /// Hosts this isolate remembers, found or not: strangers choose what names they send here.
+    static KNOWN: RefCell<Cache<HostName, Option<UserId>>> = const { RefCell::new(Cache::new()) };
 }
 
 /// A bot's own host.
@@ -92,7 +89,7 @@ struct Row {
 /// Who has proven that this domain is theirs.
 async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal> {
     let now = clock::now_ms();
-    let known = KNOWN.with_borrow(|known| known.get(host).copied());
+    let known = KNOWN.with_borrow(|known| known.get(host));
     if let Some(owner) = known.and_then(|read| read.fresh(now, BELIEVED)) {
         return Ok(owner);
     }
@@ -124,10 +121,5 @@ pub(crate) fn cache(host: &HostName, owner: Option<UserId>) {
         value: owner,
         at: clock::now_ms(),
     };
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MAX_CACHED {
-            known.clear();
-        }
-        known.insert(host.clone(), read);
-    });
+    KNOWN.with_borrow_mut(|known| known.put(host.clone(), read));
 }

@@ -4,6 +4,7 @@ use moltworker_core::http::cookies::SESSION_COOKIE;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session_handoff::purpose;
 use moltworker_core::settings::Settings;
+use moltworker_core::user_id::UserId;
 use worker::Env;
 
 use crate::http::headers::ReadHeaders;
@@ -22,34 +23,43 @@ pub(crate) fn cookie_purpose(served: &Served) -> String {
     }
 }
 
-/// Who asks. On a bot's own host only its owner is anybody.
+/// Who asks.
 ///
 /// # Errors
-/// As [`caller::identify`], and [`Refusal::NotYourBot`].
+/// As [`caller::identify`].
 pub(crate) async fn identify(
     env: &Env,
     headers: &dyn ReadHeaders,
     settings: &Settings,
     served: &Served,
 ) -> Result<Identified, Refusal> {
-    let identified = caller::identify(env, headers, settings, &cookie_purpose(served)).await?;
+    caller::identify(env, headers, settings, &cookie_purpose(served)).await
+}
+
+/// Whose bot this site is, if it is another one's than the caller's: on a bot's own host only its owner is anybody.
+pub(crate) fn other_owner(served: &Served, caller: &Caller) -> Option<UserId> {
     match served {
-        Served::Bot(host) if identified.caller.identity().user != host.owner => Err(Refusal::NotYourBot),
-        _ => Ok(identified),
+        Served::Bot(host) => Some(host.owner).filter(|owner| *owner != caller.identity().user),
+        Served::Platform | Served::Nowhere => None,
     }
 }
 
 /// Counts the request for the person, or for the token they gave a program, and lets them in.
 ///
 /// # Errors
-/// As [`users::admit`], [`Refusal::TooMany`], and [`Refusal::SecondFactorRequired`] where everyone needs one.
+/// [`Refusal::NotYourBot`], as [`users::admit`], [`Refusal::TooMany`], and [`Refusal::SecondFactorRequired`] where everyone
+/// needs one.
 pub(crate) async fn admit(
     env: &Env,
     headers: &dyn ReadHeaders,
     settings: &Settings,
+    served: &Served,
     caller: &Caller,
     freshness: Freshness,
 ) -> Result<(), Refusal> {
+    if other_owner(served, caller).is_some() {
+        return Err(Refusal::NotYourBot);
+    }
     let identity = caller.identity();
     if settings.tokens.require_mfa.is_lacking(identity) {
         return Err(Refusal::SecondFactorRequired);

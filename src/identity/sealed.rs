@@ -21,16 +21,24 @@ pub(crate) async fn seal(
     purpose: &str,
     value: &impl Serialize,
 ) -> worker::Result<String> {
-    let sealed = webcrypto::seal(&key(settings).await?, purpose, &serde_json::to_vec(value)?).await?;
+    seal_bytes(settings, purpose, &serde_json::to_vec(value)?).await
+}
+
+async fn seal_bytes(settings: &Settings, purpose: &str, plain: &[u8]) -> worker::Result<String> {
+    let sealed = webcrypto::seal(&key(settings).await?, purpose, plain).await?;
     Ok(URL_SAFE_NO_PAD.encode(sealed))
 }
 
 /// The inverse of [`seal`]; `None` for anything it did not make.
 pub(crate) async fn open<T: DeserializeOwned>(settings: &Settings, purpose: &str, text: &str) -> Option<T> {
+    let plain = open_bytes(settings, purpose, text).await?;
+    moltworker_core::json::from_bytes(&plain).ok()
+}
+
+async fn open_bytes(settings: &Settings, purpose: &str, text: &str) -> Option<Vec<u8>> {
     let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
     let key = key(settings).await.ok()?;
-    let plain = webcrypto::open(&key, purpose, &sealed).await.ok()??;
-    moltworker_core::json::from_bytes(&plain).ok()
+    webcrypto::open(&key, purpose, &sealed).await.ok()?
 }
 
 async fn key(settings: &Settings) -> worker::Result<Key> {

@@ -1,10 +1,10 @@
 //! Who may come in: the table of users, read once a minute per user and isolate, and who may become one.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::identity::cache::Cache;
 use moltworker_core::identity::token::Identity;
 use moltworker_core::identity::users::{AllowListEntry, Freshness, Read, SignUp, UserStatus, entries_for};
 use moltworker_core::settings::{Access, Settings};
@@ -16,15 +16,16 @@ use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
 
-/// Users an isolate remembers. At some 40 bytes each this is less than half a megabyte; when it is full it
-/// starts again from nothing, which costs one read per user who comes back.
-const MAX_CACHED: usize = 10_000;
 /// How old `seen_at` may get before it is written again: exact to the hour is enough for people, and a write
 /// per request would cost more than the bot.
 const SEEN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
 
+/// A failed sign-in is one event of an account in this time, in milliseconds, from wherever and however often it is tried:
+/// whoever guesses passwords can so add 24 rows a day to somebody's history, beside the twenty a bot leaves.
+const FAILED_SIGN_IN_AGAIN_AFTER_MS: u64 = 60 * 60 * 1_000;
+
 thread_local! {
-    static KNOWN: RefCell<HashMap<UserId, Read<UserStatus>>> = RefCell::default();
+    static KNOWN: RefCell<Cache<UserId, UserStatus>> = const { RefCell::new(Cache::new()) };
 }
 
 #[derive(Deserialize)]
@@ -54,7 +55,7 @@ pub(crate) async fn admit(
     freshness: Freshness,
 ) -> Result<(), Refusal> {
     let now = clock::now_ms();
-    let known = KNOWN.with_borrow(|known| known.get(&identity.user).copied());
+    let known = KNOWN.with_borrow(|known| known.get(&identity.user));
     let status = match known.and_then(|read| read.fresh(now, freshness)) {
         Some(status) => status,
         None => match look_up(env, identity, &settings.access, now).await {
@@ -78,18 +79,11 @@ pub(crate) async fn admit(
 
 /// What this isolate is to believe from now on, because it was just written.
 pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
-    KNOWN.with_borrow_mut(|known| {
-        if known.len() >= MAX_CACHED {
-            known.clear();
-        }
-        known.insert(
-            user,
-            Read {
-                value: status,
-                at: now,
-            },
-        );
-    });
+    let read = Read {
+        value: status,
+        at: now,
+    };
+    KNOWN.with_borrow_mut(|known| known.put(user, read));
 }
 
 /// The user's status, or `None` if they are no user and may not become one.
@@ -151,6 +145,30 @@ async fn record_user(database: &D1Database, identity: &Identity, role: &str, now
         .run()
         .await?;
     Ok(())
+}
+
+#[derive(Deserialize)]
+struct UserRow {
+    user_id: UserId,
+}
+
+/// Notes that somebody did not get into the account of this e-mail address, and says in whose histories that is to be
+/// written. Counted in the database and in one statement, because isolates that know nothing of each other are asked.
+pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> worker::Result<Vec<UserId>> {
+    let rows = database::open(env)?
+        .prepare(
+            "UPDATE users SET failed_sign_in_at = ?2 \
+             WHERE lower(email) = lower(?1) AND status <> 'deleted' \
+             AND coalesce(failed_sign_in_at, 0) <= ?3 RETURNING user_id",
+        )
+        .bind(&[
+            email.into(),
+            d1_timestamp(now),
+            d1_timestamp(now.saturating_sub(FAILED_SIGN_IN_AGAIN_AFTER_MS)),
+        ])?
+        .rows::<UserRow>()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
 async fn may_sign_up(

@@ -1,6 +1,7 @@
 //! The one place that reads the clock, and gives up in time. In workerd the clock stands still between two I/O
 //! operations.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures::future::{self, Either};
@@ -35,7 +36,14 @@ pub(crate) async fn within<T>(
     deadline: Duration,
     work: impl Future<Output = worker::Result<T>>,
 ) -> worker::Result<T> {
-    let work = std::pin::pin!(work);
+    in_time(deadline, std::pin::pin!(work)).await
+}
+
+// By what comes of it, and not by what it is: each kind of work would have a race of its own.
+async fn in_time<T>(
+    deadline: Duration,
+    work: Pin<&mut dyn Future<Output = worker::Result<T>>>,
+) -> worker::Result<T> {
     match future::select(work, Delay::from(deadline)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => Err(worker::Error::RustError(format!(

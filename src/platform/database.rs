@@ -1,5 +1,6 @@
 //! What every use of D1 needs.
 
+use futures::future::LocalBoxFuture;
 use moltworker_core::settings::DATABASE_BINDING;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
@@ -41,17 +42,32 @@ pub(crate) trait Rows {
 
 impl Rows for D1PreparedStatement {
     async fn row<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        read_rows(&tasks::settled(&self.inner().first(None)?).await?)
+        json::read(&first(self).await?)
     }
 
     async fn rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
-        let listed: Listed = tasks::settled(&self.inner().all()?).await?.unchecked_into();
-        read_rows(&listed.results())
+        json::read(&all(self).await?)
     }
+}
+
+// Boxed, so that what waits for rows of a type holds no more than a pointer: it is there once for each type.
+fn first(statement: &D1PreparedStatement) -> LocalBoxFuture<'_, Result<String>> {
+    Box::pin(async move { to_text(&tasks::settled(&statement.inner().first(None)?).await?) })
+}
+
+fn all(statement: &D1PreparedStatement) -> LocalBoxFuture<'_, Result<String>> {
+    Box::pin(async move {
+        let listed: Listed = tasks::settled(&statement.inner().all()?).await?.unchecked_into();
+        to_text(&listed.results())
+    })
 }
 
 /// What the runtime gave as rows, in its own objects.
 pub(crate) fn read_rows<T: DeserializeOwned>(rows: &JsValue) -> Result<T> {
+    json::read(&to_text(rows)?)
+}
+
+fn to_text(rows: &JsValue) -> Result<String> {
     let text = js_sys::JSON::stringify(rows)?.as_string();
-    json::read(&text.ok_or_else(|| Error::RustError("the runtime gave no rows".into()))?)
+    text.ok_or_else(|| Error::RustError("the runtime gave no rows".into()))
 }

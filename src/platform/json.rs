@@ -8,12 +8,23 @@ use worker::{Error, Response, Result};
 
 /// What a text says.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
-    moltworker_core::json::read(text).map_err(|error| Error::RustError(error.to_string()))
+    of_value(&parse(text.as_bytes())?)
 }
 
 /// What a value says that is part of another one.
 pub(crate) fn of_value<T: DeserializeOwned>(value: &Json) -> Result<T> {
-    moltworker_core::json::of_value(value).map_err(|error| Error::RustError(error.to_string()))
+    moltworker_core::json::of_value(value).map_err(|error| unreadable(&error))
+}
+
+// Whatever does not depend on the type that is read is there once.
+fn parse(bytes: &[u8]) -> Result<Json> {
+    moltworker_core::json::parse(bytes).map_err(|error| unreadable(&error))
+}
+
+#[cold]
+#[inline(never)]
+fn unreadable(error: &moltworker_core::json::Error) -> Error {
+    Error::RustError(error.to_string())
 }
 
 /// What an answer of somebody else's says. Not more than `max` bytes of it are read, whatever it says of its length.
@@ -21,6 +32,11 @@ pub(crate) fn of_value<T: DeserializeOwned>(value: &Json) -> Result<T> {
 /// # Errors
 /// It is longer, breaks off, or is not of that form.
 pub(crate) async fn within<T: DeserializeOwned>(answer: &mut Response, max: usize) -> Result<T> {
+    let bytes = bytes_within(answer, max).await?;
+    of_value(&parse(&bytes)?)
+}
+
+async fn bytes_within(answer: &mut Response, max: usize) -> Result<Vec<u8>> {
     let mut stream = answer.stream()?;
     let mut bytes = Vec::new();
     while let Some(mut piece) = stream.try_next().await? {
@@ -29,7 +45,7 @@ pub(crate) async fn within<T: DeserializeOwned>(answer: &mut Response, max: usiz
         }
         bytes.append(&mut piece);
     }
-    moltworker_core::json::from_bytes(&bytes).map_err(|error| Error::RustError(error.to_string()))
+    Ok(bytes)
 }
 
 /// What an answer of our own says.

@@ -21,6 +21,12 @@ const KEPT: usize = 64;
 
 #[wasm_bindgen]
 extern "C" {
+    /// The runtime's hold on what a request set going.
+    pub type Invocation;
+
+    #[wasm_bindgen(method, js_name = waitUntil)]
+    fn wait_until(this: &Invocation, promise: &Promise);
+
     type Settling;
 
     // As `Promise.then`, without a type for what it returns.
@@ -128,6 +134,14 @@ pub(crate) fn promise(future: impl Future<Output = Result<JsValue, JsValue>> + '
     });
     TASKS.with(Tasks::run);
     promise
+}
+
+/// Goes on with a future without its request waiting for it: the runtime lets it come to its end.
+pub(crate) fn beside(invocation: &Invocation, future: impl Future<Output = ()> + 'static) {
+    invocation.wait_until(&promise(async move {
+        future.await;
+        Ok(JsValue::UNDEFINED)
+    }));
 }
 
 /// Waits for a promise.

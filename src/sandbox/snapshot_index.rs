@@ -144,7 +144,7 @@ impl Store {
                 }
             })
             .collect();
-        all.sort_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
+        all.sort_unstable_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
         Ok(all)
     }
 }

@@ -33,6 +33,16 @@ test("a stranger who names many bots leaves one event a minute", async (t) => {
   assert.deepEqual(found.map(({ actor }) => actor), ["anonymous", "anonymous"]);
 });
 
+test("a user who names many bots leaves one event a minute", async (t) => {
+  const worker = await startWorker(t);
+  for (let i = 0; i < 20; i += 1) {
+    const headers = { ...worker.bearer(BOB), "cf-connecting-ip": `2001:db8::${i + 1}` };
+    assert.equal((await worker.fetch(`/api/admin/bots/${randomUUID()}`, { headers })).status, 403);
+  }
+  const found = await events(worker, "kind = 'refused'");
+  assert.deepEqual(found.map(({ actor, code }) => [actor, code]), [[BOB, "not-an-admin"]]);
+});
+
 test("a suspended admin is named in the event of their refusal", async (t) => {
   const worker = await startWorker(t);
   await worker.as(BOB, "/api/bot");

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
 import { NAVIGATION, signIn } from "./browser.mjs";
-import { ELSEWHERE, matrix } from "./access-matrix.mjs";
+import { BOT_HOST, matrix } from "./access-matrix.mjs";
 import { mint } from "./repository.mjs";
-import { sealed, sessionOf } from "./sealed.mjs";
+import { SESSION_COOKIE, sealed, sessionOf } from "./sealed.mjs";
 
 const EXPIRED_AT = 1;
 const AGENT = "a browser of this test";
@@ -16,8 +16,14 @@ const LIMITS = { ADDRESS_LIMIT: 100_000, USER_LIMIT: 100_000 };
 
 const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
+/** A Worker with everything the matrix asks for. */
+function start(t) {
+  return startWorker(t, { limits: LIMITS, bindings: { OAUTH_PROVIDERS: "github" } });
+}
+
 /** The headers each kind of caller sends. */
 async function callers(worker) {
+  await worker.giveDomain(ALICE, BOT_HOST);
   const cookie = await signIn(worker);
   const session = sessionOf(cookie);
   const adminSession = sealed({ ...session, identity: { ...session.identity, user: ADMIN, admin: true } });
@@ -27,9 +33,11 @@ async function callers(worker) {
     owner: worker.bearer(ALICE),
     stranger: worker.bearer(BOB),
     session: { cookie },
+    hostSession: { cookie: sealed(session, { purpose: `${SESSION_COOKIE}@${BOT_HOST}` }) },
     adminSession: { cookie: adminSession },
     admin: worker.adminBearer(),
     run: bearer(mint(ALICE)),
+    maintain: bearer(mint(ALICE, { scope: "maintain" })),
     operator: bearer(OPERATOR_TOKEN),
     ...(await personal(worker)),
   };
@@ -48,33 +56,47 @@ async function personal(worker) {
   };
 }
 
-async function ask(worker, { method, path, body }, headers) {
-  const text = body === null ? undefined : JSON.stringify(body);
+async function ask(worker, { method, path, body, host, headers: its }, headers) {
+  const text = body === null || typeof body === "string" ? body ?? undefined : JSON.stringify(body);
   const type = text === undefined ? {} : { "content-type": "application/json" };
-  const answer = await worker.fetch(path, { method, headers: { ...headers, ...type }, body: text });
+  const answer = await worker.fetch(path, { method, host, headers: { ...type, ...its, ...headers }, body: text });
   const problem = answer.headers.get("content-type") === "application/problem+json" ? (await answer.json()).code : undefined;
   if (problem === undefined) await answer.arrayBuffer();
-  return { status: answer.status, code: problem };
+  return { status: answer.status, code: problem, location: answer.headers.get("location") };
 }
 
 /** The codes by which access itself is refused. */
-const ACCESS_CODES = ["sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot", "token-scope", "personal-token-refused"];
+const ACCESS_CODES = [
+  "sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot", "token-scope",
+  "personal-token-refused", "hand-over-refused", "repository-token-required", "repository-token-refused", "foreign-repository",
+  "deletion-refused",
+];
 
-test("the matrix has every endpoint of the table", async () => {
+/** An answer in the matrix's words. */
+function verdict({ status, code, location }) {
+  if (location?.startsWith("/login?")) return "to sign in";
+  return ACCESS_CODES.includes(code) ? `${status} ${code}` : "in";
+}
+
+test("the matrix has every endpoint of the table, on each of its hosts", async () => {
   const contract = JSON.parse(await readFile(new URL("../contract/endpoints.json", import.meta.url), "utf8"));
-  const stated = [...matrix(ALICE).map(({ name }) => name), ...ELSEWHERE];
-  assert.deepEqual(stated.sort(), contract.map(({ action }) => action).sort());
+  const unique = (names) => [...new Set(names)].sort();
+  assert.deepEqual(unique(matrix(ALICE).map(({ name }) => name)), unique(contract.map(({ action }) => action)));
+  const there = matrix(ALICE).filter(({ host }) => host === BOT_HOST);
+  const expected = contract.filter(({ hosts }) => ["both", "bots"].includes(hosts));
+  assert.deepEqual(unique(there.map(({ name }) => name)), unique(expected.map(({ action }) => action)));
 });
 
 test("each kind of caller is let in exactly where the matrix says", async (t) => {
-  const worker = await startWorker(t, { limits: LIMITS });
+  const worker = await start(t);
   const headers = await callers(worker);
   const wrong = [];
   for (const endpoint of matrix(BOB)) {
+    assert.deepEqual(Object.keys(endpoint.expected).sort(), Object.keys(headers).sort(), `${endpoint.name} names every caller`);
     for (const [caller, expected] of Object.entries(endpoint.expected)) {
-      const { status, code } = await ask(worker, endpoint, headers[caller]);
-      const found = ACCESS_CODES.includes(code) ? `${status} ${code}` : "in";
-      if (found !== expected) wrong.push(`${endpoint.name} by ${caller}: ${found} (${status} ${code}), not ${expected}`);
+      const answer = await ask(worker, endpoint, headers[caller]);
+      const found = verdict(answer);
+      if (found !== expected) wrong.push(`${endpoint.method} ${endpoint.path} by ${caller}: ${found} (${answer.status} ${answer.code}), not ${expected}`);
       // What the admin did to Bob must not decide what the next caller is answered.
       if (endpoint.name.endsWith("-user") && found === "in") await worker.asAdmin("POST", `/api/admin/users/${BOB}/activate`);
     }
@@ -97,13 +119,13 @@ test("a button works from a page of the same origin, with the session", async (t
   const worker = await startWorker(t);
   const { session } = await callers(worker);
   for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "ownByButton")) {
-    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined }, endpoint.name);
+    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined, location: "/" }, endpoint.name);
     assert.equal((await ask(worker, endpoint, { ...session, origin: "https://evil.example" })).code, "wrong-origin", endpoint.name);
   }
 });
 
 test("every change and every admin's look leaves one complete event", async (t) => {
-  const worker = await startWorker(t, { limits: LIMITS });
+  const worker = await start(t);
   const headers = await callers(worker);
   const facts = { "user-agent": AGENT, "cf-connecting-ip": ADDRESS, "cf-ray": "a-request-id" };
   // Both are known: an account that was never seen cannot be suspended.
@@ -114,7 +136,7 @@ test("every change and every admin's look leaves one complete event", async (t) 
     const byAdmin = endpoint.kind === "admin";
     const { status, code } = await ask(worker, endpoint, { ...headers[byAdmin ? "admin" : "stranger"], ...facts });
     const { results } = await database.prepare("SELECT * FROM events WHERE action IS NOT NULL").all();
-    if (!endpoint.leavesEvent) {
+    if (!endpoint.event) {
       assert.deepEqual(results, [], endpoint.name);
       continue;
     }
@@ -123,12 +145,51 @@ test("every change and every admin's look leaves one complete event", async (t) 
     const { action, actor, address, agent, request_id } = event;
     assert.deepEqual(
       { action, actor, address, agent, request_id, status: event.status, code: event.code },
-      { action: endpoint.name, actor: byAdmin ? ADMIN : "owner", address: ADDRESS, agent: AGENT, request_id: "a-request-id", status, code: code ?? null },
+      {
+        action: endpoint.name, actor: expectedActor(endpoint), address: ADDRESS, agent: AGENT, request_id: "a-request-id", status, code: code ?? null,
+      },
     );
-    const aboutBob = !byAdmin || endpoint.path.includes(BOB);
-    assert.equal(event.user_id, aboutBob ? BOB : null, endpoint.name);
+    assert.equal(event.kind === "refused", endpoint.event !== true, endpoint.name);
+    assert.equal(event.user_id, aboutWhom(endpoint), endpoint.name);
     if (endpoint.name === "admin-delete-user") await worker.asAdmin("POST", `/api/admin/users/${BOB}/activate`);
   }
+});
+
+/** Who the event names when the admin calls an admin's endpoint, and Bob any other. */
+function expectedActor({ kind, event }) {
+  if (event === "stranger") return BOB;
+  return event === true ? (kind === "admin" ? ADMIN : "owner") : event;
+}
+
+/** Whose history the event is in. */
+function aboutWhom({ kind, path, event }) {
+  if (event === "stranger") return ALICE;
+  return event === "anonymous" || (kind === "admin" && !path.includes(BOB)) ? null : BOB;
+}
+
+test("an owner's refused change is an event, once a minute", async (t) => {
+  const worker = await start(t);
+  const headers = await callers(worker);
+  const database = await worker.database();
+  await database.prepare("DELETE FROM events").run();
+  const post = (path, by, more = {}) => ask(worker, { method: "POST", path, body: null, ...more }, { ...by, ...more.from });
+  for (let i = 0; i < 3; i += 1) {
+    const from = { "cf-connecting-ip": `2001:db8::${i + 1}` };
+    await post("/api/bot/stop", headers.session, { from });
+    await post("/api/bot/start", headers.session, { from });
+    await post("/api/bot/stop", headers.connect, { from });
+    await post("/api/bot/start", headers.stranger, { from, host: BOT_HOST });
+    await post("/api/bot/stop", headers.nobody, { from });
+    await ask(worker, { method: "GET", path: "/api/bot", body: null }, headers.connect);
+  }
+  const { results } = await database.prepare("SELECT kind, actor, user_id, action, status, code FROM events ORDER BY id").all();
+  const refused = { kind: "refused", user_id: ALICE };
+  assert.deepEqual(results, [
+    { ...refused, actor: "owner", action: "stop-bot", status: 401, code: "bearer-required" },
+    { ...refused, actor: "owner", action: "start-bot", status: 403, code: "wrong-origin" },
+    { ...refused, actor: "owner", action: "stop-bot", status: 403, code: "token-scope" },
+    { ...refused, actor: BOB, action: "start-bot", status: 403, code: "not-your-bot" },
+  ]);
 });
 
 test("a refused call of an admin's endpoint is an event, once a minute", async (t) => {

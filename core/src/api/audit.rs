@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::contract::Audit;
+use super::contract::{Access, Audit};
 use super::endpoint::Endpoint;
 use super::operation::Operation;
 use crate::bot::history::HistoryKind;
@@ -67,6 +67,14 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
     }
 }
 
+/// Whether it is worth an event that a caller was not let in: at an admin's endpoint whoever it was, and wherever something
+/// would have been changed by somebody who proved who they are (`proven`). Of a stranger at an owner's endpoint nobody would
+/// know in whose history to look, and what a limit turns away is meant to cost nothing.
+pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> bool {
+    let matters = endpoint.access() == Access::Admin || (proven && endpoint.audit() == Audit::Change);
+    matters && refusal != Refusal::TooMany
+}
+
 /// Looks and refusals that were written a moment ago.
 #[derive(Debug, Default)]
 pub struct Recent(VecDeque<(u64, String)>);
@@ -113,6 +121,25 @@ mod tests {
             assert_eq!(
                 kind(endpoint).is_some(),
                 endpoint.audit() != Audit::Nothing,
+                "{}",
+                endpoint.name()
+            );
+        }
+    }
+
+    #[test]
+    fn refusals_of_admin_endpoints_and_of_proven_changes_are_recorded() {
+        for endpoint in endpoints() {
+            let is_admins = endpoint.access() == Access::Admin;
+            let (by_stranger, by_proven) = (
+                records_refusal(endpoint, false, Refusal::SignInRequired),
+                records_refusal(endpoint, true, Refusal::BearerRequired),
+            );
+            let changes = endpoint.audit() == Audit::Change;
+            assert_eq!(by_stranger, is_admins, "{}", endpoint.name());
+            assert_eq!(by_proven, is_admins || changes, "{}", endpoint.name());
+            assert!(
+                !records_refusal(endpoint, true, Refusal::TooMany),
                 "{}",
                 endpoint.name()
             );

@@ -137,11 +137,11 @@ impl Access {
 pub enum Audit {
     /// Nothing: somebody reads what is public, or their own.
     Nothing,
-    /// That somebody signs in or out; who, is known only afterwards.
+    /// That somebody signs in or out, or failed to; who, is known only afterwards.
     SignIn,
     /// That an admin looked at somebody's data, or was refused that.
     Look,
-    /// That somebody changed something, or was refused that.
+    /// That somebody changed something, or was refused that; of an owner's endpoint only a caller who proved who they are.
     Change,
 }
 

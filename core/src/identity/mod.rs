@@ -1,5 +1,6 @@
 //! Who a caller is, and whether they may use the platform.
 
+pub mod cache;
 pub mod domain;
 pub mod jwks;
 pub mod mfa;

@@ -6,8 +6,6 @@
 //! reads the clock itself and takes an array of issuers, and headers and keys are read here because it brings readers for
 //! much that no access token has.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -277,7 +275,7 @@ pub struct Expected<'a> {
     /// `iss`, to the letter.
     pub issuer: &'a str,
     /// The OAuth clients a token may have been given to.
-    pub oauth_clients: &'a BTreeSet<String>,
+    pub oauth_clients: &'a [String],
 }
 
 impl SignedToken {

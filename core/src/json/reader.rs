@@ -153,7 +153,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_map(self.members()?)
+        visitor.visit_map(&mut self.members()?)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -162,7 +162,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         _members: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_map(self.members()?)
+        visitor.visit_map(&mut self.members()?)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(

@@ -1,7 +1,5 @@
 //! Settings about the identity provider's access tokens: who issues them, for whom, and how much they have to prove.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -41,7 +39,7 @@ pub struct TokenPolicy {
     /// What `iss` says.
     pub issuer: String,
     /// The OAuth clients whose tokens count; a token that a person got by signing in names none.
-    pub oauth_clients: BTreeSet<String>,
+    pub oauth_clients: Vec<String>,
     /// Who has to prove a second factor.
     pub require_mfa: RequireMfa,
 }
@@ -72,7 +70,7 @@ pub(super) fn read(
     };
     let listed = given(ALLOWED_OAUTH_CLIENTS).unwrap_or_default();
     let listed = listed.split(',').map(str::trim).filter(|id| !id.is_empty());
-    let oauth_clients: BTreeSet<String> = listed.map(str::to_owned).collect();
+    let oauth_clients: Vec<String> = listed.map(str::to_owned).collect();
     if !oauth_clients.iter().all(|id| is_client_id(id)) {
         let reason = "has an entry that is no client id; Supabase shows them under Authentication → OAuth Apps, as UUIDs";
         complain(ALLOWED_OAUTH_CLIENTS, reason);
@@ -174,7 +172,7 @@ mod tests {
         .unwrap();
         assert_eq!(policy.issuer, "https://Auth.example.com/auth/v1", "to the letter");
         assert_eq!(policy.oauth_clients.len(), 2);
-        assert!(policy.oauth_clients.contains(CLIENT));
+        assert!(policy.oauth_clients.contains(&CLIENT.to_owned()));
         assert_eq!(policy.require_mfa, RequireMfa::Everyone);
     }
 

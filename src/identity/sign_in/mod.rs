@@ -60,15 +60,39 @@ fn answer(status: u16, page: &LoginPage<'_>) -> worker::Result<Response> {
     reply::page(status, &nonce, login::page(&nonce, page))
 }
 
-/// An answer on the way in or out, and who that was, once it is known.
+/// An answer on the way in or out, and what the history has to say about it.
 pub(crate) struct SignedIn {
     pub(crate) response: Response,
+    /// Who that was, once it is known.
     pub(crate) user: Option<UserId>,
+    /// The account that was tried, where nobody got in.
+    pub(crate) tried: Option<Tried>,
+    /// Why it failed, where only the page's words say so.
+    pub(crate) failure: Option<Refusal>,
+}
+
+/// A try to get into an account.
+pub(crate) struct Tried {
+    /// Of the account, as it was typed.
+    pub(crate) email: String,
+    /// What with, in the history's words.
+    pub(crate) with: &'static str,
+}
+
+impl SignedIn {
+    fn of(response: Response, user: Option<UserId>) -> Self {
+        Self {
+            response,
+            user,
+            tried: None,
+            failure: None,
+        }
+    }
 }
 
 impl From<Response> for SignedIn {
     fn from(response: Response) -> Self {
-        Self { response, user: None }
+        Self::of(response, None)
     }
 }
 
@@ -88,43 +112,44 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
                 email: &form.email,
                 password,
             };
-            sign_in_with(
-                env,
-                settings,
-                &form,
-                from.as_deref(),
-                grant,
-                Message::WrongPassword,
-            )
-            .await
+            let wrong = (Message::WrongPassword, "a wrong password");
+            sign_in_with(env, settings, &form, from.as_deref(), grant, wrong).await
         }
         SignInMethod::Code(code) => {
             let grant = Grant::Mailed {
                 email: &form.email,
                 code,
             };
-            sign_in_with(env, settings, &form, from.as_deref(), grant, Message::WrongCode).await
+            let wrong = (Message::WrongCode, "a wrong code");
+            sign_in_with(env, settings, &form, from.as_deref(), grant, wrong).await
         }
         SignInMethod::Link => Ok(mail_link(settings, &form, from.as_deref()).await?.into()),
     }
 }
 
+/// `wrong` is what a person and what the history is told where the provider refuses.
 async fn sign_in_with(
     env: &Env,
     settings: &Settings,
     form: &LoginForm,
     from: Option<&str>,
     grant: Grant<'_>,
-    wrong: Message,
+    wrong: (Message, &'static str),
 ) -> Result<SignedIn> {
-    let message = match auth_api::exchange(settings, from, grant).await {
+    let mut tried = None;
+    let failed = match auth_api::exchange(settings, from, grant).await {
         Ok(Granted::Tokens(tokens, app)) => match begin(env, settings, tokens, app, &Wish::of(form)).await? {
             Ok(signed_in) => return Ok(signed_in),
-            Err(message) => message,
+            Err(failed) => failed,
         },
-        Ok(Granted::Refused) => wrong,
-        Ok(Granted::TooMany) => Message::TooMany,
-        Err(error) => unavailable("sign-in-failed", &error),
+        Ok(Granted::Refused) => {
+            let (message, with) = wrong;
+            let email = form.email.clone();
+            tried = Some(Tried { email, with });
+            message.into()
+        }
+        Ok(Granted::TooMany) => Message::TooMany.into(),
+        Err(error) => unavailable("sign-in-failed", &error).into(),
     };
     let page = LoginPage {
         email: &form.email,
@@ -132,7 +157,11 @@ async fn sign_in_with(
         wants_second_factor: form.second_factor,
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
-    Ok(answer(message.status(), &page.with(message))?.into())
+    let response = answer(failed.message.status(), &page.with(failed.message))?;
+    Ok(SignedIn {
+        tried,
+        ..SignedIn::of(response, failed.user)
+    })
 }
 
 /// Has a link mailed. The page says the same for every address, so that nobody learns who has an account.
@@ -198,22 +227,23 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         verifier: &flow.verifier,
     };
     let from = header(request.headers(), "cf-connecting-ip");
-    let message = match auth_api::exchange(settings, from.as_deref(), grant).await {
+    let failed = match auth_api::exchange(settings, from.as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
             match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
-                Ok(SignedIn { response, user }) => {
+                Ok(SignedIn { response, user, .. }) => {
                     let response = reply::with_cookie(response, &flow::forget())?;
-                    return Ok(SignedIn { response, user });
+                    return Ok(SignedIn::of(response, user));
                 }
-                Err(message) => message,
+                Err(failed) => failed,
             }
         }
-        Ok(Granted::Refused) => Message::LinkExpired,
-        Ok(Granted::TooMany) => Message::TooMany,
-        Err(error) => unavailable("sign-in-failed", &error),
+        Ok(Granted::Refused) => Message::LinkExpired.into(),
+        Ok(Granted::TooMany) => Message::TooMany.into(),
+        Err(error) => unavailable("sign-in-failed", &error).into(),
     };
-    let page = LoginPage::new(settings, safe_next(Some(&flow.next))).with(message);
-    Ok(reply::with_cookie(answer(message.status(), &page)?, &flow::forget())?.into())
+    let page = LoginPage::new(settings, safe_next(Some(&flow.next))).with(failed.message);
+    let response = reply::with_cookie(answer(failed.message.status(), &page)?, &flow::forget())?;
+    Ok(SignedIn::of(response, failed.user))
 }
 
 /// What a person wants beside being signed in.
@@ -240,6 +270,20 @@ impl<'a> Wish<'a> {
     }
 }
 
+/// A session that did not begin.
+struct Failed {
+    /// What the person is told.
+    message: Message,
+    /// Who had proven themselves, if they are somebody here.
+    user: Option<UserId>,
+}
+
+impl From<Message> for Failed {
+    fn from(message: Message) -> Self {
+        Self { message, user: None }
+    }
+}
+
 /// Begins a session with what the provider granted: proven, let in, kept by the person's Sandbox, and as a cookie in the
 /// browser, which goes on to where it wants. Who has a second factor (`app`), or has to have one, is asked for it first.
 /// Otherwise says what to tell the person.
@@ -249,17 +293,22 @@ async fn begin(
     tokens: Tokens,
     app: Option<FactorId>,
     wish: &Wish<'_>,
-) -> worker::Result<std::result::Result<SignedIn, Message>> {
+) -> worker::Result<std::result::Result<SignedIn, Failed>> {
     let identity = match caller::access_token(&tokens.access_token, settings).await {
         Ok(identity) => identity,
-        Err(Refusal::IdentityProviderUnavailable) => return Ok(Err(Message::Unavailable)),
+        Err(Refusal::IdentityProviderUnavailable) => return Ok(Err(Message::Unavailable.into())),
         // The provider granted a token this Worker does not accept: settings that do not fit together.
-        Err(_) => return Ok(Err(Message::NotForThisAccount)),
+        Err(_) => return Ok(Err(Message::NotForThisAccount.into())),
     };
+    let user = Some(identity.user);
     match users::admit(env, &identity, settings, Freshness::Minute).await {
         Ok(()) => {}
-        Err(Refusal::DirectoryUnavailable) => return Ok(Err(Message::Unavailable)),
-        Err(_) => return Ok(Err(Message::NotForThisAccount)),
+        Err(Refusal::DirectoryUnavailable) => return Ok(Err(Message::Unavailable.into())),
+        Err(Refusal::NotInvited) => return Ok(Err(Message::NotForThisAccount.into())),
+        Err(_) => {
+            let message = Message::NotForThisAccount;
+            return Ok(Err(Failed { message, user }));
+        }
     }
     let mut id = [0; 16];
     id.copy_from_slice(&webcrypto::random_bytes(16)?);
@@ -273,7 +322,8 @@ async fn begin(
         tokens,
     };
     if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
-        return Ok(Err(unavailable("session-not-kept", &error.into())));
+        let message = unavailable("session-not-kept", &error.into());
+        return Ok(Err(Failed { message, user }));
     }
     let is_admin = users::is_admin(&session.identity, &settings.access);
     let must = settings.tokens.require_mfa.is_asked_of(is_admin);
@@ -282,10 +332,8 @@ async fn begin(
         return Ok(Ok(waiting.into()));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
-    Ok(Ok(SignedIn {
-        response: reply::with_cookie(reply::see_other(wish.next)?, &cookie)?,
-        user: Some(session.identity.user),
-    }))
+    let response = reply::with_cookie(reply::see_other(wish.next)?, &cookie)?;
+    Ok(Ok(SignedIn::of(response, user)))
 }
 
 /// Where somebody signs out.
@@ -308,19 +356,23 @@ pub(crate) async fn sign_out(
     if !same_origin(header(request.headers(), "origin").as_deref(), exit.origin) {
         return Err(Refusal::WrongOrigin.into());
     }
-    let mut user = None;
-    if let Some(session) = caller::session(request.headers(), settings, exit.purpose).await {
-        user = Some(session.identity.user);
-        let command = SessionCommand::End(session.id);
-        if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
-            log::line(
-                "session-not-ended",
-                &[("user", &session.identity.user), ("reason", &error)],
-            );
-        }
-    }
-    let response = reply::with_cookie(reply::see_other(exit.then)?, &cookies::clear(SESSION_COOKIE))?;
-    Ok(SignedIn { response, user })
+    let forget = cookies::clear(SESSION_COOKIE);
+    let onward = || reply::with_cookie(reply::see_other(exit.then)?, &forget);
+    let Some(session) = caller::session(request.headers(), settings, exit.purpose).await else {
+        return Ok(onward()?.into());
+    };
+    let user = session.identity.user;
+    let ended = sandbox_client::session(env, user, SessionCommand::End(session.id)).await;
+    let Err(error) = ended else {
+        return Ok(SignedIn::of(onward()?, Some(user)));
+    };
+    log::line("session-not-ended", &[("user", &user), ("reason", &error)]);
+    let failure = Refusal::SessionNotEnded;
+    let response = reply::with_cookie(reply::refusal_page(failure)?, &forget)?;
+    Ok(SignedIn {
+        failure: Some(failure),
+        ..SignedIn::of(response, Some(user))
+    })
 }
 
 /// To the page that asks for what is missing, and from there back to what was asked for.

@@ -124,7 +124,7 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
             let cookie = caller::session_cookie(&Session { identity, id }, settings, SESSION_COOKIE).await?;
             let onward = reply::with_cookie(reply::see_other(safe_next(Some(&pending.next)))?, &cookie)?;
             let response = reply::with_cookie(onward, &cookies::clear(PENDING_COOKIE))?;
-            return Ok(SignedIn { response, user });
+            return Ok(SignedIn::of(response, user));
         }
         SecondFactor::Known(factor) => {
             let page = answer(200, &SecondFactorPage::new(Ask::Code, &pending.next))?;
@@ -143,15 +143,11 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
             };
             keep(page, settings, &pending).await?
         }
-        SecondFactor::WrongCode => {
-            let page = asking(&pending).with(Message::WrongCode);
-            // The person sees in their history that somebody had their password.
-            let response = answer(Message::WrongCode.status(), &page)?;
-            return Ok(SignedIn { response, user });
-        }
-        SecondFactor::OtherKind => told(&pending, Message::OtherFactor)?,
-        SecondFactor::TooMany => told(&pending, Message::TooManyCodes)?,
-        SecondFactor::Unavailable => told(&pending, Message::Unavailable)?,
+        // The person sees in their history that somebody had their password.
+        SecondFactor::WrongCode => return told(&pending, Message::WrongCode),
+        SecondFactor::OtherKind => return told(&pending, Message::OtherFactor),
+        SecondFactor::TooMany => return told(&pending, Message::TooManyCodes),
+        SecondFactor::Unavailable => return told(&pending, Message::Unavailable),
         SecondFactor::Ended => {
             let message = Message::NotStarted;
             let page = sign_in_first(settings, message.status(), &pending.next, message)?;
@@ -161,6 +157,8 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
     Ok(response.into())
 }
 
-fn told(pending: &PendingSignIn, message: Message) -> worker::Result<Response> {
-    answer(message.status(), &asking(pending).with(message))
+/// It went no further, of whose sign-in that was.
+fn told(pending: &PendingSignIn, message: Message) -> Result<SignedIn> {
+    let response = answer(message.status(), &asking(pending).with(message))?;
+    Ok(SignedIn::of(response, Some(pending.session.identity.user)))
 }

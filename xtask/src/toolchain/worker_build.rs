@@ -153,6 +153,9 @@ impl WorkerTools {
 /// Functions with one caller stay functions unless they are tiny. Merged into that caller, whose locals they share,
 /// they are 1 % fewer bytes and compress a tenth worse.
 ///
+/// Last they are put in the order of their names, before those go: what was made of the same function for many types then
+/// lies together, where gzip sees that it is alike. That is 13 kB; the order by use, which it replaces, saves 7 bytes.
+///
 /// The lowest kilobyte is the far end of the stack: nothing is there that an offset could be folded away from.
 fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
     let module = root.join(MODULE);
@@ -160,7 +163,11 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         .env("PATH", path_with(&node.bin)?)
         .args(["--low-memory-unused", "-Oz", "-Os"])
         .args(["--one-caller-inline-max-function-size", "10"])
-        .args(["--strip-debug", "--strip-producers"])
+        .args([
+            "--reorder-functions-by-name",
+            "--strip-debug",
+            "--strip-producers",
+        ])
         .args(WASM_FEATURES.map(|feature| format!("--enable-{feature}")))
         .arg("-o")
         .args([&module, &module])

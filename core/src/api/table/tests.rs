@@ -117,3 +117,21 @@ fn each_orders_path_ends_in_its_name() {
         );
     }
 }
+
+#[test]
+fn whatever_only_an_owner_may_call_on_a_bots_host_names_its_refusal() {
+    let refusing: Vec<_> = endpoints()
+        .filter(|endpoint| endpoint.problems().contains(&Refusal::NotYourBot))
+        .map(Endpoint::name)
+        .collect();
+    assert_eq!(
+        refusing,
+        [
+            "issue-handoff-code",
+            "get-bot",
+            "start-bot",
+            "restart-bot",
+            "serve-bot"
+        ]
+    );
+}

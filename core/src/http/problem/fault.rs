@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -55,6 +55,7 @@ impl Refusal {
         Self::NotYourBot,
         Self::OwnAddress,
         Self::HandOverRefused,
+        Self::SessionNotEnded,
         Self::TooMany,
         Self::TooLarge,
         Self::BadRequest,
@@ -146,6 +147,7 @@ impl Refusal {
             | Self::DirectoryUnavailable
             | Self::DnsUnavailable
             | Self::StorageUnavailable
+            | Self::SessionNotEnded
             | Self::Internal => Fault::Platform,
             Self::ServiceWorker
             | Self::BotStopped

@@ -15,7 +15,7 @@ impl Refusal {
             Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
             Self::NotConfigured | Self::BotCrashLooped => Some(60),
-            Self::DirectoryUnavailable | Self::DnsUnavailable => Some(5),
+            Self::DirectoryUnavailable | Self::DnsUnavailable | Self::SessionNotEnded => Some(5),
             Self::TooMany => Some(RATE_PERIOD_SECONDS),
             _ => None,
         }

@@ -36,7 +36,7 @@ fn judge(header: &Value, claims: &Value) -> Result<Identity, TokenError> {
         .into_identity(
             Expected {
                 issuer: ISSUER,
-                oauth_clients: &BTreeSet::from([CLIENT.to_owned()]),
+                oauth_clients: &[CLIENT.to_owned()],
             },
             NOW,
         )
