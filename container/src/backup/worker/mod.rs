@@ -1,7 +1,7 @@
 //! The backup process: the supervisor's own binary, started once for each job.
 //!
 //! A process of its own, so that its memory goes back to the system with it, a panic or a hang in it ends
-//! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and answers
+//! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and says
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
 mod attributes;
@@ -30,7 +30,7 @@ pub(crate) mod wire;
 mod write;
 
 use std::fs::DirBuilder;
-use std::io::Read;
+use std::io::BufRead;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -89,7 +89,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     hidden.map_err(|error| RepositoryError(format!("hiding this process: {error}")))?;
     bind_to_supervisor()?;
     let mut text = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut text);
+    let read = std::io::stdin().lock().read_until(b'\n', &mut text);
     read.map_err(|error| RepositoryError(format!("reading the job: {error}")))?;
     let input: JobInput =
         serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;
