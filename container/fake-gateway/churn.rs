@@ -142,6 +142,8 @@ fn transfer(bank: &mut Connection, number: i64) -> Result<(), FakeError> {
 fn git(folder: &Path, arguments: &[&str]) -> Result<(), FakeError> {
     let done = Command::new("git")
         .args(["-c", "user.name=bot", "-c", "user.email=bot@bots.example.com"])
+        // It would be in the way of the next commit.
+        .args(["-c", "gc.autoDetach=false"])
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())

@@ -295,6 +295,7 @@ impl BackupController {
                 return self.finish(&job, awaited, false, true, 1.0);
             }
         };
+        let pid = process.pid;
         self.current = Some(Current {
             job,
             awaited,
@@ -302,7 +303,7 @@ impl BackupController {
             outcome: None,
             intact: true,
         });
-        tokio::spawn(listen(output, Arc::clone(&self.launcher), self.said.0.clone()));
+        tokio::spawn(listen(pid, output, Arc::clone(&self.launcher), self.said.0.clone()));
         None
     }
 }

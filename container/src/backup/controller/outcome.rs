@@ -150,8 +150,12 @@ impl BackupController {
             return;
         };
         self.logs.say(&format!(
-            "backup: snapshot {} of {} files, {} bytes, {} bytes added ({traffic})",
-            snapshot.id, snapshot.amount.files, snapshot.amount.bytes, snapshot.added_bytes
+            "backup: snapshot {} of {} files, {} bytes, {} bytes added, the bot stood still for {} ms ({traffic})",
+            snapshot.id,
+            snapshot.amount.files,
+            snapshot.amount.bytes,
+            snapshot.added_bytes,
+            snapshot.pause_ms.unwrap_or(0)
         ));
         if snapshot.suspicious.is_none() {
             self.base = Some(snapshot.id.clone());

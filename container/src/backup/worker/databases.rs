@@ -12,6 +12,7 @@ mod aside;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -119,8 +120,41 @@ pub(crate) fn copy(database: &Located<'_>, scratch: &Path, patience: Duration) -
         },
         Way::Aside => aside::copy(database, &target, patience),
     };
+    opened(&target, copied)
+}
+
+/// Copies the files of a database of which nobody writes now to `target` and beside it.
+///
+/// # Errors
+/// When that does not work.
+pub(crate) fn capture(
+    database: &Located<'_>,
+    target: &Path,
+    copy: &dyn Fn(&File, &File) -> io::Result<()>,
+) -> io::Result<()> {
+    aside::capture(database, target, copy)
+}
+
+/// Makes one file of what was captured, and checks it.
+///
+/// # Errors
+/// See [`NotCopied`].
+pub(crate) fn finish(target: &Path) -> Result<Copy, NotCopied> {
+    opened(target, aside::one_file(target))
+}
+
+/// Removes what was captured.
+pub(crate) fn discard(target: &Path) {
+    for suffix in [""].into_iter().chain(super::exclusions::SIDECARS) {
+        let mut name = target.to_owned().into_os_string();
+        name.push(suffix);
+        let _ = std::fs::remove_file(PathBuf::from(name));
+    }
+}
+
+fn opened(target: &Path, copied: Result<Found, NotCopied>) -> Result<Copy, NotCopied> {
     let opened = copied.and_then(|found| {
-        let file = File::open(&target).map_err(|error| NotCopied::Failed(error.to_string()))?;
+        let file = File::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
         let bytes = file
             .metadata()
             .map_err(|error| NotCopied::Failed(error.to_string()))?
@@ -128,11 +162,7 @@ pub(crate) fn copy(database: &Located<'_>, scratch: &Path, patience: Duration) -
         Ok(Copy { file, bytes, found })
     });
     // The open file stays; nothing is left behind when we are killed later.
-    for suffix in [""].into_iter().chain(super::exclusions::SIDECARS) {
-        let mut name = target.clone().into_os_string();
-        name.push(suffix);
-        let _ = std::fs::remove_file(PathBuf::from(name));
-    }
+    discard(target);
     opened
 }
 

@@ -6,6 +6,8 @@
 
 mod attributes;
 mod backend;
+mod capture;
+mod changes;
 mod compare;
 mod databases;
 mod descent;
@@ -14,9 +16,11 @@ mod keys;
 mod leases;
 mod left_out;
 mod maintain;
+mod passes;
 mod patterns;
 mod place;
 mod read;
+mod record;
 mod remote;
 mod repository;
 mod restore;
@@ -55,7 +59,7 @@ const KEPT: &str = "objects";
 
 /// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
 /// a tenth of it, so that it goes on and is not noticed.
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
