@@ -11,8 +11,8 @@ use crate::backup::stillness::Hold;
 use crate::backup::worker::NICENESS;
 use crate::backup::worker::wire::{Answer, Line};
 
-/// While the bot waits for a job, that has the supervisor's own priority.
-const URGENT: i32 = 0;
+/// While the bot waits for a job, that goes first.
+const URGENT: i32 = -10;
 
 /// Until it has ended, or nobody listens any more. The bot goes on then in any case: its hold ends with this.
 pub(super) async fn listen(

@@ -1,7 +1,7 @@
 //! What restic stores of a file beside its bytes.
 
 use std::ffi::OsStr;
-use std::fs::Metadata as Stat;
+use std::fs::{File, Metadata as Stat};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr, llistxattr,
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
+    flistxattr_query, lgetxattr, llistxattr,
     llistxattr_query, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
@@ -169,8 +170,19 @@ pub(crate) fn stored_attributes(directory: &OwnedFd, name: &OsStr) -> Result<Vec
     Ok(all)
 }
 
+/// Whether an open file may have any that are stored.
+pub(crate) fn has_attributes(file: &File) -> bool {
+    match flistxattr_query(file) {
+        Ok(length) => length > 0,
+        Err(error) => error != Errno::NOTSUP,
+    }
+}
+
 /// Puts attributes among what is stored. rustic names their type nowhere, but reads it.
 pub(crate) fn store_attributes(meta: &mut Metadata, attributes: &[(String, Vec<u8>)]) {
+    if attributes.is_empty() {
+        return;
+    }
     let stored = |(name, value): &(String, Vec<u8>)| serde_json::json!({ "name": name, "value": STANDARD.encode(value) });
     let stored = attributes.iter().map(stored).collect();
     meta.extended_attributes = serde_json::from_value(stored).unwrap_or_default();

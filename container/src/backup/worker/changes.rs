@@ -84,12 +84,6 @@ impl Changed {
         })
     }
 
-    /// Each changed name with its directory.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&Path, &OsStr)> {
-        let names = self.names.iter();
-        names.flat_map(|(directory, names)| names.keys().map(|name| (directory.as_path(), name.as_os_str())))
-    }
-
     /// Something has changed.
     pub(crate) fn add(&mut self, directory: &Path, name: &OsStr, how: How) {
         if self.is_anything {

@@ -3,7 +3,7 @@
 mod again;
 mod database;
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata as Stat};
 use std::io::{self, Read};
@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
-use rustix::fs::readlinkat;
+use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::attributes::{metadata, store_attributes, stored_attributes};
+use super::attributes::{has_attributes, metadata, store_attributes, stored_attributes};
 use super::descent::Descent;
 use super::exclusions::is_excluded;
 use super::left_out::count;
@@ -59,6 +59,8 @@ pub(crate) struct Walk {
     taken: VecDeque<Step>,
     /// What is as an earlier walk found it.
     replay: Option<Replay>,
+    /// What is there instead of what it found at a place.
+    instead: HashMap<usize, ReadSourceEntry<Source>>,
 }
 
 /// A directory on the way.
@@ -118,6 +120,7 @@ impl Walk {
             since: None,
             taken: VecDeque::new(),
             replay: None,
+            instead: HashMap::new(),
         }
     }
 
@@ -254,6 +257,16 @@ impl Walk {
             return Some(unchanged);
         }
         let path = directory.join(name);
+        // A file is opened in a moment anyway, and looked at then.
+        let is_file = self.is_still()
+            && statat(&*here, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        if is_file && !is_excluded(&path) && !self.home.patterns.exclude(&path, false) && depth < MAX_DEPTH {
+            return self.file(&here, name, &path).unwrap_or_else(|error| {
+                self.missed(&path, &error);
+                None
+            });
+        }
         let looked = look(&here, name).and_then(|seen| Ok((seen.metadata()?, seen)));
         let (stat, seen) = match looked {
             Ok(looked) => looked,
@@ -345,7 +358,9 @@ impl Walk {
             return Ok(None);
         }
         let mut meta = metadata(&stat);
-        self.attributes(here, name, &mut meta);
+        if has_attributes(&file) {
+            self.attributes(here, name, &mut meta);
+        }
         let is_database = is_database(&file, &stat);
         if is_database {
             self.passes_over_logs(name);

@@ -12,11 +12,12 @@ use rustic_core::repofile::{Metadata, NodeType};
 use rustix::fs::{AtFlags, statat};
 
 use super::{Walk, entry_of};
-use crate::backup::worker::attributes::{copy_differs, exact_metadata};
+use crate::backup::worker::attributes::{copy_differs, exact_metadata, metadata};
 use crate::backup::worker::capture::Capture;
 use crate::backup::worker::changes::{Changed, How};
 use crate::backup::worker::databases;
 use crate::backup::worker::descent::Descent;
+use crate::backup::worker::place::open;
 use crate::backup::worker::record::Record;
 use crate::backup::worker::sources::{Bytes, Source};
 
@@ -85,30 +86,13 @@ impl Since {
             capture: None,
         }
     }
-
-    /// A file that was written under one of its names is another under each of them.
-    fn follow_links(&mut self, home: &Descent, by_inode: &HashMap<u64, Vec<usize>>) {
-        let root = home.here();
-        let written = self.changed.names().filter_map(|(directory, name)| {
-            let stat = statat(&*root, directory.join(name), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            (stat.st_nlink > 1).then(|| by_inode.get(&stat.st_ino))?
-        });
-        let written: Vec<usize> = written.flatten().copied().collect();
-        for at in written {
-            let path = self.record.path(at);
-            if let (Some(directory), Some(name)) = (path.parent(), path.file_name()) {
-                self.changed.add(directory, name, How::Written);
-            }
-        }
-    }
 }
 
 impl Walk {
     /// Takes all that has changed, as long as the bot stands still; whether that was long enough. `by_inode` is where the
     /// first walk found which file.
     pub(crate) fn capture(&mut self, capture: Capture, by_inode: &HashMap<u64, Vec<usize>>) -> bool {
-        if let (Some(since), Ok(home)) = (&mut self.since, Descent::begin(&self.home.path)) {
-            since.follow_links(&home, by_inode);
+        if let Some(since) = &mut self.since {
             since.capture = Some(capture);
         }
         loop {
@@ -117,6 +101,7 @@ impl Walk {
                 break;
             }
             let Some(step) = self.step() else {
+                self.follow_links(by_inode);
                 return true;
             };
             self.taken.push_back(step);
@@ -126,6 +111,37 @@ impl Walk {
             since.capture = None;
         }
         false
+    }
+
+    /// A file that was written under one of its names is another under each of them.
+    fn follow_links(&mut self, by_inode: &HashMap<u64, Vec<usize>>) {
+        let written: Vec<u64> = self.linked.iter().map(|(_, inode)| *inode).collect();
+        let Ok(home) = Descent::begin(&self.home.path) else { return };
+        for at in written.iter().filter_map(|inode| by_inode.get(inode)).flatten() {
+            let Some(since) = &mut self.since else { return };
+            let (path, Some(capture)) = (since.record.path(*at), since.capture.as_mut()) else {
+                return;
+            };
+            let taken = open(&home.here(), path.as_os_str()).and_then(|file| {
+                let stat = file.metadata()?;
+                let (bytes, length) = capture.take(file, &stat)?;
+                Ok((metadata(&stat), bytes, length))
+            });
+            let Ok((mut meta, bytes, length)) = taken else { continue };
+            meta.size = length;
+            if let Some(before) = since.record.get(*at) {
+                if before.is_taken_for(&meta) {
+                    copy_differs(&mut meta);
+                }
+            }
+            let source = Source::new(bytes, path.clone(), &self.home.findings);
+            self.instead.insert(*at, entry_of(&path, NodeType::File, meta, Some(source)));
+        }
+    }
+
+    pub(crate) fn debug(&self) -> String {
+        let e = self.taken.iter().filter(|s| matches!(s, Step::Entry(_))).count();
+        format!("{e} of {} {}", self.taken.len(), self.since.as_ref().is_some_and(|s| s.changed.is_anything()))
     }
 
     /// What the first walk knows of the directory that is at this name, for the one who is about to go there.
@@ -208,6 +224,9 @@ impl Walk {
             }
             let Some(seen) = record.get(at) else { continue };
             self.home.note(|findings| seen.note(findings));
+            if let Some(instead) = self.instead.remove(&at) {
+                return Some(instead);
+            }
             let (Some(node), Some(name)) = (seen.node(), seen.name()) else {
                 continue;
             };
