@@ -75,6 +75,9 @@ pub(crate) fn begin(home: &str, kind: &str) -> Result<(), FakeError> {
                 Ok::<_, rusqlite::Error>(bank)
             };
             let mut banks = [open("first.sqlite")?, open("second.sqlite")?];
+            // Too much to be copied in a moment.
+            let bulk = "CREATE TABLE bulk AS SELECT randomblob(20000000)";
+            banks[1].execute_batch(bulk)?;
             let mut number = 0_i64;
             forever(move || {
                 number += 1;

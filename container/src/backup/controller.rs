@@ -303,7 +303,12 @@ impl BackupController {
             outcome: None,
             intact: true,
         });
-        tokio::spawn(listen(pid, output, Arc::clone(&self.launcher), self.said.0.clone()));
+        tokio::spawn(listen(
+            pid,
+            output,
+            Arc::clone(&self.launcher),
+            self.said.0.clone(),
+        ));
         None
     }
 }

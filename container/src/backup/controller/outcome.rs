@@ -64,6 +64,10 @@ impl BackupController {
                 true
             }
             Some(Line::Taken(snapshot, traffic)) => {
+                if !awaited {
+                    let is_of_one = |snapshot: &Snapshot| snapshot.moments.is_empty();
+                    self.schedule.taken(snapshot.as_ref().is_none_or(is_of_one));
+                }
                 self.taken(snapshot, &format!("{traffic:?}"));
                 true
             }

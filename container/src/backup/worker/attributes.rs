@@ -12,9 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node};
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat,
-    flistxattr_query, lgetxattr, llistxattr,
-    llistxattr_query, lsetxattr, utimensat,
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, flistxattr_query,
+    lgetxattr, llistxattr, llistxattr_query, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -81,7 +80,7 @@ pub(crate) fn exact_metadata(stat: &rustix::fs::Stat) -> Metadata {
         } else {
             0
         },
-        links: if linked { u64::from(stat.st_nlink) } else { 1 },
+        links: if linked { stat.st_nlink } else { 1 },
         ..Metadata::default()
     }
 }

@@ -80,7 +80,9 @@ impl Changed {
                 log.push(suffix);
                 names.contains_key(&log)
             };
-            LOGS.iter().any(|suffix| is_written(&suffix)).then_some(How::Written)
+            LOGS.iter()
+                .any(|suffix| is_written(suffix))
+                .then_some(How::Written)
         })
     }
 

@@ -135,6 +135,38 @@ pub(crate) fn capture(
     aside::capture(database, target, copy)
 }
 
+/// What one reads in a database stays what it is now, whoever writes meanwhile, until this is copied.
+pub(crate) struct Held(Connection);
+
+/// Begins to read a database in its place; nothing where that takes more than locks, where somebody holds it, or where it has no
+/// write-ahead log and a reader would be in its writers' way.
+pub(crate) fn hold(database: &Located<'_>) -> Option<Held> {
+    if way(database).ok()? == Way::Aside {
+        return None;
+    }
+    let source = readable(database.path, Duration::ZERO).ok()?;
+    let mode = source.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
+    if mode.ok()? != "wal" {
+        return None;
+    }
+    source.execute_batch("BEGIN").ok()?;
+    // The transaction begins with the first look.
+    source
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .ok()?;
+    Some(Held(source))
+}
+
+impl Held {
+    /// Copies it to `target`, and checks the copy.
+    ///
+    /// # Errors
+    /// See [`NotCopied`].
+    pub(crate) fn copy(self, target: &Path) -> Result<Copy, NotCopied> {
+        opened(target, backed_up(&self.0, target))
+    }
+}
+
 /// Makes one file of what was captured, and checks it.
 ///
 /// # Errors
@@ -206,17 +238,19 @@ impl From<NotCopied> for NotRead {
 }
 
 fn in_place(database: &Path, target: &Path, patience: Duration) -> Result<Found, NotRead> {
-    let source = readable(database, patience)?;
+    Ok(backed_up(&readable(database, patience)?, target)?)
+}
+
+fn backed_up(source: &Connection, target: &Path) -> Result<Found, NotCopied> {
     let mut copy = Connection::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
     {
-        let backup = Backup::new(&source, &mut copy).map_err(|error| judge(&error))?;
+        let backup = Backup::new(source, &mut copy).map_err(|error| judge(&error))?;
         // All pages in one step: the copy is of one moment, and no writer can start it over.
         match backup.step(-1).map_err(|error| judge(&error))? {
             StepResult::Done => {}
-            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned()).into()),
+            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned())),
         }
     }
-    drop(source);
     let found = check(&copy)?;
     copy.close().map_err(|(_, error)| judge(&error))?;
     Ok(found)

@@ -175,11 +175,8 @@ impl Passes<'_> {
         let capture = Capture::begin(self.scratch);
         let why = match ask(&Line::Freeze) {
             Ok(Answer::Still) => {
-                let t0 = Instant::now();
                 let mut walk = again(home.changes.take());
-                let t1 = t0.elapsed();
                 let is_all = walk.capture(capture, &by_inode);
-                note(&format!("DEBUG {t1:?} {:?} {}", t0.elapsed(), walk.debug()));
                 let (throughout, pause_ms) = match ask(&Line::Thaw) {
                     Ok(Answer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
                     Ok(_) | Err(_) => (false, None),

@@ -73,7 +73,9 @@ impl Seen {
 
     /// Whether it is a directory.
     pub(crate) fn is_directory(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| matches!(kept.kind, Kind::Directory))
+        self.kept
+            .as_ref()
+            .is_some_and(|kept| matches!(kept.kind, Kind::Directory))
     }
 
     /// Which file it is.
@@ -125,7 +127,9 @@ impl Kept {
             name: node.name().as_bytes().into(),
             kind: match &node.node_type {
                 NodeType::Dir => Kind::Directory,
-                NodeType::Symlink { .. } => Kind::Link(node.node_type.to_link().as_os_str().as_bytes().into()),
+                NodeType::Symlink { .. } => {
+                    Kind::Link(node.node_type.to_link().as_os_str().as_bytes().into())
+                }
                 _ => Kind::File,
             },
             mode: meta.mode,
@@ -273,9 +277,7 @@ mod tests {
             record.push(seen(name, kind), depth);
         }
         record.finish();
-        let names = |at: usize| -> Vec<_> {
-            record.children(at).map(|at| record.path(at)).collect()
-        };
+        let names = |at: usize| -> Vec<_> { record.children(at).map(|at| record.path(at)).collect() };
         assert_eq!(names(0), ["a", "e", "f"].map(PathBuf::from));
         assert_eq!(names(1), ["a/b", "a/d"].map(PathBuf::from));
         assert_eq!(names(2), ["a/b/c"].map(PathBuf::from));

@@ -233,7 +233,10 @@ impl Findings {
     /// What else was found at one place, how much apart.
     pub(super) fn add(&mut self, more: &Self) {
         self.databases.extend(more.databases.iter().cloned());
-        let raw = more.raw.iter().map(|(name, reason)| (name.clone(), reason.clone()));
+        let raw = more
+            .raw
+            .iter()
+            .map(|(name, reason)| (name.clone(), reason.clone()));
         self.raw.extend(raw);
         self.uncopied.extend(more.uncopied.iter().cloned());
         for (all, some) in [(&mut self.lacks, &more.lacks), (&mut self.moments, &more.moments)] {

@@ -2,6 +2,7 @@
 
 mod again;
 mod database;
+mod noting;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -20,9 +21,7 @@ use rustix::io::Errno;
 use super::attributes::{has_attributes, metadata, store_attributes, stored_attributes};
 use super::descent::Descent;
 use super::exclusions::is_excluded;
-use super::left_out::count;
 use super::place::{is_gone, look, names, open};
-use super::record::Seen;
 use super::repository::HOME_IN_SNAPSHOT;
 use super::sources::{Bytes, Findings, Home, Source};
 use again::{Known, Replay, Step};
@@ -168,37 +167,6 @@ impl Walk {
         }
     }
 
-    /// What is in the snapshot, and what was noted of it.
-    fn seen(
-        &mut self,
-        path: &Path,
-        node: NodeType,
-        meta: Metadata,
-        source: Option<Source>,
-        is_copy: bool,
-    ) -> ReadSourceEntry<Source> {
-        let entry = entry_of(path, node, meta, source);
-        self.keep(Some(&entry.node), path.iter().count(), is_copy);
-        entry
-    }
-
-    /// What was noted of something that is in no snapshot.
-    fn not_seen(&mut self) {
-        if self.noted.is_more() {
-            let depth = self.levels.len();
-            self.keep(None, depth, false);
-        }
-    }
-
-    fn keep(&mut self, node: Option<&Node>, depth: usize, is_copy: bool) {
-        let noted = std::mem::take(&mut self.noted);
-        let seen = Seen::new(node, noted, is_copy);
-        self.home.note(|findings| seen.note(findings));
-        if self.since.is_none() {
-            self.home.record().push(seen, depth);
-        }
-    }
-
     fn begin(&mut self) -> io::Result<(NodeType, Metadata)> {
         let descent = Descent::begin(&self.home.path)?;
         let here = descent.here();
@@ -303,18 +271,6 @@ impl Walk {
         })
     }
 
-    /// How much it is is counted once.
-    fn leave_out(&mut self, path: &Path) {
-        if self.since.is_some() {
-            return;
-        }
-        let (files, bytes, is_more) = count(&self.home.path.join(path), &mut self.countable);
-        self.home.note(|findings| {
-            findings.left_out.push(&path.to_string_lossy(), files, bytes);
-            findings.left_out.is_more |= is_more;
-        });
-    }
-
     fn link(&mut self, link: &File, stat: &Stat, name: &OsStr, path: &Path) -> io::Result<Step> {
         let target = readlinkat(link, "", Vec::new())?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
@@ -370,7 +326,7 @@ impl Walk {
                     let bytes = Bytes::File(copy.file, copy.bytes);
                     return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
                 }
-                Stored::Taken(step) => return Ok(Some(step)),
+                Stored::Taken(step) => return Ok(Some(*step)),
                 Stored::AsItIs => {}
                 Stored::Not => return Ok(None),
             }
@@ -399,7 +355,13 @@ impl Walk {
             None => Bytes::File(file, meta.size),
         };
         self.differs(name, &mut meta);
-        Ok(Some(Step::Entry(self.stored(path, meta, bytes, Some(&stat), false))))
+        Ok(Some(Step::Entry(self.stored(
+            path,
+            meta,
+            bytes,
+            Some(&stat),
+            false,
+        ))))
     }
 
     /// A file is in the snapshot; `stat` is its own, where it is not a copy.

@@ -66,7 +66,11 @@ impl Tenant {
             let within = within.map(TenantGroup::members).unwrap_or_default();
             let is_going = frozen.is_some_and(|group| !group.is_frozen());
             let mut running = 0_usize;
-            for process in kin.tenants.iter().filter(|process| !within.contains(&process.pid)) {
+            for process in kin
+                .tenants
+                .iter()
+                .filter(|process| !within.contains(&process.pid))
+            {
                 // Those in a group that is about to freeze have another moment.
                 if processes::is_stopped(process.pid) || is_going {
                     continue;

@@ -24,12 +24,20 @@ use crate::backup::worker::sources::{Bytes, Source};
 /// Why what was in a database is not of the moment.
 const NOT_COPIED: &str = "it is too large to be copied in a moment, and is as it was shortly before";
 
+/// A longer database is not copied while the bot stands still but read as it was then, which SQLite can.
+const MAX_COPIED: u64 = 4 * 1024 * 1024;
+
+/// So many are, each with three open files.
+const MAX_HELD: usize = 32;
+
 /// What is known of the home from the first walk.
 pub(crate) struct Since {
     pub(super) record: Arc<Record>,
     pub(super) changed: Changed,
     /// While the bot stands still.
     pub(super) capture: Option<Capture>,
+    /// Databases that are read as they were.
+    held: usize,
 }
 
 /// One step of a walk.
@@ -46,9 +54,17 @@ pub(super) enum Step {
 pub(super) struct Taken {
     path: PathBuf,
     meta: Metadata,
-    files: PathBuf,
+    files: Files,
     /// What the first walk found.
     before: Option<usize>,
+}
+
+/// Where what is in a database was taken to.
+enum Files {
+    /// Copies of its files.
+    Copied(PathBuf),
+    /// Nowhere: it is read as it was then.
+    Held(databases::Held),
 }
 
 /// What of a directory the first walk found.
@@ -84,6 +100,7 @@ impl Since {
             record,
             changed,
             capture: None,
+            held: 0,
         }
     }
 }
@@ -116,7 +133,9 @@ impl Walk {
     /// A file that was written under one of its names is another under each of them.
     fn follow_links(&mut self, by_inode: &HashMap<u64, Vec<usize>>) {
         let written: Vec<u64> = self.linked.iter().map(|(_, inode)| *inode).collect();
-        let Ok(home) = Descent::begin(&self.home.path) else { return };
+        let Ok(home) = Descent::begin(&self.home.path) else {
+            return;
+        };
         for at in written.iter().filter_map(|inode| by_inode.get(inode)).flatten() {
             let Some(since) = &mut self.since else { return };
             let (path, Some(capture)) = (since.record.path(*at), since.capture.as_mut()) else {
@@ -127,21 +146,21 @@ impl Walk {
                 let (bytes, length) = capture.take(file, &stat)?;
                 Ok((metadata(&stat), bytes, length))
             });
-            let Ok((mut meta, bytes, length)) = taken else { continue };
+            let Ok((mut meta, bytes, length)) = taken else {
+                continue;
+            };
             meta.size = length;
-            if let Some(before) = since.record.get(*at) {
-                if before.is_taken_for(&meta) {
-                    copy_differs(&mut meta);
-                }
+            if since
+                .record
+                .get(*at)
+                .is_some_and(|before| before.is_taken_for(&meta))
+            {
+                copy_differs(&mut meta);
             }
             let source = Source::new(bytes, path.clone(), &self.home.findings);
-            self.instead.insert(*at, entry_of(&path, NodeType::File, meta, Some(source)));
+            self.instead
+                .insert(*at, entry_of(&path, NodeType::File, meta, Some(source)));
         }
-    }
-
-    pub(crate) fn debug(&self) -> String {
-        let e = self.taken.iter().filter(|s| matches!(s, Step::Entry(_))).count();
-        format!("{e} of {} {}", self.taken.len(), self.since.as_ref().is_some_and(|s| s.changed.is_anything()))
     }
 
     /// What the first walk knows of the directory that is at this name, for the one who is about to go there.
@@ -158,7 +177,8 @@ impl Walk {
             return Known::default();
         };
         let holder = path.parent().unwrap_or(Path::new(""));
-        let is_replaced = !path.as_os_str().is_empty() && since.changed.how(holder, name) == Some(How::Replaced);
+        let is_replaced =
+            !path.as_os_str().is_empty() && since.changed.how(holder, name) == Some(How::Replaced);
         let named = |at| Some((since.record.get(at)?.name()?.to_owned(), at));
         Known {
             names: since.record.children(at).filter_map(named).collect(),
@@ -219,7 +239,11 @@ impl Walk {
             }
             let at = replay.at;
             replay.at = at.saturating_add(1);
-            while replay.way.last().is_some_and(|(_, end)| end.is_some_and(|end| end <= at)) {
+            while replay
+                .way
+                .last()
+                .is_some_and(|(_, end)| end.is_some_and(|end| end <= at))
+            {
                 replay.way.pop();
             }
             let Some(seen) = record.get(at) else { continue };
@@ -230,7 +254,10 @@ impl Walk {
             let (Some(node), Some(name)) = (seen.node(), seen.name()) else {
                 continue;
             };
-            let path = replay.way.last().map_or_else(PathBuf::new, |(path, _)| path.join(name));
+            let path = replay
+                .way
+                .last()
+                .map_or_else(PathBuf::new, |(path, _)| path.join(name));
             if seen.is_directory() {
                 replay.way.push((path.clone(), Some(record.end(at))));
             }
@@ -266,7 +293,17 @@ impl Walk {
     ) -> Option<Step> {
         let before = self.before(located.name);
         let since = self.since.as_mut()?;
-        let files = since.capture.as_mut()?.database(located);
+        let capture = since.capture.as_mut()?;
+        // To hold a small one would be in the way of its writers for longer than to copy it.
+        let may_hold = meta.size > MAX_COPIED && since.held < MAX_HELD;
+        let held = may_hold.then(|| databases::hold(located)).flatten();
+        let files = match held {
+            Some(held) => {
+                since.held = since.held.saturating_add(1);
+                Some(Files::Held(held))
+            }
+            None => capture.database(located).map(Files::Copied),
+        };
         if let Some(files) = files {
             return Some(Step::Database(Taken {
                 path: path.to_owned(),
@@ -290,12 +327,17 @@ impl Walk {
             before,
         } = taken;
         let said = path.to_string_lossy().into_owned();
-        let copy = match databases::finish(&files) {
+        let copied = match files {
+            Files::Copied(files) => databases::finish(&files),
+            Files::Held(held) => held.copy(&self.home.scratch.join("held")),
+        };
+        let copy = match copied {
             Ok(copy) => copy,
             Err(reason) => {
                 self.noted.of_another_moment(&path, &reason.to_string());
                 self.not_seen();
-                self.replay = before.map(|at| Replay::new(path.parent().unwrap_or(Path::new("")).to_owned(), at));
+                self.replay =
+                    before.map(|at| Replay::new(path.parent().unwrap_or(Path::new("")).to_owned(), at));
                 return None;
             }
         };

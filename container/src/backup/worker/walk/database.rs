@@ -19,7 +19,7 @@ use crate::backup::worker::place::look;
 pub(super) enum Stored {
     Copied(databases::Copy),
     /// Its files were taken.
-    Taken(Step),
+    Taken(Box<Step>),
     AsItIs,
     /// It is gone, or the snapshot fails for it.
     Not,
@@ -36,7 +36,13 @@ impl Walk {
 
     /// Copies a database. Its time is that of whatever of it was written last: while it is in use that is its
     /// write-ahead log, and by the time rustic sees what has changed.
-    pub(super) fn database(&mut self, here: &OwnedFd, name: &OsStr, path: &Path, meta: &mut Metadata) -> Stored {
+    pub(super) fn database(
+        &mut self,
+        here: &OwnedFd,
+        name: &OsStr,
+        path: &Path,
+        meta: &mut Metadata,
+    ) -> Stored {
         let mut of_copy = meta.clone();
         for suffix in LOGS {
             let log = with_suffix(name.to_owned(), suffix);
@@ -58,7 +64,7 @@ impl Walk {
             if !self.was_as_it_is(name)
                 && let Some(step) = self.take_database(&located, path, of_copy)
             {
-                return Stored::Taken(step);
+                return Stored::Taken(Box::new(step));
             }
         } else {
             let said = path.to_string_lossy().into_owned();
