@@ -91,6 +91,10 @@ impl Capture {
             return Ok((copied, length));
         }
         self.open = self.open.saturating_add(1);
+        if self.open > MAX_OPEN {
+            // Nothing can be copied any more: the rest is looked at while the bot runs.
+            self.until = Instant::now();
+        }
         Ok((Bytes::Later(file, length, state(stat)), length))
     }
 
@@ -161,4 +165,61 @@ fn copy(from: &File, to: &File, at: u64, length: u64, until: Instant) -> io::Res
         }
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::worker::sources::{Findings, Source};
+    use rustic_core::ReadSourceOpen;
+    use rustix::fs::{Timespec, Timestamps, futimens};
+    use std::os::unix::fs::FileExt;
+    use std::sync::Mutex;
+
+    const LENGTH: usize = 300 * 1024;
+
+    /// What is read of a file that is written again after it was taken, and what may be of another moment.
+    fn taken(seconds_at_rest: i64, capture: &mut Capture, length: usize) -> (Vec<u8>, Findings) {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![1; length], 0).unwrap();
+        let time = Timespec {
+            tv_sec: now_ms() / 1_000 - seconds_at_rest,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        futimens(&file, &times).unwrap();
+        let stat = file.metadata().unwrap();
+        let (bytes, taken) = capture.take(file.try_clone().unwrap(), &stat).unwrap();
+        assert_eq!(taken, stat.len());
+        file.write_all_at(b"later", 0).unwrap();
+        let findings = Arc::new(Mutex::new(Findings::default()));
+        let source = Source::new(bytes, PathBuf::from("file"), &findings);
+        let mut read = Vec::new();
+        source.open().unwrap().read_to_end(&mut read).unwrap();
+        (read, std::mem::take(&mut *findings.lock().unwrap()))
+    }
+
+    #[test]
+    fn what_is_being_written_is_taken_as_it_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut capture = Capture::begin(scratch.path());
+        for length in [10, LENGTH, 0, 10 * LENGTH] {
+            let (read, findings) = taken(0, &mut capture, length);
+            assert_eq!(read, vec![1; length]);
+            assert!(findings.moments.is_empty());
+        }
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_at_rest_that_is_written_before_it_is_read_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut capture = Capture::begin(scratch.path());
+        let (read, findings) = taken(60, &mut capture, LENGTH);
+        assert_eq!(read.len(), LENGTH);
+        assert_eq!(findings.moments.first, ["file: it was written while it was read"]);
+    }
 }

@@ -80,9 +80,7 @@ impl Changed {
                 log.push(suffix);
                 names.contains_key(&log)
             };
-            LOGS.iter()
-                .any(|suffix| is_written(suffix))
-                .then_some(How::Written)
+            LOGS.iter().any(is_written).then_some(How::Written)
         })
     }
 

@@ -407,3 +407,6 @@ fn entry_of(path: &Path, node: NodeType, meta: Metadata, open: Option<Source>) -
         open,
     }
 }
+
+#[cfg(test)]
+mod tests;
