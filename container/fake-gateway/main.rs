@@ -5,6 +5,7 @@
 //! answers the other probe with a page; `--no-rpc` has no control plane; `--polls` has a channel that listens
 //! by itself; `--agrees-late` takes its time to agree to rest; `--crash` ends at once.
 
+mod churn;
 mod misbehave;
 mod rpc;
 
@@ -178,6 +179,10 @@ async fn answer(fake: Arc<Fake>, request: Request<Incoming>) -> Result<Answer, F
                 rustix::process::kill_process(own, rustix::process::Signal::KILL)?;
             }
             text("alive")
+        }
+        churn if churn.starts_with("/churn/") => {
+            churn::begin(&variable("HOME"), churn.trim_start_matches("/churn/"))?;
+            text("")
         }
         "/heap" => misbehave::fill_the_heap(),
         "/leave" => {

@@ -140,7 +140,20 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let version = Arc::new(OnceLock::new());
     let (backup, backed_up) = watch::channel(None);
     let (saving, unsaved) = watch::channel(false);
-    let launcher = JobLauncher::new(&settings, &logs);
+    let rpc = Rpc {
+        gateway: settings.gateway,
+        password: password.clone(),
+    };
+    let supervision = Supervision::new(
+        Arc::clone(&settings),
+        rpc.clone(),
+        Arc::clone(&logs),
+        since,
+        life,
+        view,
+        Arc::clone(&version),
+    );
+    let launcher = JobLauncher::new(&settings, &logs, supervision.stillness());
     let backups = BackupController::new(
         &settings,
         launcher.clone(),
@@ -162,12 +175,8 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     let ingress = Port::open(settings.ingress, ingress::HEAD_DEADLINE, move |request, open| {
         ingress::handle(Arc::clone(&ingress), request, open)
     });
-    let rpc = Rpc {
-        gateway: settings.gateway,
-        password: password.clone(),
-    };
     let control = Arc::new(Control {
-        quiescence: Quiescence::new(rpc.clone(), seen.clone(), Arc::clone(&activity), unsaved),
+        quiescence: Quiescence::new(rpc, seen.clone(), Arc::clone(&activity), unsaved),
         account: Account {
             run: settings.run.clone(),
             view: seen,
@@ -193,7 +202,6 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     if settings.run.ingress_secret.is_none() {
         logs.say("the Sandbox gave no ingress secret: whoever reaches the ingress is taken for it");
     }
-    let supervision = Supervision::new(settings, rpc, logs, since, life, view, version);
     let left = supervision.with_backups(backups).run(first, asked).await;
     tokio::join!(ingress.close(), control.close());
     Ok(left?)

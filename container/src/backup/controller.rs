@@ -4,6 +4,7 @@
 //! carried out and accounted for.
 
 mod failures;
+mod listen;
 mod outcome;
 mod uncopied;
 
@@ -24,6 +25,7 @@ use crate::backup::worker::wire::{JobContext, Line};
 use crate::output::Logs;
 use crate::settings::Settings;
 use failures::Failures;
+use listen::listen;
 use uncopied::Uncopied;
 
 /// Snapshots of this run that are in its status.
@@ -286,13 +288,14 @@ impl BackupController {
 
     fn start(&mut self, order: OrderedJob, awaited: bool) -> Option<GatewayEvent> {
         let job = order.job.clone();
-        let (process, mut output) = match self.launcher.start(order, self.context(&job)) {
+        let (process, output) = match self.launcher.start(order, self.context(&job)) {
             Ok(started) => started,
             Err(error) => {
                 self.failed(&job, &format!("no process for it: {error}"));
                 return self.finish(&job, awaited, false, true, 1.0);
             }
         };
+        let pid = process.pid;
         self.current = Some(Current {
             job,
             awaited,
@@ -300,21 +303,12 @@ impl BackupController {
             outcome: None,
             intact: true,
         });
-        let said = self.said.0.clone();
-        tokio::spawn(async move {
-            loop {
-                let activity = match output.next_line().await {
-                    Ok(Some(line)) => BackupActivity::Said(Box::new(line)),
-                    Ok(None) => break,
-                    Err(stalled) => BackupActivity::Stalled(stalled),
-                };
-                // Nobody listens once the supervisor leaves.
-                if said.send(activity).await.is_err() {
-                    return;
-                }
-            }
-            let _ = said.send(BackupActivity::Over).await;
-        });
+        tokio::spawn(listen(
+            pid,
+            output,
+            Arc::clone(&self.launcher),
+            self.said.0.clone(),
+        ));
         None
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::backup::stillness::{Hold, Stillness};
 use crate::backup::worker::SUBCOMMAND;
-use crate::backup::worker::wire::{Access, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
+use crate::backup::worker::wire::{Access, Answer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
 use crate::output::Logs;
 use crate::settings::Settings;
 
@@ -34,6 +35,7 @@ pub(crate) struct JobLauncher {
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
+    stillness: Arc<dyn Stillness>,
     patience: Duration,
     /// The processes of those under way: they are not the gateway's leftovers.
     running: Mutex<BTreeSet<u32>>,
@@ -73,6 +75,8 @@ pub(crate) struct Stalled(Duration);
 /// What the process of a job says.
 pub(crate) struct JobOutput {
     lines: BufReader<pipe::Receiver>,
+    /// Where it is answered.
+    answers: ChildStdin,
     patience: Duration,
 }
 
@@ -84,6 +88,15 @@ impl JobOutput {
     pub(crate) async fn next_line(&mut self) -> Result<Option<Line>, Stalled> {
         let read = tokio::time::timeout(self.patience, read_line(&mut self.lines)).await;
         read.map_err(|_| Stalled(self.patience))
+    }
+
+    /// Answers it. One that does not listen any more is about to end.
+    pub(crate) fn answer(&mut self, answer: &Answer) {
+        if let Ok(mut text) = serde_json::to_vec(answer) {
+            text.push(b'\n');
+            // Some ten bytes: they fit into the pipe, whoever reads them when.
+            let _ = self.answers.write_all(&text);
+        }
     }
 
     /// What follows the lines, as it comes, and how long that may take to go on.
@@ -101,7 +114,11 @@ async fn read_line(lines: &mut BufReader<pipe::Receiver>) -> Option<Line> {
 
 impl JobLauncher {
     /// None where there is no repository.
-    pub(crate) fn new(settings: &Settings, logs: &Arc<Logs>) -> Option<Arc<Self>> {
+    pub(crate) fn new(
+        settings: &Settings,
+        logs: &Arc<Logs>,
+        stillness: Arc<dyn Stillness>,
+    ) -> Option<Arc<Self>> {
         let repository = settings.run.repository.as_ref()?;
         let access = Access::new(
             &repository.url,
@@ -116,6 +133,7 @@ impl JobLauncher {
                 .owner
                 .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
             logs: Arc::clone(logs),
+            stillness,
             patience: settings.job_patience,
             running: Mutex::default(),
             read_slots: Arc::new(Semaphore::new(MAX_READERS)),
@@ -138,6 +156,11 @@ impl JobLauncher {
     /// The processes of the jobs under way.
     pub(crate) fn processes(&self) -> BTreeSet<u32> {
         self.running().clone()
+    }
+
+    /// Begins to make the bot stand still.
+    pub(crate) fn hold(&self) -> Hold {
+        self.stillness.hold(self.processes())
     }
 
     /// From now on the repository is asked with this token, which a job has renewed.
@@ -198,8 +221,9 @@ impl JobLauncher {
         self.running().insert(process.pid);
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
-        let said = JobOutput {
+        let mut said = JobOutput {
             lines: BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(output))?),
+            answers: child.stdin.take().ok_or_else(broken)?,
             patience: self.patience,
         };
         if let Some(errors) = child.stderr.take() {
@@ -208,8 +232,9 @@ impl JobLauncher {
             tokio::spawn(Arc::clone(&self.logs).follow(errors));
         }
         // Some hundred bytes: they fit into the pipe, whoever reads them when.
-        let input = serde_json::to_vec(&input)?;
-        child.stdin.take().ok_or_else(broken)?.write_all(&input)?;
+        let mut input = serde_json::to_vec(&input)?;
+        input.push(b'\n');
+        said.answers.write_all(&input)?;
         Ok((process, said))
     }
 }

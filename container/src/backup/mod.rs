@@ -2,5 +2,6 @@
 
 pub(crate) mod controller;
 pub(crate) mod launcher;
+pub(crate) mod stillness;
 pub(crate) mod watch;
 pub(crate) mod worker;

@@ -13,6 +13,9 @@ const ZOMBIE: char = 'Z';
 /// About to be a zombie, or no more.
 const DEAD: char = 'X';
 
+/// By a signal, and by whoever traces it.
+const STOPPED: [char; 2] = ['T', 't'];
+
 /// All of them, by process id. Those that end while this looks are left out.
 pub(crate) fn all() -> Vec<Process> {
     let mut all: Vec<_> = pids().filter_map(process).collect();
@@ -83,6 +86,15 @@ fn relative(pid: u32, status: &str) -> Option<Relative> {
         user: users.next()?.ok()?,
         saved_user: users.nth(1)?.ok()?,
         name: field("Name:")?.to_owned(),
+    })
+}
+
+/// Whether nothing of a process runs: each of its threads is stopped, by a signal or by whoever traces it, or has ended.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("{PROC}/{pid}/task")).into_iter().flatten();
+    threads.flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        parsed(&stat).is_none_or(|(_, state, _)| STOPPED.contains(&state) || matches!(state, ZOMBIE | DEAD))
     })
 }
 

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::controller::{BackupActivity, BackupController};
+use crate::backup::stillness::Stillness;
 use crate::output::Logs;
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
@@ -109,6 +110,11 @@ impl Supervision {
             reported,
             backups: None,
         }
+    }
+
+    /// Whoever can make all that the bot runs stand still.
+    pub(crate) fn stillness(&self) -> Arc<dyn Stillness> {
+        Arc::new(Arc::clone(&self.tenant))
     }
 
     /// With somebody who keeps the home.
@@ -238,6 +244,8 @@ impl Supervision {
     fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
+        // In a group that stands still it would begin to stand still, and this would wait for it.
+        self.tenant.go_on();
         match Gateway::spawn(
             &self.settings,
             &self.rpc.password,

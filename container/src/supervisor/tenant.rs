@@ -4,19 +4,24 @@
 //! A process that is looked up and killed has long started the next one where it wants to. So a kill reaches all
 //! at once where it can: by the control group they were put into ([`group`]), else by the user they run as
 //! ([`killer`]). One by one is what is left where neither is the bot's alone.
+//!
+//! And they stand still for a moment while a snapshot is taken of what they have just changed ([`freeze`]).
 
 pub(crate) mod entrance;
+mod freeze;
 mod group;
 pub(crate) mod killer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::{Mutex, Weak};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use self::group::TenantGroup;
+use crate::backup::stillness::HoldOrder;
 use crate::settings::{Settings, TenantScope};
 use crate::supervisor::processes::{self, Relative};
 use crate::supervisor::reaper;
@@ -31,6 +36,8 @@ pub(crate) struct Tenant {
     /// The user that nobody but the bot is.
     user: Option<u32>,
     group: Option<TenantGroup>,
+    /// What makes them stand still, while something does.
+    holding: Mutex<Weak<HoldOrder>>,
 }
 
 /// What outlived its gateway and was ended.
@@ -57,6 +64,7 @@ impl Tenant {
             group: (settings.tenant == TenantScope::Container)
                 .then(|| TenantGroup::make(Path::new("/")))
                 .flatten(),
+            holding: Mutex::default(),
         }
     }
 

@@ -23,6 +23,7 @@ mod kills;
 mod lacking;
 mod life;
 mod maintenance;
+mod moments;
 mod outlive;
 mod quiesce;
 mod reads;

@@ -258,6 +258,14 @@ pub struct Details {
     /// What the rules left out of it.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
+    /// What in it may be of another moment than the rest, and why: the bot did not stand still for long enough. Another
+    /// snapshot follows at once.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub moments: Named,
+    /// For how many milliseconds the bot stood still for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub pause_ms: Option<u64>,
 }
 
 impl From<Snapshot> for Details {
@@ -275,6 +283,8 @@ impl From<Snapshot> for Details {
             disk_bytes: snapshot.disk_bytes,
             lacks: snapshot.lacks,
             left_out: snapshot.left_out,
+            moments: snapshot.moments,
+            pause_ms: snapshot.pause_ms,
         }
     }
 }

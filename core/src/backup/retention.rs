@@ -101,6 +101,8 @@ mod tests {
             disk_bytes: None,
             lacks: Named::default(),
             left_out: LeftOut::default(),
+            moments: Named::default(),
+            pause_ms: None,
         }
     }
 

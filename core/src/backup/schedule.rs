@@ -23,6 +23,10 @@ pub const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// The longest pause: a repository that was away for an hour is not asked less often than a bot changes.
 pub const MAX_PAUSE: Duration = SPACING;
 
+/// So often in a row a snapshot of several moments is followed by another one at once. What writes that much goes on, and the
+/// next one comes when it would anyway.
+pub const MAX_FOLLOWING: u32 = 2;
+
 /// What may be set about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotRules {
@@ -58,6 +62,8 @@ pub struct Schedule {
     taking: Option<SnapshotJob>,
     begun: Option<Duration>,
     failed: u32,
+    /// How many in a row were of several moments.
+    several: u32,
     not_before: Duration,
     /// Since when the gateway starts; nothing while it does not.
     starting: Option<Duration>,
@@ -73,6 +79,7 @@ impl Schedule {
             taking: None,
             begun: None,
             failed: 0,
+            several: 0,
             not_before: Duration::ZERO,
             starting: None,
         }
@@ -93,6 +100,17 @@ impl Schedule {
     pub fn order(&mut self, job: SnapshotJob) {
         let accept = job.accept || self.ordered.is_some_and(|earlier| earlier.accept);
         self.ordered = Some(SnapshotJob { accept, ..job });
+    }
+
+    /// Whether the one that was taken is of one moment. Another follows at once if it is not, unless it is in vain.
+    pub fn taken(&mut self, is_of_one_moment: bool) {
+        if is_of_one_moment || self.several >= MAX_FOLLOWING {
+            self.several = 0;
+            return;
+        }
+        self.several = self.several.saturating_add(1);
+        self.ordered
+            .get_or_insert(SnapshotJob::new(SnapshotReason::Change));
     }
 
     /// Whether something is not saved yet.
@@ -269,6 +287,31 @@ mod tests {
         schedule.over(at(10), 1.0, false);
         assert_eq!(schedule.due(), Some(at(10) + FIRST_PAUSE));
         assert_eq!(schedule.begin(at(15)), Some(accepted));
+    }
+
+    #[test]
+    fn a_snapshot_of_several_moments_is_followed_at_once_a_few_times() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        let mut now = at(5);
+        schedule.changed(at(0));
+        for _ in 0..=MAX_FOLLOWING {
+            assert!(schedule.due().unwrap() <= now);
+            assert_eq!(schedule.begin(now).unwrap().reason, SnapshotReason::Change);
+            schedule.taken(false);
+            now += at(1);
+            schedule.over(now, 1.0, true);
+        }
+        assert_eq!(schedule.due(), None);
+        // The next one has as many tries.
+        schedule.order(MANUAL);
+        schedule.begin(now).unwrap();
+        schedule.taken(false);
+        schedule.order(MANUAL);
+        schedule.over(now, 1.0, true);
+        assert_eq!(schedule.begin(now), Some(MANUAL));
+        schedule.taken(true);
+        schedule.over(now, 1.0, true);
+        assert_eq!(schedule.due(), None);
     }
 
     #[test]

@@ -64,6 +64,10 @@ impl BackupController {
                 true
             }
             Some(Line::Taken(snapshot, traffic)) => {
+                if !awaited {
+                    let is_of_one = |snapshot: &Snapshot| snapshot.moments.is_empty();
+                    self.schedule.taken(snapshot.as_ref().is_none_or(is_of_one));
+                }
                 self.taken(snapshot, &format!("{traffic:?}"));
                 true
             }
@@ -150,8 +154,12 @@ impl BackupController {
             return;
         };
         self.logs.say(&format!(
-            "backup: snapshot {} of {} files, {} bytes, {} bytes added ({traffic})",
-            snapshot.id, snapshot.amount.files, snapshot.amount.bytes, snapshot.added_bytes
+            "backup: snapshot {} of {} files, {} bytes, {} bytes added, the bot stood still for {} ms ({traffic})",
+            snapshot.id,
+            snapshot.amount.files,
+            snapshot.amount.bytes,
+            snapshot.added_bytes,
+            snapshot.pause_ms.unwrap_or(0)
         ));
         if snapshot.suspicious.is_none() {
             self.base = Some(snapshot.id.clone());

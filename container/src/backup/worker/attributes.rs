@@ -1,7 +1,7 @@
 //! What restic stores of a file beside its bytes.
 
 use std::ffi::OsStr;
-use std::fs::Metadata as Stat;
+use std::fs::{File, Metadata as Stat};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node};
 use rustix::fs::{
-    AtFlags, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, lgetxattr, llistxattr,
-    llistxattr_query, lsetxattr, utimensat,
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, flistxattr_query,
+    lgetxattr, llistxattr, llistxattr_query, lsetxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -46,16 +46,10 @@ const MAX_ATTRIBUTE_BYTES: usize = 64 * 1024;
 
 /// As restic stores it, without the attributes.
 pub(crate) fn metadata(stat: &Stat) -> Metadata {
-    let time = |seconds: i64, nanoseconds: i64| {
-        let nanoseconds = i32::try_from(nanoseconds).ok()?;
-        Timestamp::new(seconds, nanoseconds)
-            .ok()
-            .filter(|_| STORED_YEARS.contains(&seconds))
-    };
     let mtime = time(stat.mtime(), stat.mtime_nsec());
     let linked = (stat.is_file() || stat.is_symlink()) && stat.nlink() > 1;
     Metadata {
-        mode: Some(go_mode(stat)),
+        mode: Some(go_mode(stat.mode(), FileType::from_raw_mode(stat.mode()))),
         mtime,
         atime: mtime,
         ctime: time(stat.ctime(), stat.ctime_nsec()).map(differs_if_racy),
@@ -68,6 +62,34 @@ pub(crate) fn metadata(stat: &Stat) -> Metadata {
         links: if linked { stat.nlink() } else { 1 },
         ..Metadata::default()
     }
+}
+
+/// The same of what is not opened, as it is: a time this young is what it is.
+pub(crate) fn exact_metadata(stat: &rustix::fs::Stat) -> Metadata {
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let linked = matches!(kind, FileType::RegularFile | FileType::Symlink) && stat.st_nlink > 1;
+    Metadata {
+        mode: Some(go_mode(stat.st_mode, kind)),
+        mtime: time(stat.st_mtime, i64::try_from(stat.st_mtime_nsec).unwrap_or(-1)),
+        ctime: time(stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(-1)),
+        uid: Some(stat.st_uid),
+        gid: Some(stat.st_gid),
+        inode: stat.st_ino,
+        size: if kind == FileType::RegularFile {
+            u64::try_from(stat.st_size).unwrap_or(0)
+        } else {
+            0
+        },
+        links: if linked { stat.st_nlink } else { 1 },
+        ..Metadata::default()
+    }
+}
+
+fn time(seconds: i64, nanoseconds: i64) -> Option<Timestamp> {
+    let nanoseconds = i32::try_from(nanoseconds).ok()?;
+    Timestamp::new(seconds, nanoseconds)
+        .ok()
+        .filter(|_| STORED_YEARS.contains(&seconds))
 }
 
 /// A change that leaves no trace must not go unnoticed: a time this young is stored as one that no file has, so
@@ -91,12 +113,11 @@ pub(crate) fn copy_differs(meta: &mut Metadata) {
     meta.ctime = meta.ctime.map(just_before);
 }
 
-fn go_mode(stat: &Stat) -> u32 {
-    let (mode, kind) = (stat.mode(), stat.file_type());
+fn go_mode(mode: u32, kind: FileType) -> u32 {
     let bit = |is: bool, bit: u32| if is { bit } else { 0 };
     (mode & PERMISSIONS)
-        | bit(kind.is_dir(), GO_DIRECTORY)
-        | bit(kind.is_symlink(), GO_SYMLINK)
+        | bit(kind == FileType::Directory, GO_DIRECTORY)
+        | bit(kind == FileType::Symlink, GO_SYMLINK)
         | bit(mode & SETUID != 0, GO_SETUID)
         | bit(mode & SETGID != 0, GO_SETGID)
         | bit(mode & STICKY != 0, GO_STICKY)
@@ -148,8 +169,19 @@ pub(crate) fn stored_attributes(directory: &OwnedFd, name: &OsStr) -> Result<Vec
     Ok(all)
 }
 
+/// Whether an open file may have any that are stored.
+pub(crate) fn has_attributes(file: &File) -> bool {
+    match flistxattr_query(file) {
+        Ok(length) => length > 0,
+        Err(error) => error != Errno::NOTSUP,
+    }
+}
+
 /// Puts attributes among what is stored. rustic names their type nowhere, but reads it.
 pub(crate) fn store_attributes(meta: &mut Metadata, attributes: &[(String, Vec<u8>)]) {
+    if attributes.is_empty() {
+        return;
+    }
     let stored = |(name, value): &(String, Vec<u8>)| serde_json::json!({ "name": name, "value": STANDARD.encode(value) });
     let stored = attributes.iter().map(stored).collect();
     meta.extended_attributes = serde_json::from_value(stored).unwrap_or_default();

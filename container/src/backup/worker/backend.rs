@@ -57,6 +57,9 @@ impl ReadBackend for Remote {
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+        if let Some(held) = locked(&self.held_back).get(id) {
+            return Ok(held.clone());
+        }
         let path = path_of(kind, id);
         let read = if kind == FileType::Config {
             // Its name says nothing about it; what decrypts it does.
@@ -90,12 +93,14 @@ impl WriteBackend for Remote {
         created.map_err(|error| rustic(&error))
     }
 
-    fn write_bytes(&self, kind: FileType, id: &Id, _cacheable: bool, content: BytesList) -> RusticResult<()> {
+    fn write_bytes(&self, kind: FileType, id: &Id, cacheable: bool, content: BytesList) -> RusticResult<()> {
         if kind == FileType::Snapshot {
             if let Some(failed) = self.failed_write() {
                 return Err(RusticError::new(ErrorKind::Backend, failed));
             }
             if self.holding_back.load(Ordering::Relaxed) {
+                let content = content.into_vec().concat();
+                locked(&self.held_back).insert(*id, content.into());
                 return Ok(());
             }
         }
@@ -104,6 +109,10 @@ impl WriteBackend for Remote {
         let written = self.attempts(&Method::POST, &path, Some(&content), &[], &|_, _| Ok(()));
         if written.is_ok() && matches!(kind, FileType::Snapshot | FileType::Index | FileType::Key) {
             self.keep(id, &content);
+        }
+        if written.is_ok() && kind == FileType::Pack && cacheable {
+            // Trees: the next pass reads them.
+            self.spool_pack(*id, &content);
         }
         if kind == FileType::Snapshot && written.is_ok() {
             *locked(&self.written) = Some(*id);

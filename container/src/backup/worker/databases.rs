@@ -12,6 +12,7 @@ mod aside;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -119,8 +120,73 @@ pub(crate) fn copy(database: &Located<'_>, scratch: &Path, patience: Duration) -
         },
         Way::Aside => aside::copy(database, &target, patience),
     };
+    opened(&target, copied)
+}
+
+/// Copies the files of a database of which nobody writes now to `target` and beside it.
+///
+/// # Errors
+/// When that does not work.
+pub(crate) fn capture(
+    database: &Located<'_>,
+    target: &Path,
+    copy: &dyn Fn(&File, &File) -> io::Result<()>,
+) -> io::Result<()> {
+    aside::capture(database, target, copy)
+}
+
+/// What one reads in a database stays what it is now, whoever writes meanwhile, until this is copied.
+pub(crate) struct Held(Connection);
+
+/// Begins to read a database in its place; nothing where that takes more than locks, where somebody holds it, or where it has no
+/// write-ahead log and a reader would be in its writers' way.
+pub(crate) fn hold(database: &Located<'_>) -> Option<Held> {
+    if way(database).ok()? == Way::Aside {
+        return None;
+    }
+    let source = readable(database.path, Duration::ZERO).ok()?;
+    let mode = source.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
+    if mode.ok()? != "wal" {
+        return None;
+    }
+    source.execute_batch("BEGIN").ok()?;
+    // The transaction begins with the first look.
+    source
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .ok()?;
+    Some(Held(source))
+}
+
+impl Held {
+    /// Copies it to `target`, and checks the copy.
+    ///
+    /// # Errors
+    /// See [`NotCopied`].
+    pub(crate) fn copy(self, target: &Path) -> Result<Copy, NotCopied> {
+        opened(target, backed_up(&self.0, target))
+    }
+}
+
+/// Makes one file of what was captured, and checks it.
+///
+/// # Errors
+/// See [`NotCopied`].
+pub(crate) fn finish(target: &Path) -> Result<Copy, NotCopied> {
+    opened(target, aside::one_file(target))
+}
+
+/// Removes what was captured.
+pub(crate) fn discard(target: &Path) {
+    for suffix in [""].into_iter().chain(super::exclusions::SIDECARS) {
+        let mut name = target.to_owned().into_os_string();
+        name.push(suffix);
+        let _ = std::fs::remove_file(PathBuf::from(name));
+    }
+}
+
+fn opened(target: &Path, copied: Result<Found, NotCopied>) -> Result<Copy, NotCopied> {
     let opened = copied.and_then(|found| {
-        let file = File::open(&target).map_err(|error| NotCopied::Failed(error.to_string()))?;
+        let file = File::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
         let bytes = file
             .metadata()
             .map_err(|error| NotCopied::Failed(error.to_string()))?
@@ -128,11 +194,7 @@ pub(crate) fn copy(database: &Located<'_>, scratch: &Path, patience: Duration) -
         Ok(Copy { file, bytes, found })
     });
     // The open file stays; nothing is left behind when we are killed later.
-    for suffix in [""].into_iter().chain(super::exclusions::SIDECARS) {
-        let mut name = target.clone().into_os_string();
-        name.push(suffix);
-        let _ = std::fs::remove_file(PathBuf::from(name));
-    }
+    discard(target);
     opened
 }
 
@@ -176,17 +238,19 @@ impl From<NotCopied> for NotRead {
 }
 
 fn in_place(database: &Path, target: &Path, patience: Duration) -> Result<Found, NotRead> {
-    let source = readable(database, patience)?;
+    Ok(backed_up(&readable(database, patience)?, target)?)
+}
+
+fn backed_up(source: &Connection, target: &Path) -> Result<Found, NotCopied> {
     let mut copy = Connection::open(target).map_err(|error| NotCopied::Failed(error.to_string()))?;
     {
-        let backup = Backup::new(&source, &mut copy).map_err(|error| judge(&error))?;
+        let backup = Backup::new(source, &mut copy).map_err(|error| judge(&error))?;
         // All pages in one step: the copy is of one moment, and no writer can start it over.
         match backup.step(-1).map_err(|error| judge(&error))? {
             StepResult::Done => {}
-            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned()).into()),
+            _ => return Err(NotCopied::Refused("it is being written for too long".to_owned())),
         }
     }
-    drop(source);
     let found = check(&copy)?;
     copy.close().map_err(|(_, error)| judge(&error))?;
     Ok(found)

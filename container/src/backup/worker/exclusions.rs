@@ -82,11 +82,14 @@ pub(crate) fn is_excluded(path: &Path) -> bool {
         path.parent()
             .is_some_and(|parent| parent.iter().any(|part| part == GIT))
     };
-    CACHES
-        .iter()
-        .chain(&PATHS)
-        .any(|excluded| path.starts_with(excluded))
-        || (path.starts_with(AGENTS) && LOCKS_OF_AGENTS.iter().any(|lock| name.ends_with(lock)))
+    // Byte by byte: each place of a home is asked for, also while its bot stands still.
+    let bytes = path.as_os_str().as_bytes();
+    let is_below = |excluded: &str| {
+        let rest = bytes.strip_prefix(excluded.as_bytes());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    };
+    bytes.starts_with(b".") && CACHES.iter().chain(&PATHS).any(|excluded| is_below(excluded))
+        || (is_below(AGENTS) && LOCKS_OF_AGENTS.iter().any(|lock| name.ends_with(lock)))
         || (name.ends_with(LOCK) && in_git())
 }
 

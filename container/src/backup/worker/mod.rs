@@ -1,11 +1,13 @@
 //! The backup process: the supervisor's own binary, started once for each job.
 //!
 //! A process of its own, so that its memory goes back to the system with it, a panic or a hang in it ends
-//! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and answers
+//! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and says
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
 mod attributes;
 mod backend;
+mod capture;
+mod changes;
 mod compare;
 mod databases;
 mod descent;
@@ -14,9 +16,11 @@ mod keys;
 mod leases;
 mod left_out;
 mod maintain;
+mod passes;
 mod patterns;
 mod place;
 mod read;
+mod record;
 mod remote;
 mod repository;
 mod restore;
@@ -30,7 +34,7 @@ pub(crate) mod wire;
 mod write;
 
 use std::fs::DirBuilder;
-use std::io::Read;
+use std::io::BufRead;
 use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,7 +59,7 @@ const KEPT: &str = "objects";
 
 /// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
 /// a tenth of it, so that it goes on and is not noticed.
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
@@ -89,7 +93,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     hidden.map_err(|error| RepositoryError(format!("hiding this process: {error}")))?;
     bind_to_supervisor()?;
     let mut text = Vec::new();
-    let read = std::io::stdin().lock().read_to_end(&mut text);
+    let read = std::io::stdin().lock().read_until(b'\n', &mut text);
     read.map_err(|error| RepositoryError(format!("reading the job: {error}")))?;
     let input: JobInput =
         serde_json::from_slice(&text).map_err(|_| RepositoryError::new("the job is malformed"))?;

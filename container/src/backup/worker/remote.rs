@@ -8,7 +8,7 @@ mod kept;
 mod packs;
 mod spool;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -111,6 +111,8 @@ pub(crate) struct Remote {
     /// The first request that was not answered, or refused, for good.
     unanswered: Mutex<Option<String>>,
     pub(super) holding_back: AtomicBool,
+    /// Snapshots that were written and not sent.
+    pub(super) held_back: Mutex<BTreeMap<Id, Bytes>>,
     /// The snapshot that was written last.
     pub(super) written: Mutex<Option<Id>>,
     /// The snapshots that were listed last.
@@ -159,6 +161,7 @@ impl Remote {
             last_failure: Mutex::default(),
             unanswered: Mutex::default(),
             holding_back: AtomicBool::new(false),
+            held_back: Mutex::default(),
             written: Mutex::default(),
             listed: Mutex::default(),
             reads: AtomicU64::new(0),
@@ -218,7 +221,7 @@ impl Remote {
         }
     }
 
-    /// From now on written snapshots are not sent but forgotten, until [`Remote::let_snapshots_pass`].
+    /// From now on written snapshots are not sent but can be read here only, until [`Remote::let_snapshots_pass`].
     pub(crate) fn hold_snapshots_back(&self) {
         self.holding_back.store(true, Ordering::Relaxed);
     }

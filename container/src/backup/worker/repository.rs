@@ -61,6 +61,12 @@ pub(crate) struct Description {
     /// What the rules left out.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub(crate) left_out: LeftOut,
+    /// What in it may be of another moment.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub(crate) moments: Named,
+    /// For how many milliseconds the bot stood still for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pause_ms: Option<u64>,
 }
 
 impl Description {
@@ -270,6 +276,8 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
         disk_bytes: description.disk_bytes,
         lacks: description.lacks,
         left_out: description.left_out,
+        moments: description.moments,
+        pause_ms: description.pause_ms,
     })
 }
 

@@ -1,13 +1,13 @@
 //! The backup process's one way out: lines of JSON on its standard output.
 
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use moltworker_core::wire::control::Progress;
 
-use super::wire::Line;
+use super::wire::{Answer, Line};
 
 /// Between two words about progress: often enough for a page that somebody watches.
 const TICK: Duration = Duration::from_millis(500);
@@ -19,6 +19,17 @@ pub(crate) fn say(line: &Line) {
         let mut out = std::io::stdout().lock();
         let _ = out.write_all(&text).and_then(|()| out.flush());
     }
+}
+
+/// Asks the supervisor for something and waits for its answer.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn ask(line: &Line) -> io::Result<Answer> {
+    say(line);
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_until(b'\n', &mut text)?;
+    serde_json::from_slice(&text).map_err(io::Error::from)
 }
 
 /// Says something that is worth a line in the log.

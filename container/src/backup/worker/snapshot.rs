@@ -1,31 +1,22 @@
 //! Takes a snapshot of the home.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use moltworker_core::backup::suspicion::{Content, suspicion};
-use moltworker_core::wire::control::{Amount, Progress, Snapshot, SnapshotReason};
-use moltworker_core::wire::job::{JobKind, SnapshotJob};
+use moltworker_core::wire::control::{Amount, Snapshot, SnapshotReason};
+use moltworker_core::wire::job::SnapshotJob;
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
-use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
-use super::databases::BUSY;
-use super::patterns::Patterns;
+use super::passes::{Passes, Stored};
 use super::remote::Remote;
-use super::repository::{
-    Description, HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, SUSPICIOUS, explain, init, open,
-    snapshot_report,
-};
-use super::say::{Ticker, note, say};
-use super::sources::{Findings, Home};
+use super::repository::{Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report};
+use super::say::{note, say};
 use super::wire::{Access, JobContext, Line};
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
-/// The clock of the files is not quite that of the snapshots, in seconds.
-const CLOCKS_APART: i64 = 2;
 
 /// Takes a snapshot; `None` when nothing has changed since the one before.
 ///
@@ -60,9 +51,20 @@ pub(crate) fn take(
         .find(named)
         .or_else(|| earlier.iter().find(is_good));
 
-    let findings = Arc::new(Mutex::new(Findings::default()));
-    let archived = archive(opened, home, scratch, parent, &context.raw, &findings)?;
-    let findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
+    let passes = Passes {
+        remote,
+        home,
+        scratch,
+        parent,
+        raw: &context.raw,
+        time: later_than(parent),
+    };
+    let Stored {
+        repository,
+        mut snapshot,
+        findings,
+        pause_ms,
+    } = passes.store(opened)?;
     for said in &findings.notes {
         note(said);
     }
@@ -71,6 +73,13 @@ pub(crate) fn take(
             "{} entries cannot be read and are not in the snapshot: {}",
             findings.lacks.total,
             findings.lacks.first.join("; ")
+        ));
+    }
+    if !findings.moments.is_empty() {
+        note(&format!(
+            "{} entries may be of another moment than the rest: {}",
+            findings.moments.total,
+            findings.moments.first.join("; ")
         ));
     }
     say(&Line::Uncopied(findings.uncopied));
@@ -82,7 +91,6 @@ pub(crate) fn take(
             named.join("; ")
         )));
     }
-    let (repository, mut snapshot) = archived;
     if parent.is_some_and(|parent| parent.tree == snapshot.tree) && !job.accept {
         return Ok(None);
     }
@@ -99,6 +107,8 @@ pub(crate) fn take(
         disk_bytes: Some(findings.disk_bytes),
         lacks: findings.lacks,
         left_out: findings.left_out,
+        moments: findings.moments,
+        pause_ms,
     };
     let lost = base.filter(|_| !job.accept).and_then(|base| {
         let before = Content {
@@ -174,70 +184,6 @@ pub(crate) fn mark_before_upgrade(
         "gateway {from} wrote this home and {to} will use it: kept as a snapshot before an upgrade"
     ));
     Ok(())
-}
-
-/// Stores everything a snapshot refers to, and makes the snapshot without writing it.
-fn archive(
-    opened: Opened,
-    home: &Path,
-    scratch: &Path,
-    parent: Option<&SnapshotFile>,
-    raw: &BTreeSet<String>,
-    findings: &Arc<Mutex<Findings>>,
-) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), RepositoryError> {
-    let Opened { remote, repository } = opened;
-    let indexed = repository.to_indexed_ids();
-    let indexed = indexed.map_err(|error| explain(&remote, "reading the index", &error))?;
-    let patterns = Patterns::of(home);
-    for said in &patterns.ignored {
-        note(said);
-    }
-    let source = Home {
-        path: home.to_owned(),
-        scratch: scratch.to_owned(),
-        raw: Arc::new(raw.clone()),
-        patterns: Arc::new(patterns),
-        since: parent.map(|parent| parent.time.timestamp().as_second().saturating_sub(CLOCKS_APART)),
-        patience: BUSY,
-        findings: Arc::clone(findings),
-    };
-    let parents: Vec<_> = parent
-        .iter()
-        .map(|parent| parent.id.to_hex().as_str().to_owned())
-        .collect();
-    let parent_options = if parents.is_empty() {
-        ParentOptions::default().force(true)
-    } else {
-        ParentOptions::default().parents(parents)
-    };
-    let options = BackupOptions::default().no_scan(true).parent_opts(parent_options);
-    let time = later_than(parent);
-    let snapshot = SnapshotOptions::default()
-        .host(HOST.to_owned())
-        .time(time)
-        .to_snapshot()
-        .map_err(|error| explain(&remote, "beginning the snapshot", &error))?;
-
-    remote.hold_snapshots_back();
-    let counted = Arc::clone(findings);
-    let ticker = Ticker::start(move || Progress {
-        job: JobKind::Snapshot,
-        done: counted.lock().unwrap_or_else(PoisonError::into_inner).amount,
-        total: None,
-    });
-    let archived = indexed.archive(&options, &source, snapshot, &[HOME_IN_SNAPSHOT.into()]);
-    drop(ticker);
-    let archived = archived.map_err(|error| explain(&remote, "storing the home", &error))?;
-    // rustic leaves out what it could not store and goes on.
-    if let Some(failed) = remote.failed_write() {
-        return Err(RepositoryError(failed));
-    }
-    // It also goes on without what it could not read of the snapshot before, and that is what this one would refer
-    // to for everything that is unchanged.
-    if let Some(unreadable) = remote.unreadable_pack() {
-        return Err(RepositoryError(unreadable));
-    }
-    Ok((indexed, archived))
 }
 
 /// Now, or a moment after the newest snapshot if that has been taken by a faster clock: the newest snapshot is

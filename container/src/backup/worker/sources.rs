@@ -7,16 +7,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind as IoKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moltworker_core::wire::control::{Amount, LeftOut, Named};
 use rustic_core::{ReadSourceOpen, RusticResult};
 use rustix::io::Errno;
 
+use super::capture::{State, state};
+use super::changes::Changes;
 use super::databases::Found;
 use super::patterns::Patterns;
+use super::record::Record;
+
+/// Why a file may be of another moment.
+pub(super) const WRITTEN: &str = "it was written while it was read";
 
 /// What a walk has found, and what it could not read.
 #[derive(Debug, Default)]
@@ -40,6 +47,8 @@ pub(crate) struct Findings {
     pub(crate) failures: Vec<String>,
     /// What is worth saying, and no failure.
     pub(crate) notes: Vec<String>,
+    /// What may be of another moment than the rest.
+    pub(crate) moments: Named,
 }
 
 /// A home as a source of a snapshot.
@@ -59,6 +68,10 @@ pub(crate) struct Home {
     pub(crate) patience: Duration,
     /// What was found.
     pub(crate) findings: Arc<Mutex<Findings>>,
+    /// Where it was found, in the order of the walk.
+    pub(crate) record: Arc<Mutex<Record>>,
+    /// What changes meanwhile.
+    pub(crate) changes: Arc<Changes>,
 }
 
 /// How the bytes of a file are come by.
@@ -70,6 +83,12 @@ pub(super) enum Bytes {
     Memory(Cursor<Vec<u8>>),
     /// In an open file, and so many of them.
     File(File, u64),
+    /// In an open file that was left where it is; it must not have changed by the end.
+    Later(File, u64, State),
+    /// Nowhere: what an earlier walk could not read either.
+    Unread,
+    /// From a place in a file of ours.
+    Spooled(Arc<File>, u64, u64),
 }
 
 /// Reads as many bytes as were promised, and notes when that fails.
@@ -81,6 +100,11 @@ pub(crate) struct Reader {
 }
 
 impl Home {
+    /// Where everything was found.
+    pub(super) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn note(&self, change: impl FnOnce(&mut Findings)) {
         change(&mut self.findings.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -116,45 +140,117 @@ impl Read for Reader {
     /// What a file has grown by meanwhile is for the next snapshot. What it lost is zeros in this one: the length that is
     /// stored beside the content was read before, and must be right.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let (file, left) = match &mut self.bytes {
+        let (file, left, before) = match &mut self.bytes {
             Bytes::Memory(bytes) => return bytes.read(buffer),
-            Bytes::File(file, left) => (file, left),
+            Bytes::Unread => {
+                self.note(|findings, path| {
+                    findings.amount.files = findings.amount.files.saturating_sub(1);
+                    findings.lacks(path, "it could not be read");
+                });
+                return Err(IoKind::NotFound.into());
+            }
+            Bytes::File(file, left) => (file, left, None),
+            Bytes::Later(file, left, before) => (file, left, Some(*before)),
+            Bytes::Spooled(file, at, left) => {
+                let read = file.read_at(first(buffer, *left), *at)?;
+                let count = u64::try_from(read).unwrap_or(u64::MAX);
+                (*at, *left) = (at.saturating_add(count), left.saturating_sub(count));
+                return Ok(read);
+            }
         };
-        let most = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-        let buffer = buffer.get_mut(..most).unwrap_or_default();
+        let buffer = first(buffer, *left);
         if buffer.is_empty() {
             return Ok(0);
         }
-        let read = match file.read(buffer) {
+        let error = match file.read(buffer) {
             Ok(0) => {
                 buffer.fill(0);
                 let is_known = std::mem::replace(&mut self.is_cut, true);
+                let most = buffer.len();
                 *left = left.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
                 if !is_known {
                     self.note(|findings, path| {
                         let said = format!("{} was cut while it was read", path.display());
                         findings.notes.push(said);
+                        if before.is_some() {
+                            findings.of_another_moment(path, WRITTEN);
+                        }
                     });
                 }
                 return Ok(most);
             }
             Ok(count) => {
                 *left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+                let is_another = |before| file.metadata().map_or(true, |now| state(&now) != before);
+                if *left == 0 && before.is_some_and(is_another) {
+                    self.note(|findings, path| findings.of_another_moment(path, WRITTEN));
+                }
                 return Ok(count);
             }
             Err(error) => error,
         };
-        if read.kind() != IoKind::Interrupted {
+        if error.kind() != IoKind::Interrupted {
             self.note(|findings, path| {
                 findings.amount.files = findings.amount.files.saturating_sub(1);
-                findings.unreadable(path, &read);
+                findings.unreadable(path, &error);
             });
         }
-        Err(read)
+        Err(error)
     }
 }
 
+/// No more of a buffer than there is to be read.
+fn first(buffer: &mut [u8], left: u64) -> &mut [u8] {
+    let most = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+    buffer.get_mut(..most).unwrap_or_default()
+}
+
 impl Findings {
+    /// Whether there is more to say than how much was found.
+    pub(super) fn is_more(&self) -> bool {
+        let Self {
+            amount: _,
+            disk_bytes: _,
+            databases,
+            raw,
+            uncopied,
+            lacks,
+            left_out,
+            failures,
+            notes,
+            moments,
+        } = self;
+        !(databases.is_empty()
+            && raw.is_empty()
+            && uncopied.is_empty()
+            && lacks.is_empty()
+            && left_out.is_empty()
+            && failures.is_empty()
+            && notes.is_empty()
+            && moments.is_empty())
+    }
+
+    /// What else was found at one place, how much apart.
+    pub(super) fn add(&mut self, more: &Self) {
+        self.databases.extend(more.databases.iter().cloned());
+        let raw = more
+            .raw
+            .iter()
+            .map(|(name, reason)| (name.clone(), reason.clone()));
+        self.raw.extend(raw);
+        self.uncopied.extend(more.uncopied.iter().cloned());
+        for (all, some) in [(&mut self.lacks, &more.lacks), (&mut self.moments, &more.moments)] {
+            some.first.iter().for_each(|said| all.push(said));
+        }
+        self.failures.extend(more.failures.iter().cloned());
+        self.notes.extend(more.notes.iter().cloned());
+    }
+
+    /// One more that may be of another moment than the rest.
+    pub(super) fn of_another_moment(&mut self, path: &Path, reason: &str) {
+        self.moments.push(&short(&path.to_string_lossy(), reason));
+    }
+
     /// One more that is there and cannot be read: what is wrong with it alone is named, what is wrong with this machine
     /// fails the snapshot, because it would be missing everything.
     pub(super) fn unreadable(&mut self, path: &Path, error: &io::Error) {

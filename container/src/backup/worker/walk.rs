@@ -1,27 +1,33 @@
 //! The walk through a home: each directory, then what is in it, by name, in the order rustic wants it.
 
-use std::collections::{BTreeSet, HashSet};
+mod again;
+mod database;
+mod noting;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata as Stat};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustic_core::repofile::{Metadata, Node, NodeType};
 use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
-use rustix::fs::readlinkat;
+use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::attributes::{copy_differs, metadata, store_attributes, stored_attributes};
-use super::databases::{self, HEADER, Located, NotCopied};
+use super::attributes::{has_attributes, metadata, store_attributes, stored_attributes};
 use super::descent::Descent;
-use super::exclusions::{LOGS, SIDECARS, is_excluded};
-use super::left_out::count;
+use super::exclusions::is_excluded;
 use super::place::{is_gone, look, names, open};
 use super::repository::HOME_IN_SNAPSHOT;
-use super::sources::{Bytes, Home, Source};
+use super::sources::{Bytes, Findings, Home, Source};
+use again::{Known, Replay, Step};
+use database::{Stored, is_database};
+
+pub(crate) use again::Since;
 
 /// A path is at most so long, and an entry so deep: what leads to everything in a snapshot is held in memory, in this process
 /// and in whoever restores it. The kernel itself takes 4,096 bytes at a time.
@@ -44,6 +50,16 @@ pub(crate) struct Walk {
     /// Entries of what is left out that may still be counted.
     countable: u64,
     begun: bool,
+    /// What is to be said of the place one is at.
+    noted: Findings,
+    /// What an earlier walk found, for one that looks at what has changed.
+    since: Option<Since>,
+    /// What was taken while the bot stood still.
+    taken: VecDeque<Step>,
+    /// What is as an earlier walk found it.
+    replay: Option<Replay>,
+    /// What is there instead of what it found at a place.
+    instead: HashMap<usize, ReadSourceEntry<Source>>,
 }
 
 /// A directory on the way.
@@ -51,6 +67,8 @@ struct Level {
     names: std::vec::IntoIter<OsString>,
     /// What is passed over, because it belongs to a database.
     sidecars: BTreeSet<OsString>,
+    /// What an earlier walk found here.
+    known: Known,
 }
 
 impl ReadSource for Home {
@@ -70,31 +88,18 @@ impl Iterator for Walk {
     type Item = RusticResult<ReadSourceEntry<Source>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if !self.begun {
-            self.begun = true;
-            let home = self.begin();
-            return match home {
-                Ok(home) => Some(Ok(home)),
-                Err(error) => {
-                    // Whatever the reason: without it there is nothing, and nothing is no snapshot.
-                    let said = format!("the home {} cannot be read: {error}", self.home.path.display());
-                    self.home.note(|findings| findings.failures.push(said));
-                    None
-                }
-            };
-        }
         loop {
-            let level = self.levels.last_mut()?;
-            let Some(name) = level.names.next() else {
-                self.levels.pop();
-                self.leave();
-                continue;
-            };
-            if level.sidecars.contains(&name) {
-                continue;
-            }
-            if let Some(entry) = self.entry(&name) {
+            if let Some(entry) = self.unchanged() {
                 return Some(Ok(entry));
+            }
+            match self.taken.pop_front().or_else(|| self.step())? {
+                Step::Entry(entry) => return Some(Ok(entry)),
+                Step::Unchanged(path, at) => self.replay = Some(Replay::new(path, at)),
+                Step::Database(database) => {
+                    if let Some(entry) = self.finish(database) {
+                        return Some(Ok(entry));
+                    }
+                }
             }
         }
     }
@@ -110,20 +115,69 @@ impl Walk {
             linked: HashSet::new(),
             countable: super::left_out::MAX_COUNTED,
             begun: false,
+            noted: Findings::default(),
+            since: None,
+            taken: VecDeque::new(),
+            replay: None,
+            instead: HashMap::new(),
         }
     }
 
-    fn begin(&mut self) -> io::Result<ReadSourceEntry<Source>> {
+    /// Through what has changed of it.
+    pub(crate) fn again(home: Home, since: Since) -> Self {
+        Self {
+            since: Some(since),
+            ..Self::new(home)
+        }
+    }
+
+    /// The next thing there is; what was looked at and is in no snapshot is noted on the way.
+    fn step(&mut self) -> Option<Step> {
+        if !self.begun {
+            self.begun = true;
+            return match self.begin() {
+                Ok((node, meta)) => Some(Step::Entry(self.seen(Path::new(""), node, meta, None, false))),
+                Err(error) => {
+                    // Whatever the reason: without it there is nothing, and nothing is no snapshot.
+                    let said = format!("the home {} cannot be read: {error}", self.home.path.display());
+                    self.noted.failures.push(said);
+                    self.not_seen();
+                    None
+                }
+            };
+        }
+        loop {
+            let Some(level) = self.levels.last_mut() else {
+                self.home.record().finish();
+                return None;
+            };
+            let Some(name) = level.names.next() else {
+                self.levels.pop();
+                self.leave();
+                self.not_seen();
+                continue;
+            };
+            if level.sidecars.contains(&name) {
+                continue;
+            }
+            if let Some(step) = self.entry(&name) {
+                return Some(step);
+            }
+            self.not_seen();
+        }
+    }
+
+    fn begin(&mut self) -> io::Result<(NodeType, Metadata)> {
         let descent = Descent::begin(&self.home.path)?;
         let here = descent.here();
         let directory = open(&here, OsStr::new("."))?;
-        let mut meta = metadata(&directory.metadata()?);
-        if let Ok(attributes) = stored_attributes(&here, OsStr::new(".")) {
-            store_attributes(&mut meta, &attributes);
-        }
+        let stat = directory.metadata()?;
         self.descent = Some(descent);
-        self.list()?;
-        Ok(entry_of(Path::new(""), NodeType::Dir, meta, None))
+        self.list(self.known_below(OsStr::new(""), stat.ino(), Path::new("")))?;
+        // After it is watched.
+        let mut meta = metadata(&directory.metadata()?);
+        self.attributes(&here, OsStr::new("."), &mut meta);
+        Ok((NodeType::Dir, meta))
     }
 
     /// Goes up; what was on the way there and is elsewhere by now is left as it is.
@@ -138,31 +192,49 @@ impl Walk {
         }
     }
 
-    /// Begins with what is in the directory one is in now.
-    fn list(&mut self) -> io::Result<()> {
+    /// Begins with what is in the directory one is in now. It is watched first: what changes afterwards is noticed.
+    fn list(&mut self, known: Known) -> io::Result<()> {
         let Some(descent) = &self.descent else {
             return Ok(());
         };
-        let mut names = names(&descent.here())?;
+        let here = descent.here();
+        if self.since.is_none() {
+            self.home.changes.watch(&here, &descent.path());
+        }
+        let mut names = names(&here)?;
         names.sort_unstable();
         self.levels.push(Level {
             names: names.into_iter(),
             sidecars: BTreeSet::new(),
+            known,
         });
         Ok(())
     }
 
-    fn missed(&self, path: &Path, error: &io::Error) {
+    fn missed(&mut self, path: &Path, error: &io::Error) {
         if !is_gone(error) {
-            self.home.note(|findings| findings.unreadable(path, error));
+            self.noted.unreadable(path, error);
         }
     }
 
     /// What is at a name; nothing where it is in no snapshot. A directory's content comes next.
-    fn entry(&mut self, name: &OsStr) -> Option<ReadSourceEntry<Source>> {
+    fn entry(&mut self, name: &OsStr) -> Option<Step> {
         let descent = self.descent.as_ref()?;
-        let (here, depth) = (descent.here(), descent.depth());
-        let path = descent.path().join(name);
+        let (here, depth, directory) = (descent.here(), descent.depth(), descent.path());
+        if let Some(unchanged) = self.is_unchanged(&here, &directory, name) {
+            return Some(unchanged);
+        }
+        let path = directory.join(name);
+        // A file is opened in a moment anyway, and looked at then.
+        let is_file = self.is_still()
+            && statat(&*here, name, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+        if is_file && !is_excluded(&path) && !self.home.patterns.exclude(&path, false) && depth < MAX_DEPTH {
+            return self.file(&here, name, &path).unwrap_or_else(|error| {
+                self.missed(&path, &error);
+                None
+            });
+        }
         let looked = look(&here, name).and_then(|seen| Ok((seen.metadata()?, seen)));
         let (stat, seen) = match looked {
             Ok(looked) => looked,
@@ -173,50 +245,51 @@ impl Walk {
             }
         };
         if is_excluded(&path) || self.home.patterns.exclude(&path, stat.is_dir()) {
-            let (files, bytes, is_more) = count(&self.home.path.join(&path), &mut self.countable);
-            self.home.note(|findings| {
-                findings.left_out.push(&path.to_string_lossy(), files, bytes);
-                findings.left_out.is_more |= is_more;
-            });
+            self.leave_out(&path);
             return None;
         }
         if path.as_os_str().len() > MAX_PATH || depth >= MAX_DEPTH {
-            self.home
-                .note(|findings| findings.lacks(&path, "it lies too deep in other directories"));
+            self.noted.lacks(&path, "it lies too deep in other directories");
             return None;
         }
         let found = if stat.is_dir() {
-            self.directory(name).map(Some)
+            let known = self.known_below(name, stat.ino(), &path);
+            self.directory(name, known).map(|meta| {
+                let entry = self.seen(&path, NodeType::Dir, meta, None, false);
+                Some(Step::Entry(entry))
+            })
         } else if stat.is_symlink() {
-            readlinkat(&seen, "", Vec::new())
-                .map(|target| {
-                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-                    Some((NodeType::from_link(&target), metadata(&stat), None))
-                })
-                .map_err(io::Error::from)
+            self.link(&seen, &stat, name, &path).map(Some)
         } else if stat.is_file() {
             self.file(&here, name, &path)
         } else {
             return None;
         };
-        match found {
-            Ok(found) => found.map(|(node, meta, source)| entry_of(&path, node, meta, source)),
-            Err(error) => {
-                self.missed(&path, &error);
-                None
-            }
-        }
+        found.unwrap_or_else(|error| {
+            self.missed(&path, &error);
+            None
+        })
     }
 
-    fn directory(&mut self, name: &OsStr) -> io::Result<Found> {
+    fn link(&mut self, link: &File, stat: &Stat, name: &OsStr, path: &Path) -> io::Result<Step> {
+        let target = readlinkat(link, "", Vec::new())?;
+        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        let mut meta = metadata(stat);
+        self.differs(name, &mut meta);
+        let entry = self.seen(path, NodeType::from_link(&target), meta, None, false);
+        Ok(Step::Entry(entry))
+    }
+
+    fn directory(&mut self, name: &OsStr, known: Known) -> io::Result<Metadata> {
         let Some(descent) = &mut self.descent else {
             return Err(Errno::NOENT.into());
         };
         let holder = descent.here();
         descent.enter(name)?;
-        let listed = File::from(rustix::io::dup(&*descent.here())?).metadata();
-        let listed = listed.and_then(|stat| self.list().map(|()| stat));
-        let stat = match listed {
+        let here = descent.here();
+        let listed = self.list(known);
+        let stat = listed.and_then(|()| File::from(rustix::io::dup(&*here)?).metadata());
+        let stat = match stat {
             Ok(stat) => stat,
             Err(error) => {
                 self.leave();
@@ -225,7 +298,7 @@ impl Walk {
         };
         let mut meta = metadata(&stat);
         self.attributes(&holder, name, &mut meta);
-        Ok((NodeType::Dir, meta, None))
+        Ok(meta)
     }
 
     fn file(
@@ -233,7 +306,7 @@ impl Walk {
         here: &Arc<std::os::fd::OwnedFd>,
         name: &OsStr,
         path: &Path,
-    ) -> io::Result<Option<Found>> {
+    ) -> io::Result<Option<Step>> {
         let file = open(here, name)?;
         let stat = file.metadata()?;
         if !stat.is_file() {
@@ -241,24 +314,32 @@ impl Walk {
             return Ok(None);
         }
         let mut meta = metadata(&stat);
-        self.attributes(here, name, &mut meta);
-        let is_database = is_database(&file, &stat);
-        if is_database && let Some(level) = self.levels.last_mut() {
-            let belongs = SIDECARS.map(|suffix| with_suffix(name.to_owned(), suffix));
-            level.sidecars.extend(belongs);
+        if has_attributes(&file) {
+            self.attributes(here, name, &mut meta);
         }
-        let copied = if is_database {
+        let is_database = is_database(&file, &stat);
+        if is_database {
+            self.passes_over_logs(name);
             match self.database(here, name, path, &mut meta) {
-                Stored::Copied(copy) => Some(copy),
-                Stored::AsItIs => None,
+                Stored::Copied(copy) => {
+                    self.differs(name, &mut meta);
+                    let bytes = Bytes::File(copy.file, copy.bytes);
+                    return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
+                }
+                Stored::Taken(step) => return Ok(Some(*step)),
+                Stored::AsItIs => {}
                 Stored::Not => return Ok(None),
             }
-        } else {
-            None
-        };
-        let bytes = match copied {
-            Some(copy) => Bytes::File(copy.file, copy.bytes),
-            None if self.is_changed(&stat) && stat.len() <= MAX_READ_AT_ONCE => {
+        }
+        let is_changed = self.is_changed(&stat);
+        let capture = self.since.as_mut().and_then(|since| since.capture.as_mut());
+        let bytes = match capture {
+            Some(capture) => {
+                let (bytes, length) = capture.take(file, &stat)?;
+                meta.size = length;
+                bytes
+            }
+            None if is_changed && stat.len() <= MAX_READ_AT_ONCE => {
                 let mut bytes = Vec::new();
                 (&file)
                     .take(MAX_READ_AT_ONCE.saturating_add(1))
@@ -273,22 +354,34 @@ impl Walk {
             }
             None => Bytes::File(file, meta.size),
         };
-        let is_counted = stat.nlink() > 1 && !self.linked.insert((stat.dev(), stat.ino()));
-        let disk_bytes = match &bytes {
-            _ if is_counted => 0,
-            Bytes::File(file, _) => file
-                .metadata()
-                .map_or(0, |stat| stat.blocks())
-                .saturating_mul(DISK_BLOCK),
-            Bytes::Memory(_) => stat.blocks().saturating_mul(DISK_BLOCK),
+        self.differs(name, &mut meta);
+        Ok(Some(Step::Entry(self.stored(
+            path,
+            meta,
+            bytes,
+            Some(&stat),
+            false,
+        ))))
+    }
+
+    /// A file is in the snapshot; `stat` is its own, where it is not a copy.
+    fn stored(
+        &mut self,
+        path: &Path,
+        meta: Metadata,
+        bytes: Bytes,
+        stat: Option<&Stat>,
+        is_copy: bool,
+    ) -> ReadSourceEntry<Source> {
+        let blocks = match (stat, &bytes) {
+            (Some(stat), _) if stat.nlink() > 1 && !self.linked.insert((stat.dev(), stat.ino())) => 0,
+            (Some(stat), _) => stat.blocks(),
+            (None, Bytes::File(file, _)) => file.metadata().map_or(0, |stat| stat.blocks()),
+            (None, _) => 0,
         };
-        self.home.note(|findings| {
-            findings.amount.files = findings.amount.files.saturating_add(1);
-            findings.amount.bytes = findings.amount.bytes.saturating_add(meta.size);
-            findings.disk_bytes = findings.disk_bytes.saturating_add(disk_bytes);
-        });
+        self.noted.disk_bytes = blocks.saturating_mul(DISK_BLOCK);
         let source = Source::new(bytes, path.to_owned(), &self.home.findings);
-        Ok(Some((NodeType::File, meta, Some(source))))
+        self.seen(path, NodeType::File, meta, Some(source), is_copy)
     }
 
     fn attributes(&self, holder: &std::os::fd::OwnedFd, name: &OsStr, meta: &mut Metadata) {
@@ -302,79 +395,6 @@ impl Walk {
     fn is_changed(&self, stat: &Stat) -> bool {
         self.home.since.is_none_or(|since| stat.ctime() >= since)
     }
-
-    /// Copies a database. Its time is that of whatever of it was written last: while it is in use that is its
-    /// write-ahead log, and by the time rustic sees what has changed.
-    fn database(
-        &mut self,
-        here: &std::os::fd::OwnedFd,
-        name: &OsStr,
-        path: &Path,
-        meta: &mut Metadata,
-    ) -> Stored {
-        let mut of_copy = meta.clone();
-        for suffix in LOGS {
-            let log = with_suffix(name.to_owned(), suffix);
-            if let Ok(stat) = look(here, &log).and_then(|log| log.metadata())
-                && stat.len() > 0
-            {
-                let log = metadata(&stat);
-                of_copy.mtime = of_copy.mtime.max(log.mtime);
-                of_copy.ctime = of_copy.ctime.max(log.ctime);
-            }
-        }
-        let whole = self.home.path.join(path);
-        let located = Located {
-            directory: here,
-            name,
-            path: &whole,
-        };
-        let said = path.to_string_lossy().into_owned();
-        match databases::copy(&located, &self.home.scratch, self.home.patience) {
-            Ok(copy) => {
-                of_copy.size = copy.bytes;
-                *meta = of_copy;
-                self.home.note(|findings| findings.copied(&said, &copy.found));
-                return Stored::Copied(copy);
-            }
-            Err(_) if look(here, name).is_err() => return Stored::Not,
-            Err(NotCopied::Damaged(reason)) => self.home.note(|findings| {
-                let said = format!("{said} is a damaged database, stored as it is: {reason}");
-                findings.notes.push(said);
-            }),
-            Err(NotCopied::Refused(reason)) => {
-                let stored = self.home.raw.contains(&said);
-                self.home
-                    .note(|findings| findings.refused(&said, &reason, stored));
-                if !stored {
-                    return Stored::Not;
-                }
-            }
-            Err(NotCopied::Failed(reason)) => {
-                self.home
-                    .note(|findings| findings.failures.push(format!("{said}: {reason}")));
-                return Stored::Not;
-            }
-        }
-        // As the file it is, and then with its logs, which come later by their names.
-        copy_differs(meta);
-        if let Some(level) = self.levels.last_mut() {
-            for suffix in LOGS {
-                level.sidecars.remove(&with_suffix(name.to_owned(), suffix));
-            }
-        }
-        Stored::AsItIs
-    }
-}
-
-type Found = (NodeType, Metadata, Option<Source>);
-
-/// What becomes of a database.
-enum Stored {
-    Copied(databases::Copy),
-    AsItIs,
-    /// It is gone, or the snapshot fails for it.
-    Not,
 }
 
 fn entry_of(path: &Path, node: NodeType, meta: Metadata, open: Option<Source>) -> ReadSourceEntry<Source> {
@@ -388,13 +408,5 @@ fn entry_of(path: &Path, node: NodeType, meta: Metadata, open: Option<Source>) -
     }
 }
 
-/// By its header. An empty file is a database only to SQLite.
-fn is_database(file: &File, stat: &Stat) -> bool {
-    let mut header = [0; HEADER.len()];
-    stat.len() >= HEADER.len() as u64 && file.read_exact_at(&mut header, 0).is_ok() && header == *HEADER
-}
-
-fn with_suffix(mut name: OsString, suffix: &str) -> OsString {
-    name.push(suffix);
-    name
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What the supervisor and its backup process say to each other: one [`JobInput`] as JSON on its standard input,
-//! [`Line`]s of JSON on its standard output.
+//! What the supervisor and its backup process say to each other: one [`JobInput`] as a line of JSON on its standard input,
+//! [`Line`]s of JSON on its standard output, and an [`Answer`] to those that ask for something.
 //!
 //! The input holds secrets and is therefore neither in the arguments nor in the environment, which others could
 //! read, and has no `Debug`.
@@ -97,6 +97,10 @@ pub(crate) enum Line {
     Moves(Traffic, u64),
     /// Worth a line in the log.
     Note(String),
+    /// The bot is to stand still; it is answered with [`Answer::Still`] or [`Answer::NotStill`].
+    Freeze,
+    /// It may go on; that is answered with [`Answer::GoesOn`].
+    Thaw,
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is
     /// the one, the other, or none.
     Replacing,
@@ -119,6 +123,23 @@ pub(crate) enum Line {
     Maintained(MaintenanceReport),
     /// It did not work; the text is fit for the bot's owner.
     Failed(String),
+}
+
+/// What a job is answered, one on a line of its standard input, after the [`JobInput`] on the first.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// No process of the bot runs.
+    Still,
+    /// They go on as before, and why.
+    NotStill(String),
+    /// They go on.
+    GoesOn {
+        /// Whether none has run meanwhile.
+        throughout: bool,
+        /// For how long they were held up, in milliseconds.
+        pause_ms: u64,
+    },
 }
 
 /// A renewed token.

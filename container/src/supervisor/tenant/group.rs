@@ -1,6 +1,7 @@
 //! A control group for the bot's processes, where the kernel has version 2 and lets us make one. Whatever a process
 //! of it starts is in it, and one write ends all of them, those that are being started among them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,12 @@ use std::path::{Path, PathBuf};
 const MOUNTS: [&str; 2] = ["sys/fs/cgroup", "sys/fs/cgroup/unified"];
 /// The file that ends all (Linux 5.14).
 const KILL: &str = "cgroup.kill";
+
+/// The file that makes all stand still (Linux 5.2), and the one that says whether they do.
+const FREEZE: &str = "cgroup.freeze";
+const EVENTS: &str = "cgroup.events";
+/// The file with the number of each process in it.
+const MEMBERS: &str = "cgroup.procs";
 
 /// The group; removed with this.
 pub(crate) struct TenantGroup {
@@ -43,6 +50,23 @@ impl TenantGroup {
     /// Ends everything in it.
     pub(super) fn kill(&self) -> io::Result<()> {
         fs::write(self.path.join(KILL), "1")
+    }
+
+    /// Makes everything in it stand still, in a moment, or lets it go on.
+    pub(super) fn freeze(&self, is_frozen: bool) -> io::Result<()> {
+        fs::write(self.path.join(FREEZE), if is_frozen { "1" } else { "0" })
+    }
+
+    /// Whether all of them stand still.
+    pub(super) fn is_frozen(&self) -> bool {
+        let events = fs::read_to_string(self.path.join(EVENTS)).unwrap_or_default();
+        events.lines().any(|line| line == "frozen 1")
+    }
+
+    /// What is in it.
+    pub(super) fn members(&self) -> BTreeSet<u32> {
+        let members = fs::read_to_string(self.path.join(MEMBERS)).unwrap_or_default();
+        members.lines().filter_map(|line| line.parse().ok()).collect()
     }
 }
 

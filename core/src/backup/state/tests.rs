@@ -32,6 +32,8 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         disk_bytes: None,
         lacks: Named::default(),
         left_out: LeftOut::default(),
+        moments: Named::default(),
+        pause_ms: None,
     }
 }
 

@@ -116,6 +116,12 @@ pub struct Snapshot {
     /// What it lacks because the rules leave it out.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
+    /// What in it may be of another moment than the rest, each with the reason: the bot did not stand still for long enough.
+    #[serde(default, skip_serializing_if = "Named::is_empty")]
+    pub moments: Named,
+    /// For how many milliseconds the bot stood still for it. `None` where it did not: nothing had changed meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_ms: Option<u64>,
 }
 
 /// What a home was made from.

@@ -59,6 +59,8 @@ fn backup() -> BackupStatus {
                     bytes: 8_192,
                 }],
             },
+            moments: named("large.bin: it was written all the time"),
+            pause_ms: Some(80),
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,

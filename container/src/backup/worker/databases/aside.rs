@@ -53,8 +53,29 @@ pub(super) fn copy(database: &Located<'_>, target: &Path, patience: Duration) ->
     Err(NotCopied::Refused("it is being written all the time".to_owned()))
 }
 
+/// Copies them while nobody who could write them runs.
+///
+/// # Errors
+/// When one of them cannot be copied.
+pub(super) fn capture(
+    database: &Located<'_>,
+    target: &Path,
+    copy: &dyn Fn(&File, &File) -> io::Result<()>,
+) -> io::Result<()> {
+    let file = regular(open(database.directory, database.name))?;
+    copy(&file, &File::create(target)?)?;
+    for suffix in LOGS {
+        match regular(open(database.directory, &database.beside(suffix))) {
+            Ok(log) => copy(&log, &File::create(with_suffix(target, suffix))?)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Lets SQLite put into the copy what its logs hold, or undo what they say. The last one who closes it removes them.
-fn one_file(target: &Path) -> Result<Found, NotCopied> {
+pub(super) fn one_file(target: &Path) -> Result<Found, NotCopied> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let copy = Connection::open_with_flags(target, flags).map_err(|error| judge(&error))?;
     copy.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))

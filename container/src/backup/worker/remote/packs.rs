@@ -72,6 +72,11 @@ impl Remote {
         locked(&self.packs.spool).give_room(path, bytes);
     }
 
+    /// A pack that was written and will be read again.
+    pub(in crate::backup::worker) fn spool_pack(&self, id: Id, pack: &[u8]) {
+        locked(&self.packs.spool).put(id, pack);
+    }
+
     /// A part of a pack.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
         since: None,
         patience: Duration::ZERO,
         findings: Arc::default(),
+        record: Arc::default(),
+        changes: Arc::new(Changes::begin()),
     };
     let entries = source.entries().map(|entry| entry.unwrap());
     let files = entries.filter_map(|entry| {

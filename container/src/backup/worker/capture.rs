@@ -1,0 +1,225 @@
+//! Takes what has changed of a home while nothing of its bot runs: small files into memory, larger ones into a spool on the
+//! same disk. A file that nobody has written for a while is left where it is and read when the bot goes on again; whether
+//! that was early enough is seen afterwards.
+
+use std::fs::{File, Metadata as Stat};
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::copy_file_range;
+
+use super::databases::{self, Located};
+use super::now_ms;
+use super::sources::Bytes;
+
+/// The bot stands still for no longer than this. What is not taken by then is read while it runs.
+pub(crate) const MAX_PAUSE: Duration = Duration::from_millis(250);
+/// What is no longer than this goes into memory, as long as that is little as a whole.
+const MAX_IN_MEMORY: u64 = 256 * 1024;
+/// See [`MAX_IN_MEMORY`].
+const MAX_MEMORY: u64 = 32 * 1024 * 1024;
+/// A longer file that nobody has written for this long is hardly written in the next moment.
+const AT_REST_MS: i64 = 1_000;
+/// So many files are held open to be read later. A process may have 1,024 where nobody said more.
+const MAX_OPEN: usize = 256;
+/// So much is copied between two looks at the clock.
+const PIECE: usize = 4 * 1024 * 1024;
+
+/// When a file was changed last, and how long it was then.
+pub(super) type State = (u64, i64, i64, i64, i64);
+
+pub(super) fn state(stat: &Stat) -> State {
+    (
+        stat.len(),
+        stat.mtime(),
+        stat.mtime_nsec(),
+        stat.ctime(),
+        stat.ctime_nsec(),
+    )
+}
+
+/// See the top of this file.
+pub(crate) struct Capture {
+    until: Instant,
+    scratch: PathBuf,
+    memory: u64,
+    spool: Option<Arc<File>>,
+    end: u64,
+    open: usize,
+    databases: usize,
+}
+
+impl Capture {
+    /// Begins now; what is copied goes to `scratch`.
+    pub(crate) fn begin(scratch: &Path) -> Self {
+        let now = Instant::now();
+        Self {
+            until: now.checked_add(MAX_PAUSE).unwrap_or(now),
+            scratch: scratch.to_owned(),
+            memory: 0,
+            spool: None,
+            end: 0,
+            open: 0,
+            databases: 0,
+        }
+    }
+
+    /// Whether the bot has stood still for long enough.
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// What is in a file, and how long that is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn take(&mut self, file: File, stat: &Stat) -> io::Result<(Bytes, u64)> {
+        let length = stat.len();
+        if length <= MAX_IN_MEMORY && self.memory.saturating_add(length) <= MAX_MEMORY {
+            let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+            (&file).take(length).read_to_end(&mut bytes)?;
+            let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            self.memory = self.memory.saturating_add(read);
+            return Ok((Bytes::Memory(Cursor::new(bytes)), read));
+        }
+        let age = now_ms().saturating_sub(stat.mtime().saturating_mul(1_000));
+        let is_at_rest = age > AT_REST_MS && length > MAX_IN_MEMORY && self.open < MAX_OPEN;
+        if !is_at_rest && let Some(copied) = self.copy(&file, length) {
+            return Ok((copied, length));
+        }
+        self.open = self.open.saturating_add(1);
+        if self.open > MAX_OPEN {
+            // Nothing can be copied any more: the rest is looked at while the bot runs.
+            self.until = Instant::now();
+        }
+        Ok((Bytes::Later(file, length, state(stat)), length))
+    }
+
+    /// Copies the files of a database to where [`databases::finish`] makes one of them; nothing where that takes too long.
+    pub(super) fn database(&mut self, database: &Located<'_>) -> Option<PathBuf> {
+        self.databases = self.databases.saturating_add(1);
+        let target = self.scratch.join(format!("moment-{}", self.databases));
+        let copied = databases::capture(database, &target, &|from, to| {
+            let length = from.metadata()?.len();
+            if copy(from, to, 0, length, self.until)? {
+                Ok(())
+            } else {
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        });
+        match copied {
+            Ok(()) => Some(target),
+            Err(_) => {
+                databases::discard(&target);
+                None
+            }
+        }
+    }
+
+    fn copy(&mut self, file: &File, length: u64) -> Option<Bytes> {
+        let spool = match &self.spool {
+            Some(spool) => Arc::clone(spool),
+            None => {
+                let path = self.scratch.join("moment");
+                let made = File::options()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&path)
+                    .ok()?;
+                // It goes with this process.
+                std::fs::remove_file(&path).ok()?;
+                Arc::clone(self.spool.insert(Arc::new(made)))
+            }
+        };
+        let at = self.end;
+        // A full disk, or time that is over: it is read later.
+        if !copy(file, &spool, at, length, self.until).unwrap_or(false) {
+            return None;
+        }
+        self.end = at.saturating_add(length);
+        Some(Bytes::Spooled(spool, at, length))
+    }
+}
+
+/// Copies the first bytes of a file to a place in another; whether that was done in time.
+fn copy(from: &File, to: &File, at: u64, length: u64, until: Instant) -> io::Result<bool> {
+    let (mut read, mut written) = (0, at);
+    while read < length {
+        if Instant::now() >= until {
+            return Ok(false);
+        }
+        let left = usize::try_from(length.saturating_sub(read)).unwrap_or(usize::MAX);
+        match copy_file_range(from, Some(&mut read), to, Some(&mut written), left.min(PIECE)) {
+            // It is shorter than it was; what is missing are zeros.
+            Ok(0) => {
+                to.set_len(at.saturating_add(length))?;
+                return Ok(true);
+            }
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::worker::sources::{Findings, Source};
+    use rustic_core::ReadSourceOpen;
+    use rustix::fs::{Timespec, Timestamps, futimens};
+    use std::os::unix::fs::FileExt;
+    use std::sync::Mutex;
+
+    const LENGTH: usize = 300 * 1024;
+
+    /// What is read of a file that is written again after it was taken, and what may be of another moment.
+    fn taken(seconds_at_rest: i64, capture: &mut Capture, length: usize) -> (Vec<u8>, Findings) {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![1; length], 0).unwrap();
+        let time = Timespec {
+            tv_sec: now_ms() / 1_000 - seconds_at_rest,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
+        futimens(&file, &times).unwrap();
+        let stat = file.metadata().unwrap();
+        let (bytes, taken) = capture.take(file.try_clone().unwrap(), &stat).unwrap();
+        assert_eq!(taken, stat.len());
+        file.write_all_at(b"later", 0).unwrap();
+        let findings = Arc::new(Mutex::new(Findings::default()));
+        let source = Source::new(bytes, PathBuf::from("file"), &findings);
+        let mut read = Vec::new();
+        source.open().unwrap().read_to_end(&mut read).unwrap();
+        (read, std::mem::take(&mut *findings.lock().unwrap()))
+    }
+
+    #[test]
+    fn what_is_being_written_is_taken_as_it_is() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut capture = Capture::begin(scratch.path());
+        for length in [10, LENGTH, 0, 10 * LENGTH] {
+            let (read, findings) = taken(0, &mut capture, length);
+            assert_eq!(read, vec![1; length]);
+            assert!(findings.moments.is_empty());
+        }
+        assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_at_rest_that_is_written_before_it_is_read_is_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut capture = Capture::begin(scratch.path());
+        let (read, findings) = taken(60, &mut capture, LENGTH);
+        assert_eq!(read.len(), LENGTH);
+        assert_eq!(findings.moments.first, ["file: it was written while it was read"]);
+    }
+}

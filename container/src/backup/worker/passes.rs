@@ -1,0 +1,306 @@
+//! Stores a home as it is at one moment, as a running machine is moved: a first pass while the bot runs stores nearly
+//! everything, and a second one what has changed meanwhile. That is looked at while no process of the bot runs, which takes
+//! a fraction of a second, and stored when they go on.
+//!
+//! Where nothing has changed, the first pass is of one moment, and the bot notices nothing.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use moltworker_core::wire::control::Progress;
+use moltworker_core::wire::job::JobKind;
+use rustic_core::jiff::Zoned;
+use rustic_core::repofile::SnapshotFile;
+use rustic_core::{
+    BackupOptions, IndexedIdsStatus, OpenStatus, ParentOptions, ReadSource, Repository, RusticResult,
+    SnapshotOptions,
+};
+
+use super::capture::Capture;
+use super::changes::Changes;
+use super::databases::BUSY;
+use super::patterns::Patterns;
+use super::record::Record;
+use super::remote::Remote;
+use super::repository::{HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, explain};
+use super::say::{Ticker, ask, note};
+use super::sources::{Findings, Home, Source};
+use super::walk::{Since, Walk};
+use super::wire::{Answer, Line};
+
+/// The clock of the files is not quite that of the snapshots, in seconds.
+const CLOCKS_APART: i64 = 2;
+/// A pass that took longer is followed by another one while the bot runs: much may have changed meanwhile, and what is left
+/// to be looked at is what has changed in the last one.
+const LONG_PASS: Duration = Duration::from_secs(3);
+/// So many passes are made while the bot runs.
+const MAX_PASSES: u32 = 3;
+/// So few changes need no further pass, however long the last one took.
+const FEW: usize = 200;
+/// Trees that one pass has written and the next one reads may take so many bytes of the disk.
+const TREES: u64 = 256 * 1024 * 1024;
+
+/// A home that is stored; its snapshot is not written yet.
+pub(super) struct Stored {
+    pub(super) repository: Repository<IndexedIdsStatus>,
+    pub(super) snapshot: SnapshotFile,
+    pub(super) findings: Findings,
+    /// For how many milliseconds the bot stood still.
+    pub(super) pause_ms: Option<u64>,
+}
+
+/// What is the same in each pass.
+pub(super) struct Passes<'a> {
+    pub(super) remote: &'a Arc<Remote>,
+    pub(super) home: &'a Path,
+    pub(super) scratch: &'a Path,
+    pub(super) parent: Option<&'a SnapshotFile>,
+    /// Databases that are stored as the files they are when they cannot be copied.
+    pub(super) raw: &'a BTreeSet<String>,
+    pub(super) time: Zoned,
+}
+
+/// What a second pass goes through.
+struct Again(Mutex<Option<Walk>>);
+
+impl ReadSource for Again {
+    type Open = Source;
+    type Iter = std::iter::Flatten<std::option::IntoIter<Walk>>;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        Ok(None)
+    }
+
+    fn entries(&self) -> Self::Iter {
+        let walk = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        walk.into_iter().flatten()
+    }
+}
+
+fn taken<T: Default>(from: &Mutex<T>) -> T {
+    std::mem::take(&mut *from.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Passes<'_> {
+    /// Stores everything a snapshot refers to, and makes the snapshot without writing it.
+    ///
+    /// # Errors
+    /// When something could not be stored.
+    pub(super) fn store(&self, opened: Opened) -> Result<Stored, RepositoryError> {
+        let patterns = Patterns::of(self.home);
+        for said in &patterns.ignored {
+            note(said);
+        }
+        let patterns = Arc::new(patterns);
+        self.remote.spool_packs(self.scratch.join("packs"), TREES);
+        let mut parent = self.parent.cloned();
+        let mut opened = opened.repository;
+        let mut added = Added::default();
+        let mut pass = 1;
+        let (first, home) = loop {
+            let since = Instant::now();
+            let home = self.source(&patterns, Arc::new(Changes::begin()));
+            let (repository, snapshot) = self.pass(opened, &home, &home, parent.as_ref(), &mut added)?;
+            let findings = taken(&home.findings);
+            let changed = home.changes.count();
+            let is_long = since.elapsed() > LONG_PASS && changed.is_none_or(|changed| changed > FEW);
+            if !is_long || pass >= MAX_PASSES || !findings.failures.is_empty() {
+                let first = Stored {
+                    repository,
+                    snapshot,
+                    findings,
+                    pause_ms: None,
+                };
+                break (first, home);
+            }
+            pass = pass.saturating_add(1);
+            parent = Some(snapshot);
+            opened = repository.drop_index();
+        };
+        let is_of_one_moment = home.changes.count() == Some(0);
+        let mut stored = if is_of_one_moment || !first.findings.failures.is_empty() {
+            first
+        } else {
+            self.again(first, &home, &patterns, &mut added)?
+        };
+        added.put_into(&mut stored.snapshot);
+        let parents = self.parent.map(|parent| parent.id);
+        stored.snapshot.parent = parents;
+        stored.snapshot.parents = parents.into_iter().collect();
+        Ok(stored)
+    }
+
+    /// A pass over what has changed since the one before.
+    fn again(
+        &self,
+        first: Stored,
+        before: &Home,
+        patterns: &Arc<Patterns>,
+        added: &mut Added,
+    ) -> Result<Stored, RepositoryError> {
+        let home = self.source(patterns, Arc::clone(&before.changes));
+        let record = Arc::new(taken(&before.record));
+        let (walk, pause_ms) = self.stand_still(&home, &record);
+        let left_out = first.findings.left_out.clone();
+        let parent = first.snapshot.clone();
+        let opened = first.repository.drop_index();
+        let source = Again(Mutex::new(Some(walk)));
+        let (repository, mut snapshot) = self.pass(opened, &source, &home, Some(&parent), added)?;
+        let mut findings = taken(&home.findings);
+        findings.left_out = left_out;
+        if !findings.failures.is_empty() {
+            // All that the first pass refers to is stored.
+            let failed = std::mem::take(&mut findings.failures);
+            findings = first.findings;
+            for said in failed {
+                findings.moments.push(&said);
+            }
+            snapshot = parent;
+        }
+        Ok(Stored {
+            repository,
+            snapshot,
+            findings,
+            pause_ms,
+        })
+    }
+
+    /// Looks at what has changed while the bot stands still, and for how long it did. Where it does not, or not for long
+    /// enough, that is noted, and the rest is looked at while it runs.
+    fn stand_still(&self, home: &Home, record: &Arc<Record>) -> (Walk, Option<u64>) {
+        let again = |changed| Walk::again(home.clone(), Since::new(Arc::clone(record), changed));
+        let by_inode = record.by_inode();
+        let capture = Capture::begin(self.scratch);
+        let why = match ask(&Line::Freeze) {
+            Ok(Answer::Still) => {
+                let mut walk = again(home.changes.take());
+                let is_all = walk.capture(capture, &by_inode);
+                let (throughout, pause_ms) = match ask(&Line::Thaw) {
+                    Ok(Answer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
+                    Ok(_) | Err(_) => (false, None),
+                };
+                if !is_all || !throughout {
+                    home.note(|findings| {
+                        let said = "what has changed was too much to be looked at in a moment";
+                        findings.of_another_moment(Path::new(""), said);
+                    });
+                }
+                return (walk, pause_ms);
+            }
+            Ok(Answer::NotStill(why)) => why,
+            Ok(answer) => format!("the supervisor answers {answer:?}"),
+            Err(error) => error.to_string(),
+        };
+        home.note(|findings| {
+            let said = format!("the bot did not stand still: {why}");
+            findings.of_another_moment(Path::new(""), &said);
+        });
+        (again(home.changes.take()), None)
+    }
+
+    fn source(&self, patterns: &Arc<Patterns>, changes: Arc<Changes>) -> Home {
+        let since = self.parent.map(|parent| parent.time.timestamp().as_second());
+        Home {
+            path: self.home.to_owned(),
+            scratch: self.scratch.to_owned(),
+            raw: Arc::new(self.raw.clone()),
+            patterns: Arc::clone(patterns),
+            since: since.map(|since| since.saturating_sub(CLOCKS_APART)),
+            patience: BUSY,
+            findings: Arc::default(),
+            record: Arc::default(),
+            changes,
+        }
+    }
+
+    /// Stores what a source has.
+    fn pass<S>(
+        &self,
+        opened: Repository<OpenStatus>,
+        source: &S,
+        home: &Home,
+        parent: Option<&SnapshotFile>,
+        added: &mut Added,
+    ) -> Result<(Repository<IndexedIdsStatus>, SnapshotFile), RepositoryError>
+    where
+        S: ReadSource<Open = Source> + 'static,
+        S::Iter: Send,
+    {
+        let remote = self.remote;
+        let indexed = opened.to_indexed_ids();
+        let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
+        let parent_options = match parent {
+            Some(parent) => ParentOptions::default().parents(vec![parent.id.to_hex().as_str().to_owned()]),
+            None => ParentOptions::default().force(true),
+        };
+        let options = BackupOptions::default().no_scan(true).parent_opts(parent_options);
+        let snapshot = SnapshotOptions::default()
+            .host(HOST.to_owned())
+            .time(self.time.clone())
+            .to_snapshot()
+            .map_err(|error| explain(remote, "beginning the snapshot", &error))?;
+
+        remote.hold_snapshots_back();
+        let counted = Arc::clone(&home.findings);
+        let ticker = Ticker::start(move || Progress {
+            job: JobKind::Snapshot,
+            done: counted.lock().unwrap_or_else(PoisonError::into_inner).amount,
+            total: None,
+        });
+        let archived = indexed.archive(&options, source, snapshot, &[HOME_IN_SNAPSHOT.into()]);
+        drop(ticker);
+        let archived = archived.map_err(|error| explain(remote, "storing the home", &error))?;
+        // rustic leaves out what it could not store and goes on.
+        if let Some(failed) = remote.failed_write() {
+            return Err(RepositoryError(failed));
+        }
+        // It also goes on without what it could not read of the snapshot before, and that is what this one would refer
+        // to for everything that is unchanged.
+        if let Some(unreadable) = remote.unreadable_pack() {
+            return Err(RepositoryError(unreadable));
+        }
+        added.add(&archived);
+        Ok((indexed, archived))
+    }
+}
+
+/// What the passes have added to the repository.
+#[derive(Default)]
+struct Added {
+    data_blobs: u64,
+    tree_blobs: u64,
+    bytes: u64,
+    packed: u64,
+    files: (u64, u64),
+    trees: (u64, u64),
+}
+
+impl Added {
+    fn add(&mut self, snapshot: &SnapshotFile) {
+        let Some(summary) = &snapshot.summary else { return };
+        for (all, more) in [
+            (&mut self.data_blobs, summary.data_blobs),
+            (&mut self.tree_blobs, summary.tree_blobs),
+            (&mut self.bytes, summary.data_added),
+            (&mut self.packed, summary.data_added_packed),
+            (&mut self.files.0, summary.data_added_files),
+            (&mut self.files.1, summary.data_added_files_packed),
+            (&mut self.trees.0, summary.data_added_trees),
+            (&mut self.trees.1, summary.data_added_trees_packed),
+        ] {
+            *all = all.saturating_add(more);
+        }
+    }
+
+    fn put_into(&self, snapshot: &mut SnapshotFile) {
+        if let Some(summary) = &mut snapshot.summary {
+            summary.data_blobs = self.data_blobs;
+            summary.tree_blobs = self.tree_blobs;
+            (summary.data_added, summary.data_added_packed) = (self.bytes, self.packed);
+            (summary.data_added_files, summary.data_added_files_packed) = self.files;
+            (summary.data_added_trees, summary.data_added_trees_packed) = self.trees;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Makes all of a bot's processes stand still, and go on again: by the freezer of their control group where there is one, and
+//! otherwise, or where a process is outside of it, by signals.
+//!
+//! A process that starts others while it is being stopped is met again in the next look. All stand still when two looks in a
+//! row find nobody who runs: whoever could have started one had been stopped before the second.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::oneshot;
+
+use super::group::TenantGroup;
+use super::{Kin, Tenant};
+use crate::backup::stillness::{Held, Hold, HoldOrder, MAX_HOLD, Stillness};
+use crate::supervisor::processes;
+
+/// How long stopping all may take. The kernel stops a process when it leaves what it does for it: microseconds, and longer
+/// only where it waits for a disk.
+const STOP_DEADLINE: Duration = Duration::from_millis(150);
+/// Between two looks at who still runs.
+const LOOK_AGAIN: Duration = Duration::from_micros(500);
+
+/// Processes that stand still because of this, until it is dropped.
+struct Still<'a> {
+    group: Option<&'a TenantGroup>,
+    /// Those a signal has stopped, in the order in which they were.
+    stopped: Vec<u32>,
+}
+
+impl Drop for Still<'_> {
+    /// The last that was stopped goes on first: a shell that is told of it finds what it has started running.
+    fn drop(&mut self) {
+        for pid in self.stopped.iter().rev() {
+            signal(*pid, Signal::CONT);
+        }
+        if let Some(group) = self.group {
+            // A group that cannot be thawed has lost its processes.
+            let _ = group.freeze(false);
+        }
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // Gone already is as good as stopped, and as gone on.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+impl Tenant {
+    /// Stops everything of the bot.
+    fn stop(&self, jobs: &BTreeSet<u32>, until: Instant) -> Result<Still<'_>, String> {
+        let group = self.group.as_ref();
+        let frozen = group.filter(|group| group.freeze(true).is_ok());
+        let mut still = Still {
+            group: frozen,
+            stopped: Vec::new(),
+        };
+        let mut is_second = false;
+        loop {
+            let all = processes::living();
+            let kin = Kin::of(&all, std::process::id(), jobs, self.user);
+            let within = frozen.filter(|group| group.is_frozen());
+            let within = within.map(TenantGroup::members).unwrap_or_default();
+            let is_going = frozen.is_some_and(|group| !group.is_frozen());
+            let mut running = 0_usize;
+            for process in kin
+                .tenants
+                .iter()
+                .filter(|process| !within.contains(&process.pid))
+            {
+                // Those in a group that is about to freeze have another moment.
+                if processes::is_stopped(process.pid) || is_going {
+                    continue;
+                }
+                running = running.saturating_add(1);
+                signal(process.pid, Signal::STOP);
+                if !still.stopped.contains(&process.pid) {
+                    still.stopped.push(process.pid);
+                }
+            }
+            let is_clean = running == 0 && !is_going;
+            if is_clean && is_second {
+                return Ok(still);
+            }
+            if Instant::now() >= until {
+                return Err(format!("{running} of its processes could not be stopped in time"));
+            }
+            if !is_clean {
+                std::thread::park_timeout(LOOK_AGAIN);
+            }
+            is_second = is_clean;
+        }
+    }
+
+    fn holding(&self) -> MutexGuard<'_, Weak<HoldOrder>> {
+        self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the bot go on if it stands still: something is about to be started for it.
+    pub(crate) fn go_on(&self) {
+        let order = self.holding().upgrade();
+        if let Some(order) = order {
+            order.break_off();
+        }
+    }
+
+    fn stand_still(
+        &self,
+        jobs: &BTreeSet<u32>,
+        order: &HoldOrder,
+        begun: oneshot::Sender<Result<(), String>>,
+    ) -> Held {
+        let since = Instant::now();
+        let stopped = self.stop(jobs, since.checked_add(STOP_DEADLINE).unwrap_or(since));
+        let throughout = match &stopped {
+            Ok(_) => {
+                // Whoever does not listen any more has dropped the hold.
+                let _ = begun.send(Ok(()));
+                order.wait(since.checked_add(MAX_HOLD).unwrap_or(since))
+            }
+            Err(reason) => {
+                let _ = begun.send(Err(reason.clone()));
+                false
+            }
+        };
+        drop(stopped);
+        Held {
+            throughout,
+            pause: since.elapsed(),
+        }
+    }
+}
+
+impl Stillness for Arc<Tenant> {
+    /// On a thread of its own: it is the last to be held up by anything.
+    fn hold(&self, jobs: BTreeSet<u32>) -> Hold {
+        let order = Arc::new(HoldOrder::default());
+        let (begun, begins) = oneshot::channel();
+        let (over, ends) = oneshot::channel();
+        *self.holding() = Arc::downgrade(&order);
+        let (tenant, wanted) = (Self::clone(self), Arc::clone(&order));
+        std::thread::spawn(move || {
+            let held = tenant.stand_still(&jobs, &wanted, begun);
+            let _ = over.send(held);
+        });
+        Hold::new(order, begins, ends)
+    }
+}
