@@ -33,6 +33,7 @@ const CRATES: [(&str, &[&str]); 3] = [
         &[
             "settings",
             "output",
+            "beneath",
             "http",
             "ingress",
             "backup",

@@ -5,6 +5,7 @@
 //! other [`Settings`] where a test wants them.
 
 mod backup;
+mod beneath;
 mod control;
 mod http;
 mod ingress;

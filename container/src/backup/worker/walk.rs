@@ -173,7 +173,7 @@ impl Walk {
             }
         };
         if is_excluded(&path) || self.home.patterns.exclude(&path, stat.is_dir()) {
-            let (files, bytes, is_more) = count(&self.home.path.join(&path), &mut self.countable);
+            let (files, bytes, is_more) = count(&here, name, &mut self.countable);
             self.home.note(|findings| {
                 findings.left_out.push(&path.to_string_lossy(), files, bytes);
                 findings.left_out.is_more |= is_more;
