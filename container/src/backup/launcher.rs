@@ -35,6 +35,7 @@ pub(crate) struct JobLauncher {
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
     patience: Duration,
+    database_time: Duration,
     /// The processes of those under way: they are not the gateway's leftovers.
     running: Mutex<BTreeSet<u32>>,
     /// Slots for those that only read.
@@ -117,6 +118,7 @@ impl JobLauncher {
                 .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw())),
             logs: Arc::clone(logs),
             patience: settings.job_patience,
+            database_time: settings.database_time,
             running: Mutex::default(),
             read_slots: Arc::new(Semaphore::new(MAX_READERS)),
         }))
@@ -179,6 +181,7 @@ impl JobLauncher {
             access,
             home: self.home.clone(),
             owner: self.owner,
+            database_time: self.database_time,
             job: order.job,
             context,
         };

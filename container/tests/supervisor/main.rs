@@ -31,6 +31,7 @@ mod restic;
 mod rollback;
 mod saved;
 mod strangers;
+mod swapped;
 mod tokens;
 mod tree;
 mod upgrade;

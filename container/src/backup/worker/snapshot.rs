@@ -11,7 +11,7 @@ use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
-use super::databases::BUSY;
+use super::databases::Databases;
 use super::patterns::Patterns;
 use super::remote::Remote;
 use super::repository::{
@@ -35,7 +35,7 @@ pub(crate) fn take(
     access: &Access,
     remote: &Arc<Remote>,
     home: &Path,
-    scratch: &Path,
+    databases: &Arc<Databases>,
     job: SnapshotJob,
     context: &JobContext,
 ) -> Result<Option<Snapshot>, RepositoryError> {
@@ -61,10 +61,13 @@ pub(crate) fn take(
         .or_else(|| earlier.iter().find(is_good));
 
     let findings = Arc::new(Mutex::new(Findings::default()));
-    let archived = archive(opened, home, scratch, parent, &context.raw, &findings)?;
+    let archived = archive(opened, home, databases, parent, &context.raw, &findings)?;
     let findings = std::mem::take(&mut *findings.lock().unwrap_or_else(PoisonError::into_inner));
     for said in &findings.notes {
         note(said);
+    }
+    if findings.unsaid > 0 {
+        note(&format!("and {} more lines like these", findings.unsaid));
     }
     if !findings.lacks.is_empty() {
         note(&format!(
@@ -180,7 +183,7 @@ pub(crate) fn mark_before_upgrade(
 fn archive(
     opened: Opened,
     home: &Path,
-    scratch: &Path,
+    databases: &Arc<Databases>,
     parent: Option<&SnapshotFile>,
     raw: &BTreeSet<String>,
     findings: &Arc<Mutex<Findings>>,
@@ -194,11 +197,10 @@ fn archive(
     }
     let source = Home {
         path: home.to_owned(),
-        scratch: scratch.to_owned(),
+        databases: Arc::clone(databases),
         raw: Arc::new(raw.clone()),
         patterns: Arc::new(patterns),
         since: parent.map(|parent| parent.time.timestamp().as_second().saturating_sub(CLOCKS_APART)),
-        patience: BUSY,
         findings: Arc::clone(findings),
     };
     let parents: Vec<_> = parent

@@ -9,13 +9,13 @@ use std::fs::File;
 use std::io::{self, Cursor, ErrorKind as IoKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use moltworker_core::wire::control::{Amount, LeftOut, Named};
 use rustic_core::{ReadSourceOpen, RusticResult};
 use rustix::io::Errno;
 
-use super::databases::Found;
+use super::confined::Found;
+use super::databases::Databases;
 use super::patterns::Patterns;
 
 /// What a walk has found, and what it could not read.
@@ -38,25 +38,31 @@ pub(crate) struct Findings {
     pub(crate) left_out: LeftOut,
     /// Why there must be no snapshot.
     pub(crate) failures: Vec<String>,
-    /// What is worth saying, and no failure.
+    /// What is worth saying, and no failure: the first of it.
     pub(crate) notes: Vec<String>,
+    /// How much more of it there is.
+    pub(crate) unsaid: u64,
 }
+
+/// So many lines are worth saying about a snapshot.
+const MAX_NOTES: usize = 50;
+/// So many databases may fail a snapshot. With more of them the others are stored as the files they are at once: nobody
+/// holds so many by chance.
+const MAX_UNCOPIED: usize = 100;
 
 /// A home as a source of a snapshot.
 #[derive(Clone)]
 pub(crate) struct Home {
     /// Where it lies.
     pub(crate) path: PathBuf,
-    /// A directory of our own for copies of databases.
-    pub(crate) scratch: PathBuf,
+    /// Who copies databases.
+    pub(crate) databases: Arc<Databases>,
     /// Databases that are stored as the files they are when they cannot be copied.
     pub(crate) raw: Arc<BTreeSet<String>>,
     /// What its owner leaves out.
     pub(crate) patterns: Arc<Patterns>,
     /// What has changed before is as the snapshot before has it, in seconds since 1970. `None` without one.
     pub(crate) since: Option<i64>,
-    /// How long is waited for whoever holds a database.
-    pub(crate) patience: Duration,
     /// What was found.
     pub(crate) findings: Arc<Mutex<Findings>>,
 }
@@ -132,8 +138,7 @@ impl Read for Reader {
                 *left = left.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
                 if !is_known {
                     self.note(|findings, path| {
-                        let said = format!("{} was cut while it was read", path.display());
-                        findings.notes.push(said);
+                        findings.say(format!("{} was cut while it was read", path.display()));
                     });
                 }
                 return Ok(most);
@@ -172,6 +177,15 @@ impl Findings {
         self.lacks.push(&short(&path, reason));
     }
 
+    /// Something worth saying.
+    pub(super) fn say(&mut self, text: String) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(text);
+        } else {
+            self.unsaid = self.unsaid.saturating_add(1);
+        }
+    }
+
     /// A database was copied.
     pub(super) fn copied(&mut self, name: &str, found: &Found) {
         match found {
@@ -179,27 +193,39 @@ impl Findings {
                 self.databases.insert(name.to_owned());
             }
             Found::Damaged(reason) => {
-                let said = format!("{name} is a damaged database, stored as it was copied: {reason}");
-                self.notes.push(said);
+                self.say(format!(
+                    "{name} is a damaged database, stored as it was copied: {reason}"
+                ));
             }
             Found::Unchecked(reason) => {
-                self.notes
-                    .push(format!("{name} is stored without being checked: {reason}"));
+                self.say(format!("{name} is stored without being checked: {reason}"));
                 self.raw.insert(name.to_owned(), reason.clone());
             }
         }
     }
 
-    /// A database could not be copied.
-    pub(super) fn refused(&mut self, name: &str, reason: &str, stored: bool) {
-        self.uncopied.insert(name.to_owned());
-        if stored {
-            let said = format!("{name} cannot be copied, stored as the files it is: {reason}");
-            self.notes.push(said);
-            self.raw.insert(name.to_owned(), reason.to_owned());
-        } else {
-            self.failures.push(format!("{name}: {reason}"));
+    /// A database takes more than it may.
+    pub(super) fn exceeded(&mut self, name: &str, reason: &str) {
+        self.say(format!("{name} is stored as the files it is: {reason}"));
+        self.raw.insert(name.to_owned(), reason.to_owned());
+    }
+
+    /// A database could not be copied; whether it is stored as the files it is, because that `is_known` or there are too
+    /// many of them.
+    pub(super) fn refused(&mut self, name: &str, reason: &str, is_known: bool) -> bool {
+        let is_one_too_many = self.uncopied.len() >= MAX_UNCOPIED;
+        if !is_one_too_many {
+            self.uncopied.insert(name.to_owned());
         }
+        if is_known || is_one_too_many {
+            self.say(format!(
+                "{name} cannot be copied, stored as the files it is: {reason}"
+            ));
+            self.raw.insert(name.to_owned(), reason.to_owned());
+            return true;
+        }
+        self.failures.push(format!("{name}: {reason}"));
+        false
     }
 }
 

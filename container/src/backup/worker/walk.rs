@@ -15,7 +15,8 @@ use rustix::fs::readlinkat;
 use rustix::io::Errno;
 
 use super::attributes::{copy_differs, metadata, store_attributes, stored_attributes};
-use super::databases::{self, HEADER, Located, NotCopied};
+use super::confined::NotCopied;
+use super::databases::{self, HEADER, Located};
 use super::descent::Descent;
 use super::exclusions::{LOGS, SIDECARS, is_excluded};
 use super::left_out::count;
@@ -330,7 +331,7 @@ impl Walk {
             path: &whole,
         };
         let said = path.to_string_lossy().into_owned();
-        match databases::copy(&located, &self.home.scratch, self.home.patience) {
+        match self.home.databases.copy(&located) {
             Ok(copy) => {
                 of_copy.size = copy.bytes;
                 *meta = of_copy;
@@ -339,13 +340,16 @@ impl Walk {
             }
             Err(_) if look(here, name).is_err() => return Stored::Not,
             Err(NotCopied::Damaged(reason)) => self.home.note(|findings| {
-                let said = format!("{said} is a damaged database, stored as it is: {reason}");
-                findings.notes.push(said);
+                findings.say(format!("{said} is a damaged database, stored as it is: {reason}"));
             }),
+            Err(NotCopied::Exceeded(reason)) => {
+                self.home.note(|findings| findings.exceeded(&said, &reason));
+            }
             Err(NotCopied::Refused(reason)) => {
-                let stored = self.home.raw.contains(&said);
+                let is_known = self.home.raw.contains(&said);
+                let mut stored = false;
                 self.home
-                    .note(|findings| findings.refused(&said, &reason, stored));
+                    .note(|findings| stored = findings.refused(&said, &reason, is_known));
                 if !stored {
                     return Stored::Not;
                 }
