@@ -17,7 +17,7 @@ use std::io::{self, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
@@ -38,10 +38,9 @@ const MAX_SQLITE_PATH: usize = 500;
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// A copy's name while it is made.
 const COPY: &str = "database";
-/// In a snapshot so many databases may take all the time one may, or be held by somebody all the time one is waited for.
-/// With more of them the others are copied without being waited for and without being checked: a home full of such
+/// In a snapshot so many databases may take all the time one may, or be held by somebody for as long. With more of them the others are copied without being waited for and without being checked: a home full of such
 /// databases would keep everything else from being saved.
-const TROUBLESOME: u32 = 12;
+const MAX_TROUBLESOME: u32 = 12;
 /// What has holes for all but a part of its length takes more room as a copy than in its place. A database has none, as
 /// SQLite writes it.
 const HOLES: u64 = 8;
@@ -111,8 +110,8 @@ pub(crate) struct Databases {
     scratch_path: PathBuf,
     /// Whoever holds a database is waited for so long.
     patience: Duration,
-    /// Time that may still be spent on those that take all of it.
-    left: Mutex<Duration>,
+    /// Those that took all the time one may.
+    troublesome: AtomicU32,
 }
 
 impl Databases {
@@ -121,13 +120,12 @@ impl Databases {
     /// # Errors
     /// When that cannot be opened.
     pub(crate) fn new(keeper: Keeper, scratch: &Path, patience: Duration) -> io::Result<Self> {
-        let left = keeper.time().max(patience).saturating_mul(TROUBLESOME);
         Ok(Self {
             keeper,
             scratch: beneath::root(scratch)?,
             scratch_path: scratch.to_owned(),
             patience,
-            left: Mutex::new(left),
+            troublesome: AtomicU32::new(0),
         })
     }
 
@@ -138,14 +136,13 @@ impl Databases {
     pub(crate) fn copy(&self, database: &Located<'_>) -> Result<Copy, NotCopied> {
         let begun = Instant::now();
         let copied = self.copied(database);
-        let is_troublesome = match &copied {
-            Ok(copy) => matches!(copy.found, Found::Unchecked(_)),
-            Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => true,
-            Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => false,
+        let is_done = match &copied {
+            Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
+            Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => false,
+            Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => true,
         };
-        if is_troublesome {
-            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-            *left = left.saturating_sub(begun.elapsed());
+        if !is_done && begun.elapsed() >= self.keeper.time() {
+            self.troublesome.fetch_add(1, Ordering::Relaxed);
         }
         // The open file stays; nothing is left behind when we are killed later.
         for suffix in [""].into_iter().chain(SIDECARS) {
@@ -159,7 +156,7 @@ impl Databases {
     }
 
     fn is_out_of_time(&self) -> bool {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).is_zero()
+        self.troublesome.load(Ordering::Relaxed) >= MAX_TROUBLESOME
     }
 
     fn patience(&self) -> Duration {
@@ -183,10 +180,10 @@ impl Databases {
         if !is_copied {
             aside::copy(self, database, &file)?;
         }
-        let found = if self.is_out_of_time() && is_copied {
-            Found::Unchecked("others took all the time there is for checks".to_owned())
-        } else {
-            self.check(bytes)?
+        let found = match (self.is_out_of_time(), is_copied) {
+            (false, _) => self.finish(Work::Check, bytes)?,
+            (true, false) => self.finish(Work::Merge, bytes)?,
+            (true, true) => unchecked(),
         };
         file.rewind().map_err(failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
@@ -216,10 +213,10 @@ impl Databases {
         }
     }
 
-    /// Makes one file of the copy and its logs, and looks whether it is sound.
-    fn check(&self, bytes: u64) -> Result<Found, NotCopied> {
+    /// Makes one file of the copy and its logs, and, if that is the work, looks whether it is sound.
+    fn finish(&self, work: Work, bytes: u64) -> Result<Found, NotCopied> {
         let answer = self.keeper.order(&Order {
-            work: Work::Check,
+            work,
             directory: &self.scratch,
             name: OsStr::new(COPY),
             bytes,
@@ -227,6 +224,7 @@ impl Databases {
         });
         match answer {
             Answer::Found(found) => Ok(found),
+            Answer::Copied => Ok(unchecked()),
             // Nothing is missing from a copy but the check.
             Answer::Not(NotCopied::Exceeded(reason)) if self.is_whole() => Ok(Found::Unchecked(reason)),
             other => Err(not(other)),
@@ -241,6 +239,10 @@ impl Databases {
                 .map_or(true, |stat| stat.len() == 0)
         })
     }
+}
+
+fn unchecked() -> Found {
+    Found::Unchecked("others took all the time there is for checks".to_owned())
 }
 
 /// Why there is no copy.

@@ -98,19 +98,24 @@ pub(crate) fn take(
     let mut description = Description {
         databases: findings.databases,
         raw: findings.raw,
+        unnamed: 0,
         suspicious: None,
         disk_bytes: Some(findings.disk_bytes),
         lacks: findings.lacks,
         left_out: findings.left_out,
     };
+    description.bound();
     let lost = base.filter(|_| !job.accept).and_then(|base| {
+        // Where one of them does not name all, nobody can tell by names what is missing.
+        let both = Description::of(base).all().zip(description.all());
+        let (before, now) = both.unwrap_or_default();
         let before = Content {
             bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
-            databases: Description::of(base).all(),
+            databases: before,
         };
         let now = Content {
             bytes: amount.bytes,
-            databases: description.all(),
+            databases: now,
         };
         suspicion(&before, &now)
     });

@@ -93,7 +93,7 @@ fn failed(error: &io::Error) -> Answer {
 }
 
 fn too_long(limits: &Limits) -> Answer {
-    let reason = format!("it takes longer than the {} s it may", limits.cpu.as_secs());
+    let reason = format!("it takes longer than the {:?} it may", limits.cpu);
     Answer::Not(NotCopied::Exceeded(reason))
 }
 

@@ -42,7 +42,9 @@ const MAX_REASON: usize = 300;
 pub(crate) enum Work {
     /// Copy a database as it is in its place, into an empty file that is there.
     Copy(PathBuf),
-    /// Put what its logs hold into a copy of ours, and check it.
+    /// Put what its logs hold into a copy of ours.
+    Merge,
+    /// The same, and check it.
     Check,
     /// Remove what the gateway of another machine held.
     Release,

@@ -46,6 +46,7 @@ pub(super) fn serve(request: &Request, directory: &Path, target: Option<Target>)
     let done = match (&request.work, target) {
         (Work::Copy(_), Some(target)) => copy(&path, target, &request.limits),
         (Work::Copy(_), None) => Err(NotCopied::Failed("it has nothing to copy into".to_owned())),
+        (Work::Merge, _) => merge(&path, &request.limits).map(|_| Answer::Copied),
         (Work::Check, _) => check(&path, &request.limits).map(Answer::Found),
         (Work::Release, _) => release(&path, &request.limits),
     };
@@ -123,9 +124,8 @@ fn copy(path: &PathBuf, target: Target, limits: &Limits) -> Result<Answer, NotCo
     Ok(Answer::Copied)
 }
 
-/// Puts into a copy of ours what its logs hold, or undoes what they say, and checks it. The last one who closes it removes
-/// them.
-fn check(path: &PathBuf, limits: &Limits) -> Result<Found, NotCopied> {
+/// Puts into a copy of ours what its logs hold, or undoes what they say. The last one who closes it removes them.
+fn merge(path: &PathBuf, limits: &Limits) -> Result<Connection, NotCopied> {
     let copy = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits).map_err(|error| judge(&error))?;
     let ours = copy.execute_batch("PRAGMA synchronous = OFF");
     ours.and_then(|()| touch(&copy)).map_err(|error| judge(&error))?;
@@ -135,6 +135,11 @@ fn check(path: &PathBuf, limits: &Limits) -> Result<Found, NotCopied> {
             "its log cannot be put into its copy".to_owned(),
         ));
     }
+    Ok(copy)
+}
+
+fn check(path: &PathBuf, limits: &Limits) -> Result<Found, NotCopied> {
+    let copy = merge(path, limits)?;
     let said = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
     let found = match said {
         Ok(said) if said == SOUND => Found::Sound,
