@@ -5,6 +5,7 @@
 //! other [`Settings`] where a test wants them.
 
 mod backup;
+mod beneath;
 mod control;
 mod http;
 mod ingress;
@@ -25,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::backup::controller::BackupController;
 use crate::backup::launcher::JobLauncher;
-use crate::backup::worker;
+use crate::backup::worker::{self, confined};
 use crate::control::Control;
 use crate::http::activity::Activity;
 use crate::http::listener::Port;
@@ -55,6 +56,7 @@ where
 {
     match std::env::args().nth(1).as_deref() {
         Some(worker::SUBCOMMAND) => return worker::main(),
+        Some(confined::SUBCOMMAND) => return confined::main(),
         Some(entrance::SUBCOMMAND) => return entrance::main(),
         Some(killer::SUBCOMMAND) => return killer::main(),
         _ => {}

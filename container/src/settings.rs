@@ -36,6 +36,9 @@ const REPOSITORY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a backup job may go without any progress. One request with a body that just fits its times takes five minutes at
 /// most, and whatever else is quiet for long, a database that is copied and checked for example, reads and writes.
 const JOB_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// What reading one database may take of processor time, beside what its size does: a thousand times what the gateway's
+/// take. A bot may make as many as it likes that take all there is.
+const DATABASE_TIME: Duration = Duration::from_secs(10);
 /// The repository's token of an idle bot is renewed this often. It lives for an hour: two further attempts fit in.
 const RENEW_EVERY: Duration = Duration::from_secs(20 * 60);
 /// A renewal that failed is tried again after this, until one works. One that is missed for good costs the run
@@ -74,6 +77,8 @@ pub struct Settings {
     pub repository_patience: Duration,
     /// How long a backup job may go without any progress.
     pub job_patience: Duration,
+    /// What reading one database may take beside what its size does.
+    pub database_time: Duration,
     /// How often the repository's token is renewed where nothing else does it.
     pub renew_every: Duration,
     /// How soon a renewal that failed is tried again.
@@ -142,6 +147,7 @@ impl Settings {
             snapshots: SnapshotRules::default(),
             repository_patience: REPOSITORY_DEADLINE,
             job_patience: JOB_PATIENCE,
+            database_time: DATABASE_TIME,
             renew_every: RENEW_EVERY,
             renew_again: RENEW_AGAIN,
             passed_on: PASSED_ON

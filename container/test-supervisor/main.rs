@@ -21,7 +21,7 @@ use rustix::process::{Gid, Uid};
 
 type Time = fn(&mut Settings) -> &mut Duration;
 
-const TIMES: [(&str, Time); 11] = [
+const TIMES: [(&str, Time); 12] = [
     ("TEST_HOLD_MS", |all| &mut all.hold),
     ("TEST_STOP_GRACE_MS", |all| &mut all.rules.stop_grace),
     ("TEST_START_DEADLINE_MS", |all| &mut all.rules.start_deadline),
@@ -31,6 +31,7 @@ const TIMES: [(&str, Time); 11] = [
     ("TEST_SNAPSHOT_SPACING_MS", |all| &mut all.snapshots.spacing),
     ("TEST_REPOSITORY_PATIENCE_MS", |all| &mut all.repository_patience),
     ("TEST_JOB_PATIENCE_MS", |all| &mut all.job_patience),
+    ("TEST_DATABASE_TIME_MS", |all| &mut all.database_time),
     ("TEST_RENEW_EVERY_MS", |all| &mut all.renew_every),
     ("TEST_RENEW_AGAIN_MS", |all| &mut all.renew_again),
 ];

@@ -37,6 +37,7 @@ pub(crate) struct JobLauncher {
     logs: Arc<Logs>,
     stillness: Arc<dyn Stillness>,
     patience: Duration,
+    database_time: Duration,
     /// The processes of those under way: they are not the gateway's leftovers.
     running: Mutex<BTreeSet<u32>>,
     /// Slots for those that only read.
@@ -135,6 +136,7 @@ impl JobLauncher {
             logs: Arc::clone(logs),
             stillness,
             patience: settings.job_patience,
+            database_time: settings.database_time,
             running: Mutex::default(),
             read_slots: Arc::new(Semaphore::new(MAX_READERS)),
         }))
@@ -202,6 +204,7 @@ impl JobLauncher {
             access,
             home: self.home.clone(),
             owner: self.owner,
+            database_time: self.database_time,
             job: order.job,
             context,
         };

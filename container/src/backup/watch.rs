@@ -6,17 +6,19 @@
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use crate::backup::worker::is_excluded;
+use crate::beneath;
 
 /// Directories that are watched. More would be a tree of packages, and each costs the kernel a kilobyte.
 const MAX_WATCHES: usize = 16_384;
@@ -29,7 +31,7 @@ const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Says `()` whenever something in `home` has changed, until nobody listens.
 pub(crate) async fn watch(home: PathBuf, changes: mpsc::Sender<()>) {
-    let seen = tokio::task::spawn_blocking(move || Watched::begin(home)).await;
+    let seen = tokio::task::spawn_blocking(move || Watched::begin(&home)).await;
     let blind = match seen {
         Ok(Ok(watched)) => watched.follow(&changes).await,
         // Without inotify at all.
@@ -41,7 +43,7 @@ pub(crate) async fn watch(home: PathBuf, changes: mpsc::Sender<()>) {
 }
 
 struct Watched {
-    home: PathBuf,
+    home: OwnedFd,
     inotify: OwnedFd,
     /// The path below the home of each watched directory.
     directories: HashMap<i32, PathBuf>,
@@ -50,7 +52,8 @@ struct Watched {
 }
 
 impl Watched {
-    fn begin(home: PathBuf) -> Result<Self, Errno> {
+    fn begin(home: &Path) -> Result<Self, Errno> {
+        let home = beneath::root(home)?;
         let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let mut watched = Self {
             home,
@@ -70,8 +73,7 @@ impl Watched {
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
-            | WatchFlags::ONLYDIR
-            | WatchFlags::DONT_FOLLOW;
+            | WatchFlags::ONLYDIR;
         let mut left = vec![path];
         while let Some(path) = left.pop() {
             if is_excluded(&path) {
@@ -81,8 +83,12 @@ impl Watched {
                 self.blind = true;
                 return;
             }
-            let here = self.home.join(&path);
-            match inotify::add_watch(&self.inotify, &here, flags) {
+            let Ok(directory) = beneath::directory(&self.home, &path) else {
+                continue;
+            };
+            // The kernel takes nothing but a path here: the one of what is open.
+            let here = format!("/proc/self/fd/{}", directory.as_raw_fd());
+            match inotify::add_watch(&self.inotify, here, flags) {
                 Ok(number) => {
                     self.directories.insert(number, path.clone());
                 }
@@ -92,9 +98,15 @@ impl Watched {
                 }
                 Err(_) => continue,
             }
-            let entries = std::fs::read_dir(&here).into_iter().flatten().flatten();
-            let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-            left.extend(directories.map(|entry| path.join(entry.file_name())));
+            let entries = Dir::new(directory).into_iter().flatten().flatten();
+            for entry in entries {
+                let name = entry.file_name().to_bytes();
+                // Where a file system does not say what it is, opening it does.
+                let may_be_one = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+                if may_be_one && name != b"." && name != b".." {
+                    left.push(path.join(OsStr::from_bytes(name)));
+                }
+            }
         }
     }
 

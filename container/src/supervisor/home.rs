@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, fchmod, fchown, fstat, mkdirat, openat, openat2,
-    readlinkat, renameat, statat, unlinkat,
+    AtFlags, Dir, FileType, Mode, OFlags, fchmod, fchown, fstat, mkdirat, readlinkat, renameat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
+use crate::beneath;
 use crate::settings::Owner;
 
 /// The gateway's state, below the home.
@@ -52,6 +53,19 @@ struct Home {
 }
 
 impl Home {
+    /// Opens it; makes it where it is missing.
+    fn open(path: &Path, owner: Option<Owner>) -> Result<Self, HomeError> {
+        match rustix::fs::mkdir(path, PRIVATE_DIRECTORY) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(failed(path, e)),
+        }
+        let directory = opened(beneath::root(path), path, owner)?;
+        Ok(Self {
+            path: path.to_owned(),
+            directory,
+        })
+    }
+
     /// Opens what a link at `from`, a directory beneath the home, points to: an entry beneath the home, by a way without
     /// a further link.
     fn follow(&self, link: impl AsFd, name: &str, from: &Path, flags: OFlags) -> Option<(OwnedFd, PathBuf)> {
@@ -62,19 +76,8 @@ impl Home {
         } else {
             from.join(target)
         };
-        let opened = self.open_beneath(&path, flags, ResolveFlags::NO_SYMLINKS).ok()?;
+        let opened = beneath::open(&self.directory, &path, flags, Mode::empty()).ok()?;
         Some((opened, path))
-    }
-
-    fn open_beneath(&self, path: &Path, flags: OFlags, further: ResolveFlags) -> Result<OwnedFd, Errno> {
-        let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-        openat2(
-            &self.directory,
-            path,
-            flags | OFlags::CLOEXEC,
-            Mode::empty(),
-            within | further,
-        )
     }
 }
 
@@ -95,10 +98,7 @@ impl StateDirectory {
     /// When one of them is no directory, or the file system refuses.
     pub(crate) fn open(home: &Path, owner: Option<Owner>) -> Result<Self, HomeError> {
         let path = home.join(STATE_DIRECTORY);
-        let home = Home {
-            path: home.to_owned(),
-            directory: directory(CWD, home, home, owner)?,
-        };
+        let home = Home::open(home, owner)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let linked = home.follow(&home.directory, STATE_DIRECTORY, Path::new(""), flags);
         let (state_directory, beneath) = match linked {
@@ -132,12 +132,16 @@ impl StateDirectory {
     ) -> Result<(Self, Vec<String>), HomeError> {
         let mut done = Vec::new();
         let state = match Self::open(home, owner) {
-            Err(_) if is_link(CWD, &home.join(STATE_DIRECTORY)) => {
-                let path = home.join(STATE_DIRECTORY);
-                done.push(put_aside(CWD, &path, &path)?);
+            Ok(state) => state,
+            Err(error) => {
+                let opened = Home::open(home, owner)?;
+                let name = Path::new(STATE_DIRECTORY);
+                if !is_link(&opened.directory, name) {
+                    return Err(error);
+                }
+                done.push(put_aside(&opened.directory, name, &home.join(name))?);
                 Self::open(home, owner)?
             }
-            opened => opened?,
         };
         if is_link(&state.directory, Path::new(file)) {
             match state.read(file) {
@@ -166,8 +170,7 @@ impl StateDirectory {
     /// When the file system refuses.
     pub(crate) fn within(&self, name: &str) -> Result<Option<Self>, HomeError> {
         let path = self.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat(&self.directory, name, flags, Mode::empty()) {
+        match beneath::directory(&self.directory, name) {
             Ok(directory) => Ok(Some(Self {
                 home: Arc::clone(&self.home),
                 beneath: self.beneath.join(name),
@@ -212,8 +215,8 @@ impl StateDirectory {
     pub(crate) fn read(&self, name: &str) -> Result<Option<String>, HomeError> {
         let path = self.path.join(name);
         // Without NONBLOCK a named pipe in its place would stop PID 1.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&self.directory, name, flags, Mode::empty()) {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match beneath::open(&self.directory, name, flags, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(Errno::LOOP) => {
@@ -232,16 +235,13 @@ impl StateDirectory {
     /// links, and ends beneath the home.
     pub(crate) fn read_named(&self, name: &str) -> Option<String> {
         let path = Path::new(name);
-        let beneath = if path.is_absolute() {
+        let path_in_home = if path.is_absolute() {
             path.strip_prefix(&self.home.path).ok()?.to_owned()
         } else {
             self.beneath.join(path)
         };
         let flags = OFlags::RDONLY | OFlags::NONBLOCK;
-        let file = self
-            .home
-            .open_beneath(&beneath, flags, ResolveFlags::empty())
-            .ok()?;
+        let file = beneath::open_through_links(&self.home.directory, &path_in_home, flags).ok()?;
         text_of(file, path).ok()
     }
 
@@ -269,8 +269,8 @@ impl StateDirectory {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.directory, name, flags, PRIVATE_FILE)?);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let mut file = File::from(beneath::open(&self.directory, name, flags, PRIVATE_FILE)?);
         give(&file, self.owner)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -320,8 +320,15 @@ fn directory(
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(failed(path, e)),
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = openat(&parent, name, flags, Mode::empty()).map_err(|e| match e {
+    opened(beneath::directory(&parent, name), path, owner)
+}
+
+fn opened(
+    directory: Result<OwnedFd, Errno>,
+    path: &Path,
+    owner: Option<Owner>,
+) -> Result<OwnedFd, HomeError> {
+    let opened = directory.map_err(|e| match e {
         Errno::LOOP | Errno::NOTDIR => wrong(path, "is not a directory"),
         e => failed(path, e),
     })?;

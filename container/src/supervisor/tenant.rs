@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use self::group::TenantGroup;
 use crate::backup::stillness::HoldOrder;
+use crate::backup::worker::confined;
 use crate::settings::{Settings, TenantScope};
 use crate::supervisor::processes::{self, Relative};
 use crate::supervisor::reaper;
@@ -116,7 +117,8 @@ impl Tenant {
 fn user_of_its_own(scope: TenantScope, owner: Option<u32>, own: u32) -> Option<u32> {
     match scope {
         TenantScope::Container | TenantScope::User => {
-            owner.filter(|user| *user != 0 && *user != own && *user != killer::USER)
+            let not_the_bots = [0, own, killer::USER, confined::USER];
+            owner.filter(|user| !not_the_bots.contains(user))
         }
         TenantScope::Descendants => None,
     }

@@ -2,6 +2,7 @@
 //! same disk. A file that nobody has written for a while is left where it is and read when the bot goes on again; whether
 //! that was early enough is seen afterwards.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata as Stat};
 use std::io::{self, Cursor, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::copy_file_range;
 
-use super::databases::{self, Located};
+use super::databases::{Databases, Located};
 use super::now_ms;
 use super::sources::Bytes;
 
@@ -98,11 +99,16 @@ impl Capture {
         Ok((Bytes::Later(file, length, state(stat)), length))
     }
 
-    /// Copies the files of a database to where [`databases::finish`] makes one of them; nothing where that takes too long.
-    pub(super) fn database(&mut self, database: &Located<'_>) -> Option<PathBuf> {
+    /// A name for the copy of one more database.
+    pub(super) fn name(&mut self) -> OsString {
         self.databases = self.databases.saturating_add(1);
-        let target = self.scratch.join(format!("moment-{}", self.databases));
-        let copied = databases::capture(database, &target, &|from, to| {
+        format!("moment-{}", self.databases).into()
+    }
+
+    /// Copies the files of a database to where [`Databases::captured`] makes one of them; nothing where that takes too long.
+    pub(super) fn database(&mut self, databases: &Databases, database: &Located<'_>) -> Option<OsString> {
+        let name = self.name();
+        let copied = databases.capture(database, &name, &|from, to| {
             let length = from.metadata()?.len();
             if copy(from, to, 0, length, self.until)? {
                 Ok(())
@@ -111,9 +117,9 @@ impl Capture {
             }
         });
         match copied {
-            Ok(()) => Some(target),
+            Ok(()) => Some(name),
             Err(_) => {
-                databases::discard(&target);
+                databases.discard(&name);
                 None
             }
         }

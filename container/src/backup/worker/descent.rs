@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, fstat, openat};
+use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use super::place::directory_flags;
+use crate::beneath;
 
 /// So many directories of the way stay open; the others are opened again on the way up. Far fewer than the 1,024 files a
 /// process may have open where nobody said more.
@@ -34,7 +34,7 @@ impl Descent {
     /// # Errors
     /// When it cannot be opened.
     pub(crate) fn begin(directory: &Path) -> io::Result<Self> {
-        let root = openat(CWD, directory, directory_flags(), Mode::empty())?;
+        let root = beneath::root(directory)?;
         Ok(Self {
             root: Arc::new(root),
             steps: Vec::new(),
@@ -62,7 +62,7 @@ impl Descent {
     /// # Errors
     /// When there is no directory of that name, or it cannot be opened.
     pub(crate) fn enter(&mut self, name: &OsStr) -> io::Result<()> {
-        let directory = openat(&*self.here(), name, directory_flags(), Mode::empty())?;
+        let directory = beneath::directory(&*self.here(), name)?;
         let identity = identity(&directory)?;
         let far = self.steps.len().checked_sub(MAX_OPEN);
         if let Some(step) = far.and_then(|far| self.steps.get_mut(far)) {
@@ -86,7 +86,9 @@ impl Descent {
             return Ok(());
         };
         let above = left.and_then(|left| left.directory).and_then(|from| {
-            let above = openat(&*from, "..", directory_flags(), Mode::empty()).ok()?;
+            // Wherever that leads: it is the one we came from, or not gone on from.
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let above = openat(&*from, "..", flags, Mode::empty()).ok()?;
             (identity(&above).ok()? == step.identity).then_some(above)
         });
         let directory = match above {
@@ -103,7 +105,7 @@ impl Descent {
     fn again(&self) -> io::Result<OwnedFd> {
         let mut at = Arc::clone(&self.root);
         for step in &self.steps {
-            at = Arc::new(openat(&*at, &step.name, directory_flags(), Mode::empty())?);
+            at = Arc::new(beneath::directory(&*at, &step.name)?);
         }
         let known = self.steps.last().map(|step| step.identity);
         if known != Some(identity(&at)?) {
@@ -155,7 +157,7 @@ mod tests {
         let mut descent = down(root.path());
         // The innermost goes somewhere else, with a way up that leads elsewhere too.
         let elsewhere = tempfile::tempdir().unwrap();
-        let to = openat(CWD, elsewhere.path(), directory_flags(), Mode::empty()).unwrap();
+        let to = beneath::root(elsewhere.path()).unwrap();
         let deep = LEVELS - MAX_OPEN - 10;
         while descent.depth() > deep + 1 {
             descent.leave().unwrap();

@@ -4,46 +4,69 @@
 //! machine is gone it can tell by its process; of one whose machine had another name it waits for the end of those
 //! minutes, and does not start until then. After a restore nobody who held anything is alive.
 
+use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
-/// The gateway's database below its home.
-const DATABASE: &str = ".openclaw/state/openclaw.sqlite";
-/// The table of its leases; every row names a holder.
-const TABLE: &str = "state_leases";
+use super::confined::{Answer, Keeper, Order, Work};
+use super::place::look;
+use crate::beneath;
+
+/// Where the gateway's database lies below its home.
+const PLACE: &str = ".openclaw/state";
+/// Its name there.
+const DATABASE: &str = "openclaw.sqlite";
+/// What there is to do takes as long for a large database as for a small one.
+const BYTES: u64 = 0;
 
 /// Removes all leases from the gateway's database in a restored home; says how many there were. Without that
 /// database, or that table in it, there are none.
 ///
 /// # Errors
-/// When it cannot be read or written. What to make of it is for the gateway to judge.
-pub(crate) fn release(home: &Path) -> Result<usize, rusqlite::Error> {
-    let path = home.join(DATABASE);
-    if !path.is_file() {
-        return Ok(0);
+/// When it cannot be read or written, or that takes too long. What to make of it is for the gateway to judge.
+pub(crate) fn release(home: &Path, keeper: &Keeper) -> Result<u64, String> {
+    let place = beneath::root(home).and_then(|home| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        beneath::open_through_links(&home, Path::new(PLACE), flags)
+    });
+    let place = match place {
+        Ok(place) => place,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(0),
+        Err(error) => return Err(error.to_string()),
+    };
+    let found = look(&place, DATABASE).and_then(|file| file.metadata());
+    match found {
+        Ok(stat) if stat.is_file() => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.to_string()),
+        Ok(_) | Err(_) => return Ok(0),
     }
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let database = Connection::open_with_flags(path, flags)?;
-    let named = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    let tables: u32 = database.query_row(named, [TABLE], |row| row.get(0))?;
-    if tables == 0 {
-        return Ok(0);
+    let answer = keeper.order(&Order {
+        work: Work::Release,
+        directory: &place,
+        name: OsStr::new(DATABASE),
+        bytes: BYTES,
+        // Nobody else is there.
+        patience: Duration::ZERO,
+    });
+    match answer {
+        Answer::Released(count) => Ok(count),
+        Answer::Not(reason) => Err(reason.to_string()),
+        _ => Err("the process that read it answered something else".to_owned()),
     }
-    let released = database.execute(&format!("DELETE FROM {TABLE}"), [])?;
-    // Into the database itself: nothing of ours stays beside it.
-    database.close().map_err(|(_, error)| error)?;
-    Ok(released)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::Connection;
 
     fn home(sql: &str) -> (tempfile::TempDir, std::path::PathBuf) {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join(DATABASE);
+        let path = home.path().join(PLACE).join(DATABASE);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let database = Connection::open(&path).unwrap();
         database.pragma_update(None, "journal_mode", "WAL").unwrap();
@@ -57,8 +80,8 @@ mod tests {
             "CREATE TABLE state_leases(scope, owner); INSERT INTO state_leases VALUES ('gateway-owner', 'a'), ('b', 'c');
              CREATE TABLE cron_jobs(id); INSERT INTO cron_jobs VALUES (1);",
         );
-        assert_eq!(release(home.path()).unwrap(), 2);
-        assert_eq!(release(home.path()).unwrap(), 0);
+        assert_eq!(release(home.path(), &Keeper::in_this_process()).unwrap(), 2);
+        assert_eq!(release(home.path(), &Keeper::in_this_process()).unwrap(), 0);
         let count = |table: &str| -> u32 {
             let database = Connection::open(&path).unwrap();
             database
@@ -72,10 +95,13 @@ mod tests {
 
     #[test]
     fn a_home_without_leases_is_not_changed() {
-        assert_eq!(release(tempfile::tempdir().unwrap().path()).unwrap(), 0);
+        assert_eq!(
+            release(tempfile::tempdir().unwrap().path(), &Keeper::in_this_process()).unwrap(),
+            0
+        );
         let (home, path) = home("CREATE TABLE other(id)");
-        assert_eq!(release(home.path()).unwrap(), 0);
+        assert_eq!(release(home.path(), &Keeper::in_this_process()).unwrap(), 0);
         std::fs::write(&path, "no database at all, by no means").unwrap();
-        assert!(release(home.path()).is_err());
+        assert!(release(home.path(), &Keeper::in_this_process()).is_err());
     }
 }

@@ -2,8 +2,6 @@
 //! good snapshot is restored into scratch and compared. Needs a token that may delete.
 
 use std::collections::BTreeSet;
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +13,7 @@ use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
 use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 
+use super::confined::Keeper;
 use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snapshot_report};
@@ -55,7 +54,7 @@ pub(crate) fn maintain(
     remote: &Arc<Remote>,
     scratch: &Path,
     job: &MaintenanceJob,
-    owner: Option<(u32, u32)>,
+    keeper: &Keeper,
 ) -> Result<MaintenanceReport, RepositoryError> {
     let begun = Instant::now();
     let Some(opened) = open(access, remote)? else {
@@ -70,7 +69,7 @@ pub(crate) fn maintain(
     let checked_bytes = remote.traffic().received.saturating_sub(before);
     let (mut drill, mut not_drilled) = (None, None);
     if job.drill {
-        match rehearse(access, remote, scratch, owner)? {
+        match rehearse(access, remote, scratch, keeper)? {
             Rehearsed::Well(report) => drill = Some(report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
             Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
@@ -146,7 +145,7 @@ fn rehearse(
     access: &Access,
     remote: &Arc<Remote>,
     scratch: &Path,
-    owner: Option<(u32, u32)>,
+    keeper: &Keeper,
 ) -> Result<Rehearsed, RepositoryError> {
     let Some(opened) = open(access, remote)? else {
         return Err(RepositoryError::new("the repository is gone"));
@@ -161,7 +160,7 @@ fn rehearse(
     let place = scratch.join("drill");
     let extracted = extract(opened, good, &place, DRILL_SPARE, Instant::now());
     let extracted = extracted.and_then(|mut report| {
-        rehearse_replacing(scratch, &place, owner, &mut report).map_err(NotExtracted::Disk)?;
+        rehearse_replacing(scratch, &place, keeper, &mut report).map_err(NotExtracted::Disk)?;
         Ok(report)
     });
     remove(&place)?;
@@ -175,21 +174,14 @@ fn rehearse(
     Ok(Rehearsed::Not(reason))
 }
 
-/// What comes after the comparison. For the leases the home's owner has to get in, as into a home; what they could do there
-/// is compared already.
+/// What comes after the comparison.
 fn rehearse_replacing(
     scratch: &Path,
     place: &Path,
-    owner: Option<(u32, u32)>,
+    keeper: &Keeper,
     report: &mut RestoreReport,
 ) -> Result<(), RepositoryError> {
-    let let_in = |mode| {
-        let changed = std::fs::set_permissions(scratch, Permissions::from_mode(mode));
-        changed.map_err(|error| failed(scratch, "changing the mode of", &error))
-    };
-    let_in(0o711)?;
-    release_leases(place, owner, report);
-    let_in(0o700)?;
+    release_leases(place, keeper, report);
     let home = scratch.join("home");
     std::fs::create_dir(&home).map_err(|error| failed(&home, "making", &error))?;
     // Where a file system cannot, a real home is removed first; here nothing is lost by leaving it at that.

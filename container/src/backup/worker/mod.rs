@@ -9,6 +9,7 @@ mod backend;
 mod capture;
 mod changes;
 mod compare;
+pub(crate) mod confined;
 mod databases;
 mod descent;
 mod exclusions;
@@ -33,9 +34,9 @@ mod walk;
 pub(crate) mod wire;
 mod write;
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::io::BufRead;
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +44,9 @@ use std::sync::Arc;
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
+use self::confined::{Keeper, USER};
+use self::databases::{BUSY, Databases};
+use self::passes::Copies;
 use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
@@ -102,6 +106,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         access,
         home,
         owner,
+        database_time,
         job,
         context,
     } = input;
@@ -132,11 +137,13 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
+    // With root's rights, which it takes to start a process that has none and to end it.
+    let keeper = Keeper::start(owner, database_time);
     let done = match job {
         BackupJob::RenewToken => None,
         BackupJob::Restore(point) => {
             let fresh = beside(&home, FRESH);
-            let restored = restore::restore(&access, &remote, &home, &fresh, &point, &context, owner);
+            let restored = restore::restore(&access, &remote, &home, &fresh, &point, &context, &keeper);
             if restored.is_err() {
                 // The next attempt begins with nothing; until then the space is free.
                 let _ = swap::remove(&fresh);
@@ -146,13 +153,19 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         BackupJob::Snapshot(job) => {
             let scratch = scratch(&home, owner)?;
             become_reader(owner)?;
-            let taken = snapshot::take(&access, &remote, &home, &scratch, job, &context)?;
+            let databases = Databases::new(keeper, &scratch, BUSY)
+                .map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
+            let copies = Copies {
+                scratch: &scratch,
+                databases: &Arc::new(databases),
+            };
+            let taken = snapshot::take(&access, &remote, &home, copies, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
         }
         BackupJob::Read(job) => read::read(&access, &remote, &job)?,
         BackupJob::Maintain(job) => {
-            let scratch = scratch(&home, None)?;
-            let report = maintain::maintain(&access, &remote, &scratch, &job, owner);
+            let scratch = scratch(&home, owner)?;
+            let report = maintain::maintain(&access, &remote, &scratch, &job, &keeper);
             let _ = swap::remove(&scratch);
             Some(Line::Maintained(report?))
         }
@@ -178,13 +191,16 @@ fn give_way() {
     }
 }
 
-/// An empty directory of our own.
+/// An empty directory of our own. Who reads a home gets in by its group, and nobody of the bot's does.
 fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, RepositoryError> {
     let scratch = beside(home, SCRATCH);
     swap::remove(&scratch)?;
     let made = DirBuilder::new().mode(0o700).create(&scratch);
     let made = made.and_then(|()| match owner {
-        Some((uid, gid)) => chown(&scratch, Some(uid), Some(gid)),
+        Some(_) => {
+            chown(&scratch, None, Some(USER))?;
+            std::fs::set_permissions(&scratch, Permissions::from_mode(0o770))
+        }
         None => Ok(()),
     });
     made.map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
@@ -196,7 +212,7 @@ fn scratch(home: &Path, owner: Option<(u32, u32)>) -> Result<PathBuf, Repository
 /// owner can neither signal nor trace it.
 fn become_reader(owner: Option<(u32, u32)>) -> Result<(), RepositoryError> {
     let Some((uid, gid)) = owner else { return Ok(()) };
-    let taken = rustix::thread::set_thread_groups(&[])
+    let taken = rustix::thread::set_thread_groups(&[Gid::from_raw(USER)])
         .and_then(|()| rustix::thread::set_thread_res_gid(None, Gid::from_raw(gid), None))
         .and_then(|()| rustix::thread::set_thread_res_uid(None, Uid::from_raw(uid), None));
     taken.map_err(|error| RepositoryError(format!("taking the rights of the home's owner: {error}")))?;

@@ -20,7 +20,7 @@ use rustic_core::{
 
 use super::capture::Capture;
 use super::changes::Changes;
-use super::databases::BUSY;
+use super::databases::Databases;
 use super::patterns::Patterns;
 use super::record::Record;
 use super::remote::Remote;
@@ -51,11 +51,20 @@ pub(super) struct Stored {
     pub(super) pause_ms: Option<u64>,
 }
 
+/// Where copies are made, and by whom.
+#[derive(Clone, Copy)]
+pub(super) struct Copies<'a> {
+    /// A directory of our own on the same file system as the home, empty.
+    pub(super) scratch: &'a Path,
+    /// Who copies databases.
+    pub(super) databases: &'a Arc<Databases>,
+}
+
 /// What is the same in each pass.
 pub(super) struct Passes<'a> {
     pub(super) remote: &'a Arc<Remote>,
     pub(super) home: &'a Path,
-    pub(super) scratch: &'a Path,
+    pub(super) copies: Copies<'a>,
     pub(super) parent: Option<&'a SnapshotFile>,
     /// Databases that are stored as the files they are when they cannot be copied.
     pub(super) raw: &'a BTreeSet<String>,
@@ -94,7 +103,7 @@ impl Passes<'_> {
             note(said);
         }
         let patterns = Arc::new(patterns);
-        self.remote.spool_packs(self.scratch.join("packs"), TREES);
+        self.remote.spool_packs(self.copies.scratch.join("packs"), TREES);
         let mut parent = self.parent.cloned();
         let mut opened = opened.repository;
         let mut added = Added::default();
@@ -172,7 +181,7 @@ impl Passes<'_> {
     fn stand_still(&self, home: &Home, record: &Arc<Record>) -> (Walk, Option<u64>) {
         let again = |changed| Walk::again(home.clone(), Since::new(Arc::clone(record), changed));
         let by_inode = record.by_inode();
-        let capture = Capture::begin(self.scratch);
+        let capture = Capture::begin(self.copies.scratch);
         let why = match ask(&Line::Freeze) {
             Ok(Answer::Still) => {
                 let mut walk = again(home.changes.take());
@@ -204,11 +213,10 @@ impl Passes<'_> {
         let since = self.parent.map(|parent| parent.time.timestamp().as_second());
         Home {
             path: self.home.to_owned(),
-            scratch: self.scratch.to_owned(),
+            databases: Arc::clone(self.copies.databases),
             raw: Arc::new(self.raw.clone()),
             patterns: Arc::clone(patterns),
             since: since.map(|since| since.saturating_sub(CLOCKS_APART)),
-            patience: BUSY,
             findings: Arc::default(),
             record: Arc::default(),
             changes,

@@ -8,17 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat};
+
+use crate::beneath;
 
 /// So much of a path is given to the kernel at a time: less than the 4,096 bytes it takes.
 const MAX_STEP: usize = 3_800;
 /// For the fresh content of a directory, and for a directory that is not finished: nobody else's.
 pub(crate) const PRIVATE: Mode = Mode::RWXU;
-
-/// How a directory is opened: never by a link.
-pub(crate) fn directory_flags() -> OFlags {
-    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
 
 /// Gone between two looks is no failure: the owner's programs go on while we read.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
@@ -26,15 +23,15 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// What is at a name, without opening it: a link is not followed.
-pub(crate) fn look(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(openat(directory, name, flags, Mode::empty())?.into())
+pub(crate) fn look(directory: &OwnedFd, name: impl AsRef<Path>) -> io::Result<File> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW;
+    Ok(beneath::open(directory, name, flags, Mode::empty())?.into())
 }
 
 /// Opens what is at a name to read it. A link is refused, a named pipe does not block.
 pub(crate) fn open(directory: &OwnedFd, name: &OsStr) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(openat(directory, name, flags, Mode::empty())?.into())
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    Ok(beneath::open(directory, name, flags, Mode::empty())?.into())
 }
 
 /// A short path of something in an open directory, for calls that take only paths.
@@ -65,8 +62,8 @@ impl Place {
     fn open(directory: &Path) -> io::Result<Self> {
         let parent = directory.parent().unwrap_or(Path::new("/"));
         let name = directory.file_name().unwrap_or_default();
-        let outside = openat(CWD, parent, directory_flags(), Mode::empty())?;
-        let root = openat(&outside, name, directory_flags(), Mode::empty())?;
+        let outside = beneath::root(parent)?;
+        let root = beneath::directory(&outside, name)?;
         Ok(Self {
             outside: Arc::new(outside),
             name: name.to_owned(),
@@ -94,7 +91,7 @@ impl Place {
         let mut step = PathBuf::new();
         for part in path {
             if step.as_os_str().len().saturating_add(part.len()) > MAX_STEP {
-                at = Arc::new(openat(&*at, &step, directory_flags(), Mode::empty())?);
+                at = Arc::new(beneath::directory(&*at, &step)?);
                 step = PathBuf::new();
             }
             step.push(part);
@@ -102,7 +99,7 @@ impl Place {
         if step.as_os_str().is_empty() {
             return Ok(at);
         }
-        Ok(Arc::new(openat(&*at, &step, directory_flags(), Mode::empty())?))
+        Ok(Arc::new(beneath::directory(&*at, &step)?))
     }
 }
 

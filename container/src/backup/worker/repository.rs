@@ -21,6 +21,11 @@ pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
 /// What a snapshot's host is called: containers have no names worth keeping.
 pub(crate) const HOST: &str = "moltbot";
 
+/// So many sound databases of a snapshot are named in it, and as many others. A large home has some hundred.
+const MAX_NAMED_DATABASES: usize = 2_000;
+/// So many of those that are not known to be sound are reported to the Sandbox, which keeps them.
+const MAX_REPORTED_RAW: usize = 20;
+
 /// Packs are filled up to this. A pack is one request, and what is held in memory while it fills: so large that
 /// requests are few, so small that a handful of them fits into a small container.
 const DATA_PACK: ByteSize = ByteSize::mib(8);
@@ -49,6 +54,9 @@ pub(crate) struct Description {
     /// be copied, or as copies that could not be checked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) raw: BTreeMap<String, String>,
+    /// How many more databases there are in it, of which neither says a word.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(crate) unnamed: u64,
     /// What was lost since the snapshot before, if that was too much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) suspicious: Option<String>,
@@ -76,10 +84,39 @@ impl Description {
         serde_json::from_str(text).unwrap_or_default()
     }
 
-    /// All databases that are not lost.
-    pub(crate) fn all(&self) -> BTreeSet<String> {
-        self.databases.iter().chain(self.raw.keys()).cloned().collect()
+    /// All databases that are not lost; `None` when they are not all named.
+    pub(crate) fn all(&self) -> Option<BTreeSet<String>> {
+        let named = self.databases.iter().chain(self.raw.keys());
+        (self.unnamed == 0).then(|| named.cloned().collect())
     }
+
+    /// Leaves out names that are too many: a description is part of each snapshot, and read with every list of them.
+    pub(crate) fn bound(&mut self) {
+        let before = self.databases.len().saturating_add(self.raw.len());
+        while self.databases.len() > MAX_NAMED_DATABASES && self.databases.pop_last().is_some() {}
+        while self.raw.len() > MAX_NAMED_DATABASES && self.raw.pop_last().is_some() {}
+        let left = self.databases.len().saturating_add(self.raw.len());
+        self.unnamed = u64::try_from(before.saturating_sub(left)).unwrap_or(u64::MAX);
+    }
+
+    /// Those that are not known to be sound, in words: the first of them, and how many more there are.
+    fn unsound(&self) -> Vec<String> {
+        let words = self.raw.iter().map(|(name, reason)| format!("{name}: {reason}"));
+        let mut words: Vec<_> = words.take(MAX_REPORTED_RAW).collect();
+        let more = self.raw.len().saturating_sub(words.len());
+        if more > 0 {
+            words.push(format!("and {more} more databases"));
+        }
+        words
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands it over in this way"
+)]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A repository, opened.
@@ -265,14 +302,10 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
         },
         added_bytes: summary.map_or(0, |summary| summary.data_added_packed),
         suspicious: suspicious.then(|| {
-            let said = description.suspicious;
+            let said = description.suspicious.clone();
             said.unwrap_or_else(|| "it is marked as suspicious".to_owned())
         }),
-        raw: description
-            .raw
-            .iter()
-            .map(|(name, reason)| format!("{name}: {reason}"))
-            .collect(),
+        raw: description.unsound(),
         disk_bytes: description.disk_bytes,
         lacks: description.lacks,
         left_out: description.left_out,

@@ -12,7 +12,9 @@ use rustic_core::repofile::SnapshotFile;
 use rustix::fs::statvfs;
 
 use super::compare::{Compared, compare};
+use super::confined::Keeper;
 use super::leases;
+use super::now_ms;
 use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, SUSPICIOUS, open};
 use super::say::{Ticker, note};
@@ -21,7 +23,6 @@ use super::swap::{make_way, replace};
 use super::tree::{Done, Tree};
 use super::wire::{Access, JobContext};
 use super::write::{NotExtracted, unwritten, write};
-use super::{become_reader, now_ms};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
@@ -39,7 +40,7 @@ pub(crate) fn restore(
     fresh: &Path,
     point: &RestorePoint,
     context: &JobContext,
-    owner: Option<(u32, u32)>,
+    keeper: &Keeper,
 ) -> Result<RestoreReport, RepositoryError> {
     let begun = Instant::now();
     let Some((opened, snapshot, passed_over)) = choose(access, remote, point)? else {
@@ -60,7 +61,7 @@ pub(crate) fn restore(
         note(&format!("snapshot {} is suspicious and passed over", passed.id));
     }
     let mut report = extract(opened, &snapshot, fresh, SPARE, begun)?;
-    release_leases(fresh, owner, &mut report);
+    release_leases(fresh, keeper, &mut report);
     // What fails before the home is replaced leaves the bot what it had.
     mark_before_upgrade(access, remote, &snapshot, context)?;
     replace(home, fresh)?;
@@ -73,18 +74,10 @@ pub(crate) fn restore(
     })
 }
 
-/// Releases what the gateway of a lost machine held, in a thread that has no more rights than the home's owner: the
-/// database is theirs. Where that fails the gateway waits for the leases to end, as it would without us.
-pub(super) fn release_leases(fresh: &Path, owner: Option<(u32, u32)>, report: &mut RestoreReport) {
-    let released = std::thread::scope(|scope| {
-        let work = scope.spawn(|| {
-            become_reader(owner)?;
-            leases::release(fresh).map_err(|error| RepositoryError(error.to_string()))
-        });
-        work.join()
-            .unwrap_or_else(|_| Err(RepositoryError::new("it panicked")))
-    });
-    match released {
+/// Releases what the gateway of a lost machine held. The database is the tenant's: where that fails or takes too long, the
+/// gateway waits for the leases to end, as it would without us.
+pub(super) fn release_leases(fresh: &Path, keeper: &Keeper, report: &mut RestoreReport) {
+    match leases::release(fresh, keeper) {
         Ok(0) => {}
         Ok(count) => note(&format!(
             "{count} leases of the gateway before this one are released"

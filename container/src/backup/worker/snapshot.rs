@@ -9,7 +9,7 @@ use moltworker_core::wire::job::SnapshotJob;
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 
-use super::passes::{Passes, Stored};
+use super::passes::{Copies, Passes, Stored};
 use super::remote::Remote;
 use super::repository::{Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report};
 use super::say::{note, say};
@@ -26,7 +26,7 @@ pub(crate) fn take(
     access: &Access,
     remote: &Arc<Remote>,
     home: &Path,
-    scratch: &Path,
+    copies: Copies<'_>,
     job: SnapshotJob,
     context: &JobContext,
 ) -> Result<Option<Snapshot>, RepositoryError> {
@@ -54,7 +54,7 @@ pub(crate) fn take(
     let passes = Passes {
         remote,
         home,
-        scratch,
+        copies,
         parent,
         raw: &context.raw,
         time: later_than(parent),
@@ -67,6 +67,9 @@ pub(crate) fn take(
     } = passes.store(opened)?;
     for said in &findings.notes {
         note(said);
+    }
+    if findings.unsaid > 0 {
+        note(&format!("and {} more lines like these", findings.unsaid));
     }
     if !findings.lacks.is_empty() {
         note(&format!(
@@ -103,6 +106,7 @@ pub(crate) fn take(
     let mut description = Description {
         databases: findings.databases,
         raw: findings.raw,
+        unnamed: 0,
         suspicious: None,
         disk_bytes: Some(findings.disk_bytes),
         lacks: findings.lacks,
@@ -110,14 +114,18 @@ pub(crate) fn take(
         moments: findings.moments,
         pause_ms,
     };
+    description.bound();
     let lost = base.filter(|_| !job.accept).and_then(|base| {
+        // Where one of them does not name all, nobody can tell by names what is missing.
+        let both = Description::of(base).all().zip(description.all());
+        let (before, now) = both.unwrap_or_default();
         let before = Content {
             bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
-            databases: Description::of(base).all(),
+            databases: before,
         };
         let now = Content {
             bytes: amount.bytes,
-            databases: description.all(),
+            databases: now,
         };
         suspicion(&before, &now)
     });

@@ -10,7 +10,6 @@ use std::io::{self, Cursor, ErrorKind as IoKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use moltworker_core::wire::control::{Amount, LeftOut, Named};
 use rustic_core::{ReadSourceOpen, RusticResult};
@@ -18,12 +17,16 @@ use rustix::io::Errno;
 
 use super::capture::{State, state};
 use super::changes::Changes;
-use super::databases::Found;
+use super::confined::Found;
+use super::databases::Databases;
 use super::patterns::Patterns;
 use super::record::Record;
 
 /// Why a file may be of another moment.
 pub(super) const WRITTEN: &str = "it was written while it was read";
+
+/// So many lines are worth saying about a snapshot.
+const MAX_NOTES: usize = 50;
 
 /// What a walk has found, and what it could not read.
 #[derive(Debug, Default)]
@@ -45,8 +48,10 @@ pub(crate) struct Findings {
     pub(crate) left_out: LeftOut,
     /// Why there must be no snapshot.
     pub(crate) failures: Vec<String>,
-    /// What is worth saying, and no failure.
+    /// What is worth saying, and no failure: the first of it.
     pub(crate) notes: Vec<String>,
+    /// How much more of it there is.
+    pub(crate) unsaid: u64,
     /// What may be of another moment than the rest.
     pub(crate) moments: Named,
 }
@@ -56,16 +61,14 @@ pub(crate) struct Findings {
 pub(crate) struct Home {
     /// Where it lies.
     pub(crate) path: PathBuf,
-    /// A directory of our own for copies of databases.
-    pub(crate) scratch: PathBuf,
+    /// Who copies databases.
+    pub(crate) databases: Arc<Databases>,
     /// Databases that are stored as the files they are when they cannot be copied.
     pub(crate) raw: Arc<BTreeSet<String>>,
     /// What its owner leaves out.
     pub(crate) patterns: Arc<Patterns>,
     /// What has changed before is as the snapshot before has it, in seconds since 1970. `None` without one.
     pub(crate) since: Option<i64>,
-    /// How long is waited for whoever holds a database.
-    pub(crate) patience: Duration,
     /// What was found.
     pub(crate) findings: Arc<Mutex<Findings>>,
     /// Where it was found, in the order of the walk.
@@ -170,8 +173,7 @@ impl Read for Reader {
                 *left = left.saturating_sub(u64::try_from(most).unwrap_or(u64::MAX));
                 if !is_known {
                     self.note(|findings, path| {
-                        let said = format!("{} was cut while it was read", path.display());
-                        findings.notes.push(said);
+                        findings.say(format!("{} was cut while it was read", path.display()));
                         if before.is_some() {
                             findings.of_another_moment(path, WRITTEN);
                         }
@@ -218,6 +220,7 @@ impl Findings {
             left_out,
             failures,
             notes,
+            unsaid: _,
             moments,
         } = self;
         !(databases.is_empty()
@@ -243,7 +246,8 @@ impl Findings {
             some.first.iter().for_each(|said| all.push(said));
         }
         self.failures.extend(more.failures.iter().cloned());
-        self.notes.extend(more.notes.iter().cloned());
+        more.notes.iter().for_each(|said| self.say(said.clone()));
+        self.unsaid = self.unsaid.saturating_add(more.unsaid);
     }
 
     /// One more that may be of another moment than the rest.
@@ -268,6 +272,15 @@ impl Findings {
         self.lacks.push(&short(&path, reason));
     }
 
+    /// Something worth saying.
+    pub(super) fn say(&mut self, text: String) {
+        if self.notes.len() < MAX_NOTES {
+            self.notes.push(text);
+        } else {
+            self.unsaid = self.unsaid.saturating_add(1);
+        }
+    }
+
     /// A database was copied.
     pub(super) fn copied(&mut self, name: &str, found: &Found) {
         match found {
@@ -275,27 +288,34 @@ impl Findings {
                 self.databases.insert(name.to_owned());
             }
             Found::Damaged(reason) => {
-                let said = format!("{name} is a damaged database, stored as it was copied: {reason}");
-                self.notes.push(said);
+                self.say(format!(
+                    "{name} is a damaged database, stored as it was copied: {reason}"
+                ));
             }
             Found::Unchecked(reason) => {
-                self.notes
-                    .push(format!("{name} is stored without being checked: {reason}"));
+                self.say(format!("{name} is stored without being checked: {reason}"));
                 self.raw.insert(name.to_owned(), reason.clone());
             }
         }
     }
 
+    /// A database takes more than it may.
+    pub(super) fn exceeded(&mut self, name: &str, reason: &str) {
+        self.say(format!("{name} is stored as the files it is: {reason}"));
+        self.raw.insert(name.to_owned(), reason.to_owned());
+    }
+
     /// A database could not be copied.
-    pub(super) fn refused(&mut self, name: &str, reason: &str, stored: bool) {
-        self.uncopied.insert(name.to_owned());
-        if stored {
-            let said = format!("{name} cannot be copied, stored as the files it is: {reason}");
-            self.notes.push(said);
+    pub(super) fn refused(&mut self, name: &str, reason: &str, is_stored: bool) {
+        if is_stored {
+            self.say(format!(
+                "{name} cannot be copied, stored as the files it is: {reason}"
+            ));
             self.raw.insert(name.to_owned(), reason.to_owned());
         } else {
             self.failures.push(format!("{name}: {reason}"));
         }
+        self.uncopied.insert(name.to_owned());
     }
 }
 

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, RenameFlags, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, CWD, RenameFlags, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 
-use super::place::{directory_flags, names};
+use super::place::names;
 use super::repository::RepositoryError;
 use super::say::{note, say};
 use super::wire::Line;
+use crate::beneath;
 
 /// So many homes that could not be removed lie beside the home at most. Each keeps its space: with more of them there is
 /// hardly any left for another.
@@ -29,7 +30,7 @@ pub(super) fn failed(path: &Path, doing: &str, error: &io::Error) -> RepositoryE
 /// When the file system refuses. What it does not refuse is removed all the same.
 pub(crate) fn remove(directory: &Path) -> Result<(), RepositoryError> {
     let refused = |error: Errno| failed(directory, "removing", &error.into());
-    let top = match openat(CWD, directory, directory_flags(), Mode::empty()) {
+    let top = match beneath::root(directory) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(Errno::NOTDIR | Errno::LOOP) => {
@@ -61,7 +62,7 @@ pub(crate) fn remove(directory: &Path) -> Result<(), RepositoryError> {
 
 /// Removes the files of a directory and moves its directories up; false when it is none.
 fn empty(top: &OwnedFd, name: &OsStr, moved: &mut u64, left: &mut Vec<OsString>) -> Result<bool, Errno> {
-    let directory = match openat(top, name, directory_flags(), Mode::empty()) {
+    let directory = match beneath::directory(top, name) {
         Ok(directory) => directory,
         Err(Errno::NOTDIR | Errno::LOOP) => return Ok(false),
         Err(error) => return Err(error),
@@ -206,13 +207,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let home = directory.path().join("home");
         std::fs::create_dir(&home).unwrap();
-        let mut at = openat(CWD, &home, directory_flags(), Mode::empty()).unwrap();
+        let mut at = beneath::root(&home).unwrap();
         for level in 0..3_000 {
             for name in ["d", "e", ".moved-up-1"] {
-                rustix::fs::mkdirat(&at, name, Mode::RWXU).unwrap();
+                rustix::fs::mkdirat(&at, name, rustix::fs::Mode::RWXU).unwrap();
             }
             rustix::fs::symlinkat("d", &at, format!("link-{level}")).unwrap();
-            at = openat(&at, "d", directory_flags(), Mode::empty()).unwrap();
+            at = beneath::directory(&at, "d").unwrap();
         }
         remove(&home).unwrap();
         assert!(!home.exists());

@@ -245,7 +245,7 @@ impl Walk {
             }
         };
         if is_excluded(&path) || self.home.patterns.exclude(&path, stat.is_dir()) {
-            self.leave_out(&path);
+            self.leave_out(&here, name, &path);
             return None;
         }
         if path.as_os_str().len() > MAX_PATH || depth >= MAX_DEPTH {

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::BackupJob;
@@ -24,6 +25,8 @@ pub(crate) struct JobInput {
     pub(crate) home: PathBuf,
     /// User and group who own it, where this is another user.
     pub(crate) owner: Option<(u32, u32)>,
+    /// What a database may take beside what its size does.
+    pub(crate) database_time: Duration,
     /// What is to be done.
     pub(crate) job: BackupJob,
     /// What else there is to know for it.

@@ -7,13 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustic_core::repofile::{Node, NodeType};
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, openat, symlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, symlinkat};
 
 use super::attributes::apply;
 use super::place::{PRIVATE, Place};
 use super::repository::RepositoryError;
 use super::swap::failed;
 use super::tree::{Done, Tree};
+use crate::beneath;
 
 /// What is nothing but zeros is left out in blocks of this size: that of the usual file systems.
 const BLOCK: usize = 4_096;
@@ -105,8 +106,8 @@ pub(super) fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Res
         }
         let path = tree.path(at);
         let (holder, name) = place.holder(&path).map_err(failed(at, "writing"))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&*holder, name, flags, Mode::RUSR | Mode::WUSR);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = beneath::open(&*holder, name, flags, Mode::RUSR | Mode::WUSR);
         let file = file.map_err(|error| failed(at, "writing")(error.into()))?;
         content(tree, &path, &file.into(), node, done)?;
         done.file();

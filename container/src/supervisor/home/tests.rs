@@ -150,7 +150,7 @@ fn a_link_that_leads_nowhere_in_the_home_is_put_aside() {
             let (state, done) = StateDirectory::open_without_links(&home, None, "a.json").unwrap();
             assert!(done[0].contains("was renamed"), "{done:?}");
             assert_eq!(state.read("a.json").unwrap(), None);
-            assert!(is_link(CWD, &inside.join("a.json.link")));
+            assert!(is_link(rustix::fs::CWD, &inside.join("a.json.link")));
         }
         assert_eq!(std::fs::read_link(home.join(".openclaw.link")).unwrap(), target);
         std::fs::remove_dir_all(&inside).unwrap();

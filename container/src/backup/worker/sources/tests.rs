@@ -1,18 +1,21 @@
 use super::*;
+use crate::backup::worker::confined::Keeper;
 use crate::backup::worker::repository::HOME_IN_SNAPSHOT;
 use rusqlite::Connection;
 use rustic_core::ReadSource;
+use std::time::Duration;
 
 /// What a snapshot of a home would hold, by path, and what was found.
 fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
     let scratch = tempfile::tempdir().unwrap();
     let source = Home {
         path: home.to_owned(),
-        scratch: scratch.path().to_owned(),
+        databases: Arc::new(
+            Databases::new(Keeper::in_this_process(), scratch.path(), Duration::ZERO).unwrap(),
+        ),
         raw: Arc::new(raw.iter().map(|name| (*name).to_owned()).collect()),
         patterns: Arc::default(),
         since: None,
-        patience: Duration::ZERO,
         findings: Arc::default(),
         record: Arc::default(),
         changes: Arc::new(Changes::begin()),

@@ -27,7 +27,7 @@ const NOT_COPIED: &str = "it is too large to be copied in a moment, and is as it
 /// A longer database is not copied while the bot stands still but read as it was then, which SQLite can.
 const MAX_COPIED: u64 = 4 * 1024 * 1024;
 
-/// So many are, each with three open files.
+/// So many are, each by a process of its own.
 const MAX_HELD: usize = 32;
 
 /// What is known of the home from the first walk.
@@ -62,7 +62,7 @@ pub(super) struct Taken {
 /// Where what is in a database was taken to.
 enum Files {
     /// Copies of its files.
-    Copied(PathBuf),
+    Copied(OsString),
     /// Nowhere: it is read as it was then.
     Held(databases::Held),
 }
@@ -296,13 +296,15 @@ impl Walk {
         let capture = since.capture.as_mut()?;
         // To hold a small one would be in the way of its writers for longer than to copy it.
         let may_hold = meta.size > MAX_COPIED && since.held < MAX_HELD;
-        let held = may_hold.then(|| databases::hold(located)).flatten();
+        let held = may_hold
+            .then(|| self.home.databases.hold(located, capture.name()))
+            .flatten();
         let files = match held {
             Some(held) => {
                 since.held = since.held.saturating_add(1);
                 Some(Files::Held(held))
             }
-            None => capture.database(located).map(Files::Copied),
+            None => capture.database(&self.home.databases, located).map(Files::Copied),
         };
         if let Some(files) = files {
             return Some(Step::Database(Taken {
@@ -328,8 +330,8 @@ impl Walk {
         } = taken;
         let said = path.to_string_lossy().into_owned();
         let copied = match files {
-            Files::Copied(files) => databases::finish(&files),
-            Files::Held(held) => held.copy(&self.home.scratch.join("held")),
+            Files::Copied(name) => self.home.databases.captured(&name),
+            Files::Held(held) => self.home.databases.held(held),
         };
         let copy = match copied {
             Ok(copy) => copy,

@@ -11,9 +11,13 @@ use rustic_core::repofile::Metadata;
 use super::Walk;
 use super::again::Step;
 use crate::backup::worker::attributes::{copy_differs, metadata};
-use crate::backup::worker::databases::{self, HEADER, Located, NotCopied};
+use crate::backup::worker::confined::NotCopied;
+use crate::backup::worker::databases::{self, HEADER, Located};
 use crate::backup::worker::exclusions::{LOGS, SIDECARS};
 use crate::backup::worker::place::look;
+
+/// So many databases may fail a snapshot.
+const MAX_UNCOPIED: usize = 100;
 
 /// What becomes of a database.
 pub(super) enum Stored {
@@ -68,7 +72,7 @@ impl Walk {
             }
         } else {
             let said = path.to_string_lossy().into_owned();
-            match databases::copy(&located, &self.home.scratch, self.home.patience) {
+            match self.home.databases.copy(&located) {
                 Ok(copy) => {
                     of_copy.size = copy.bytes;
                     *meta = of_copy;
@@ -78,12 +82,13 @@ impl Walk {
                 Err(_) if look(here, name).is_err() => return Stored::Not,
                 Err(NotCopied::Damaged(reason)) => {
                     let said = format!("{said} is a damaged database, stored as it is: {reason}");
-                    self.noted.notes.push(said);
+                    self.noted.say(said);
                 }
+                Err(NotCopied::Exceeded(reason)) => self.noted.exceeded(&said, &reason),
                 Err(NotCopied::Refused(reason)) => {
-                    let stored = self.home.raw.contains(&said);
-                    self.noted.refused(&said, &reason, stored);
-                    if !stored {
+                    let is_stored = self.home.raw.contains(&said) || self.has_too_many_uncopied();
+                    self.noted.refused(&said, &reason, is_stored);
+                    if !is_stored {
                         return Stored::Not;
                     }
                 }
@@ -101,6 +106,16 @@ impl Walk {
             }
         }
         Stored::AsItIs
+    }
+}
+
+impl Walk {
+    /// With more of them the others are stored as the files they are at once: nobody holds so many by chance.
+    fn has_too_many_uncopied(&self) -> bool {
+        let mut is = false;
+        self.home
+            .note(|findings| is = findings.uncopied.len() >= MAX_UNCOPIED);
+        is
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is noted on the way: what a snapshot has, and why it has not the rest.
 
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustic_core::ReadSourceEntry;
@@ -43,11 +45,11 @@ impl Walk {
     }
 
     /// How much it is is counted once.
-    pub(super) fn leave_out(&mut self, path: &Path) {
+    pub(super) fn leave_out(&mut self, here: &OwnedFd, name: &OsStr, path: &Path) {
         if self.since.is_some() {
             return;
         }
-        let (files, bytes, is_more) = count(&self.home.path.join(path), &mut self.countable);
+        let (files, bytes, is_more) = count(here, name, &mut self.countable);
         self.home.note(|findings| {
             findings.left_out.push(&path.to_string_lossy(), files, bytes);
             findings.left_out.is_more |= is_more;

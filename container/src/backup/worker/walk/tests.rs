@@ -9,6 +9,8 @@ use rustic_core::ReadSourceOpen;
 use super::*;
 use crate::backup::worker::capture::Capture;
 use crate::backup::worker::changes::{Changed, Changes};
+use crate::backup::worker::confined::Keeper;
+use crate::backup::worker::databases::Databases;
 use crate::backup::worker::record::Record;
 
 /// So many homes, and changes of each.
@@ -30,11 +32,10 @@ impl Numbers {
 fn source(home: &Path, scratch: &Path) -> Home {
     Home {
         path: home.to_owned(),
-        scratch: scratch.to_owned(),
+        databases: Arc::new(Databases::new(Keeper::in_this_process(), scratch, Duration::ZERO).unwrap()),
         raw: Arc::default(),
         patterns: Arc::default(),
         since: None,
-        patience: Duration::ZERO,
         findings: Arc::default(),
         record: Arc::default(),
         changes: Arc::new(Changes::begin()),

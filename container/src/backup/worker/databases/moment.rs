@@ -1,0 +1,118 @@
+//! Takes databases as they are while the bot stands still: small ones as copies of their files, large ones by beginning to read
+//! them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+
+use super::{Copy, Databases, Located, Way, aside, is_hollow, not, way, with_suffix};
+use crate::backup::worker::confined::{Answer, NotCopied, Order, Pending, Work};
+use crate::backup::worker::place::look;
+use crate::beneath;
+
+/// What is read in a database stays what it was when this began, whoever writes meanwhile, until it is copied.
+pub(crate) struct Held {
+    pending: Pending,
+    /// The copy's.
+    name: OsString,
+}
+
+impl Databases {
+    /// Copies the files of a database of which nobody writes now to files of ours, by `copy`; `name` is theirs.
+    ///
+    /// # Errors
+    /// When that does not work.
+    pub(crate) fn capture(
+        &self,
+        database: &Located<'_>,
+        name: &OsStr,
+        copy: &dyn Fn(&File, &File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        aside::capture(self, database, name, copy)
+    }
+
+    /// Makes one file of what was captured, and checks it.
+    ///
+    /// # Errors
+    /// See [`NotCopied`].
+    pub(crate) fn captured(&self, name: &OsStr) -> Result<Copy, NotCopied> {
+        let log = with_suffix(name, "-wal");
+        let log = look(&self.scratch, log).and_then(|log| log.metadata());
+        let copied = self.opened(name).and_then(|(file, bytes)| {
+            let log = log.map_or(0, |log| log.len());
+            self.checked(name, file, bytes.saturating_add(log))
+        });
+        self.discard(name);
+        copied
+    }
+
+    /// Begins to read a database in its place; nothing where that takes more than locks, where somebody holds it, or where it
+    /// has no write-ahead log and a reader would be in its writers' way.
+    pub(crate) fn hold(&self, database: &Located<'_>, name: OsString) -> Option<Held> {
+        let (way, stat) = way(database).ok()?;
+        if way == Way::Aside || is_hollow(&stat) {
+            return None;
+        }
+        self.make(&name, "").ok()?;
+        let pending = self.keeper.hold(&Order {
+            work: Work::Hold(self.scratch_path.join(&name)),
+            directory: database.directory,
+            name: database.name,
+            bytes: stat.len().saturating_add(database.bytes("-wal")),
+            patience: Duration::ZERO,
+        });
+        if pending.is_none() {
+            self.discard(&name);
+        }
+        Some(Held {
+            pending: pending?,
+            name,
+        })
+    }
+
+    /// What was in a database when it was begun to be read, checked.
+    ///
+    /// # Errors
+    /// See [`NotCopied`].
+    pub(crate) fn held(&self, held: Held) -> Result<Copy, NotCopied> {
+        let copied = match held.pending.wait() {
+            Answer::Copied => {
+                let opened = self.opened(&held.name);
+                opened.and_then(|(file, bytes)| self.checked(&held.name, file, bytes))
+            }
+            other => Err(not(other)),
+        };
+        self.discard(&held.name);
+        copied
+    }
+
+    fn opened(&self, name: &OsStr) -> Result<(File, u64), NotCopied> {
+        let failed = |error: io::Error| NotCopied::Failed(error.to_string());
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+        let file: File = beneath::open(&self.scratch, name, flags, Mode::empty())
+            .map_err(|error| failed(error.into()))?
+            .into();
+        let bytes = file.metadata().map_err(failed)?.len();
+        Ok((file, bytes))
+    }
+
+    fn checked(&self, name: &OsStr, file: File, bytes: u64) -> Result<Copy, NotCopied> {
+        let work = if self.is_out_of_time() {
+            Work::Merge
+        } else {
+            Work::Check
+        };
+        let found = self.finish(name, work, bytes)?;
+        let bytes = file
+            .metadata()
+            .map_err(|error| NotCopied::Failed(error.to_string()))?;
+        Ok(Copy {
+            file,
+            bytes: bytes.len(),
+            found,
+        })
+    }
+}
