@@ -1,6 +1,7 @@
 //! The backup process's one way out: lines of JSON on its standard output.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,8 +33,16 @@ const PIECE: u64 = 16 * 1024 * 1024;
 /// Where the kernel counts them.
 const COUNTS: &str = "/proc/self/io";
 
-/// How many pieces this process has read and written: copies and checks of databases, which say nothing else for as long
-/// as they take. None where the kernel does not count.
+/// What other processes have done for this one.
+static DONE: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a piece of work that another process has done for this one.
+pub(crate) fn count_piece() {
+    DONE.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many pieces this process has read and written, and others have done for it: copies and checks of databases, which
+/// say nothing else for as long as they take. Of its own none where the kernel does not count.
 pub(crate) fn pieces() -> u64 {
     let counts = std::fs::read_to_string(COUNTS).unwrap_or_default();
     let count = |line: &str| {
@@ -46,6 +55,7 @@ pub(crate) fn pieces() -> u64 {
         .fold(0, u64::saturating_add)
         .checked_div(PIECE)
         .unwrap_or(0)
+        .saturating_add(DONE.load(Ordering::Relaxed))
 }
 
 /// Says how far something is whenever that has changed, until it is dropped.

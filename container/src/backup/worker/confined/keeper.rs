@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::{Answer, Limits, NotCopied, Request, SUBCOMMAND, Work, bounded, bytes_of};
+use crate::backup::worker::say::count_piece;
 
 /// This very program, whatever became of its file.
 const PROGRAM: &str = "/proc/self/exe";
@@ -84,6 +85,7 @@ impl Keeper {
                 .map_err(|_| io::Error::other("nobody starts processes any more"))?;
             answered.recv().map_err(gone)
         });
+        count_piece();
         answer.unwrap_or_else(|error| failed(&error))
     }
 }

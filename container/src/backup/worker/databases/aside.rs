@@ -76,7 +76,7 @@ fn lock(file: &File, patience: Duration) -> Result<(), NotCopied> {
 fn states(database: &Located<'_>) -> Vec<State> {
     let state = |suffix: &&str| {
         // Not opened for reading: to close that would give up the lock.
-        let stat = look(database.directory, &database.beside(suffix))
+        let stat = look(database.directory, database.beside(suffix))
             .ok()?
             .metadata()
             .ok()?;
