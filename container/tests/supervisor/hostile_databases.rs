@@ -273,12 +273,12 @@ fn every_kind_of_hostile_database_is_saved_in_its_time() {
         assert!(is_as_expected, "{kind}: {:?}", taken.raw);
     }
     assert!(taken.lacks.is_empty(), "{:?}", taken.lacks);
-    let output = fixture.output();
     for kind in ["header", "content", "pages", "virtual"] {
-        assert!(
-            output.contains(&format!("{kind}.sqlite is ")) || named(kind).is_some(),
-            "{kind}: {output}"
-        );
+        // The log is printed by a thread of its own.
+        fixture.wait_for(kind, || {
+            let is_told = fixture.output().contains(&format!("{kind}.sqlite is "));
+            (is_told || named(kind).is_some()).then_some(())
+        });
     }
     let (fixture, _, _) = restored_elsewhere(fixture, &repository, &[TIME]);
     for kind in ["sound", "generated", "slow-index", "check", "trigger"] {
@@ -340,7 +340,9 @@ fn full_home(count: usize, most: Duration) {
         "{:?}",
         taken.raw
     );
-    assert!(fixture.output().contains("more lines like these"));
+    fixture.wait_for("it is told how many more there are", || {
+        fixture.output().contains("more lines like these").then_some(())
+    });
     assert!(taken.amount.files as usize > count);
     let (fixture, report, restoring) = restored_elsewhere(fixture, &repository, &[TIME]);
     assert_eq!(report.amount, taken.amount);
