@@ -1,6 +1,6 @@
 //! Tokens that were verified before: each costs a signature once, not with every request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::Identity;
@@ -18,11 +18,12 @@ pub type KeySet = Option<u32>;
 /// What was found out about tokens that hold; nothing is remembered about those that do not.
 ///
 /// A token is found by its whole text, signature included. Nothing shorter is as exact and as cheap: its SHA-256 by
-/// WebCrypto costs more than all the rest of identifying a caller. The map is ordered, and not hashed, because wasm has
-/// no random seed that would keep others from choosing what collides.
+/// WebCrypto costs more than all the rest of identifying a caller. They are ordered, and not hashed, because wasm has
+/// no random seed that would keep others from choosing what collides; and a list, because a tree's code is 4 kB of the
+/// compressed Worker and a new token moves 150 kB at most, in microseconds.
 #[derive(Default)]
 pub struct Seen {
-    found: BTreeMap<Rc<str>, (KeySet, Identity)>,
+    found: Vec<(Rc<str>, KeySet, Identity)>,
     oldest_first: VecDeque<Rc<str>>,
     bytes: usize,
 }
@@ -31,7 +32,7 @@ impl Seen {
     /// Nothing yet.
     pub const fn new() -> Self {
         Self {
-            found: BTreeMap::new(),
+            found: Vec::new(),
             oldest_first: VecDeque::new(),
             bytes: 0,
         }
@@ -40,24 +41,39 @@ impl Seen {
     /// Who a token said it is, until it expires (`now` in seconds since 1970). `trusted` says whether the keys
     /// it was checked with are still the ones to trust: a key that was withdrawn takes its tokens with it.
     pub fn find(&self, token: &str, now: u64, trusted: impl FnOnce(KeySet) -> bool) -> Option<&Identity> {
-        let (keys, identity) = self.found.get(token)?;
+        let (_, keys, identity) = self.found.get(self.place(token).ok()?)?;
         (now < identity.expires_at && trusted(*keys)).then_some(identity)
     }
 
     /// Remembers a token that was verified; the oldest are forgotten when there is no room.
     pub fn remember(&mut self, token: &str, keys: KeySet, identity: Identity) {
         let token: Rc<str> = token.into();
-        if self.found.insert(Rc::clone(&token), (keys, identity)).is_none() {
-            self.bytes += token.len();
-            self.oldest_first.push_back(token);
+        match self.place(&token) {
+            Ok(at) => {
+                if let Some(known) = self.found.get_mut(at) {
+                    *known = (token, keys, identity);
+                }
+            }
+            Err(at) => {
+                self.bytes += token.len();
+                self.oldest_first.push_back(Rc::clone(&token));
+                self.found.insert(at, (token, keys, identity));
+            }
         }
         while self.oldest_first.len() > MAX_SEEN || self.bytes > MAX_SEEN_BYTES {
             let Some(oldest) = self.oldest_first.pop_front() else {
                 return;
             };
             self.bytes -= oldest.len();
-            self.found.remove(&oldest);
+            if let Ok(at) = self.place(&oldest) {
+                self.found.remove(at);
+            }
         }
+    }
+
+    /// Where a token is, or would be.
+    fn place(&self, token: &str) -> Result<usize, usize> {
+        self.found.binary_search_by(|(known, _, _)| (**known).cmp(token))
     }
 }
 
