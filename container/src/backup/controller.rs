@@ -16,10 +16,10 @@ use moltworker_core::wire::control::{BackupStatus, GatewayPhase, SnapshotReason}
 use moltworker_core::wire::job::{BackupJob, OrderedJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, SnapshotId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::launcher::{JobLauncher, JobProcess, Stalled};
+use crate::backup::watch::{Totals, Watch};
 use crate::backup::worker::wire::{JobContext, Line};
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -79,7 +79,9 @@ pub(crate) struct BackupController {
     uncopied: Uncopied,
     said: (mpsc::Sender<BackupActivity>, mpsc::Receiver<BackupActivity>),
     changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
-    watching: Option<JoinHandle<()>>,
+    watching: Option<Watch>,
+    /// What had been seen of deletions when the base was taken, and when the job under way began.
+    deleted: (Totals, Totals),
     /// Whether snapshots of the running bot may be taken now.
     may: bool,
     was_ready: bool,
@@ -87,14 +89,6 @@ pub(crate) struct BackupController {
     renew_again: Duration,
     /// When the token is to be renewed, should nothing else do it.
     renew_at: Instant,
-}
-
-impl Drop for BackupController {
-    fn drop(&mut self) {
-        if let Some(watching) = &self.watching {
-            watching.abort();
-        }
-    }
 }
 
 impl BackupController {
@@ -129,6 +123,7 @@ impl BackupController {
             said: mpsc::channel(16),
             changes: mpsc::channel(1),
             watching: None,
+            deleted: Default::default(),
             may: false,
             was_ready: false,
             renew_every: settings.renew_every,
@@ -245,6 +240,7 @@ impl BackupController {
             },
             first,
             base: self.base.clone(),
+            deletions: self.deleted.1.since(&self.deleted.0),
             raw: self.uncopied.tolerated(),
         }
     }
@@ -286,6 +282,7 @@ impl BackupController {
 
     fn start(&mut self, order: OrderedJob, awaited: bool) -> Option<GatewayEvent> {
         let job = order.job.clone();
+        self.deleted.1 = self.watching.as_ref().map_or(Totals::UNKNOWN, Watch::totals);
         let (process, mut output) = match self.launcher.start(order, self.context(&job)) {
             Ok(started) => started,
             Err(error) => {

@@ -22,6 +22,7 @@ mod keys;
 mod kills;
 mod lacking;
 mod life;
+mod losses;
 mod maintenance;
 mod outlive;
 mod quiesce;

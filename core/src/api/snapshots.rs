@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::problem::Refusal;
-use crate::wire::control::{LeftOut, Named, Snapshot};
+use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
 
 /// A call about snapshots.
@@ -246,8 +246,12 @@ pub struct Details {
     /// Databases that are in it as the files they were, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raw: Vec<String>,
-    /// What was lost, if that was too much.
+    /// What was lost that nobody should have deleted: a start passes it over until somebody decides.
     pub suspicious: Option<String>,
+    /// What it lacks that an earlier one has, and which one: a restore of that one puts it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub lost: Option<Lost>,
     /// Bytes its files took on the disk: fewer than there are in them where they have holes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
@@ -272,6 +276,7 @@ impl From<Snapshot> for Details {
             added_bytes: snapshot.added_bytes,
             raw: snapshot.raw,
             suspicious: snapshot.suspicious,
+            lost: snapshot.lost,
             disk_bytes: snapshot.disk_bytes,
             lacks: snapshot.lacks,
             left_out: snapshot.left_out,

@@ -97,6 +97,7 @@ mod tests {
             amount: Amount::default(),
             added_bytes: 0,
             suspicious: None,
+            lost: None,
             raw: Vec::new(),
             disk_bytes: None,
             lacks: Named::default(),

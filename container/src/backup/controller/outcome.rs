@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};
 use crate::backup::launcher::Stalled;
-use crate::backup::watch::watch;
+use crate::backup::watch::Watch;
 use crate::backup::worker::now_ms;
 use crate::backup::worker::wire::Line;
 
@@ -103,11 +103,9 @@ impl BackupController {
 
     /// The directories are others than before, or may be.
     fn restart_watch(&mut self) {
-        if let Some(before) = self.watching.take() {
-            before.abort();
-        }
-        let watching = watch(self.launcher.home().to_owned(), self.changes.0.clone());
-        self.watching = Some(tokio::spawn(watching));
+        let watch = Watch::begin(self.launcher.home().to_owned(), self.changes.0.clone());
+        self.watching = Some(watch);
+        self.deleted = Default::default();
         self.schedule.changed(self.since.elapsed());
     }
 
@@ -155,6 +153,7 @@ impl BackupController {
         ));
         if snapshot.suspicious.is_none() {
             self.base = Some(snapshot.id.clone());
+            self.deleted.0 = self.deleted.1;
         }
         self.update_status(|status| {
             status.taken.push(snapshot);

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use moltworker_core::backup::suspicion::Deletions;
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
@@ -79,6 +80,8 @@ pub(crate) struct JobContext {
     /// What the home is known to have held whole: what this run has restored, or its last good snapshot since. What is
     /// gone is judged by that, and not by a newer one that somebody has put aside.
     pub(crate) base: Option<SnapshotId>,
+    /// What was seen to be deleted since then.
+    pub(crate) deletions: Deletions,
     /// Databases, by their path below the home, for which snapshots have failed often enough: when they still cannot be
     /// copied, they are stored as the files they are.
     pub(crate) raw: BTreeSet<String>,

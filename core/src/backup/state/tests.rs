@@ -29,6 +29,7 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         added_bytes: 0,
         raw: Vec::new(),
         suspicious: None,
+        lost: None,
         disk_bytes: None,
         lacks: Named::default(),
         left_out: LeftOut::default(),

@@ -99,9 +99,12 @@ pub struct Snapshot {
     pub amount: Amount,
     /// Bytes that it added to the repository, as they are stored.
     pub added_bytes: u64,
-    /// Set when it lost more than it should have: `latest` passes it over. Says what was lost.
+    /// Set when it lost what nobody should have deleted: `latest` passes it over. Says what was lost.
     #[serde(default)]
     pub suspicious: Option<String>,
+    /// What it lacks that an earlier one has. Unless it is suspicious that is as its owner wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
     /// Databases in it that are not known to be sound, each with the reason: nobody let them be copied or checked, and
     /// they are in it as they were. A snapshot without them would be none of anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,6 +119,16 @@ pub struct Snapshot {
     /// What it lacks because the rules leave it out.
     #[serde(default, skip_serializing_if = "LeftOut::is_empty")]
     pub left_out: LeftOut,
+}
+
+/// What a snapshot lacks that an earlier one has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Lost {
+    /// What is gone, in words of a bounded length.
+    pub what: String,
+    /// The snapshot that has it: a restore of that one puts it back.
+    pub before: SnapshotId,
 }
 
 /// What a home was made from.

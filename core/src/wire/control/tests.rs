@@ -47,6 +47,10 @@ fn backup() -> BackupStatus {
             amount,
             added_bytes: 4_096,
             suspicious: Some("more than half of its bytes are gone".into()),
+            lost: Some(Lost {
+                what: "more than half of its bytes are gone".into(),
+                before: id('a'),
+            }),
             raw: vec!["memory.sqlite: database is locked".into()],
             disk_bytes: Some(150_000_000),
             lacks: named("secret: Permission denied"),
