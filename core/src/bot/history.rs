@@ -50,8 +50,12 @@ pub enum HistoryKind {
     Restored,
     /// Its home could not be made from a snapshot.
     RestoreFailed,
-    /// A snapshot lost more than it should have; a restore passes it over.
+    /// A snapshot lost what nobody should have deleted; a restore passes it over.
     SnapshotSuspicious,
+    /// A start passed over a newer snapshot; the detail says which, why, and what can be done about it.
+    PassedOver,
+    /// A snapshot lacks what the one before it has, which is the owner's doing; the detail says what, and which one has it.
+    ContentGone,
     /// A database can only be stored as the files it is; the detail says which, and why.
     DatabaseNotCopied,
     /// Snapshots fail, several in a row.
@@ -82,7 +86,7 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -101,6 +105,8 @@ impl HistoryKind {
         Self::Restored,
         Self::RestoreFailed,
         Self::SnapshotSuspicious,
+        Self::PassedOver,
+        Self::ContentGone,
         Self::DatabaseNotCopied,
         Self::BackupFailed,
         Self::BackupOverdue,
@@ -137,6 +143,8 @@ impl HistoryKind {
             Self::Restored => "restored",
             Self::RestoreFailed => "restore-failed",
             Self::SnapshotSuspicious => "snapshot-suspicious",
+            Self::PassedOver => "passed-over",
+            Self::ContentGone => "content-gone",
             Self::DatabaseNotCopied => "database-not-copied",
             Self::BackupFailed => "backup-failed",
             Self::BackupOverdue => "backup-overdue",

@@ -14,7 +14,7 @@ use rustix::fs::statvfs;
 use super::compare::{Compared, compare};
 use super::leases;
 use super::remote::Remote;
-use super::repository::{Opened, RepositoryError, SUSPICIOUS, open};
+use super::repository::{Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
@@ -52,6 +52,7 @@ pub(crate) fn restore(
             compared: 0,
             mismatches: 0,
             passed_over: Vec::new(),
+            passed_over_for: None,
             disk_bytes: None,
             unset: Named::default(),
         });
@@ -65,10 +66,12 @@ pub(crate) fn restore(
     mark_before_upgrade(access, remote, &snapshot, context)?;
     replace(home, fresh)?;
     let ids = passed_over.iter();
+    let newest = passed_over.first().and_then(snapshot_report);
     Ok(RestoreReport {
         passed_over: ids
             .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
             .collect(),
+        passed_over_for: newest.and_then(|newest| newest.suspicious),
         ..report
     })
 }

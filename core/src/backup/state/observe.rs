@@ -1,8 +1,8 @@
 //! Taking note of what a supervisor says.
 
 use super::{
-    BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
-    VerifiedSnapshot,
+    BackupChanges, BackupState, LONG_SNAPSHOT_MS, LOSS_TOLD_EVERY_MS, NewestSnapshot, OVERDUE_AFTER_MS,
+    REPORT_AFTER_FAILURES, VerifiedSnapshot,
 };
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
@@ -23,6 +23,7 @@ impl BackupState {
             self.unsaved_since = None;
             self.incidents.close(now, IncidentKind::BackupOverdue);
         }
+        self.lapse_choice(now);
         self.observe_restores(now, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
         self.observe_maintenance(now, backup, &mut changes);
@@ -47,16 +48,28 @@ impl BackupState {
             None => "there was nothing to restore".to_owned(),
         };
         changes.history_events.push((HistoryKind::Restored, Some(detail)));
-        // The last one of a run is known to nobody before it is passed over.
-        if let Some(id) = report.passed_over.first()
-            && !self.is_known_suspicious(id)
-        {
+        let Some(newest) = report.passed_over.first() else {
+            return;
+        };
+        if !self.is_known_suspicious(newest) {
+            // The last one of a run is known to nobody before it is passed over.
             self.incidents
-                .observe(now, IncidentKind::SnapshotSuspicious, Some(id.as_str()));
-            let detail = format!("{}: passed over at this start", short_id(id));
+                .observe(now, IncidentKind::SnapshotSuspicious, Some(newest.as_str()));
+        }
+        let passed = report.passed_over.clone();
+        let why = report.passed_over_for.as_deref();
+        if self.passes_over(now, &passed, why, report.snapshot.as_ref()) {
+            let why = self.choice.as_ref().and_then(|choice| choice.why.as_deref());
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let instead = report.snapshot.as_ref().map_or("nothing", short_id);
+            let detail = format!(
+                "{newest}{why}: passed over at this start, which is made from {instead}. Restore it to go back to it, or \
+                 keep what there is; until then nothing of it is deleted"
+            );
             changes
                 .history_events
-                .push((HistoryKind::SnapshotSuspicious, Some(detail)));
+                .push((HistoryKind::PassedOver, Some(detail)));
+            changes.held = passed;
         }
     }
 
@@ -120,14 +133,7 @@ impl BackupState {
             }
         }
         for snapshot in &fresh {
-            if let Some(lost) = &snapshot.suspicious {
-                self.incidents
-                    .observe(now, IncidentKind::SnapshotSuspicious, Some(snapshot.id.as_str()));
-                let detail = format!("{}: {lost}", short_id(&snapshot.id));
-                changes
-                    .history_events
-                    .push((HistoryKind::SnapshotSuspicious, Some(detail)));
-            }
+            self.observe_loss(now, snapshot, changes);
         }
         // `latest` is this one: nothing is passed over any more.
         if fresh.last().is_some_and(|newest| newest.suspicious.is_none()) {
@@ -135,6 +141,31 @@ impl BackupState {
         }
         changes.snapshots = fresh;
         self.observe_unsaved(now, backup, changes);
+    }
+
+    /// What a snapshot lacks that the one before it has. Each list of snapshots says so; the history says it when it is
+    /// news, because a program may make and delete databases all day.
+    fn observe_loss(&mut self, now: u64, snapshot: &Snapshot, changes: &mut BackupChanges) {
+        let id = short_id(&snapshot.id);
+        if let Some(lost) = &snapshot.suspicious {
+            let observed =
+                self.incidents
+                    .observe(now, IncidentKind::SnapshotSuspicious, Some(snapshot.id.as_str()));
+            if observed.is_opened() {
+                changes
+                    .history_events
+                    .push((HistoryKind::SnapshotSuspicious, Some(format!("{id}: {lost}"))));
+            }
+        } else if let Some(lost) = &snapshot.lost {
+            let told = self.loss_told_at.map(|at| now.saturating_sub(at));
+            if told.is_none_or(|ago| ago >= LOSS_TOLD_EVERY_MS) {
+                self.loss_told_at = Some(now);
+                let detail = format!("{id}: {}. Restore {} to put it back", lost.what, lost.before);
+                changes
+                    .history_events
+                    .push((HistoryKind::ContentGone, Some(detail)));
+            }
+        }
     }
 
     fn observe_unsaved(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {

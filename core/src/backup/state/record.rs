@@ -4,7 +4,8 @@
 use serde::Deserialize;
 
 use super::{
-    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, VerifiedSnapshot,
+    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, PassedOver,
+    VerifiedSnapshot,
 };
 use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::RestoreReport;
@@ -20,6 +21,9 @@ pub(super) struct BackupRecord {
     newest: Option<NewestSnapshot>,
     verified: Option<VerifiedSnapshot>,
     wanted: Option<OrderedRestore>,
+    choice: Option<PassedOver>,
+    decided: Option<SnapshotId>,
+    loss_told_at: Option<u64>,
     unsaved_since: Option<u64>,
     maintenance: MaintenanceState,
     /// Not in one with latches.
@@ -40,6 +44,9 @@ impl From<BackupRecord> for BackupState {
             newest: record.newest,
             verified: record.verified,
             wanted: record.wanted,
+            choice: record.choice,
+            decided: record.decided,
+            loss_told_at: record.loss_told_at,
             unsaved_since: record.unsaved_since,
             maintenance: record.maintenance,
         }

@@ -12,8 +12,8 @@ pub struct StoredSnapshot {
     pub id: SnapshotId,
     /// When the bucket got it.
     pub stored_at: u64,
-    /// Whether it is known to have lost too much, so that `latest` passes it over.
-    pub suspicious: bool,
+    /// What it is known to have lost that nobody should have deleted, so that `latest` passes it over.
+    pub suspicious: Option<String>,
 }
 
 impl BackupState {
@@ -52,18 +52,20 @@ impl BackupState {
         self.wanted.is_some() || self.newest.is_some()
     }
 
-    /// What `run`, which is about to start, makes its home from; `stored` is what the bucket has.
+    /// What `run`, which is about to start at `now`, makes its home from; `stored` is what the bucket has.
     ///
     /// # Errors
     /// The newest snapshot that is known, when the bucket does not have it: the policy never forgets that one, so this
     /// is the wrong bucket, or not all of it. An older state, or a blank one, must not be taken for the newest.
     pub fn restore_point_for(
         &mut self,
+        now: u64,
         run: Run,
         stored: &[StoredSnapshot],
     ) -> Result<RestorePoint, SnapshotId> {
+        self.lapse_choice(now);
         // One that came after the ordered restore holds what was restored, and what was done with it since.
-        let good = stored.iter().filter(|snapshot| !snapshot.suspicious);
+        let good = stored.iter().filter(|snapshot| snapshot.suspicious.is_none());
         let newest_good = good.map(|snapshot| snapshot.stored_at).max();
         let over = |done_at: Option<u64>| done_at.is_some() && done_at < newest_good;
         self.wanted.take_if(|wanted| over(wanted.done_at));
@@ -77,6 +79,9 @@ impl BackupState {
             }
             None => RestorePoint::Latest,
         };
+        if point == RestorePoint::Latest {
+            self.expect_passed_over(now, stored);
+        }
         match &self.newest {
             Some(newest) if point == RestorePoint::Latest => {
                 let there = stored.iter().any(|snapshot| snapshot.id == newest.id);
@@ -84,6 +89,21 @@ impl BackupState {
             }
             _ => Ok(point),
         }
+    }
+
+    /// What of `stored` the start will pass over is known before it begins, unless nobody could say of the last one what is
+    /// in it: then the report of the restore says so.
+    fn expect_passed_over(&mut self, now: u64, stored: &[StoredSnapshot]) {
+        let mut newest_first: Vec<&StoredSnapshot> = stored.iter().collect();
+        newest_first.sort_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
+        let good = newest_first
+            .iter()
+            .position(|snapshot| snapshot.suspicious.is_none());
+        let passed = newest_first.get(..good.unwrap_or_default()).unwrap_or_default();
+        let ids: Vec<SnapshotId> = passed.iter().map(|snapshot| snapshot.id.clone()).collect();
+        let why = passed.first().and_then(|newest| newest.suspicious.as_deref());
+        let instead = good.and_then(|good| newest_first.get(good));
+        self.passes_over(now, &ids, why, instead.map(|snapshot| &snapshot.id));
     }
 
     /// Somebody accepts that the bucket has what it has, and nothing newer.
@@ -102,7 +122,7 @@ mod tests {
         StoredSnapshot {
             id: id(digit),
             stored_at,
-            suspicious: false,
+            suspicious: None,
         }
     }
 
@@ -114,7 +134,7 @@ mod tests {
         observe_backup(&mut backup_state, 1, R1, backup.clone());
         backup_state.set_ordered_restore(2, RestorePoint::Snapshot(id('a')));
         assert_eq!(
-            backup_state.restore_point_for(R1, &[]),
+            backup_state.restore_point_for(9, R1, &[]),
             Ok(RestorePoint::Snapshot(id('a'))),
             "whatever the bucket has: the supervisor asks for this one"
         );
@@ -169,19 +189,19 @@ mod tests {
         let ordered = Ok(RestorePoint::Snapshot(id('a')));
         let before = stored('b', 5);
         assert_eq!(
-            restored().restore_point_for(R2, std::slice::from_ref(&before)),
+            restored().restore_point_for(9, R2, std::slice::from_ref(&before)),
             ordered,
             "`latest` would undo it"
         );
         let mut lossy = stored('c', 7);
-        lossy.suspicious = true;
+        lossy.suspicious = Some("much is gone".into());
         assert_eq!(
-            restored().restore_point_for(R2, &[before.clone(), lossy]),
+            restored().restore_point_for(9, R2, &[before.clone(), lossy]),
             ordered,
             "`latest` would pass that over"
         );
         let mut backup_state = restored();
-        let after = backup_state.restore_point_for(R2, &[before, stored('c', 7)]);
+        let after = backup_state.restore_point_for(9, R2, &[before, stored('c', 7)]);
         assert_eq!(after, Ok(RestorePoint::Latest));
         assert_eq!(backup_state.summary().restore_wanted, None);
     }
@@ -191,7 +211,7 @@ mod tests {
         let mut backup_state = BackupState::default();
         assert!(!backup_state.needs_bucket_listing());
         assert_eq!(
-            backup_state.restore_point_for(R1, &[]),
+            backup_state.restore_point_for(9, R1, &[]),
             Ok(RestorePoint::Latest),
             "a new bot"
         );
@@ -201,23 +221,23 @@ mod tests {
         assert!(backup_state.needs_bucket_listing());
         let latest = Ok(RestorePoint::Latest);
         assert_eq!(
-            backup_state.restore_point_for(R2, &[stored('a', 1), stored('b', 2)]),
+            backup_state.restore_point_for(9, R2, &[stored('a', 1), stored('b', 2)]),
             latest
         );
         for less in [vec![], vec![stored('a', 1)]] {
             assert_eq!(
-                backup_state.restore_point_for(R2, &less),
+                backup_state.restore_point_for(9, R2, &less),
                 Err(id('b')),
                 "{less:?}"
             );
         }
         backup_state.set_ordered_restore(3, RestorePoint::Latest);
         assert_eq!(
-            backup_state.restore_point_for(R2, &[]),
+            backup_state.restore_point_for(9, R2, &[]),
             Err(id('b')),
             "ordered or not"
         );
         backup_state.accept_bucket_contents();
-        assert_eq!(backup_state.restore_point_for(R2, &[]), latest);
+        assert_eq!(backup_state.restore_point_for(9, R2, &[]), latest);
     }
 }

@@ -154,6 +154,10 @@ pub struct RestoreReport {
     /// Newer snapshots that were passed over because they are marked suspicious.
     #[serde(default)]
     pub passed_over: Vec<SnapshotId>,
+    /// What the newest of these has lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub passed_over_for: Option<String>,
     /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]

@@ -77,7 +77,7 @@ fn the_latches_of_an_older_record_become_open_incidents() {
     let mut restarted = backup_state.clone();
     assert_eq!(
         observe_backup(&mut restarted, NOW, R2, passing_over),
-        [HistoryKind::Restored]
+        [HistoryKind::Restored, HistoryKind::PassedOver]
     );
     let mut mended = latched_status();
     mended.taken.push(snapshot('b', 60));
@@ -107,8 +107,8 @@ fn an_older_records_suspicious_snapshot_ends_with_a_newer_one() {
     backup.restored = Some(restored);
     assert_eq!(
         observe_backup(&mut backup_state, NOW, R2, backup),
-        [HistoryKind::Restored],
-        "it was reported all the same"
+        [HistoryKind::Restored, HistoryKind::PassedOver],
+        "that it was passed over is news"
     );
 }
 
