@@ -56,6 +56,9 @@ impl Inner {
         if let Some(id) = &changes.verified {
             store.verified(id, now)?;
         }
+        for id in &changes.held {
+            store.hold_at_first(id, now.saturating_add(HELD_FOR_MS))?;
+        }
         for id in &changes.forgotten {
             store.forget(id)?;
         }
@@ -91,7 +94,7 @@ impl Inner {
             true => store.in_bucket(self.stored().await?)?,
             false => Vec::new(),
         };
-        self.update_backup_state(|backup_state| backup_state.restore_point_for(run, &stored))
+        self.update_backup_state(|backup_state| backup_state.restore_point_for(clock::now_ms(), run, &stored))
     }
 
     /// `run` is over: what it saved last, only the bucket knows.

@@ -48,7 +48,7 @@ impl Inner {
         self.load().await?;
         // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match command {
-            SnapshotCommand::Take(_) => Vec::new(),
+            SnapshotCommand::Take(_) | SnapshotCommand::Keep => Vec::new(),
             _ => self.stored().await?,
         };
         let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
@@ -71,6 +71,10 @@ impl Inner {
             SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
                 self.list_snapshots(stored).await?.into()
+            }
+            SnapshotCommand::Keep => {
+                self.keep_home()?;
+                self.status_answer()?.into()
             }
             SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
             SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
@@ -128,8 +132,18 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer, SnapshotCall::Take.problems()).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
+        if accept {
+            self.keep_home()?;
+        }
         self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
+    }
+
+    /// What there is is kept.
+    fn keep_home(self: &Rc<Self>) -> Result<()> {
+        self.update_backup_state(|backup_state| backup_state.decide(clock::now_ms()))?;
+        self.update_registry();
+        Ok(())
     }
 
     async fn order_restore(

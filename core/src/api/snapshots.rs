@@ -19,6 +19,8 @@ pub enum SnapshotCall {
     Pin,
     /// Leave one to the policy again.
     Unpin,
+    /// Keep what there is: what a start passed over is no question any more. Never wakes the bot.
+    Keep,
     /// What is in a directory of one.
     Browse,
     /// The bytes of a file of one.
@@ -28,7 +30,10 @@ pub enum SnapshotCall {
 impl SnapshotCall {
     /// Whether it changes something.
     pub fn changes(self) -> bool {
-        matches!(self, Self::Take | Self::Restore | Self::Pin | Self::Unpin)
+        matches!(
+            self,
+            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep
+        )
     }
 
     /// Whether it is about one snapshot, which therefore has to be named.
@@ -40,7 +45,7 @@ impl SnapshotCall {
     /// else a supervisor says is none of these.
     pub const fn problems(self) -> &'static [Refusal] {
         match self {
-            Self::List => &[],
+            Self::List | Self::Keep => &[],
             // A container that is awake takes it, once it has a home to take it of.
             Self::Take => &[
                 Refusal::BotAsleep,
@@ -80,7 +85,7 @@ pub struct SnapshotRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeRequest {
-    /// Whatever is gone may be gone: it is not marked suspicious.
+    /// Whatever is gone may be gone: it is not marked suspicious, and what a start passed over is no question any more.
     pub accept: Option<bool>,
 }
 
@@ -122,6 +127,8 @@ pub enum SnapshotCommand {
     Pin(SnapshotId),
     /// See [`SnapshotCall::Unpin`].
     Unpin(SnapshotId),
+    /// See [`SnapshotCall::Keep`].
+    Keep,
     /// See [`SnapshotCall::Browse`].
     Browse(SnapshotId, String),
     /// See [`SnapshotCall::Download`].
@@ -140,7 +147,8 @@ impl SnapshotCommand {
             accept,
             path,
         } = ask;
-        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take) {
+        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take | SnapshotCall::Keep)
+        {
             return Err("snapshot does not go with this: it is about no one snapshot");
         }
         if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
@@ -164,6 +172,7 @@ impl SnapshotCommand {
             ),
             SnapshotCall::Pin => Self::Pin(named()?),
             SnapshotCall::Unpin => Self::Unpin(named()?),
+            SnapshotCall::Keep => Self::Keep,
             SnapshotCall::Browse => Self::Browse(named()?, path),
             SnapshotCall::Download => Self::Download(named()?, path),
         })
@@ -177,7 +186,7 @@ impl SnapshotCommand {
             | Self::Unpin(snapshot)
             | Self::Browse(snapshot, _)
             | Self::Download(snapshot, _) => Some(snapshot),
-            Self::List | Self::Take(_) | Self::Restore(RestorePoint::Latest, _) => None,
+            Self::List | Self::Take(_) | Self::Keep | Self::Restore(RestorePoint::Latest, _) => None,
         }
     }
 
@@ -190,6 +199,7 @@ impl SnapshotCommand {
             Self::Restore(point, accept) => format!("restore snapshot {point}{}", accepted(accept)),
             Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
             Self::Unpin(snapshot) => format!("unpin snapshot {snapshot}"),
+            Self::Keep => "keep what there is".to_owned(),
             Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
             Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
             Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),
@@ -288,12 +298,13 @@ impl From<Snapshot> for Details {
 mod tests {
     use super::*;
 
-    const CALLS: [SnapshotCall; 7] = [
+    const CALLS: [SnapshotCall; 8] = [
         SnapshotCall::List,
         SnapshotCall::Take,
         SnapshotCall::Restore,
         SnapshotCall::Pin,
         SnapshotCall::Unpin,
+        SnapshotCall::Keep,
         SnapshotCall::Browse,
         SnapshotCall::Download,
     ];
@@ -333,6 +344,7 @@ mod tests {
             ),
             (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
             (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
+            (SnapshotCall::Keep, (false, false, false), "keep what there is"),
             (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
             (
                 SnapshotCall::Browse,

@@ -93,6 +93,7 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (SnapshotCommand::Pin(id()), format!(r#"{{"pin":"{snapshot}"}}"#)),
         (
             SnapshotCommand::Unpin(id()),
+            SnapshotCommand::Keep,
             format!(r#"{{"unpin":"{snapshot}"}}"#),
         ),
         (

@@ -148,6 +148,12 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots/unpin",
         "Leave somebody's snapshot to the retention policy again",
     ),
+    snapshots_of(
+        SnapshotCall::Keep,
+        "admin-keep-home",
+        "/api/admin/bots/{user}/snapshots/keep",
+        "Keep what somebody's bot has: what a start passed over is no question any more",
+    ),
     // Users and who may become one.
     Endpoint::admin_look(
         Operation::ListUsers,

@@ -122,6 +122,12 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots/unpin",
         "Leave a snapshot to the retention policy again",
     ),
+    snapshots(
+        SnapshotCall::Keep,
+        "keep-home",
+        "/api/bot/snapshots/keep",
+        "Keep what there is: what a start passed over is no question any more",
+    ),
     // One's own domains.
     Endpoint::own(
         Operation::ListDomains,

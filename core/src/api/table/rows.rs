@@ -125,12 +125,15 @@ pub(super) const fn snapshots_of(
 
 const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
     let output = match call {
-        SnapshotCall::Take | SnapshotCall::Restore => Output::Accepted(Document::BotStatus),
+        SnapshotCall::Take | SnapshotCall::Restore | SnapshotCall::Keep => {
+            Output::Accepted(Document::BotStatus)
+        }
         _ => Output::Json(Document::SnapshotList),
     };
     let input = match call {
         SnapshotCall::Take => Input::OptionalJson(Document::TakeRequest),
         SnapshotCall::Restore => Input::OptionalJson(Document::RestoreRequest),
+        SnapshotCall::Keep => Input::Nothing,
         _ => Input::Json(Document::SnapshotName),
     };
     endpoint.takes(input).answers(output).or(call.problems())
