@@ -82,6 +82,8 @@ pub(crate) struct BackupController {
     watching: Option<Watch>,
     /// What had been seen of deletions when the base was taken, and when the job under way began.
     deleted: (Totals, Totals),
+    /// Whether a last snapshot was wanted and is not taken.
+    is_left_unsaved: bool,
     /// Whether snapshots of the running bot may be taken now.
     may: bool,
     was_ready: bool,
@@ -124,6 +126,7 @@ impl BackupController {
             changes: mpsc::channel(1),
             watching: None,
             deleted: Default::default(),
+            is_left_unsaved: false,
             may: false,
             was_ready: false,
             renew_every: settings.renew_every,
@@ -214,7 +217,13 @@ impl BackupController {
 
     /// The gateway's lifecycle wants the last snapshot before something.
     pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<GatewayEvent> {
+        self.is_left_unsaved = true;
         self.require(BackupJob::Snapshot(SnapshotJob::new(reason)))
+    }
+
+    /// Whether the last snapshot that was wanted could not be taken.
+    pub(crate) fn is_left_unsaved(&self) -> bool {
+        self.is_left_unsaved
     }
 
     /// The gateway's lifecycle does not want to wait any longer.

@@ -13,6 +13,7 @@ mod record;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,8 @@ use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 pub use choice::{MAX_NAMED, PassedOver};
 pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
-pub use start::StoredSnapshot;
+pub use start::{Ended, StoredSnapshot};
+pub use trouble::{SAVED_EVERY_MS, TROUBLE_REPORTED_AFTER_MS, Trouble};
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
 pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
@@ -60,6 +62,10 @@ pub struct BackupState {
     loss_told_at: Option<u64>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
+    /// When the run was last known to have nothing that is not saved.
+    saved_at: Option<u64>,
+    /// Why snapshots or restores do not get on.
+    trouble: Option<Trouble>,
     maintenance: MaintenanceState,
     /// What is wrong, and what was.
     incidents: Incidents,
@@ -152,6 +158,8 @@ pub struct BackupSummary {
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
     pub overdue: bool,
+    /// Why the newest snapshot, or the restore, failed or is held up. It is tried again by itself.
+    pub trouble: Option<Trouble>,
     /// Newer snapshots than the one the home was made from, newest first: they had lost what nobody should have deleted.
     pub passed_over: Vec<SnapshotId>,
     /// What waits for a decision: to go back to what a start passed over (restore it), or to keep what there is.
@@ -171,6 +179,7 @@ impl BackupState {
             newest: self.newest.clone(),
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
+            trouble: self.trouble.clone(),
             overdue: self.incidents.is_open(IncidentKind::BackupOverdue),
             passed_over: self
                 .restored

@@ -26,6 +26,8 @@ pub enum HistoryKind {
     Killed,
     /// Its container ended by itself.
     Died,
+    /// Its container was stopped well, and not by us: it counts as no failure.
+    ShutDown,
     /// A start failed.
     StartFailed,
     /// Its gateway does not answer.
@@ -86,12 +88,13 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
         Self::Killed,
         Self::Died,
+        Self::ShutDown,
         Self::StartFailed,
         Self::Unhealthy,
         Self::Healed,
@@ -130,6 +133,7 @@ impl HistoryKind {
             Self::Slept => "slept",
             Self::Killed => "killed",
             Self::Died => "died",
+            Self::ShutDown => "shut-down",
             Self::StartFailed => "start-failed",
             Self::Unhealthy => "unhealthy",
             Self::Healed => "healed",

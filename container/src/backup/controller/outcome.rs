@@ -1,7 +1,9 @@
 //! What jobs say, and what follows from their end.
 
+use std::time::Duration;
+
 use moltworker_core::bot::gateway::GatewayEvent;
-use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
+use moltworker_core::wire::control::{BackupError, BackupStatus, HeldUp, RestoreReport, Snapshot};
 use moltworker_core::wire::job::BackupJob;
 use tokio::time::Instant;
 
@@ -20,6 +22,7 @@ impl BackupController {
                 self.launcher.store_renewed(renewed);
             }
             Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
+            Line::HeldUp(message) => self.held_up(message),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
             Line::Uncopied(databases) => self.uncopied.record(databases),
             // That it came is all it says.
@@ -32,6 +35,21 @@ impl BackupController {
                 }
             }
         }
+    }
+
+    /// The job under way waits for something, or no longer does.
+    fn held_up(&mut self, message: Option<String>) {
+        let now_ms = millis(self.since.elapsed());
+        if let Some(message) = &message {
+            self.logs.say(&format!("backup: held up: {message}"));
+        }
+        self.update_status(|status| {
+            let before = status.held_up.as_ref().map(|held_up| held_up.since_ms);
+            status.held_up = message.map(|message| HeldUp {
+                since_ms: before.unwrap_or(now_ms),
+                message,
+            });
+        });
     }
 
     /// Ends a job that makes no progress; that it is over is noticed as ever.
@@ -57,7 +75,10 @@ impl BackupController {
             intact,
             ..
         } = self.current.take()?;
-        self.update_status(|status| status.under_way = None);
+        self.update_status(|status| {
+            status.under_way = None;
+            status.held_up = None;
+        });
         let well = match outcome {
             Some(Line::Restored(report)) => {
                 self.restored(report);
@@ -123,6 +144,7 @@ impl BackupController {
             self.update_status(|_| {});
         }
         if awaited {
+            self.is_left_unsaved &= !(well && matches!(job, BackupJob::Snapshot(_)));
             return lifecycle_event(job, well, intact);
         }
         let next = self.next.take()?;
@@ -180,12 +202,18 @@ impl BackupController {
     /// Changes the status of the backups.
     pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
         let changed = self.schedule.has_changed();
+        let unsaved_at_ms = self.schedule.unsaved_since().map(millis);
         self.status.send_modify(|status| {
             let status = status.get_or_insert_default();
             change(status);
             status.changed = changed;
+            status.unsaved_at_ms = unsaved_at_ms;
         });
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the end of a job means to the gateway's lifecycle, which waits for it.

@@ -112,9 +112,10 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     let remote = Arc::new(Remote::new(&access, kept));
     // After the line that says how long it is, a file is all that is said.
     let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
-        let remote = Arc::clone(&remote);
+        let (moves, waits) = (Arc::clone(&remote), Arc::clone(&remote));
         // Begun here, with root's rights: only they may look at what this process reads and writes.
-        Ticker::reporting(move || Line::Moves(remote.traffic(), pieces()))
+        let moves = Ticker::reporting(move || Line::Moves(moves.traffic(), pieces()));
+        (moves, Ticker::reporting(move || Line::HeldUp(waits.held_up())))
     });
     let renewed = match job {
         // For these the token proves that a repository's endpoint is what answers.

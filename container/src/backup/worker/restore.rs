@@ -194,6 +194,7 @@ pub(crate) fn extract(
         compared,
         mismatches: 0,
         passed_over: Vec::new(),
+        passed_over_for: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
     })

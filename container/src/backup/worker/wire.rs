@@ -98,6 +98,8 @@ pub(crate) enum Line {
     /// Something goes on: what went over the wire so far, and what was read and written here, in pieces. Said when that
     /// has changed, so that a job that says nothing hangs.
     Moves(Traffic, u64),
+    /// What it waits for, while it tries again; `None` when that is over. Said when it has changed.
+    HeldUp(Option<String>),
     /// Worth a line in the log.
     Note(String),
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is

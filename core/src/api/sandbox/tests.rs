@@ -93,9 +93,9 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (SnapshotCommand::Pin(id()), format!(r#"{{"pin":"{snapshot}"}}"#)),
         (
             SnapshotCommand::Unpin(id()),
-            SnapshotCommand::Keep,
             format!(r#"{{"unpin":"{snapshot}"}}"#),
         ),
+        (SnapshotCommand::Keep, r#""keep""#.to_owned()),
         (
             SnapshotCommand::Browse(id(), "nötes".into()),
             format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::{
-    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, PassedOver,
+    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, PassedOver, Trouble,
     VerifiedSnapshot,
 };
 use crate::bot::incidents::{IncidentKind, Incidents};
@@ -25,6 +25,8 @@ pub(super) struct BackupRecord {
     decided: Option<SnapshotId>,
     loss_told_at: Option<u64>,
     unsaved_since: Option<u64>,
+    saved_at: Option<u64>,
+    trouble: Option<Trouble>,
     maintenance: MaintenanceState,
     /// Not in one with latches.
     incidents: Option<Incidents>,
@@ -48,6 +50,8 @@ impl From<BackupRecord> for BackupState {
             decided: record.decided,
             loss_told_at: record.loss_told_at,
             unsaved_since: record.unsaved_since,
+            saved_at: record.saved_at,
+            trouble: record.trouble,
             maintenance: record.maintenance,
         }
     }
@@ -84,7 +88,7 @@ impl BackupRecord {
             incidents.observe(known_at, IncidentKind::DatabaseNotCopied, Some(&detail));
         }
         if let Some(job) = self.failing {
-            let (kind, _) = super::observe::failure_kinds(job);
+            let (kind, _) = super::trouble::failure_kinds(job);
             incidents.observe(known_at, kind, None);
         }
         if !maintenance.problems.is_empty() {

@@ -1,9 +1,19 @@
 //! What the bucket says when no run is there to be asked: at the end of one, and before the next.
 
 use super::{BackupState, NewestSnapshot};
-use crate::bot::history::HistoryKind;
+use crate::bot::history::{HistoryKind, truncate_detail};
 use crate::bot::incidents::IncidentKind;
+use crate::wire::job::JobKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should: its supervisor took what there was to save.
+    Saved,
+    /// Otherwise, or nobody saw how.
+    Broken,
+}
 
 /// A snapshot that the bucket has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +27,13 @@ pub struct StoredSnapshot {
 }
 
 impl BackupState {
-    /// `run` is over, and `stored` is what the bucket has: what the run saved last, only the bucket knows. What was not
-    /// saved, and is not there either, is worth an entry.
+    /// `run` has ended like this, and `stored` is what the bucket has: what the run saved last, only the bucket knows. What
+    /// was not saved, and is not there either, is worth an entry.
     pub fn ended(
         &mut self,
         now: u64,
         run: Run,
+        how: Ended,
         stored: &[StoredSnapshot],
     ) -> Option<(HistoryKind, Option<String>)> {
         let newest = stored.iter().max_by_key(|snapshot| snapshot.stored_at);
@@ -40,11 +51,34 @@ impl BackupState {
         if run != self.run {
             return None;
         }
-        let since = self.unsaved_since.take()?;
+        let (unsaved_since, saved_at) = (self.unsaved_since.take(), self.saved_at.take());
+        let trouble = self.trouble.take();
         // With the run ends the wait for its snapshot.
         self.incidents.close(now, IncidentKind::BackupOverdue);
-        let saved = newest.is_some_and(|newest| newest.stored_at >= since);
-        (!saved).then_some((HistoryKind::ChangesLost, None))
+        let since = match how {
+            Ended::Saved => {
+                // What it saved before it ended has it all.
+                let saved = |since: u64| newest.is_some_and(|newest| newest.stored_at >= since);
+                unsaved_since.filter(|since| !saved(*since))
+            }
+            // What was changed after the last answer nobody can tell any more, nor whether a snapshot that was stored
+            // since has it.
+            Ended::Broken => unsaved_since.or(saved_at),
+        };
+        let seconds = now.saturating_sub(since?).div_ceil(1_000);
+        let why = trouble.filter(|trouble| trouble.job == JobKind::Snapshot);
+        let why = why.map(|trouble| format!("; the last snapshot failed: {}", trouble.reason));
+        let detail = match (how, unsaved_since) {
+            (Ended::Saved, _) => format!("{seconds} seconds of changes{}", why.unwrap_or_default()),
+            (Ended::Broken, Some(_)) => format!(
+                "at most {seconds} seconds of changes: the run ended before they were saved{}",
+                why.unwrap_or_default()
+            ),
+            (Ended::Broken, None) => format!(
+                "whatever was changed in its last {seconds} seconds: the run ended without a last snapshot"
+            ),
+        };
+        Some((HistoryKind::ChangesLost, Some(truncate_detail(&detail))))
     }
 
     /// Whether starting a run takes knowing what the bucket has.
@@ -155,15 +189,15 @@ mod tests {
             let mut backup_state = BackupState::default();
             observe_backup(&mut backup_state, 100, R1, changed.clone());
             let bucket: Vec<_> = newest.clone().into_iter().collect();
-            let entry = backup_state.ended(200, R1, &bucket);
+            let entry = backup_state.ended(200, R1, Ended::Saved, &bucket);
             assert_eq!(entry.is_some(), lost, "{newest:?}");
             let known = backup_state.summary().newest.map(|newest| newest.id);
             assert_eq!(known, newest.map(|newest| newest.id));
-            assert_eq!(backup_state.ended(200, R1, &[]), None, "once");
+            assert_eq!(backup_state.ended(200, R1, Ended::Saved, &[]), None, "once");
         }
         let mut saved = BackupState::default();
         observe_backup(&mut saved, 100, R1, at_rest());
-        assert_eq!(saved.ended(200, R1, &[]), None);
+        assert_eq!(saved.ended(200, R1, Ended::Saved, &[]), None);
     }
 
     #[test]
@@ -172,12 +206,17 @@ mod tests {
         let mut backup = at_rest();
         backup.taken = vec![snapshot('b', 20)];
         observe_backup(&mut backup_state, 1, R1, backup);
-        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2), stored('c', 3)]);
+        backup_state.ended(
+            200,
+            R1,
+            Ended::Saved,
+            &[stored('a', 1), stored('b', 2), stored('c', 3)],
+        );
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })
         );
-        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2)]);
+        backup_state.ended(200, R1, Ended::Saved, &[stored('a', 1), stored('b', 2)]);
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })

@@ -4,6 +4,7 @@ mod choice;
 mod fortnight;
 mod incidents;
 mod ordered_restores;
+mod trouble;
 
 use super::*;
 use crate::wire::control::{

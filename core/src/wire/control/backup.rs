@@ -196,6 +196,15 @@ pub struct BackupError {
     pub message: String,
 }
 
+/// What a job under way waits for, while it still tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Milliseconds since the supervisor started at which that was noticed.
+    pub since_ms: u64,
+    /// What it waits for, fit for the bot's owner, without secrets.
+    pub message: String,
+}
+
 /// What maintenance did, and how the repository is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaintenanceReport {
@@ -244,6 +253,13 @@ pub struct BackupStatus {
     /// Whether something has changed since the last snapshot began.
     #[serde(default)]
     pub changed: bool,
+    /// What the job under way waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<HeldUp>,
+    /// Milliseconds since the supervisor started at which the first change was noticed that is in no snapshot yet; one
+    /// that is being taken is none. `None` where there is no such change, or from a supervisor that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaved_at_ms: Option<u64>,
 }
 
 /// Something in a directory of a snapshot.

@@ -83,6 +83,11 @@ fn backup() -> BackupStatus {
             not_drilled: Some("there is no room for it".into()),
         }),
         changed: true,
+        held_up: Some(HeldUp {
+            since_ms: 14_000,
+            message: "the repository does not answer".into(),
+        }),
+        unsaved_at_ms: Some(13_000),
     }
 }
 

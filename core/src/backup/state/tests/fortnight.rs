@@ -259,7 +259,7 @@ impl Life {
             RestorePoint::Latest => snapshot.suspicious.is_none(),
             RestorePoint::Snapshot(id) => snapshot.id == *id,
         };
-        let found = newest_first.iter().position(|snapshot| is_it(snapshot)).unwrap();
+        let found = newest_first.iter().position(is_it).unwrap();
         let chosen = newest_first[found].id.clone();
         let mut report = report(None, self.at());
         report.snapshot = Some(chosen.clone());
@@ -292,7 +292,8 @@ impl Life {
                 suspicious: snapshot.suspicious.clone(),
             })
             .collect();
-        let lost = self.state.ended(self.now, self.run, &stored);
+        let how = if ends_well { Ended::Saved } else { Ended::Broken };
+        let lost = self.state.ended(self.now, self.run, how, &stored);
         self.events.extend(lost);
         self.run = self.run.next();
         self.now += MINUTE / 2;
