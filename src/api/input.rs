@@ -3,6 +3,7 @@
 use moltworker_core::api::domains::DomainName;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::sandbox::MAX_LOG_LINES;
+use moltworker_core::api::sandbox::{Order, OrderRequest};
 use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
 use moltworker_core::api::users::AccessEntry;
 use moltworker_core::http::host::HostName;
@@ -68,6 +69,15 @@ pub(super) async fn domain(request: &mut Request) -> Result<HostName> {
 pub(super) async fn entry(request: &mut Request) -> Result<AllowListEntry> {
     let AccessEntry { entry } = body::json(request).await?;
     entry.parse().map_err(|error| bad(format!("entry: {error}")))
+}
+
+/// Whether an order is given whatever it loses, in a JSON body, which may be left out.
+pub(super) async fn force(request: &mut Request, order: Order) -> Result<bool> {
+    if !order.spares_changes() || !has_body(request) {
+        return Ok(false);
+    }
+    let OrderRequest { force } = body::json(request).await?;
+    Ok(force.unwrap_or_default())
 }
 
 /// Which snapshot, and where in it: a change has that in a JSON body, which may be left out, a question in its query.

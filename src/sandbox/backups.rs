@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use moltworker_core::api::snapshots::Details;
 use moltworker_core::backup::repository::scope::Scope;
-use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
+use moltworker_core::backup::state::{BackupState, Ended, HELD_FOR_MS};
 use moltworker_core::wire::control::{SnapshotReason, Status};
 use moltworker_core::wire::job::{BackupJob, OrderedJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
@@ -97,12 +97,12 @@ impl Inner {
         self.update_backup_state(|backup_state| backup_state.restore_point_for(clock::now_ms(), run, &stored))
     }
 
-    /// `run` is over: what it saved last, only the bucket knows.
-    pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run) {
+    /// `run` has ended like this: what it saved last, only the bucket knows.
+    pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run, how: Ended) {
         let outcome = async {
             let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
             match self
-                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, &stored))?
+                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, how, &stored))?
             {
                 Some((kind, detail)) => self.record_history_event(kind, run, detail),
                 None => Ok(()),

@@ -4,12 +4,15 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use moltworker_core::wire::control::{Snapshot, Status};
+use moltworker_core::wire::job::JobKind;
 use rusqlite::Connection;
 
 use crate::disk::Disk;
 use crate::fixture::Fixture;
-use crate::kept::{ON_DEMAND, is_ready, lose, post, settled, snapshot, start, start_on, until_settled};
-use crate::repository::Repository;
+use crate::kept::{
+    ON_DEMAND, QUICK, failure, is_ready, lose, post, settled, snapshot, start, start_on, until_settled,
+};
+use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, noise};
 
 /// Where the first rows of a database are, in bytes.
@@ -158,4 +161,66 @@ fn a_home_that_nobody_emptied_is_passed_over() {
     let report = status.backup.unwrap().restored.unwrap();
     assert_eq!(report.snapshot, Some(before.id));
     assert_eq!(report.passed_over, [emptied.id]);
+}
+
+#[test]
+fn a_snapshot_that_is_held_up_says_so_while_it_is_tried() {
+    let repository = Repository::start();
+    let mut fixture = start(&repository, &QUICK);
+    until_settled(&fixture);
+    let saved = |status: &Status| {
+        let backup = status.backup.as_ref().unwrap();
+        backup.unsaved_at_ms.is_none() && backup.under_way.is_none()
+    };
+    fixture.until("all is saved", saved);
+    repository.break_with(Fault::always("POST", "data/", What::Status(500)));
+    let changed_after = fixture.status().uptime_ms;
+    std::fs::write(fixture.home.join("memory"), "of years").unwrap();
+    let status = fixture.until("it is held up", |status| {
+        let backup = status.backup.as_ref().unwrap();
+        backup.held_up.is_some() && failure(status, JobKind::Snapshot).is_none()
+    });
+    let backup = status.backup.as_ref().unwrap();
+    let held_up = backup.held_up.as_ref().unwrap();
+    assert!(
+        held_up.message.contains("answers 500 to POST data/"),
+        "{held_up:?}"
+    );
+    assert!(
+        (changed_after..=status.uptime_ms).contains(&held_up.since_ms),
+        "{held_up:?}"
+    );
+    let unsaved = backup.unsaved_at_ms.unwrap();
+    assert!(
+        (changed_after..=held_up.since_ms).contains(&unsaved),
+        "{backup:?}"
+    );
+
+    // Once it has failed it is no longer held up, and the change is as old as before.
+    let status = fixture.until("it has failed", |status| {
+        let backup = status.backup.as_ref().unwrap();
+        failure(status, JobKind::Snapshot).is_some() && backup.under_way.is_none()
+    });
+    let backup = status.backup.unwrap();
+    assert_eq!((backup.held_up, backup.unsaved_at_ms), (None, Some(unsaved)));
+    repository.mend();
+    fixture.until("all is saved again", saved);
+
+    // One that could not save its last changes does not leave as if it had.
+    repository.break_with(Fault::always("POST", "data/", What::Status(500)));
+    std::fs::write(fixture.home.join("memory"), "of today").unwrap();
+    fixture.signal("TERM");
+    assert_eq!(fixture.ended().code(), Some(1));
+    assert!(fixture.output().contains("the last snapshot could not be taken"));
+}
+
+#[test]
+fn a_supervisor_that_is_told_to_stop_and_has_saved_leaves_well() {
+    let repository = Repository::start();
+    let mut fixture = settled(&repository);
+    std::fs::write(fixture.home.join("memory"), "of today").unwrap();
+    let before = repository.snapshots();
+    fixture.signal("TERM");
+    assert_eq!(fixture.ended().code(), Some(0));
+    assert_eq!(repository.snapshots(), before + 1);
 }

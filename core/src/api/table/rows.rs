@@ -62,8 +62,8 @@ pub(super) const fn order(
     path: &'static str,
     summary: &'static str,
 ) -> Endpoint {
-    Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post)
-        .answers(Output::Json(Document::BotStatus))
+    let endpoint = Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post);
+    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
 }
 
 /// An order that our pages have a button for, on a bot's own host too.
@@ -78,14 +78,25 @@ pub(super) const fn button(
         .answers(Output::JsonOrBack(Document::BotStatus))
 }
 
+/// One that is refused for what it would lose takes the word that it may be lost.
+const fn sparing(endpoint: Endpoint, order: Order) -> Endpoint {
+    if order.spares_changes() {
+        endpoint
+            .takes(Input::OptionalJson(Document::OrderRequest))
+            .or(&[Refusal::UnsavedChanges])
+    } else {
+        endpoint
+    }
+}
+
 pub(super) const fn order_of(
     order: Order,
     name: &'static str,
     path: &'static str,
     summary: &'static str,
 ) -> Endpoint {
-    Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post)
-        .answers(Output::Json(Document::BotStatus))
+    let endpoint = Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post);
+    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
 }
 
 pub(super) const fn status(

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -90,6 +90,7 @@ impl Refusal {
         Self::NotRestored,
         Self::NoSuchSnapshot,
         Self::BotAsleep,
+        Self::UnsavedChanges,
         Self::Internal,
     ];
 
@@ -156,6 +157,7 @@ impl Refusal {
             | Self::BotInterrupted
             | Self::BadAnswer
             | Self::BotAsleep
+            | Self::UnsavedChanges
             | Self::NotRestored => Fault::Bot,
         }
     }
