@@ -61,6 +61,10 @@ export class FakeContainer {
     const exit = new Error("container exited with unexpected exit code: 137");
     for (const waiting of this.#waiting.splice(0)) waiting.reject(exit);
   }
+  /** Somebody else has stopped it, and it has ended well. */
+  shutDown() {
+    this.#end();
+  }
   #end() {
     this.running = false;
     for (const waiting of this.#waiting.splice(0)) waiting.resolve();

@@ -139,7 +139,10 @@ impl Lifecycle {
             LifecycleState::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
             LifecycleState::CrashLooped { until, reason } => (Some(reason.clone()), *until),
             // It is tried again by itself; what stands in the way is shown meanwhile.
-            LifecycleState::Restoring { .. } => (backup.error.map(|error| error.message), None),
+            LifecycleState::Restoring { .. } => {
+                let held_up = backup.held_up.map(|held_up| held_up.message);
+                (held_up.or(backup.error.map(|error| error.message)), None)
+            }
             _ => (None, None),
         };
         let phase = match self.state {
@@ -147,7 +150,8 @@ impl Lifecycle {
             LifecycleState::Restoring { .. } => Some(StartPhase::Restoring),
             _ => None,
         };
-        let restoring = backup.under_way.filter(|_| phase == Some(StartPhase::Restoring));
+        let under_way = backup.under_way.filter(|_| self.is_awake());
+        let restoring = under_way.clone().filter(|_| phase == Some(StartPhase::Restoring));
         BotStatus {
             state: self.bot_state(),
             run: self.run,
@@ -158,6 +162,7 @@ impl Lifecycle {
             phase,
             start: observed.start,
             restoring,
+            under_way,
             restored: backup.restored,
             backups: None,
             reason,

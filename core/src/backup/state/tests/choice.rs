@@ -28,7 +28,7 @@ fn named(backup_state: &BackupState) -> Vec<SnapshotId> {
 }
 
 #[test]
-fn a_suspicious_snapshot_is_reported_once_and_each_start_that_passes_it_over() {
+fn a_suspicious_snapshot_is_told_and_each_start_that_passes_it_over() {
     let mut backup_state = BackupState::default();
     let mut backup = at_rest();
     let mut lossy = snapshot('a', 20);

@@ -42,7 +42,7 @@ fn failed() -> BackupStatus {
 }
 
 #[test]
-fn a_snapshot_that_is_held_up_is_trouble_at_once_and_reported_when_it_lasts() {
+fn what_is_held_up_is_trouble_at_once_and_reported_when_it_lasts() {
     let mut backup_state = BackupState::default();
     backup_state.observe(NOW, R1, &says(UPTIME_MS, taking(None)));
     assert_eq!(backup_state.summary().trouble, None);
