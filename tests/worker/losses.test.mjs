@@ -1,7 +1,8 @@
 // What is gone, passed over, not saved or lost: told at once, with the reason and the way back, and decided by its owner.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, PAGE, startWorker } from "./harness.mjs";
+import { PAGE } from "./browser.mjs";
+import { ALICE, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
@@ -21,6 +22,13 @@ const bot = (worker) => call(worker, "GET", "/api/bot");
 const events = async (worker, kind) => (await call(worker, "GET", "/api/bot/events")).events.filter((event) => event.kind === kind);
 const told = (worker, kind, count = 1) =>
   until(async () => ((await events(worker, kind)).length >= count ? events(worker, kind) : null), `the history has ${kind}`);
+
+/** Ends the container, and looks until that was noticed. */
+async function end(worker, how) {
+  await worker.fake(ALICE, how);
+  await until(async () => (await bot(worker)).state !== "running", "the end was noticed");
+}
+
 const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
 
 /** Runs Alice's bot, whose bucket has these snapshots, with a supervisor that says this of its backups. */
@@ -138,12 +146,12 @@ test("an admin's suspension waits for no snapshot", async (t) => {
 
 test("each run that ends without a last snapshot says how much is lost", async (t) => {
   const worker = await run(t, [GOOD], { restored: report(GOOD, 10), changed: true, unsaved_at_ms: 0 });
-  await worker.fake(ALICE, "die");
+  await end(worker, "die");
   const [known] = await told(worker, "changes-lost");
   assert.match(known.detail, /^at most \d+ seconds of changes: the run ended before they were saved$/);
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 20) }) });
   await until(async () => (await worker.as(ALICE, "/")).status === 200, "it runs again");
-  await worker.fake(ALICE, "die");
+  await end(worker, "die");
   const [unknown] = await told(worker, "changes-lost", 2);
   assert.match(unknown.detail, /^whatever was changed in its last \d+ seconds: the run ended without a last snapshot$/);
 });
@@ -152,7 +160,7 @@ test("a container that others stop well is no failure and loses nothing", async 
   const worker = await run(t, [GOOD], { restored: report(GOOD, 10) });
   for (let round = 1; round <= 6; round += 1) {
     assert.equal((await worker.as(ALICE, "/")).status, 200);
-    await worker.fake(ALICE, "shut-down");
+    await end(worker, "shut-down");
     await told(worker, "shut-down", round);
     const { state, failures } = await bot(worker);
     assert.deepEqual([state, failures], ["asleep", 0]);

@@ -133,6 +133,14 @@ pub enum Refusal {
     NotRestored,
     /// A snapshot the bot's repository does not have.
     NoSuchSnapshot,
+    /// A path that a snapshot does not have.
+    NoSuchPath,
+    /// A path that no home can have, or that leads out of it.
+    BadPath,
+    /// Something in a snapshot that is no file.
+    NotAFile,
+    /// Something in a snapshot that is no directory.
+    NotADirectory,
     /// Something only a bot that is awake can do.
     BotAsleep,
     /// To end the run now would lose what could not be saved.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use moltworker_core::bot::gateway::GatewayEvent;
+use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::wire::control::{BackupError, BackupStatus, HeldUp, RestoreReport, Snapshot};
 use moltworker_core::wire::job::BackupJob;
 use tokio::time::Instant;
@@ -47,7 +48,7 @@ impl BackupController {
             let before = status.held_up.as_ref().map(|held_up| held_up.since_ms);
             status.held_up = message.map(|message| HeldUp {
                 since_ms: before.unwrap_or(now_ms),
-                message,
+                message: truncate_detail(&message),
             });
         });
     }
@@ -194,7 +195,7 @@ impl BackupController {
                 failed_at: now_ms(),
                 job: kind,
                 attempts,
-                message: message.to_owned(),
+                message: truncate_detail(message),
             });
         });
     }

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
+use self::read::ReadError;
 use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
@@ -146,7 +147,11 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
             let taken = snapshot::take(&access, &remote, &home, &scratch, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
         }
-        BackupJob::Read(job) => read::read(&access, &remote, &job)?,
+        BackupJob::Read(job) => match read::read(&access, &remote, &job) {
+            Err(ReadError::Refused(refusal, detail)) => Some(Line::Refused(refusal, detail)),
+            Err(ReadError::Failed(error)) => return Err(error),
+            Ok(line) => line,
+        },
         BackupJob::Maintain(job) => {
             let scratch = scratch(&home, None)?;
             let report = maintain::maintain(&access, &remote, &scratch, &job, owner);

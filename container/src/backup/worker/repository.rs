@@ -262,19 +262,27 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
         },
         added_bytes: summary.map_or(0, |summary| summary.data_added_packed),
         suspicious: suspicious.then(|| {
-            let said = description.suspicious;
+            let said = description.suspicious.clone();
             said.unwrap_or_else(|| "it is marked as suspicious".to_owned())
         }),
+        raw: raw(&description),
         lost: description.lost,
-        raw: description
-            .raw
-            .iter()
-            .map(|(name, reason)| format!("{name}: {reason}"))
-            .collect(),
         disk_bytes: description.disk_bytes,
         lacks: description.lacks,
         left_out: description.left_out,
     })
+}
+
+/// Databases that are not known to be sound: a few by name and the number of the others, because a status repeats them with
+/// each of its snapshots.
+fn raw(description: &Description) -> Vec<String> {
+    let mut named = Named::default();
+    for (name, reason) in &description.raw {
+        named.push(&format!("{name}: {reason}"));
+    }
+    let more = named.unnamed();
+    let more = (more > 0).then(|| format!("and {more} more"));
+    named.first.into_iter().chain(more).collect()
 }
 
 /// Tag of a snapshot that `latest` passes over.

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use moltworker_core::backup::suspicion::Deletions;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
@@ -122,6 +123,8 @@ pub(crate) enum Line {
     File(u64),
     /// Maintenance is over.
     Maintained(MaintenanceReport),
+    /// What was to be read is not there, or nothing of that kind; what exactly.
+    Refused(Refusal, String),
     /// It did not work; the text is fit for the bot's owner.
     Failed(String),
 }

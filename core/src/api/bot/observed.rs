@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{BotState, BotStatus, Health};
+use crate::backup::state::MAX_NAMED;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
 
@@ -163,7 +164,11 @@ impl Lifecycle {
             start: observed.start,
             restoring,
             under_way,
-            restored: backup.restored,
+            restored: backup.restored.map(|mut report| {
+                // `choice` says how many there are.
+                report.passed_over.truncate(MAX_NAMED);
+                report
+            }),
             backups: None,
             reason,
             retry_at,

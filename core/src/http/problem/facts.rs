@@ -225,6 +225,22 @@ impl Refusal {
                 "no-such-snapshot",
                 "This bot has no such snapshot; list them to see which there are.",
             ),
+            Self::NoSuchPath => (404, "no-such-path", "The snapshot has nothing of that name."),
+            Self::BadPath => (
+                400,
+                "bad-path",
+                "A path in a snapshot counts from the home on and stays within it.",
+            ),
+            Self::NotAFile => (
+                400,
+                "not-a-file",
+                "That is no file; only files can be downloaded.",
+            ),
+            Self::NotADirectory => (
+                400,
+                "not-a-directory",
+                "That is no directory; only directories can be listed.",
+            ),
             Self::BotAsleep => (
                 409,
                 "bot-asleep",

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 66] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -89,6 +89,10 @@ impl Refusal {
         Self::NoRepository,
         Self::NotRestored,
         Self::NoSuchSnapshot,
+        Self::NoSuchPath,
+        Self::BadPath,
+        Self::NotAFile,
+        Self::NotADirectory,
         Self::BotAsleep,
         Self::UnsavedChanges,
         Self::Internal,
@@ -135,6 +139,10 @@ impl Refusal {
             | Self::ObjectTooLarge
             | Self::BadRange
             | Self::NoSuchSnapshot
+            | Self::NoSuchPath
+            | Self::BadPath
+            | Self::NotAFile
+            | Self::NotADirectory
             | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited

@@ -32,10 +32,15 @@ impl Named {
         self.total == 0
     }
 
+    /// How many there are beside those that are named.
+    pub fn unnamed(&self) -> u64 {
+        let named = u64::try_from(self.first.len()).unwrap_or(u64::MAX);
+        self.total.saturating_sub(named)
+    }
+
     /// Those that are named, and how many more there are.
     pub fn in_words(&self) -> String {
-        let named = u64::try_from(self.first.len()).unwrap_or(u64::MAX);
-        match self.total.saturating_sub(named) {
+        match self.unnamed() {
             0 => self.first.join(", "),
             more => format!("{} and {more} more", self.first.join(", ")),
         }
