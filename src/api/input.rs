@@ -91,6 +91,7 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
         let address = Address::of(request)?;
         asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
         asked.path = address.query_value("path");
+        asked.after = address.query_value("after").and_then(|id| id.parse().ok());
     }
     SnapshotCommand::new(call, asked).map_err(bad)
 }

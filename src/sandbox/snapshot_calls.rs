@@ -57,7 +57,8 @@ impl Inner {
         }
         Ok(match command {
             SnapshotCommand::Take(accept) => self.take_snapshot(accept).await?.into(),
-            SnapshotCommand::List => self.list_snapshots(stored).await?.into(),
+            SnapshotCommand::List => self.list_snapshots(stored, None).await?.into(),
+            SnapshotCommand::ListAfter(after) => self.list_snapshots(stored, Some(after)).await?.into(),
             SnapshotCommand::Restore(point, accept) => {
                 if accept && point == RestorePoint::Latest {
                     self.update_backup_state(BackupState::accept_bucket_contents)?;
@@ -66,11 +67,11 @@ impl Inner {
             }
             SnapshotCommand::Pin(snapshot) => {
                 Store::open(&self.state)?.hold(&snapshot, None)?;
-                self.list_snapshots(stored).await?.into()
+                self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
-                self.list_snapshots(stored).await?.into()
+                self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Keep => {
                 self.keep_home()?;
@@ -81,7 +82,11 @@ impl Inner {
         })
     }
 
-    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
+    async fn list_snapshots(
+        self: &Rc<Self>,
+        stored: Vec<Stored>,
+        after: Option<SnapshotId>,
+    ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
         // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
@@ -98,7 +103,7 @@ impl Inner {
                 Err(error) => log::line("snapshots-unanswered", &[("run", &run), ("reason", &error)]),
             }
         }
-        let list = SnapshotList { snapshots: shown };
+        let list = SnapshotList::page(shown, after.as_ref());
         Ok(SandboxAnswer::Snapshots(RawDocument::of(&list)?))
     }
 

@@ -167,3 +167,19 @@ test("a container that others stop well is no failure and loses nothing", async 
   }
   assert.deepEqual([await events(worker, "changes-lost"), await events(worker, "died")], [[], []]);
 });
+
+test("a list of many snapshots comes in pages", async (t) => {
+  const worker = await startWorker(t);
+  const bucket = await worker.mf.getR2Bucket("BUCKET");
+  const ids = Array.from({ length: 230 }, (_, number) => number.toString(16).padStart(64, "0"));
+  for (const id of ids) await bucket.put(`users/${ALICE}/repo/snapshots/${id}`, "sealed");
+  const seen = [];
+  for (let query = ""; query !== null; ) {
+    const { snapshots, total, next } = await call(worker, "GET", `${SNAPSHOTS}${query}`);
+    assert.ok(snapshots.length <= 100 && total === ids.length);
+    seen.push(...snapshots.map(({ id }) => id));
+    query = next && `?after=${next}`;
+  }
+  assert.deepEqual(seen.toSorted(), ids);
+  assert.equal((await call(worker, "GET", `${SNAPSHOTS}?after=x`)).code, "bad-request");
+});

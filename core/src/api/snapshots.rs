@@ -72,6 +72,9 @@ impl SnapshotCall {
     }
 }
 
+/// Snapshots listed at a time: some 100 KB with all that is known of each.
+pub const PAGE: usize = 100;
+
 /// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -82,6 +85,8 @@ pub struct SnapshotRequest {
     pub accept: Option<bool>,
     /// Where in it, from the home on.
     pub path: Option<String>,
+    /// Only those that follow this one in the list.
+    pub after: Option<SnapshotId>,
 }
 
 /// The part of a [`SnapshotRequest`] that goes with taking one.
@@ -123,6 +128,8 @@ pub type Accept = bool;
 pub enum SnapshotCommand {
     /// See [`SnapshotCall::List`].
     List,
+    /// The same, behind this one.
+    ListAfter(SnapshotId),
     /// See [`SnapshotCall::Take`].
     Take(Accept),
     /// See [`SnapshotCall::Restore`].
@@ -150,6 +157,7 @@ impl SnapshotCommand {
             snapshot,
             accept,
             path,
+            after,
         } = ask;
         if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take | SnapshotCall::Keep)
         {
@@ -157,6 +165,9 @@ impl SnapshotCommand {
         }
         if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
             return Err("accept goes with taking and restoring a snapshot alone");
+        }
+        if after.is_some() && call != SnapshotCall::List {
+            return Err("after is for the list");
         }
         if path.is_some() && !matches!(call, SnapshotCall::Browse | SnapshotCall::Download) {
             return Err("path is for questions, and stands in their query");
@@ -168,7 +179,7 @@ impl SnapshotCommand {
                 .ok_or("name a snapshot by its id of 64 hexadecimal digits")
         };
         Ok(match call {
-            SnapshotCall::List => Self::List,
+            SnapshotCall::List => after.map_or(Self::List, Self::ListAfter),
             SnapshotCall::Take => Self::Take(accept),
             SnapshotCall::Restore => Self::Restore(
                 snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
@@ -190,7 +201,11 @@ impl SnapshotCommand {
             | Self::Unpin(snapshot)
             | Self::Browse(snapshot, _)
             | Self::Download(snapshot, _) => Some(snapshot),
-            Self::List | Self::Take(_) | Self::Keep | Self::Restore(RestorePoint::Latest, _) => None,
+            Self::List
+            | Self::ListAfter(_)
+            | Self::Take(_)
+            | Self::Keep
+            | Self::Restore(RestorePoint::Latest, _) => None,
         }
     }
 
@@ -198,7 +213,7 @@ impl SnapshotCommand {
     pub fn history_detail(&self) -> String {
         let accepted = |accept: &bool| if *accept { ", whatever is gone" } else { "" };
         match self {
-            Self::List => "list snapshots".to_owned(),
+            Self::List | Self::ListAfter(_) => "list snapshots".to_owned(),
             Self::Take(accept) => format!("take snapshot{}", accepted(accept)),
             Self::Restore(point, accept) => format!("restore snapshot {point}{}", accepted(accept)),
             Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
@@ -211,12 +226,33 @@ impl SnapshotCommand {
     }
 }
 
-/// All of a bot's snapshots, newest first.
+/// A page of a bot's snapshots, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotList {
-    /// Each of them.
+    /// At most a hundred.
     pub snapshots: Vec<ShownSnapshot>,
+    /// How many there are in all.
+    pub total: usize,
+    /// What `after` has to be for those that follow; null where there are none.
+    pub next: Option<SnapshotId>,
+}
+
+impl SnapshotList {
+    /// The page of all of them, newest first, that follows this one; the first page without one, or where that is gone.
+    pub fn page(all: Vec<ShownSnapshot>, after: Option<&SnapshotId>) -> Self {
+        let total = all.len();
+        let at = after.and_then(|after| all.iter().position(|snapshot| snapshot.id == *after));
+        let skipped = at.map_or(0, |at| at.saturating_add(1));
+        let snapshots: Vec<ShownSnapshot> = all.into_iter().skip(skipped).take(PAGE).collect();
+        let is_more = skipped.saturating_add(snapshots.len()) < total;
+        let last = snapshots.last().filter(|_| is_more);
+        Self {
+            next: last.map(|last| last.id.clone()),
+            total,
+            snapshots,
+        }
+    }
 }
 
 /// One snapshot, as owners and admins see it. Only the bot's container can read what is in it: of one whose run has
@@ -299,128 +335,4 @@ impl From<Snapshot> for Details {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CALLS: [SnapshotCall; 8] = [
-        SnapshotCall::List,
-        SnapshotCall::Take,
-        SnapshotCall::Restore,
-        SnapshotCall::Pin,
-        SnapshotCall::Unpin,
-        SnapshotCall::Keep,
-        SnapshotCall::Browse,
-        SnapshotCall::Download,
-    ];
-
-    fn id() -> SnapshotId {
-        "ab".repeat(32).parse().unwrap()
-    }
-
-    fn request(snapshot: bool, accept: bool, path: bool) -> SnapshotRequest {
-        SnapshotRequest {
-            snapshot: snapshot.then(id),
-            accept: accept.then_some(true),
-            path: path.then(|| "notes/a.md".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_call_with_its_particulars_is_a_command() {
-        let id = id();
-        for (call, (snapshot, accept, path), detail) in [
-            (SnapshotCall::List, (false, false, false), "list snapshots"),
-            (SnapshotCall::Take, (false, false, false), "take snapshot"),
-            (
-                SnapshotCall::Take,
-                (false, true, false),
-                "take snapshot, whatever is gone",
-            ),
-            (
-                SnapshotCall::Restore,
-                (false, false, false),
-                "restore snapshot latest",
-            ),
-            (
-                SnapshotCall::Restore,
-                (true, true, false),
-                "restore snapshot ID, whatever is gone",
-            ),
-            (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
-            (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
-            (SnapshotCall::Keep, (false, false, false), "keep what there is"),
-            (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
-            (
-                SnapshotCall::Browse,
-                (true, false, true),
-                "browse snapshot ID: notes/a.md",
-            ),
-            (
-                SnapshotCall::Download,
-                (true, false, true),
-                "download snapshot ID: notes/a.md",
-            ),
-        ] {
-            let command = SnapshotCommand::new(call, request(snapshot, accept, path)).unwrap();
-            assert_eq!(
-                command.history_detail(),
-                detail.replace("ID", id.as_str()),
-                "{call:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
-        for call in CALLS {
-            for (given, name, calls) in [
-                (
-                    SnapshotRequest {
-                        snapshot: Some(id()),
-                        ..SnapshotRequest::default()
-                    },
-                    "snapshot",
-                    "Restore Pin Unpin Browse Download",
-                ),
-                (
-                    SnapshotRequest {
-                        accept: Some(false),
-                        ..request(call.names_snapshot(), false, false)
-                    },
-                    "accept",
-                    "Take Restore",
-                ),
-                (
-                    SnapshotRequest {
-                        path: Some(String::new()),
-                        ..request(call.names_snapshot(), false, false)
-                    },
-                    "path",
-                    "Browse Download",
-                ),
-            ] {
-                let goes = calls.split(' ').any(|one| one == format!("{call:?}"));
-                match SnapshotCommand::new(call, given) {
-                    Ok(_) => assert!(goes, "{call:?} takes {name}"),
-                    Err(why) => assert!(!goes && why.starts_with(name), "{call:?}: {why}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_call_about_one_snapshot_has_to_name_it() {
-        for call in CALLS {
-            let unnamed = SnapshotCommand::new(call, SnapshotRequest::default());
-            assert_eq!(unnamed.is_err(), call.names_snapshot(), "{call:?}");
-        }
-    }
-
-    #[test]
-    fn a_snapshot_request_with_unknown_fields_is_refused() {
-        let read = serde_json::from_str::<SnapshotRequest>;
-        assert_eq!(read("{}").unwrap(), SnapshotRequest::default());
-        assert!(read(r#"{"snapshot":"latest"}"#).is_err());
-        assert!(read(r#"{"snapshots":null}"#).is_err());
-    }
-}
+mod tests;

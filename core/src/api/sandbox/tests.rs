@@ -97,6 +97,10 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         ),
         (SnapshotCommand::Keep, r#""keep""#.to_owned()),
         (
+            SnapshotCommand::ListAfter(id()),
+            format!(r#"{{"list-after":"{snapshot}"}}"#),
+        ),
+        (
             SnapshotCommand::Browse(id(), "nötes".into()),
             format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),
         ),

@@ -18,33 +18,23 @@ const STATE: &str = ".openclaw/state/openclaw.sqlite";
 /// What happens in a life.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
-    /// The owner writes.
     Write,
-    /// They make a database of their own.
     MakeDatabase,
-    /// They delete one of theirs.
     DeleteDatabase,
-    /// They delete most of what they have.
     CleanUp,
-    /// They delete next to everything.
     DeleteAll,
     /// The gateway deletes a temporary file.
     Tidy,
-    /// A defect of the platform's destroys the gateway's state.
+    /// A defect of the platform's destroys the gateway's state, or empties the home.
     LoseState,
-    /// A defect of the platform's empties the home.
     LoseHome,
-    /// The container goes to sleep and is woken.
     Sleep,
     /// The container is lost, and started again.
     Kill,
-    /// The same with another gateway.
     Upgrade,
-    /// The owner wants back what was passed over.
+    /// The owner wants back what was passed over, or keeps what there is.
     GoBack,
-    /// They keep what there is.
     Keep,
-    /// A quiet time.
     Rest,
 }
 
@@ -91,7 +81,7 @@ struct Life {
     backup: BackupStatus,
     state: BackupState,
     run: Run,
-    /// Whether the home is the owner's own doing. What the platform destroyed they did not end with.
+    /// What the owner left. What the platform destroyed they did not end with.
     ended_with: Home,
     events: Vec<(HistoryKind, Option<String>)>,
     undecided: BTreeSet<SnapshotId>,
@@ -175,7 +165,6 @@ impl Life {
         }
     }
 
-    /// As the supervisor does.
     fn take(&mut self, reason: SnapshotReason, accept: bool) {
         let named = |id: &SnapshotId| self.repository.get(id).map(|(_, home)| &home.content);
         let before = self.base.as_ref().filter(|_| !accept).and_then(named);
@@ -288,7 +277,6 @@ impl Life {
             .map(|(snapshot, _)| StoredSnapshot {
                 id: snapshot.id.clone(),
                 stored_at: u64::try_from(snapshot.taken_at).unwrap(),
-                // What was taken since the last look nobody knows yet.
                 suspicious: snapshot.suspicious.clone(),
             })
             .collect();
@@ -417,7 +405,7 @@ impl Life {
                 if let Some(choice) = self.state.summary().choice {
                     let wanted = choice.snapshots[0].clone();
                     let home = self.repository[&wanted].1.clone();
-                    self.decided();
+                    self.undecided.clear();
                     self.state
                         .set_ordered_restore(self.now, RestorePoint::Snapshot(wanted));
                     self.look();
@@ -427,15 +415,11 @@ impl Life {
             }
             Deed::Keep => {
                 if self.state.decide(self.now) {
-                    self.decided();
+                    self.undecided.clear();
                 }
             }
             Deed::Rest => {}
         }
-    }
-
-    fn decided(&mut self) {
-        self.undecided.clear();
     }
 }
 
