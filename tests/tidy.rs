@@ -255,7 +255,9 @@ fn secrets_and_refusals_are_documented() {
         );
     }
     let page = read("docs/operations.md");
-    let source: String = read("core/src/http/problem.rs").split_whitespace().collect();
+    let source: String = read("core/src/http/problem/facts.rs")
+        .split_whitespace()
+        .collect();
     let codes: Vec<_> = source
         .split("=>(")
         .skip(1)

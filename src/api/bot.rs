@@ -23,10 +23,11 @@ pub(super) async fn status(ctx: &Context<'_>) -> Result<Response> {
 }
 
 /// Gives an order; a button of a page leads back to the bot.
-pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order) -> Result<Response> {
-    ctx.audit.note(order.as_str());
+pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order, force: bool) -> Result<Response> {
+    let lost = if force { ", whatever is lost" } else { "" };
+    ctx.audit.note(format!("{}{lost}", order.as_str()));
     ctx.audit.begin().await;
-    let status = sandbox_client::order(ctx.env, ctx.subject()?, by, order).await?;
+    let status = sandbox_client::order(ctx.env, ctx.subject()?, by, order, force).await?;
     Ok(if ctx.by_button() {
         reply::see_other("/")?
     } else {

@@ -3,6 +3,7 @@
 use moltworker_core::api::domains::DomainName;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::sandbox::MAX_LOG_LINES;
+use moltworker_core::api::sandbox::{Order, OrderRequest};
 use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
 use moltworker_core::api::users::AccessEntry;
 use moltworker_core::http::host::HostName;
@@ -70,6 +71,15 @@ pub(super) async fn entry(request: &mut Request) -> Result<AllowListEntry> {
     entry.parse().map_err(|error| bad(format!("entry: {error}")))
 }
 
+/// Whether an order is given whatever it loses, in a JSON body, which may be left out.
+pub(super) async fn force(request: &mut Request, order: Order) -> Result<bool> {
+    if !order.spares_changes() || !has_body(request) {
+        return Ok(false);
+    }
+    let OrderRequest { force } = body::json(request).await?;
+    Ok(force.unwrap_or_default())
+}
+
 /// Which snapshot, and where in it: a change has that in a JSON body, which may be left out, a question in its query.
 pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) -> Result<SnapshotCommand> {
     let mut asked = SnapshotRequest::default();
@@ -81,6 +91,7 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
         let address = Address::of(request)?;
         asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
         asked.path = address.query_value("path");
+        asked.after = address.query_value("after").and_then(|id| id.parse().ok());
     }
     SnapshotCommand::new(call, asked).map_err(bad)
 }

@@ -64,8 +64,12 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
 
         Operation::ListBots => json(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
-        Operation::OrderBot(order) => bot::order(ctx, Authority::Owner, order).await,
-        Operation::OrderBotOf(order) => bot::order(ctx, Authority::Admin, order).await,
+        Operation::OrderBot(order) => {
+            bot::order(ctx, Authority::Owner, order, input::force(request, order).await?).await
+        }
+        Operation::OrderBotOf(order) => {
+            bot::order(ctx, Authority::Admin, order, input::force(request, order).await?).await
+        }
         Operation::ListEvents | Operation::ListEventsOf => {
             json(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
         }

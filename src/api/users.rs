@@ -121,7 +121,7 @@ async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> sandbox_client
         }
         UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
     };
-    sandbox_client::order(env, user, Authority::Admin, order)
+    sandbox_client::order(env, user, Authority::Admin, order, false)
         .await
         .map(drop)
 }

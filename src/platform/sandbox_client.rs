@@ -86,9 +86,20 @@ pub(crate) async fn status(env: &Env, user: UserId) -> Result<RawDocument> {
     status_after(env, user, &SandboxCommand::Status).await
 }
 
-/// Has the bot do what somebody ordered; its state afterwards.
-pub(crate) async fn order(env: &Env, user: UserId, by: Authority, order: Order) -> Result<RawDocument> {
-    status_after(env, user, &SandboxCommand::Order(by, order)).await
+/// Has the bot do what somebody ordered, with `force` whatever is lost by it; its state afterwards.
+pub(crate) async fn order(
+    env: &Env,
+    user: UserId,
+    by: Authority,
+    order: Order,
+    force: bool,
+) -> Result<RawDocument> {
+    let command = if force {
+        SandboxCommand::Force(by, order)
+    } else {
+        SandboxCommand::Order(by, order)
+    };
+    status_after(env, user, &command).await
 }
 
 /// Has the Sandbox ask its supervisor now; what the clock wants to know of the state it is in then.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use moltworker_core::api::snapshots::Details;
 use moltworker_core::backup::repository::scope::Scope;
-use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
+use moltworker_core::backup::state::{BackupState, Ended, HELD_FOR_MS};
 use moltworker_core::wire::control::{SnapshotReason, Status};
 use moltworker_core::wire::job::{BackupJob, OrderedJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
@@ -62,6 +62,9 @@ impl Inner {
         if let Some(id) = &changes.verified {
             store.verified(id, now)?;
         }
+        for id in &changes.held {
+            store.hold_at_first(id, now.saturating_add(HELD_FOR_MS))?;
+        }
         for id in &changes.forgotten {
             store.forget(id)?;
         }
@@ -97,15 +100,15 @@ impl Inner {
             true => store.in_bucket(self.stored().await?)?,
             false => Vec::new(),
         };
-        self.update_backup_state(|backup_state| backup_state.restore_point_for(run, &stored))
+        self.update_backup_state(|backup_state| backup_state.restore_point_for(clock::now_ms(), run, &stored))
     }
 
-    /// `run` is over: what it saved last, only the bucket knows.
-    pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run) {
+    /// `run` has ended like this: what it saved last, only the bucket knows.
+    pub(super) async fn reconcile_exit(self: &Rc<Self>, run: Run, how: Ended) {
         let outcome = async {
             let stored = Store::open(&self.state)?.in_bucket(self.stored().await?)?;
             match self
-                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, &stored))?
+                .update_backup_state(|backup_state| backup_state.ended(clock::now_ms(), run, how, &stored))?
             {
                 Some((kind, detail)) => self.record_history_event(kind, run, detail),
                 None => Ok(()),

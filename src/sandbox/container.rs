@@ -122,20 +122,23 @@ impl Inner {
         Ok(start(&self.container()?, &run_settings)?)
     }
 
-    /// Resolves when the container has ended, with the runtime's words for how.
-    pub(super) async fn exit(&self) -> String {
+    /// Resolves when the container has ended.
+    ///
+    /// # Errors
+    /// The runtime's words for how, when it did not end well.
+    pub(super) async fn exit(&self) -> std::result::Result<(), String> {
         let ended = async {
             let monitor = plain(&self.container()?).monitor()?;
             JsFuture::from(monitor).await.map(drop).map_err(Error::from)
         };
-        match ended.await {
-            Ok(()) => "the container exited".into(),
-            Err(error) => format!("the container failed: {error}"),
-        }
+        ended
+            .await
+            .map_err(|error| format!("the container failed: {error}"))
     }
 
     /// Kills the container.
     pub(super) async fn kill_container(&self) -> Result<()> {
+        self.memory.borrow_mut().killed = Some(self.life().run);
         let killed = plain(&self.container()?).destroy()?;
         Ok(JsFuture::from(killed).await.map(drop)?)
     }

@@ -8,8 +8,11 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::future::{self, Either};
 use js_sys::Date;
+use moltworker_core::backup::state::Ended;
 use moltworker_core::bot::history::{Actor, HistoryKind};
-use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEffect, LifecycleEvent, history_event};
+use moltworker_core::bot::lifecycle::{
+    Lifecycle, LifecycleEffect, LifecycleEvent, LifecycleState, history_event,
+};
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -46,6 +49,10 @@ impl Inner {
             .container()
             .is_some_and(|container| container.running());
         let ended = (life.is_awake() && !container_runs).then_some(life.run);
+        let how = match life.state {
+            LifecycleState::Stopping { .. } => Ended::Saved,
+            _ => Ended::Broken,
+        };
         {
             let mut memory = self.memory.borrow_mut();
             memory.life = Some(life);
@@ -54,7 +61,7 @@ impl Inner {
         if let Some(run) = ended {
             // Nobody watched it. Long before another run answers, with which what this one left unsaved is forgotten.
             let inner = Rc::clone(self);
-            spawn_local(async move { inner.reconcile_exit(run).await });
+            spawn_local(async move { inner.reconcile_exit(run, how).await });
         }
         self.take(LifecycleEvent::Loaded { container_runs }).await
     }
@@ -186,19 +193,25 @@ impl Inner {
         }
         let inner = Rc::clone(self);
         spawn_local(async move {
-            let reason = inner.until_exit(run).await;
-            if let Err(error) = inner.handle_event(LifecycleEvent::Exited(run, reason)).await {
+            let ended = inner.until_exit(run).await;
+            let was_killed = inner.memory.borrow().killed == Some(run);
+            let (how, event) = match ended {
+                Ok(()) if !was_killed => (Ended::Saved, LifecycleEvent::ShutDown(run)),
+                Ok(()) => (Ended::Broken, LifecycleEvent::Exited(run, "it was killed".into())),
+                Err(reason) => (Ended::Broken, LifecycleEvent::Exited(run, reason)),
+            };
+            if let Err(error) = inner.handle_event(event).await {
                 log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
             }
-            inner.reconcile_exit(run).await;
+            inner.reconcile_exit(run, how).await;
         });
     }
 
-    async fn until_exit(self: &Rc<Self>, run: Run) -> String {
+    async fn until_exit(self: &Rc<Self>, run: Run) -> std::result::Result<(), String> {
         let mut exit = std::pin::pin!(self.exit());
         let up = std::pin::pin!(self.until_up(run));
         match future::select(exit.as_mut(), up).await {
-            Either::Left((reason, _)) => reason,
+            Either::Left((ended, _)) => ended,
             Either::Right(((), _)) => exit.await,
         }
     }

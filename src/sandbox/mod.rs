@@ -9,6 +9,7 @@
 mod answer;
 mod backups;
 mod container;
+mod hearing;
 mod lifecycle;
 mod output;
 mod registry;
@@ -27,8 +28,10 @@ use std::rc::Rc;
 use futures::channel::oneshot;
 use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
-use moltworker_core::api::sandbox::{SandboxAnswer, SandboxCommand};
-use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport};
+use moltworker_core::api::sandbox::{Order, SandboxAnswer, SandboxCommand};
+use moltworker_core::bot::lifecycle::{
+    Authority, Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport,
+};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -38,7 +41,7 @@ use wasm_bindgen::prelude::*;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State, web_sys};
 
-use crate::platform::{configuration, log, tasks};
+use crate::platform::{clock, configuration, log, tasks};
 use answer::Reply;
 use registry::Registry;
 use sessions::Renewing;
@@ -72,6 +75,10 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, Rc<Status>)>,
+    /// When it was last asked.
+    asked_at: u64,
+    /// The run whose container was killed last.
+    killed: Option<Run>,
     /// Whether what it last said of the backups is in the store.
     recorded: bool,
     /// What proves to the ingress of this run who we are, if it was started with such a secret.
@@ -129,6 +136,7 @@ impl Inner {
             SandboxCommand::Serve => Refusal::NotFound.into(),
             SandboxCommand::Status => {
                 self.load().await?;
+                self.hear().await;
                 self.status_answer()?.into()
             }
             SandboxCommand::Poll => {
@@ -139,10 +147,11 @@ impl Inner {
                 self.handle_event(LifecycleEvent::SlotWanted).await?;
                 self.status_answer()?.into()
             }
-            SandboxCommand::Order(by, order) => {
-                self.handle_event(order.event(by)).await?;
-                self.status_answer()?.into()
-            }
+            SandboxCommand::Order(by, order) => match self.would_lose(order).await? {
+                Some(what) => SandboxAnswer::Refused(Refusal::UnsavedChanges, Some(what)).into(),
+                None => self.order(by, order).await?.into(),
+            },
+            SandboxCommand::Force(by, order) => self.order(by, order).await?.into(),
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
@@ -156,6 +165,12 @@ impl Inner {
                 SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
             }
         })
+    }
+
+    /// Does what somebody ordered.
+    async fn order(self: &Rc<Self>, by: Authority, order: Order) -> worker::Result<SandboxAnswer> {
+        self.handle_event(order.event(by)).await?;
+        self.status_answer()
     }
 
     /// Whose bot this is: the object's own name says it.
@@ -245,6 +260,7 @@ impl Inner {
         let report = SupervisorReport::from(&status);
         let mut memory = self.memory.borrow_mut();
         memory.observed = Some((run, Rc::new(status)));
+        memory.asked_at = clock::now_ms();
         memory.recorded = recorded.is_ok();
         report
     }

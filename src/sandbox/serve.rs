@@ -27,6 +27,8 @@ use crate::platform::{clock, log, tasks};
 /// How long a request waits for a bot that wakes up. Cloudflare's edge gives up on an answer after 100 s
 /// (error 524), and what it would say then says nothing.
 const HOLD_MS: u64 = 90_000;
+/// How long it may take until the runtime says how a container ended that is gone.
+const END_KNOWN_MS: u64 = 1_000;
 /// Containers a single request may see die before it is told. One may have died unnoticed while idle; a
 /// second one in a row is not bad luck.
 const TRIES: u32 = 2;
@@ -109,6 +111,13 @@ impl Inner {
         };
         log::line("forward-failed", &[("run", &run), ("reason", &error)]);
         let gone = self.container().is_ok_and(|container| !container.running());
+        // Whoever waits for its end knows how it ended, a moment from now.
+        let known =
+            self.memory.borrow().watched == Some(run) && self.life().is_of(run) && self.life().is_awake();
+        if gone && known {
+            self.change_before(clock::now_ms().saturating_add(END_KNOWN_MS))
+                .await;
+        }
         if gone
             && let Err(error) = self
                 .handle_event(LifecycleEvent::Exited(run, error.to_string()))

@@ -48,7 +48,7 @@ impl Inner {
         self.load().await?;
         // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match command {
-            SnapshotCommand::Take(_) => Vec::new(),
+            SnapshotCommand::Take(_) | SnapshotCommand::Keep => Vec::new(),
             _ => self.stored().await?,
         };
         let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
@@ -57,7 +57,8 @@ impl Inner {
         }
         Ok(match command {
             SnapshotCommand::Take(accept) => self.take_snapshot(accept).await?.into(),
-            SnapshotCommand::List => self.list_snapshots(stored).await?.into(),
+            SnapshotCommand::List => self.list_snapshots(stored, None).await?.into(),
+            SnapshotCommand::ListAfter(after) => self.list_snapshots(stored, Some(after)).await?.into(),
             SnapshotCommand::Restore(point, accept) => {
                 if accept && point == RestorePoint::Latest {
                     self.update_backup_state(BackupState::accept_bucket_contents)?;
@@ -66,18 +67,26 @@ impl Inner {
             }
             SnapshotCommand::Pin(snapshot) => {
                 Store::open(&self.state)?.hold(&snapshot, None)?;
-                self.list_snapshots(stored).await?.into()
+                self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
-                self.list_snapshots(stored).await?.into()
+                self.list_snapshots(stored, None).await?.into()
+            }
+            SnapshotCommand::Keep => {
+                self.keep_home()?;
+                self.status_answer()?.into()
             }
             SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
             SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
         })
     }
 
-    async fn list_snapshots(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
+    async fn list_snapshots(
+        self: &Rc<Self>,
+        stored: Vec<Stored>,
+        after: Option<SnapshotId>,
+    ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
         // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
@@ -94,7 +103,7 @@ impl Inner {
                 Err(error) => log::line("snapshots-unanswered", &[("run", &run), ("reason", &error)]),
             }
         }
-        let list = SnapshotList { snapshots: shown };
+        let list = SnapshotList::page(shown, after.as_ref());
         Ok(SandboxAnswer::Snapshots(RawDocument::of(&list)?))
     }
 
@@ -128,8 +137,18 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer, SnapshotCall::Take.problems()).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
+        if accept {
+            self.keep_home()?;
+        }
         self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
+    }
+
+    /// What there is is kept.
+    fn keep_home(self: &Rc<Self>) -> Result<()> {
+        self.update_backup_state(|backup_state| backup_state.decide(clock::now_ms()))?;
+        self.update_registry();
+        Ok(())
     }
 
     async fn order_restore(

@@ -23,8 +23,9 @@ struct Known {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct Suspicious {
     id: SnapshotId,
+    lost: String,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +88,15 @@ impl Store {
         }
     }
 
+    /// Keeps a snapshot until then, unless it is kept for a while already: each start passes the same ones over.
+    pub(super) fn hold_at_first(&self, id: &SnapshotId, until: u64) -> Result<()> {
+        self.exec(
+            "INSERT INTO holds (id, until) SELECT ?1, ?2 \
+             WHERE NOT EXISTS (SELECT 1 FROM holds WHERE id = ?1 AND until IS NOT NULL)",
+            vec![id.as_str().into(), sql_integer(until)?],
+        )
+    }
+
     /// Takes somebody's pin away; what is held for a while stays held.
     pub(super) fn unpin(&self, id: &SnapshotId) -> Result<()> {
         self.exec(
@@ -107,14 +117,17 @@ impl Store {
 
     /// What the bucket has, and which of it is known to have lost too much.
     pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<StoredSnapshot>> {
-        let suspicious: Vec<Named> = self.all(
-            "SELECT id FROM snapshots WHERE details ->> 'suspicious' IS NOT NULL",
+        let suspicious: Vec<Suspicious> = self.all(
+            "SELECT id, details ->> 'suspicious' AS lost FROM snapshots WHERE lost IS NOT NULL",
             vec![],
         )?;
-        // A handful at most, and a set would be code of its own.
+        // A handful at most, and a map would be code of its own.
         let known = |Stored { id, stored_at }| StoredSnapshot {
             stored_at,
-            suspicious: suspicious.iter().any(|row| row.id == id),
+            suspicious: suspicious
+                .iter()
+                .find(|row| row.id == id)
+                .map(|row| row.lost.clone()),
             id,
         };
         Ok(stored.into_iter().map(known).collect())

@@ -60,7 +60,7 @@ test("a body that is not the endpoint's document is refused in words", async (t)
   const id = "ab".repeat(32);
   assert.match(await send(`{"snapshot":"${id}"}`, "application/json", "/api/bot/snapshots"), /snapshot does not go with this/);
   assert.match(await send(`{"snapshot":"${id}","accept":false}`, "application/json", "/api/bot/snapshots/pin"), /accept goes with taking and restoring/);
-  assert.match(await send("{}", "application/json", "/api/bot/sleep"), /takes no body/);
+  assert.match(await send("{}", "application/json", "/api/bot/pin"), /takes no body/);
   assert.match(await send("x", "text/plain", "/api/bot/restart"), /takes no body/);
   assert.match(await send('{"snapshot":"latest"}', "application/json", "/api/bot/snapshots/pin"), /64 lower-case/);
   assert.match(await send("{}", "application/json", "/api/bot/snapshots/pin"), /name a snapshot/);

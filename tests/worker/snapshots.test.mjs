@@ -257,7 +257,7 @@ test("a snapshot can be browsed, and its files are served as attachments", async
   assert.match(header("content-security-policy"), /default-src 'none'/);
   const missing = await file("gone");
   const problem = await missing.json();
-  assert.deepEqual([missing.status, problem.detail], [503, "gone is no file of this snapshot"]);
+  assert.deepEqual([missing.status, problem.code, problem.detail], [404, "no-such-path", "the snapshot has nothing of that name"]);
   const browsed = await worker.as(ALICE, `${SNAPSHOTS}/files?snapshot=${OLD}&path=notes`);
   assert.deepEqual((await browsed.json())[0].name, "in notes");
 });

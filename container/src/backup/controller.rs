@@ -17,10 +17,10 @@ use moltworker_core::wire::control::{BackupStatus, GatewayPhase, SnapshotReason}
 use moltworker_core::wire::job::{BackupJob, OrderedJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, SnapshotId};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::backup::launcher::{JobLauncher, JobProcess, Stalled};
+use crate::backup::watch::{Totals, Watch};
 use crate::backup::worker::wire::{JobContext, Line};
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -81,7 +81,11 @@ pub(crate) struct BackupController {
     uncopied: Uncopied,
     said: (mpsc::Sender<BackupActivity>, mpsc::Receiver<BackupActivity>),
     changes: (mpsc::Sender<()>, mpsc::Receiver<()>),
-    watching: Option<JoinHandle<()>>,
+    watching: Option<Watch>,
+    /// What had been seen of deletions when the base was taken, and when the job under way began.
+    deleted: (Totals, Totals),
+    /// Whether a last snapshot was wanted and is not taken.
+    is_left_unsaved: bool,
     /// Whether snapshots of the running bot may be taken now.
     may: bool,
     was_ready: bool,
@@ -89,14 +93,6 @@ pub(crate) struct BackupController {
     renew_again: Duration,
     /// When the token is to be renewed, should nothing else do it.
     renew_at: Instant,
-}
-
-impl Drop for BackupController {
-    fn drop(&mut self) {
-        if let Some(watching) = &self.watching {
-            watching.abort();
-        }
-    }
 }
 
 impl BackupController {
@@ -131,6 +127,8 @@ impl BackupController {
             said: mpsc::channel(16),
             changes: mpsc::channel(1),
             watching: None,
+            deleted: Default::default(),
+            is_left_unsaved: false,
             may: false,
             was_ready: false,
             renew_every: settings.renew_every,
@@ -221,7 +219,13 @@ impl BackupController {
 
     /// The gateway's lifecycle wants the last snapshot before something.
     pub(crate) fn save(&mut self, reason: SnapshotReason) -> Option<GatewayEvent> {
+        self.is_left_unsaved = true;
         self.require(BackupJob::Snapshot(SnapshotJob::new(reason)))
+    }
+
+    /// Whether the last snapshot that was wanted could not be taken.
+    pub(crate) fn is_left_unsaved(&self) -> bool {
+        self.is_left_unsaved
     }
 
     /// The gateway's lifecycle does not want to wait any longer.
@@ -247,6 +251,7 @@ impl BackupController {
             },
             first,
             base: self.base.clone(),
+            deletions: self.deleted.1.since(&self.deleted.0),
             raw: self.uncopied.tolerated(),
         }
     }
@@ -288,6 +293,7 @@ impl BackupController {
 
     fn start(&mut self, order: OrderedJob, awaited: bool) -> Option<GatewayEvent> {
         let job = order.job.clone();
+        self.deleted.1 = self.watching.as_ref().map_or(Totals::UNKNOWN, Watch::totals);
         let (process, output) = match self.launcher.start(order, self.context(&job)) {
             Ok(started) => started,
             Err(error) => {

@@ -131,10 +131,11 @@ async fn read_for(
                 launcher.store_renewed(renewed);
                 continue;
             }
-            Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..))) => continue,
+            Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..) | Line::HeldUp(_))) => continue,
             Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
             Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),
             Ok(Some(Line::File(length))) => Ok(file(reader, output, length)),
+            Ok(Some(Line::Refused(refusal, detail))) => Err((refusal, Some(detail))),
             Ok(Some(Line::Failed(message))) => Err(failed(message)),
             _ => Err(failed("the backup process ended before it was done".to_owned())),
         };

@@ -38,10 +38,16 @@ const MAX_LAST_OUTPUT_LINES: usize = 100;
 /// How long the last processes may take to go when the supervisor leaves. What is left then goes with the container.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A process of the bot is left that a kill does not end.
+/// Why a supervisor does not leave well. The Sandbox sees it by the exit code.
 #[derive(Debug, thiserror::Error)]
-#[error("processes of the bot are left that cannot be ended; the container ends with them")]
-pub(crate) struct StillThere;
+pub(crate) enum LeftBehind {
+    /// A process of the bot is left that a kill does not end.
+    #[error("processes of the bot are left that cannot be ended; the container ends with them")]
+    Processes,
+    /// The last snapshot could not be taken.
+    #[error("the last snapshot could not be taken; what it would have had is lost")]
+    Changes,
+}
 
 /// What the loop works with.
 pub(crate) struct Supervision {
@@ -131,7 +137,7 @@ impl Supervision {
         mut self,
         first: GatewayEffect,
         mut asked: mpsc::Receiver<SupervisorCommand>,
-    ) -> Result<(), StillThere> {
+    ) -> Result<(), LeftBehind> {
         let mut due = Some(first);
         loop {
             while let Some(effect) = due.take() {
@@ -139,11 +145,13 @@ impl Supervision {
                     // Our own processes as well.
                     let all_gone = self.tenant.end(BTreeSet::new);
                     let gone = tokio::time::timeout(LEAVE_DEADLINE, all_gone).await;
-                    gone.map_err(|_| StillThere)?;
+                    gone.map_err(|_| LeftBehind::Processes)?;
                     let elapsed = self.since.elapsed().as_millis();
                     self.logs
                         .say(&format!("nothing is left ({elapsed} ms after the supervisor)"));
-                    return Ok(());
+                    let backups = self.backups.as_ref();
+                    let unsaved = backups.is_some_and(BackupController::is_left_unsaved);
+                    return if unsaved { Err(LeftBehind::Changes) } else { Ok(()) };
                 }
                 due = self.carry_out(effect);
             }

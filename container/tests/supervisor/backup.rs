@@ -204,6 +204,7 @@ fn snapshots_can_be_listed_browsed_and_downloaded() {
     let repository = Repository::start();
     let fixture = settled(&repository);
     furnish(&fixture.home);
+    std::os::unix::fs::symlink("notes", fixture.home.join("way")).unwrap();
     let id = snapshot(&fixture).id;
     let listed: serde_json::Value =
         serde_json::from_str(&authorised(&fixture, "GET /v1/snapshots").text()).unwrap();
@@ -221,19 +222,32 @@ fn snapshots_can_be_listed_browsed_and_downloaded() {
         (file.status, file.body),
         (200, std::fs::read(fixture.home.join("large.bin")).unwrap())
     );
-    for (path, status) in [
-        (format!("/v1/snapshots/{id}/file?path=notes"), 503),
-        (format!("/v1/snapshots/{id}/file?path=../../etc/passwd"), 503),
-        (format!("/v1/snapshots/{id}/file?path=%zz"), 400),
-        ("/v1/snapshots/abc/files".to_owned(), 400),
-        ("/v1/snapshotsx".to_owned(), 404),
+    let never = "0".repeat(64);
+    for (path, status, code) in [
+        (format!("{id}/file?path=notes"), 400, "not-a-file"),
+        (format!("{id}/file?path="), 400, "not-a-file"),
+        (format!("{id}/file?path=way"), 400, "not-a-file"),
+        (format!("{id}/files?path=large.bin"), 400, "not-a-directory"),
+        (format!("{id}/files?path=way"), 400, "not-a-directory"),
+        (format!("{id}/file?path=way/today.md"), 400, "not-a-directory"),
+        (format!("{id}/file?path=nowhere"), 404, "no-such-path"),
+        (format!("{id}/files?path=notes/nowhere"), 404, "no-such-path"),
+        (format!("{id}/file?path=../../etc/passwd"), 400, "bad-path"),
+        (format!("{id}/files?path=/etc"), 400, "bad-path"),
+        (format!("{id}/file?path=a%00b"), 400, "bad-path"),
+        (format!("{id}/file?path=%zz"), 400, "bad-request"),
+        (format!("{never}/files?path="), 404, "no-such-snapshot"),
+        ("abc/files".to_owned(), 400, "bad-request"),
     ] {
+        let answer = authorised(&fixture, &format!("GET /v1/snapshots/{path}"));
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(
-            authorised(&fixture, &format!("GET {path}")).status,
-            status,
-            "{path}"
+            (answer.status, &problem["code"]),
+            (status, &code.into()),
+            "{path}: {problem}"
         );
     }
+    assert_eq!(authorised(&fixture, "GET /v1/snapshotsx").status, 404);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod keys;
 mod kills;
 mod lacking;
 mod life;
+mod losses;
 mod maintenance;
 mod moments;
 mod outlive;

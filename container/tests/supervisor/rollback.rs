@@ -11,6 +11,7 @@ use crate::kept::{
     ON_DEMAND, backup_processes, failure, is_ready, lose, ordered, own, post, settled, snapshot, start,
     until_settled,
 };
+use crate::losses::{damage, database};
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, noise};
 
@@ -177,12 +178,14 @@ fn a_home_that_cannot_be_saved_is_not_replaced() {
     lose(fixture);
 }
 
-/// A database of a bot, and as much again of other things.
+/// The gateway's state, which is the platform's to judge.
+const STATE: &str = ".openclaw/state/openclaw.sqlite";
+
+/// A database of a bot, the gateway's own, and as much again of other things.
 fn remember(home: &Path) {
-    let database = rusqlite::Connection::open(home.join("memory.sqlite")).unwrap();
-    let begin = "CREATE TABLE memories(what); INSERT INTO memories VALUES ('everything');";
-    database.execute_batch(begin).unwrap();
-    database.close().unwrap();
+    for name in [STATE, "memory.sqlite"] {
+        database(&home.join(name));
+    }
     std::fs::write(home.join("photos.bin"), noise(4, 20_000_000)).unwrap();
     std::fs::write(home.join("notes.md"), "some notes").unwrap();
     hand_over(home);
@@ -190,23 +193,25 @@ fn remember(home: &Path) {
 
 #[test]
 fn a_suspicious_snapshot_is_skipped_until_it_is_accepted() {
-    for (lost, said) in [
-        ("memory.sqlite", "databases are gone or damaged: memory.sqlite"),
-        ("photos.bin", "bytes"),
-    ] {
+    type Breaks<'a> = &'a dyn Fn(&Path);
+    let remove: Breaks<'_> = &|path| std::fs::remove_file(path).unwrap();
+    let damage: Breaks<'_> = &damage;
+    for (case, breaks) in [("missing", remove), ("damaged", damage)] {
         let repository = Repository::start();
         let fixture = settled(&repository);
         remember(&fixture.home);
         let good = snapshot(&fixture);
         assert_eq!(good.suspicious, None);
-        std::fs::remove_file(fixture.home.join(lost)).unwrap();
+        breaks(&fixture.home.join(STATE));
         let mut suspicious = vec![snapshot(&fixture)];
         // The loss is not forgotten with the next change.
         std::fs::write(fixture.home.join("notes.md"), "more notes").unwrap();
         suspicious.insert(0, snapshot(&fixture));
         for snapshot in &suspicious {
             let words = snapshot.suspicious.as_deref().unwrap_or_default();
-            assert!(words.contains(said), "{lost}: {words}");
+            let said = format!("the gateway's own databases are gone or damaged: {STATE}");
+            assert_eq!(words, said, "{case}");
+            assert_eq!(snapshot.lost.as_ref().unwrap().before, good.id, "{case}");
         }
         lose(fixture);
 
@@ -217,15 +222,15 @@ fn a_suspicious_snapshot_is_skipped_until_it_is_accepted() {
         assert_eq!(
             (report.snapshot, report.passed_over),
             (Some(good.id), passed_over),
-            "{lost}"
+            "{case}"
         );
-        assert!(fixture.home.join(lost).exists());
-        std::fs::remove_file(fixture.home.join(lost)).unwrap();
+        assert!(fixture.home.join(STATE).exists());
+        breaks(&fixture.home.join(STATE));
         let marked = snapshot(&fixture);
-        assert!(marked.suspicious.is_some(), "{lost}");
+        assert!(marked.suspicious.is_some(), "{case}");
         // Nothing has changed since: that it is accepted is all that is new.
         let accepted = ordered(&fixture, r#"{"reason":"manual","accept":true}"#);
-        assert_eq!(accepted.suspicious, None, "{lost}");
+        assert_eq!(accepted.suspicious, None, "{case}");
         lose(fixture);
 
         let fixture = start(&repository, &ON_DEMAND);
@@ -234,9 +239,8 @@ fn a_suspicious_snapshot_is_skipped_until_it_is_accepted() {
         assert_eq!(
             (report.snapshot, report.passed_over),
             (Some(accepted.id), Vec::new()),
-            "{lost}"
+            "{case}"
         );
-        assert!(!fixture.home.join(lost).exists());
         repository.restic(&["check", "--read-data"]);
     }
 }

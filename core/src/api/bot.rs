@@ -80,6 +80,10 @@ pub struct BotStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub restoring: Option<Progress>,
+    /// What is being done with its snapshots, and how far that is: a snapshot, a restore, maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub under_way: Option<Progress>,
     /// From what the home of this run was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]

@@ -144,6 +144,7 @@ documents! {
     BotStatus: super::bot::BotStatus,
     BotPage: super::bot::BotPage,
     EventPage: super::history::EventPage,
+    OrderRequest: super::sandbox::OrderRequest,
     SnapshotList: super::snapshots::SnapshotList,
     TakeRequest: super::snapshots::TakeRequest,
     RestoreRequest: super::snapshots::RestoreRequest,

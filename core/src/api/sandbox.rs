@@ -36,6 +36,8 @@ pub enum SandboxCommand {
     FreeSlot,
     /// Do what somebody ordered: [`SandboxAnswer::Status`].
     Order(Authority, Order),
+    /// The same, whatever is lost by it: [`SandboxAnswer::Status`].
+    Force(Authority, Order),
     /// One of the person's browser sessions: [`SandboxAnswer::Renewal`], or [`SandboxAnswer::Done`]. Never wakes the bot.
     Session(SessionCommand),
     /// The second factor of one of those sessions: [`SandboxAnswer::SecondFactor`]. Never wakes the bot.
@@ -70,7 +72,7 @@ impl SandboxCommand {
     pub fn from_body(text: &str) -> Option<Self> {
         Self::parse(text).filter(|command| match command {
             Self::Serve => false,
-            Self::Order(by, order) => order.may_come_from(*by),
+            Self::Order(by, order) | Self::Force(by, order) => order.may_come_from(*by),
             _ => true,
         })
     }
@@ -218,6 +220,11 @@ impl Order {
         by == Authority::Admin || Self::OWNERS.contains(&self)
     }
 
+    /// Whether it is refused while it would lose changes. A suspension cannot wait.
+    pub const fn spares_changes(self) -> bool {
+        matches!(self, Self::Sleep | Self::Stop)
+    }
+
     /// Whether the platform's pages have a button for it, which a session's cookie is enough for. A bot's own
     /// page shares the platform's origin and could press it: these two cost its owner nothing they did not ask
     /// for by opening the page.
@@ -237,6 +244,15 @@ impl Order {
             Self::Suspend => LifecycleEvent::Desired(by, Desired::Suspended),
         }
     }
+}
+
+/// What goes with an order that would otherwise be refused for what it loses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct OrderRequest {
+    /// Do it even if what has changed cannot be saved and is lost.
+    pub force: Option<bool>,
 }
 
 #[cfg(test)]

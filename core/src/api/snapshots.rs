@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::http::problem::Refusal;
-use crate::wire::control::{LeftOut, Named, Snapshot};
+use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
 
 /// A call about snapshots.
@@ -19,6 +19,8 @@ pub enum SnapshotCall {
     Pin,
     /// Leave one to the policy again.
     Unpin,
+    /// Keep what there is: what a start passed over is no question any more. Never wakes the bot.
+    Keep,
     /// What is in a directory of one.
     Browse,
     /// The bytes of a file of one.
@@ -28,7 +30,10 @@ pub enum SnapshotCall {
 impl SnapshotCall {
     /// Whether it changes something.
     pub fn changes(self) -> bool {
-        matches!(self, Self::Take | Self::Restore | Self::Pin | Self::Unpin)
+        matches!(
+            self,
+            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep
+        )
     }
 
     /// Whether it is about one snapshot, which therefore has to be named.
@@ -40,7 +45,7 @@ impl SnapshotCall {
     /// else a supervisor says is none of these.
     pub const fn problems(self) -> &'static [Refusal] {
         match self {
-            Self::List => &[],
+            Self::List | Self::Keep => &[],
             // A container that is awake takes it, once it has a home to take it of.
             Self::Take => &[
                 Refusal::BotAsleep,
@@ -56,12 +61,19 @@ impl SnapshotCall {
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::NoSuchSnapshot,
+                Refusal::NoSuchPath,
+                Refusal::BadPath,
+                Refusal::NotAFile,
+                Refusal::NotADirectory,
                 Refusal::NoRepository,
                 Refusal::StorageUnavailable,
             ],
         }
     }
 }
+
+/// Snapshots listed at a time: some 100 KB with all that is known of each.
+pub const PAGE: usize = 100;
 
 /// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -73,6 +85,8 @@ pub struct SnapshotRequest {
     pub accept: Option<bool>,
     /// Where in it, from the home on.
     pub path: Option<String>,
+    /// Only those that follow this one in the list.
+    pub after: Option<SnapshotId>,
 }
 
 /// The part of a [`SnapshotRequest`] that goes with taking one.
@@ -80,7 +94,7 @@ pub struct SnapshotRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeRequest {
-    /// Whatever is gone may be gone: it is not marked suspicious.
+    /// Whatever is gone may be gone: it is not marked suspicious, and what a start passed over is no question any more.
     pub accept: Option<bool>,
 }
 
@@ -114,6 +128,8 @@ pub type Accept = bool;
 pub enum SnapshotCommand {
     /// See [`SnapshotCall::List`].
     List,
+    /// The same, behind this one.
+    ListAfter(SnapshotId),
     /// See [`SnapshotCall::Take`].
     Take(Accept),
     /// See [`SnapshotCall::Restore`].
@@ -122,6 +138,8 @@ pub enum SnapshotCommand {
     Pin(SnapshotId),
     /// See [`SnapshotCall::Unpin`].
     Unpin(SnapshotId),
+    /// See [`SnapshotCall::Keep`].
+    Keep,
     /// See [`SnapshotCall::Browse`].
     Browse(SnapshotId, String),
     /// See [`SnapshotCall::Download`].
@@ -139,12 +157,17 @@ impl SnapshotCommand {
             snapshot,
             accept,
             path,
+            after,
         } = ask;
-        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take) {
+        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take | SnapshotCall::Keep)
+        {
             return Err("snapshot does not go with this: it is about no one snapshot");
         }
         if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
             return Err("accept goes with taking and restoring a snapshot alone");
+        }
+        if after.is_some() && call != SnapshotCall::List {
+            return Err("after is for the list");
         }
         if path.is_some() && !matches!(call, SnapshotCall::Browse | SnapshotCall::Download) {
             return Err("path is for questions, and stands in their query");
@@ -156,7 +179,7 @@ impl SnapshotCommand {
                 .ok_or("name a snapshot by its id of 64 hexadecimal digits")
         };
         Ok(match call {
-            SnapshotCall::List => Self::List,
+            SnapshotCall::List => after.map_or(Self::List, Self::ListAfter),
             SnapshotCall::Take => Self::Take(accept),
             SnapshotCall::Restore => Self::Restore(
                 snapshot.map_or(RestorePoint::Latest, RestorePoint::Snapshot),
@@ -164,6 +187,7 @@ impl SnapshotCommand {
             ),
             SnapshotCall::Pin => Self::Pin(named()?),
             SnapshotCall::Unpin => Self::Unpin(named()?),
+            SnapshotCall::Keep => Self::Keep,
             SnapshotCall::Browse => Self::Browse(named()?, path),
             SnapshotCall::Download => Self::Download(named()?, path),
         })
@@ -177,7 +201,11 @@ impl SnapshotCommand {
             | Self::Unpin(snapshot)
             | Self::Browse(snapshot, _)
             | Self::Download(snapshot, _) => Some(snapshot),
-            Self::List | Self::Take(_) | Self::Restore(RestorePoint::Latest, _) => None,
+            Self::List
+            | Self::ListAfter(_)
+            | Self::Take(_)
+            | Self::Keep
+            | Self::Restore(RestorePoint::Latest, _) => None,
         }
     }
 
@@ -185,11 +213,12 @@ impl SnapshotCommand {
     pub fn history_detail(&self) -> String {
         let accepted = |accept: &bool| if *accept { ", whatever is gone" } else { "" };
         match self {
-            Self::List => "list snapshots".to_owned(),
+            Self::List | Self::ListAfter(_) => "list snapshots".to_owned(),
             Self::Take(accept) => format!("take snapshot{}", accepted(accept)),
             Self::Restore(point, accept) => format!("restore snapshot {point}{}", accepted(accept)),
             Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
             Self::Unpin(snapshot) => format!("unpin snapshot {snapshot}"),
+            Self::Keep => "keep what there is".to_owned(),
             Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
             Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
             Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),
@@ -197,12 +226,33 @@ impl SnapshotCommand {
     }
 }
 
-/// All of a bot's snapshots, newest first.
+/// A page of a bot's snapshots, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotList {
-    /// Each of them.
+    /// At most a hundred.
     pub snapshots: Vec<ShownSnapshot>,
+    /// How many there are in all.
+    pub total: usize,
+    /// What `after` has to be for those that follow; null where there are none.
+    pub next: Option<SnapshotId>,
+}
+
+impl SnapshotList {
+    /// The page of all of them, newest first, that follows this one; the first page without one, or where that is gone.
+    pub fn page(all: Vec<ShownSnapshot>, after: Option<&SnapshotId>) -> Self {
+        let total = all.len();
+        let at = after.and_then(|after| all.iter().position(|snapshot| snapshot.id == *after));
+        let skipped = at.map_or(0, |at| at.saturating_add(1));
+        let snapshots: Vec<ShownSnapshot> = all.into_iter().skip(skipped).take(PAGE).collect();
+        let is_more = skipped.saturating_add(snapshots.len()) < total;
+        let last = snapshots.last().filter(|_| is_more);
+        Self {
+            next: last.map(|last| last.id.clone()),
+            total,
+            snapshots,
+        }
+    }
 }
 
 /// One snapshot, as owners and admins see it. Only the bot's container can read what is in it: of one whose run has
@@ -246,8 +296,12 @@ pub struct Details {
     /// Databases that are in it as the files they were, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub raw: Vec<String>,
-    /// What was lost, if that was too much.
+    /// What was lost that nobody should have deleted: a start passes it over until somebody decides.
     pub suspicious: Option<String>,
+    /// What it lacks that an earlier one has, and which one: a restore of that one puts it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub lost: Option<Lost>,
     /// Bytes its files took on the disk: fewer than there are in them where they have holes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
@@ -280,6 +334,7 @@ impl From<Snapshot> for Details {
             added_bytes: snapshot.added_bytes,
             raw: snapshot.raw,
             suspicious: snapshot.suspicious,
+            lost: snapshot.lost,
             disk_bytes: snapshot.disk_bytes,
             lacks: snapshot.lacks,
             left_out: snapshot.left_out,
@@ -290,126 +345,4 @@ impl From<Snapshot> for Details {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CALLS: [SnapshotCall; 7] = [
-        SnapshotCall::List,
-        SnapshotCall::Take,
-        SnapshotCall::Restore,
-        SnapshotCall::Pin,
-        SnapshotCall::Unpin,
-        SnapshotCall::Browse,
-        SnapshotCall::Download,
-    ];
-
-    fn id() -> SnapshotId {
-        "ab".repeat(32).parse().unwrap()
-    }
-
-    fn request(snapshot: bool, accept: bool, path: bool) -> SnapshotRequest {
-        SnapshotRequest {
-            snapshot: snapshot.then(id),
-            accept: accept.then_some(true),
-            path: path.then(|| "notes/a.md".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_call_with_its_particulars_is_a_command() {
-        let id = id();
-        for (call, (snapshot, accept, path), detail) in [
-            (SnapshotCall::List, (false, false, false), "list snapshots"),
-            (SnapshotCall::Take, (false, false, false), "take snapshot"),
-            (
-                SnapshotCall::Take,
-                (false, true, false),
-                "take snapshot, whatever is gone",
-            ),
-            (
-                SnapshotCall::Restore,
-                (false, false, false),
-                "restore snapshot latest",
-            ),
-            (
-                SnapshotCall::Restore,
-                (true, true, false),
-                "restore snapshot ID, whatever is gone",
-            ),
-            (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
-            (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
-            (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
-            (
-                SnapshotCall::Browse,
-                (true, false, true),
-                "browse snapshot ID: notes/a.md",
-            ),
-            (
-                SnapshotCall::Download,
-                (true, false, true),
-                "download snapshot ID: notes/a.md",
-            ),
-        ] {
-            let command = SnapshotCommand::new(call, request(snapshot, accept, path)).unwrap();
-            assert_eq!(
-                command.history_detail(),
-                detail.replace("ID", id.as_str()),
-                "{call:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
-        for call in CALLS {
-            for (given, name, calls) in [
-                (
-                    SnapshotRequest {
-                        snapshot: Some(id()),
-                        ..SnapshotRequest::default()
-                    },
-                    "snapshot",
-                    "Restore Pin Unpin Browse Download",
-                ),
-                (
-                    SnapshotRequest {
-                        accept: Some(false),
-                        ..request(call.names_snapshot(), false, false)
-                    },
-                    "accept",
-                    "Take Restore",
-                ),
-                (
-                    SnapshotRequest {
-                        path: Some(String::new()),
-                        ..request(call.names_snapshot(), false, false)
-                    },
-                    "path",
-                    "Browse Download",
-                ),
-            ] {
-                let goes = calls.split(' ').any(|one| one == format!("{call:?}"));
-                match SnapshotCommand::new(call, given) {
-                    Ok(_) => assert!(goes, "{call:?} takes {name}"),
-                    Err(why) => assert!(!goes && why.starts_with(name), "{call:?}: {why}"),
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_call_about_one_snapshot_has_to_name_it() {
-        for call in CALLS {
-            let unnamed = SnapshotCommand::new(call, SnapshotRequest::default());
-            assert_eq!(unnamed.is_err(), call.names_snapshot(), "{call:?}");
-        }
-    }
-
-    #[test]
-    fn a_snapshot_request_with_unknown_fields_is_refused() {
-        let read = serde_json::from_str::<SnapshotRequest>;
-        assert_eq!(read("{}").unwrap(), SnapshotRequest::default());
-        assert!(read(r#"{"snapshot":"latest"}"#).is_err());
-        assert!(read(r#"{"snapshots":null}"#).is_err());
-    }
-}
+mod tests;

@@ -2,8 +2,9 @@
 //!
 //! Hourly for a day, daily for two weeks, weekly for two months: of each hour, day and week the last good one.
 //! Beside that what is younger than two hours, what is pinned, what was verified last, what a restore could need
-//! (the newest, and the newest that is not suspicious), what was taken before a restore or an upgrade for as long
-//! as somebody may want back, and suspicious ones for as long as somebody may want to look.
+//! (the newest, and the newest that is not suspicious), and for as long as somebody may want back: what was taken before a
+//! restore or an upgrade, of each hour the last suspicious one, and what has what another one lost. What a start passed
+//! over is held beside that until somebody decides (`state`), as if it were pinned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +22,7 @@ pub const HOURLY_FOR: i64 = DAY;
 pub const DAILY_FOR: i64 = 14 * DAY;
 /// One of each week is kept for this long.
 pub const WEEKLY_FOR: i64 = 61 * DAY;
-/// What was taken before a change by the platform, or is suspicious, is kept for this long.
+/// What was taken before a change by the platform, is suspicious, or has what was lost is kept for this long.
 pub const REMARKABLE_FOR: i64 = 30 * DAY;
 
 /// What must stay whatever its age.
@@ -52,9 +53,8 @@ pub fn forgettable(snapshots: &[Snapshot], held: Held<'_>, now: i64) -> BTreeSet
             snapshot.reason,
             Some(SnapshotReason::BeforeRestore | SnapshotReason::BeforeUpgrade)
         );
-        let remarkable = before_a_change || snapshot.suspicious.is_some();
         if age < ALL_FOR
-            || (remarkable && age < REMARKABLE_FOR)
+            || (before_a_change && age < REMARKABLE_FOR)
             || held.pinned.contains(&snapshot.id)
             || held.verified == Some(&snapshot.id)
         {
@@ -71,6 +71,20 @@ pub fn forgettable(snapshots: &[Snapshot], held: Held<'_>, now: i64) -> BTreeSet
         }
         kept.extend(last_of.into_values().cloned());
     }
+    let (mut suspicious, mut lacking) = (BTreeMap::new(), BTreeMap::new());
+    for snapshot in &newest_first {
+        if now.saturating_sub(snapshot.taken_at) < REMARKABLE_FOR {
+            let hour = snapshot.taken_at.div_euclid(HOUR);
+            if snapshot.suspicious.is_some() {
+                suspicious.entry(hour).or_insert(&snapshot.id);
+            }
+            // The first of an hour: what it lacks is there just before.
+            if let Some(lost) = &snapshot.lost {
+                lacking.insert(hour, &lost.before);
+            }
+        }
+    }
+    kept.extend(suspicious.into_values().chain(lacking.into_values()).cloned());
     let ids = snapshots.iter().map(|snapshot| &snapshot.id);
     ids.filter(|id| !kept.contains(id)).cloned().collect()
 }
@@ -97,6 +111,7 @@ mod tests {
             amount: Amount::default(),
             added_bytes: 0,
             suspicious: None,
+            lost: None,
             raw: Vec::new(),
             disk_bytes: None,
             lacks: Named::default(),

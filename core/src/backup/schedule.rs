@@ -60,6 +60,8 @@ pub struct Schedule {
     ordered: Option<SnapshotJob>,
     /// What is being taken.
     taking: Option<SnapshotJob>,
+    /// The first change that is being saved by that.
+    saving: Option<Duration>,
     begun: Option<Duration>,
     failed: u32,
     /// How many in a row were of several moments.
@@ -77,6 +79,7 @@ impl Schedule {
             change: None,
             ordered: None,
             taking: None,
+            saving: None,
             begun: None,
             failed: 0,
             several: 0,
@@ -124,6 +127,11 @@ impl Schedule {
         self.taking.is_some() || (self.failed > 0 && self.has_changed())
     }
 
+    /// When the first change was noticed that is in no snapshot yet.
+    pub fn unsaved_since(&self) -> Option<Duration> {
+        self.saving.or(self.change.map(|change| change.first))
+    }
+
     /// When the next one is to begin; `None` while there is nothing to save, or one is being taken.
     pub fn due(&self) -> Option<Duration> {
         if self.taking.is_some() {
@@ -151,7 +159,7 @@ impl Schedule {
             .ordered
             .take()
             .unwrap_or(SnapshotJob::new(SnapshotReason::Change));
-        self.change = None;
+        self.saving = self.change.take().map(|change| change.first);
         self.begun = Some(now);
         self.taking = Some(job);
         Some(job)
@@ -160,6 +168,7 @@ impl Schedule {
     /// The one that was begun is over. `chance` is a fresh random number in `0.0..1.0`.
     pub fn over(&mut self, now: Duration, chance: f64, well: bool) {
         let Some(taken) = self.taking.take() else { return };
+        let saving = self.saving.take();
         if well {
             self.failed = 0;
             return;
@@ -171,7 +180,7 @@ impl Schedule {
         // What was to be saved still is, since before this attempt.
         self.changed(now);
         if let (Some(change), Some(begun)) = (&mut self.change, self.begun) {
-            change.first = change.first.min(begun);
+            change.first = change.first.min(saving.unwrap_or(begun));
         }
         if taken.reason != SnapshotReason::Change {
             self.order(taken);
@@ -248,6 +257,23 @@ mod tests {
         assert_eq!(schedule.due(), None);
         schedule.over(at(8), 1.0, true);
         assert_eq!(schedule.due(), Some(at(5) + SPACING));
+    }
+
+    #[test]
+    fn a_change_is_unsaved_until_its_snapshot_is_taken() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        assert_eq!(schedule.unsaved_since(), None);
+        schedule.changed(at(1));
+        schedule.changed(at(2));
+        schedule.begin(at(7));
+        schedule.changed(at(8));
+        assert_eq!(schedule.unsaved_since(), Some(at(1)));
+        schedule.over(at(9), 1.0, false);
+        assert_eq!(schedule.unsaved_since(), Some(at(1)), "it failed");
+        schedule.begin(at(70));
+        schedule.changed(at(71));
+        schedule.over(at(72), 1.0, true);
+        assert_eq!(schedule.unsaved_since(), Some(at(71)));
     }
 
     #[test]

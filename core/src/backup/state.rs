@@ -6,12 +6,14 @@
 //! milliseconds since 1970; those a container said (`i64`) are only ever compared with one another, because its clock
 //! need not be ours.
 
+mod choice;
 mod due_job;
 mod observe;
 mod record;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +22,10 @@ use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::{RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
+pub use choice::{MAX_NAMED, PassedOver};
 pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
-pub use start::StoredSnapshot;
+pub use start::{Ended, StoredSnapshot};
+pub use trouble::{SAVED_EVERY_MS, TROUBLE_REPORTED_AFTER_MS, Trouble};
 
 /// Changes that are not saved for so long make a backup overdue: five times what the supervisor promises.
 pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
@@ -30,7 +34,10 @@ pub const OVERDUE_AFTER_MS: u64 = 5 * 60_000;
 pub const LONG_SNAPSHOT_MS: u64 = 60 * 60_000;
 /// Failures in a row that are worth an entry in the history: one or two pass by themselves.
 pub const REPORT_AFTER_FAILURES: u32 = 3;
-/// How long what there was before a restore is held: as long as somebody may notice that it was the wrong one.
+/// The history is told once in so long that something is gone from a home.
+pub const LOSS_TOLD_EVERY_MS: u64 = 60 * 60_000;
+/// How long what there was before a restore is held, and what a start passed over: as long as somebody may notice that it
+/// was the wrong one.
 pub const HELD_FOR_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
 /// What a Sandbox remembers. Stored as JSON; what older versions stored is read as well.
@@ -49,8 +56,18 @@ pub struct BackupState {
     wanted: Option<OrderedRestore>,
     /// When the last restore that somebody ordered was done.
     ordered_restore_at: Option<u64>,
+    /// What a start passed over, while nobody has decided about it.
+    choice: Option<PassedOver>,
+    /// The newest that was passed over when somebody decided.
+    decided: Option<SnapshotId>,
+    /// When the history was last told that something is gone.
+    loss_told_at: Option<u64>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
+    /// When the run was last known to have nothing that is not saved.
+    saved_at: Option<u64>,
+    /// Why snapshots or restores do not get on.
+    trouble: Option<Trouble>,
     maintenance: MaintenanceState,
     /// What is wrong, and what was.
     incidents: Incidents,
@@ -127,6 +144,8 @@ pub struct BackupChanges {
     pub verified: Option<SnapshotId>,
     /// Snapshots that are gone.
     pub forgotten: Vec<SnapshotId>,
+    /// Snapshots that were passed over: none of them is deleted for [`HELD_FOR_MS`].
+    pub held: Vec<SnapshotId>,
 }
 
 /// How a bot's backups are, in words for owners and admins.
@@ -141,8 +160,12 @@ pub struct BackupSummary {
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
     pub overdue: bool,
-    /// Newer snapshots than the one the home was made from, newest first: they had lost too much.
+    /// Why the newest snapshot, or the restore, failed or is held up. It is tried again by itself.
+    pub trouble: Option<Trouble>,
+    /// Newer snapshots than the one the home was made from, newest first: they had lost what nobody should have deleted.
     pub passed_over: Vec<SnapshotId>,
+    /// What waits for a decision: to go back to what a start passed over (restore it), or to keep what there is.
+    pub choice: Option<PassedOver>,
     /// What somebody ordered back, until it is there.
     pub restore_wanted: Option<RestorePoint>,
     /// When maintenance was last over.
@@ -158,12 +181,14 @@ impl BackupState {
             newest: self.newest.clone(),
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
+            trouble: self.trouble.clone(),
             overdue: self.incidents.is_open(IncidentKind::BackupOverdue),
             passed_over: self
                 .restored
                 .as_ref()
-                .map(|report| report.passed_over.clone())
+                .map(|report| report.passed_over.iter().take(MAX_NAMED).cloned().collect())
                 .unwrap_or_default(),
+            choice: self.choice.clone(),
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
             problems: self.maintenance.problems.clone(),
@@ -191,8 +216,9 @@ impl BackupState {
         &self.incidents
     }
 
-    /// Somebody ordered a restore. It replaces one that is not yet over.
+    /// Somebody ordered a restore. It replaces one that is not yet over, and decides about what was passed over.
     pub fn set_ordered_restore(&mut self, now: u64, point: RestorePoint) {
+        self.decide(now);
         self.wanted = Some(OrderedRestore {
             point,
             ordered_at: now,

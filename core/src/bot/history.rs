@@ -26,6 +26,8 @@ pub enum HistoryKind {
     Killed,
     /// Its container ended by itself.
     Died,
+    /// Its container was stopped well, and not by us: it counts as no failure.
+    ShutDown,
     /// A start failed.
     StartFailed,
     /// Its gateway does not answer.
@@ -50,8 +52,12 @@ pub enum HistoryKind {
     Restored,
     /// Its home could not be made from a snapshot.
     RestoreFailed,
-    /// A snapshot lost more than it should have; a restore passes it over.
+    /// A snapshot lost what nobody should have deleted; a restore passes it over.
     SnapshotSuspicious,
+    /// A start passed over a newer snapshot; the detail says which, why, and what can be done about it.
+    PassedOver,
+    /// A snapshot lacks what the one before it has, which is the owner's doing; the detail says what, and which one has it.
+    ContentGone,
     /// A database can only be stored as the files it is; the detail says which, and why.
     DatabaseNotCopied,
     /// Snapshots fail, several in a row.
@@ -82,12 +88,13 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 34] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
         Self::Killed,
         Self::Died,
+        Self::ShutDown,
         Self::StartFailed,
         Self::Unhealthy,
         Self::Healed,
@@ -101,6 +108,8 @@ impl HistoryKind {
         Self::Restored,
         Self::RestoreFailed,
         Self::SnapshotSuspicious,
+        Self::PassedOver,
+        Self::ContentGone,
         Self::DatabaseNotCopied,
         Self::BackupFailed,
         Self::BackupOverdue,
@@ -124,6 +133,7 @@ impl HistoryKind {
             Self::Slept => "slept",
             Self::Killed => "killed",
             Self::Died => "died",
+            Self::ShutDown => "shut-down",
             Self::StartFailed => "start-failed",
             Self::Unhealthy => "unhealthy",
             Self::Healed => "healed",
@@ -137,6 +147,8 @@ impl HistoryKind {
             Self::Restored => "restored",
             Self::RestoreFailed => "restore-failed",
             Self::SnapshotSuspicious => "snapshot-suspicious",
+            Self::PassedOver => "passed-over",
+            Self::ContentGone => "content-gone",
             Self::DatabaseNotCopied => "database-not-copied",
             Self::BackupFailed => "backup-failed",
             Self::BackupOverdue => "backup-overdue",

@@ -28,6 +28,8 @@ pub enum IncidentKind {
     MaintenanceFailing,
     /// A snapshot lost more than it should have; the detail is its id.
     SnapshotSuspicious,
+    /// A start passed over a newer snapshot, and nobody has decided about it; the detail is its id.
+    PassedOver,
     /// Databases can only be stored as the files they are; the detail says which, and why.
     DatabaseNotCopied,
     /// Maintenance found the repository damaged; the detail says what it found.
@@ -41,12 +43,13 @@ pub enum IncidentKind {
 
 impl IncidentKind {
     /// Every kind this version knows.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BackupOverdue,
         Self::BackupFailing,
         Self::RestoreFailing,
         Self::MaintenanceFailing,
         Self::SnapshotSuspicious,
+        Self::PassedOver,
         Self::DatabaseNotCopied,
         Self::RepositoryDamaged,
         Self::NoCapacity,
@@ -60,6 +63,7 @@ impl IncidentKind {
             Self::RestoreFailing => "restore-failing",
             Self::MaintenanceFailing => "maintenance-failing",
             Self::SnapshotSuspicious => "snapshot-suspicious",
+            Self::PassedOver => "passed-over",
             Self::DatabaseNotCopied => "database-not-copied",
             Self::RepositoryDamaged => "repository-damaged",
             Self::NoCapacity => "no-capacity",

@@ -11,6 +11,7 @@
 mod deadlines;
 #[cfg(test)]
 mod diagram;
+mod failing;
 mod history_events;
 #[cfg(test)]
 mod properties;
@@ -200,6 +201,9 @@ pub enum LifecycleEvent {
     StartFailed(Run, String),
     /// The container of this run ended; the text is the runtime's reason.
     Exited(Run, String),
+    /// The container of this run ended as it does when its supervisor is told to stop, by whomever: the platform moves
+    /// containers to other machines.
+    ShutDown(Run),
     /// The alarm rang: ask whether a deadline has passed.
     AlarmRang,
     /// Ask the supervisor now: the clock looked in, or somebody has just ordered what shows in the answer. An alarm can
@@ -308,7 +312,9 @@ impl Lifecycle {
                 self.start_failed(now, jitter, reason)
             }
             LifecycleEvent::Exited(run, reason) if run == self.run => self.exited(now, jitter, reason),
+            LifecycleEvent::ShutDown(run) if run == self.run => self.shut_down(now, jitter),
             LifecycleEvent::Reported(..)
+            | LifecycleEvent::ShutDown(..)
             | LifecycleEvent::SleepAnswered(..)
             | LifecycleEvent::StartFailed(..)
             | LifecycleEvent::Exited(..) => self.ignore(),

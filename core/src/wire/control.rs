@@ -9,8 +9,8 @@ mod backup;
 mod lacks;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, EntryKind, MAINTAIN_PATH, MaintenanceReport, Progress, RESTORE_PATH,
-    RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
+    Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MaintenanceReport, Progress,
+    RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
 };
 pub use lacks::{LeftOut, LeftOutPlace, Named};
 

@@ -8,7 +8,23 @@ const tell = (id, words) => {
   if (place.textContent !== words) place.textContent = words;
 };
 
-function show({ phase = "allocating", restoring, reason = "" }) {
+const megabytes = ({ bytes }) => Math.ceil(bytes / 1e6);
+
+/** How far a restore or a snapshot is. */
+function progress({ under_way }) {
+  const { done, total } = under_way ?? {};
+  const of = (count) => (total ? ` of ${count(total)}` : "");
+  tell("#progress", done ? `${done.files}${of((t) => t.files)} files, ${megabytes(done)}${of(megabytes)} MB` : "");
+}
+
+/** What was passed over waits for somebody to decide; until then the page stays. */
+function askAbout({ snapshots: [newest], why }) {
+  if (why) tell("#why", why);
+  tell("#back", JSON.stringify({ snapshot: newest }));
+  document.querySelector("#choice").hidden = false;
+}
+
+function show({ phase = "allocating", reason = "" }) {
   const again = phase === "restarting-gateway";
   const at = steps.findIndex((item) => item.dataset.step === (again ? "starting-gateway" : phase));
   if (at < 0) return;
@@ -16,10 +32,6 @@ function show({ phase = "allocating", restoring, reason = "" }) {
     item.className = index < at ? "done" : index === at ? "now" : "later";
   });
   tell("#words", again ? list.dataset.startedAgain : steps[at].dataset.words);
-  const megabytes = ({ bytes }) => Math.ceil(bytes / 1e6);
-  const { done, total } = restoring ?? {};
-  const of = (count) => (total ? ` of ${count(total)}` : "");
-  tell("#progress", done ? `${done.files}${of((t) => t.files)} files, ${megabytes(done)}${of(megabytes)} MB` : "");
   // A restore that is held up is tried again by itself.
   tell("#reason", reason);
   document.querySelector("#reason").hidden = !reason;
@@ -30,7 +42,11 @@ async function ask() {
     const answer = await fetch("/api/bot", { headers: { accept: "application/json" } });
     if (answer.status === 401) return location.reload();
     const status = await answer.json();
+    progress(status);
+    const choice = status.backups?.choice;
+    if (choice) askAbout(choice);
     const waits = ["starting", "restoring", "stopping"].includes(status.state);
+    if (choice && ["running", "unhealthy"].includes(status.state)) return show({ phase: "ready" });
     // What failed stays on the page until its pause is over or something has changed.
     const same = status.state === list.dataset.state && !(Date.now() >= status.retry_at);
     if (!waits && !(same && ["backing-off", "crash-looped"].includes(status.state))) return location.reload();

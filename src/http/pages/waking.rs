@@ -3,8 +3,10 @@
 use maud::{Markup, PreEscaped, html};
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
+use moltworker_core::backup::state::PassedOver;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
+use moltworker_core::wire::job::JobKind;
 
 use super::{layout, order_form};
 use crate::http::nonce::Nonce;
@@ -43,7 +45,8 @@ const STARTED_AGAIN: &str = "The bot ended while starting and is started again."
 pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Markup {
     let failed = failed(status);
     let head = html! {
-        noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
+        // Whoever has something to decide goes on by themselves.
+        @if choice(status).is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
         // A module: it runs when the page is there. `defer` does nothing for a script without a source.
         script nonce=(nonce.as_str()) type="module" { (PreEscaped(SCRIPT)) }
     };
@@ -61,13 +64,53 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
             }
         }
         p #words role="status" { (status_text(status, refusal)) }
-        p #progress { @if let Some(progress) = &status.restoring { (progress_text(progress)) } }
+        p #progress { @if let Some(progress) = &status.under_way { (progress_text(progress)) } }
         // There from the start: a restore that is held up says so while the page is open.
         p.error #reason role="alert" hidden[status.reason.is_none()] { (status.reason.as_deref().unwrap_or_default()) }
+        // What waits for a decision: filled by the script, if it becomes known while the page is open.
+        section #choice hidden[choice(status).is_none()] {
+            h2 { "A newer state was passed over" }
+            p {
+                "The newest snapshot has lost what it should have, so your bot is started from the one before: "
+                span #why { (choice(status).and_then(|choice| choice.why.as_deref()).unwrap_or(UNKNOWN)) }
+                ". Nothing of either is deleted before you decide, for 30 days."
+            }
+            p { "To go back to the newest, " code { "POST /api/bot/snapshots/restore" } " with " code #back { (back(choice(status))) } "." }
+            p { "To keep what your bot has now, " code { "POST /api/bot/snapshots/keep" } "." }
+            p { a.button href="" { "Go on to my bot" } }
+        }
+        p.error #trouble role="alert" hidden[trouble(status).is_none()] { (trouble(status).unwrap_or_default()) }
         @if failed { (order_form(Order::Restart, "Try again now")) }
         noscript { p { "This page asks again by itself every few seconds." } }
     };
     layout(title, nonce, &head, &main)
+}
+
+/// Where nobody has said what was lost.
+const UNKNOWN: &str = "what is missing is not known";
+
+fn choice(status: &BotStatus) -> Option<&PassedOver> {
+    status.backups.as_ref()?.choice.as_ref()
+}
+
+/// What to send to go back to the newest that was passed over.
+fn back(choice: Option<&PassedOver>) -> String {
+    let newest = choice.and_then(|choice| choice.snapshots.first());
+    newest.map_or_else(String::new, |id| format!("{{\"snapshot\":\"{id}\"}}"))
+}
+
+/// What is not saved, and why. While a home is restored that is the reason that is shown anyway.
+fn trouble(status: &BotStatus) -> Option<String> {
+    let backups = status.backups.as_ref()?;
+    let trouble = backups
+        .trouble
+        .as_ref()
+        .filter(|trouble| trouble.job == JobKind::Snapshot)?;
+    backups.unsaved_since?;
+    Some(format!(
+        "What has changed is not saved yet, and is tried again: {}",
+        trouble.reason
+    ))
 }
 
 fn failed(status: &BotStatus) -> bool {
@@ -100,7 +143,9 @@ fn status_text(status: &BotStatus, refusal: Refusal) -> &'static str {
         return "All places are taken right now. This page goes on by itself as soon as one is free.";
     }
     match (status.state, status.phase) {
-        (BotState::Stopping, _) => "It is still going to sleep; it starts again right after.",
+        (BotState::Stopping, _) => {
+            "It is still going to sleep and saves what has changed; it starts again right after."
+        }
         (BotState::BackingOff, _) => {
             "It is tried again by itself in a moment. If this goes on, tell your administrator."
         }
@@ -137,9 +182,9 @@ fn progress_text(progress: &Progress) -> String {
 mod tests {
     use super::*;
     use moltworker_core::api::bot::ObservedStatus;
+    use moltworker_core::backup::state::{BackupState, Trouble};
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::Amount;
-    use moltworker_core::wire::job::JobKind;
 
     fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
         BotStatus {
@@ -211,7 +256,7 @@ mod tests {
     fn a_restore_shows_its_progress() {
         let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
         let amount = |files, bytes| Amount { files, bytes };
-        status.restoring = Some(Progress {
+        status.under_way = Some(Progress {
             job: JobKind::Restore,
             done: amount(10, 2_000_000),
             total: Some(amount(1_000, 199_000_001)),
@@ -229,6 +274,56 @@ mod tests {
         assert!(shown(&status).contains("id=\"reason\" role=\"alert\" hidden></p>"));
         status.reason = Some("the repository answers 500".into());
         assert!(shown(&status).contains("id=\"reason\" role=\"alert\">the repository answers 500</p>"));
+    }
+
+    #[test]
+    fn what_a_start_passed_over_is_shown_with_both_ways_to_decide() {
+        let mut status = status(BotState::Starting, Some(StartPhase::StartingGateway));
+        assert!(shown(&status).contains("id=\"choice\" hidden"));
+        let newest = "ab".repeat(32);
+        let mut backups = BackupState::default().summary();
+        backups.choice = Some(PassedOver {
+            snapshots: vec![newest.parse().unwrap()],
+            total: 1,
+            why: Some("<the state> is gone".into()),
+            instead: None,
+            since: 1,
+            kept_until: 2,
+        });
+        status.backups = Some(backups);
+        let html = shown(&status);
+        for said in [
+            "id=\"choice\"><h2>",
+            "&lt;the state&gt; is gone",
+            "POST /api/bot/snapshots/restore",
+            &format!("{{&quot;snapshot&quot;:&quot;{newest}&quot;}}"),
+            "POST /api/bot/snapshots/keep",
+        ] {
+            assert!(html.contains(said), "{said}: {html}");
+        }
+        assert!(
+            !html.contains("http-equiv=\"refresh\""),
+            "it waits for its reader"
+        );
+    }
+
+    #[test]
+    fn what_is_not_saved_is_shown_with_its_reason() {
+        let mut status = status(BotState::Stopping, None);
+        let mut backups = BackupState::default().summary();
+        backups.unsaved_since = Some(1);
+        backups.trouble = Some(Trouble {
+            job: JobKind::Snapshot,
+            since: 1,
+            reason: "it answers 500".into(),
+            held_up: true,
+        });
+        status.backups = Some(backups);
+        let html = shown(&status);
+        assert!(
+            html.contains("id=\"trouble\" role=\"alert\">What has changed is not saved yet, and is tried again: it answers 500<"),
+            "{html}"
+        );
     }
 
     #[test]

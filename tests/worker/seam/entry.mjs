@@ -102,6 +102,9 @@ async function control(url, request, env) {
     case "die":
       fake.die();
       return new Response();
+    case "shut-down":
+      fake.shutDown();
+      return new Response();
     case "vanish":
       fake.running = false; // and nobody is told
       return new Response();

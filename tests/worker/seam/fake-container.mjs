@@ -61,6 +61,10 @@ export class FakeContainer {
     const exit = new Error("container exited with unexpected exit code: 137");
     for (const waiting of this.#waiting.splice(0)) waiting.reject(exit);
   }
+  /** Somebody else has stopped it, and it has ended well. */
+  shutDown() {
+    this.#end();
+  }
   #end() {
     this.running = false;
     for (const waiting of this.#waiting.splice(0)) waiting.resolve();
@@ -120,7 +124,7 @@ export class FakeContainer {
     const path = decodeURIComponent(search.replace("?path=", ""));
     if (pathname.endsWith("/files")) return Response.json([{ name: `in ${path}`, kind: "file", bytes: 1, modified_at: null }]);
     if (path in files) return new Response(files[path], { headers: { "content-type": "text/html" } });
-    return Response.json({ code: "storage-unavailable", detail: `${path} is no file of this snapshot` }, { status: 503 });
+    return Response.json({ code: "no-such-path", detail: "the snapshot has nothing of that name" }, { status: 404 });
   }
 
   // The next event is made only when the test has seen the one before: nothing on the way may hold any back.

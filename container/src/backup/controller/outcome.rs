@@ -1,13 +1,16 @@
 //! What jobs say, and what follows from their end.
 
+use std::time::Duration;
+
 use moltworker_core::bot::gateway::GatewayEvent;
-use moltworker_core::wire::control::{BackupError, BackupStatus, RestoreReport, Snapshot};
+use moltworker_core::bot::history::truncate_detail;
+use moltworker_core::wire::control::{BackupError, BackupStatus, HeldUp, RestoreReport, Snapshot};
 use moltworker_core::wire::job::BackupJob;
 use tokio::time::Instant;
 
 use super::{BackupController, Current, MAX_REPORTED_SNAPSHOTS};
 use crate::backup::launcher::Stalled;
-use crate::backup::watch::watch;
+use crate::backup::watch::Watch;
 use crate::backup::worker::now_ms;
 use crate::backup::worker::wire::Line;
 
@@ -20,6 +23,7 @@ impl BackupController {
                 self.launcher.store_renewed(renewed);
             }
             Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
+            Line::HeldUp(message) => self.held_up(message),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
             Line::Uncopied(databases) => self.uncopied.record(databases),
             // That it came is all it says.
@@ -32,6 +36,21 @@ impl BackupController {
                 }
             }
         }
+    }
+
+    /// The job under way waits for something, or no longer does.
+    fn held_up(&mut self, message: Option<String>) {
+        let now_ms = millis(self.since.elapsed());
+        if let Some(message) = &message {
+            self.logs.say(&format!("backup: held up: {message}"));
+        }
+        self.update_status(|status| {
+            let before = status.held_up.as_ref().map(|held_up| held_up.since_ms);
+            status.held_up = message.map(|message| HeldUp {
+                since_ms: before.unwrap_or(now_ms),
+                message: truncate_detail(&message),
+            });
+        });
     }
 
     /// Ends a job that makes no progress; that it is over is noticed as ever.
@@ -57,7 +76,10 @@ impl BackupController {
             intact,
             ..
         } = self.current.take()?;
-        self.update_status(|status| status.under_way = None);
+        self.update_status(|status| {
+            status.under_way = None;
+            status.held_up = None;
+        });
         let well = match outcome {
             Some(Line::Restored(report)) => {
                 self.restored(report);
@@ -107,11 +129,9 @@ impl BackupController {
 
     /// The directories are others than before, or may be.
     fn restart_watch(&mut self) {
-        if let Some(before) = self.watching.take() {
-            before.abort();
-        }
-        let watching = watch(self.launcher.home().to_owned(), self.changes.0.clone());
-        self.watching = Some(tokio::spawn(watching));
+        let watch = Watch::begin(self.launcher.home().to_owned(), self.changes.0.clone());
+        self.watching = Some(watch);
+        self.deleted = Default::default();
         self.schedule.changed(self.since.elapsed());
     }
 
@@ -129,6 +149,7 @@ impl BackupController {
             self.update_status(|_| {});
         }
         if awaited {
+            self.is_left_unsaved &= !(well && matches!(job, BackupJob::Snapshot(_)));
             return lifecycle_event(job, well, intact);
         }
         let next = self.next.take()?;
@@ -163,6 +184,7 @@ impl BackupController {
         ));
         if snapshot.suspicious.is_none() {
             self.base = Some(snapshot.id.clone());
+            self.deleted.0 = self.deleted.1;
         }
         self.update_status(|status| {
             status.taken.push(snapshot);
@@ -181,7 +203,7 @@ impl BackupController {
                 failed_at: now_ms(),
                 job: kind,
                 attempts,
-                message: message.to_owned(),
+                message: truncate_detail(message),
             });
         });
     }
@@ -189,12 +211,18 @@ impl BackupController {
     /// Changes the status of the backups.
     pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
         let changed = self.schedule.has_changed();
+        let unsaved_at_ms = self.schedule.unsaved_since().map(millis);
         self.status.send_modify(|status| {
             let status = status.get_or_insert_default();
             change(status);
             status.changed = changed;
+            status.unsaved_at_ms = unsaved_at_ms;
         });
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the end of a job means to the gateway's lifecycle, which waits for it.

@@ -47,6 +47,7 @@ use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 use self::confined::{Keeper, USER};
 use self::databases::{BUSY, Databases};
 use self::passes::Copies;
+use self::read::ReadError;
 use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
@@ -121,9 +122,10 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     let remote = Arc::new(Remote::new(&access, kept));
     // After the line that says how long it is, a file is all that is said.
     let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
-        let remote = Arc::clone(&remote);
+        let (moves, waits) = (Arc::clone(&remote), Arc::clone(&remote));
         // Begun here, with root's rights: only they may look at what this process reads and writes.
-        Ticker::reporting(move || Line::Moves(remote.traffic(), pieces()))
+        let moves = Ticker::reporting(move || Line::Moves(moves.traffic(), pieces()));
+        (moves, Ticker::reporting(move || Line::HeldUp(waits.held_up())))
     });
     let renewed = match job {
         // For these the token proves that a repository's endpoint is what answers.
@@ -162,7 +164,11 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
             let taken = snapshot::take(&access, &remote, &home, copies, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
         }
-        BackupJob::Read(job) => read::read(&access, &remote, &job)?,
+        BackupJob::Read(job) => match read::read(&access, &remote, &job) {
+            Err(ReadError::Refused(refusal, detail)) => Some(Line::Refused(refusal, detail)),
+            Err(ReadError::Failed(error)) => return Err(error),
+            Ok(line) => line,
+        },
         BackupJob::Maintain(job) => {
             let scratch = scratch(&home, owner)?;
             let report = maintain::maintain(&access, &remote, &scratch, &job, &keeper);

@@ -1,28 +1,41 @@
 //! Looks into snapshots without restoring them: which there are, what is in a directory, one file.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{EntryKind, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::ReadJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
+use rustic_core::{IndexedTree, Open, Repository};
 
 use super::remote::Remote;
-use super::repository::{HOME_IN_SNAPSHOT, Opened, RepositoryError, explain, open, snapshot_report};
+use super::repository::{Opened, RepositoryError, explain, home_of, open, snapshot_report};
 use super::say::say;
 use super::wire::{Access, Line};
+
+/// Bytes of a path that a home can have.
+const MAX_PATH: usize = 4096;
+
+/// Why something was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    /// It is not there, or nothing of that kind.
+    #[error("{1}")]
+    Refused(Refusal, String),
+    /// It may be there, and could not be read.
+    #[error(transparent)]
+    Failed(#[from] RepositoryError),
+}
 
 /// Reads what somebody asked for; what is to be said at the end.
 ///
 /// # Errors
 /// When it is not there, or cannot be read to its end.
-pub(crate) fn read(
-    access: &Access,
-    remote: &Arc<Remote>,
-    job: &ReadJob,
-) -> Result<Option<Line>, RepositoryError> {
+pub(crate) fn read(access: &Access, remote: &Arc<Remote>, job: &ReadJob) -> Result<Option<Line>, ReadError> {
     match job {
         ReadJob::Snapshots => list(access, remote).map(|snapshots| Some(Line::Snapshots(snapshots))),
         ReadJob::Directory(id, path) => {
@@ -33,7 +46,7 @@ pub(crate) fn read(
 }
 
 /// All snapshots, newest first; none where there is no repository.
-fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, RepositoryError> {
+fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadError> {
     match open(access, remote)? {
         None => Ok(Vec::new()),
         Some(opened) => Ok(opened.snapshots()?.iter().filter_map(snapshot_report).collect()),
@@ -46,21 +59,60 @@ fn browse(
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &str,
-) -> Result<Vec<SnapshotEntry>, RepositoryError> {
+) -> Result<Vec<SnapshotEntry>, ReadError> {
+    let names = names(path)?;
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed_ids();
     let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
-    let node = indexed.node_from_snapshot_and_path(&snapshot, &in_snapshot(path)?);
-    let node = node.map_err(|error| explain(remote, "looking for the directory", &error))?;
-    let Some(tree) = node.subtree else {
-        return Err(RepositoryError(format!(
-            "{} is no directory of this snapshot",
-            path
-        )));
+    let node = look(remote, &indexed, &snapshot, &names)?;
+    Ok(directory(remote, &indexed, &node)?
+        .iter()
+        .filter_map(entry)
+        .collect())
+}
+
+/// The entries of a directory.
+fn directory<S: IndexedTree + Open>(
+    remote: &Remote,
+    indexed: &Repository<S>,
+    node: &Node,
+) -> Result<Vec<Node>, ReadError> {
+    let Some(tree) = node.subtree.filter(|_| node.is_dir()) else {
+        let what = format!("that is {} and no directory", kind_of(node));
+        return Err(ReadError::Refused(Refusal::NotADirectory, what));
     };
     let tree = indexed.get_tree(&tree);
-    let tree = tree.map_err(|error| explain(remote, "reading the directory", &error))?;
-    Ok(tree.nodes.iter().filter_map(entry).collect())
+    Ok(tree
+        .map_err(|error| explain(remote, "reading the directory", &error))?
+        .nodes)
+}
+
+/// What is below the home under these names, one in the other.
+fn look<S: IndexedTree + Open>(
+    remote: &Remote,
+    indexed: &Repository<S>,
+    snapshot: &SnapshotFile,
+    names: &[&OsStr],
+) -> Result<Node, ReadError> {
+    let mut node = home_of(remote, indexed, snapshot)?;
+    for name in names {
+        let entries = directory(remote, indexed, &node)?.into_iter();
+        let mut found = entries.filter(|entry| entry.name() == *name);
+        node = found.next().ok_or_else(|| {
+            let what = "the snapshot has nothing of that name".to_owned();
+            ReadError::Refused(Refusal::NoSuchPath, what)
+        })?;
+    }
+    Ok(node)
+}
+
+fn kind_of(node: &Node) -> &'static str {
+    match node.node_type {
+        NodeType::File => "a file",
+        NodeType::Dir => "a directory",
+        NodeType::Symlink { .. } => "a link",
+        _ => "neither file, directory nor link",
+    }
 }
 
 fn entry(node: &Node) -> Option<SnapshotEntry> {
@@ -78,19 +130,15 @@ fn entry(node: &Node) -> Option<SnapshotEntry> {
 }
 
 /// Says how long a file of a snapshot is and writes its bytes to standard output.
-fn download(
-    access: &Access,
-    remote: &Arc<Remote>,
-    id: &SnapshotId,
-    path: &str,
-) -> Result<(), RepositoryError> {
+fn download(access: &Access, remote: &Arc<Remote>, id: &SnapshotId, path: &str) -> Result<(), ReadError> {
+    let names = names(path)?;
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed();
     let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
-    let node = indexed.node_from_snapshot_and_path(&snapshot, &in_snapshot(path)?);
-    let node = node.map_err(|error| explain(remote, "looking for the file", &error))?;
+    let node = look(remote, &indexed, &snapshot, &names)?;
     if !node.is_file() {
-        return Err(RepositoryError(format!("{} is no file of this snapshot", path)));
+        let what = format!("that is {} and no file", kind_of(&node));
+        return Err(ReadError::Refused(Refusal::NotAFile, what));
     }
     let mut length = 0_u64;
     for piece in node.content.iter().flatten() {
@@ -102,15 +150,14 @@ fn download(
     let mut out = std::io::stdout().lock();
     let dumped = indexed.dump(&node, &mut out);
     dumped.map_err(|error| explain(remote, "reading the file", &error))?;
-    out.flush().map_err(|error| RepositoryError(error.to_string()))
+    Ok(out.flush().map_err(|error| RepositoryError(error.to_string()))?)
 }
 
-fn find(
-    access: &Access,
-    remote: &Arc<Remote>,
-    id: &SnapshotId,
-) -> Result<(Opened, SnapshotFile), RepositoryError> {
-    let none = || RepositoryError(format!("the repository has no snapshot {id}"));
+fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opened, SnapshotFile), ReadError> {
+    let none = || {
+        let what = format!("the repository has no snapshot {id}");
+        ReadError::Refused(Refusal::NoSuchSnapshot, what)
+    };
     let Some(opened) = open(access, remote)? else {
         return Err(none());
     };
@@ -120,16 +167,45 @@ fn find(
     Ok((opened, snapshot))
 }
 
-/// The path in the snapshot of what lies below the home at `path`.
-fn in_snapshot(path: &str) -> Result<String, RepositoryError> {
-    let mut parts = Path::new(path).components();
-    match path {
-        "" => Ok(HOME_IN_SNAPSHOT.to_owned()),
-        _ if parts.all(|part| matches!(part, Component::Normal(_))) => {
-            Ok(format!("{HOME_IN_SNAPSHOT}/{path}"))
+/// The names a path consists of, from the home on.
+fn names(path: &str) -> Result<Vec<&OsStr>, ReadError> {
+    let mut names = Vec::new();
+    let bad = path.len() > MAX_PATH || path.contains('\0');
+    for part in Path::new(path).components().take_while(|_| !bad) {
+        match part {
+            Component::Normal(name) => names.push(name),
+            _ => return Err(bad_path()),
         }
-        _ => Err(RepositoryError::new(
-            "a path is given from the home on, without `..`",
-        )),
+    }
+    if bad { Err(bad_path()) } else { Ok(names) }
+}
+
+fn bad_path() -> ReadError {
+    let what = "a path is given from the home on, without `.` and `..` at its beginning or in it";
+    ReadError::Refused(Refusal::BadPath, what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_from_the_home_on_is_taken_apart_and_others_are_refused() {
+        for (path, expected) in [
+            ("", Vec::new()),
+            ("a", vec!["a"]),
+            ("a/b c/", vec!["a", "b c"]),
+            (" /ü", vec![" ", "ü"]),
+        ] {
+            assert_eq!(names(path).unwrap(), expected, "{path:?}");
+        }
+        let long = "x".repeat(MAX_PATH + 1);
+        for path in ["/", "/etc", "..", "../a", "a/../b", "./a", "a\0", "\0", &long] {
+            let refused = names(path);
+            assert!(
+                matches!(refused, Err(ReadError::Refused(Refusal::BadPath, _))),
+                "{path:?}: {refused:?}"
+            );
+        }
     }
 }

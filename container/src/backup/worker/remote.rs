@@ -4,6 +4,7 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
+mod held_up;
 mod kept;
 mod packs;
 mod spool;
@@ -22,6 +23,7 @@ use ureq::{Agent, Body};
 
 use super::now_ms;
 use super::wire::{Access, Renewed, Traffic};
+use held_up::Waits;
 use packs::Packs;
 
 pub(crate) use kept::KeptObjects;
@@ -117,6 +119,7 @@ pub(crate) struct Remote {
     pub(super) written: Mutex<Option<Id>>,
     /// The snapshots that were listed last.
     pub(super) listed: Mutex<BTreeSet<Id>>,
+    waits: Waits,
     reads: AtomicU64,
     writes: AtomicU64,
     sent: AtomicU64,
@@ -164,6 +167,7 @@ impl Remote {
             held_back: Mutex::default(),
             written: Mutex::default(),
             listed: Mutex::default(),
+            waits: Waits::default(),
             reads: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -258,6 +262,11 @@ impl Remote {
         locked(&self.unanswered).clone()
     }
 
+    /// What is waited for, when the repository does not do what it is asked; it is asked again.
+    pub(crate) fn held_up(&self) -> Option<String> {
+        self.waits.held_up()
+    }
+
     /// What went over the wire so far.
     pub(crate) fn traffic(&self) -> Traffic {
         Traffic {
@@ -330,6 +339,7 @@ impl Remote {
             what,
         };
         let mut pause = FIRST_PAUSE;
+        let waiting = self.waits.begin(method, path);
         for attempt in 1.. {
             let answered = self.ask(method, path, content, headers);
             let error = match answered.and_then(|mut response| take(&mut response, &damaged)) {
@@ -353,6 +363,7 @@ impl Remote {
                 }
                 return Err(error);
             }
+            waiting.failed(&error.to_string());
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a pause between two attempts; there is no condition to wait for"

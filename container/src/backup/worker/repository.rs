@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use moltworker_core::wire::control::{Amount, LeftOut, Named, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Amount, LeftOut, Lost, Named, Snapshot, SnapshotReason};
 use rustic_core::repofile::{IndexId, MasterKey, Node, SnapshotFile, SnapshotId};
 use rustic_core::{
     ConfigOptions, Credentials, IndexedTree, KeyOptions, Open, OpenStatus, Repository, RepositoryBackends,
@@ -57,9 +57,12 @@ pub(crate) struct Description {
     /// How many more databases there are in it, of which neither says a word.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(crate) unnamed: u64,
-    /// What was lost since the snapshot before, if that was too much.
+    /// What was lost that nobody should have deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) suspicious: Option<String>,
+    /// What was lost, and which snapshot has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lost: Option<Lost>,
     /// Bytes its files took on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) disk_bytes: Option<u64>,
@@ -306,6 +309,7 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
             said.unwrap_or_else(|| "it is marked as suspicious".to_owned())
         }),
         raw: description.unsound(),
+        lost: description.lost,
         disk_bytes: description.disk_bytes,
         lacks: description.lacks,
         left_out: description.left_out,

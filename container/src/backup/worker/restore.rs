@@ -16,7 +16,7 @@ use super::confined::Keeper;
 use super::leases;
 use super::now_ms;
 use super::remote::Remote;
-use super::repository::{Opened, RepositoryError, SUSPICIOUS, open};
+use super::repository::{Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
@@ -53,6 +53,7 @@ pub(crate) fn restore(
             compared: 0,
             mismatches: 0,
             passed_over: Vec::new(),
+            passed_over_for: None,
             disk_bytes: None,
             unset: Named::default(),
         });
@@ -66,10 +67,12 @@ pub(crate) fn restore(
     mark_before_upgrade(access, remote, &snapshot, context)?;
     replace(home, fresh)?;
     let ids = passed_over.iter();
+    let newest = passed_over.first().and_then(snapshot_report);
     Ok(RestoreReport {
         passed_over: ids
             .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
             .collect(),
+        passed_over_for: newest.and_then(|newest| newest.suspicious),
         ..report
     })
 }
@@ -184,6 +187,7 @@ pub(crate) fn extract(
         compared,
         mismatches: 0,
         passed_over: Vec::new(),
+        passed_over_for: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
     })

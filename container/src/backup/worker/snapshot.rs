@@ -3,17 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use moltworker_core::backup::suspicion::{Content, suspicion};
-use moltworker_core::wire::control::{Amount, Snapshot, SnapshotReason};
+use moltworker_core::backup::suspicion::{self, AGENTS, Content, Loss, agent_of};
+use moltworker_core::wire::control::{Amount, Lost, Snapshot, SnapshotReason};
 use moltworker_core::wire::job::SnapshotJob;
+use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 
 use super::passes::{Copies, Passes, Stored};
+use super::place::look;
 use super::remote::Remote;
 use super::repository::{Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report};
 use super::say::{note, say};
 use super::wire::{Access, JobContext, Line};
+use crate::beneath;
 
 /// So many of the things that could not be read are named.
 const NAMED: usize = 3;
@@ -94,9 +97,6 @@ pub(crate) fn take(
             named.join("; ")
         )));
     }
-    if parent.is_some_and(|parent| parent.tree == snapshot.tree) && !job.accept {
-        return Ok(None);
-    }
 
     let summary = snapshot.summary.as_ref();
     let amount = Amount {
@@ -108,6 +108,7 @@ pub(crate) fn take(
         raw: findings.raw,
         unnamed: 0,
         suspicious: None,
+        lost: None,
         disk_bytes: Some(findings.disk_bytes),
         lacks: findings.lacks,
         left_out: findings.left_out,
@@ -115,25 +116,25 @@ pub(crate) fn take(
         pause_ms,
     };
     description.bound();
-    let lost = base.filter(|_| !job.accept).and_then(|base| {
-        // Where one of them does not name all, nobody can tell by names what is missing.
-        let both = Description::of(base).all().zip(description.all());
-        let (before, now) = both.unwrap_or_default();
-        let before = Content {
-            bytes: snapshot_report(base).map_or(0, |base| base.amount.bytes),
-            databases: before,
-        };
-        let now = Content {
-            bytes: amount.bytes,
-            databases: now,
-        };
-        suspicion(&before, &now)
-    });
-    if let Some(lost) = &lost {
-        note(&format!("the snapshot is marked as suspicious: {lost}"));
+    let lost = base.filter(|_| !job.accept);
+    let lost = lost.and_then(|base| loss(base, home, amount, &description, context));
+    let is_suspicious = lost.as_ref().is_some_and(|(loss, _)| loss.is_suspicious);
+    // One that was passed over, and is not any more, is written anew: by then it is known who deleted what it lacks.
+    let is_same = |parent: &SnapshotFile| parent.tree == snapshot.tree && (is_suspicious || is_good(&parent));
+    if parent.is_some_and(is_same) && !job.accept {
+        return Ok(None);
     }
-    snapshot.tags = tags(job.reason, context, amount, lost.is_some());
-    description.suspicious = lost;
+    if let Some((loss, before)) = lost {
+        let what = loss.what;
+        if is_suspicious {
+            note(&format!("the snapshot is marked as suspicious: {what}"));
+            description.suspicious = Some(what.clone());
+        } else {
+            note(&format!("the snapshot lacks what {before} has: {what}"));
+        }
+        description.lost = Some(Lost { what, before });
+    }
+    snapshot.tags = tags(job.reason, context, amount, is_suspicious);
     snapshot.description = serde_json::to_string(&description).ok();
 
     remote.let_snapshots_pass();
@@ -192,6 +193,42 @@ pub(crate) fn mark_before_upgrade(
         "gateway {from} wrote this home and {to} will use it: kept as a snapshot before an upgrade"
     ));
     Ok(())
+}
+
+/// What the home has lost against the snapshot `base`, and the name of that.
+fn loss(
+    base: &SnapshotFile,
+    home: &Path,
+    amount: Amount,
+    now: &Description,
+    context: &JobContext,
+) -> Option<(Loss, SnapshotId)> {
+    let known = snapshot_report(base)?;
+    // Where one of them does not name all, nobody can tell by names what is missing.
+    let databases = Description::of(base).all().zip(now.all());
+    let (had, has) = databases.unwrap_or_default();
+    // Where one of them did not count what is on the disk, both are taken by what is in the files.
+    let (before, after) = match (known.disk_bytes, now.disk_bytes) {
+        (Some(before), Some(after)) => (before, after),
+        _ => (known.amount.bytes, amount.bytes),
+    };
+    let agents = had.iter().filter_map(|name| agent_of(name));
+    let home = beneath::root(home).ok()?;
+    let is_there = |agent: &&str| look(&home, Path::new(AGENTS).join(agent)).is_ok();
+    let agents = agents.filter(is_there);
+    let agents = agents.map(str::to_owned).collect();
+    let before = Content {
+        files: known.amount.files,
+        disk_bytes: before,
+        databases: had,
+    };
+    let after = Content {
+        files: amount.files,
+        disk_bytes: after,
+        databases: has,
+    };
+    let loss = suspicion::loss(&before, &after, &agents, &context.deletions)?;
+    Some((loss, known.id))
 }
 
 /// Now, or a moment after the newest snapshot if that has been taken by a faster clock: the newest snapshot is

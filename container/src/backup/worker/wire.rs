@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use moltworker_core::backup::suspicion::Deletions;
+use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
@@ -82,6 +84,8 @@ pub(crate) struct JobContext {
     /// What the home is known to have held whole: what this run has restored, or its last good snapshot since. What is
     /// gone is judged by that, and not by a newer one that somebody has put aside.
     pub(crate) base: Option<SnapshotId>,
+    /// What was seen to be deleted since then.
+    pub(crate) deletions: Deletions,
     /// Databases, by their path below the home, for which snapshots have failed often enough: when they still cannot be
     /// copied, they are stored as the files they are.
     pub(crate) raw: BTreeSet<String>,
@@ -98,6 +102,8 @@ pub(crate) enum Line {
     /// Something goes on: what went over the wire so far, and what was read and written here, in pieces. Said when that
     /// has changed, so that a job that says nothing hangs.
     Moves(Traffic, u64),
+    /// What it waits for, while it tries again; `None` when that is over. Said when it has changed.
+    HeldUp(Option<String>),
     /// Worth a line in the log.
     Note(String),
     /// The bot is to stand still; it is answered with [`Answer::Still`] or [`Answer::NotStill`].
@@ -124,6 +130,8 @@ pub(crate) enum Line {
     File(u64),
     /// Maintenance is over.
     Maintained(MaintenanceReport),
+    /// What was to be read is not there, or nothing of that kind; what exactly.
+    Refused(Refusal, String),
     /// It did not work; the text is fit for the bot's owner.
     Failed(String),
 }

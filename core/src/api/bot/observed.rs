@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{BotState, BotStatus, Health};
+use crate::backup::state::MAX_NAMED;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
 
@@ -139,7 +140,10 @@ impl Lifecycle {
             LifecycleState::BackingOff { until, reason } => (Some(reason.clone()), Some(*until)),
             LifecycleState::CrashLooped { until, reason } => (Some(reason.clone()), *until),
             // It is tried again by itself; what stands in the way is shown meanwhile.
-            LifecycleState::Restoring { .. } => (backup.error.map(|error| error.message), None),
+            LifecycleState::Restoring { .. } => {
+                let held_up = backup.held_up.map(|held_up| held_up.message);
+                (held_up.or(backup.error.map(|error| error.message)), None)
+            }
             _ => (None, None),
         };
         let phase = match self.state {
@@ -147,7 +151,8 @@ impl Lifecycle {
             LifecycleState::Restoring { .. } => Some(StartPhase::Restoring),
             _ => None,
         };
-        let restoring = backup.under_way.filter(|_| phase == Some(StartPhase::Restoring));
+        let under_way = backup.under_way.filter(|_| self.is_awake());
+        let restoring = under_way.clone().filter(|_| phase == Some(StartPhase::Restoring));
         BotStatus {
             state: self.bot_state(),
             run: self.run,
@@ -158,7 +163,12 @@ impl Lifecycle {
             phase,
             start: observed.start,
             restoring,
-            restored: backup.restored,
+            under_way,
+            restored: backup.restored.map(|mut report| {
+                // `choice` says how many there are.
+                report.passed_over.truncate(MAX_NAMED);
+                report
+            }),
             backups: None,
             reason,
             retry_at,

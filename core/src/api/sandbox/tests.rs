@@ -95,6 +95,11 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             SnapshotCommand::Unpin(id()),
             format!(r#"{{"unpin":"{snapshot}"}}"#),
         ),
+        (SnapshotCommand::Keep, r#""keep""#.to_owned()),
+        (
+            SnapshotCommand::ListAfter(id()),
+            format!(r#"{{"list-after":"{snapshot}"}}"#),
+        ),
         (
             SnapshotCommand::Browse(id(), "nötes".into()),
             format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),

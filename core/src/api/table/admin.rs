@@ -1,8 +1,8 @@
 //! What admins have: everybody's bots, users, and who may become one.
 
 use super::rows::{
-    AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry, order_of,
-    snapshots_of, status,
+    AFTER, AFTER_SNAPSHOT, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry,
+    order_of, snapshots_of, status,
 };
 use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
@@ -104,6 +104,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots",
         "Somebody's snapshots, newest first",
     )
+    .takes(Input::Query(&[AFTER_SNAPSHOT]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::admin_look(
         Operation::SnapshotsOf(SnapshotCall::Browse),
@@ -147,6 +148,12 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "admin-unpin-snapshot",
         "/api/admin/bots/{user}/snapshots/unpin",
         "Leave somebody's snapshot to the retention policy again",
+    ),
+    snapshots_of(
+        SnapshotCall::Keep,
+        "admin-keep-home",
+        "/api/admin/bots/{user}/snapshots/keep",
+        "Keep what somebody's bot has: what a start passed over is no question any more",
     ),
     // Users and who may become one.
     Endpoint::admin_look(

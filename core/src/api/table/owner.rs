@@ -1,6 +1,6 @@
 //! What an owner has: their bot and its domains.
 
-use super::rows::{BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
+use super::rows::{AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
@@ -78,6 +78,7 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots",
         "The bot's snapshots, newest first",
     )
+    .takes(Input::Query(&[AFTER_SNAPSHOT]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Browse),
@@ -121,6 +122,12 @@ pub(super) static OWNER: &[Endpoint] = &[
         "unpin-snapshot",
         "/api/bot/snapshots/unpin",
         "Leave a snapshot to the retention policy again",
+    ),
+    snapshots(
+        SnapshotCall::Keep,
+        "keep-home",
+        "/api/bot/snapshots/keep",
+        "Keep what there is: what a start passed over is no question any more",
     ),
     // One's own domains.
     Endpoint::own(

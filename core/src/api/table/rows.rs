@@ -43,6 +43,12 @@ pub(super) const SNAPSHOT: Parameter = Parameter {
     meaning: "the id of a snapshot",
     required: true,
 };
+pub(super) const AFTER_SNAPSHOT: Parameter = Parameter {
+    name: "after",
+    takes: Takes::SnapshotId,
+    meaning: "the `next` of the page before",
+    required: false,
+};
 pub(super) const PATH: Parameter = Parameter {
     name: "path",
     takes: Takes::Text,
@@ -62,8 +68,8 @@ pub(super) const fn order(
     path: &'static str,
     summary: &'static str,
 ) -> Endpoint {
-    Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post)
-        .answers(Output::Json(Document::BotStatus))
+    let endpoint = Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post);
+    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
 }
 
 /// An order that our pages have a button for, on a bot's own host too.
@@ -78,14 +84,25 @@ pub(super) const fn button(
         .answers(Output::JsonOrBack(Document::BotStatus))
 }
 
+/// One that is refused for what it would lose takes the word that it may be lost.
+const fn sparing(endpoint: Endpoint, order: Order) -> Endpoint {
+    if order.spares_changes() {
+        endpoint
+            .takes(Input::OptionalJson(Document::OrderRequest))
+            .or(&[Refusal::UnsavedChanges])
+    } else {
+        endpoint
+    }
+}
+
 pub(super) const fn order_of(
     order: Order,
     name: &'static str,
     path: &'static str,
     summary: &'static str,
 ) -> Endpoint {
-    Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post)
-        .answers(Output::Json(Document::BotStatus))
+    let endpoint = Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post);
+    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
 }
 
 pub(super) const fn status(
@@ -125,12 +142,15 @@ pub(super) const fn snapshots_of(
 
 const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
     let output = match call {
-        SnapshotCall::Take | SnapshotCall::Restore => Output::Accepted(Document::BotStatus),
+        SnapshotCall::Take | SnapshotCall::Restore | SnapshotCall::Keep => {
+            Output::Accepted(Document::BotStatus)
+        }
         _ => Output::Json(Document::SnapshotList),
     };
     let input = match call {
         SnapshotCall::Take => Input::OptionalJson(Document::TakeRequest),
         SnapshotCall::Restore => Input::OptionalJson(Document::RestoreRequest),
+        SnapshotCall::Keep => Input::Nothing,
         _ => Input::Json(Document::SnapshotName),
     };
     endpoint.takes(input).answers(output).or(call.problems())

@@ -1,9 +1,6 @@
 //! Taking note of what a supervisor says.
 
-use super::{
-    BackupChanges, BackupState, LONG_SNAPSHOT_MS, NewestSnapshot, OVERDUE_AFTER_MS, REPORT_AFTER_FAILURES,
-    VerifiedSnapshot,
-};
+use super::{BackupChanges, BackupState, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
@@ -21,10 +18,15 @@ impl BackupState {
             self.run = run;
             self.restored = None;
             self.unsaved_since = None;
+            self.saved_at = None;
+            self.trouble = None;
             self.incidents.close(now, IncidentKind::BackupOverdue);
         }
+        self.lapse_choice(now);
         self.observe_restores(now, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
+        self.observe_unsaved(now, status.uptime_ms, backup, &mut changes);
+        self.observe_trouble(now, status, backup);
         self.observe_maintenance(now, backup, &mut changes);
         self.observe_failures(now, backup, &mut changes);
         self.settle_ordered_restore(now, run, status.phase, backup, &mut changes);
@@ -47,16 +49,28 @@ impl BackupState {
             None => "there was nothing to restore".to_owned(),
         };
         changes.history_events.push((HistoryKind::Restored, Some(detail)));
-        // The last one of a run is known to nobody before it is passed over.
-        if let Some(id) = report.passed_over.first()
-            && !self.is_known_suspicious(id)
-        {
+        let Some(newest) = report.passed_over.first() else {
+            return;
+        };
+        if !self.is_known_suspicious(newest) {
+            // The last one of a run is known to nobody before it is passed over.
             self.incidents
-                .observe(now, IncidentKind::SnapshotSuspicious, Some(id.as_str()));
-            let detail = format!("{}: passed over at this start", short_id(id));
+                .observe(now, IncidentKind::SnapshotSuspicious, Some(newest.as_str()));
+        }
+        let passed = report.passed_over.clone();
+        let why = report.passed_over_for.as_deref();
+        if self.passes_over(now, &passed, why, report.snapshot.as_ref()) {
+            let why = self.choice.as_ref().and_then(|choice| choice.why.as_deref());
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let instead = report.snapshot.as_ref().map_or("nothing", short_id);
+            let detail = format!(
+                "{newest}{why}: passed over at this start, which is made from {instead}. Restore it to go back to it, or \
+                 keep what there is; until then nothing of it is deleted"
+            );
             changes
                 .history_events
-                .push((HistoryKind::SnapshotSuspicious, Some(detail)));
+                .push((HistoryKind::PassedOver, Some(detail)));
+            changes.held = passed;
         }
     }
 
@@ -120,49 +134,37 @@ impl BackupState {
             }
         }
         for snapshot in &fresh {
-            if let Some(lost) = &snapshot.suspicious {
-                self.incidents
-                    .observe(now, IncidentKind::SnapshotSuspicious, Some(snapshot.id.as_str()));
-                let detail = format!("{}: {lost}", short_id(&snapshot.id));
-                changes
-                    .history_events
-                    .push((HistoryKind::SnapshotSuspicious, Some(detail)));
-            }
+            self.observe_loss(now, snapshot, changes);
         }
         // `latest` is this one: nothing is passed over any more.
         if fresh.last().is_some_and(|newest| newest.suspicious.is_none()) {
             self.incidents.close(now, IncidentKind::SnapshotSuspicious);
         }
         changes.snapshots = fresh;
-        self.observe_unsaved(now, backup, changes);
     }
 
-    fn observe_unsaved(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
-        let taking = backup
-            .under_way
-            .as_ref()
-            .is_some_and(|progress| progress.job == JobKind::Snapshot);
-        if backup.changed {
-            self.unsaved_since.get_or_insert(now);
-        } else if !taking {
-            // What is being taken is not saved before it is.
-            self.unsaved_since = None;
-        }
-        let unsaved_for = self.unsaved_since.map(|since| now.saturating_sub(since));
-        let is_open = self.incidents.is_open(IncidentKind::BackupOverdue);
-        // One that is overdue stays that until it is taken.
-        let overdue_after = if taking && !is_open {
-            LONG_SNAPSHOT_MS
-        } else {
-            OVERDUE_AFTER_MS
-        };
-        if unsaved_for >= Some(overdue_after) {
-            let observed = self.incidents.observe(now, IncidentKind::BackupOverdue, None);
+    /// What a snapshot lacks that the one before it has. Each list of snapshots says so; the history says it when it is
+    /// news, because a program may make and delete databases all day.
+    fn observe_loss(&mut self, now: u64, snapshot: &Snapshot, changes: &mut BackupChanges) {
+        let id = short_id(&snapshot.id);
+        if let Some(lost) = &snapshot.suspicious {
+            let observed =
+                self.incidents
+                    .observe(now, IncidentKind::SnapshotSuspicious, Some(snapshot.id.as_str()));
             if observed.is_opened() {
-                changes.history_events.push((HistoryKind::BackupOverdue, None));
+                changes
+                    .history_events
+                    .push((HistoryKind::SnapshotSuspicious, Some(format!("{id}: {lost}"))));
             }
-        } else if self.incidents.close(now, IncidentKind::BackupOverdue).is_some() {
-            changes.history_events.push((HistoryKind::BackupResumed, None));
+        } else if let Some(lost) = &snapshot.lost {
+            let told = self.loss_told_at.map(|at| now.saturating_sub(at));
+            if told.is_none_or(|ago| ago >= LOSS_TOLD_EVERY_MS) {
+                self.loss_told_at = Some(now);
+                let detail = format!("{id}: {}. Restore {} to put it back", lost.what, lost.before);
+                changes
+                    .history_events
+                    .push((HistoryKind::ContentGone, Some(detail)));
+            }
         }
     }
 
@@ -199,32 +201,6 @@ impl BackupState {
             changes
                 .history_events
                 .push((HistoryKind::RepositoryDamaged, Some(problems)));
-        }
-    }
-
-    fn observe_failures(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
-        let Some(error) = &backup.error else {
-            // A run that has just begun has no error, and has done nothing yet either.
-            let over = FAILURES.into_iter().filter(|kind| has_succeeded(*kind, backup));
-            let over = over.filter_map(|kind| self.incidents.close(now, kind));
-            // However many are over, backups are in order again.
-            if over.count() > 0 {
-                changes.history_events.push((HistoryKind::BackupResumed, None));
-            }
-            return;
-        };
-        if error.attempts < failures_before_report(error.job) {
-            return;
-        }
-        let (incident, history) = failure_kinds(error.job);
-        if self
-            .incidents
-            .observe(now, incident, Some(&error.message))
-            .is_opened()
-        {
-            changes
-                .history_events
-                .push((history, Some(error.message.clone())));
         }
     }
 
@@ -279,41 +255,6 @@ impl BackupState {
                 .history_events
                 .push((HistoryKind::RestoreFailed, Some(detail)));
         }
-    }
-}
-
-/// What jobs that fail lead to.
-const FAILURES: [IncidentKind; 3] = [
-    IncidentKind::BackupFailing,
-    IncidentKind::RestoreFailing,
-    IncidentKind::MaintenanceFailing,
-];
-
-/// Failures in a row before that is an incident. Maintenance is not tried again by itself.
-fn failures_before_report(job: JobKind) -> u32 {
-    match job {
-        JobKind::Maintain => 1,
-        _ => REPORT_AFTER_FAILURES,
-    }
-}
-
-pub(super) fn failure_kinds(job: JobKind) -> (IncidentKind, HistoryKind) {
-    match job {
-        // A comparison that failed is a restore that failed.
-        JobKind::Restore | JobKind::Compare => (IncidentKind::RestoreFailing, HistoryKind::RestoreFailed),
-        JobKind::Maintain => (IncidentKind::MaintenanceFailing, HistoryKind::MaintenanceFailed),
-        JobKind::Snapshot | JobKind::Read | JobKind::Unknown => {
-            (IncidentKind::BackupFailing, HistoryKind::BackupFailed)
-        }
-    }
-}
-
-/// Whether a run has succeeded at least once with what led to such an incident.
-fn has_succeeded(incident: IncidentKind, backup: &BackupStatus) -> bool {
-    match incident {
-        IncidentKind::RestoreFailing => backup.restored.is_some(),
-        IncidentKind::MaintenanceFailing => backup.maintained.is_some(),
-        _ => !backup.taken.is_empty(),
     }
 }
 

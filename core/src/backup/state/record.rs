@@ -4,7 +4,8 @@
 use serde::Deserialize;
 
 use super::{
-    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, VerifiedSnapshot,
+    BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, PassedOver, Trouble,
+    VerifiedSnapshot,
 };
 use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::RestoreReport;
@@ -21,7 +22,12 @@ pub(super) struct BackupRecord {
     verified: Option<VerifiedSnapshot>,
     wanted: Option<OrderedRestore>,
     ordered_restore_at: Option<u64>,
+    choice: Option<PassedOver>,
+    decided: Option<SnapshotId>,
+    loss_told_at: Option<u64>,
     unsaved_since: Option<u64>,
+    saved_at: Option<u64>,
+    trouble: Option<Trouble>,
     maintenance: MaintenanceState,
     /// Not in one with latches.
     incidents: Option<Incidents>,
@@ -42,7 +48,12 @@ impl From<BackupRecord> for BackupState {
             verified: record.verified,
             wanted: record.wanted,
             ordered_restore_at: record.ordered_restore_at,
+            choice: record.choice,
+            decided: record.decided,
+            loss_told_at: record.loss_told_at,
             unsaved_since: record.unsaved_since,
+            saved_at: record.saved_at,
+            trouble: record.trouble,
             maintenance: record.maintenance,
         }
     }
@@ -79,7 +90,7 @@ impl BackupRecord {
             incidents.observe(known_at, IncidentKind::DatabaseNotCopied, Some(&detail));
         }
         if let Some(job) = self.failing {
-            let (kind, _) = super::observe::failure_kinds(job);
+            let (kind, _) = super::trouble::failure_kinds(job);
             incidents.observe(known_at, kind, None);
         }
         if !maintenance.problems.is_empty() {

@@ -1,9 +1,19 @@
 //! What the bucket says when no run is there to be asked: at the end of one, and before the next.
 
 use super::{BackupState, NewestSnapshot};
-use crate::bot::history::HistoryKind;
+use crate::bot::history::{HistoryKind, truncate_detail};
 use crate::bot::incidents::IncidentKind;
+use crate::wire::job::JobKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// As it should: its supervisor took what there was to save.
+    Saved,
+    /// Otherwise, or nobody saw how.
+    Broken,
+}
 
 /// A snapshot that the bucket has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,17 +22,18 @@ pub struct StoredSnapshot {
     pub id: SnapshotId,
     /// When the bucket got it.
     pub stored_at: u64,
-    /// Whether it is known to have lost too much, so that `latest` passes it over.
-    pub suspicious: bool,
+    /// What it is known to have lost that nobody should have deleted, so that `latest` passes it over.
+    pub suspicious: Option<String>,
 }
 
 impl BackupState {
-    /// `run` is over, and `stored` is what the bucket has: what the run saved last, only the bucket knows. What was not
-    /// saved, and is not there either, is worth an entry.
+    /// `run` has ended like this, and `stored` is what the bucket has: what the run saved last, only the bucket knows. What
+    /// was not saved, and is not there either, is worth an entry.
     pub fn ended(
         &mut self,
         now: u64,
         run: Run,
+        how: Ended,
         stored: &[StoredSnapshot],
     ) -> Option<(HistoryKind, Option<String>)> {
         let newest = stored.iter().max_by_key(|snapshot| snapshot.stored_at);
@@ -40,11 +51,34 @@ impl BackupState {
         if run != self.run {
             return None;
         }
-        let since = self.unsaved_since.take()?;
+        let (unsaved_since, saved_at) = (self.unsaved_since.take(), self.saved_at.take());
+        let trouble = self.trouble.take();
         // With the run ends the wait for its snapshot.
         self.incidents.close(now, IncidentKind::BackupOverdue);
-        let saved = newest.is_some_and(|newest| newest.stored_at >= since);
-        (!saved).then_some((HistoryKind::ChangesLost, None))
+        let since = match how {
+            Ended::Saved => {
+                // What it saved before it ended has it all.
+                let saved = |since: u64| newest.is_some_and(|newest| newest.stored_at >= since);
+                unsaved_since.filter(|since| !saved(*since))
+            }
+            // What was changed after the last answer nobody can tell any more, nor whether a snapshot that was stored
+            // since has it.
+            Ended::Broken => unsaved_since.or(saved_at),
+        };
+        let seconds = now.saturating_sub(since?).div_ceil(1_000);
+        let why = trouble.filter(|trouble| trouble.job == JobKind::Snapshot);
+        let why = why.map(|trouble| format!("; the last snapshot failed: {}", trouble.reason));
+        let detail = match (how, unsaved_since) {
+            (Ended::Saved, _) => format!("{seconds} seconds of changes{}", why.unwrap_or_default()),
+            (Ended::Broken, Some(_)) => format!(
+                "at most {seconds} seconds of changes: the run ended before they were saved{}",
+                why.unwrap_or_default()
+            ),
+            (Ended::Broken, None) => format!(
+                "whatever was changed in its last {seconds} seconds: the run ended without a last snapshot"
+            ),
+        };
+        Some((HistoryKind::ChangesLost, Some(truncate_detail(&detail))))
     }
 
     /// Whether starting a run takes knowing what the bucket has.
@@ -52,18 +86,20 @@ impl BackupState {
         self.wanted.is_some() || self.newest.is_some()
     }
 
-    /// What `run`, which is about to start, makes its home from; `stored` is what the bucket has.
+    /// What `run`, which is about to start at `now`, makes its home from; `stored` is what the bucket has.
     ///
     /// # Errors
     /// The newest snapshot that is known, when the bucket does not have it: the policy never forgets that one, so this
     /// is the wrong bucket, or not all of it. An older state, or a blank one, must not be taken for the newest.
     pub fn restore_point_for(
         &mut self,
+        now: u64,
         run: Run,
         stored: &[StoredSnapshot],
     ) -> Result<RestorePoint, SnapshotId> {
+        self.lapse_choice(now);
         // One that came after the ordered restore holds what was restored, and what was done with it since.
-        let good = stored.iter().filter(|snapshot| !snapshot.suspicious);
+        let good = stored.iter().filter(|snapshot| snapshot.suspicious.is_none());
         let newest_good = good.map(|snapshot| snapshot.stored_at).max();
         let over = |done_at: Option<u64>| done_at.is_some() && done_at < newest_good;
         self.wanted.take_if(|wanted| over(wanted.done_at));
@@ -77,6 +113,9 @@ impl BackupState {
             }
             None => RestorePoint::Latest,
         };
+        if point == RestorePoint::Latest {
+            self.expect_passed_over(now, stored);
+        }
         match &self.newest {
             Some(newest) if point == RestorePoint::Latest => {
                 let there = stored.iter().any(|snapshot| snapshot.id == newest.id);
@@ -84,6 +123,21 @@ impl BackupState {
             }
             _ => Ok(point),
         }
+    }
+
+    /// What of `stored` the start will pass over is known before it begins, unless nobody could say of the last one what is
+    /// in it: then the report of the restore says so.
+    fn expect_passed_over(&mut self, now: u64, stored: &[StoredSnapshot]) {
+        let mut newest_first: Vec<&StoredSnapshot> = stored.iter().collect();
+        newest_first.sort_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
+        let good = newest_first
+            .iter()
+            .position(|snapshot| snapshot.suspicious.is_none());
+        let passed = newest_first.get(..good.unwrap_or_default()).unwrap_or_default();
+        let ids: Vec<SnapshotId> = passed.iter().map(|snapshot| snapshot.id.clone()).collect();
+        let why = passed.first().and_then(|newest| newest.suspicious.as_deref());
+        let instead = good.and_then(|good| newest_first.get(good));
+        self.passes_over(now, &ids, why, instead.map(|snapshot| &snapshot.id));
     }
 
     /// Somebody accepts that the bucket has what it has, and nothing newer.
@@ -102,7 +156,7 @@ mod tests {
         StoredSnapshot {
             id: id(digit),
             stored_at,
-            suspicious: false,
+            suspicious: None,
         }
     }
 
@@ -114,7 +168,7 @@ mod tests {
         observe_backup(&mut backup_state, 1, R1, backup.clone());
         backup_state.set_ordered_restore(2, RestorePoint::Snapshot(id('a')));
         assert_eq!(
-            backup_state.restore_point_for(R1, &[]),
+            backup_state.restore_point_for(9, R1, &[]),
             Ok(RestorePoint::Snapshot(id('a'))),
             "whatever the bucket has: the supervisor asks for this one"
         );
@@ -135,15 +189,15 @@ mod tests {
             let mut backup_state = BackupState::default();
             observe_backup(&mut backup_state, 100, R1, changed.clone());
             let bucket: Vec<_> = newest.clone().into_iter().collect();
-            let entry = backup_state.ended(200, R1, &bucket);
+            let entry = backup_state.ended(200, R1, Ended::Saved, &bucket);
             assert_eq!(entry.is_some(), lost, "{newest:?}");
             let known = backup_state.summary().newest.map(|newest| newest.id);
             assert_eq!(known, newest.map(|newest| newest.id));
-            assert_eq!(backup_state.ended(200, R1, &[]), None, "once");
+            assert_eq!(backup_state.ended(200, R1, Ended::Saved, &[]), None, "once");
         }
         let mut saved = BackupState::default();
         observe_backup(&mut saved, 100, R1, at_rest());
-        assert_eq!(saved.ended(200, R1, &[]), None);
+        assert_eq!(saved.ended(200, R1, Ended::Saved, &[]), None);
     }
 
     #[test]
@@ -152,12 +206,17 @@ mod tests {
         let mut backup = at_rest();
         backup.taken = vec![snapshot('b', 20)];
         observe_backup(&mut backup_state, 1, R1, backup);
-        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2), stored('c', 3)]);
+        backup_state.ended(
+            200,
+            R1,
+            Ended::Saved,
+            &[stored('a', 1), stored('b', 2), stored('c', 3)],
+        );
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })
         );
-        backup_state.ended(200, R1, &[stored('a', 1), stored('b', 2)]);
+        backup_state.ended(200, R1, Ended::Saved, &[stored('a', 1), stored('b', 2)]);
         assert_eq!(
             backup_state.summary().newest,
             Some(NewestSnapshot { id: id('c'), at: 3 })
@@ -169,19 +228,19 @@ mod tests {
         let ordered = Ok(RestorePoint::Snapshot(id('a')));
         let before = stored('b', 5);
         assert_eq!(
-            restored().restore_point_for(R2, std::slice::from_ref(&before)),
+            restored().restore_point_for(9, R2, std::slice::from_ref(&before)),
             ordered,
             "`latest` would undo it"
         );
         let mut lossy = stored('c', 7);
-        lossy.suspicious = true;
+        lossy.suspicious = Some("much is gone".into());
         assert_eq!(
-            restored().restore_point_for(R2, &[before.clone(), lossy]),
+            restored().restore_point_for(9, R2, &[before.clone(), lossy]),
             ordered,
             "`latest` would pass that over"
         );
         let mut backup_state = restored();
-        let after = backup_state.restore_point_for(R2, &[before, stored('c', 7)]);
+        let after = backup_state.restore_point_for(9, R2, &[before, stored('c', 7)]);
         assert_eq!(after, Ok(RestorePoint::Latest));
         assert_eq!(backup_state.summary().restore_wanted, None);
     }
@@ -191,7 +250,7 @@ mod tests {
         let mut backup_state = BackupState::default();
         assert!(!backup_state.needs_bucket_listing());
         assert_eq!(
-            backup_state.restore_point_for(R1, &[]),
+            backup_state.restore_point_for(9, R1, &[]),
             Ok(RestorePoint::Latest),
             "a new bot"
         );
@@ -201,23 +260,23 @@ mod tests {
         assert!(backup_state.needs_bucket_listing());
         let latest = Ok(RestorePoint::Latest);
         assert_eq!(
-            backup_state.restore_point_for(R2, &[stored('a', 1), stored('b', 2)]),
+            backup_state.restore_point_for(9, R2, &[stored('a', 1), stored('b', 2)]),
             latest
         );
         for less in [vec![], vec![stored('a', 1)]] {
             assert_eq!(
-                backup_state.restore_point_for(R2, &less),
+                backup_state.restore_point_for(9, R2, &less),
                 Err(id('b')),
                 "{less:?}"
             );
         }
         backup_state.set_ordered_restore(3, RestorePoint::Latest);
         assert_eq!(
-            backup_state.restore_point_for(R2, &[]),
+            backup_state.restore_point_for(9, R2, &[]),
             Err(id('b')),
             "ordered or not"
         );
         backup_state.accept_bucket_contents();
-        assert_eq!(backup_state.restore_point_for(R2, &[]), latest);
+        assert_eq!(backup_state.restore_point_for(9, R2, &[]), latest);
     }
 }

@@ -1,7 +1,10 @@
 //! What a Sandbox remembers of its snapshots, event by event.
 
+mod choice;
+mod fortnight;
 mod incidents;
 mod ordered_restores;
+mod trouble;
 
 use super::*;
 use crate::wire::control::{
@@ -29,6 +32,7 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         added_bytes: 0,
         raw: Vec::new(),
         suspicious: None,
+        lost: None,
         disk_bytes: None,
         lacks: Named::default(),
         left_out: LeftOut::default(),
@@ -47,6 +51,7 @@ pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport 
         compared: 5,
         mismatches: 0,
         passed_over: Vec::new(),
+        passed_over_for: None,
         disk_bytes: None,
         unset: Named::default(),
     }
@@ -276,39 +281,6 @@ fn lasting_failures_are_reported_once() {
         let over = observe_backup(&mut backup_state, 4, R2, backup).contains(&HistoryKind::BackupResumed);
         assert_eq!(over, !expected.is_empty(), "{job:?} is over");
     }
-}
-
-#[test]
-fn a_suspicious_snapshot_is_reported() {
-    let mut backup_state = BackupState::default();
-    let mut backup = at_rest();
-    let mut lossy = snapshot('a', 20);
-    lossy.suspicious = Some("databases are gone: x".into());
-    backup.taken = vec![lossy];
-    let changes = backup_state.observe(1, R1, &status(R1, backup));
-    let (kind, detail) = changes.history_events.last().unwrap();
-    assert_eq!(
-        (*kind, detail.as_deref()),
-        (
-            HistoryKind::SnapshotSuspicious,
-            Some("aaaaaaaa: databases are gone: x")
-        )
-    );
-    let passing_over = |digits: &[char]| {
-        let mut backup = at_rest();
-        let mut report = report(Some('0'), 10);
-        report.passed_over = digits.iter().copied().map(id).collect();
-        backup.restored = Some(report);
-        backup
-    };
-    let events = observe_backup(&mut backup_state, 2, R2, passing_over(&['a']));
-    assert_eq!(events, [HistoryKind::Restored], "that one is known");
-    // One that was the last of its run.
-    let events = observe_backup(&mut backup_state, 3, Run(3), passing_over(&['b', 'a']));
-    assert_eq!(events, [HistoryKind::Restored, HistoryKind::SnapshotSuspicious]);
-    assert_eq!(backup_state.summary().passed_over, [id('b'), id('a')]);
-    let events = observe_backup(&mut backup_state, 4, Run(4), passing_over(&['b', 'a']));
-    assert_eq!(events, [HistoryKind::Restored], "once");
 }
 
 #[test]

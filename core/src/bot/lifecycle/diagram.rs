@@ -112,6 +112,7 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
     ]);
     events.push(LifecycleEvent::StartFailed(R1, String::new()));
     events.push(LifecycleEvent::Exited(R1, String::new()));
+    events.push(LifecycleEvent::ShutDown(R1));
     events
 }
 

@@ -41,6 +41,7 @@ pub fn history_event(
             LifecycleEvent::AlarmRang | LifecycleEvent::Poll | LifecycleEvent::Wanted,
         ) => Some((HistoryKind::Killed, None)),
         (LifecycleState::Stopping { .. }, LifecycleState::Asleep, _) => Some((HistoryKind::Slept, None)),
+        (_, _, LifecycleEvent::ShutDown(_)) => Some((HistoryKind::ShutDown, None)),
         (_, _, LifecycleEvent::Exited(_, reason)) => Some((HistoryKind::Died, because(reason))),
         (_, LifecycleState::Asleep, LifecycleEvent::Loaded { .. }) => Some((HistoryKind::Died, None)),
         (_, LifecycleState::BackingOff { reason, .. }, LifecycleEvent::Loaded { .. }) => {
@@ -152,6 +153,14 @@ mod tests {
                 (2, LifecycleEvent::Exited(R1, "137".into()))
             ]),
             [Started, Ready, HistoryKind::Died]
+        );
+        assert_eq!(
+            history(vec![
+                (0, LifecycleEvent::Wanted),
+                (1, ready(R1)),
+                (2, LifecycleEvent::ShutDown(R1))
+            ]),
+            [Started, Ready, HistoryKind::ShutDown]
         );
     }
 

@@ -54,7 +54,8 @@ fn any_event() -> impl Strategy<Value = (u64, LifecycleEvent)> {
         4 => (run.clone(), any_report()).prop_map(|(run, report)| LifecycleEvent::Reported(run, report)),
         2 => (run.clone(), answer).prop_map(|(run, answer)| LifecycleEvent::SleepAnswered(run, answer)),
         1 => run.clone().prop_map(|run| LifecycleEvent::StartFailed(run, "x".into())),
-        2 => run.prop_map(|run| LifecycleEvent::Exited(run, "x".into())),
+        2 => run.clone().prop_map(|run| LifecycleEvent::Exited(run, "x".into())),
+        1 => run.prop_map(LifecycleEvent::ShutDown),
         1 => Just(LifecycleEvent::AlarmRang),
         1 => Just(LifecycleEvent::Poll),
         1 => any::<bool>().prop_map(|container_runs| LifecycleEvent::Loaded { container_runs }),
@@ -79,7 +80,12 @@ impl World {
         let gone = LifecycleEvent::Loaded {
             container_runs: false,
         };
-        if event == LifecycleEvent::Exited(before.run, "x".into()) || event == gone {
+        let ends = [
+            LifecycleEvent::Exited(before.run, "x".into()),
+            LifecycleEvent::ShutDown(before.run),
+            gone,
+        ];
+        if ends.contains(&event) {
             self.alive = false;
         }
         if event == LifecycleEvent::AlarmRang {

@@ -1,10 +1,9 @@
 //! The steps of a life: what each event means in each state.
 
 use super::{
-    ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, CRASH_LOOP_REST_MS, Desired,
-    GatewayCondition, Lifecycle, LifecycleEffect, LifecycleRules, LifecycleState, MaySleep,
-    RESTORE_DEADLINE_MS, SELF_STARTS, STABLE_AFTER_MS, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport,
-    UNHEALTHY_DEADLINE_MS, deadlines::backoff_ms,
+    ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, Desired, GatewayCondition, Lifecycle,
+    LifecycleEffect, LifecycleRules, LifecycleState, MaySleep, RESTORE_DEADLINE_MS, SELF_STARTS,
+    START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport, UNHEALTHY_DEADLINE_MS,
 };
 
 impl Lifecycle {
@@ -26,7 +25,7 @@ impl Lifecycle {
         }
     }
 
-    fn enter(&mut self, now: u64, state: LifecycleState) {
+    pub(super) fn enter(&mut self, now: u64, state: LifecycleState) {
         self.state = state;
         self.since = now;
     }
@@ -37,7 +36,7 @@ impl Lifecycle {
         Vec::new()
     }
 
-    fn start(&mut self, now: u64) -> Vec<LifecycleEffect> {
+    pub(super) fn start(&mut self, now: u64) -> Vec<LifecycleEffect> {
         self.run = self.run.next();
         self.ready_at = None;
         let deadline = now.saturating_add(START_DEADLINE_MS);
@@ -275,90 +274,6 @@ impl Lifecycle {
             ) => self.look_again(now, ASK_ACTIVITY_AGAIN_MS),
             _ => self.ignore(),
         }
-    }
-
-    pub(super) fn start_failed(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
-        match self.state {
-            LifecycleState::Starting { .. } => self.back_off(now, jitter, reason),
-            _ => self.ignore(),
-        }
-    }
-
-    pub(super) fn exited(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
-        match self.state {
-            LifecycleState::Starting { met: false, .. } => self.back_off(now, jitter, reason),
-            LifecycleState::Starting { .. } | LifecycleState::Restoring { .. } => {
-                self.failed(now, jitter, reason)
-            }
-            LifecycleState::Running
-            | LifecycleState::Unhealthy { .. }
-            | LifecycleState::CrashLooped { until: None, .. } => self.died(now, jitter, reason),
-            LifecycleState::Stopping { wanted: true, .. } => self.start(now),
-            LifecycleState::Stopping { wanted: false, .. } => {
-                self.enter(now, LifecycleState::Asleep);
-                vec![LifecycleEffect::ClearAlarm]
-            }
-            LifecycleState::Asleep
-            | LifecycleState::BackingOff { .. }
-            | LifecycleState::CrashLooped { until: Some(_), .. } => self.ignore(),
-        }
-    }
-
-    /// A container that had answered is gone. The first time, another may be started at once.
-    fn died(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
-        self.count_failure(now);
-        match self.failures {
-            0 | 1 if self.restarts_automatically() => self.pause(now, 0, reason),
-            0 | 1 => {
-                self.enter(now, LifecycleState::Asleep);
-                vec![LifecycleEffect::ClearAlarm]
-            }
-            CRASH_LOOP_AFTER.. => self.give_up(now, reason),
-            failures => self.pause(now, backoff_ms(failures.saturating_sub(2), jitter), reason),
-        }
-    }
-
-    /// A start failed for the bot's own reasons.
-    fn failed(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
-        if self.failures.saturating_add(1) < CRASH_LOOP_AFTER {
-            return self.back_off(now, jitter, reason);
-        }
-        self.count_failure(now);
-        self.give_up(now, reason)
-    }
-
-    /// A start failed, maybe for want of a machine: it is tried again, however often.
-    fn back_off(&mut self, now: u64, jitter: f64, reason: String) -> Vec<LifecycleEffect> {
-        let pause = backoff_ms(self.failures, jitter);
-        self.count_failure(now);
-        self.pause(now, pause, reason)
-    }
-
-    fn pause(&mut self, now: u64, pause: u64, reason: String) -> Vec<LifecycleEffect> {
-        let until = now.saturating_add(pause);
-        self.enter(now, LifecycleState::BackingOff { until, reason });
-        let alarm = if self.restarts_automatically() {
-            LifecycleEffect::SetAlarm(until)
-        } else {
-            LifecycleEffect::ClearAlarm
-        };
-        vec![alarm, LifecycleEffect::Kill]
-    }
-
-    fn give_up(&mut self, now: u64, reason: String) -> Vec<LifecycleEffect> {
-        let until = Some(now.saturating_add(CRASH_LOOP_REST_MS));
-        self.enter(now, LifecycleState::CrashLooped { until, reason });
-        vec![LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
-    }
-
-    fn count_failure(&mut self, now: u64) {
-        let stable = |ready_at: u64| now.saturating_sub(ready_at) >= STABLE_AFTER_MS;
-        let before = if self.ready_at.is_some_and(stable) {
-            0
-        } else {
-            self.failures
-        };
-        self.failures = before.saturating_add(1);
     }
 
     pub(super) fn alarm_rang(&mut self, now: u64, jitter: f64) -> Vec<LifecycleEffect> {

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 67] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -90,7 +90,12 @@ impl Refusal {
         Self::NoRepository,
         Self::NotRestored,
         Self::NoSuchSnapshot,
+        Self::NoSuchPath,
+        Self::BadPath,
+        Self::NotAFile,
+        Self::NotADirectory,
         Self::BotAsleep,
+        Self::UnsavedChanges,
         Self::Internal,
     ];
 
@@ -135,6 +140,10 @@ impl Refusal {
             | Self::ObjectTooLarge
             | Self::BadRange
             | Self::NoSuchSnapshot
+            | Self::NoSuchPath
+            | Self::BadPath
+            | Self::NotAFile
+            | Self::NotADirectory
             | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited
@@ -158,6 +167,7 @@ impl Refusal {
             | Self::BotInterrupted
             | Self::BadAnswer
             | Self::BotAsleep
+            | Self::UnsavedChanges
             | Self::NotRestored => Fault::Bot,
         }
     }

@@ -99,9 +99,12 @@ pub struct Snapshot {
     pub amount: Amount,
     /// Bytes that it added to the repository, as they are stored.
     pub added_bytes: u64,
-    /// Set when it lost more than it should have: `latest` passes it over. Says what was lost.
+    /// Set when it lost what nobody should have deleted: `latest` passes it over. Says what was lost.
     #[serde(default)]
     pub suspicious: Option<String>,
+    /// What it lacks that an earlier one has. Unless it is suspicious that is as its owner wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
     /// Databases in it that are not known to be sound, each with the reason: nobody let them be copied or checked, and
     /// they are in it as they were. A snapshot without them would be none of anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +125,16 @@ pub struct Snapshot {
     /// For how many milliseconds the bot stood still for it. `None` where it did not: nothing had changed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<u64>,
+}
+
+/// What a snapshot lacks that an earlier one has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Lost {
+    /// What is gone, in words of a bounded length.
+    pub what: String,
+    /// The snapshot that has it: a restore of that one puts it back.
+    pub before: SnapshotId,
 }
 
 /// What a home was made from.
@@ -147,6 +160,10 @@ pub struct RestoreReport {
     /// Newer snapshots that were passed over because they are marked suspicious.
     #[serde(default)]
     pub passed_over: Vec<SnapshotId>,
+    /// What the newest of these has lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub passed_over_for: Option<String>,
     /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
@@ -182,6 +199,15 @@ pub struct BackupError {
     /// How many attempts in a row have failed.
     pub attempts: u32,
     /// What went wrong, fit for the bot's owner, without secrets.
+    pub message: String,
+}
+
+/// What a job under way waits for, while it still tries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Milliseconds since the supervisor started at which that was noticed.
+    pub since_ms: u64,
+    /// What it waits for, fit for the bot's owner, without secrets.
     pub message: String,
 }
 
@@ -233,6 +259,13 @@ pub struct BackupStatus {
     /// Whether something has changed since the last snapshot began.
     #[serde(default)]
     pub changed: bool,
+    /// What the job under way waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_up: Option<HeldUp>,
+    /// Milliseconds since the supervisor started at which the first change was noticed that is in no snapshot yet; one
+    /// that is being taken is none. `None` where there is no such change, or from a supervisor that does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaved_at_ms: Option<u64>,
 }
 
 /// Something in a directory of a snapshot.

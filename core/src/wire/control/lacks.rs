@@ -31,6 +31,20 @@ impl Named {
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }
+
+    /// How many there are beside those that are named.
+    pub fn unnamed(&self) -> u64 {
+        let named = u64::try_from(self.first.len()).unwrap_or(u64::MAX);
+        self.total.saturating_sub(named)
+    }
+
+    /// Those that are named, and how many more there are.
+    pub fn in_words(&self) -> String {
+        match self.unnamed() {
+            0 => self.first.join(", "),
+            more => format!("{} and {more} more", self.first.join(", ")),
+        }
+    }
 }
 
 /// What the rules leave out of a snapshot, because it makes itself again or the owner wants it so.
@@ -106,6 +120,7 @@ mod tests {
             named.push(&format!("{number}\n{}", "ü".repeat(1_000)));
         }
         assert_eq!((named.total, named.first.len()), (1_000, MAX_NAMED));
+        assert!(named.in_words().ends_with("ü… and 995 more"));
         assert!(named.first[0].starts_with("0\u{fffd}ü") && named.first[0].ends_with("ü…"));
         assert!(
             named

@@ -28,6 +28,7 @@ fn backup() -> BackupStatus {
         compared: 1_100,
         mismatches: 0,
         passed_over: vec![id('b')],
+        passed_over_for: Some("a database is gone".into()),
         disk_bytes: Some(150_000_000),
         unset: named("notes: its time differs"),
     };
@@ -47,6 +48,10 @@ fn backup() -> BackupStatus {
             amount,
             added_bytes: 4_096,
             suspicious: Some("more than half of its bytes are gone".into()),
+            lost: Some(Lost {
+                what: "more than half of its bytes are gone".into(),
+                before: id('a'),
+            }),
             raw: vec!["memory.sqlite: database is locked".into()],
             disk_bytes: Some(150_000_000),
             lacks: named("secret: Permission denied"),
@@ -80,6 +85,11 @@ fn backup() -> BackupStatus {
             not_drilled: Some("there is no room for it".into()),
         }),
         changed: true,
+        held_up: Some(HeldUp {
+            since_ms: 14_000,
+            message: "the repository does not answer".into(),
+        }),
+        unsaved_at_ms: Some(13_000),
     }
 }
 

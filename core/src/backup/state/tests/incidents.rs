@@ -77,7 +77,7 @@ fn the_latches_of_an_older_record_become_open_incidents() {
     let mut restarted = backup_state.clone();
     assert_eq!(
         observe_backup(&mut restarted, NOW, R2, passing_over),
-        [HistoryKind::Restored]
+        [HistoryKind::Restored, HistoryKind::PassedOver]
     );
     let mut mended = latched_status();
     mended.taken.push(snapshot('b', 60));
@@ -107,8 +107,8 @@ fn an_older_records_suspicious_snapshot_ends_with_a_newer_one() {
     backup.restored = Some(restored);
     assert_eq!(
         observe_backup(&mut backup_state, NOW, R2, backup),
-        [HistoryKind::Restored],
-        "it was reported all the same"
+        [HistoryKind::Restored, HistoryKind::PassedOver],
+        "that it was passed over is news"
     );
 }
 
@@ -171,7 +171,7 @@ fn a_run_that_ends_overdue_ends_the_incident() {
     observe_backup(&mut backup_state, 0, R1, overdue.clone());
     observe_backup(&mut backup_state, OVERDUE_AFTER_MS, R1, overdue);
     let mut silent = backup_state.clone();
-    backup_state.ended(OVERDUE_AFTER_MS + 9, R1, &[]);
+    backup_state.ended(OVERDUE_AFTER_MS + 9, R1, Ended::Saved, &[]);
     // The end was not noticed, and another run answers.
     assert_eq!(
         observe_backup(&mut silent, OVERDUE_AFTER_MS + 9, R2, at_rest()),
@@ -232,6 +232,8 @@ fn any_status() -> impl Strategy<Value = BackupStatus> {
                 error: failure.map(|(job, attempts)| error(job, finished_at, attempts)),
                 maintained: problem.map(|problem| maintained(finished_at, problem.as_slice())),
                 changed,
+                held_up: None,
+                unsaved_at_ms: None,
             },
         )
 }

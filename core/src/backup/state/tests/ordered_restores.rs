@@ -43,7 +43,7 @@ fn a_restore_and_its_snapshot_may_be_reported_together() {
     let mut backup_state = BackupState::default();
     backup_state.set_ordered_restore(1, RestorePoint::Snapshot(id('a')));
     assert_eq!(
-        backup_state.restore_point_for(R1, &[]),
+        backup_state.restore_point_for(9, R1, &[]),
         Ok(RestorePoint::Snapshot(id('a')))
     );
     let mut backup = at_rest();
@@ -78,7 +78,7 @@ fn a_failed_restore_is_reported_and_dropped_if_the_bot_runs() {
 fn a_later_restore_order_replaces_an_earlier_one_in_the_same_run() {
     let mut backup_state = BackupState::default();
     backup_state.set_ordered_restore(1, RestorePoint::Snapshot(id('a')));
-    backup_state.restore_point_for(R1, &[]).unwrap();
+    backup_state.restore_point_for(9, R1, &[]).unwrap();
     backup_state.set_ordered_restore(2, RestorePoint::Latest);
     let restoring = status(R1, BackupStatus::default());
     let latest = BackupJob::Restore(RestorePoint::Latest);

@@ -54,6 +54,32 @@ fn jitter_takes_up_to_a_quarter_off_a_pause() {
     }
 }
 
+#[test]
+fn a_container_that_others_stop_well_is_no_failure() {
+    let mut life = life();
+    for now in 0..20 {
+        on(&mut life, now, LifecycleEvent::Wanted);
+        let run = life.run;
+        on(&mut life, now, ready(run));
+        let effects = on(&mut life, now, LifecycleEvent::ShutDown(run));
+        assert_eq!(effects, [LifecycleEffect::ClearAlarm]);
+        assert_eq!((&life.state, life.failures), (&LifecycleState::Asleep, 0));
+    }
+    // A pinned one comes back by itself, at once.
+    on(&mut life, 30, LifecycleEvent::Wanted);
+    let run = life.run;
+    on(&mut life, 30, LifecycleEvent::Pinned(true));
+    on(&mut life, 30, ready(run));
+    let effects = on(&mut life, 31, LifecycleEvent::ShutDown(run));
+    assert_eq!(effects, [LifecycleEffect::SetAlarm(31), LifecycleEffect::Kill]);
+    on(&mut life, 31, LifecycleEvent::AlarmRang);
+    assert_eq!((life.run, life.failures), (run.next(), 0));
+    // Before it answered it may be the image that ends at once.
+    on(&mut life, 32, LifecycleEvent::ShutDown(run.next()));
+    assert!(matches!(life.state, LifecycleState::BackingOff { until, .. } if until > 32));
+    assert_eq!(life.failures, 1);
+}
+
 /// One life of a container that is wanted at `now`, answers at once, and ends after `lasting` ms.
 fn short_life(life: &mut Lifecycle, now: u64, lasting: u64) -> Vec<LifecycleEffect> {
     let started = on(life, now, LifecycleEvent::Wanted);
