@@ -46,48 +46,6 @@ const CRATES: [(&str, &[&str]); 3] = [
 /// Crates and programs that are not divided into wings.
 const WITHOUT_WINGS: [&str; 2] = ["xtask/src", "container/fake-gateway"];
 
-/// The files of the supervisor that reach something by a path from the root, and what that is: never what lies in a
-/// bot's home, which `container/src/beneath.rs` opens.
-const BY_PATH: [(&str, &str); 16] = [
-    (
-        "backup/worker/confined/process.rs",
-        "what the kernel says of a process",
-    ),
-    (
-        "backup/worker/confined/sqlite.rs",
-        "one name in the only directory there is",
-    ),
-    (
-        "backup/worker/maintain.rs",
-        "a directory of root's beside the home",
-    ),
-    ("backup/worker/mod.rs", "a directory of root's beside the home"),
-    (
-        "backup/worker/place.rs",
-        "the directory that a restore begins with",
-    ),
-    (
-        "backup/worker/remote/kept.rs",
-        "a directory of root's beside the home",
-    ),
-    (
-        "backup/worker/remote/spool.rs",
-        "a directory of root's beside the home",
-    ),
-    ("backup/worker/restore.rs", "the room there is beside the home"),
-    ("backup/worker/say.rs", "what the kernel says of a process"),
-    (
-        "backup/worker/swap.rs",
-        "the home as a whole, in a directory of root's",
-    ),
-    ("beneath.rs", "the home as a whole, in a directory of root's"),
-    ("settings.rs", "a file of the image"),
-    ("supervisor/cgroup.rs", "what the kernel says of the machine"),
-    ("supervisor/processes.rs", "what the kernel says of processes"),
-    ("supervisor/tenant/entrance.rs", "a control group"),
-    ("supervisor/tenant/group.rs", "a control group"),
-];
-
 /// A module by its path (`backup::state`; the crate's root is empty), and what it imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
@@ -340,76 +298,6 @@ fn a_wing_imports_only_what_lies_below_it() {
     }
 }
 
-/// What of these a file's code has, without its tests.
-fn paths_taken(text: &str) -> Vec<&'static str> {
-    let product = text.split("\n#[cfg(test)]").next().unwrap_or_default();
-    let code = code(product);
-    let taken = [
-        "CWD",
-        "File::open(",
-        "File::create(",
-        "File::options(",
-        "OpenOptions::",
-        "DirBuilder::",
-        "Connection::open",
-        ".exists()",
-        ".canonicalize(",
-        "std::fs::read",
-        "std::fs::write",
-        "std::fs::remove",
-        "std::fs::rename",
-        "std::fs::create",
-        "std::fs::copy",
-        "std::fs::set_permissions",
-        "std::fs::metadata",
-        "std::fs::symlink_metadata",
-        "std::fs::hard_link",
-        "use std::fs;",
-        "use std::fs::{self",
-        "statvfs(",
-        "rustix::fs::open(",
-        "rustix::fs::stat(",
-        "rustix::fs::lstat(",
-    ];
-    taken.into_iter().filter(|call| code.contains(call)).collect()
-}
-
-#[test]
-fn the_supervisor_reaches_a_home_by_descriptors_alone() {
-    let source = root().join("container/src");
-    let mut found = Vec::new();
-    files(&source, &mut found);
-    let mut by_path = BTreeSet::new();
-    for path in found {
-        if is_test(&module_of(&path, &source)) {
-            continue;
-        }
-        let text = fs::read_to_string(&path).expect("a file of the crate");
-        let taken = paths_taken(&text);
-        let name = path.strip_prefix(&source).expect("a file of the crate");
-        let name = name.to_string_lossy().into_owned();
-        let is_known = BY_PATH.iter().any(|(known, _)| *known == name);
-        assert!(
-            taken.is_empty() || is_known,
-            "container/src/{name} uses {taken:?}: what lies in a home is opened by container/src/beneath.rs"
-        );
-        if !taken.is_empty() {
-            by_path.insert(name);
-        }
-    }
-    for (known, what) in BY_PATH {
-        assert!(by_path.contains(known), "{known} reaches {what} no more");
-    }
-}
-
-#[test]
-fn a_call_by_path_is_found_and_a_test_may_have_one() {
-    let product = "fn x() { std::fs::read(path) }\n";
-    assert_eq!(paths_taken(product), ["std::fs::read"]);
-    let test = format!("fn x() {{}} // std::fs::read\n#[cfg(test)]\nmod tests {{ {product} }}");
-    assert_eq!(paths_taken(&test), [""; 0]);
-}
-
 #[test]
 fn a_circle_of_any_length_is_found_and_a_family_is_none() {
     let all = |edges: &[(&str, &[&str])]| -> Imports {
@@ -445,23 +333,4 @@ fn imports_are_read_as_the_compiler_reads_them() {
         "crate::a::i",
     ];
     assert_eq!(named, expected.into_iter().map(str::to_owned).collect());
-}
-
-/// On wasm a hash map's seed is the same in every isolate of every deployment. Hosts, people and tokens are keys that others
-/// choose, so they could choose them to collide.
-#[test]
-fn the_worker_has_no_map_whose_keys_can_be_made_to_collide() {
-    let mut found = Vec::new();
-    for source in ["src", "core/src"] {
-        let mut paths = Vec::new();
-        files(&root().join(source), &mut paths);
-        for path in paths {
-            let text = fs::read_to_string(&path).expect("a file can be read");
-            let hashed = ["HashMap", "HashSet"].iter().any(|map| code(&text).contains(map));
-            if hashed && !is_test(&module_of(&path, &root().join(source))) {
-                found.push(path);
-            }
-        }
-    }
-    assert!(found.is_empty(), "order the maps of {found:?}");
 }

@@ -1,6 +1,6 @@
 //! `wrangler.toml` against the code: what is bound, what is set, and the limits both know.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
+#![expect(clippy::panic, reason = "a test reports by failing")]
 
 use std::collections::BTreeSet;
 use std::fs;

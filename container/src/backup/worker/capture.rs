@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::copy_file_range;
 
+use super::content::{Bytes, state};
 use super::databases::{Databases, Located};
 use super::now_ms;
-use super::sources::Bytes;
 
 /// The bot stands still for no longer than this. What is not taken by then is read while it runs.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_millis(250);
@@ -28,19 +28,6 @@ const AT_REST_MS: i64 = 1_000;
 const MAX_OPEN: usize = 256;
 /// So much is copied between two looks at the clock.
 const PIECE: usize = 4 * 1024 * 1024;
-
-/// When a file was changed last, and how long it was then.
-pub(super) type State = (u64, i64, i64, i64, i64);
-
-pub(super) fn state(stat: &Stat) -> State {
-    (
-        stat.len(),
-        stat.mtime(),
-        stat.mtime_nsec(),
-        stat.ctime(),
-        stat.ctime_nsec(),
-    )
-}
 
 /// See the top of this file.
 pub(crate) struct Capture {
@@ -176,7 +163,8 @@ fn copy(from: &File, to: &File, at: u64, length: u64, until: Instant) -> io::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::worker::sources::{Findings, Source};
+    use crate::backup::worker::findings::Findings;
+    use crate::backup::worker::sources::Source;
     use rustic_core::ReadSourceOpen;
     use rustix::fs::{Timespec, Timestamps, futimens};
     use std::os::unix::fs::FileExt;

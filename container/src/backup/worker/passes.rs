@@ -21,12 +21,13 @@ use rustic_core::{
 use super::capture::Capture;
 use super::changes::Changes;
 use super::databases::Databases;
+use super::findings::Findings;
 use super::patterns::Patterns;
 use super::record::Record;
 use super::remote::Remote;
 use super::repository::{HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, explain};
 use super::say::{Ticker, ask, note};
-use super::sources::{Findings, Home, Source};
+use super::sources::{Home, Source};
 use super::walk::{Since, Walk};
 use super::wire::{Answer, Line};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 
-use super::sources::Findings;
+use super::findings::Findings;
 
 /// What is at a place, in as little memory as it takes: there may be 100,000 of them.
 struct Kept {

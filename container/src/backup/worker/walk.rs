@@ -19,11 +19,13 @@ use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::attributes::{has_attributes, metadata, store_attributes, stored_attributes};
+use super::content::Bytes;
 use super::descent::Descent;
 use super::exclusions::is_excluded;
+use super::findings::Findings;
 use super::place::{is_gone, look, names, open};
 use super::repository::HOME_IN_SNAPSHOT;
-use super::sources::{Bytes, Findings, Home, Source};
+use super::sources::{Home, Source};
 use again::{Known, Replay, Step};
 use database::{Stored, is_database};
 

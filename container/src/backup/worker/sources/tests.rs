@@ -3,6 +3,7 @@ use crate::backup::worker::confined::Keeper;
 use crate::backup::worker::repository::HOME_IN_SNAPSHOT;
 use rusqlite::Connection;
 use rustic_core::ReadSource;
+use std::fs::File;
 use std::time::Duration;
 
 /// What a snapshot of a home would hold, by path, and what was found.

@@ -15,11 +15,12 @@ use super::{Walk, entry_of};
 use crate::backup::worker::attributes::{copy_differs, exact_metadata, metadata};
 use crate::backup::worker::capture::Capture;
 use crate::backup::worker::changes::{Changed, How};
+use crate::backup::worker::content::Bytes;
 use crate::backup::worker::databases;
 use crate::backup::worker::descent::Descent;
 use crate::backup::worker::place::open;
 use crate::backup::worker::record::Record;
-use crate::backup::worker::sources::{Bytes, Source};
+use crate::backup::worker::sources::Source;
 
 /// Why what was in a database is not of the moment.
 const NOT_COPIED: &str = "it is too large to be copied in a moment, and is as it was shortly before";
