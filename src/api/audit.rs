@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 
 use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
-use moltworker_core::api::contract::Audit;
+use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
@@ -168,12 +168,22 @@ impl<'a> AuditTrail<'a> {
         let (action, actor) = (self.call.action, entry.actor.to_text());
         let address = self.call.address.as_deref();
         let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
+        if self.is_of_another(entry) {
+            // Into somebody's history, by whoever has an account: once for all of them.
+            return format!("{:?} {outcome:?}", entry.user);
+        }
         if entry.kind == HistoryKind::Refused {
             let network = address.and_then(address_key);
             return format!("{action} {actor} {owner:?} {network:?} {outcome:?}");
         }
         let (user, detail) = (entry.user, entry.detail);
         format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
+    }
+
+    /// Whether it is a refusal of somebody at another person's bot.
+    fn is_of_another(&self, entry: &HistoryEntry<'_>) -> bool {
+        let at_owners = self.endpoint.access() != Access::Admin;
+        entry.kind == HistoryKind::Refused && at_owners && matches!(entry.actor, Actor::User(_))
     }
 
     fn entry<'e>(

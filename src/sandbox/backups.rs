@@ -63,7 +63,7 @@ impl Inner {
             store.verified(id, now)?;
         }
         for id in &changes.held {
-            store.hold_at_first(id, now.saturating_add(HELD_FOR_MS))?;
+            store.hold_until(id, changes.held_until)?;
         }
         for id in &changes.forgotten {
             store.forget(id)?;

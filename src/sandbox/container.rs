@@ -138,7 +138,11 @@ impl Inner {
 
     /// Kills the container.
     pub(super) async fn kill_container(&self) -> Result<()> {
-        self.memory.borrow_mut().killed = Some(self.life().run);
+        {
+            let mut memory = self.memory.borrow_mut();
+            // Not the life's run: that may be the next one already.
+            memory.killed = memory.watched;
+        }
         let killed = plain(&self.container()?).destroy()?;
         Ok(JsFuture::from(killed).await.map(drop)?)
     }

@@ -50,7 +50,9 @@ impl Inner {
             .is_some_and(|container| container.running());
         let ended = (life.is_awake() && !container_runs).then_some(life.run);
         let how = match life.state {
-            LifecycleState::Stopping { .. } => Ended::Saved,
+            LifecycleState::Stopping { .. } => Ended::Unseen {
+                stopping_since: life.since,
+            },
             _ => Ended::Broken,
         };
         {

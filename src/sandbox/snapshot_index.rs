@@ -88,12 +88,14 @@ impl Store {
         }
     }
 
-    /// Keeps a snapshot until then, unless it is kept for a while already: each start passes the same ones over.
-    pub(super) fn hold_at_first(&self, id: &SnapshotId, until: u64) -> Result<()> {
+    /// Keeps a snapshot until then at least. Each start passes the same ones over, and then it is the same time.
+    pub(super) fn hold_until(&self, id: &SnapshotId, until: u64) -> Result<()> {
+        let values = || Ok::<_, worker::Error>(vec![id.as_str().into(), sql_integer(until)?]);
+        self.exec("DELETE FROM holds WHERE id = ? AND until < ?", values()?)?;
         self.exec(
             "INSERT INTO holds (id, until) SELECT ?1, ?2 \
              WHERE NOT EXISTS (SELECT 1 FROM holds WHERE id = ?1 AND until IS NOT NULL)",
-            vec![id.as_str().into(), sql_integer(until)?],
+            values()?,
         )
     }
 

@@ -72,7 +72,10 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
 /// know in whose history to look, and what a limit turns away is meant to cost nothing.
 pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> bool {
     let matters = endpoint.access() == Access::Admin || (proven && endpoint.audit() == Audit::Change);
-    matters && refusal != Refusal::TooMany
+    // Who is nobody here has no history, and accounts of the project may be free.
+    let is_nobody = matches!(refusal, Refusal::NotInvited | Refusal::AccountDeleted);
+    let is_countless = is_nobody && endpoint.access() != Access::Admin;
+    matters && !is_countless && refusal != Refusal::TooMany
 }
 
 /// Looks and refusals that were written a moment ago.

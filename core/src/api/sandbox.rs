@@ -249,7 +249,7 @@ impl Order {
 /// What goes with an order that would otherwise be refused for what it loses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct OrderRequest {
     /// Do it even if what has changed cannot be saved and is lost.
     pub force: Option<bool>,

@@ -146,6 +146,8 @@ pub struct BackupChanges {
     pub forgotten: Vec<SnapshotId>,
     /// Snapshots that were passed over: none of them is deleted for [`HELD_FOR_MS`].
     pub held: Vec<SnapshotId>,
+    /// Until when.
+    pub held_until: u64,
 }
 
 /// How a bot's backups are, in words for owners and admins.
@@ -188,7 +190,8 @@ impl BackupState {
                 .as_ref()
                 .map(|report| report.passed_over.iter().take(MAX_NAMED).cloned().collect())
                 .unwrap_or_default(),
-            choice: self.choice.clone(),
+            // One who has ordered a restore has decided, if it can be done.
+            choice: self.choice.clone().filter(|_| self.wanted.is_none()),
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
             problems: self.maintenance.problems.clone(),
@@ -216,9 +219,9 @@ impl BackupState {
         &self.incidents
     }
 
-    /// Somebody ordered a restore. It replaces one that is not yet over, and decides about what was passed over.
+    /// Somebody ordered a restore. It replaces one that is not yet over. What was passed over is decided about once it is
+    /// done; one that fails leaves the question.
     pub fn set_ordered_restore(&mut self, now: u64, point: RestorePoint) {
-        self.decide(now);
         self.wanted = Some(OrderedRestore {
             point,
             ordered_at: now,

@@ -3,9 +3,9 @@
 
 use super::cookies;
 
-/// How long browsers are told of a restore: whoever does not come for a week has a service worker looked up anew by then,
-/// because browsers do so once a day at the first visit.
-pub const CLEARED_FOR_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+/// How long browsers are told of a restore: as long as one keeps a cookie, by which it is told once. A service worker stays for
+/// as long as its script is not found changed, and one that the restored home does not have is not found at all.
+pub const CLEARED_FOR_MS: u64 = 400 * 24 * 60 * 60 * 1_000;
 /// Names the restore that this browser was last told of.
 pub const CLEARED_COOKIE: &str = "__Host-moltbot-cleared";
 /// `Clear-Site-Data`: service workers with their caches, and what pages stored. Not cookies: the session is ours.

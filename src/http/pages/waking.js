@@ -24,6 +24,14 @@ function askAbout({ snapshots: [newest], why }) {
   document.querySelector("#choice").hidden = false;
 }
 
+/** What is not saved, and why, for as long as it is so. */
+function warn({ trouble, unsaved_since } = {}) {
+  const place = document.querySelector("#trouble");
+  const reason = unsaved_since && trouble?.job === "snapshot" ? trouble.reason : undefined;
+  tell("#trouble", reason === undefined ? "" : place.dataset.words + reason);
+  place.hidden = reason === undefined;
+}
+
 function show({ phase = "allocating", reason = "" }) {
   const again = phase === "restarting-gateway";
   const at = steps.findIndex((item) => item.dataset.step === (again ? "starting-gateway" : phase));
@@ -43,6 +51,7 @@ async function ask() {
     if (answer.status === 401) return location.reload();
     const status = await answer.json();
     progress(status);
+    warn(status.backups ?? undefined);
     const choice = status.backups?.choice;
     if (choice) askAbout(choice);
     const waits = ["starting", "restoring", "stopping"].includes(status.state);

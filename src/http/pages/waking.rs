@@ -79,13 +79,15 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
             p { "To keep what your bot has now, " code { "POST /api/bot/snapshots/keep" } "." }
             p { a.button href="" { "Go on to my bot" } }
         }
-        p.error #trouble role="alert" hidden[trouble(status).is_none()] { (trouble(status).unwrap_or_default()) }
+        p.error #trouble role="alert" data-words=(UNSAVED) hidden[trouble(status).is_none()] { (trouble(status).unwrap_or_default()) }
         @if failed { (order_form(Order::Restart, "Try again now")) }
-        noscript { p { "This page asks again by itself every few seconds." } }
+        @if choice(status).is_none() { noscript { p { "This page asks again by itself every few seconds." } } }
     };
     layout(title, nonce, &head, &main)
 }
 
+/// Before the reason.
+const UNSAVED: &str = "What has changed is not saved yet, and is tried again: ";
 /// Where nobody has said what was lost.
 const UNKNOWN: &str = "what is missing is not known";
 
@@ -107,10 +109,7 @@ fn trouble(status: &BotStatus) -> Option<String> {
         .as_ref()
         .filter(|trouble| trouble.job == JobKind::Snapshot)?;
     backups.unsaved_since?;
-    Some(format!(
-        "What has changed is not saved yet, and is tried again: {}",
-        trouble.reason
-    ))
+    Some(format!("{UNSAVED}{}", trouble.reason))
 }
 
 fn failed(status: &BotStatus) -> bool {
@@ -321,7 +320,7 @@ mod tests {
         status.backups = Some(backups);
         let html = shown(&status);
         assert!(
-            html.contains("id=\"trouble\" role=\"alert\">What has changed is not saved yet, and is tried again: it answers 500<"),
+            html.contains("What has changed is not saved yet, and is tried again: \">What has changed is not saved yet, and is tried again: it answers 500<"),
             "{html}"
         );
     }

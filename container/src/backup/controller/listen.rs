@@ -28,10 +28,16 @@ pub(super) async fn listen(
                 hurry(pid, URGENT);
                 let mut begins = launcher.hold();
                 let answer = match begins.begun().await {
-                    Ok(()) => Answer::Still,
-                    Err(reason) => Answer::NotStill(reason),
+                    Ok(()) => {
+                        hold = Some(begins);
+                        Answer::Still
+                    }
+                    Err(reason) => {
+                        // Nothing is thawed after that, and the job goes on beside the bot.
+                        hurry(pid, NICENESS);
+                        Answer::NotStill(reason)
+                    }
                 };
-                hold = Some(begins);
                 output.answer(&answer);
                 continue;
             }

@@ -29,6 +29,8 @@ const BUFFER: usize = 32 * 1024;
 const READ_AGAIN: Duration = Duration::from_millis(10);
 /// The memory that readers of a database share: it says nothing about what is in it.
 const SHARED_MEMORY: &[u8] = b"-shm";
+/// How the name of a write-ahead log ends; whoever writes to it is told of besides.
+const LOG: &[u8] = b"-wal";
 
 /// How something has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,6 +231,11 @@ impl Watching {
             // Of the directory itself what holds it is told as well; the home has nobody above.
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             let name = name.unwrap_or_default();
+            // SQLite opens a database's log to write even where it only reads, as our own copies do.
+            let is_closed = flags.difference(ReadFlags::ISDIR) == ReadFlags::CLOSE_WRITE;
+            if is_closed && name.as_bytes().ends_with(LOG) {
+                continue;
+            }
             if name.as_bytes().ends_with(SHARED_MEMORY) || is_excluded(&directory.join(name)) {
                 continue;
             }

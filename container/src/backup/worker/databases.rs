@@ -137,16 +137,7 @@ impl Databases {
     /// # Errors
     /// See [`NotCopied`].
     pub(crate) fn copy(&self, database: &Located<'_>) -> Result<Copy, NotCopied> {
-        let begun = Instant::now();
-        let copied = self.copied(database);
-        let is_done = match &copied {
-            Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
-            Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => false,
-            Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => true,
-        };
-        if !is_done && begun.elapsed() >= self.keeper.time() {
-            self.troublesome.fetch_add(1, Ordering::Relaxed);
-        }
+        let copied = self.counted(|| self.copied(database));
         // The open file stays; nothing is left behind when we are killed later.
         self.discard(OsStr::new(COPY));
         copied
@@ -157,6 +148,21 @@ impl Databases {
         for suffix in [""].into_iter().chain(SIDECARS) {
             let _ = unlinkat(&self.scratch, with_suffix(name, suffix), AtFlags::empty());
         }
+    }
+
+    /// Does one of these pieces of work, and counts one that took all the time there is and came to nothing.
+    fn counted(&self, work: impl FnOnce() -> Result<Copy, NotCopied>) -> Result<Copy, NotCopied> {
+        let begun = Instant::now();
+        let copied = work();
+        let is_done = match &copied {
+            Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
+            Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => false,
+            Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => true,
+        };
+        if !is_done && begun.elapsed() >= self.keeper.time() {
+            self.troublesome.fetch_add(1, Ordering::Relaxed);
+        }
+        copied
     }
 
     fn is_out_of_time(&self) -> bool {

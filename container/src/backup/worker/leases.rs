@@ -20,8 +20,6 @@ use crate::beneath;
 const PLACE: &str = ".openclaw/state";
 /// Its name there.
 const DATABASE: &str = "openclaw.sqlite";
-/// What there is to do takes as long for a large database as for a small one.
-const BYTES: u64 = 0;
 
 /// Removes all leases from the gateway's database in a restored home; says how many there were. Without that
 /// database, or that table in it, there are none.
@@ -39,16 +37,16 @@ pub(crate) fn release(home: &Path, keeper: &Keeper) -> Result<u64, String> {
         Err(error) => return Err(error.to_string()),
     };
     let found = look(&place, DATABASE).and_then(|file| file.metadata());
-    match found {
-        Ok(stat) if stat.is_file() => {}
+    let bytes = match found {
+        Ok(stat) if stat.is_file() => stat.len(),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.to_string()),
         Ok(_) | Err(_) => return Ok(0),
-    }
+    };
     let answer = keeper.order(&Order {
         work: Work::Release,
         directory: &place,
         name: OsStr::new(DATABASE),
-        bytes: BYTES,
+        bytes,
         // Nobody else is there.
         patience: Duration::ZERO,
     });

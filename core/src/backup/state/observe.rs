@@ -70,7 +70,11 @@ impl BackupState {
             changes
                 .history_events
                 .push((HistoryKind::PassedOver, Some(detail)));
-            changes.held = passed;
+            // What an earlier start had passed over is part of the question as well.
+            let named = self.choice.iter().flat_map(|choice| &choice.snapshots);
+            let further = named.filter(|id| !passed.contains(id)).cloned();
+            changes.held = passed.iter().cloned().chain(further).collect();
+            changes.held_until = self.choice.as_ref().map_or(0, |choice| choice.kept_until);
         }
     }
 
@@ -230,10 +234,11 @@ impl BackupState {
                 .iter()
                 .any(|snapshot| Some(snapshot.taken_at) >= since && snapshot.suspicious.is_none());
             wanted.done_at = Some(now);
-            self.ordered_restore_at = Some(now);
             if saved || wanted.point == RestorePoint::Latest {
                 self.wanted = None;
             }
+            self.ordered_restore_at = Some(now);
+            self.decide(now);
             return;
         }
         // A start that cannot restore tries again for ever; a gateway that comes back instead was given its old home.

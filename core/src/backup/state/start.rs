@@ -11,7 +11,12 @@ use crate::wire::run::{RestorePoint, Run, SnapshotId};
 pub enum Ended {
     /// As it should: its supervisor took what there was to save.
     Saved,
-    /// Otherwise, or nobody saw how.
+    /// It was told to stop then, and nobody saw how it ended: as it should if the bucket got a snapshot since.
+    Unseen {
+        /// When it was told.
+        stopping_since: u64,
+    },
+    /// Otherwise.
     Broken,
 }
 
@@ -51,6 +56,17 @@ impl BackupState {
         if run != self.run {
             return None;
         }
+        let how = match how {
+            Ended::Unseen { stopping_since }
+                if newest.is_some_and(|newest| newest.stored_at >= stopping_since) =>
+            {
+                Ended::Saved
+            }
+            // Without changes there is no last snapshot.
+            Ended::Unseen { .. } if self.unsaved_since.is_none() => Ended::Saved,
+            Ended::Unseen { .. } => Ended::Broken,
+            seen => seen,
+        };
         let (unsaved_since, saved_at) = (self.unsaved_since.take(), self.saved_at.take());
         let trouble = self.trouble.take();
         // With the run ends the wait for its snapshot.
@@ -63,18 +79,18 @@ impl BackupState {
             }
             // What was changed after the last answer nobody can tell any more, nor whether a snapshot that was stored
             // since has it.
-            Ended::Broken => unsaved_since.or(saved_at),
+            Ended::Broken | Ended::Unseen { .. } => unsaved_since.or(saved_at),
         };
         let seconds = now.saturating_sub(since?).div_ceil(1_000);
         let why = trouble.filter(|trouble| trouble.job == JobKind::Snapshot);
         let why = why.map(|trouble| format!("; the last snapshot failed: {}", trouble.reason));
         let detail = match (how, unsaved_since) {
             (Ended::Saved, _) => format!("{seconds} seconds of changes{}", why.unwrap_or_default()),
-            (Ended::Broken, Some(_)) => format!(
+            (_, Some(_)) => format!(
                 "at most {seconds} seconds of changes: the run ended before they were saved{}",
                 why.unwrap_or_default()
             ),
-            (Ended::Broken, None) => format!(
+            (_, None) => format!(
                 "whatever was changed in its last {seconds} seconds: the run ended without a last snapshot"
             ),
         };
@@ -198,6 +214,30 @@ mod tests {
         let mut saved = BackupState::default();
         observe_backup(&mut saved, 100, R1, at_rest());
         assert_eq!(saved.ended(200, R1, Ended::Saved, &[]), None);
+    }
+
+    #[test]
+    fn an_end_nobody_saw_is_good_if_the_bucket_got_a_snapshot_since() {
+        let mut changed = at_rest();
+        changed.changed = true;
+        let unseen = Ended::Unseen { stopping_since: 150 };
+        for (newest, lost) in [
+            (None, true),
+            (Some(stored('a', 149)), true),
+            (Some(stored('a', 150)), false),
+        ] {
+            let mut backup_state = BackupState::default();
+            observe_backup(&mut backup_state, 100, R1, changed.clone());
+            let bucket: Vec<_> = newest.clone().into_iter().collect();
+            assert_eq!(
+                backup_state.ended(200, R1, unseen, &bucket).is_some(),
+                lost,
+                "{newest:?}"
+            );
+        }
+        let mut saved = BackupState::default();
+        observe_backup(&mut saved, 100, R1, at_rest());
+        assert_eq!(saved.ended(200, R1, unseen, &[]), None, "nothing was to be saved");
     }
 
     #[test]

@@ -58,8 +58,8 @@ struct Ordered {
     done: mpsc::SyncSender<Answer>,
 }
 
-/// Has a piece of work done; the last is called when it has begun to read.
-type Serve = fn(OwnedFd, &Request, &dyn Fn()) -> Answer;
+/// Has a piece of work done; the last is called when it has begun to read, and says whether anybody wants that still.
+type Serve = fn(OwnedFd, &Request, &dyn Fn() -> bool) -> Answer;
 
 /// A piece of work that has begun.
 pub(crate) struct Pending(mpsc::Receiver<Answer>);
@@ -93,13 +93,11 @@ impl Keeper {
             {
                 // Whoever ordered it waits, or is gone with this process.
                 let Some(begun) = begun else {
-                    let _ = done.send(serve(directory, &request, &|| ()));
+                    let _ = done.send(serve(directory, &request, &|| true));
                     continue;
                 };
                 std::thread::spawn(move || {
-                    let answer = serve(directory, &request, &move || {
-                        let _ = begun.try_send(());
-                    });
+                    let answer = serve(directory, &request, &move || begun.try_send(()).is_ok());
                     let _ = done.send(answer);
                 });
             }
@@ -159,7 +157,7 @@ fn too_long(limits: &Limits) -> Answer {
 }
 
 /// Starts a process, and ends it with its answer or its time.
-fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn()) -> Answer {
+fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn() -> bool) -> Answer {
     let started = serde_json::to_string(request)
         .map_err(io::Error::from)
         .and_then(|text| {
@@ -217,7 +215,7 @@ fn parsed(said: &[u8]) -> Option<Answer> {
 }
 
 /// What it says until it closes its output, after [`BEGUN`]; `None` when that takes too long.
-fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn()) -> io::Result<Option<Vec<u8>>> {
+fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn() -> bool) -> io::Result<Option<Vec<u8>>> {
     let mut output = child
         .stdout
         .take()
@@ -245,7 +243,9 @@ fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn()) -> io::Result<Opt
         }
         if said.first() == Some(&BEGUN) {
             said.remove(0);
-            begun();
+            if !begun() {
+                return Err(io::Error::other("it began too late"));
+            }
         }
         if said.len() > MAX_ANSWER {
             return Ok(Some(Vec::new()));

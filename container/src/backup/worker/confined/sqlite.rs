@@ -43,7 +43,12 @@ impl Target {
 }
 
 /// Does a piece of work in a directory; `begun` is called when what is to be held is read from then on.
-pub(super) fn serve(request: &Request, directory: &Path, target: Option<Target>, begun: &dyn Fn()) -> Answer {
+pub(super) fn serve(
+    request: &Request,
+    directory: &Path,
+    target: Option<Target>,
+    begun: &dyn Fn() -> bool,
+) -> Answer {
     let path = directory.join(request.name());
     let done = match (&request.work, target) {
         (Work::Copy(_), Some(target)) => copy(&path, target, &request.limits),
@@ -120,7 +125,12 @@ fn copy(path: &PathBuf, target: Target, limits: &Limits) -> Result<Answer, NotCo
 }
 
 /// Copies a database as it is at the moment this begins to read it.
-fn hold(path: &PathBuf, target: Target, limits: &Limits, begun: &dyn Fn()) -> Result<Answer, NotCopied> {
+fn hold(
+    path: &PathBuf,
+    target: Target,
+    limits: &Limits,
+    begun: &dyn Fn() -> bool,
+) -> Result<Answer, NotCopied> {
     let source = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, limits).map_err(|error| judge(&error))?;
     let mode = source.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     if mode.map_err(|error| judge(&error))? != "wal" {
@@ -130,7 +140,9 @@ fn hold(path: &PathBuf, target: Target, limits: &Limits, begun: &dyn Fn()) -> Re
     // The transaction begins with the first look.
     let held = source.execute_batch("BEGIN").and_then(|()| touch(&source));
     held.map_err(|error| judge(&error))?;
-    begun();
+    if !begun() {
+        return Err(NotCopied::Refused("nobody waits for it".to_owned()));
+    }
     into(&source, target)
 }
 

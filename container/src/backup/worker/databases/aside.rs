@@ -68,6 +68,11 @@ pub(super) fn capture(
     copy: &dyn Fn(&File, &File) -> io::Result<()>,
 ) -> io::Result<()> {
     let file = regular(open(database.directory, database.name))?;
+    // Whoever stood still in the middle of writing has left in one of its logs what undoes it, or nowhere.
+    let has_log = LOGS.iter().any(|suffix| database.has(suffix));
+    if !has_log && fcntl_lock(&file, FlockOperation::NonBlockingLockShared).is_err() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
     copy(&file, &all.make(name, "")?)?;
     for suffix in LOGS {
         match regular(open(database.directory, &database.beside(suffix))) {

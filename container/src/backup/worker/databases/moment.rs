@@ -41,7 +41,8 @@ impl Databases {
     pub(crate) fn captured(&self, name: &OsStr) -> Result<Copy, NotCopied> {
         let log = with_suffix(name, "-wal");
         let log = look(&self.scratch, log).and_then(|log| log.metadata());
-        let copied = self.opened(name).and_then(|(file, bytes)| {
+        let copied = self.counted(|| {
+            let (file, bytes) = self.opened(name)?;
             let log = log.map_or(0, |log| log.len());
             self.checked(name, file, bytes.saturating_add(log))
         });
@@ -79,10 +80,10 @@ impl Databases {
     /// See [`NotCopied`].
     pub(crate) fn held(&self, held: Held) -> Result<Copy, NotCopied> {
         let copied = match held.pending.wait() {
-            Answer::Copied => {
-                let opened = self.opened(&held.name);
-                opened.and_then(|(file, bytes)| self.checked(&held.name, file, bytes))
-            }
+            Answer::Copied => self.counted(|| {
+                let (file, bytes) = self.opened(&held.name)?;
+                self.checked(&held.name, file, bytes)
+            }),
             other => Err(not(other)),
         };
         self.discard(&held.name);

@@ -30,6 +30,8 @@ const MAX_COPIED: u64 = 4 * 1024 * 1024;
 
 /// So many are, each by a process of its own.
 const MAX_HELD: usize = 32;
+/// So many bytes are in those, unless there is one only: they are all copied at once, onto the bot's own disk.
+const MAX_HELD_BYTES: u64 = 512 * 1024 * 1024;
 
 /// What is known of the home from the first walk.
 pub(crate) struct Since {
@@ -39,6 +41,7 @@ pub(crate) struct Since {
     pub(super) capture: Option<Capture>,
     /// Databases that are read as they were.
     held: usize,
+    held_bytes: u64,
 }
 
 /// One step of a walk.
@@ -102,6 +105,7 @@ impl Since {
             changed,
             capture: None,
             held: 0,
+            held_bytes: 0,
         }
     }
 }
@@ -119,8 +123,7 @@ impl Walk {
                 break;
             }
             let Some(step) = self.step() else {
-                self.follow_links(by_inode);
-                return true;
+                return self.follow_links(by_inode);
             };
             self.taken.push_back(step);
         }
@@ -131,17 +134,22 @@ impl Walk {
         false
     }
 
-    /// A file that was written under one of its names is another under each of them.
-    fn follow_links(&mut self, by_inode: &HashMap<u64, Vec<usize>>) {
+    /// A file that was written under one of its names is another under each of them. Whether there was time for all.
+    fn follow_links(&mut self, by_inode: &HashMap<u64, Vec<usize>>) -> bool {
         let written: Vec<u64> = self.linked.iter().map(|(_, inode)| *inode).collect();
         let Ok(home) = Descent::begin(&self.home.path) else {
-            return;
+            return false;
         };
         for at in written.iter().filter_map(|inode| by_inode.get(inode)).flatten() {
-            let Some(since) = &mut self.since else { return };
-            let (path, Some(capture)) = (since.record.path(*at), since.capture.as_mut()) else {
-                return;
+            let Some(since) = &mut self.since else {
+                return false;
             };
+            let (path, Some(capture)) = (since.record.path(*at), since.capture.as_mut()) else {
+                return false;
+            };
+            if capture.is_over() {
+                return false;
+            }
             let taken = open(&home.here(), path.as_os_str()).and_then(|file| {
                 let stat = file.metadata()?;
                 let (bytes, length) = capture.take(file, &stat)?;
@@ -162,6 +170,7 @@ impl Walk {
             self.instead
                 .insert(*at, entry_of(&path, NodeType::File, meta, Some(source)));
         }
+        true
     }
 
     /// What the first walk knows of the directory that is at this name, for the one who is about to go there.
@@ -296,13 +305,16 @@ impl Walk {
         let since = self.since.as_mut()?;
         let capture = since.capture.as_mut()?;
         // To hold a small one would be in the way of its writers for longer than to copy it.
-        let may_hold = meta.size > MAX_COPIED && since.held < MAX_HELD;
+        let together = since.held_bytes.saturating_add(meta.size);
+        let fits = since.held == 0 || (since.held < MAX_HELD && together <= MAX_HELD_BYTES);
+        let may_hold = meta.size > MAX_COPIED && fits;
         let held = may_hold
             .then(|| self.home.databases.hold(located, capture.name()))
             .flatten();
         let files = match held {
             Some(held) => {
                 since.held = since.held.saturating_add(1);
+                since.held_bytes = together;
                 Some(Files::Held(held))
             }
             None => capture.database(&self.home.databases, located).map(Files::Copied),
@@ -338,6 +350,9 @@ impl Walk {
             Ok(copy) => copy,
             Err(reason) => {
                 self.noted.of_another_moment(&path, &reason.to_string());
+                if before.is_none() {
+                    self.noted.lacks(&path, &reason.to_string());
+                }
                 self.not_seen();
                 self.replay =
                     before.map(|at| Replay::new(path.parent().unwrap_or(Path::new("")).to_owned(), at));

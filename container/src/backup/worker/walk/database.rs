@@ -70,6 +70,11 @@ impl Walk {
             {
                 return Stored::Taken(Box::new(step));
             }
+            if self.before(name).is_none() {
+                let said = path.to_string_lossy().into_owned();
+                self.noted
+                    .exceeded(&said, "it is too large to be copied in a moment");
+            }
         } else {
             let said = path.to_string_lossy().into_owned();
             match self.home.databases.copy(&located) {
