@@ -118,7 +118,7 @@ impl Keeper {
             work: order.work.clone(),
             name: bytes_of(order.name),
             owner: self.owner,
-            limits: Limits::new(order.bytes, self.time, order.patience),
+            limits: Limits::new(&order.work, order.bytes, self.time, order.patience),
         };
         let (done, answered) = mpsc::sync_channel(1);
         let directory = rustix::io::fcntl_dupfd_cloexec(order.directory, 0)?;

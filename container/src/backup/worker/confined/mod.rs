@@ -79,10 +79,15 @@ struct Limits {
 
 impl Limits {
     /// For a database of so many bytes, its log included, and what every database may take.
-    fn new(bytes: u64, time: Duration, patience: Duration) -> Self {
+    fn new(work: &Work, bytes: u64, time: Duration, patience: Duration) -> Self {
         /// Beside its content a database has bookkeeping, and its log as much again.
         const SPARE: u64 = 64 * 1024 * 1024;
-        let cpu = time.saturating_add(Duration::from_secs(bytes / BYTES_A_SECOND));
+        // Leases are removed from a large database as fast as from a small one.
+        let by_size = match work {
+            Work::Release => 0,
+            Work::Copy(_) | Work::Hold(_) | Work::Merge | Work::Check => bytes / BYTES_A_SECOND,
+        };
+        let cpu = time.saturating_add(Duration::from_secs(by_size));
         let wait = patience.saturating_add(cpu.saturating_mul(SHARE));
         Self {
             cpu,
