@@ -170,7 +170,7 @@ impl<'a> AuditTrail<'a> {
         let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
         if self.is_of_another(entry) {
             // Into somebody's history, by whoever has an account: once for all of them.
-            return format!("{:?} {outcome:?}", entry.user);
+            return format!("{action} {:?} {outcome:?}", entry.user);
         }
         if entry.kind == HistoryKind::Refused {
             let network = address.and_then(address_key);
