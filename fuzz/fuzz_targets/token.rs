@@ -2,11 +2,10 @@
 //! what an identity must say.
 #![no_main]
 
-use std::collections::BTreeSet;
-
 use libfuzzer_sys::fuzz_target;
+use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::identity::token::{self, CLOCK_LEEWAY_SECONDS, MAX_LIFETIME_SECONDS, MAX_TOKEN_BYTES};
-use moltworker_core::identity::{jwks, session, sign_in};
+use moltworker_core::identity::{jwks, sign_in};
 
 const ISSUER: &str = "https://project.supabase.co/auth/v1";
 const NOW: u64 = 1_800_000_000;
@@ -26,10 +25,10 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(keys.iter().filter(|other| other.key_id == key.key_id).count(), 1);
         }
     }
-    if let Some(value) = session::find(text, session::SESSION_COOKIE) {
+    if let Some(value) = cookies::find(text, SESSION_COOKIE) {
         assert!(!value.contains(';') && text.contains(value));
     }
-    assert!(session::find(text, sign_in::FLOW_COOKIE).is_none_or(|value| !value.contains(';')));
+    assert!(cookies::find(text, sign_in::FLOW_COOKIE).is_none_or(|value| !value.contains(';')));
 });
 
 fn verify(token: &str) {
@@ -43,7 +42,7 @@ fn verify(token: &str) {
     };
     let expected = token::Expected {
         issuer: ISSUER,
-        oauth_clients: &BTreeSet::new(),
+        oauth_clients: &[],
     };
     if let Ok(identity) = signed.into_identity(expected, NOW) {
         assert!(identity.expires_at + CLOCK_LEEWAY_SECONDS > NOW);
