@@ -26,10 +26,11 @@ const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-const REQUESTS: [&str; 8] = [
+pub(super) const REQUESTS: [&str; 9] = [
     "AccessEntry",
     "DomainName",
     "Invitee",
+    "OrderRequest",
     "PersonalTokenName",
     "PersonalTokenRequest",
     "RestoreRequest",

@@ -113,3 +113,14 @@ fn the_texts_of_the_api_have_patterns() {
         assert_eq!(schemas[name]["additionalProperties"], false, "{name}");
     }
 }
+
+#[test]
+fn a_field_of_what_a_request_brings_may_be_missing() {
+    let brought: BTreeSet<&str> = endpoints()
+        .filter_map(|endpoint| match endpoint.input() {
+            Input::Json(document) | Input::OptionalJson(document) => Some(document.name()),
+            Input::Nothing | Input::Query(_) | Input::Form | Input::Stream => None,
+        })
+        .collect();
+    assert_eq!(brought, schemas::REQUESTS.into_iter().collect());
+}
