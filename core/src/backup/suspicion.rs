@@ -257,7 +257,7 @@ mod tests {
         let before = content(
             9,
             9,
-            &[STATE, MAIN, ".openclaw/agents/work/agent/openclaw-agent.sqlite"],
+            &[STATE, MAIN, ".openclaw/agents/second/agent/openclaw-agent.sqlite"],
         );
         let now = content(5, 5, &[STATE, MAIN]);
         let judged = |left: &[&str], deletions: &Deletions| {
@@ -268,7 +268,7 @@ mod tests {
         assert!(!judged(&["main"], &seen(4)));
         assert!(!judged(&["main"], &Deletions::default()), "nobody knows");
         assert!(judged(&["main"], &seen(0)), "nobody removed it");
-        assert!(judged(&["main", "work"], &seen(4)), "only its database is gone");
+        assert!(judged(&["main", "second"], &seen(4)), "only its database is gone");
     }
 
     #[test]
