@@ -2,9 +2,14 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
 
+#[path = "shared/sources.rs"]
+mod sources;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::{files, root};
 
 /// The files of the supervisor that reach something by a path from the root, and what that is: never what lies in a
 /// bot's home, which `container/src/beneath.rs` opens.
@@ -51,21 +56,6 @@ const BY_PATH: [(&str, &str); 17] = [
     ("supervisor/tenant/entrance.rs", "a control group"),
     ("supervisor/tenant/group.rs", "a control group"),
 ];
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.expect("a directory can be read").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// Tests may use anything.
 fn is_test(path: &Path) -> bool {

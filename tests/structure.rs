@@ -2,9 +2,14 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
 
+#[path = "shared/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use sources::{files, root};
 
 /// A crate's wings from the bottom: each imports only from those before it, and from itself.
 const CRATES: [(&str, &[&str]); 3] = [
@@ -48,21 +53,6 @@ const WITHOUT_WINGS: [&str; 2] = ["xtask/src", "container/fake-gateway"];
 
 /// A module by its path (`backup::state`; the crate's root is empty), and what it imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-        let path = entry.expect("a directory can be read").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// `container/src/backup/mod.rs` → `backup`, `src/lib.rs` → the empty path.
 fn module_of(path: &Path, source: &Path) -> String {

@@ -3,26 +3,17 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
 
+#[path = "shared/texts.rs"]
+mod texts;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use moltworker_core::settings::{OPTIONAL, REQUIRED};
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn toml(path: &str) -> toml::Table {
-    read(path)
-        .parse()
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use texts::{read, root, toml};
 
 /// Every file git knows or would add: what a clone has.
 fn files() -> Vec<String> {

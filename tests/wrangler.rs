@@ -2,27 +2,16 @@
 
 #![expect(clippy::panic, reason = "a test reports by failing")]
 
+#[path = "shared/texts.rs"]
+mod texts;
+
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
 
 use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
 use moltworker_core::http::problem::RATE_PERIOD_SECONDS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn toml(path: &str) -> toml::Table {
-    read(path)
-        .parse()
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use texts::{read, root, toml};
 
 /// What the entries of a list have under this name; the list of a table is named with it, `table.list`.
 fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
