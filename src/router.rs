@@ -9,7 +9,7 @@ use moltworker_core::api::audit::Outcome;
 use moltworker_core::api::contract::Access;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::operation::Operation;
-use moltworker_core::api::route::{PathParameters, Place, Route, route};
+use moltworker_core::api::route::{HostKind, PathParameters, Route, route};
 use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
@@ -64,7 +64,7 @@ fn tell(request: &Request, error: Error) -> worker::Result<Response> {
 async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Result<web_sys::Response> {
     let (method, path) = (&incoming.method, &incoming.address.path);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
-    let everywhere = match route(method, Place::Elsewhere, path) {
+    let everywhere = match route(method, HostKind::Elsewhere, path) {
         Route::To(endpoint, parameters) => Some((endpoint.operation(), parameters)),
         _ => None,
     };
@@ -83,7 +83,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
             .into());
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
-    let found = route(method, served.place(), path);
+    let found = route(method, served.host_kind(), path);
     let rate = match &found {
         Route::To(endpoint, _) => Some(endpoint.rate()),
         _ => None,

@@ -11,7 +11,7 @@ use crate::wire::run::OfferedModel;
 
 mod access;
 pub use access::{
-    ADMIN_USER_IDS, ALLOW_LIST, Access, BOT_DOMAIN, CF_API_TOKEN, CF_API_URL, CF_ZONE_ID, Cloudflare,
+    ADMIN_USER_IDS, ALLOW_LIST, AccessSettings, BOT_DOMAIN, CF_API_TOKEN, CF_API_URL, CF_ZONE_ID, Cloudflare,
     DNS_QUERY_URL, SIGN_UP,
 };
 
@@ -161,7 +161,7 @@ pub struct Settings {
     /// How many bots may be awake at once, if the operator set a limit.
     pub max_awake: Option<u32>,
     /// Who gets in, and under which names.
-    pub access: Access,
+    pub access: AccessSettings,
     /// What encrypts backups, and where they go.
     pub backups: Backups,
 }

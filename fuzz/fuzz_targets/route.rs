@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use moltworker_core::api::contract::{Audit, Hosts};
 use moltworker_core::api::operation::Operation;
-use moltworker_core::api::route::{Place, RESERVED, Route, route, safe_next};
+use moltworker_core::api::route::{HostKind, RESERVED, Route, route, safe_next};
 
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
 
@@ -19,11 +19,11 @@ fuzz_target!(|data: &[u8]| {
     let method = METHODS[usize::from(first) % METHODS.len()];
     // As the URL parser leaves a path: it always begins with a slash.
     let path = format!("/{text}");
-    if let Route::To(endpoint, _) = route(method, Place::Elsewhere, &path) {
+    if let Route::To(endpoint, _) = route(method, HostKind::Elsewhere, &path) {
         assert_eq!(endpoint.hosts(), Hosts::Every, "{path:?}");
     }
-    for place in [Place::Platform, Place::BotHost] {
-        let found = route(method, place, &path);
+    for kind in [HostKind::Platform, HostKind::BotHost] {
+        let found = route(method, kind, &path);
         let name = text.split('/').next().unwrap_or_default();
         let reserved = RESERVED
             .iter()
@@ -31,11 +31,11 @@ fuzz_target!(|data: &[u8]| {
         if let Route::To(endpoint, _) = found {
             assert!(
                 !(reserved && endpoint.operation() == Operation::ServeBot),
-                "{place:?} {path:?}"
+                "{kind:?} {path:?}"
             );
             // No link, picture or prefetch may change anything.
             if matches!(method, "GET" | "HEAD") {
-                assert_ne!(endpoint.audit(), Audit::Change, "{place:?} {path:?}");
+                assert_ne!(endpoint.audit(), Audit::Change, "{kind:?} {path:?}");
             }
         }
     }
@@ -47,7 +47,7 @@ fuzz_target!(|data: &[u8]| {
         );
         let alone = next.split(['?', '#']).next().unwrap_or("/");
         assert!(
-            matches!(route("GET", Place::Platform, alone), Route::To(..)),
+            matches!(route("GET", HostKind::Platform, alone), Route::To(..)),
             "{wanted:?}"
         );
     }

@@ -40,7 +40,7 @@ const PAGE: u32 = 100;
 
 /// A row of the registry. Its incidents are a JSON list in one column.
 #[derive(Deserialize)]
-struct Row {
+struct BotRow {
     user_id: UserId,
     email: Option<String>,
     state: BotState,
@@ -53,7 +53,7 @@ struct Row {
     incidents: String,
 }
 
-/// What the query wants to see of the fleet.
+/// What a query that [`check_query`](super::input::check_query) let pass wants to see of the fleet.
 pub(super) fn query(request: &Request) -> Result<FleetQuery> {
     let mut query = FleetQuery::default();
     for (name, value) in Address::of(request)?.pairs() {
@@ -73,7 +73,7 @@ pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPag
     Ok(BotPage { bots, next })
 }
 
-async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<Row>> {
+async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRow>> {
     // No LIKE: D1 takes patterns of 50 bytes, and addresses are longer.
     // By a time both columns descend, so that one comparison of both finds what is behind the last one.
     let (order, behind) = match query.order {
@@ -114,7 +114,7 @@ fn by_time(column: &str) -> (String, String) {
     )
 }
 
-fn listed(row: Row) -> worker::Result<ListedBot> {
+fn listed(row: BotRow) -> worker::Result<ListedBot> {
     Ok(ListedBot {
         user_id: row.user_id,
         email: row.email,

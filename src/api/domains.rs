@@ -28,7 +28,7 @@ const BY_DNS: &str = "dns";
 
 /// One claim, as the table has it.
 #[derive(Deserialize)]
-struct Row {
+struct DomainRow {
     host: HostName,
     proof: String,
     state: DomainState,
@@ -37,7 +37,7 @@ struct Row {
     hostname_id: Option<String>,
 }
 
-impl Row {
+impl DomainRow {
     fn view(self, settings: &Settings, certificate: Option<Certificate>) -> Domain {
         Domain {
             proof: DnsRecord {
@@ -72,7 +72,7 @@ pub(super) async fn list(ctx: &Context<'_>) -> Result<DomainList> {
     })
 }
 
-async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<Row>> {
+async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<DomainRow>> {
     database::open(env)?
         .prepare(format!(
             "SELECT {COLUMNS} FROM domains WHERE user_id = ?1 ORDER BY host"
@@ -82,13 +82,13 @@ async fn rows(env: &Env, user: UserId) -> worker::Result<Vec<Row>> {
         .await
 }
 
-async fn find(env: &Env, user: UserId, host: &HostName) -> Result<Row> {
+async fn find(env: &Env, user: UserId, host: &HostName) -> Result<DomainRow> {
     let query = format!("SELECT {COLUMNS} FROM domains WHERE user_id = ?1 AND host = ?2");
     let found = async {
         database::open(env)?
             .prepare(query)
             .bind(&[user.to_string().into(), host.as_str().into()])?
-            .row::<Row>()
+            .row::<DomainRow>()
             .await
     };
     found
@@ -168,7 +168,7 @@ pub(super) async fn check(ctx: &Context<'_>, host: HostName) -> Result<Domain> {
 }
 
 /// Asks DNS for the proof. An error is not a no.
-async fn resolve(settings: &Settings, row: &Row) -> worker::Result<bool> {
+async fn resolve(settings: &Settings, row: &DomainRow) -> worker::Result<bool> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("name", &proof_name(&row.host))
         .append_pair("type", "TXT")
@@ -187,7 +187,7 @@ async fn resolve(settings: &Settings, row: &Row) -> worker::Result<bool> {
 }
 
 /// Makes a claim the one that holds, unless another does already.
-async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Row> {
+async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<DomainRow> {
     let update = async {
         database::open(env)?
             .prepare(format!(
@@ -202,7 +202,7 @@ async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Ro
                 d1_timestamp(clock::now_ms()),
                 by.into(),
             ])?
-            .row::<Row>()
+            .row::<DomainRow>()
             .await
     };
     let row = update.await.map_err(directory_unavailable)?;
@@ -213,7 +213,7 @@ async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Ro
 }
 
 /// How far the certificate of a verified domain is, where the platform makes them; begun if need be.
-async fn certificate(env: &Env, settings: &Settings, user: UserId, row: &Row) -> Option<Certificate> {
+async fn certificate(env: &Env, settings: &Settings, user: UserId, row: &DomainRow) -> Option<Certificate> {
     let cloudflare = settings.access.cloudflare.as_ref()?;
     if row.state != DomainState::Verified {
         return None;
@@ -264,7 +264,7 @@ pub(super) async fn remove(ctx: &Context<'_>, host: HostName) -> Result<DomainLi
                 "DELETE FROM domains WHERE host = ?1 AND user_id = ?2 RETURNING {COLUMNS}"
             ))
             .bind(&[host.as_str().into(), user.to_string().into()])?
-            .row::<Row>()
+            .row::<DomainRow>()
             .await
     };
     let row = delete.await.map_err(directory_unavailable)?;

@@ -94,7 +94,7 @@ pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<R
         // A program needs no session, and a code would be one.
         Ok(caller @ (Caller::Bearer(_) | Caller::Personal(..))) => {
             ctx.signed_in(caller.identity().user);
-            return Err(Refusal::HandOverRefused.into());
+            return Err(Refusal::HandoffRefused.into());
         }
         Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
             if reply::is_for_person(request) =>

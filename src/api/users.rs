@@ -64,7 +64,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     get(ctx).await?;
     ctx.audit.begin().await;
     if status != UserStatus::Active {
-        told(
+        tell_bot(
             ctx.env,
             user,
             status,
@@ -91,7 +91,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     let updated = updated.ok_or(Refusal::NoSuchEntry)?;
     users::cache(user, status, now);
     if status == UserStatus::Active {
-        told(
+        tell_bot(
             ctx.env,
             user,
             status,
@@ -102,14 +102,14 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     Ok(updated)
 }
 
-async fn told(env: &Env, user: UserId, status: UserStatus, otherwise: &'static str) -> Result<()> {
-    tell_bot(env, user, status).await.map_err(|error| {
+async fn tell_bot(env: &Env, user: UserId, status: UserStatus, otherwise: &'static str) -> Result<()> {
+    follow_status(env, user, status).await.map_err(|error| {
         log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
         Error::detailed(Refusal::Internal, otherwise)
     })
 }
 
-async fn tell_bot(env: &Env, user: UserId, status: UserStatus) -> sandbox_client::Result<()> {
+async fn follow_status(env: &Env, user: UserId, status: UserStatus) -> sandbox_client::Result<()> {
     let order = match status {
         UserStatus::Active => {
             let status = sandbox_client::status(env, user).await?;

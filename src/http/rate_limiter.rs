@@ -22,10 +22,10 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn limit(this: &Limiter, options: &JsValue) -> Result<Promise, JsValue>;
 
-    type Outcome;
+    type LimitResult;
 
     #[wasm_bindgen(method, getter)]
-    fn success(this: &Outcome) -> bool;
+    fn success(this: &LimitResult) -> bool;
 }
 
 /// Counts one request of this address, and again if it is a try to sign in.
@@ -90,7 +90,7 @@ async fn count(env: &Env, limit: &'static str, key: String) -> Result<(), Refusa
     let counted = async {
         let limiter: Limiter = bindings::get(env, limit)?;
         let options = js_sys::JSON::parse(&json::object(&[("key", &key)]))?;
-        let outcome: Outcome = tasks::settled(&limiter.limit(&options)?).await?.unchecked_into();
+        let outcome: LimitResult = tasks::settled(&limiter.limit(&options)?).await?.unchecked_into();
         Ok::<bool, worker::Error>(outcome.success())
     };
     match counted.await {

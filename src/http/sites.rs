@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use moltworker_core::api::route::Place;
+use moltworker_core::api::route::HostKind;
 use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site::{Site, site};
@@ -47,11 +47,11 @@ pub(crate) enum Served {
 }
 
 impl Served {
-    pub(crate) fn place(&self) -> Place {
+    pub(crate) fn host_kind(&self) -> HostKind {
         match self {
-            Self::Platform => Place::Platform,
-            Self::Bot(_) => Place::BotHost,
-            Self::Nowhere => Place::Elsewhere,
+            Self::Platform => HostKind::Platform,
+            Self::Bot(_) => HostKind::BotHost,
+            Self::Nowhere => HostKind::Elsewhere,
         }
     }
 

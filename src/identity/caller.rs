@@ -145,7 +145,7 @@ pub(crate) async fn renew(env: &Env, session: &Session) -> Renewal {
     }
 }
 
-/// Whether a request to a bot that is served at `served` is its owner's wish. Other people's pages can have a
+/// Whether a request to a bot that is served at `served` is its owner's own doing. Other people's pages can have a
 /// browser send one, and it sends our cookie along. Who sends a token means it; but what such a WebSocket is for,
 /// the gateway goes by the origin as well.
 pub(crate) fn is_owners(request: &Incoming, caller: &Caller, served: &str) -> bool {

@@ -68,7 +68,7 @@ pub(crate) async fn issue_code(
     let challenge = query_value("challenge").and_then(|text| Opaque::parse(&text));
     let name = query_value("host").and_then(|text| text.parse::<HostName>().ok());
     let (Some(challenge), Some(name)) = (challenge, name) else {
-        return Err(Refusal::HandOverRefused.into());
+        return Err(Refusal::HandoffRefused.into());
     };
     let at = match settings.public.port() {
         Some(port) => format!("{name}:{port}"),
@@ -141,7 +141,7 @@ pub(crate) async fn redeem_code(
     let verifier = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
     // Without a verifier the code is left alone: who holds one from elsewhere cannot even use it up.
     let (Some(code), Some(verifier)) = (code, verifier) else {
-        return Err(Refusal::HandOverRefused.into());
+        return Err(Refusal::HandoffRefused.into());
     };
     // Deleted by being read: of two who come with the same code, the database answers one.
     let pending = database::open(env)?
@@ -153,16 +153,16 @@ pub(crate) async fn redeem_code(
         .await?;
     let Some(pending) = pending else {
         log::line("code-refused", &[("reason", &"there is no such code (any more)")]);
-        return Err(Refusal::HandOverRefused.into());
+        return Err(Refusal::HandoffRefused.into());
     };
     let challenge = digest(&verifier).await?;
     if let Err(reason) = pending.redeem(&host.name, host.owner, &challenge, clock::now_ms()) {
         log::line("code-refused", &[("reason", &reason), ("host", &host.name)]);
-        return Err(Refusal::HandOverRefused.into());
+        return Err(Refusal::HandoffRefused.into());
     }
     let session: Option<Session> = sealed::open(settings, HANDOFF_PURPOSE, &pending.session).await;
     let Some(session) = session.filter(|session| session.identity.user == pending.user_id) else {
-        return Err(Refusal::HandOverRefused.into());
+        return Err(Refusal::HandoffRefused.into());
     };
     let cookie = caller::session_cookie(&session, settings, &purpose(&host.name)).await?;
     let onward = reply::see_other(safe_next(Some(&pending.next)))?;

@@ -7,7 +7,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::cache::Cache;
 use moltworker_core::identity::token::Identity;
 use moltworker_core::identity::users::{AllowListEntry, Freshness, Read, SignUp, UserStatus, entries_for};
-use moltworker_core::settings::{Access, Settings};
+use moltworker_core::settings::{AccessSettings, Settings};
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env};
@@ -29,7 +29,7 @@ thread_local! {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct UserRow {
     email: Option<String>,
     role: String,
     status: UserStatus,
@@ -37,7 +37,7 @@ struct Row {
 }
 
 /// Whether this person is an admin: their token says so, or the operator.
-pub(crate) fn is_admin(identity: &Identity, access: &Access) -> bool {
+pub(crate) fn is_admin(identity: &Identity, access: &AccessSettings) -> bool {
     identity.admin || access.admin_user_ids.contains(&identity.user)
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
 async fn look_up(
     env: &Env,
     identity: &Identity,
-    access: &Access,
+    access: &AccessSettings,
     now: u64,
 ) -> worker::Result<Option<UserStatus>> {
     let database = database::open(env)?;
@@ -102,7 +102,7 @@ async fn look_up(
     let row = database
         .prepare("SELECT email, role, status, seen_at FROM users WHERE user_id = ?1")
         .bind(&[identity.user.to_string().into()])?
-        .row::<Row>()
+        .row::<UserRow>()
         .await?;
     if let Some(row) = row {
         let changed = row.role != role || (identity.email.is_some() && row.email != identity.email);
@@ -148,7 +148,7 @@ async fn record_user(database: &D1Database, identity: &Identity, role: &str, now
 }
 
 #[derive(Deserialize)]
-struct UserRow {
+struct UserIdRow {
     user_id: UserId,
 }
 
@@ -166,7 +166,7 @@ pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> wor
             d1_timestamp(now),
             d1_timestamp(now.saturating_sub(FAILED_SIGN_IN_AGAIN_AFTER_MS)),
         ])?
-        .rows::<UserRow>()
+        .rows::<UserIdRow>()
         .await?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
@@ -174,7 +174,7 @@ pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> wor
 async fn may_sign_up(
     database: &D1Database,
     identity: &Identity,
-    access: &Access,
+    access: &AccessSettings,
     now: u64,
 ) -> worker::Result<bool> {
     let entries = entries_for(identity.user, identity.email.as_deref());

@@ -1,4 +1,4 @@
-//! The clock's part: once a minute, look at every bot that ought to be awake and write down how it is.
+//! Cron's part: once a minute, look at every bot that ought to be awake and write down how it is.
 //! Never starts one.
 
 use std::cell::{Cell, RefCell};
@@ -32,7 +32,7 @@ const SIDE_BY_SIDE: usize = 6;
 const TICK_DEADLINE: Duration = Duration::from_secs(25);
 
 #[derive(Deserialize)]
-struct Row {
+struct DueRow {
     user_id: UserId,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn tick(env: &Env) -> worker::Result<()> {
     let due = database
         .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
         .bind(&[MAX_PER_TICK.into()])?
-        .rows::<Row>()
+        .rows::<DueRow>()
         .await?;
     let tick = Tick {
         env,
@@ -74,7 +74,7 @@ pub(super) async fn tick(env: &Env) -> worker::Result<()> {
 struct Tick<'a> {
     env: &'a Env,
     database: &'a D1Database,
-    due: RefCell<vec::IntoIter<Row>>,
+    due: RefCell<vec::IntoIter<DueRow>>,
     /// What is not written down yet.
     seen: RefCell<Vec<Seen>>,
     asked: Cell<usize>,
@@ -117,7 +117,7 @@ impl Tick<'_> {
     }
 }
 
-/// What the clock saw of one bot.
+/// What cron saw of one bot.
 #[derive(Serialize)]
 struct Seen {
     user: UserId,

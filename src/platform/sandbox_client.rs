@@ -102,7 +102,7 @@ pub(crate) async fn order(
     status_after(env, user, &command).await
 }
 
-/// Has the Sandbox ask its supervisor now; what the clock wants to know of the state it is in then.
+/// Has the Sandbox ask its supervisor now; what cron wants to know of the state it is in then.
 pub(crate) async fn poll(env: &Env, user: UserId) -> Result<BotStatusSummary> {
     summary(&status_after(env, user, &SandboxCommand::Poll).await?)
 }

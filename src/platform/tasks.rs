@@ -46,7 +46,7 @@ struct Tasks {
 
 thread_local! {
     static TASKS: Tasks = Tasks::default();
-    static UNUSED: RefCell<Vec<Rc<Outcome>>> = const { RefCell::new(Vec::new()) };
+    static UNUSED: RefCell<Vec<Rc<PromiseState>>> = const { RefCell::new(Vec::new()) };
 }
 
 struct WakeTask(usize);
@@ -150,22 +150,22 @@ pub(crate) fn beside(invocation: &Invocation, future: impl Future<Output = ()> +
 /// What it was rejected with.
 pub(crate) fn settled(promise: &Promise) -> impl Future<Output = Result<JsValue, JsValue>> {
     let unused = UNUSED.with_borrow_mut(Vec::pop);
-    let outcome = match unused {
-        Some(outcome) => outcome,
-        None => Outcome::new(),
+    let state = match unused {
+        Some(state) => state,
+        None => PromiseState::new(),
     };
-    if let Some((fulfilled, rejected)) = &*outcome.functions.borrow() {
+    if let Some((fulfilled, rejected)) = &*state.functions.borrow() {
         let promise: &Settling = promise.unchecked_ref();
         promise.then(fulfilled.as_ref(), rejected.as_ref());
     }
-    Settled(Some(outcome))
+    Settled(Some(state))
 }
 
 type Function = Closure<dyn FnMut(JsValue)>;
 
 /// What becomes of one promise, and the functions that are told.
 #[derive(Default)]
-struct Outcome {
+struct PromiseState {
     value: RefCell<Option<Result<JsValue, JsValue>>>,
     waker: RefCell<Option<Waker>>,
     /// Nobody waits any more.
@@ -173,15 +173,15 @@ struct Outcome {
     functions: RefCell<Option<(Function, Function)>>,
 }
 
-impl Outcome {
+impl PromiseState {
     /// It holds itself by its functions, as long as a promise may call them.
     fn new() -> Rc<Self> {
-        let outcome = Rc::new(Self::default());
-        let (one, other) = (Rc::clone(&outcome), Rc::clone(&outcome));
+        let state = Rc::new(Self::default());
+        let (one, other) = (Rc::clone(&state), Rc::clone(&state));
         let fulfilled = Closure::new(move |value| one.settle(Ok(value)));
         let rejected = Closure::new(move |error| other.settle(Err(error)));
-        outcome.functions.replace(Some((fulfilled, rejected)));
-        outcome
+        state.functions.replace(Some((fulfilled, rejected)));
+        state
     }
 
     fn settle(self: &Rc<Self>, value: Result<JsValue, JsValue>) {
@@ -201,32 +201,32 @@ impl Outcome {
         });
     }
 
-    fn reuse(outcome: Rc<Self>) {
+    fn reuse(state: Rc<Self>) {
         UNUSED.with_borrow_mut(|unused| {
             if unused.len() < KEPT {
-                unused.push(outcome);
+                unused.push(state);
             } else {
-                outcome.functions.take();
+                state.functions.take();
             }
         });
     }
 }
 
-struct Settled(Option<Rc<Outcome>>);
+struct Settled(Option<Rc<PromiseState>>);
 
 impl Future for Settled {
     type Output = Result<JsValue, JsValue>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let value = self.0.as_ref().and_then(|outcome| outcome.value.take());
+        let value = self.0.as_ref().and_then(|state| state.value.take());
         if let Some(value) = value {
-            if let Some(outcome) = self.0.take() {
-                Outcome::reuse(outcome);
+            if let Some(state) = self.0.take() {
+                PromiseState::reuse(state);
             }
             return Poll::Ready(value);
         }
-        if let Some(outcome) = &self.0 {
-            outcome.waker.replace(Some(context.waker().clone()));
+        if let Some(state) = &self.0 {
+            state.waker.replace(Some(context.waker().clone()));
         }
         Poll::Pending
     }
@@ -234,12 +234,12 @@ impl Future for Settled {
 
 impl Drop for Settled {
     fn drop(&mut self) {
-        let Some(outcome) = self.0.take() else { return };
-        outcome.waker.take();
-        if outcome.value.take().is_some() {
-            Outcome::reuse(outcome);
+        let Some(state) = self.0.take() else { return };
+        state.waker.take();
+        if state.value.take().is_some() {
+            PromiseState::reuse(state);
         } else {
-            outcome.abandoned.set(true);
+            state.abandoned.set(true);
         }
     }
 }

@@ -85,7 +85,7 @@ pub(crate) async fn answer(
                     "repository-refused",
                     &[
                         ("user", &user),
-                        ("wish", &format!("{operation:?}")),
+                        ("operation", &format!("{operation:?}")),
                         ("code", &code),
                     ],
                 );

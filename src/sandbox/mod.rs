@@ -9,8 +9,8 @@
 mod answer;
 mod backups;
 mod container;
-mod hearing;
 mod lifecycle;
+mod observation;
 mod output;
 mod registry;
 mod repository;
@@ -136,7 +136,7 @@ impl Inner {
             SandboxCommand::Serve => Refusal::NotFound.into(),
             SandboxCommand::Status => {
                 self.load().await?;
-                self.hear().await;
+                self.observe().await;
                 self.status_answer()?.into()
             }
             SandboxCommand::Poll => {
@@ -213,7 +213,7 @@ impl Inner {
         let life = self.life();
         let said = self.said_by(life.run);
         let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
-        // What was heard counts only while there is somebody to hear it from.
+        // What was observed counts only while there is somebody to observe.
         if !matches!(
             life.state,
             LifecycleState::Running

@@ -20,11 +20,11 @@ use crate::platform::log;
 #[derive(Default)]
 pub(super) struct Registry {
     turn: Mutex<()>,
-    written: RefCell<Option<Row>>,
+    written: RefCell<Option<RegistryRow>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
+struct RegistryRow {
     state: BotState,
     awake: bool,
     run: u64,
@@ -82,7 +82,7 @@ impl Inner {
         Ok(())
     }
 
-    fn row(&self) -> Result<Row> {
+    fn row(&self) -> Result<RegistryRow> {
         let life = self.life();
         let backups = Store::open(&self.state)?.backup_state()?;
         let all = life.incidents.iter().chain(backups.incidents().iter());
@@ -90,7 +90,7 @@ impl Inner {
             .filter(|incident| incident.is_open())
             .map(|incident| incident.kind.as_str())
             .collect();
-        Ok(Row {
+        Ok(RegistryRow {
             state: life.bot_state(),
             awake: life.is_awake(),
             run: life.run.0,

@@ -43,7 +43,7 @@ pub(super) struct Renewing {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct SessionRow {
     identity: String,
     tokens: String,
     renewed_at: u64,
@@ -176,7 +176,7 @@ impl Inner {
     /// `None` also for one whose tokens were sealed with another key.
     pub(super) async fn load_session(&self, id: &SessionId) -> Result<Option<(Identity, Tokens, u64)>> {
         let statement = "SELECT identity, tokens, renewed_at FROM sessions WHERE id = ?";
-        let row: Option<Row> = Store::open(&self.state)?.one(statement, vec![id.as_str().into()])?;
+        let row: Option<SessionRow> = Store::open(&self.state)?.one(statement, vec![id.as_str().into()])?;
         let Some(row) = row else { return Ok(None) };
         let Some(tokens) = sealed::open(self.settings()?, PURPOSE, &row.tokens).await else {
             return Ok(None);

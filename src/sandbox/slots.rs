@@ -29,12 +29,12 @@ struct Others {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct IdleRow {
     user_id: UserId,
 }
 
 impl Inner {
-    /// Whether this bot may wake now. If not, a place is being freed, where one can be.
+    /// Whether this bot may wake now. If not, a slot is being freed, where one can be.
     ///
     /// The count is the registry's and can be a moment old; the platform's own limit is the one that holds,
     /// and a start beyond it fails and is tried again. So when the registry is away, the answer is yes.
@@ -138,9 +138,9 @@ impl Inner {
                 d1_timestamp(idle_since),
                 most.into(),
             ])?
-            .rows::<Row>()
+            .rows::<IdleRow>()
             .await?;
-        for Row { user_id } in longest_idle {
+        for IdleRow { user_id } in longest_idle {
             if slots::made_room(sandbox_client::free_slot(&self.env, user_id).await?.state) {
                 return Ok(Some(user_id));
             }

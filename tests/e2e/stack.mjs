@@ -153,10 +153,10 @@ export class Stack {
     return (await this.containers()).filter((container) => container.running);
   }
 
-  /** Makes the clock tick once, and waits until the Worker has done what it does then. */
+  /** Makes cron run once, and waits until the Worker has done what it does then. */
   async tick() {
     const ticked = await this.fetch("/cdn-cgi/handler/scheduled?cron=*+*+*+*+*");
-    if (!ticked.ok) throw new Error(`the clock's tick was answered ${ticked.status}`);
+    if (!ticked.ok) throw new Error(`cron's run was answered ${ticked.status}`);
   }
 
   /** The running container of one user's bot. */

@@ -106,7 +106,7 @@ test("a pinned bot and one with background work restart without a request", asyn
       return ["died", "started", "ready"].every((kind) => kinds.includes(kind)) && kinds.filter((kind) => kind === "started").length === 2;
     }, "its history says so");
   }
-  // An end that nobody saw is noticed when the clock looks.
+  // An end that nobody saw is noticed when cron looks.
   await worker.fake(ALICE, "evict");
   await worker.fake(ALICE, "die");
   await worker.tick();

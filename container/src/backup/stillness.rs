@@ -20,28 +20,28 @@ pub(crate) trait Stillness: Send + Sync {
 
 /// What a hold has come to, for the one who holds.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum HoldOperation {
     /// Nothing has been said yet.
     #[default]
     Hold,
     /// It is over, as it should be.
     End,
-    /// It is over before anybody wished so.
+    /// It is over before anybody ended it.
     Break,
 }
 
-/// What is wished of a hold, by whoever asked for it and whoever cannot wait for its end.
+/// What a hold is to come to, set by whoever asked for it and by whoever cannot wait for its end.
 #[derive(Debug, Default)]
 pub(crate) struct HoldOrder {
-    wish: Mutex<Wish>,
+    operation: Mutex<HoldOperation>,
     changed: Condvar,
 }
 
 impl HoldOrder {
-    fn wish(&self, wish: Wish) {
-        let mut now = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        if *now == Wish::Hold {
-            *now = wish;
+    fn set(&self, operation: HoldOperation) {
+        let mut now = self.operation.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == HoldOperation::Hold {
+            *now = operation;
         }
         drop(now);
         self.changed.notify_all();
@@ -49,23 +49,23 @@ impl HoldOrder {
 
     /// The bot is to go on at once, whatever is being looked at.
     pub(crate) fn break_off(&self) {
-        self.wish(Wish::Break);
+        self.set(HoldOperation::Break);
     }
 
     /// Waits until somebody wants the bot to go on, or it has stood still for too long; whether the hold was ended as it
     /// should be.
     pub(crate) fn wait(&self, until: Instant) -> bool {
-        let mut now = self.wish.lock().unwrap_or_else(PoisonError::into_inner);
-        while *now == Wish::Hold {
+        let mut now = self.operation.lock().unwrap_or_else(PoisonError::into_inner);
+        while *now == HoldOperation::Hold {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                *now = Wish::Break;
+                *now = HoldOperation::Break;
                 break;
             }
             let waited = self.changed.wait_timeout(now, left);
             now = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        *now == Wish::End
+        *now == HoldOperation::End
     }
 }
 
@@ -112,7 +112,7 @@ impl Hold {
 
     /// Lets the bot go on, and says how that was.
     pub(crate) async fn end(mut self) -> Option<Held> {
-        self.order.wish(Wish::End);
+        self.order.set(HoldOperation::End);
         self.over.take()?.await.ok()
     }
 }
@@ -132,7 +132,7 @@ mod tests {
         let order = HoldOrder::default();
         assert!(!order.wait(Instant::now() + Duration::from_millis(20)));
         // Too late to be as it should have been.
-        order.wish(Wish::End);
+        order.set(HoldOperation::End);
         assert!(!order.wait(Instant::now() + Duration::from_secs(60)));
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Rpc {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct RpcAnswer {
     ok: bool,
     #[serde(default)]
     payload: Value,
@@ -80,7 +80,7 @@ impl Rpc {
 /// A route that is not there is answered with 404 or with the gateway's page, and a call it does not know with
 /// 400: neither is better later. Whatever else goes wrong may be.
 fn judge(status: StatusCode, body: &[u8]) -> Result<Value, RpcRefusal> {
-    let answer: Option<Answer> = serde_json::from_slice(body).ok();
+    let answer: Option<RpcAnswer> = serde_json::from_slice(body).ok();
     match answer {
         Some(answer) if answer.ok && status == StatusCode::OK => Ok(answer.payload),
         Some(answer) if status.is_server_error() => Err(RpcRefusal::NotNow(answer.error.retry_after_ms)),

@@ -23,7 +23,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 const MAX_ANSWER: usize = 4 * 1024;
 
 #[derive(Deserialize)]
-struct Answer {
+struct ProbeAnswer {
     ok: bool,
     status: String,
     version: Option<String>,
@@ -54,7 +54,7 @@ pub(crate) async fn lives(gateway: SocketAddr) -> bool {
 }
 
 /// One question. The gateway answers any unknown path with its page and 200, so the body is what counts.
-async fn ask(gateway: SocketAddr, path: &str) -> Option<Answer> {
+async fn ask(gateway: SocketAddr, path: &str) -> Option<ProbeAnswer> {
     // No forwarded header: this is the gateway's own loopback caller, which needs none.
     let request = Request::get(path)
         .header("host", gateway.to_string())

@@ -16,7 +16,7 @@ use crate::tree::{assert_same, furnish, hand_over, listed, noise, without_caches
 
 /// Larger than a pack, so that some go well before one goes wrong.
 const CHANGE: usize = 9_000_000;
-/// So many beds are waited for at the same time.
+/// So many fixtures are waited for at the same time.
 const SIDE_BY_SIDE: usize = 6;
 /// How long a job may go without progress. Deriving a repository's key, half a second of a core, is the longest it says
 /// nothing, and a backup process gets a fortieth of a core beside a few builds.
@@ -115,7 +115,7 @@ fn a_stalled_backup_job_is_killed_and_a_slow_one_is_not() {
     });
 }
 
-/// A bed whose jobs may go without progress for [`PATIENCE`], with something to save.
+/// A fixture whose jobs may go without progress for [`PATIENCE`], with something to save.
 fn impatient(repository: &Repository) -> Fixture {
     let fixture = Fixture::start(&Setup {
         repository: Some(repository.access()),

@@ -53,7 +53,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) config: Option<&'a str>,
     /// Where the gateway is to listen.
     pub(crate) gateway_port: Option<u16>,
-    /// The directory the home lies in, if not one of this bed's own.
+    /// The directory the home lies in, if not one of this fixture's own.
     pub(crate) disk: Option<&'a Path>,
     /// Where the bot's snapshots are.
     pub(crate) repository: Option<RepositoryAccess>,

@@ -55,7 +55,7 @@ pub(crate) fn failure(status: &Status, job: JobKind) -> Option<&BackupError> {
     error.filter(|error| error.job == job)
 }
 
-/// A bed whose gateway is ready and whose first snapshot is taken.
+/// A fixture whose gateway is ready and whose first snapshot is taken.
 pub(crate) fn settled(repository: &Repository) -> Fixture {
     let fixture = start(repository, &ON_DEMAND);
     until_settled(&fixture);

@@ -27,7 +27,7 @@ const FILES: [&[(std::ops::Range<u64>, usize)]; 4] = [
     &[(200..216, 100_000)],
     &[(208..224, 100_000)],
 ];
-/// So many beds are waited for at the same time.
+/// So many fixtures are waited for at the same time.
 const SIDE_BY_SIDE: usize = 4;
 /// What is nobody's any more without the first and the last.
 const GONE: usize = 4 * 100_000 + 8 * 100_000;

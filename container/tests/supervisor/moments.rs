@@ -16,7 +16,7 @@ use crate::tree::{hand_over, noise};
 /// Snapshots of each kind of change.
 const SNAPSHOTS: usize = 3;
 /// So many times as many may be of several moments, and say so.
-const MOST_ATTEMPTS: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 /// Files that are there all the time, under changing names.
 const FILES: usize = 6_000;
 /// The blocks of the file that is written in place, each with the number of its round at its beginning.
@@ -34,7 +34,7 @@ fn judged(kind: &str, snapshots: usize, judge: impl Fn(&Path) -> Result<(), Stri
     let fixture = settled(&repository);
     churn(&fixture, kind);
     let (mut of_one_moment, mut pauses) = (0, Vec::new());
-    for number in 0..snapshots * MOST_ATTEMPTS {
+    for number in 0..snapshots * MAX_ATTEMPTS {
         let taken = patiently(&fixture);
         pauses.extend(taken.pause_ms);
         if !taken.moments.is_empty() {

@@ -20,7 +20,7 @@ use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, noise};
 
 /// The longest path the kernel takes, the end of the text not counted.
-const LONGEST_PATH: usize = 4_095;
+const MAX_PATH: usize = 4_095;
 const GIB: u64 = 1 << 30;
 /// Packs of noise that are uploaded while the logs are written.
 const NOISE: usize = 40_000_000;
@@ -130,13 +130,13 @@ fn the_longest_path_a_home_can_have_comes_back() {
     let fixture = settled(&repository);
     let mut path = fixture.home.clone();
     // The last name is as long as is left, and never too short or too long for one.
-    while path.as_os_str().len() + 1 + 400 < LONGEST_PATH {
+    while path.as_os_str().len() + 1 + 400 < MAX_PATH {
         path.push("d".repeat(200));
     }
-    let left = LONGEST_PATH - path.as_os_str().len() - 2;
+    let left = MAX_PATH - path.as_os_str().len() - 2;
     path.push("e".repeat(left / 2));
     path.push("f".repeat(left - left / 2));
-    assert_eq!(path.as_os_str().len(), LONGEST_PATH);
+    assert_eq!(path.as_os_str().len(), MAX_PATH);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, "at the end").unwrap();
     hand_over(&fixture.home);

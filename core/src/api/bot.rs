@@ -39,7 +39,7 @@ impl Health {
     }
 }
 
-/// What the clock and other Sandboxes read of a [`BotStatus`].
+/// What cron and other Sandboxes read of a [`BotStatus`].
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct BotStatusSummary {
     /// See [`BotStatus::state`].
@@ -120,7 +120,7 @@ pub struct ListedBot {
     pub since: u64,
     /// The current run, or the last one.
     pub run: u64,
-    /// What was last heard of its gateway.
+    /// What was last observed of its gateway.
     pub health: Health,
     /// It is never put to sleep for being idle.
     pub pinned: bool,
@@ -230,7 +230,7 @@ impl FleetOrder {
 pub struct FleetQuery {
     /// Only bots in this state.
     pub state: Option<BotState>,
-    /// Only bots of which this was last heard.
+    /// Only bots of which this was last observed.
     pub health: Option<Health>,
     /// Only bots whose owner's address or user id begins so.
     pub search: Option<String>,

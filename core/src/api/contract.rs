@@ -14,9 +14,9 @@ pub enum Method {
     Get,
     /// `GET` alone: it spends a code, or streams what only a reader asks for.
     GetOnly,
-    /// `POST`.
+    #[expect(missing_docs, reason = "the name says it")]
     Post,
-    /// `DELETE`.
+    #[expect(missing_docs, reason = "the name says it")]
     Delete,
     /// Every method: what is behind it has rules of its own.
     Any,
@@ -57,10 +57,9 @@ impl Method {
 
 /// How something is changed: never by `GET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum ChangeMethod {
-    /// `POST`.
     Post,
-    /// `DELETE`.
     Delete,
 }
 
@@ -101,7 +100,7 @@ impl Hosts {
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// No credential is asked for, and none is looked at.
+    /// No credential is asked for; a page may say who is signed in.
     Public,
     /// The owner, by an access token or by the session of this host.
     Owner,

@@ -17,7 +17,7 @@ pub enum Operation {
     SubmitLogin,
     /// The page that asks for a second factor.
     ShowSecondFactor,
-    /// A code of the second factor, or the wish to enrol one.
+    /// A code of the second factor, or the request to enrol one.
     SubmitSecondFactor,
     /// Off to an OAuth provider, by way of the identity provider.
     SignInWith,

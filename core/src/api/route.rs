@@ -39,7 +39,7 @@ pub struct PathParameters {
 
 /// The kind of host a request came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum HostKind {
     /// The platform's own: everything is here.
     Platform,
     /// A bot's own name. Of the platform only what the bot's pages need is here, and nothing of an admin's.
@@ -48,7 +48,7 @@ pub enum Place {
     Elsewhere,
 }
 
-impl Place {
+impl HostKind {
     fn has(self, hosts: Hosts) -> bool {
         match hosts {
             Hosts::Every => true,
@@ -64,15 +64,15 @@ static TO_BOT: Endpoint = SERVE_BOT;
 
 /// Decides where a request goes. `path` is the URL's path as the URL parser leaves it (dot segments resolved,
 /// percent-encoding kept).
-pub fn route(method: &str, place: Place, path: &str) -> Route {
+pub fn route(method: &str, kind: HostKind, path: &str) -> Route {
     if !is_reserved(path) {
-        return match place {
-            Place::Elsewhere => Route::UnknownHost,
-            Place::Platform | Place::BotHost => Route::To(&TO_BOT, PathParameters::default()),
+        return match kind {
+            HostKind::Elsewhere => Route::UnknownHost,
+            HostKind::Platform | HostKind::BotHost => Route::To(&TO_BOT, PathParameters::default()),
         };
     }
     let mut allow: Vec<&str> = Vec::new();
-    for endpoint in endpoints().filter(|endpoint| place.has(endpoint.hosts())) {
+    for endpoint in endpoints().filter(|endpoint| kind.has(endpoint.hosts())) {
         // Not the bot's: the path is reserved.
         let Some(parameters) = matched(endpoint.path(), path).filter(|_| endpoint.path() != TO_BOT.path())
         else {
@@ -83,11 +83,11 @@ pub fn route(method: &str, place: Place, path: &str) -> Route {
         }
         allow.push(endpoint.method().allow());
     }
-    match (allow.is_empty(), place) {
+    match (allow.is_empty(), kind) {
         (false, _) => Route::WrongMethod {
             allow: allow.join(", "),
         },
-        (true, Place::Elsewhere) => Route::UnknownHost,
+        (true, HostKind::Elsewhere) => Route::UnknownHost,
         (true, _) => Route::NotFound,
     }
 }

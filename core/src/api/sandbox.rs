@@ -30,7 +30,7 @@ pub enum SandboxCommand {
     Serve,
     /// Tell its state: [`SandboxAnswer::Status`]. Never wakes it.
     Status,
-    /// The clock looks in: ask the supervisor now, notice what nobody noticed: [`SandboxAnswer::Status`]. Never wakes it.
+    /// Cron looks in: ask the supervisor now, notice what nobody noticed: [`SandboxAnswer::Status`]. Never wakes it.
     Poll,
     /// Make room for another bot if nothing runs: [`SandboxAnswer::Status`]. Never wakes it.
     FreeSlot,

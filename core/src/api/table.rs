@@ -105,7 +105,7 @@ static PUBLIC: &[Endpoint] = &[
         Method::GetOnly,
     )
     .or(&[
-        Refusal::HandOverRefused,
+        Refusal::HandoffRefused,
         Refusal::NotYourBot,
         // It asks who is signed in, though anybody may come.
         Refusal::SignInRequired,
@@ -125,7 +125,7 @@ static PUBLIC: &[Endpoint] = &[
         Method::GetOnly,
     )
     .on(Hosts::Bots)
-    .or(&[Refusal::HandOverRefused]),
+    .or(&[Refusal::HandoffRefused]),
 ];
 
 /// What is not the platform's own to answer.

@@ -30,7 +30,7 @@ const SHADOW: &str = ".sqlite.memory-reindex-";
 /// What is compared of two snapshots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Files.
+    /// Files, directories not counted.
     pub files: u64,
     /// Bytes they take on the disk: what has holes is as large as it is filled.
     pub disk_bytes: u64,

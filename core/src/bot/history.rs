@@ -44,7 +44,7 @@ pub enum HistoryKind {
     Stopped,
     /// An admin suspended it.
     Suspended,
-    /// It could not wake: all places were taken.
+    /// It could not wake: all slots were taken.
     NoCapacity,
     /// Somebody gave it an order; the detail says which.
     Ordered,

@@ -34,7 +34,7 @@ pub enum IncidentKind {
     DatabaseNotCopied,
     /// Maintenance found the repository damaged; the detail says what it found.
     RepositoryDamaged,
-    /// The bot could not wake: all places were taken.
+    /// The bot could not wake: all slots were taken.
     NoCapacity,
     /// A kind of a newer version.
     #[serde(other)]
@@ -72,7 +72,7 @@ impl IncidentKind {
     }
 
     /// One that nobody sees the end of is over when it was not seen for so long: whoever wants to wake a bot may give up
-    /// long before there is a place.
+    /// long before there is a slot.
     fn lapses_after_ms(self) -> Option<u64> {
         match self {
             Self::NoCapacity => Some(10 * 60 * 1_000),

@@ -34,7 +34,7 @@ pub struct LifecycleRules {
     pub sleep_after_ms: Option<u64>,
 }
 
-/// What may happen to a bot, whoever asks. Checked at every entry: requests, WebSockets, the clock.
+/// What may happen to a bot, whoever asks. Checked at every entry: requests, WebSockets, cron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Desired {
@@ -184,7 +184,7 @@ pub enum LifecycleEvent {
     Wanted,
     /// The owner or an admin wants it asleep; the next request may wake it.
     SleepWanted,
-    /// Another bot needs its place, and it has been idle longest.
+    /// Another bot needs its slot, and it has been idle longest.
     SlotWanted,
     /// The owner or an admin wants it started afresh: the gateway if the container is up, else a container.
     /// Wipes the slate of earlier failures.
@@ -206,7 +206,7 @@ pub enum LifecycleEvent {
     ShutDown(Run),
     /// The alarm rang: ask whether a deadline has passed.
     AlarmRang,
-    /// Ask the supervisor now: the clock looked in, or somebody has just ordered what shows in the answer. An alarm can
+    /// Ask the supervisor now: cron looked in, or somebody has just ordered what shows in the answer. An alarm can
     /// be late or lost, so a deadline that has passed counts here as well.
     Poll,
     /// The object was loaded (first use, eviction, deploy) and looked whether a container runs.
@@ -347,7 +347,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether being wanted now starts a container: it needs a free place for that.
+    /// Whether being wanted now starts a container: it needs a free slot for that.
     pub fn would_start(&self, now: u64) -> bool {
         match self.state {
             LifecycleState::Asleep => true,

@@ -63,8 +63,8 @@ pub enum Refusal {
     NotYourBot,
     /// The bot is reached under a name of its own, not here.
     OwnAddress,
-    /// A hand-over code that was used, is too old, or is not this browser's or this host's.
-    HandOverRefused,
+    /// A handoff code that was used, is too old, or is not this browser's or this host's.
+    HandoffRefused,
     /// Who signs out is so in this browser, but the session could not be ended.
     SessionNotEnded,
     /// Too many requests in too short a time.

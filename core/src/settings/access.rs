@@ -71,7 +71,7 @@ pub struct Cloudflare {
 
 /// Who gets in, and under which names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
+pub struct AccessSettings {
     /// Who may become a user.
     pub sign_up: SignUp,
     /// What the operator lists; the database may list more.
@@ -87,7 +87,10 @@ pub struct Access {
 }
 
 /// Reads these settings; what is malformed is added to `problems`.
-pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Vec<SettingProblem>) -> Access {
+pub(super) fn read(
+    given: &impl Fn(Setting) -> Option<String>,
+    problems: &mut Vec<SettingProblem>,
+) -> AccessSettings {
     let mut complain = |setting, reason| problems.push(SettingProblem { setting, reason });
     let sign_up = match given(SIGN_UP) {
         None => SignUp::Open,
@@ -160,7 +163,7 @@ pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Ve
             None
         }
     };
-    Access {
+    AccessSettings {
         sign_up,
         allow_list,
         admin_user_ids,
@@ -174,7 +177,7 @@ pub(super) fn read(given: &impl Fn(Setting) -> Option<String>, problems: &mut Ve
 mod tests {
     use super::*;
 
-    fn access(values: &[(Setting, &str)]) -> Result<Access, Vec<&'static str>> {
+    fn access(values: &[(Setting, &str)]) -> Result<AccessSettings, Vec<&'static str>> {
         let mut problems = Vec::new();
         let given = |setting: Setting| {
             let found = values.iter().find(|(name, _)| *name == setting);

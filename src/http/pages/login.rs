@@ -133,7 +133,7 @@ fn ways_in(page: &LoginPage<'_>) -> Markup {
         }
         form method="post" action="/login" {
             input type="hidden" name="next" value=(page.next);
-            (wish(page))
+            (second_factor_field(page))
             label for="email" { "E-mail" }
             input #email name="email" type="email" autocomplete="username" required autofocus value=(page.email)
                 aria-describedby=[page.message.map(|_| "message")];
@@ -158,7 +158,7 @@ fn code(page: &LoginPage<'_>) -> Markup {
             input type="hidden" name="next" value=(page.next);
             input type="hidden" name="email" value=(page.email);
             input type="hidden" name="way" value="code";
-            (wish(page))
+            (second_factor_field(page))
             label for="code" { "Code" }
             input #code name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus
                 aria-describedby=[page.message.map(|_| "message")];
@@ -174,7 +174,7 @@ pub(super) fn message(message: Option<Message>) -> Markup {
     }
 }
 
-fn wish(page: &LoginPage<'_>) -> Markup {
+fn second_factor_field(page: &LoginPage<'_>) -> Markup {
     html! { @if page.wants_second_factor { input type="hidden" name="second_factor" value="yes"; } }
 }
 

@@ -50,7 +50,7 @@ impl Fields {
     }
 }
 
-/// What the page of the second factor sends: a code, or the wish to enrol (`None`). `None` for anything else.
+/// What the page of the second factor sends: a code, or the request to enrol (`None`). `None` for anything else.
 pub(super) async fn read_code(request: &mut Request) -> Option<Option<String>> {
     let fields = Fields::read(request).await?;
     match fields.get("code") {

@@ -138,10 +138,12 @@ async fn sign_in_with(
 ) -> Result<SignedIn> {
     let mut tried = None;
     let failed = match auth_api::exchange(settings, from, grant).await {
-        Ok(Granted::Tokens(tokens, app)) => match begin(env, settings, tokens, app, &Wish::of(form)).await? {
-            Ok(signed_in) => return Ok(signed_in),
-            Err(failed) => failed,
-        },
+        Ok(Granted::Tokens(tokens, app)) => {
+            match begin(env, settings, tokens, app, &SignInOptions::of(form)).await? {
+                Ok(signed_in) => return Ok(signed_in),
+                Err(failed) => failed,
+            }
+        }
         Ok(Granted::Refused) => {
             let (message, with) = wrong;
             let email = form.email.clone();
@@ -229,7 +231,7 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
     let from = header(request.headers(), "cf-connecting-ip");
     let failed = match auth_api::exchange(settings, from.as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
-            match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
+            match begin(env, settings, tokens, app, &SignInOptions::at(&flow.next)).await? {
                 Ok(SignedIn { response, user, .. }) => {
                     let response = reply::with_cookie(response, &flow::forget())?;
                     return Ok(SignedIn::of(response, user));
@@ -247,14 +249,14 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
 }
 
 /// What a person wants beside being signed in.
-struct Wish<'a> {
+struct SignInOptions<'a> {
     /// Where to go then: a path on this host.
     next: &'a str,
     /// To be asked for a second factor, whether or not they must have one.
     second_factor: bool,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> SignInOptions<'a> {
     fn of(form: &'a LoginForm) -> Self {
         Self {
             second_factor: form.second_factor,
@@ -292,7 +294,7 @@ async fn begin(
     settings: &Settings,
     tokens: Tokens,
     app: Option<FactorId>,
-    wish: &Wish<'_>,
+    options: &SignInOptions<'_>,
 ) -> worker::Result<std::result::Result<SignedIn, Failed>> {
     let identity = match caller::access_token(&tokens.access_token, settings).await {
         Ok(identity) => identity,
@@ -327,12 +329,12 @@ async fn begin(
     }
     let is_admin = users::is_admin(&session.identity, &settings.access);
     let must = settings.tokens.require_mfa.is_asked_of(is_admin);
-    if !session.identity.mfa && (must || wish.second_factor || app.is_some()) {
-        let waiting = second_factor::wait(settings, session, app, wish.next).await?;
+    if !session.identity.mfa && (must || options.second_factor || app.is_some()) {
+        let waiting = second_factor::wait(settings, session, app, options.next).await?;
         return Ok(Ok(waiting.into()));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
-    let response = reply::with_cookie(reply::see_other(wish.next)?, &cookie)?;
+    let response = reply::with_cookie(reply::see_other(options.next)?, &cookie)?;
     Ok(Ok(SignedIn::of(response, user)))
 }
 

@@ -144,10 +144,10 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
             keep(page, settings, &pending).await?
         }
         // The person sees in their history that somebody had their password.
-        SecondFactor::WrongCode => return told(&pending, Message::WrongCode),
-        SecondFactor::OtherKind => return told(&pending, Message::OtherFactor),
-        SecondFactor::TooMany => return told(&pending, Message::TooManyCodes),
-        SecondFactor::Unavailable => return told(&pending, Message::Unavailable),
+        SecondFactor::WrongCode => return ask_again(&pending, Message::WrongCode),
+        SecondFactor::OtherKind => return ask_again(&pending, Message::OtherFactor),
+        SecondFactor::TooMany => return ask_again(&pending, Message::TooManyCodes),
+        SecondFactor::Unavailable => return ask_again(&pending, Message::Unavailable),
         SecondFactor::Ended => {
             let message = Message::NotStarted;
             let page = sign_in_first(settings, message.status(), &pending.next, message)?;
@@ -157,8 +157,8 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
     Ok(response.into())
 }
 
-/// It went no further, of whose sign-in that was.
-fn told(pending: &PendingSignIn, message: Message) -> Result<SignedIn> {
+/// The page once more, with what was wrong, and whose sign-in went no further.
+fn ask_again(pending: &PendingSignIn, message: Message) -> Result<SignedIn> {
     let response = answer(message.status(), &asking(pending).with(message))?;
     Ok(SignedIn::of(response, Some(pending.session.identity.user)))
 }

@@ -13,7 +13,7 @@ use super::people::Person;
 const CODE_LIFETIME: i64 = 300;
 /// Seconds for which a mailed link and its code work.
 const MAIL_LIFETIME: i64 = 3600;
-/// What the token of a mailed link starts with when a challenge came with the wish for it.
+/// What the token of a mailed link starts with when a challenge came with the request for it.
 pub(crate) const PKCE_PREFIX: &str = "pkce_";
 
 /// A person is at a provider's page.

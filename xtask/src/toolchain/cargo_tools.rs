@@ -35,12 +35,12 @@ pub(crate) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<CargoT
     })
 }
 
-/// cargo-deny.
+/// What holds `deny.toml` against the lock file.
 pub(crate) fn deny(cache: &Cache, report: &Report) -> Result<PathBuf> {
     tool(cache, report, "cargo-deny", versions::CARGO_DENY, "cargo-deny")
 }
 
-/// cargo-sbom.
+/// What lists the parts of a release.
 pub(crate) fn sbom(cache: &Cache, report: &Report) -> Result<PathBuf> {
     tool(cache, report, "cargo-sbom", versions::CARGO_SBOM, "cargo-sbom")
 }

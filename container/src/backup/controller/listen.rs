@@ -9,7 +9,7 @@ use super::BackupActivity;
 use crate::backup::launcher::{JobLauncher, JobOutput};
 use crate::backup::stillness::Hold;
 use crate::backup::worker::NICENESS;
-use crate::backup::worker::wire::{Answer, Line};
+use crate::backup::worker::wire::{HoldAnswer, Line};
 
 /// While the bot waits for a job, that goes first.
 const URGENT: i32 = -10;
@@ -30,12 +30,12 @@ pub(super) async fn listen(
                 let answer = match begins.begun().await {
                     Ok(()) => {
                         hold = Some(begins);
-                        Answer::Still
+                        HoldAnswer::Still
                     }
                     Err(reason) => {
                         // Nothing is thawed after that, and the job goes on beside the bot.
                         hurry(pid, NICENESS);
-                        Answer::NotStill(reason)
+                        HoldAnswer::NotStill(reason)
                     }
                 };
                 output.answer(&answer);
@@ -67,12 +67,12 @@ fn hurry(pid: u32, nice: i32) {
     let _ = setpriority_process(pid, nice);
 }
 
-async fn goes_on(hold: Option<Hold>) -> Answer {
+async fn goes_on(hold: Option<Hold>) -> HoldAnswer {
     let held = match hold {
         Some(hold) => hold.end().await,
         None => None,
     };
-    Answer::GoesOn {
+    HoldAnswer::GoesOn {
         throughout: held.is_some_and(|held| held.throughout),
         pause_ms: held.map_or(0, |held| {
             u64::try_from(held.pause.as_millis()).unwrap_or(u64::MAX)

@@ -25,7 +25,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 
 pub(crate) use self::moment::Held;
 
-use super::confined::{Answer, Found, Keeper, NotCopied, Order, Work};
+use super::confined::{Answer, DatabaseTask, Found, Keeper, NotCopied, Work};
 use super::exclusions::SIDECARS;
 use super::place::{look, open};
 use crate::beneath;
@@ -210,7 +210,7 @@ impl Databases {
 
     /// Copies it as it is; false where that takes more than locks.
     fn in_place(&self, database: &Located<'_>, bytes: u64) -> Result<bool, NotCopied> {
-        let answer = self.keeper.order(&Order {
+        let answer = self.keeper.order(&DatabaseTask {
             work: Work::Copy(self.scratch_path.join(COPY)),
             directory: database.directory,
             name: database.name,
@@ -226,7 +226,7 @@ impl Databases {
 
     /// Makes one file of the copy and its logs, and, if that is the work, looks whether it is sound.
     fn finish(&self, name: &OsStr, work: Work, bytes: u64) -> Result<Found, NotCopied> {
-        let answer = self.keeper.order(&Order {
+        let answer = self.keeper.order(&DatabaseTask {
             work,
             directory: &self.scratch,
             name,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::confined::{Answer, Keeper, Order, Work};
+use super::confined::{Answer, DatabaseTask, Keeper, Work};
 use super::place::look;
 use crate::beneath;
 
@@ -42,7 +42,7 @@ pub(crate) fn release(home: &Path, keeper: &Keeper) -> Result<u64, String> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.to_string()),
         Ok(_) | Err(_) => return Ok(0),
     };
-    let answer = keeper.order(&Order {
+    let answer = keeper.order(&DatabaseTask {
         work: Work::Release,
         directory: &place,
         name: OsStr::new(DATABASE),

@@ -29,7 +29,7 @@ use super::repository::{HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, explain
 use super::say::{Ticker, ask, note};
 use super::sources::{Home, Source};
 use super::walk::{Since, Walk};
-use super::wire::{Answer, Line};
+use super::wire::{HoldAnswer, Line};
 
 /// The clock of the files is not quite that of the snapshots, in seconds.
 const CLOCKS_APART: i64 = 2;
@@ -184,11 +184,11 @@ impl Passes<'_> {
         let by_inode = record.by_inode();
         let capture = Capture::begin(self.copies.scratch);
         let why = match ask(&Line::Freeze) {
-            Ok(Answer::Still) => {
+            Ok(HoldAnswer::Still) => {
                 let mut walk = again(home.changes.take());
                 let is_all = walk.capture(capture, &by_inode);
                 let (throughout, pause_ms) = match ask(&Line::Thaw) {
-                    Ok(Answer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
+                    Ok(HoldAnswer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
                     Ok(_) | Err(_) => (false, None),
                 };
                 if !is_all || !throughout {
@@ -199,7 +199,7 @@ impl Passes<'_> {
                 }
                 return (walk, pause_ms);
             }
-            Ok(Answer::NotStill(why)) => why,
+            Ok(HoldAnswer::NotStill(why)) => why,
             Ok(answer) => format!("the supervisor answers {answer:?}"),
             Err(error) => error.to_string(),
         };

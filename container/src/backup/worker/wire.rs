@@ -1,5 +1,5 @@
 //! What the supervisor and its backup process say to each other: one [`JobInput`] as a line of JSON on its standard input,
-//! [`Line`]s of JSON on its standard output, and an [`Answer`] to those that ask for something.
+//! [`Line`]s of JSON on its standard output, and a [`HoldAnswer`] to those that ask for something.
 //!
 //! The input holds secrets and is therefore neither in the arguments nor in the environment, which others could
 //! read, and has no `Debug`.
@@ -106,9 +106,9 @@ pub(crate) enum Line {
     HeldUp(Option<String>),
     /// Worth a line in the log.
     Note(String),
-    /// The bot is to stand still; it is answered with [`Answer::Still`] or [`Answer::NotStill`].
+    /// The bot is to stand still; it is answered with [`HoldAnswer::Still`] or [`HoldAnswer::NotStill`].
     Freeze,
-    /// It may go on; that is answered with [`Answer::GoesOn`].
+    /// It may go on; that is answered with [`HoldAnswer::GoesOn`].
     Thaw,
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is
     /// the one, the other, or none.
@@ -139,7 +139,7 @@ pub(crate) enum Line {
 /// What a job is answered, one on a line of its standard input, after the [`JobInput`] on the first.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum HoldAnswer {
     /// No process of the bot runs.
     Still,
     /// They go on as before, and why.

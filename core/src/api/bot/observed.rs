@@ -37,7 +37,7 @@ impl StartPhase {
     }
 }
 
-/// What a Sandbox last heard from its container in the current run.
+/// What a Sandbox last observed of its container in the current run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedStatus {
     /// What the supervisor says about the gateway.
@@ -133,7 +133,7 @@ impl Lifecycle {
         }
     }
 
-    /// The state in words, with what the Sandbox last heard from the container.
+    /// The state in words, with what the Sandbox last observed of the container.
     pub fn status(&self, observed: ObservedStatus) -> BotStatus {
         let backup = observed.backup.unwrap_or_default();
         let (reason, retry_at) = match &self.state {

@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 
 /// The name of the endpoint, or how the request is refused.
-fn goes(method: &str, place: Place, path: &str) -> String {
-    match route(method, place, path) {
+fn goes(method: &str, kind: HostKind, path: &str) -> String {
+    match route(method, kind, path) {
         Route::To(endpoint, _) => endpoint.name().to_owned(),
         Route::NotFound => "404".into(),
         Route::WrongMethod { allow } => format!("405 {allow}"),
@@ -14,7 +14,7 @@ fn goes(method: &str, place: Place, path: &str) -> String {
 }
 
 fn get(path: &str) -> String {
-    goes("GET", Place::Platform, path)
+    goes("GET", HostKind::Platform, path)
 }
 
 const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
@@ -82,7 +82,11 @@ fn the_platforms_host_has_every_endpoint() {
         ("GET", "/administration", "serve-bot"),
         ("GET", "/assets/login", "serve-bot"),
     ] {
-        assert_eq!(goes(method, Place::Platform, path), expected, "{method} {path}");
+        assert_eq!(
+            goes(method, HostKind::Platform, path),
+            expected,
+            "{method} {path}"
+        );
     }
 }
 
@@ -115,8 +119,12 @@ fn a_user_id_in_a_path_is_parsed() {
         ("GET", "/_repo/{user}", "404"),
     ] {
         let path = path.replace("{user}", USER);
-        assert_eq!(goes(method, Place::Platform, &path), expected, "{method} {path}");
-        if let Route::To(_, parameters) = route(method, Place::Platform, &path) {
+        assert_eq!(
+            goes(method, HostKind::Platform, &path),
+            expected,
+            "{method} {path}"
+        );
+        if let Route::To(_, parameters) = route(method, HostKind::Platform, &path) {
             assert_eq!(parameters.user, Some(USER.parse().unwrap()), "{path}");
         }
     }
@@ -152,12 +160,12 @@ fn a_reserved_prefix_never_reaches_the_bot() {
 #[test]
 fn only_known_hosts_are_served() {
     for path in ["/", "/login", "/api/bot"] {
-        assert_eq!(goes("GET", Place::Elsewhere, path), "unknown host", "{path}");
+        assert_eq!(goes("GET", HostKind::Elsewhere, path), "unknown host", "{path}");
     }
-    assert_eq!(goes("GET", Place::Elsewhere, "/healthz"), "health");
+    assert_eq!(goes("GET", HostKind::Elsewhere, "/healthz"), "health");
     // Containers may know the Worker by another name than people do.
     let repository = format!("/_repo/{USER}/config");
-    assert_eq!(goes("GET", Place::Elsewhere, &repository), "serve-repository");
+    assert_eq!(goes("GET", HostKind::Elsewhere, &repository), "serve-repository");
 }
 
 #[test]
@@ -184,7 +192,7 @@ fn a_bots_own_host_has_only_the_endpoints_its_pages_need() {
         ("GET", "//auth/sign-out", "404"),
         ("GET", "/auth/sign-out/", "404"),
     ] {
-        assert_eq!(goes(method, Place::BotHost, path), expected, "{method} {path}");
+        assert_eq!(goes(method, HostKind::BotHost, path), expected, "{method} {path}");
     }
 }
 
@@ -223,8 +231,8 @@ fn sign_in_redirects_to_the_same_host_only() {
 proptest! {
     #[test]
     fn any_request_is_routed_without_a_panic(method in ".{0,8}", path in ".{0,60}") {
-        for place in [Place::Platform, Place::BotHost, Place::Elsewhere] {
-            route(&method, place, &path);
+        for kind in [HostKind::Platform, HostKind::BotHost, HostKind::Elsewhere] {
+            route(&method, kind, &path);
         }
         prop_assert!(safe_next(Some(&path)).starts_with('/'));
     }
@@ -233,6 +241,6 @@ proptest! {
     fn reserved_prefixes_match_with_any_suffix(tail in "[^#?]{0,30}", index in 0usize..8) {
         let path = format!("/{}/{tail}", RESERVED[index]);
         prop_assert_ne!(get(&path), "serve-bot");
-        prop_assert_ne!(goes("GET", Place::BotHost, &path), "serve-bot");
+        prop_assert_ne!(goes("GET", HostKind::BotHost, &path), "serve-bot");
     }
 }

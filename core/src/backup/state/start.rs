@@ -16,7 +16,7 @@ pub enum Ended {
         /// When it was told.
         stopping_since: u64,
     },
-    /// Otherwise.
+    /// It ended in another way, or was never asked to stop: nothing says that it saved what it had.
     Broken,
 }
 

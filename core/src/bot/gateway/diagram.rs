@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// A state's name in the picture.
+/// A state's name in the diagram.
 fn name(state: &GatewayState) -> &'static str {
     match state {
         GatewayState::Restoring { .. } | GatewayState::RestorePause { .. } => "Restoring",
@@ -81,7 +81,7 @@ fn the_diagram_shows_exactly_the_reachable_transitions() {
                 0 => GatewayEvent::Deadline,
                 _ => events.swap_remove(numbers.below(events.len())),
             };
-            // Mostly in time, and when the clock rings it is time.
+            // Mostly in time, and when the alarm rings it is time.
             now += Duration::from_millis(numbers.below(2_000) as u64);
             if event == GatewayEvent::Deadline {
                 now = life.deadline().map_or(now, |due| due.max(now));

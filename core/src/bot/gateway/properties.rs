@@ -6,7 +6,7 @@ use proptest::prelude::*;
 /// What the world does next.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Time passes; the clock rings if something was due, this much late.
+    /// Time passes; the alarm rings if something was due, this much late.
     Wait {
         millis: u64,
     },

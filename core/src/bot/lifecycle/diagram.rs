@@ -7,7 +7,7 @@ use super::*;
 
 pub(super) const NOW: u64 = 100 * STABLE_AFTER_MS;
 
-/// A state's name in the picture.
+/// A state's name in the diagram.
 fn name(state: &LifecycleState) -> &'static str {
     match state {
         LifecycleState::Asleep => "Asleep",

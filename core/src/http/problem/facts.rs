@@ -90,7 +90,7 @@ impl Refusal {
                 "own-address",
                 "Your bot has an address of its own; use it there.",
             ),
-            Self::HandOverRefused => (
+            Self::HandoffRefused => (
                 403,
                 "hand-over-refused",
                 "The sign-in for this address is no longer valid; start again.",

@@ -7,7 +7,7 @@ use super::Refusal;
 pub enum Fault {
     /// Who asked: the same request will be refused again.
     Caller,
-    /// Who runs this deployment, or one of its admins: a setting, an invitation, a suspension, a lack of places.
+    /// Who runs this deployment, or one of its admins: a setting, an invitation, a suspension, a lack of slots.
     Operator,
     /// The platform, or a service it stands on: trying again is all a caller can do.
     Platform,
@@ -54,7 +54,7 @@ impl Refusal {
         Self::DirectoryUnavailable,
         Self::NotYourBot,
         Self::OwnAddress,
-        Self::HandOverRefused,
+        Self::HandoffRefused,
         Self::SessionNotEnded,
         Self::TooMany,
         Self::TooLarge,
@@ -119,7 +119,7 @@ impl Refusal {
             | Self::SecondFactorRequired
             | Self::NotYourBot
             | Self::OwnAddress
-            | Self::HandOverRefused
+            | Self::HandoffRefused
             | Self::TooMany
             | Self::TooLarge
             | Self::BadRequest

@@ -51,7 +51,7 @@ impl Named {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LeftOut {
-    /// Files.
+    /// Files, directories not counted.
     pub files: u64,
     /// Bytes they take on the disk.
     pub bytes: u64,

@@ -76,7 +76,7 @@ impl Project {
 }
 
 impl Identity {
-    /// Takes the wanted port; without a wish the usual one if it is free, else any.
+    /// Takes the wanted port; without one the usual port if it is free, else any.
     pub(crate) async fn bind(dir: &Path, port: Option<u16>, token_lifetime: i64) -> Result<Self> {
         let keys = Keys::load_or_create(dir)?;
         let listener = match port {

@@ -19,7 +19,7 @@ use super::{API_KEY_HEADER, JWKS_PATH, Project};
 use crate::dev::token::AccessClaims;
 
 /// No body of a caller is longer.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// How the provider is to behave; the default is: as ever.
 #[derive(Debug, Default, Deserialize)]
@@ -99,7 +99,7 @@ async fn replace(
 
 async fn intervene(State(control): State<Arc<TestControl>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = to_bytes(body, MOST_BYTES).await else {
+    let Ok(body) = to_bytes(body, MAX_BYTES).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let call = Call {

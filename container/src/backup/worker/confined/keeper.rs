@@ -36,7 +36,7 @@ pub(crate) struct Keeper {
 }
 
 /// A piece of work on a database.
-pub(crate) struct Order<'a> {
+pub(crate) struct DatabaseTask<'a> {
     /// What is to be done.
     pub(crate) work: Work,
     /// The directory it lies in.
@@ -106,14 +106,14 @@ impl Keeper {
     }
 
     /// Has a piece of work begun; nothing where it does not begin at once.
-    pub(crate) fn hold(&self, order: &Order<'_>) -> Option<Pending> {
+    pub(crate) fn hold(&self, order: &DatabaseTask<'_>) -> Option<Pending> {
         let (begun, has_begun) = mpsc::sync_channel(1);
         let pending = self.send(order, Some(begun)).ok()?;
         has_begun.recv_timeout(MAX_BEGIN).ok()?;
         Some(pending)
     }
 
-    fn send(&self, order: &Order<'_>, begun: Option<mpsc::SyncSender<()>>) -> io::Result<Pending> {
+    fn send(&self, order: &DatabaseTask<'_>, begun: Option<mpsc::SyncSender<()>>) -> io::Result<Pending> {
         let request = Request {
             work: order.work.clone(),
             name: bytes_of(order.name),
@@ -139,7 +139,7 @@ impl Keeper {
     }
 
     /// Has a piece of work done, or finds that it is not to be had in its time.
-    pub(crate) fn order(&self, order: &Order<'_>) -> Answer {
+    pub(crate) fn order(&self, order: &DatabaseTask<'_>) -> Answer {
         match self.send(order, None) {
             Ok(pending) => pending.wait(),
             Err(error) => failed(&error),

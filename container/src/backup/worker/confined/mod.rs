@@ -19,7 +19,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use self::keeper::{Keeper, Order, Pending};
+pub(crate) use self::keeper::{DatabaseTask, Keeper, Pending};
 pub(crate) use self::process::main;
 
 /// The argument that makes the supervisor's binary this process.

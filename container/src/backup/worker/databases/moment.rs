@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use super::{Copy, Databases, Located, Way, aside, is_hollow, not, way, with_suffix};
-use crate::backup::worker::confined::{Answer, NotCopied, Order, Pending, Work};
+use crate::backup::worker::confined::{Answer, DatabaseTask, NotCopied, Pending, Work};
 use crate::backup::worker::place::look;
 use crate::beneath;
 
@@ -58,7 +58,7 @@ impl Databases {
             return None;
         }
         self.make(&name, "").ok()?;
-        let pending = self.keeper.hold(&Order {
+        let pending = self.keeper.hold(&DatabaseTask {
             work: Work::Hold(self.scratch_path.join(&name)),
             directory: database.directory,
             name: database.name,

@@ -1,5 +1,5 @@
-//! What a Sandbox has its supervisor tell before it answers somebody: how things are is told as it is now, and nothing is
-//! ended by what was heard a minute ago.
+//! What a Sandbox asks its supervisor before it answers somebody: the answer says how the bot is now, and nothing is ended by
+//! a report of a minute ago.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,14 +11,14 @@ use super::Inner;
 use super::store::Store;
 use crate::platform::{clock, log};
 
-/// What was heard is as good as new for so long: a page asks once a second.
+/// A report is as good as new for so long: a page asks once a second.
 const FRESH_MS: u64 = 5_000;
 /// A supervisor that takes longer is not waited for: it answers from memory.
 const DEADLINE: Duration = Duration::from_secs(2);
 
 impl Inner {
-    /// Hears how the bot is, if that is not known. Reading changes nothing else: neither wakes it nor keeps it awake.
-    pub(super) async fn hear(self: &Rc<Self>) {
+    /// Asks how the bot is, if that is not known. Reading changes nothing else: neither wakes it nor keeps it awake.
+    pub(super) async fn observe(self: &Rc<Self>) {
         let now = clock::now_ms();
         if now.saturating_sub(self.memory.borrow().asked_at) >= FRESH_MS {
             self.memory.borrow_mut().asked_at = now;
