@@ -16,7 +16,8 @@ const CRATES: [(&str, &[&str]); 3] = [
     (
         "core/src",
         &[
-            "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings", "api",
+            "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings",
+            "api",
         ],
     ),
     (

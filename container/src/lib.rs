@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use moltworker_core::bot::gateway::GatewayLifecycle;
+use moltworker_core::hex;
 use moltworker_core::wire::run::BadRunSetting;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -213,5 +214,5 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
 fn password() -> Result<String, SupervisorError> {
     let mut bytes = [0_u8; 32];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&bytes))
 }

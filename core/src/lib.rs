@@ -4,12 +4,13 @@
 //! randomness come in as arguments, decisions go out as values. What is here is proven by tables and
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 //!
-//! The layers, from the bottom: `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `settings`, `api`. Each imports
-//! only what lies below it.
+//! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `settings`, `api`.
+//! Each imports only what lies below it.
 
 pub mod api;
 pub mod backup;
 pub mod bot;
+pub mod hex;
 pub mod http;
 pub mod identity;
 pub mod json;

@@ -9,6 +9,7 @@ use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::hex;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
@@ -61,7 +62,7 @@ impl<'a> AuditTrail<'a> {
                 action: endpoint.name(),
                 request_id: match header(headers, "cf-ray") {
                     Some(ray) => ray,
-                    None => hex(&webcrypto::random_bytes(REQUEST_ID_BYTES)?),
+                    None => hex::encode(&webcrypto::random_bytes(REQUEST_ID_BYTES)?),
                 },
                 address: header(headers, "cf-connecting-ip"),
                 agent: header(headers, "user-agent").map(|agent| short_agent(&agent)),
@@ -222,8 +223,4 @@ async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
         };
         history::record(&env, &entry).await;
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -48,7 +48,6 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         input::check_body(ctx.endpoint, request)?;
     }
     match ctx.endpoint.operation() {
-        Operation::Health => Ok(reply::text(200, "ok\n")?),
         Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.with(|text| String::from(text)))?),
 
         Operation::ShowLogin => sign_in::show(ctx, request).await,
@@ -106,8 +105,8 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::Allow => json(&access_lists::allow(ctx, input::entry(request).await?).await?),
         Operation::Disallow => json(&access_lists::disallow(ctx, input::entry(request).await?).await?),
 
-        // What has rules of its own is answered before: `proxy`, `repository`.
-        Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),
+        // What has rules of its own is answered before: `router`, `proxy`, `repository`.
+        Operation::Health | Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Personal access tokens: made, listed, revoked, and looked up with each request that brings one.
 
 use moltworker_core::api::personal_tokens::{NewPersonalToken, PersonalToken};
+use moltworker_core::hex;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::personal_token::{
     ID_BYTES, MAX_TOKENS, Recorded, SECRET_BYTES, TokenScope, write,
@@ -80,8 +81,7 @@ async fn hash(token: &str) -> worker::Result<Opaque> {
 
 /// The id of a token that is to be made: its owner's name for it, and no secret.
 pub(crate) fn new_id() -> worker::Result<String> {
-    let bytes = webcrypto::random_bytes(ID_BYTES)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(&webcrypto::random_bytes(ID_BYTES)?))
 }
 
 /// Makes one; `None` if the person has as many as one may have. Those that have ended make room.

@@ -7,6 +7,7 @@ use moltworker_core::backup::repository::keys::{BackupKey, TOKEN_INFO, password_
 use moltworker_core::backup::repository::scope::Bearer;
 use moltworker_core::backup::repository::token::{self, Claims, TokenError, Unchecked};
 use moltworker_core::backup::repository::{credential, keys::BackupKeys};
+use moltworker_core::hex;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::token::Algorithm;
 use moltworker_core::secret::Secret;
@@ -98,8 +99,7 @@ pub(crate) async fn passwords(user: UserId, keys: &BackupKeys) -> worker::Result
     let mut passwords = Vec::new();
     for key in keys.all() {
         let bytes = webcrypto::derive(key.bytes.reveal(), &password_info(user)).await?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        let password = RepositoryPassword::new(text);
+        let password = RepositoryPassword::new(hex::encode(&bytes));
         passwords.push(password.map_err(|reason| worker::Error::RustError(reason.into()))?);
     }
     Ok(passwords)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::bot::lifecycle::MaySleep;
+use moltworker_core::hex;
 use moltworker_core::wire::control::{
     MAX_ANSWER_BYTES, QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status,
 };
@@ -90,8 +91,7 @@ impl NotStarted {
 
 fn new_secret<T>(of: impl FnOnce(String) -> std::result::Result<T, &'static str>) -> Result<T> {
     let bytes = webcrypto::random_bytes(SECRET_BYTES)?;
-    let text = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    of(text).map_err(|reason| Error::RustError(reason.into()))
+    of(hex::encode(&bytes)).map_err(|reason| Error::RustError(reason.into()))
 }
 
 impl Inner {

@@ -2,7 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, bearer, startWorker } from "./harness.mjs";
 import { NAVIGATION, signIn } from "./browser.mjs";
 import { BOT_HOST, matrix } from "./access-matrix.mjs";
 import { mint } from "./repository.mjs";
@@ -13,8 +13,6 @@ const AGENT = "a browser of this test";
 const ADDRESS = "203.0.113.7";
 // More than all callers at all endpoints.
 const LIMITS = { ADDRESS_LIMIT: 100_000, USER_LIMIT: 100_000 };
-
-const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
 /** A Worker with everything the matrix asks for. */
 function start(t) {

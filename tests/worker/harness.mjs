@@ -18,6 +18,8 @@ export const OPERATOR_TOKEN = "operator-".repeat(4);
 
 /** What an admin's token says. */
 export const ADMIN_CLAIMS = { sub: ADMIN, aal: "aal2", app_metadata: { role: "admin" } };
+/** The headers of whoever has this token. */
+export const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
 const root = new URL("../../", import.meta.url);
 const wrangler = await readFile(new URL("wrangler.toml", root), "utf8");
@@ -131,10 +133,10 @@ class Worker {
     return this.fetch(path, { ...init, headers: { ...this.bearer(user), ...init.headers } });
   }
   bearer(user) {
-    return { authorization: `Bearer ${this.provider.token({ sub: user })}` };
+    return bearer(this.provider.token({ sub: user }));
   }
   adminBearer() {
-    return { authorization: `Bearer ${this.provider.token(ADMIN_CLAIMS)}` };
+    return bearer(this.provider.token(ADMIN_CLAIMS));
   }
   /** A bot's state, as its owner is told. */
   async status(user) {
@@ -155,7 +157,7 @@ class Worker {
   }
   /** A call of the JSON API: `who` is the claims of the caller's token. */
   async call(who, method, path, document) {
-    const headers = { authorization: `Bearer ${this.provider.token(who)}` };
+    const headers = bearer(this.provider.token(who));
     const body = document === undefined ? undefined : JSON.stringify(document);
     if (body) headers["content-type"] = "application/json";
     const answer = await this.fetch(path, { method, headers, body });

@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ALICE, BOB, startWorker } from "./harness.mjs";
+import { ALICE, BOB, bearer, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 import { esKey } from "./tokens.mjs";
 
-const bearer = (token) => ({ headers: { authorization: `Bearer ${token}` } });
+const by = (token) => ({ headers: bearer(token) });
 
 test("each Supabase algorithm is accepted, and each user gets one Sandbox", async (t) => {
   const worker = await startWorker(t);
   const { provider } = worker;
   assert.deepEqual(Object.values(provider.keys).map(({ alg }) => alg), ["ES256", "RS256", "HS256"]);
   for (const key of Object.values(provider.keys)) {
-    const answer = await worker.fetch("/hello", bearer(provider.token({ sub: ALICE }, key)));
+    const answer = await worker.fetch("/hello", by(provider.token({ sub: ALICE }, key)));
     assert.equal(answer.status, 200, key.alg);
   }
   await worker.as(BOB, "/hello");
@@ -36,19 +36,19 @@ test("key rotation accepts new keys, keeps old ones, revokes withdrawn ones", as
   const worker = await startWorker(t);
   const { provider } = worker;
   const next = esKey("es-2");
-  const status = async (key) => (await worker.fetch("/api/bot", bearer(provider.token({ sub: ALICE }, key)))).status;
+  const status = async (key) => (await worker.fetch("/api/bot", by(provider.token({ sub: ALICE }, key)))).status;
   // Announced before it signs, as Supabase does.
   await provider.publish(provider.keys.es, next);
   const early = provider.token({ sub: ALICE });
-  assert.equal((await worker.fetch("/api/bot", bearer(early))).status, 200);
+  assert.equal((await worker.fetch("/api/bot", by(early))).status, 200);
   assert.equal(await status(next), 200);
   assert.equal(await status(provider.keys.es), 200);
   assert.equal(await provider.asked(), 1);
   // Another isolate meets the key set without the first one.
   await provider.publish(next);
   const later = await startWorker(t, { provider });
-  assert.equal((await later.fetch("/api/bot", bearer(early))).status, 401);
-  assert.equal((await later.fetch("/api/bot", bearer(provider.token({ sub: ALICE }, next)))).status, 200);
+  assert.equal((await later.fetch("/api/bot", by(early))).status, 401);
+  assert.equal((await later.fetch("/api/bot", by(provider.token({ sub: ALICE }, next)))).status, 200);
 });
 
 test("a hundred first requests fetch the provider's keys once", async (t) => {
@@ -63,7 +63,7 @@ test("a hundred first requests fetch the provider's keys once", async (t) => {
 
 test("HS256 without a configured secret is refused", async (t) => {
   const worker = await startWorker(t, { without: ["SUPABASE_JWT_SECRET"] });
-  const answer = await worker.fetch("/", bearer(worker.provider.token({ sub: ALICE }, worker.provider.keys.hs)));
+  const answer = await worker.fetch("/", by(worker.provider.token({ sub: ALICE }, worker.provider.keys.hs)));
   assert.equal((await answer.json()).code, "token-refused");
 });
 
@@ -75,7 +75,7 @@ test("the provider's keys are fetched once, and again for an unknown key", async
   // Strangers' key ids do not make the Worker ask: the last question is less than a minute old.
   for (let i = 0; i < 5; i += 1) {
     const token = provider.token({ sub: ALICE }, esKey(`made-up-${i}`));
-    assert.equal((await worker.fetch("/", bearer(token))).status, 401);
+    assert.equal((await worker.fetch("/", by(token))).status, 401);
   }
   assert.equal(await provider.asked(), 1);
   // And while the provider is down, known keys go on working.
@@ -89,7 +89,7 @@ test("an unknown key is requested at most once a minute", async (t) => {
   assert.equal((await worker.as(ALICE, "/api/bot")).status, 200);
   const next = esKey("es-2");
   await provider.publish(provider.keys.es, next);
-  const status = async (key) => (await worker.fetch("/api/bot", bearer(provider.token({ sub: ALICE }, key)))).status;
+  const status = async (key) => (await worker.fetch("/api/bot", by(provider.token({ sub: ALICE }, key)))).status;
   await worker.ahead(50_000);
   assert.equal(await status(next), 401);
   assert.equal(await provider.asked(), 1, "not within the minute");
@@ -104,7 +104,7 @@ test("old keys stay valid while the provider is down and expire after", async (t
   const worker = await startWorker(t);
   const { provider } = worker;
   const known = provider.token({ sub: ALICE });
-  const status = async (token) => (await worker.fetch("/api/bot", bearer(token))).status;
+  const status = async (token) => (await worker.fetch("/api/bot", by(token))).status;
   assert.equal(await status(known), 200);
   const lifetime = 10 * 60_000;
   await worker.ahead(lifetime + 1_000);

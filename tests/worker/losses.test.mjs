@@ -1,53 +1,25 @@
 // What is gone, passed over, not saved or lost: told at once, with the reason and the way back, and decided by its owner.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DAY, SNAPSHOTS, backup, bot, call, end, events, report, run, start, starts, taken, told } from "./backups.mjs";
 import { PAGE } from "./browser.mjs";
 import { ALICE, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 
-const SNAPSHOTS = "/api/bot/snapshots";
 const [GOOD, LOSSY, LATER] = ["a", "b", "c"].map((digit) => digit.repeat(64));
-const DAY = 24 * 60 * 60 * 1_000;
 const LOST = "the gateway's own databases are gone or damaged: .openclaw/state/openclaw.sqlite";
 
-const taken = (id, taken_at, change = {}) => ({
-  id, taken_at, reason: "change", run: 1, amount: { files: 3, bytes: 400 }, added_bytes: 50, ...change,
-});
-const report = (snapshot, restored_at, change = {}) => ({
-  snapshot, taken_at: 1, restored_at, amount: { files: 3, bytes: 400 }, duration_ms: 5, compared: 6, mismatches: 0, passed_over: [], ...change,
-});
-const backup = (change = {}) => ({ restored: report(null, 10), taken: [], changed: false, ...change });
-const call = (worker, method, path, document) => worker.call({ sub: ALICE }, method, path, document);
-const bot = (worker) => call(worker, "GET", "/api/bot");
-const events = async (worker, kind) => (await call(worker, "GET", "/api/bot/events")).events.filter((event) => event.kind === kind);
-const told = (worker, kind, count = 1) =>
-  until(async () => ((await events(worker, kind)).length >= count ? events(worker, kind) : null), `the history has ${kind}`);
-
-/** Ends the container, and looks until that was noticed. */
-async function end(worker, how) {
-  await worker.fake(ALICE, how);
-  await until(async () => (await bot(worker)).state !== "running", "the end was noticed");
-}
-
-const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
-
 /** Runs Alice's bot, whose bucket has these snapshots, with a supervisor that says this of its backups. */
-async function run(t, ids, change) {
-  const worker = await startWorker(t);
-  const bucket = await worker.mf.getR2Bucket("BUCKET");
-  for (const id of ids) {
-    const { uploaded } = await bucket.put(`users/${ALICE}/repo/snapshots/${id}`, "sealed");
-    await until(() => Date.now() > uploaded.getTime(), "the clock went on");
-  }
-  await worker.fake(ALICE, "set", { backup: backup(change) });
-  assert.equal((await worker.as(ALICE, "/")).status, 200);
+async function begin(t, ids, change) {
+  const { worker } = await start(t, ...ids);
+  await run(worker, change);
   return worker;
 }
 
 const PASSED_OVER = { restored: report(GOOD, 10, { passed_over: [LOSSY], passed_over_for: LOST }) };
 
 test("an owner is asked about what a start passed over, and may go back", async (t) => {
-  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const worker = await begin(t, [GOOD, LOSSY], PASSED_OVER);
   const { choice, passed_over } = (await bot(worker)).backups;
   assert.deepEqual([passed_over, choice.snapshots, choice.total, choice.instead], [[LOSSY], [LOSSY], 1, GOOD]);
   assert.equal(choice.why, LOST);
@@ -62,7 +34,7 @@ test("an owner is asked about what a start passed over, and may go back", async 
 });
 
 test("an owner keeps what there is, awake or asleep, and is not asked again", async (t) => {
-  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const worker = await begin(t, [GOOD, LOSSY], PASSED_OVER);
   await worker.order(ALICE, "sleep");
   await worker.reaches(ALICE, "asleep");
   const kept = await call(worker, "POST", `${SNAPSHOTS}/keep`);
@@ -83,7 +55,7 @@ test("an owner keeps what there is, awake or asleep, and is not asked again", as
 });
 
 test("the waking page asks before the start is over if the loss is known", async (t) => {
-  const worker = await run(t, [GOOD, LOSSY], { restored: report(GOOD, 10), taken: [taken(LOSSY, 20, { suspicious: LOST })] });
+  const worker = await begin(t, [GOOD, LOSSY], { restored: report(GOOD, 10), taken: [taken(LOSSY, 20, { suspicious: LOST })] });
   await told(worker, "snapshot-suspicious");
   await worker.order(ALICE, "sleep");
   await worker.reaches(ALICE, "asleep");
@@ -97,7 +69,7 @@ test("the waking page asks before the start is over if the loss is known", async
 
 test("what an owner deleted is told with the snapshot that has it", async (t) => {
   const lost = { what: "databases are gone or damaged: webapp/dev.sqlite", before: GOOD };
-  const worker = await run(t, [GOOD, LATER], { restored: report(GOOD, 10), taken: [taken(LATER, 20, { lost })] });
+  const worker = await begin(t, [GOOD, LATER], { restored: report(GOOD, 10), taken: [taken(LATER, 20, { lost })] });
   const [event] = await told(worker, "content-gone");
   assert.equal(event.detail, `cccccccc: ${lost.what}. Restore ${GOOD} to put it back`);
   const [newest] = (await call(worker, "GET", SNAPSHOTS)).snapshots;
@@ -112,7 +84,7 @@ const HELD_UP = {
 };
 
 test("an order that would lose changes is refused, and says why", async (t) => {
-  const worker = await run(t, [GOOD], { restored: report(GOOD, 10) });
+  const worker = await begin(t, [GOOD], { restored: report(GOOD, 10) });
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 10), ...HELD_UP }) });
   // Nobody polls here: who asks how it is hears how it is.
   await worker.ahead(6_000);
@@ -139,13 +111,13 @@ test("an order that would lose changes is refused, and says why", async (t) => {
 });
 
 test("an admin's suspension waits for no snapshot", async (t) => {
-  const worker = await run(t, [GOOD], { restored: report(GOOD, 10), ...HELD_UP });
+  const worker = await begin(t, [GOOD], { restored: report(GOOD, 10), ...HELD_UP });
   const suspended = await worker.asAdmin("POST", `/api/admin/bots/${ALICE}/suspend`);
   assert.match(suspended.state, /^(stopping|suspended)$/);
 });
 
 test("each run that ends without a last snapshot says how much is lost", async (t) => {
-  const worker = await run(t, [GOOD], { restored: report(GOOD, 10), changed: true, unsaved_at_ms: 0 });
+  const worker = await begin(t, [GOOD], { restored: report(GOOD, 10), changed: true, unsaved_at_ms: 0 });
   await end(worker, "die");
   const [known] = await told(worker, "changes-lost");
   assert.match(known.detail, /^at most \d+ seconds of changes: the run ended before they were saved$/);
@@ -157,7 +129,7 @@ test("each run that ends without a last snapshot says how much is lost", async (
 });
 
 test("a container that others stop well is no failure and loses nothing", async (t) => {
-  const worker = await run(t, [GOOD], { restored: report(GOOD, 10) });
+  const worker = await begin(t, [GOOD], { restored: report(GOOD, 10) });
   for (let round = 1; round <= 6; round += 1) {
     assert.equal((await worker.as(ALICE, "/")).status, 200);
     await end(worker, "shut-down");

@@ -2,13 +2,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { ALICE, BOB, HOST, ORIGIN, startWorker } from "./harness.mjs";
+import { ALICE, BOB, HOST, ORIGIN, bearer, startWorker } from "./harness.mjs";
 
 const PATH = "/api/bot/tokens";
 const HOUR = 3600 * 1000;
 
 const call = (worker, method, document, who = { sub: ALICE }) => worker.call(who, method, PATH, document);
-const bearer = (token) => ({ authorization: `Bearer ${token}` });
 const basic = (name, token) => ({ authorization: `Basic ${Buffer.from(`${name}:${token}`).toString("base64")}` });
 /** What OpenClaw's node hosts send of CF_ACCESS_CLIENT_ID and CF_ACCESS_CLIENT_SECRET. */
 const node = (token) => ({ "cf-access-client-id": "moltworker", "cf-access-client-secret": token });

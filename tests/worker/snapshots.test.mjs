@@ -2,46 +2,15 @@
 // supervisor would say of its repository is the fake container's.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { DAY, SNAPSHOTS, backup, call, end, report, run, start, starts, store, taken, told } from "./backups.mjs";
 import { Browser, signIn } from "./browser.mjs";
-import { ADMIN, ALICE, BOB, ORIGIN, startWorker } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, ORIGIN } from "./harness.mjs";
 import { until } from "../until.mjs";
 
-const SNAPSHOTS = "/api/bot/snapshots";
 const [OLD, NEW, LAST, AFTER, LOSSY] = ["a", "b", "c", "d", "e"].map((digit) => digit.repeat(64));
-const DAY = 24 * 60 * 60 * 1_000;
 
-const taken = (id, taken_at, change = {}) => ({
-  id, taken_at, reason: "change", run: 1, gateway_version: "2026.9.6", amount: { files: 3, bytes: 400 }, added_bytes: 50, ...change,
-});
-const report = (snapshot, restored_at, change = {}) => ({
-  snapshot, taken_at: 1, restored_at, amount: { files: 3, bytes: 400 }, duration_ms: 5, compared: 6, mismatches: 0, passed_over: [], ...change,
-});
-const backup = (change = {}) => ({ restored: report(null, 10), under_way: null, taken: [], error: null, maintained: null, changed: false, ...change });
-
-/** A Worker whose bucket has these snapshots of Alice's, in this order. */
-async function start(t, ...ids) {
-  const worker = await startWorker(t);
-  const bucket = await worker.mf.getR2Bucket("BUCKET");
-  for (const id of ids) await store(bucket, id);
-  return { worker, bucket };
-}
-
-/** Puts one there so much later that the bucket's clock shows it. */
-async function store(bucket, id) {
-  const { uploaded } = await bucket.put(`users/${ALICE}/repo/snapshots/${id}`, "sealed");
-  await until(() => Date.now() > uploaded.getTime(), "the clock went on");
-}
-
-/** Runs Alice's bot with a supervisor that says this of its backups. */
-async function run(worker, change) {
-  await worker.fake(ALICE, "set", { backup: backup(change) });
-  assert.equal((await worker.as(ALICE, "/")).status, 200);
-}
-
-/** Lets the Sandbox hear what the supervisor says now. */
-const hear = (worker) => worker.fake(ALICE, "command", "poll");
-const call = (worker, method, path, document) => worker.call({ sub: ALICE }, method, path, document);
-const starts = async (worker) => (await worker.record(ALICE)).starts.map(({ env }) => env.MOLTBOT_RESTORE);
+/** Has the Sandbox ask its supervisor now. */
+const observe = (worker) => worker.fake(ALICE, "command", "poll");
 const bodies = async (worker, path) => (await worker.record(ALICE)).bodies.filter(([to]) => to === path).map(([, body]) => body);
 
 /** A token of Alice's first run that only adds, just minted. */
@@ -50,16 +19,8 @@ function assertFresh(token) {
   assert.ok(Number(token.split(".")[5]) - Date.now() > 59 * 60_000);
 }
 
-/** Loses the container, and looks until that was noticed. */
-async function die(worker) {
-  await worker.fake(ALICE, "die");
-  await until(async () => (await call(worker, "GET", "/api/bot")).state !== "running", "the end was noticed");
-}
-
-async function told(worker, kind) {
-  const find = async () => (await call(worker, "GET", "/api/bot/events")).events.find((event) => event.kind === kind);
-  return until(find, `the history has ${kind}`);
-}
+/** The newest event of this kind, once there is one. */
+const newestEvent = async (worker, kind) => (await told(worker, kind))[0];
 
 test("snapshots are listed from the bucket without waking a bot", async (t) => {
   const { worker, bucket } = await start(t, OLD, NEW);
@@ -98,7 +59,7 @@ test("a requested snapshot is taken if the bot is awake", async (t) => {
   const orders = await bodies(worker, "/v1/snapshot");
   assert.deepEqual(orders.map(({ token, ...order }) => order), [false, false, true].map((accept) => ({ reason: "manual", accept })));
   for (const { token } of orders) assertFresh(token);
-  assert.equal((await told(worker, "ordered")).detail, "take snapshot, whatever is gone");
+  assert.equal((await newestEvent(worker, "ordered")).detail, "take snapshot, whatever is gone");
 });
 
 test("an ordered restore is repeated across runs until it is saved", async (t) => {
@@ -123,11 +84,11 @@ test("an ordered restore is repeated across runs until it is saved", async (t) =
   assert.deepEqual([saved.id, saved.held_until > Date.now() + 29 * DAY], [LAST, true], "what was not saved yet as well");
   const running = await call(worker, "GET", "/api/bot");
   assert.deepEqual([running.state, running.backups.restore_wanted], ["running", { snapshot: OLD }]);
-  assert.match((await told(worker, "restored")).detail, /^aaaaaaaa: 3 files, 400 bytes, 6 compared, 0 differ$/);
+  assert.match((await newestEvent(worker, "restored")).detail, /^aaaaaaaa: 3 files, 400 bytes, 6 compared, 0 differ$/);
 
   // The run is lost before it could save what was restored: the next one does not bring back what was before.
   const again = async () => {
-    await die(worker);
+    await end(worker, "die");
     await call(worker, "POST", "/api/bot/restart");
     await until(async () => (await call(worker, "GET", "/api/bot")).state === "running", "it runs again");
   };
@@ -137,12 +98,12 @@ test("an ordered restore is repeated across runs until it is saved", async (t) =
   const lossy = taken(LOSSY, 35, { suspicious: "databases are gone or damaged: x" });
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 25), taken: [lossy] }) });
   await store(bucket, LOSSY);
-  await hear(worker);
+  await observe(worker);
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD, OLD]);
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 30), taken: [taken(AFTER, 40)] }) });
   await store(bucket, AFTER);
-  await hear(worker);
+  await observe(worker);
   await again();
   assert.deepEqual(await starts(worker), ["latest", OLD, OLD, "latest"]);
 });
@@ -179,14 +140,14 @@ test("an ordered restore clears what each browser keeps of the bot's host", asyn
 test("a missing newest snapshot blocks the start until a restore is ordered", async (t) => {
   const { worker, bucket } = await start(t, OLD, NEW);
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
-  await hear(worker);
+  await observe(worker);
   await worker.order(ALICE, "sleep");
   await until(async () => (await call(worker, "GET", "/api/bot")).state === "asleep", "it sleeps");
   await bucket.delete(`users/${ALICE}/repo/snapshots/${NEW}`);
   const refused = await call(worker, "GET", "/");
   assert.deepEqual([refused.status, refused.code], [503, "bot-failed"]);
   assert.match(refused.detail, new RegExp(`the newest snapshot, ${NEW}, is not in the storage`));
-  assert.match((await told(worker, "start-failed")).detail, new RegExp(NEW));
+  assert.match((await newestEvent(worker, "start-failed")).detail, new RegExp(NEW));
   await call(worker, "POST", `${SNAPSHOTS}/restore`);
   assert.equal((await starts(worker)).length, 1, "`latest` is another one now");
   await call(worker, "POST", `${SNAPSHOTS}/restore`, { accept: true });
@@ -287,17 +248,17 @@ test("maintenance runs itself, keeps pinned snapshots, stores its results", asyn
   await worker.fake(ALICE, "set", { readyForMs: DAY });
   await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
   await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
-  await hear(worker);
+  await observe(worker);
   assert.deepEqual(await bodies(worker, "/v1/maintain"), [], "not on its first day");
 
   const yesterday = Date.now() - DAY;
   await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.maintenance.begun_at', ${yesterday})`);
-  await hear(worker);
+  await observe(worker);
   const [{ token, now, ...order }] = await bodies(worker, "/v1/maintain");
   assert.ok(Math.abs(Date.now() - now) < DAY, "the Worker's clock says what is old");
   assert.deepEqual(order, { pinned: [NEW], verified: OLD, part: 1, parts: 7, drill: true });
   const remove = (id) => worker.fetch(`/_repo/${ALICE}/snapshots/${id}`, { method: "DELETE", headers: { authorization: `Bearer ${token}` } });
-  await hear(worker);
+  await observe(worker);
   assert.equal((await bodies(worker, "/v1/maintain")).length, 1, "it was asked for");
 
   // Somebody pins one that the order does not name: what decides is what is held when it is to go.
@@ -310,8 +271,8 @@ test("maintenance runs itself, keeps pinned snapshots, stores its results", asyn
   assert.equal((await remove(LAST)).status, 200, "the token may delete");
   const maintained = { finished_at: 50, duration_ms: 1, forgotten: [LAST], kept: 1, pruned_bytes: 2, checked_bytes: 3, problems: [], drill: report(NEW, 40) };
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [taken(NEW, 20)], maintained }) });
-  await hear(worker);
-  assert.match((await told(worker, "maintained")).detail, /^1 snapshots forgotten, 1 kept, 2 bytes freed, 3 bytes read back; restored into scratch: bbbbbbbb/);
+  await observe(worker);
+  assert.match((await newestEvent(worker, "maintained")).detail, /^1 snapshots forgotten, 1 kept, 2 bytes freed, 3 bytes read back; restored into scratch: bbbbbbbb/);
   const [left, ...others] = (await call(worker, "GET", SNAPSHOTS)).snapshots;
   assert.deepEqual([left.id, left.pinned, others.map(({ id }) => id)], [NEW, true, [OLD]]);
   assert.ok(left.verified_at > yesterday);
@@ -320,8 +281,8 @@ test("maintenance runs itself, keeps pinned snapshots, stores its results", asyn
 
   const problems = ["pack x is damaged"];
   await worker.fake(ALICE, "set", { backup: backup({ maintained: { ...maintained, finished_at: 60, problems } }) });
-  await hear(worker);
-  assert.equal((await told(worker, "repository-damaged")).detail, "pack x is damaged");
+  await observe(worker);
+  assert.equal((await newestEvent(worker, "repository-damaged")).detail, "pack x is damaged");
   assert.deepEqual((await call(worker, "GET", "/api/bot")).backups.problems, problems);
   assert.ok(await bucket.head(`users/${ALICE}/repo/snapshots/${NEW}`));
 });
@@ -330,14 +291,14 @@ test("nothing is ordered by a status that could not be stored", async (t) => {
   const { worker } = await start(t, OLD, NEW);
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20)] });
   await worker.fake(ALICE, "set", { readyForMs: DAY });
-  await hear(worker);
+  await observe(worker);
   await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.maintenance.begun_at', ${Date.now() - DAY})`);
   await worker.fake(ALICE, "sql", "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT raise(ABORT, 'no room'); END");
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [taken(NEW, 20), taken(LAST, 30)] }) });
-  await hear(worker);
+  await observe(worker);
   assert.deepEqual(await bodies(worker, "/v1/maintain"), []);
   await worker.fake(ALICE, "sql", "DROP TRIGGER full");
-  await hear(worker);
+  await observe(worker);
   assert.equal((await bodies(worker, "/v1/maintain")).length, 1);
 });
 
@@ -345,15 +306,15 @@ test("backup failures and data lost with a run are reported", async (t) => {
   const { worker, bucket } = await start(t, OLD);
   const suspicious = "databases are gone or damaged: x";
   await run(worker, { restored: report(OLD, 10), taken: [taken(NEW, 20, { suspicious })], changed: true });
-  await hear(worker);
-  assert.equal((await told(worker, "snapshot-suspicious")).detail, `bbbbbbbb: ${suspicious}`);
+  await observe(worker);
+  assert.equal((await newestEvent(worker, "snapshot-suspicious")).detail, `bbbbbbbb: ${suspicious}`);
 
   const long = Date.now() - 10 * 60_000;
   await worker.fake(ALICE, "sql", `UPDATE ledger SET record = json_set(record, '$.unsaved_since', ${long})`);
   await worker.order(ALICE, "unpin");
   await told(worker, "backup-overdue");
   assert.deepEqual(await bodies(worker, "/v1/snapshot"), [], "who only asks how it is orders nothing");
-  await hear(worker);
+  await observe(worker);
   const [{ token, ...order }, ...others] = await bodies(worker, "/v1/snapshot");
   assert.deepEqual([order, others], [{ reason: "change", accept: false }, []]);
   assertFresh(token);
@@ -362,11 +323,11 @@ test("backup failures and data lost with a run are reported", async (t) => {
 
   const saved = taken(LAST, 30);
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 10), taken: [saved], changed: true }) });
-  await hear(worker);
+  await observe(worker);
   await told(worker, "backup-resumed");
   for (const id of [NEW, LAST]) await store(bucket, id);
   await worker.fake(ALICE, "sql", "UPDATE ledger SET record = json_set(record, '$.unsaved_since', unixepoch() * 1000 + 60000)");
-  await die(worker);
+  await end(worker, "die");
   await told(worker, "changes-lost");
   const { backups } = await call(worker, "GET", "/api/bot");
   assert.deepEqual([backups.newest.id, backups.unsaved_since], [LAST, null]);
@@ -375,7 +336,7 @@ test("backup failures and data lost with a run are reported", async (t) => {
 test("data lost with a run is reported even if its exit was not observed", async (t) => {
   const { worker } = await start(t, OLD);
   await run(worker, { restored: report(OLD, 10), changed: true });
-  await hear(worker);
+  await observe(worker);
   await worker.fake(ALICE, "evict");
   await worker.fake(ALICE, "die");
   assert.equal((await call(worker, "GET", "/api/bot")).state, "asleep");

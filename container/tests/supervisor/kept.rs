@@ -49,6 +49,12 @@ pub(crate) fn taken(status: &Status) -> &[Snapshot] {
     &status.backup.as_ref().unwrap().taken
 }
 
+/// The snapshot that the home of this run was made from.
+pub(crate) fn restored_from(status: &Status) -> Option<&str> {
+    let report = status.backup.as_ref()?.restored.as_ref()?;
+    report.snapshot.as_ref().map(|id| id.as_str())
+}
+
 /// Why the last attempt at something failed.
 pub(crate) fn failure(status: &Status, job: JobKind) -> Option<&BackupError> {
     let error = status.backup.as_ref().unwrap().error.as_ref();

@@ -10,7 +10,8 @@ use rusqlite::Connection;
 use crate::disk::Disk;
 use crate::fixture::Fixture;
 use crate::kept::{
-    ON_DEMAND, QUICK, failure, is_ready, lose, post, settled, snapshot, start, start_on, until_settled,
+    ON_DEMAND, QUICK, failure, is_ready, lose, post, restored_from, settled, snapshot, start, start_on,
+    until_settled,
 };
 use crate::repository::{Fault, Repository, What};
 use crate::tree::{hand_over, noise};
@@ -31,11 +32,6 @@ pub(crate) fn database(path: &Path) {
 pub(crate) fn damage(path: &Path) {
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.write_all_at(&noise(7, 4096), FIRST_ROWS).unwrap();
-}
-
-fn restored_from(status: &Status) -> Option<&str> {
-    let report = status.backup.as_ref()?.restored.as_ref()?;
-    report.snapshot.as_ref().map(|id| id.as_str())
 }
 
 /// What a run starts from that follows this snapshot.

@@ -8,8 +8,8 @@ use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::{Fixture, authorised, kill};
 use crate::kept::{
-    ON_DEMAND, backup_processes, failure, is_ready, lose, ordered, own, post, settled, snapshot, start,
-    until_settled,
+    ON_DEMAND, backup_processes, failure, is_ready, lose, ordered, own, post, restored_from, settled,
+    snapshot, start, until_settled,
 };
 use crate::losses::{damage, database};
 use crate::repository::{Fault, Repository, What};
@@ -21,11 +21,6 @@ const LONG_TO_REMOVE: u32 = 40_000;
 fn restore(fixture: &Fixture, id: &str) {
     let order = format!("{{\"snapshot\":\"{id}\"}}");
     assert_eq!(post(fixture, "/v1/restore", &order).status, 202);
-}
-
-fn restored_from(status: &Status) -> Option<&str> {
-    let report = status.backup.as_ref()?.restored.as_ref()?;
-    report.snapshot.as_ref().map(|id| id.as_str())
 }
 
 /// The ids of the snapshots that were taken before a restore, newest first.

@@ -63,11 +63,12 @@ pub enum ChangeMethod {
     Delete,
 }
 
-impl From<ChangeMethod> for Method {
-    fn from(method: ChangeMethod) -> Self {
-        match method {
-            ChangeMethod::Post => Self::Post,
-            ChangeMethod::Delete => Self::Delete,
+impl ChangeMethod {
+    /// As every endpoint has one. `From` cannot be asked in the table, which is made when the code is compiled.
+    pub const fn method(self) -> Method {
+        match self {
+            Self::Post => Method::Post,
+            Self::Delete => Method::Delete,
         }
     }
 }
@@ -104,7 +105,8 @@ pub enum Access {
     Public,
     /// The owner, by an access token or by the session of this host.
     Owner,
-    /// The owner, by an access token, or by a button: the session and the origin of this host.
+    /// The owner, by an access token, or by a button: the session and the origin of this host. A bot's own page may share that
+    /// origin and could press it, so only what costs the owner nothing they did not ask for by opening the page is such.
     OwnerOrButton,
     /// The owner, by an access token only.
     OwnerByToken,

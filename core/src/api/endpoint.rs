@@ -125,7 +125,7 @@ impl Endpoint {
     ) -> Self {
         Self::new(
             (operation, name, path, summary),
-            change_method(method),
+            method.method(),
             Access::OwnerByToken,
             Audit::Change,
         )
@@ -156,7 +156,7 @@ impl Endpoint {
     ) -> Self {
         Self::new(
             (operation, name, path, summary),
-            change_method(method),
+            method.method(),
             Access::OwnerInPerson,
             Audit::Change,
         )
@@ -202,7 +202,7 @@ impl Endpoint {
     ) -> Self {
         Self::new(
             (operation, name, path, summary),
-            change_method(method),
+            method.method(),
             Access::Admin,
             Audit::Change,
         )
@@ -412,13 +412,6 @@ impl Endpoint {
             }
         }
         all
-    }
-}
-
-const fn change_method(method: ChangeMethod) -> Method {
-    match method {
-        ChangeMethod::Post => Method::Post,
-        ChangeMethod::Delete => Method::Delete,
     }
 }
 

@@ -209,12 +209,6 @@ impl Order {
         }
     }
 
-    /// The order of that name that this authority may give.
-    pub fn parse(by: Authority, name: &str) -> Option<Self> {
-        let named = Self::ALL.into_iter().find(|order| order.as_str() == name);
-        named.filter(|order| order.may_come_from(by))
-    }
-
     /// Whether it is that authority's to give.
     pub fn may_come_from(self, by: Authority) -> bool {
         by == Authority::Admin || Self::OWNERS.contains(&self)
@@ -223,13 +217,6 @@ impl Order {
     /// Whether it is refused while it would lose changes. A suspension cannot wait.
     pub const fn spares_changes(self) -> bool {
         matches!(self, Self::Sleep | Self::Stop)
-    }
-
-    /// Whether the platform's pages have a button for it, which a session's cookie is enough for. A bot's own
-    /// page shares the platform's origin and could press it: these two cost its owner nothing they did not ask
-    /// for by opening the page.
-    pub fn has_a_button(self) -> bool {
-        matches!(self, Self::Start | Self::Restart)
     }
 
     /// What it means for the bot's life.

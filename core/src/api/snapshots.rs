@@ -36,11 +36,6 @@ impl SnapshotCall {
         )
     }
 
-    /// Whether it is about one snapshot, which therefore has to be named.
-    pub const fn names_snapshot(self) -> bool {
-        matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
-    }
-
     /// Why it can be refused beside what follows from who may call: by the Worker, the Sandbox or the supervisor. What
     /// else a supervisor says is none of these.
     pub const fn problems(self) -> &'static [Refusal] {

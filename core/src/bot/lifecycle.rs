@@ -323,16 +323,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether requests can be handed to the container now: its ingress is up, and holds them while the
-    /// gateway comes back.
-    pub fn takes_requests(&self) -> bool {
-        matches!(
-            self.state,
-            LifecycleState::Running | LifecycleState::Unhealthy { .. }
-        )
-    }
-
-    /// Whether there may be a container: it costs money and takes a place.
+    /// Whether there may be a container: it costs money and takes a slot.
     pub fn is_awake(&self) -> bool {
         match self.state {
             LifecycleState::Starting { .. }

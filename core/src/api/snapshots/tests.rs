@@ -71,6 +71,14 @@ fn a_call_with_its_particulars_is_a_command() {
     }
 }
 
+/// The calls that are about one snapshot.
+fn names_snapshot(call: SnapshotCall) -> bool {
+    matches!(
+        call,
+        SnapshotCall::Pin | SnapshotCall::Unpin | SnapshotCall::Browse | SnapshotCall::Download
+    )
+}
+
 #[test]
 fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
     for call in CALLS {
@@ -86,7 +94,7 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
             (
                 SnapshotRequest {
                     accept: Some(false),
-                    ..request(call.names_snapshot(), false, false)
+                    ..request(names_snapshot(call), false, false)
                 },
                 "accept",
                 "Take Restore",
@@ -94,7 +102,7 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
             (
                 SnapshotRequest {
                     path: Some(String::new()),
-                    ..request(call.names_snapshot(), false, false)
+                    ..request(names_snapshot(call), false, false)
                 },
                 "path",
                 "Browse Download",
@@ -113,7 +121,7 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
 fn a_call_about_one_snapshot_has_to_name_it() {
     for call in CALLS {
         let unnamed = SnapshotCommand::new(call, SnapshotRequest::default());
-        assert_eq!(unnamed.is_err(), call.names_snapshot(), "{call:?}");
+        assert_eq!(unnamed.is_err(), names_snapshot(call), "{call:?}");
     }
 }
 

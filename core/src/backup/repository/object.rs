@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex;
 use crate::user_id::UserId;
 
 /// Bytes a pack of data may have. Ours have some 8 MiB, restic's 16 MiB unless asked otherwise and 128 MiB at
@@ -97,7 +98,7 @@ impl FromStr for ObjectId {
 
 impl fmt::Display for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

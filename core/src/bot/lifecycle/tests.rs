@@ -95,55 +95,55 @@ fn the_first_request_starts_a_container_and_later_ones_wait() {
         on(&mut life, 60, ready(R1)),
         [LifecycleEffect::SetAlarm(60 + QUARTER)]
     );
-    assert!(life.takes_requests());
+    assert_eq!(life.state, LifecycleState::Running);
     assert_eq!(on(&mut life, 61, LifecycleEvent::Wanted), []);
 }
 
-/// What others ask of a life in each of its states: who is led to it, who needs a place, whom news are for.
+/// What others ask of a life in each of its states: who needs a slot, whom news are for.
 #[test]
-fn every_state_answers_who_it_serves_and_what_it_needs() {
+fn every_state_answers_what_it_needs_and_whom_news_are_for() {
     let reason = String::new();
     let met = false;
-    // Handed requests; has a container; starts one when it is wanted at 99, and at 100; is on its way up.
+    // Has a container; starts one when it is wanted at 99, and at 100; is on its way up.
     for (state, expected) in [
-        (LifecycleState::Asleep, [false, false, true, true, false]),
+        (LifecycleState::Asleep, [false, true, true, false]),
         (
             LifecycleState::Starting { deadline: 100, met },
-            [false, true, false, false, true],
+            [true, false, false, true],
         ),
         (
             LifecycleState::Restoring { deadline: 100 },
-            [false, true, false, false, true],
+            [true, false, false, true],
         ),
-        (LifecycleState::Running, [true, true, false, false, false]),
+        (LifecycleState::Running, [true, false, false, false]),
         (
             LifecycleState::Unhealthy { deadline: 100 },
-            [true, true, false, false, false],
+            [true, false, false, false],
         ),
         (
             LifecycleState::Stopping {
                 deadline: 100,
                 wanted: true,
             },
-            [false, true, false, false, false],
+            [true, false, false, false],
         ),
         (
             LifecycleState::BackingOff {
                 until: 100,
                 reason: reason.clone(),
             },
-            [false, false, false, true, false],
+            [false, false, true, false],
         ),
         (
             LifecycleState::CrashLooped {
                 until: Some(100),
                 reason: reason.clone(),
             },
-            [false, false, false, true, false],
+            [false, false, true, false],
         ),
         (
             LifecycleState::CrashLooped { until: None, reason },
-            [false, true, false, false, false],
+            [true, false, false, false],
         ),
     ] {
         let life = Lifecycle {
@@ -152,7 +152,6 @@ fn every_state_answers_who_it_serves_and_what_it_needs() {
             ..life()
         };
         let found = [
-            life.takes_requests(),
             life.is_awake(),
             life.would_start(99),
             life.would_start(100),
