@@ -189,9 +189,9 @@ async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Do
     let update = async {
         database::open(env)?
             .prepare(format!(
-                "UPDATE domains SET state = 'verified', verified_at = ?3, verified_by = ?4 \
+                "UPDATE domains SET state = ?5, verified_at = ?3, verified_by = ?4 \
                  WHERE host = ?1 AND user_id = ?2 AND NOT EXISTS \
-                 (SELECT 1 FROM domains WHERE host = ?1 AND state = 'verified' AND user_id <> ?2) \
+                 (SELECT 1 FROM domains WHERE host = ?1 AND state = ?5 AND user_id <> ?2) \
                  RETURNING {COLUMNS}"
             ))
             .bind(&[
@@ -199,6 +199,7 @@ async fn verify(env: &Env, user: UserId, host: &HostName, by: &str) -> Result<Do
                 user.to_string().into(),
                 d1_timestamp(clock::now_ms()),
                 by.into(),
+                DomainState::Verified.as_str().into(),
             ])?
             .row::<DomainRow>()
             .await

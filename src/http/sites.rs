@@ -7,6 +7,7 @@ use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site::{Site, site};
 use moltworker_core::identity::cache::Cache;
+use moltworker_core::identity::domain::DomainState;
 use moltworker_core::identity::users::{Freshness, Read};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -82,7 +83,7 @@ pub(crate) async fn served(env: &Env, settings: &Settings, host: &str) -> Result
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct SiteRow {
     user_id: UserId,
 }
 
@@ -108,9 +109,9 @@ async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal>
 
 async fn ask(env: &Env, host: &HostName) -> worker::Result<Option<UserId>> {
     let row = database::open(env)?
-        .prepare("SELECT user_id FROM domains WHERE host = ?1 AND state = 'verified'")
-        .bind(&[host.as_str().into()])?
-        .row::<Row>()
+        .prepare("SELECT user_id FROM domains WHERE host = ?1 AND state = ?2")
+        .bind(&[host.as_str().into(), DomainState::Verified.as_str().into()])?
+        .row::<SiteRow>()
         .await?;
     Ok(row.map(|row| row.user_id))
 }

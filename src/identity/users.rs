@@ -158,13 +158,14 @@ pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> wor
     let rows = database::open(env)?
         .prepare(
             "UPDATE users SET failed_sign_in_at = ?2 \
-             WHERE lower(email) = lower(?1) AND status <> 'deleted' \
+             WHERE lower(email) = lower(?1) AND status <> ?4 \
              AND coalesce(failed_sign_in_at, 0) <= ?3 RETURNING user_id",
         )
         .bind(&[
             email.into(),
             d1_timestamp(now),
             d1_timestamp(now.saturating_sub(FAILED_SIGN_IN_AGAIN_AFTER_MS)),
+            UserStatus::Deleted.as_str().into(),
         ])?
         .rows::<UserIdRow>()
         .await?;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::lock::Mutex;
-use moltworker_core::api::bot::BotState;
+use moltworker_core::api::bot::{BotState, Health};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use worker::Result;
@@ -62,7 +62,7 @@ impl Inner {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
-                 health = CASE WHEN excluded.awake THEN bots.health ELSE 'unknown' END, \
+                 health = CASE WHEN excluded.awake THEN bots.health ELSE ?9 END, \
                  snapshot_at = excluded.snapshot_at, incidents = excluded.incidents \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )
@@ -75,6 +75,7 @@ impl Inner {
                 u32::from(row.pinned).into(),
                 row.snapshot_at.map_or(JsValue::NULL, d1_timestamp),
                 row.incidents.as_str().into(),
+                Health::Unknown.as_str().into(),
             ])?
             .run()
             .await?;

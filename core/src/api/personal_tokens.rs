@@ -45,14 +45,12 @@ pub struct NewPersonalToken {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PersonalTokenRequest {
-    /// Which device or program is to have it: 1 to 64 characters.
-    #[cfg_attr(feature = "schema", schema(min_length = 1, max_length = 64))]
+    /// Which device or program is to have it.
     pub name: String,
     /// What it is to be good for.
     pub scope: TokenScope,
-    /// How many days it is to live, 1 to 366; 90 when left out.
+    /// How many days it is to live.
     #[serde(default)]
-    #[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 366))]
     pub expires_in_days: Option<u32>,
 }
 

@@ -28,6 +28,16 @@ pub enum DomainState {
     Verified,
 }
 
+impl DomainState {
+    /// Its text in JSON and in D1.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Verified => "verified",
+        }
+    }
+}
+
 /// The name of the TXT record that proves a domain.
 pub fn proof_name(host: &HostName) -> String {
     format!("{PROOF_LABEL}.{host}")

@@ -94,6 +94,7 @@ fn address(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::repository::keys::KEY_BYTES;
     use std::collections::BTreeMap;
 
     const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -109,6 +110,21 @@ mod tests {
             .map(|problem| (problem.setting.name, problem.reason))
             .collect();
         backups.filter(|_| problems.is_empty()).ok_or(problems)
+    }
+
+    #[test]
+    fn the_texts_name_the_limits() {
+        assert!(BACKUP_KEY.meaning.starts_with(&format!("{KEY_BYTES} ")));
+        assert!(BACKUP_KEY.how.contains(&format!("-base64 {KEY_BYTES} ")));
+        let limit = format!("{MIN_OPERATOR_TOKEN_LENGTH} characters");
+        assert!(REPOSITORY_OPERATOR_TOKEN.meaning.contains(&limit));
+        let long = "x".repeat(MIN_OPERATOR_TOKEN_LENGTH);
+        let short = &long[1..];
+        let read = |token| read_from(&[("BACKUP_KEY", KEY), ("REPOSITORY_OPERATOR_TOKEN", token)]);
+        assert!(read(&long).is_ok());
+        let problems = read(short).unwrap_err();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].1.contains(&limit), "{problems:?}");
     }
 
     #[test]

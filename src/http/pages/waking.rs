@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
-use moltworker_core::backup::state::PassedOver;
+use moltworker_core::backup::state::{HELD_FOR_MS, PassedOver};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 use moltworker_core::wire::job::JobKind;
@@ -18,6 +18,8 @@ const REFRESH_SECONDS: u32 = 4;
 
 /// Milliseconds after which a page that waits for a free place looks again. There is no start to follow meanwhile.
 const SLOT_RETRY_MS: u32 = 5_000;
+/// How long both ways of a choice stay open.
+const HELD_DAYS: u64 = HELD_FOR_MS / (24 * 60 * 60 * 1_000);
 
 /// The steps of a start: the name of the phase in a bot's status, its line in the list, and the words that go
 /// with it. The script takes them from the page.
@@ -73,7 +75,7 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
             p {
                 "The newest snapshot has lost what it should have, so your bot is started from the one before: "
                 span #why { (choice(status).and_then(|choice| choice.why.as_deref()).unwrap_or(UNKNOWN)) }
-                ". Nothing of either is deleted before you decide, for 30 days."
+                ". Nothing of either is deleted before you decide, for " (HELD_DAYS) " days."
             }
             p { "To go back to the newest, " code { "POST /api/bot/snapshots/restore" } " with " code #back { (back(choice(status))) } "." }
             p { "To keep what your bot has now, " code { "POST /api/bot/snapshots/keep" } "." }

@@ -10,6 +10,7 @@ use crate::api::snapshots;
 use crate::http::problem::{Problem, Refusal};
 use crate::user_id::UserId;
 use crate::wire::control::SnapshotEntry;
+use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTERS};
 
 /// A user's id: a UUID in lower case, and not the one of zeros.
 const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
@@ -221,6 +222,31 @@ fn constrain(all: &mut Map<String, Value>) {
     ] {
         let mut parts = pointer.split('/').skip(1);
         let found = parts.next().and_then(|name| all.get_mut(name));
+        ("/PersonalTokenRequest/properties/name", "minLength", json!(1)),
+        (
+            "/PersonalTokenRequest/properties/name",
+            "maxLength",
+            json!(MAX_NAME_CHARACTERS),
+        ),
+        (
+            "/PersonalTokenRequest/properties/expires_in_days",
+            "minimum",
+            json!(1),
+        ),
+        (
+            "/PersonalTokenRequest/properties/expires_in_days",
+            "maximum",
+            json!(MAX_DAYS),
+        ),
+        (
+            "/PersonalTokenRequest/properties/expires_in_days",
+            "default",
+            json!(DEFAULT_DAYS),
+        ),
+        ("/BotPage/properties/bots", "maxItems", json!(PAGE)),
+        ("/EventPage/properties/events", "maxItems", json!(PAGE)),
+        ("/SnapshotList/properties/snapshots", "maxItems", json!(PAGE)),
+        ("/UserPage/properties/users", "maxItems", json!(PAGE)),
         let found = found.and_then(|schema| parts.try_fold(schema, |schema, part| schema.get_mut(part)));
         if let Some(schema) = found.and_then(Value::as_object_mut) {
             schema.insert(key.into(), value);

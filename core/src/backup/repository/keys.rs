@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::secret::Secret;
 use crate::user_id::UserId;
 
+/// Bytes of a key: what HKDF-SHA256 makes the most of.
+pub const KEY_BYTES: usize = 32;
 /// The `info` of the key that repository tokens are made with.
 pub const TOKEN_INFO: &str = "moltworker repository token v1";
 
@@ -23,7 +25,7 @@ pub struct BackupKey {
     /// Its version: names it in tokens, and says which of two is newer.
     pub version: u32,
     /// Of 256 bits, as the operator generated it.
-    pub bytes: Secret<[u8; 32]>,
+    pub bytes: Secret<[u8; KEY_BYTES]>,
 }
 
 /// All keys in use, newest first; at least one. New things are made with the newest, the others still open
@@ -57,7 +59,7 @@ impl BackupKeys {
                 }
             };
             let bytes = STANDARD.decode(encoded.trim()).map_err(|_| "is not base64")?;
-            let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
+            let bytes = <[u8; KEY_BYTES]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
             keys.push(BackupKey {
                 version,
                 bytes: Secret::new(bytes),
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> String {
-        STANDARD.encode([byte; 32])
+        STANDARD.encode([byte; KEY_BYTES])
     }
 
     #[test]
@@ -129,10 +131,11 @@ mod tests {
 
     #[test]
     fn an_invalid_key_is_refused_with_a_reason() {
+        let size = format!("{KEY_BYTES} bytes");
         for (text, reason) in [
-            ("".to_owned(), "32 bytes"),
+            ("".to_owned(), size.as_str()),
             ("nonsense!".into(), "base64"),
-            (STANDARD.encode([1; 31]), "32 bytes"),
+            (STANDARD.encode([1; KEY_BYTES - 1]), size.as_str()),
             (format!("x:{}", key(1)), "version"),
             (format!("{},{}", key(2), key(1)), "without its version"),
             (format!("1:{},2:{}", key(1), key(2)), "newest first"),

@@ -212,3 +212,25 @@ pub(super) fn check_url(url: &str, user: UserId) -> Result<(), String> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_texts_about_lengths_name_the_limits() {
+        let names = |error: &str, limit: usize| error.contains(&format!("{limit} "));
+        assert!(RepositoryToken::new("x".repeat(MAX_TOKEN)).is_ok());
+        let error = RepositoryToken::new("x".repeat(MAX_TOKEN + 1)).unwrap_err();
+        assert!(names(error, MAX_TOKEN), "{error}");
+        let id = "a".repeat(SNAPSHOT_ID_DIGITS);
+        assert!(id.parse::<SnapshotId>().is_ok());
+        let error = id[1..].parse::<SnapshotId>().unwrap_err();
+        assert!(names(error, SNAPSHOT_ID_DIGITS), "{error}");
+        let error = RestorePoint::read(&id[1..]).unwrap_err();
+        assert!(names(error, SNAPSHOT_ID_DIGITS), "{error}");
+        assert!(RepositoryPassword::new("a".repeat(PASSWORD_DIGITS)).is_ok());
+        let error = RepositoryPassword::new("a".repeat(PASSWORD_DIGITS - 1)).unwrap_err();
+        assert!(names(error, PASSWORD_DIGITS), "{error}");
+    }
+}

@@ -65,3 +65,16 @@ fn checked(text: String) -> Result<String, &'static str> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_about_a_short_secret_names_the_limit() {
+        let long = "x".repeat(MIN_LENGTH);
+        assert!(ControlToken::new(long.as_str()).is_ok());
+        let error = ControlToken::new(&long[1..]).unwrap_err();
+        assert!(error.contains(&format!("{MIN_LENGTH} characters")), "{error}");
+    }
+}
