@@ -1,6 +1,8 @@
 //! A bot's state, orders to it, and the list of all bots.
 
-use moltworker_core::api::bot::{BotPage, BotState, FleetOrder, FleetQuery, Health, ListedBot};
+use moltworker_core::api::bot::{BotPage, BotState, FleetQuery, Health, ListedBot};
+use moltworker_core::api::fleet::FleetOrder;
+use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
@@ -35,9 +37,6 @@ pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order, force:
     })
 }
 
-/// Bots listed at a time.
-const PAGE: u32 = 100;
-
 /// A row of the registry. Its incidents are a JSON list in one column.
 #[derive(Deserialize)]
 struct BotRow {
@@ -55,21 +54,17 @@ struct BotRow {
 
 /// What a query that [`check_query`](super::input::check_query) let pass wants to see of the fleet.
 pub(super) fn query(request: &Request) -> Result<FleetQuery> {
-    let mut query = FleetQuery::default();
-    for (name, value) in Address::of(request)?.pairs() {
-        query
-            .read(&name, &value)
-            .map_err(|takes| Error::detailed(Refusal::BadRequest, takes))?;
-    }
-    Ok(query)
+    let address = Address::of(request)?;
+    let pairs: Vec<_> = address.pairs().collect();
+    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    FleetQuery::read(pairs).map_err(|wrong| Error::detailed(Refusal::BadRequest, wrong.to_string()))
 }
 
 /// A page of the fleet, from the registry alone.
 pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPage> {
     let rows = read(ctx, query).await.map_err(directory_unavailable)?;
-    let bots = rows.into_iter().map(listed).collect::<worker::Result<Vec<_>>>()?;
-    let is_full = u32::try_from(bots.len()).is_ok_and(|found| found == PAGE);
-    let next = bots.last().filter(|_| is_full).map(|bot| query.cursor(bot));
+    let found = rows.into_iter().map(listed).collect::<worker::Result<Vec<_>>>()?;
+    let (bots, next) = page::cut(found, |last| query.cursor(last));
     Ok(BotPage { bots, next })
 }
 
@@ -100,7 +95,7 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRo
             text_or_null(query.search.as_deref()),
             after_key.map_or(JsValue::NULL, d1_timestamp),
             text_or_null(after_user.as_deref()),
-            PAGE.into(),
+            PAGE_ROWS.into(),
         ])?
         .rows()
         .await

@@ -1,6 +1,7 @@
 //! Users, for admins.
 
 use moltworker_core::api::bot::BotState;
+use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::api::users::{User, UserPage};
 use moltworker_core::bot::lifecycle::Authority;
@@ -15,9 +16,6 @@ use crate::identity::users;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, log, sandbox_client};
 
-/// Users listed at a time.
-const PAGE: u32 = 100;
-
 const USER: &str = "user_id, email, role, status, status_by, status_at, created_at, seen_at";
 
 /// A page of users in the order of their ids, from behind `after`.
@@ -27,13 +25,12 @@ pub(super) async fn list(ctx: &Context<'_>, after: String) -> Result<UserPage> {
             .prepare(format!(
                 "SELECT {USER} FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2"
             ))
-            .bind(&[after.into(), PAGE.into()])?
+            .bind(&[after.into(), PAGE_ROWS.into()])?
             .rows()
             .await
     };
-    let users: Vec<User> = read.await.map_err(directory_unavailable)?;
-    let is_full = u32::try_from(users.len()).is_ok_and(|found| found == PAGE);
-    let next = users.last().filter(|_| is_full).map(|user| user.user_id);
+    let found: Vec<User> = read.await.map_err(directory_unavailable)?;
+    let (users, next) = page::cut(found, |last| last.user_id);
     Ok(UserPage { users, next })
 }
 

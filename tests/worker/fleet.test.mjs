@@ -78,6 +78,40 @@ test("pages of every order have each bot once, in that order", async (t) => {
   }
 });
 
+test("a list that fills exactly one page has no next one", async (t) => {
+  const worker = await startWorker(t);
+  await fill(worker, PAGE);
+  for (const sort of ["user", "active", "since", "snapshot"]) {
+    const { bots, next } = await worker.asAdmin("GET", `/api/admin/bots?sort=${sort}`);
+    assert.deepEqual([bots.length, next], [PAGE, null], sort);
+  }
+  const database = await worker.database();
+  const there = async (table) => (await database.prepare(`SELECT count(*) AS n FROM ${table}`).first()).n;
+  const user = database.prepare("INSERT INTO users (user_id, created_at, seen_at) VALUES (?, 0, 0)");
+  const users = await there("users");
+  await database.batch(Array.from({ length: PAGE - users }, (_, i) => user.bind(id(i + 1))));
+  const page = await worker.asAdmin("GET", "/api/admin/users");
+  assert.deepEqual([page.users.length, page.next], [PAGE, null]);
+  const event = database.prepare(`INSERT INTO events (at, user_id, kind, actor) VALUES (${Date.now()}, ?, 'started', 'platform')`);
+  await database.batch(Array.from({ length: PAGE }, () => event.bind(id(1))));
+  const one = await worker.asAdmin("GET", `/api/admin/bots/${id(1)}/events`);
+  assert.deepEqual([one.events.length, one.next], [PAGE, null]);
+  await event.bind(id(1)).run();
+  const first = await worker.asAdmin("GET", `/api/admin/bots/${id(1)}/events`);
+  assert.deepEqual([first.events.length, first.next], [PAGE, first.events.at(-1).id]);
+});
+
+test("a cursor of the fleet in another order is refused", async (t) => {
+  const worker = await startWorker(t);
+  await fill(worker, PAGE + 1);
+  const { next } = await worker.asAdmin("GET", "/api/admin/bots");
+  assert.equal(next, `user.0.${id(PAGE)}`);
+  const { status, code, detail } = await worker.asAdmin("GET", `/api/admin/bots?sort=active&cursor=${next}`);
+  assert.deepEqual([status, code], [400, "bad-request"]);
+  assert.match(detail, /sort=user: ask with that, or leave the cursor out/);
+  assert.equal((await worker.asAdmin("GET", `/api/admin/bots?sort=user&cursor=${next}`)).bots.length, 1);
+});
+
 test("the fleet is filtered by state and health and searched by prefix", async (t) => {
   const worker = await startWorker(t);
   await fill(worker, 12);

@@ -4,10 +4,10 @@ mod observed;
 
 use serde::{Deserialize, Serialize};
 
-use super::parameter::{Parameter, Takes};
+use super::fleet::{FleetCursor, FleetOrder};
+use super::parameter::{Parameter, Takes, texts_of};
 use crate::backup::state::BackupSummary;
 use crate::bot::incidents::IncidentKind;
-use crate::json::{self, Json};
 use crate::user_id::UserId;
 use crate::wire::control::{Progress, RestoreReport, StartTimes};
 use crate::wire::run::Run;
@@ -29,6 +29,9 @@ pub enum Health {
 }
 
 impl Health {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Unhealthy, Self::Unknown];
+
     /// Its text in JSON and in D1.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -136,7 +139,7 @@ pub struct ListedBot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BotPage {
-    /// At most a hundred.
+    /// One page of them.
     pub bots: Vec<ListedBot>,
     /// What `cursor` has to be for those that follow; null where there are none.
     pub next: Option<String>,
@@ -146,25 +149,14 @@ pub struct BotPage {
 pub static FLEET_QUERY: [Parameter; 5] = [
     Parameter {
         name: "state",
-        takes: Takes::OneOf(&[
-            "asleep",
-            "starting",
-            "restoring",
-            "running",
-            "unhealthy",
-            "stopping",
-            "backing-off",
-            "crash-looped",
-            "stopped",
-            "suspended",
-        ]),
+        takes: Takes::OneOf(texts_of!(BotState)),
         meaning: "only bots in this state",
         required: false,
     },
     Parameter {
         name: "health",
-        takes: Takes::OneOf(&["healthy", "unhealthy", "unknown"]),
-        meaning: "only bots of which this was last heard",
+        takes: Takes::OneOf(texts_of!(Health)),
+        meaning: "only bots of which this was last observed",
         required: false,
     },
     Parameter {
@@ -175,7 +167,7 @@ pub static FLEET_QUERY: [Parameter; 5] = [
     },
     Parameter {
         name: "sort",
-        takes: Takes::OneOf(&FleetOrder::NAMES),
+        takes: Takes::OneOf(texts_of!(FleetOrder)),
         meaning: "by user id (as it is without this), or by a time, the latest first",
         required: false,
     },
@@ -186,44 +178,6 @@ pub static FLEET_QUERY: [Parameter; 5] = [
         required: false,
     },
 ];
-
-/// How the list of the fleet is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FleetOrder {
-    /// By user id.
-    #[default]
-    User,
-    /// By the last activity, the latest first.
-    Active,
-    /// By when the state was entered, the latest first.
-    Since,
-    /// By the newest snapshot, the latest first.
-    Snapshot,
-}
-
-impl FleetOrder {
-    const NAMES: [&str; 4] = ["user", "active", "since", "snapshot"];
-
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "user" => Some(Self::User),
-            "active" => Some(Self::Active),
-            "since" => Some(Self::Since),
-            "snapshot" => Some(Self::Snapshot),
-            _ => None,
-        }
-    }
-
-    /// What a bot is sorted by, beside its user id.
-    fn key(self, bot: &ListedBot) -> u64 {
-        match self {
-            Self::User => 0,
-            Self::Active => bot.active_at,
-            Self::Since => bot.since,
-            Self::Snapshot => bot.snapshot_at.unwrap_or(0),
-        }
-    }
-}
 
 /// What somebody wants to see of the fleet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -240,39 +194,50 @@ pub struct FleetQuery {
     pub after: Option<(u64, UserId)>,
 }
 
+/// A cursor of the list in another order than the one that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this cursor is of the list with sort={}: ask with that, or leave the cursor out", .0.as_str())]
+pub struct ForeignCursor(FleetOrder);
+
 impl FleetQuery {
-    /// Reads one name of a query and its value.
+    /// Reads the names and values of a query that [`FLEET_QUERY`] allows.
     ///
     /// # Errors
-    /// What the name takes instead.
-    pub fn read(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
-        let named = |wanted: &str| json::of_value(&Json::String(wanted.to_owned())).ok();
-        match name {
-            "state" => {
-                let state = BotState::ALL.into_iter().find(|state| state.as_str() == value);
-                self.state = Some(state.ok_or("`state` is the name of a bot's state")?);
+    /// Its cursor is of the list in another order.
+    pub fn read<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Self, ForeignCursor> {
+        let mut query = Self::default();
+        let mut cursor: Option<FleetCursor> = None;
+        for (name, value) in pairs {
+            match name {
+                "state" => query.state = BotState::ALL.into_iter().find(|state| state.as_str() == value),
+                "health" => query.health = Health::ALL.into_iter().find(|health| health.as_str() == value),
+                "search" => query.search = (!value.is_empty()).then(|| value.to_owned()),
+                "sort" => query.order = FleetOrder::parse(value).unwrap_or_default(),
+                "cursor" => cursor = value.parse().ok(),
+                _ => {}
             }
-            "health" => {
-                self.health = Some(named(value).ok_or("`health` is healthy, unhealthy or unknown")?);
-            }
-            "search" => self.search = (!value.is_empty()).then(|| value.to_owned()),
-            "sort" => {
-                self.order = FleetOrder::parse(value).ok_or("`sort` is user, active, since or snapshot")?;
-            }
-            "cursor" if value.is_empty() => self.after = None,
-            "cursor" => {
-                let parts = value.split_once('.');
-                let parts = parts.and_then(|(key, user)| Some((key.parse().ok()?, user.parse().ok()?)));
-                self.after = Some(parts.ok_or("`cursor` is the `next` of the page before")?);
-            }
-            _ => return Err("the query takes `state`, `health`, `search`, `sort` and `cursor`"),
         }
-        Ok(())
+        if let Some(foreign) = cursor.filter(|cursor| cursor.order != query.order) {
+            return Err(ForeignCursor(foreign.order));
+        }
+        query.after = cursor.map(|cursor| (cursor.key, cursor.user));
+        Ok(query)
     }
 
     /// The cursor behind the last bot of a page.
     pub fn cursor(&self, last: &ListedBot) -> String {
-        format!("{}.{}", self.order.key(last), last.user_id)
+        let key = match self.order {
+            FleetOrder::User => 0,
+            FleetOrder::Active => last.active_at,
+            FleetOrder::Since => last.since,
+            FleetOrder::Snapshot => last.snapshot_at.unwrap_or(0),
+        };
+        let cursor = FleetCursor {
+            order: self.order,
+            key,
+            user: last.user_id,
+        };
+        cursor.to_string()
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct EventPage {
-    /// At most a hundred.
+    /// One page of them.
     pub events: Vec<Event>,
     /// What `before` has to be for those that follow; null where there are none.
     pub next: Option<u64>,

@@ -10,10 +10,12 @@ pub mod bot;
 pub mod contract;
 pub mod domains;
 pub mod endpoint;
+pub mod fleet;
 pub mod history;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod operation;
+pub mod page;
 pub mod parameter;
 pub mod personal_tokens;
 pub mod route;

@@ -184,7 +184,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Takes::Number(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
         Takes::Text => json!({ "type": "string" }),
         Takes::SnapshotId => json!({ "$ref": "#/components/schemas/SnapshotId" }),
-        Takes::FleetCursor => json!({ "type": "string", "pattern": schemas::FLEET_CURSOR }),
+        Takes::FleetCursor => json!({ "type": "string", "pattern": schemas::fleet_cursor() }),
         Takes::OneOf(values) => json!({ "type": "string", "enum": values }),
     };
     json!({

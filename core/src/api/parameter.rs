@@ -1,6 +1,6 @@
 //! Names in queries, and which values they take.
 
-use crate::user_id::UserId;
+use super::fleet::FleetCursor;
 use crate::wire::run::SnapshotId;
 
 /// A name in a query.
@@ -25,7 +25,7 @@ pub enum Takes {
     Text,
     /// The id of a snapshot.
     SnapshotId,
-    /// The `next` of a page of the fleet: a time and a user id.
+    /// The `next` of a page of the fleet; empty is the beginning.
     FleetCursor,
     /// One of these.
     OneOf(&'static [&'static str]),
@@ -42,12 +42,7 @@ impl Takes {
             }
             Self::Text => true,
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
-            Self::FleetCursor if value.is_empty() => true,
-            Self::FleetCursor => value.split_once('.').is_some_and(|(time, user)| {
-                // Milliseconds for the next thirty thousand years.
-                let digits = (1..=15).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
-                digits && user.parse::<UserId>().is_ok()
-            }),
+            Self::FleetCursor => value.is_empty() || value.parse::<FleetCursor>().is_ok(),
             Self::OneOf(values) => values.contains(&value),
         }
     }
@@ -63,3 +58,24 @@ impl Takes {
         }
     }
 }
+
+/// The texts of all values of an enum, for [`Takes::OneOf`]: from its `ALL` and its `as_str`, so that a query takes every value
+/// there is.
+macro_rules! texts_of {
+    ($named:ty) => {{
+        const TEXTS: [&str; <$named>::ALL.len()] = {
+            let mut texts = [""; <$named>::ALL.len()];
+            let mut free: &mut [&str] = &mut texts;
+            let mut left: &[$named] = &<$named>::ALL;
+            while let ([text, others @ ..], [value, values @ ..]) = (free, left) {
+                *text = value.as_str();
+                free = others;
+                left = values;
+            }
+            texts
+        };
+        &TEXTS
+    }};
+}
+
+pub(super) use texts_of;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::page;
 use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
@@ -66,9 +67,6 @@ impl SnapshotCall {
         }
     }
 }
-
-/// Snapshots listed at a time: some 100 KB with all that is known of each.
-pub const PAGE: usize = 100;
 
 /// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -225,7 +223,7 @@ impl SnapshotCommand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotList {
-    /// At most a hundred.
+    /// One page of them.
     pub snapshots: Vec<ShownSnapshot>,
     /// How many there are in all.
     pub total: usize,
@@ -239,13 +237,11 @@ impl SnapshotList {
         let total = all.len();
         let at = after.and_then(|after| all.iter().position(|snapshot| snapshot.id == *after));
         let skipped = at.map_or(0, |at| at.saturating_add(1));
-        let snapshots: Vec<ShownSnapshot> = all.into_iter().skip(skipped).take(PAGE).collect();
-        let is_more = skipped.saturating_add(snapshots.len()) < total;
-        let last = snapshots.last().filter(|_| is_more);
+        let (snapshots, next) = page::cut(all.into_iter().skip(skipped).collect(), |last| last.id.clone());
         Self {
-            next: last.map(|last| last.id.clone()),
-            total,
             snapshots,
+            total,
+            next,
         }
     }
 }

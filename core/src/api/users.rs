@@ -31,7 +31,7 @@ pub struct User {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserPage {
-    /// At most a hundred.
+    /// One page of them.
     pub users: Vec<User>,
     /// What `after` has to be for those that follow; null where there are none.
     pub next: Option<UserId>,

@@ -7,8 +7,6 @@ use crate::user_id::UserId;
 /// How long an entry is kept, in milliseconds: a quarter of a year, what an incident's aftermath takes. Bots
 /// leave some twenty a day, so a thousand of them stay within D1's 10 GB for ever.
 pub const KEPT_MS: u64 = 90 * 24 * 60 * 60 * 1_000;
-/// Entries told at a time.
-pub const PAGE: u32 = 100;
 /// Characters kept of a reason: the gateway's words about a bad config fit, a stack trace does not.
 pub const MAX_DETAIL: usize = 500;
 

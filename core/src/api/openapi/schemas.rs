@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use crate::api::fleet::{FleetOrder, MAX_TIME_DIGITS};
 use crate::api::operation::Document;
+use crate::api::page::PAGE;
 use crate::api::snapshots;
 use crate::http::problem::{Problem, Refusal};
 use crate::user_id::UserId;
@@ -14,10 +16,6 @@ use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTER
 
 /// A user's id: a UUID in lower case, and not the one of zeros.
 const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
-/// The cursor of the fleet: a time in milliseconds, a dot and a user's id other than the one of zeros. Empty is the
-/// beginning.
-pub(super) const FLEET_CURSOR: &str =
-    "^([0-9]{1,15}[.](?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})?$";
 /// A domain's name as people write it; how long it may be stands beside it, because a look ahead to its end takes
 /// generators of examples very long.
 const HOST: &str = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![0-9]+\.?$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?";
@@ -38,6 +36,13 @@ pub(super) const REQUESTS: [&str; 9] = [
     "SnapshotName",
     "TakeRequest",
 ];
+
+/// The cursor of the fleet: an order, a time in milliseconds and a user's id other than the one of zeros, between dots. Empty is
+/// the beginning.
+pub(super) fn fleet_cursor() -> String {
+    let orders = FleetOrder::ALL.map(FleetOrder::as_str).join("|");
+    format!("^((?:{orders})[.][0-9]{{1,{MAX_TIME_DIGITS}}}[.]{USER_ID})?$")
+}
 
 /// Every schema, by name.
 pub(super) fn all() -> Value {
@@ -156,7 +161,8 @@ fn is_nullable(property: &Value) -> bool {
         || listed("oneOf").is_some_and(|of| of.iter().any(|one| one.get("type").is_some_and(is_null)))
 }
 
-/// What texts have to look like, where the types say more than "a text".
+/// What texts have to look like and which limits there are, where the types say more than "a text" and "a list". The derive of
+/// utoipa takes a limit only as a number of its own.
 fn constrain(all: &mut Map<String, Value>) {
     let codes: Vec<&str> = Refusal::ALL.iter().map(|refusal| refusal.facts().1).collect();
     let entry = |forms: &[&str]| format!(r"^(?:{})$", forms.join("|"));
@@ -216,12 +222,6 @@ fn constrain(all: &mut Map<String, Value>) {
             "examples",
             json!(["Alice's phone"]),
         ),
-        ("/Problem/properties/code", "enum", json!(codes)),
-        ("/Problem/properties/type", "const", json!("about:blank")),
-        ("/DnsRecord/properties/type", "enum", json!(["CNAME", "TXT"])),
-    ] {
-        let mut parts = pointer.split('/').skip(1);
-        let found = parts.next().and_then(|name| all.get_mut(name));
         ("/PersonalTokenRequest/properties/name", "minLength", json!(1)),
         (
             "/PersonalTokenRequest/properties/name",
@@ -247,6 +247,12 @@ fn constrain(all: &mut Map<String, Value>) {
         ("/EventPage/properties/events", "maxItems", json!(PAGE)),
         ("/SnapshotList/properties/snapshots", "maxItems", json!(PAGE)),
         ("/UserPage/properties/users", "maxItems", json!(PAGE)),
+        ("/Problem/properties/code", "enum", json!(codes)),
+        ("/Problem/properties/type", "const", json!("about:blank")),
+        ("/DnsRecord/properties/type", "enum", json!(["CNAME", "TXT"])),
+    ] {
+        let mut parts = pointer.split('/').skip(1);
+        let found = parts.next().and_then(|name| all.get_mut(name));
         let found = found.and_then(|schema| parts.try_fold(schema, |schema, part| schema.get_mut(part)));
         if let Some(schema) = found.and_then(Value::as_object_mut) {
             schema.insert(key.into(), value);

@@ -142,12 +142,13 @@ fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
         pinned: false,
         held_until: None,
     };
-    for total in [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE] {
+    let full = usize::try_from(page::PAGE).unwrap();
+    for total in [0, 1, full - 1, full, full + 1, 3 * full] {
         let all: Vec<_> = (0..total).map(shown).collect();
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
             let page = SnapshotList::page(all.clone(), after.as_ref());
-            assert!(page.snapshots.len() <= PAGE && page.total == total);
+            assert!(page.snapshots.len() <= full && page.total == total);
             seen.extend(page.snapshots);
             after = page.next;
             if after.is_none() {
