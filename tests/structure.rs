@@ -221,7 +221,8 @@ fn is_part(one: &str, other: &str) -> bool {
     !other.is_empty() && one.starts_with(&format!("{other}::"))
 }
 
-/// The modules of one circle of imports, the first one again at the end; nothing where there is none.
+/// The modules of one circle of imports, the first one again at the end; nothing where there is none. A module and its parts
+/// are a family: that they name each other is no circle.
 fn circle(imports: &Imports) -> Option<Vec<&str>> {
     let mut finished = BTreeSet::new();
     imports
