@@ -71,16 +71,21 @@ export class Bot {
     return JSON.parse(await docker("exec", "--user", user, this.id, "node", "-e", script));
   }
 
-  /** Runs JavaScript in the gateway itself, by its own debugger. Does not wait for what it returns. */
+  /**
+   * Runs JavaScript in the gateway itself, by its own debugger, until it has been evaluated or was the gateway's end. Does not
+   * wait for a promise that it returns.
+   */
   async inGateway(expression) {
     const { gateway_pid } = await this.status();
     await this.run(`kill -USR1 ${gateway_pid}`);
     const call = JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression } });
     const send = `const open = (url) => { const socket = new WebSocket(url);
-        socket.onopen = () => { socket.send(${JSON.stringify(call)}); setTimeout(() => process.exit(), 500); }; };
+        socket.onopen = () => socket.send(${JSON.stringify(call)});
+        socket.onmessage = ({ data }) => { if (JSON.parse(data).id === 1) process.exit(); };
+        socket.onclose = () => process.exit(); };
+      setTimeout(() => process.exit(1), ${BACK_MS});
       const find = () => fetch("http://127.0.0.1:9229/json/list").then((r) => r.json())
         .then(([{ webSocketDebuggerUrl }]) => open(webSocketDebuggerUrl), () => setTimeout(find, 50));
-      setTimeout(() => process.exit(1), 10_000);
       find();`;
     await docker("exec", this.id, "node", "-e", send);
   }

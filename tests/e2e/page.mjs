@@ -33,8 +33,13 @@ export function waitForBot(page) {
   return composer(page).waitFor({ timeout: WAKING_MS });
 }
 
-/** Says words nobody has said before, so that an answer to others is not taken for theirs, and waits for the bot's. */
+/** What was said in this file, whose bot is new: an answer on the page is told from an older one by its words alone. */
+const said = new Set();
+
+/** Says words nobody has said before, and waits for the bot's answer to them. */
 export async function say(page, words) {
+  if (said.has(words)) throw new Error(`"${words}" was said before: the answer to that would be taken for this one's`);
+  said.add(words);
   await composer(page).fill(words);
   await composer(page).press("Enter");
   await waitForAnswer(page, words);
@@ -43,7 +48,8 @@ export async function say(page, words) {
 /** Waits until the conversation on the page has the answer to these words. */
 export function waitForAnswer(page, words) {
   const text = `This is the local stand-in model. You said: "${words}".`;
-  // Beside the conversation the page has a line for screen readers, which says the last answer again.
+  // The first of several: beside the conversation the page has a line for screen readers, which says the last answer again.
+  // None of them is an older one, because `say` takes no words twice.
   return page.getByRole("paragraph").filter({ hasText: text }).first().waitFor({ timeout: ANSWER_MS });
 }
 

@@ -10,9 +10,9 @@ use crate::api::operation::Document;
 use crate::api::page::PAGE;
 use crate::api::snapshots;
 use crate::http::problem::{Problem, Refusal};
+use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTERS};
 use crate::user_id::UserId;
 use crate::wire::control::SnapshotEntry;
-use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTERS};
 
 /// A user's id: a UUID in lower case, and not the one of zeros.
 const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
