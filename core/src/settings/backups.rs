@@ -119,10 +119,10 @@ mod tests {
         let limit = format!("{MIN_OPERATOR_TOKEN_LENGTH} characters");
         assert!(REPOSITORY_OPERATOR_TOKEN.meaning.contains(&limit));
         let long = "x".repeat(MIN_OPERATOR_TOKEN_LENGTH);
-        let short = &long[1..];
+        let short = "x".repeat(MIN_OPERATOR_TOKEN_LENGTH - 1);
         let read = |token| read_from(&[("BACKUP_KEY", KEY), ("REPOSITORY_OPERATOR_TOKEN", token)]);
         assert!(read(&long).is_ok());
-        let problems = read(short).unwrap_err();
+        let problems = read(&short).unwrap_err();
         assert_eq!(problems.len(), 1);
         assert!(problems[0].1.contains(&limit), "{problems:?}");
     }

@@ -225,9 +225,10 @@ mod tests {
         assert!(names(error, MAX_TOKEN), "{error}");
         let id = "a".repeat(SNAPSHOT_ID_DIGITS);
         assert!(id.parse::<SnapshotId>().is_ok());
-        let error = id[1..].parse::<SnapshotId>().unwrap_err();
+        let short = "a".repeat(SNAPSHOT_ID_DIGITS - 1);
+        let error = short.parse::<SnapshotId>().unwrap_err();
         assert!(names(error, SNAPSHOT_ID_DIGITS), "{error}");
-        let error = RestorePoint::read(&id[1..]).unwrap_err();
+        let error = RestorePoint::read(&short).unwrap_err();
         assert!(names(error, SNAPSHOT_ID_DIGITS), "{error}");
         assert!(RepositoryPassword::new("a".repeat(PASSWORD_DIGITS)).is_ok());
         let error = RepositoryPassword::new("a".repeat(PASSWORD_DIGITS - 1)).unwrap_err();
