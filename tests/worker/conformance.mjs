@@ -54,6 +54,7 @@ const RULES = {
   minimum: (least, value, at) => unless(typeof value !== "number" || value >= least, `${at} is below ${least}`),
   maximum: (most, value, at) => unless(typeof value !== "number" || value <= most, `${at} is above ${most}`),
   maxLength: (most, value, at) => unless(typeof value !== "string" || value.length <= most, `${at} is longer than ${most}`),
+  maxItems: (most, value, at) => unless(!Array.isArray(value) || value.length <= most, `${at} has more than ${most} entries`),
   pattern: (form, value, at) => unless(typeof value !== "string" || new RegExp(form, "u").test(value), `${at} is not of the form ${form}`),
   required: (names, value, at) => names.filter((name) => isObject(value) && !(name in value)).map((name) => `${at} has no ${name}`),
   // A field nobody described is a mistake, in what is answered more than anywhere.
