@@ -91,7 +91,9 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
         let address = Address::of(request)?;
         asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
         asked.path = address.query_value("path");
-        asked.after = address.query_value("after").and_then(|id| id.parse().ok());
+        let after = address.query_value("after");
+        let after = after.filter(|after| !after.is_empty());
+        asked.after = after.map(|after| after.parse()).transpose().map_err(bad)?;
     }
     SnapshotCommand::new(call, asked).map_err(bad)
 }

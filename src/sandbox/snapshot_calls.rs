@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moltworker_core::api::sandbox::{RawDocument, SandboxAnswer};
-use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotList};
+use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotCursor, SnapshotList};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
@@ -85,7 +85,7 @@ impl Inner {
     async fn list_snapshots(
         self: &Rc<Self>,
         stored: Vec<Stored>,
-        after: Option<SnapshotId>,
+        after: Option<SnapshotCursor>,
     ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;

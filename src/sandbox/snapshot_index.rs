@@ -135,14 +135,14 @@ impl Store {
         Ok(stored.into_iter().map(known).collect())
     }
 
-    /// What the bucket has, with what is known of it, newest first.
+    /// What the bucket has, with what is known of it.
     pub(super) fn shown(&self, stored: Vec<Stored>, now: u64) -> Result<Vec<ShownSnapshot>> {
         let known: Vec<Known> = self.all(
             "SELECT id, details, verified_at FROM snapshots ORDER BY id",
             vec![],
         )?;
         let holds = self.holds(now)?;
-        let mut all: Vec<ShownSnapshot> = stored
+        Ok(stored
             .into_iter()
             .map(|Stored { id, stored_at }| {
                 let row = known.binary_search_by(|row| row.id.cmp(&id));
@@ -158,8 +158,6 @@ impl Store {
                     id,
                 }
             })
-            .collect();
-        all.sort_unstable_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
-        Ok(all)
+            .collect())
     }
 }

@@ -6,6 +6,8 @@ use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
 
+pub use list::{PAGE, SnapshotCursor, SnapshotList};
+
 /// A call about snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SnapshotCall {
@@ -72,9 +74,6 @@ impl SnapshotCall {
     }
 }
 
-/// Snapshots listed at a time: some 100 KB with all that is known of each.
-pub const PAGE: usize = 100;
-
 /// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -86,7 +85,7 @@ pub struct SnapshotRequest {
     /// Where in it, from the home on.
     pub path: Option<String>,
     /// Only those that follow this one in the list.
-    pub after: Option<SnapshotId>,
+    pub after: Option<SnapshotCursor>,
 }
 
 /// The part of a [`SnapshotRequest`] that goes with taking one.
@@ -128,8 +127,8 @@ pub type Accept = bool;
 pub enum SnapshotCommand {
     /// See [`SnapshotCall::List`].
     List,
-    /// The same, behind this one.
-    ListAfter(SnapshotId),
+    /// The same, behind this place.
+    ListAfter(SnapshotCursor),
     /// See [`SnapshotCall::Take`].
     Take(Accept),
     /// See [`SnapshotCall::Restore`].
@@ -226,35 +225,6 @@ impl SnapshotCommand {
     }
 }
 
-/// A page of a bot's snapshots, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SnapshotList {
-    /// At most a hundred.
-    pub snapshots: Vec<ShownSnapshot>,
-    /// How many there are in all.
-    pub total: usize,
-    /// What `after` has to be for those that follow; null where there are none.
-    pub next: Option<SnapshotId>,
-}
-
-impl SnapshotList {
-    /// The page of all of them, newest first, that follows this one; the first page without one, or where that is gone.
-    pub fn page(all: Vec<ShownSnapshot>, after: Option<&SnapshotId>) -> Self {
-        let total = all.len();
-        let at = after.and_then(|after| all.iter().position(|snapshot| snapshot.id == *after));
-        let skipped = at.map_or(0, |at| at.saturating_add(1));
-        let snapshots: Vec<ShownSnapshot> = all.into_iter().skip(skipped).take(PAGE).collect();
-        let is_more = skipped.saturating_add(snapshots.len()) < total;
-        let last = snapshots.last().filter(|_| is_more);
-        Self {
-            next: last.map(|last| last.id.clone()),
-            total,
-            snapshots,
-        }
-    }
-}
-
 /// One snapshot, as owners and admins see it. Only the bot's container can read what is in it: of one whose run has
 /// ended before it could be asked no more is known than that it is there and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -344,5 +314,6 @@ impl From<Snapshot> for Details {
     }
 }
 
+mod list;
 #[cfg(test)]
 mod tests;

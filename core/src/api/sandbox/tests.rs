@@ -97,8 +97,8 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         ),
         (SnapshotCommand::Keep, r#""keep""#.to_owned()),
         (
-            SnapshotCommand::ListAfter(id()),
-            format!(r#"{{"list-after":"{snapshot}"}}"#),
+            SnapshotCommand::ListAfter(format!("7.{snapshot}").parse().unwrap()),
+            format!(r#"{{"list-after":"7.{snapshot}"}}"#),
         ),
         (
             SnapshotCommand::Browse(id(), "nötes".into()),

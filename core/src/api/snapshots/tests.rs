@@ -124,16 +124,20 @@ fn a_snapshot_request_with_unknown_fields_is_refused() {
     assert!(read(r#"{"snapshot":"latest"}"#).is_err());
     assert!(read(r#"{"snapshots":null}"#).is_err());
 }
-#[test]
-fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
-    let shown = |number: usize| ShownSnapshot {
+
+fn shown(number: usize) -> ShownSnapshot {
+    ShownSnapshot {
         id: format!("{number:064x}").parse().unwrap(),
-        stored_at: 1,
+        stored_at: u64::try_from(number / 2).unwrap(),
         details: None,
         verified_at: None,
         pinned: false,
         held_until: None,
-    };
+    }
+}
+
+#[test]
+fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
     for total in [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE] {
         let all: Vec<_> = (0..total).map(shown).collect();
         let (mut seen, mut after) = (Vec::new(), None);
@@ -146,8 +150,35 @@ fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
                 break;
             }
         }
+        seen.reverse();
         assert_eq!(seen, all, "{total}");
     }
-    let gone = shown(7).id;
-    assert_eq!(SnapshotList::page(vec![shown(1)], Some(&gone)).snapshots.len(), 1);
+}
+
+#[test]
+fn a_list_goes_on_where_a_snapshot_has_been_deleted() {
+    let all: Vec<_> = (0..PAGE + 7).map(shown).collect();
+    let first = SnapshotList::page(all.clone(), None);
+    let last = first.snapshots.last().unwrap();
+    let left = all.iter().filter(|snapshot| snapshot.id != last.id);
+    let second = SnapshotList::page(left.cloned().collect(), first.next.as_ref());
+    let ids: Vec<_> = second.snapshots.into_iter().map(|snapshot| snapshot.id).collect();
+    let expected: Vec<_> = (0..7).rev().map(|number| shown(number).id).collect();
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn a_cursor_of_a_list_is_read_as_it_was_written() {
+    let page = SnapshotList::page((0..=PAGE).map(shown).collect(), None);
+    let cursor = page.next.unwrap();
+    assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    let id = shown(1).id;
+    for other in [
+        String::new(),
+        id.to_string(),
+        format!("x.{id}"),
+        "1.ab".to_owned(),
+    ] {
+        assert!(other.parse::<SnapshotCursor>().is_err(), "{other}");
+    }
 }

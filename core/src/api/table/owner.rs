@@ -1,6 +1,6 @@
 //! What an owner has: their bot and its domains.
 
-use super::rows::{AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
+use super::rows::{AFTER, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
@@ -78,7 +78,7 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots",
         "The bot's snapshots, newest first",
     )
-    .takes(Input::Query(&[AFTER_SNAPSHOT]))
+    .takes(Input::Query(&[AFTER]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Browse),

@@ -43,12 +43,6 @@ pub(super) const SNAPSHOT: Parameter = Parameter {
     meaning: "the id of a snapshot",
     required: true,
 };
-pub(super) const AFTER_SNAPSHOT: Parameter = Parameter {
-    name: "after",
-    takes: Takes::SnapshotId,
-    meaning: "the `next` of the page before",
-    required: false,
-};
 pub(super) const PATH: Parameter = Parameter {
     name: "path",
     takes: Takes::Text,
