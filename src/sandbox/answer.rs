@@ -1,5 +1,7 @@
 //! How a Sandbox answers commands: typed, or by a stream.
 
+use std::rc::Rc;
+
 use moltworker_core::api::bot::BotStatus;
 use moltworker_core::api::sandbox::{COMMAND_HEADER, RawDocument, SandboxAnswer, SandboxCommand};
 use worker::{Response, ResponseBuilder, Result, web_sys};
@@ -50,7 +52,7 @@ impl Reply {
 
 impl Inner {
     /// The state the bot is in, as an answer.
-    pub(super) fn status_answer(&self) -> Result<SandboxAnswer> {
+    pub(super) fn status_answer(self: &Rc<Self>) -> Result<SandboxAnswer> {
         let status: BotStatus = self.status();
         Ok(SandboxAnswer::Status(RawDocument::of(&status)?))
     }

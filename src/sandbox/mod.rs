@@ -45,7 +45,6 @@ use crate::platform::{clock, configuration, log, tasks};
 use answer::Reply;
 use registry::Registry;
 use sessions::Renewing;
-use store::Store;
 
 /// One user's bot.
 ///
@@ -209,7 +208,7 @@ impl Inner {
     }
 
     /// The state in words.
-    fn status(&self) -> BotStatus {
+    fn status(self: &Rc<Self>) -> BotStatus {
         let life = self.life();
         let said = self.said_by(life.run);
         let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
@@ -223,9 +222,17 @@ impl Inner {
             observed.health = Health::Unknown;
         }
         // A backup state that cannot be read must not hide the rest from whoever looks for what is wrong.
-        let backup_state = Store::open(&self.state).and_then(|store| store.backup_state());
-        let backups = backup_state
-            .map(|backup_state| backup_state.summary())
+        let backups = self
+            .update_backup_state(|backup_state| {
+                // Nothing else is heard of a bot that stays stopped.
+                (backup_state.lapse_choice(clock::now_ms()), backup_state.summary())
+            })
+            .map(|(has_lapsed, summary)| {
+                if has_lapsed {
+                    self.update_registry();
+                }
+                summary
+            })
             .inspect_err(|error| {
                 log::line(
                     "backup-state-unreadable",

@@ -137,9 +137,6 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer, SnapshotCall::Take.problems()).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
-        if accept {
-            self.keep_home()?;
-        }
         self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
     }

@@ -8,6 +8,7 @@ import { until } from "../until.mjs";
 const SNAPSHOTS = "/api/bot/snapshots";
 const [GOOD, LOSSY, LATER] = ["a", "b", "c"].map((digit) => digit.repeat(64));
 const DAY = 24 * 60 * 60 * 1_000;
+const STOP_DEADLINE_MS = 100_000;
 const LOST = "the gateway's own databases are gone or damaged: .openclaw/state/openclaw.sqlite";
 
 const taken = (id, taken_at, change = {}) => ({
@@ -73,13 +74,52 @@ test("an owner keeps what there is, awake or asleep, and is not asked again", as
   await told(worker, "restored", 2);
   assert.equal((await bot(worker)).backups.choice, null);
   assert.equal((await events(worker, "passed-over")).length, 1);
-  // A snapshot that is ordered with its losses says the same.
+  // A snapshot that is ordered with its losses says the same, once it is there.
   const [other] = [LATER];
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 20, { passed_over: [other, LOSSY] }) }) });
   await worker.fake(ALICE, "command", "poll");
   assert.deepEqual((await bot(worker)).backups.choice.snapshots, [LATER]);
-  await call(worker, "POST", SNAPSHOTS, { accept: true });
+  const ordered = await call(worker, "POST", SNAPSHOTS, { accept: true });
+  assert.deepEqual(ordered.backups.choice.snapshots, [LATER], "it could not be taken yet");
+  const accepted = taken("d".repeat(64), 30, { reason: "manual", accepted: true });
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 20, { passed_over: [other, LOSSY] }), taken: [accepted] }) });
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await bot(worker)).backups.choice, null);
+});
+
+test("a question that nobody answers lapses for a bot that stays asleep", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  await worker.order(ALICE, "sleep");
+  await worker.reaches(ALICE, "asleep");
+  const incidents = async () => JSON.parse((await worker.bots())[0].incidents);
+  assert.ok((await incidents()).includes("passed-over"));
+  const look = async () => JSON.parse((await worker.fake(ALICE, "command", "status")).status).backups.choice;
+  await worker.ahead(29 * DAY);
+  assert.deepEqual((await look()).snapshots, [LOSSY]);
+  await worker.ahead(31 * DAY);
+  assert.equal(await look(), null);
+  await until(async () => !(await incidents()).includes("passed-over"), "the registry follows");
+});
+
+test("a run killed while the next begins is the one that lost changes", async (t) => {
+  const worker = await run(t, [GOOD], { restored: report(GOOD, 10) });
+  await worker.fake(ALICE, "set", { lingers: true });
+  await worker.order(ALICE, "sleep");
+  await call(worker, "POST", "/api/bot/restart");
+  await worker.ahead(STOP_DEADLINE_MS + 1_000);
+  await worker.fake(ALICE, "alarm");
+  await until(async () => (await bot(worker)).state === "running", "the next one runs");
+  const [lost, ...others] = await told(worker, "changes-lost");
+  assert.deepEqual([lost.run, others], [1, []]);
+  assert.match(lost.detail, /^whatever was changed in its last \d+ seconds: the run ended without a last snapshot$/);
+  assert.deepEqual([(await bot(worker)).run, (await worker.record(ALICE)).kills], [2, 1]);
+  // That one ends well, and the kill is not its own.
+  await worker.fake(ALICE, "set", { lingers: false });
+  await worker.order(ALICE, "sleep");
+  await worker.reaches(ALICE, "asleep");
+  const { state, failures } = await bot(worker);
+  assert.deepEqual([state, failures], ["asleep", 0]);
+  assert.equal((await events(worker, "changes-lost")).length, 1);
 });
 
 test("the waking page asks before the start is over if the loss is known", async (t) => {

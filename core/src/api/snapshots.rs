@@ -93,7 +93,8 @@ pub struct SnapshotRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeRequest {
-    /// Whatever is gone may be gone: it is not marked suspicious, and what a start passed over is no question any more.
+    /// Whatever is gone may be gone: it is not marked suspicious, and once it is stored, what a start passed over is no
+    /// question any more.
     pub accept: Option<bool>,
 }
 

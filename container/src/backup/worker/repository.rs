@@ -315,8 +315,11 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
         left_out: description.left_out,
         moments: description.moments,
         pause_ms: description.pause_ms,
+        accepted: snapshot.tags.iter().any(|tag| tag == ACCEPTED),
     })
 }
 
 /// Tag of a snapshot that `latest` passes over.
 pub(crate) const SUSPICIOUS: &str = "suspicious";
+/// Tag of a snapshot that somebody ordered with whatever is gone.
+pub(crate) const ACCEPTED: &str = "accepted";

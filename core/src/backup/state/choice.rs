@@ -86,14 +86,9 @@ impl BackupState {
         true
     }
 
-    /// A question that nobody answered in time is over.
-    pub(super) fn lapse_choice(&mut self, now: u64) {
-        if self
-            .choice
-            .as_ref()
-            .is_some_and(|choice| choice.kept_until <= now)
-        {
-            self.decide(now);
-        }
+    /// A question that nobody answered in time is over. Whether one was.
+    pub fn lapse_choice(&mut self, now: u64) -> bool {
+        let has_lapsed = |choice: &PassedOver| choice.kept_until <= now;
+        self.choice.as_ref().is_some_and(has_lapsed) && self.decide(now)
     }
 }

@@ -137,6 +137,9 @@ impl BackupState {
                 self.wanted.take_if(|wanted| wanted.done_at.is_some());
             }
         }
+        if fresh.iter().any(|snapshot| snapshot.accepted) {
+            self.decide(now);
+        }
         for snapshot in &fresh {
             self.observe_loss(now, snapshot, changes);
         }

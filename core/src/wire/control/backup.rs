@@ -125,6 +125,9 @@ pub struct Snapshot {
     /// For how many milliseconds the bot stood still for it. `None` where it did not: nothing had changed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<u64>,
+    /// Whether somebody ordered it with whatever is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
 }
 
 /// What a snapshot lacks that an earlier one has.

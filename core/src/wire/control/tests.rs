@@ -66,6 +66,7 @@ fn backup() -> BackupStatus {
             },
             moments: named("large.bin: it was written all the time"),
             pause_ms: Some(80),
+            accepted: true,
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,
