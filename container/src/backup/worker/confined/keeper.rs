@@ -8,6 +8,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
+#[cfg(test)]
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -253,8 +255,21 @@ fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn() -> bool) -> io::Re
     }
 }
 
+/// See [`Keeper::counting`].
+#[cfg(test)]
+pub(crate) static WORK: AtomicU32 = AtomicU32::new(0);
+
 #[cfg(test)]
 impl Keeper {
+    /// One that copies nothing and counts in [`WORK`] what it is to do.
+    pub(crate) fn counting() -> Self {
+        Self::serving(None, Duration::from_secs(10), |_, _, begun| {
+            WORK.fetch_add(1, Ordering::Relaxed);
+            begun();
+            Answer::Copied
+        })
+    }
+
     /// One whose work is done by this very process: the tests' binary is no supervisor. What a process of its own gives up is
     /// tested with the real one.
     pub(crate) fn in_this_process() -> Self {
