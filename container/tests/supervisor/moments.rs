@@ -163,6 +163,11 @@ fn a_large_file_written_in_place_is_of_one_moment() {
 }
 
 #[test]
+fn a_file_that_is_written_through_a_mapping_is_of_one_moment() {
+    judged("mapped", SNAPSHOTS, one_round);
+}
+
+#[test]
 fn two_logs_that_are_written_in_turn_are_of_one_moment() {
     judged("appends", SNAPSHOTS, one_line_apart);
 }

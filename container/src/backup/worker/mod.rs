@@ -19,6 +19,7 @@ mod keys;
 mod leases;
 mod left_out;
 mod maintain;
+mod mapped;
 mod passes;
 mod patterns;
 mod place;

@@ -110,6 +110,8 @@ pub(crate) enum Line {
     Freeze,
     /// It may go on; that is answered with [`Answer::GoesOn`].
     Thaw,
+    /// Which processes the bot has; that is answered with [`Answer::Processes`].
+    WhoRuns,
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is
     /// the one, the other, or none.
     Replacing,
@@ -144,6 +146,8 @@ pub(crate) enum Answer {
     Still,
     /// They go on as before, and why.
     NotStill(String),
+    /// The processes of the bot.
+    Processes(Vec<u32>),
     /// They go on.
     GoesOn {
         /// Whether none has run meanwhile.
