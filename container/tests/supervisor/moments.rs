@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use moltworker_core::wire::control::Snapshot;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fixture::{Fixture, kill};
-use crate::kept::{backup_processes, post, settled, taken};
+use crate::fixture::{Fixture, has_state, kill};
+use crate::kept::{backup_processes, patiently, post, settled, taken};
 use crate::repository::Repository;
 use crate::tree::{hand_over, noise};
 
@@ -267,8 +267,7 @@ fn the_pause_is_measured_in_homes_of_several_sizes() {
 
 /// Whether a process is stopped.
 fn is_stopped(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:\tT"))
+    has_state(pid, 'T')
 }
 
 /// A bot that stands still because of a snapshot that takes long enough, and the number of its gateway.
