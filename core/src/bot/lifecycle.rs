@@ -73,8 +73,11 @@ pub enum LifecycleState {
     },
     /// Its supervisor brings back the home; no gateway runs before that is done.
     Restoring {
-        /// When it is given up.
+        /// When it is given up, unless it has got on by then.
         deadline: u64,
+        /// How far it was when that was decided.
+        #[serde(default)]
+        done: u64,
     },
     /// The gateway answers.
     Running,
@@ -161,6 +164,8 @@ pub struct SupervisorReport {
     pub gateway: GatewayCondition,
     /// Milliseconds since the owner's traffic last did something; 0 while something is under way.
     pub idle_ms: u64,
+    /// How far the backup job under way is: another number whenever it gets on.
+    pub done: u64,
 }
 
 /// Whether a bot without traffic may be put to sleep.

@@ -89,6 +89,16 @@ fn idle_ms(status: &Status) -> u64 {
     }
 }
 
+fn done(status: &Status) -> u64 {
+    let under_way = status
+        .backup
+        .as_ref()
+        .and_then(|backup| backup.under_way.as_ref());
+    under_way.map_or(0, |progress| {
+        progress.done.files.saturating_add(progress.done.bytes)
+    })
+}
+
 impl From<&Status> for SupervisorReport {
     fn from(status: &Status) -> Self {
         let gateway = match status.phase {
@@ -110,6 +120,7 @@ impl From<&Status> for SupervisorReport {
         Self {
             gateway,
             idle_ms: idle_ms(status),
+            done: done(status),
         }
     }
 }

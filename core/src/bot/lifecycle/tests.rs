@@ -26,7 +26,14 @@ fn on(life: &mut Lifecycle, now: u64, event: LifecycleEvent) -> Vec<LifecycleEff
 }
 
 pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) -> LifecycleEvent {
-    LifecycleEvent::Reported(run, Some(SupervisorReport { gateway, idle_ms }))
+    LifecycleEvent::Reported(
+        run,
+        Some(SupervisorReport {
+            gateway,
+            idle_ms,
+            done: 0,
+        }),
+    )
 }
 
 pub(super) fn ready(run: Run) -> LifecycleEvent {
@@ -112,7 +119,10 @@ fn every_state_answers_who_it_serves_and_what_it_needs() {
             [false, true, false, false, true],
         ),
         (
-            LifecycleState::Restoring { deadline: 100 },
+            LifecycleState::Restoring {
+                deadline: 100,
+                done: 0,
+            },
             [false, true, false, false, true],
         ),
         (LifecycleState::Running, [true, true, false, false, false]),
@@ -222,7 +232,7 @@ fn the_start_deadline_begins_after_the_restore() {
     let deadline = 1_000 + RESTORE_DEADLINE_MS;
     assert_eq!(
         life.state,
-        LifecycleState::Restoring { deadline },
+        LifecycleState::Restoring { deadline, done: 0 },
         "the deadline stands"
     );
     let late = START_DEADLINE_MS + 3;
@@ -237,6 +247,40 @@ fn the_start_deadline_begins_after_the_restore() {
     on(&mut stuck, 0, report_event(R1, GatewayCondition::Restoring, 0));
     assert_eq!(
         on(&mut stuck, RESTORE_DEADLINE_MS, LifecycleEvent::AlarmRang),
+        [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
+    );
+}
+
+#[test]
+fn the_deadline_of_a_restore_counts_time_without_progress() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    let gets_to = |done| {
+        let report = SupervisorReport {
+            gateway: GatewayCondition::Restoring,
+            idle_ms: 0,
+            done,
+        };
+        LifecycleEvent::Reported(R1, Some(report))
+    };
+    let mut now = 0;
+    for done in 0..10 {
+        on(&mut life, now, gets_to(done));
+        now += RESTORE_DEADLINE_MS - 1;
+        assert_eq!(on(&mut life, now, LifecycleEvent::AlarmRang), ASKED, "{done}");
+    }
+    // What is stored changes once a minute, however fast it gets on.
+    on(&mut life, now, gets_to(10));
+    let before = life.clone();
+    for done in 11..100 {
+        on(&mut life, now + RESTORE_NOTED_MS - 1, gets_to(done));
+    }
+    assert_eq!(life, before);
+    now += RESTORE_NOTED_MS;
+    on(&mut life, now, gets_to(100));
+    on(&mut life, now + RESTORE_DEADLINE_MS - 1, gets_to(100));
+    assert_eq!(
+        on(&mut life, now + RESTORE_DEADLINE_MS, LifecycleEvent::AlarmRang),
         [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
     );
 }
