@@ -108,14 +108,8 @@ impl Inner {
     }
 
     async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
-        self.read_control(
-            run,
-            Method::Get,
-            SNAPSHOTS_PATH,
-            READ_DEADLINE,
-            MAX_SNAPSHOTS_BYTES,
-        )
-        .await
+        self.read_control(run, SNAPSHOTS_PATH, READ_DEADLINE, MAX_SNAPSHOTS_BYTES)
+            .await
     }
 
     /// The run whose supervisor can be asked.

@@ -13,7 +13,9 @@ use hyper::header::{CONTENT_LENGTH, HeaderValue};
 use hyper::{Method, Request, Response};
 use moltworker_core::bot::gateway::HomeState;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{MAINTAIN_PATH, RESTORE_PATH, SNAPSHOT_PATH, SNAPSHOTS_PATH};
+use moltworker_core::wire::control::{
+    MAINTAIN_PATH, QuiesceRequest, RESTORE_PATH, SNAPSHOT_PATH, SNAPSHOTS_PATH,
+};
 use moltworker_core::wire::job::{BackupJob, OrderedJob, ReadJob};
 use moltworker_core::wire::run::SnapshotId;
 use tokio::io::AsyncReadExt;
@@ -68,6 +70,23 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
     }
     let ordered = control.order(SupervisorCommand::Job(order)).await;
     ordered.map_err(|refusal| (refusal, None))
+}
+
+/// Takes the fresh token that comes with a question, if one does.
+pub(crate) async fn take_token(control: &Control, request: Request<Incoming>) -> Result<(), Refused> {
+    let bad = |detail: String| (Refusal::BadRequest, Some(detail));
+    let body = Limited::new(request.into_body(), MAX_ORDER).collect().await;
+    let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();
+    if body.is_empty() {
+        return Ok(());
+    }
+    // Its words may quote the token.
+    let asked: QuiesceRequest =
+        serde_json::from_slice(&body).map_err(|_| bad("the body is not that of this question".to_owned()))?;
+    if let (Some(launcher), Some(token)) = (&control.launcher, asked.token) {
+        launcher.set_token(&token);
+    }
+    Ok(())
 }
 
 /// A process that reads for somebody, and its slot. Whoever wanted it has it, or has gone, when this is dropped.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::user_id::UserId;
-use crate::wire::run::Run;
+use crate::wire::run::{RepositoryToken, Run};
 
 mod backup;
 mod lacks;
@@ -183,6 +183,15 @@ pub struct CrashLoop {
     /// The words that go with it, fit for the bot's owner.
     #[serde(default)]
     pub message: Option<String>,
+}
+
+/// The body of a question to [`QUIESCE_PATH`]; it may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuiesceRequest {
+    /// A fresh token for the rest of the run: the one the run has may have expired while it could not be renewed, and the
+    /// last snapshot is taken when nobody can be asked any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
 }
 
 /// The answer to [`QUIESCE_PATH`].

@@ -43,6 +43,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
@@ -68,6 +69,9 @@ const KEPT: &str = "objects";
 /// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
 /// a tenth of it, so that it goes on and is not noticed.
 pub(crate) const NICENESS: i32 = 10;
+
+/// Between two looks whether the token is to be renewed. It is when a third of its time is over.
+const RENEWAL_LOOK: Duration = Duration::from_secs(1);
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
@@ -142,6 +146,9 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
+    // What follows the length of a file is nothing but its bytes, and what maintenance may is nobody else's.
+    let is_said = !matches!(job, BackupJob::Maintain(_) | BackupJob::Read(ReadJob::File(..)));
+    keep_renewing(Arc::clone(&remote), is_said);
     // With root's rights, which it takes to start a process that has none and to end it.
     let keeper = Keeper::start(owner, database_time);
     let done = match job {
@@ -180,6 +187,21 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         }
     };
     Ok(done)
+}
+
+/// Renews the token in time for as long as this process lives: a job may take longer than a token holds. Whether that is said.
+fn keep_renewing(remote: Arc<Remote>, is_said: bool) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::park_timeout(RENEWAL_LOOK);
+            // What fails is tried again while there is time.
+            if let Ok(Some(renewed)) = remote.renew()
+                && is_said
+            {
+                say(&Line::Token(renewed));
+            }
+        }
+    });
 }
 
 /// Ends this process with the supervisor: nobody would know what comes of it, and what it wrote would come as a
