@@ -8,6 +8,7 @@
 
 mod choice;
 mod due_job;
+mod key;
 mod observe;
 mod record;
 mod start;

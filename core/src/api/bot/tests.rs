@@ -31,6 +31,7 @@ fn listed(user: &str) -> ListedBot {
         pinned: false,
         active_at: 7,
         snapshot_at: Some(9),
+        backup_key: Some(1),
         incidents: vec![],
     }
 }
@@ -43,6 +44,7 @@ fn a_fleet_query_is_read_name_by_name() {
     for (name, value) in [
         ("state", "running"),
         ("health", "unknown"),
+        ("key", "older"),
         ("search", "ali"),
         ("sort", "active"),
     ] {
@@ -54,6 +56,7 @@ fn a_fleet_query_is_read_name_by_name() {
     let expected = FleetQuery {
         state: Some(BotState::Running),
         health: Some(Health::Unknown),
+        needs_older_key: true,
         search: Some("ali".into()),
         order: FleetOrder::Active,
         after: Some((7, ALICE.parse().unwrap())),
@@ -67,6 +70,7 @@ fn a_fleet_query_says_what_it_takes() {
         ("state", "Running"),
         ("state", ""),
         ("health", "good"),
+        ("key", "1"),
         ("sort", "email"),
         ("cursor", "7"),
         ("cursor", &format!("x.{ALICE}")),

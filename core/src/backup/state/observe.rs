@@ -23,7 +23,7 @@ impl BackupState {
             self.incidents.close(now, IncidentKind::BackupOverdue);
         }
         self.lapse_choice(now);
-        self.observe_restores(now, backup, &mut changes);
+        self.observe_restores(now, run, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
         self.observe_unsaved(now, status.uptime_ms, backup, &mut changes);
         self.observe_trouble(now, status, backup);
@@ -33,12 +33,13 @@ impl BackupState {
         changes
     }
 
-    fn observe_restores(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+    fn observe_restores(&mut self, now: u64, run: Run, backup: &BackupStatus, changes: &mut BackupChanges) {
         let Some(report) = &backup.restored else { return };
         if self.restored.as_ref() == Some(report) {
             return;
         }
         self.restored = Some(report.clone());
+        self.key.restored(run);
         self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
             0 => String::new(),
