@@ -9,15 +9,15 @@ mod objects;
 use std::cell::RefCell;
 
 use moltworker_core::api::audit::Recent;
-use moltworker_core::backup::repository::object::{Name, ObjectId, ObjectKind};
+use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
 use moltworker_core::backup::repository::scope::Bearer;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::settings::Settings;
+use moltworker_core::settings::{BUCKET_BINDING, Settings};
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::SnapshotId;
-use worker::{Env, Request, Response};
+use worker::{Env, Object, Request, Response};
 
 use crate::http::address::{Address, method_of};
 use crate::http::error::{Error, Result};
@@ -54,6 +54,30 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
         .into_iter()
         .map(|(id, stored_at)| snapshot_id(id).map(|id| Stored { id, stored_at }));
     stored.collect()
+}
+
+/// Writes down which snapshots of `user` are held, beside their repository.
+///
+/// # Errors
+/// When the bucket does not take it.
+pub(crate) async fn keep_holds(env: &Env, user: UserId, holds: String) -> worker::Result<()> {
+    let bucket = env.bucket(BUCKET_BINDING)?;
+    let put = bucket.put(object::holds_key(user), holds);
+    put.execute().await.map(drop)
+}
+
+/// What was written down of them.
+///
+/// # Errors
+/// When the bucket does not say.
+pub(crate) async fn holds(env: &Env, user: UserId) -> worker::Result<Option<String>> {
+    let bucket = env.bucket(BUCKET_BINDING)?;
+    let found = bucket.get(object::holds_key(user)).execute().await?;
+    let found = found.filter(|found| found.size() <= object::MAX_HOLDS_BYTES);
+    match found.as_ref().and_then(Object::body) {
+        Some(body) => body.text().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn snapshot_id(id: ObjectId) -> worker::Result<SnapshotId> {

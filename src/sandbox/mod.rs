@@ -2,7 +2,7 @@
 //!
 //! This file receives commands. `serve` answers the owner's traffic; `lifecycle` turns events into state and effects;
 //! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
-//! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them; `repository` mints what opens
+//! by what `snapshot_index` stores of them, and `holds` keeps in the bucket which must stay; `snapshot_calls` answers what people ask of them; `repository` mints what opens
 //! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
 //! a code in one, which have nothing to do with the bot's life.
 
@@ -10,6 +10,7 @@ mod answer;
 mod backups;
 mod container;
 mod hearing;
+mod holds;
 mod lifecycle;
 mod output;
 mod registry;
@@ -43,6 +44,7 @@ use worker::{Env, State, web_sys};
 
 use crate::platform::{clock, configuration, log, tasks};
 use answer::Reply;
+use holds::KeptHolds;
 use registry::Registry;
 use sessions::Renewing;
 
@@ -64,6 +66,7 @@ struct Inner {
     memory: RefCell<Memory>,
     renewing: Renewing,
     registry: Registry,
+    kept_holds: KeptHolds,
 }
 
 #[derive(Default)]
@@ -100,6 +103,7 @@ impl Sandbox {
                 memory: RefCell::default(),
                 renewing: Renewing::default(),
                 registry: Registry::default(),
+                kept_holds: KeptHolds::default(),
             }),
         }
     }

@@ -67,10 +67,12 @@ impl Inner {
             }
             SnapshotCommand::Pin(snapshot) => {
                 Store::open(&self.state)?.hold(&snapshot, None)?;
+                self.keep_holds();
                 self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
+                self.keep_holds();
                 self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Keep => {
@@ -152,6 +154,7 @@ impl Inner {
         let newest = stored.into_iter().max_by_key(|stored| stored.stored_at);
         if let Some(newest) = newest {
             Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
+            self.keep_holds();
         }
         self.update_backup_state(|backup_state| backup_state.set_ordered_restore(now, point))?;
         let life = self.life();

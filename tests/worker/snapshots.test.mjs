@@ -392,3 +392,20 @@ test("an ordered restore survives an eviction of the Sandbox", async (t) => {
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.deepEqual(await starts(worker), [OLD]);
 });
+
+test("pins and holds survive the loss of what the Sandbox had stored", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW, LAST);
+  await run(worker, { restored: report(LAST, 10), taken: [taken(LAST, 5)] });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: OLD });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
+  await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: NEW });
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  const held = async () => (await call(worker, "GET", SNAPSHOTS)).snapshots.map(({ id, pinned, held_until }) => [id, pinned, held_until]);
+  const before = await held();
+  assert.deepEqual(before.map(([id, pinned, until]) => [id, pinned, until !== null]), [[LAST, false, true], [NEW, false, false], [OLD, true, false]]);
+  const kept = async () => JSON.parse(await (await bucket.get(`users/${ALICE}/holds.json`))?.text() ?? "[]");
+  await until(async () => (await kept()).length === 2, "it is written down");
+  await worker.fake(ALICE, "sql", "DELETE FROM life; DELETE FROM ledger; DELETE FROM snapshots; DELETE FROM holds; DELETE FROM run_secret");
+  await worker.fake(ALICE, "evict");
+  assert.deepEqual(await held(), before);
+});
