@@ -70,6 +70,10 @@ pub struct BackupState {
     /// Why snapshots or restores do not get on.
     trouble: Option<Trouble>,
     maintenance: MaintenanceState,
+    /// Whether its supervisor watches a part of the home only.
+    partly_watched: bool,
+    /// Which of the operator's keys opens the repository.
+    key: key::KeyState,
     /// What is wrong, and what was.
     incidents: Incidents,
 }
@@ -163,6 +167,8 @@ pub struct BackupSummary {
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
     pub overdue: bool,
+    /// There are more directories than are watched: what changes in the others is noticed every five minutes only.
+    pub partly_watched: bool,
     /// Why the newest snapshot, or the restore, failed or is held up. It is tried again by itself.
     pub trouble: Option<Trouble>,
     /// Newer snapshots than the one the home was made from, newest first: they had lost what nobody should have deleted.
@@ -185,6 +191,7 @@ impl BackupState {
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
             trouble: self.trouble.clone(),
+            partly_watched: self.partly_watched,
             overdue: self.incidents.is_open(IncidentKind::BackupOverdue),
             passed_over: self
                 .restored

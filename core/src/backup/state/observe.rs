@@ -23,6 +23,7 @@ impl BackupState {
             self.incidents.close(now, IncidentKind::BackupOverdue);
         }
         self.lapse_choice(now);
+        self.partly_watched = backup.partly_watched;
         self.observe_restores(now, run, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
         self.observe_unsaved(now, status.uptime_ms, backup, &mut changes);

@@ -30,6 +30,7 @@ pub(super) struct BackupRecord {
     saved_at: Option<u64>,
     trouble: Option<Trouble>,
     maintenance: MaintenanceState,
+    partly_watched: bool,
     key: KeyState,
     /// Not in one with latches.
     incidents: Option<Incidents>,
@@ -57,6 +58,7 @@ impl From<BackupRecord> for BackupState {
             saved_at: record.saved_at,
             trouble: record.trouble,
             maintenance: record.maintenance,
+            partly_watched: record.partly_watched,
             key: record.key,
         }
     }

@@ -269,6 +269,9 @@ pub struct BackupStatus {
     /// that is being taken is none. `None` where there is no such change, or from a supervisor that does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsaved_at_ms: Option<u64>,
+    /// Whether there are more directories than are watched: what changes in the others is noticed every five minutes only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly_watched: bool,
 }
 
 /// Something in a directory of a snapshot.

@@ -91,6 +91,7 @@ fn backup() -> BackupStatus {
             message: "the repository does not answer".into(),
         }),
         unsaved_at_ms: Some(13_000),
+        partly_watched: true,
     }
 }
 
