@@ -263,7 +263,10 @@ impl Inner {
     }
 
     /// Takes note of what the supervisor of `run` said.
-    fn note(self: &Rc<Self>, run: Run, status: Status) -> SupervisorReport {
+    fn note(self: &Rc<Self>, run: Run, mut status: Status) -> SupervisorReport {
+        if let Some(backup) = &mut status.backup {
+            backup.bound();
+        }
         let recorded = self.record_backup_status(run, &status);
         if let Err(error) = &recorded {
             log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);

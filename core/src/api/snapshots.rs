@@ -294,7 +294,8 @@ pub struct Details {
 }
 
 impl From<Snapshot> for Details {
-    fn from(snapshot: Snapshot) -> Self {
+    fn from(mut snapshot: Snapshot) -> Self {
+        snapshot.bound();
         Self {
             taken_at: snapshot.taken_at,
             reason: snapshot.reason.map(|reason| reason.as_str().to_owned()),

@@ -6,12 +6,14 @@ use crate::user_id::UserId;
 use crate::wire::run::{RepositoryToken, Run};
 
 mod backup;
+mod bounds;
 mod lacks;
 
 pub use backup::{
     Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MaintenanceReport, Progress,
     RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
 };
+pub use bounds::lines;
 pub use lacks::{LeftOut, LeftOutPlace, Named};
 
 /// `GET`: a [`Status`] as JSON.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BotState, BotStatus, Health};
 use crate::backup::state::MAX_NAMED;
+use crate::bot::history::truncate_detail;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
 
@@ -112,7 +113,7 @@ impl From<&Status> for SupervisorReport {
             GatewayPhase::CrashLooped => GatewayCondition::GivenUp(status.crash_loop.as_ref().map_or_else(
                 || "it did not say why".to_owned(),
                 |given_up| match &given_up.message {
-                    Some(words) => format!("{}: {words}", given_up.reason.as_str()),
+                    Some(words) => truncate_detail(&format!("{}: {words}", given_up.reason.as_str())),
                     None => given_up.reason.as_str().to_owned(),
                 },
             )),

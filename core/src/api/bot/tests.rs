@@ -20,6 +20,21 @@ fn state_names_match_their_serialized_form() {
     }
 }
 
+#[test]
+fn the_last_words_of_a_gateway_are_kept_in_no_great_length() {
+    use crate::bot::history::MAX_DETAIL;
+    use crate::bot::lifecycle::{GatewayCondition, SupervisorReport};
+    let golden = include_str!("../../../../tests/contract/status.json");
+    let mut status: serde_json::Value = serde_json::from_str(golden).unwrap();
+    status["phase"] = "crash-looped".into();
+    status["crash_loop"]["message"] = "é".repeat(100_000).into();
+    let status: crate::wire::control::Status = serde_json::from_value(status).unwrap();
+    let GatewayCondition::GivenUp(words) = SupervisorReport::from(&status).gateway else {
+        panic!("it is given up");
+    };
+    assert_eq!(words.chars().count(), MAX_DETAIL);
+}
+
 fn listed(user: &str) -> ListedBot {
     ListedBot {
         user_id: user.parse().unwrap(),
