@@ -22,6 +22,7 @@ mod kept;
 mod keys;
 mod kills;
 mod lacking;
+mod large;
 mod life;
 mod losses;
 mod maintenance;

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use moltworker_core::wire::control::Snapshot;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::fixture::{Fixture, has_state, kill};
@@ -189,23 +187,6 @@ fn a_hundred_snapshots_under_four_kinds_of_change_are_of_one_moment() {
     judged("databases", 25, one_transfer_apart);
     judged("commits", 25, git_is_clean);
     judged("renames", 25, each_file_once);
-}
-
-/// Takes a snapshot of a home that takes longer than any test may.
-fn patiently(fixture: &Fixture) -> Snapshot {
-    let last = || taken(&fixture.status()).last().cloned();
-    let before = last();
-    let order = post(fixture, "/v1/snapshot", r#"{"reason":"manual"}"#);
-    assert_eq!(order.status, 202);
-    let until = Instant::now() + Duration::from_secs(20 * 60);
-    loop {
-        let now = last();
-        if now != before {
-            return now.unwrap();
-        }
-        assert!(Instant::now() < until, "{}", fixture.output());
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
 }
 
 /// The least, the middle and the most of some milliseconds.
