@@ -51,6 +51,9 @@ impl RestoreReport {
         if let Some(why) = &mut self.passed_over_for {
             reason(why);
         }
+        if let Some(lost) = &mut self.lost {
+            reason(&mut lost.what);
+        }
     }
 }
 
@@ -95,7 +98,7 @@ mod tests {
         let many = serde_json::json!(vec![&long; 51]);
         let report = serde_json::json!({
             "snapshot": null, "restored_at": 1, "amount": {"files": 1, "bytes": 1}, "duration_ms": 1, "compared": 1, "mismatches": 0,
-            "passed_over_for": long, "unset": {"total": 90, "first": many},
+            "passed_over_for": long, "lost": {"what": long, "before": "b".repeat(64)}, "unset": {"total": 90, "first": many},
         });
         let snapshot = serde_json::json!({
             "id": "a".repeat(64), "taken_at": 1, "reason": "change", "amount": {"files": 1, "bytes": 1}, "added_bytes": 1,
