@@ -64,7 +64,7 @@ test("a snapshot and an incident reach the list of the fleet", async (t) => {
   assert.deepEqual([bot.snapshot_at, bot.incidents], [taken.taken_at, ["backup-failing"]]);
 });
 
-test("bots that need an older backup key are listed until a run has opened their repository", async (t) => {
+test("bots that need an older backup key are listed until they have run", async (t) => {
   const [newer, older] = [7, 8].map((byte) => Buffer.alloc(32, byte).toString("base64"));
   const worker = await startWorker(t, { bindings: { BACKUP_KEY: `2:${newer},1:${older}` } });
   await fill(worker, 3);

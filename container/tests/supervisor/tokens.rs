@@ -89,6 +89,7 @@ fn a_snapshot_that_takes_longer_than_a_token_holds_renews_it() {
     snapshot(&fixture);
     let output = fixture.output();
     assert!(!output.contains("answers 401"), "{output}");
+    repository.mend();
     let (_target, restored) = repository.restored("latest");
     assert_eq!(std::fs::read_to_string(restored.join("memory")).unwrap(), "more");
 }

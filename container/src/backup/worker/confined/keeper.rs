@@ -8,8 +8,6 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-#[cfg(test)]
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -255,16 +253,20 @@ fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn() -> bool) -> io::Re
     }
 }
 
-/// See [`Keeper::counting`].
 #[cfg(test)]
-pub(crate) static WORK: AtomicU32 = AtomicU32::new(0);
+static WORK: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
 
 #[cfg(test)]
 impl Keeper {
-    /// One that copies nothing and counts in [`WORK`] what it is to do.
+    /// How much those have been given to do that count it.
+    pub(crate) fn counted() -> u32 {
+        WORK.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// One that copies nothing and counts what it is given to do.
     pub(crate) fn counting() -> Self {
         Self::serving(None, Duration::from_secs(10), |_, _, begun| {
-            WORK.fetch_add(1, Ordering::Relaxed);
+            WORK.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             begun();
             Answer::Copied
         })

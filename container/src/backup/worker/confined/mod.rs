@@ -19,8 +19,6 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-#[cfg(test)]
-pub(crate) use self::keeper::WORK;
 pub(crate) use self::keeper::{Keeper, Order, Pending};
 pub(crate) use self::process::main;
 

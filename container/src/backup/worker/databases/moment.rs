@@ -122,12 +122,11 @@ impl Databases {
 mod tests {
     use std::os::fd::OwnedFd;
     use std::path::Path;
-    use std::sync::atomic::Ordering;
 
     use rusqlite::Connection;
 
     use super::*;
-    use crate::backup::worker::confined::{Keeper, WORK};
+    use crate::backup::worker::confined::Keeper;
 
     fn holds(path: &Path, scratch: &Path) -> bool {
         let directory: OwnedFd = File::open(path.parent().unwrap()).unwrap().into();
@@ -148,13 +147,9 @@ mod tests {
             let connection = Connection::open(&path).unwrap();
             connection.pragma_update(None, "journal_mode", mode).unwrap();
             connection.execute_batch("CREATE TABLE a(n);").unwrap();
-            let before = WORK.load(Ordering::Relaxed);
+            let before = Keeper::counted();
             assert_eq!(holds(&path, scratch.path()), is_held, "{mode}");
-            assert_eq!(
-                WORK.load(Ordering::Relaxed) - before,
-                u32::from(is_held),
-                "{mode}"
-            );
+            assert_eq!(Keeper::counted() - before, u32::from(is_held), "{mode}");
         }
     }
 }
