@@ -18,7 +18,7 @@ pub struct Event {
     pub run: Option<u64>,
     /// What kind of event it is.
     pub kind: String,
-    /// Who made it happen: `platform`, `owner`, `anonymous`, or a user id.
+    /// Who made it happen: `platform`, `owner`, `operator`, `anonymous`, or a user id.
     pub actor: String,
     /// Why, or which.
     pub detail: Option<String>,
