@@ -147,11 +147,14 @@ impl Inner {
                 self.handle_event(LifecycleEvent::SlotWanted).await?;
                 self.status_answer()?.into()
             }
-            SandboxCommand::Order(by, order) => match self.would_lose(order).await? {
-                Some(what) => SandboxAnswer::Refused(Refusal::UnsavedChanges, Some(what)).into(),
-                None => self.order(by, order).await?.into(),
-            },
-            SandboxCommand::Force(by, order) => self.order(by, order).await?.into(),
+            SandboxCommand::Order(by, order) => {
+                let lost = self.would_lose(order).await?;
+                self.order(by, order, lost).await?.into()
+            }
+            SandboxCommand::Force(by, order) => {
+                self.load().await?;
+                self.order(by, order, None).await?.into()
+            }
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
@@ -167,8 +170,19 @@ impl Inner {
         })
     }
 
-    /// Does what somebody ordered.
-    async fn order(self: &Rc<Self>, by: Authority, order: Order) -> worker::Result<SandboxAnswer> {
+    /// Does what somebody ordered, unless the bot would not, or something would be lost by it.
+    async fn order(
+        self: &Rc<Self>,
+        by: Authority,
+        order: Order,
+        lost: Option<String>,
+    ) -> worker::Result<SandboxAnswer> {
+        if let Some(refusal) = order.refusal(by, self.life().desired) {
+            return Ok(refusal.into());
+        }
+        if lost.is_some() {
+            return Ok(SandboxAnswer::Refused(Refusal::UnsavedChanges, lost));
+        }
         self.handle_event(order.event(by)).await?;
         self.status_answer()
     }

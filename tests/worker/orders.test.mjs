@@ -41,6 +41,7 @@ test("a stopped bot is woken only by its owner's start order", async (t) => {
   assert.equal((await worker.as(ALICE, "/")).status, 409, "it is remembered");
   assert.equal((await worker.record(ALICE)).starts.length, 1);
 
+  assert.equal((await (await worker.order(ALICE, "restart")).json()).code, "bot-stopped");
   assert.equal((await (await worker.order(ALICE, "start")).json()).state, "asleep");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 2);
@@ -51,7 +52,13 @@ test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
   await worker.as(ALICE, "/");
   assert.equal((await worker.admin(ALICE, "suspend")).status, 200);
   await worker.reaches(ALICE, "suspended");
-  await worker.order(ALICE, "start");
+  const ordered = async (order, by = "order") => {
+    const answer = await worker[by](ALICE, order);
+    return `${answer.status} ${(await answer.json()).code ?? "done"}`;
+  };
+  for (const order of ["start", "stop", "restart"]) assert.equal(await ordered(order), "403 bot-suspended", order);
+  assert.equal(await ordered("restart", "admin"), "403 bot-suspended");
+  for (const order of ["sleep", "pin", "unpin"]) assert.equal(await ordered(order), "200 done", order);
   const refused = await worker.as(ALICE, "/");
   assert.equal(refused.status, 403);
   assert.equal((await refused.json()).code, "bot-suspended");

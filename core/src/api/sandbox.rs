@@ -225,6 +225,31 @@ impl Order {
         matches!(self, Self::Sleep | Self::Stop)
     }
 
+    /// Why a bot of which that was decided would do nothing about this order, if it would not: what an admin suspended its
+    /// owner cannot stop or let run, and what is not to run is not started afresh. In every other state an order is carried
+    /// out, or it is so already.
+    pub fn refusal(self, by: Authority, desired: Desired) -> Option<Refusal> {
+        match (self, desired) {
+            (Self::Start | Self::Stop, Desired::Suspended) if by == Authority::Owner => {
+                Some(Refusal::BotSuspended)
+            }
+            (Self::Restart, Desired::Suspended) => Some(Refusal::BotSuspended),
+            (Self::Restart, Desired::Stopped) => Some(Refusal::BotStopped),
+            _ => None,
+        }
+    }
+
+    /// What it can be refused for, beside what follows from who may give it.
+    pub const fn problems(self, by: Authority) -> &'static [Refusal] {
+        match (self, by) {
+            (Self::Stop, Authority::Owner) => &[Refusal::UnsavedChanges, Refusal::BotSuspended],
+            (Self::Sleep | Self::Stop, _) => &[Refusal::UnsavedChanges],
+            (Self::Start, Authority::Owner) => &[Refusal::BotSuspended],
+            (Self::Restart, _) => &[Refusal::BotStopped, Refusal::BotSuspended],
+            (Self::Start | Self::Pin | Self::Unpin | Self::Suspend, _) => &[],
+        }
+    }
+
     /// Whether the platform's pages have a button for it, which a session's cookie is enough for. A bot's own
     /// page shares the platform's origin and could press it: these two cost its owner nothing they did not ask
     /// for by opening the page.
