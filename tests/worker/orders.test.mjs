@@ -175,6 +175,13 @@ test("the longest idle bot is put to sleep when all slots are taken", async (t) 
   assert.equal((await worker.as(BOB, "/")).status, 503);
   await worker.reaches(ALICE, "asleep");
   await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
+  const rooms = (events) => events.filter(({ kind }) => kind === "no-capacity").map(({ detail }) => detail).filter((detail) => /room/.test(detail));
+  const told = await until(async () => {
+    const { events } = await (await worker.as(BOB, "/api/bot/events")).json();
+    return rooms(events).length > 0 && rooms(events);
+  }, "it is written down");
+  assert.deepEqual(told, ["another bot makes room"], "whose is not told");
+  assert.deepEqual(rooms((await worker.asAdmin("GET", `/api/admin/bots/${BOB}/events`)).events), [`${ALICE} makes room`]);
   await worker.ahead(12_000);
   assert.equal((await worker.as(BOB, "/")).status, 200);
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);
