@@ -1,4 +1,4 @@
-//! A request's way through the Worker: settings → site → endpoint → limits → who asks → history → handler.
+//! A request's way through the Worker: settings → site → endpoint → rate → who asks → history → size → handler.
 //!
 //! Everything here follows from the table of endpoints (`core::api::table`); nothing is decided per path.
 
@@ -92,9 +92,6 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     rate_limiter::count_address(env, &incoming.headers, rate).await?;
     match found {
         Route::To(endpoint, parameters) => {
-            if let Some(max) = endpoint.max_body() {
-                body::check_size(&incoming.headers, max)?;
-            }
             let call = Call {
                 env,
                 invocation,
@@ -163,7 +160,15 @@ impl Call<'_> {
             renewed: &self.renewed,
             audit,
         };
-        let answer = api::handle(&ctx, &mut incoming.request()).await;
+        // Only now, so that what is too large for an admin's endpoint is an event there like any other refusal.
+        let checked = self
+            .endpoint
+            .max_body()
+            .map_or(Ok(()), |max| body::check_size(&incoming.headers, max));
+        let answer = match checked {
+            Ok(()) => api::handle(&ctx, &mut incoming.request()).await,
+            Err(refusal) => Err(refusal),
+        };
         ctx.audit.end(outcome(&answer), self.invocation).await;
         Ok(answer?.into())
     }

@@ -2,8 +2,10 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
 import { until } from "../until.mjs";
-import { ALICE, BOB, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { ADMIN, ALICE, BOB, HOST, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
 
 /** The events there are, oldest first. */
 async function events(worker, where = "1") {
@@ -138,4 +140,22 @@ test("an operator in a repository leaves an event a minute", async (t) => {
   await worker.fetch(`/_repo/${ALICE}/?create=true`, { method: "POST", headers });
   const found = await events(worker, "actor = 'operator'");
   assert.deepEqual(found.map(({ kind, user_id }) => [kind, user_id]), [["inspected", ALICE], ["changed", ALICE]]);
+});
+
+test("a body that an admin's endpoint does not take is an event", async (t) => {
+  const worker = await startWorker(t);
+  const headers = { ...worker.adminBearer(), "content-type": "application/json" };
+  const body = JSON.stringify({ entry: "x".repeat(17 * 1024) });
+  assert.equal((await worker.fetch("/api/admin/invitations", { method: "POST", headers, body })).status, 413);
+  const chunked = httpRequest(worker.address, {
+    method: "POST", path: "/api/admin/allow-list", headers: { host: HOST, ...headers, "transfer-encoding": "chunked" },
+  });
+  chunked.end("{}");
+  const [answer] = await once(chunked, "response");
+  answer.resume();
+  assert.equal(answer.statusCode, 400);
+  const found = await events(worker, "actor <> 'owner'");
+  assert.deepEqual(found.map(({ actor, action, status, code }) => [actor, action, status, code]), [
+    [ADMIN, "admin-invite", 413, "too-large"], [ADMIN, "admin-allow", 400, "bad-request"],
+  ]);
 });
