@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
-use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
@@ -81,9 +81,9 @@ impl<'a> AuditTrail<'a> {
         self.user.set(self.user.get().or(user));
     }
 
-    /// Which one, or what exactly. Never a secret.
+    /// Which one, or what exactly, as far as the history keeps it. Never a secret.
     pub(crate) fn note(&self, detail: impl Into<String>) {
-        self.detail.replace(Some(detail.into()));
+        self.detail.replace(Some(truncate_detail(&detail.into())));
     }
 
     /// It failed, though it is answered with a page.

@@ -66,6 +66,9 @@ pub(super) fn query(request: &Request) -> Result<FleetQuery> {
 
 /// A page of the fleet, from the registry alone.
 pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPage> {
+    if let Some(detail) = query.history_detail() {
+        ctx.audit.note(detail);
+    }
     let rows = read(ctx, query).await.map_err(directory_unavailable)?;
     let bots = rows.into_iter().map(listed).collect::<worker::Result<Vec<_>>>()?;
     let is_full = u32::try_from(bots.len()).is_ok_and(|found| found == PAGE);

@@ -159,3 +159,17 @@ test("a body that an admin's endpoint does not take is an event", async (t) => {
     [ADMIN, "admin-invite", 413, "too-large"], [ADMIN, "admin-allow", 400, "bad-request"],
   ]);
 });
+
+test("whom an admin looks for among all is in the event", async (t) => {
+  const worker = await startWorker(t);
+  const long = "a".repeat(2_000);
+  for (const query of ["", "?search=alice", "?search=bob&state=running", "?search=bob&state=running", `?cursor=0.${ALICE}`, `?search=${long}`]) {
+    assert.ok((await worker.asAdmin("GET", `/api/admin/bots${query}`)).bots, query);
+  }
+  for (const query of ["", `?after=${BOB}`]) assert.ok((await worker.asAdmin("GET", `/api/admin/users${query}`)).users);
+  const of = async (action) => (await events(worker, `action = '${action}' AND kind = 'inspected'`)).map(({ detail }) => detail);
+  assert.deepEqual(await of("admin-list-bots"), [
+    null, "search alice", "state running, search bob", `after ${ALICE}`, `search ${"a".repeat(493)}`,
+  ]);
+  assert.deepEqual(await of("admin-list-users"), [null, `after ${BOB}`]);
+});

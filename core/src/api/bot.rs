@@ -274,6 +274,20 @@ impl FleetQuery {
     pub fn cursor(&self, last: &ListedBot) -> String {
         format!("{}.{}", self.order.key(last), last.user_id)
     }
+
+    /// What was looked for, in the history's words: the names of the query with their values, whom it names last. Nothing,
+    /// where it was the first page of all.
+    pub fn history_detail(&self) -> Option<String> {
+        let after = self.after.map(|(_, user)| format!("after {user}"));
+        let told = [
+            self.state.map(|state| format!("state {}", state.as_str())),
+            self.health.map(|health| format!("health {}", health.as_str())),
+            self.search.as_ref().map(|search| format!("search {search}")),
+            after,
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
 }
 
 #[cfg(test)]

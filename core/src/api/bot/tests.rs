@@ -91,3 +91,22 @@ fn every_value_in_the_description_of_the_query_is_taken() {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
 }
+
+#[test]
+fn the_history_tells_what_was_looked_for_in_the_fleet() {
+    assert_eq!(FleetQuery::default().history_detail(), None);
+    let mut query = FleetQuery::default();
+    let user = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+    let cursor = format!("17.{user}");
+    for (name, value) in [
+        ("state", "running"),
+        ("health", "healthy"),
+        ("search", "alice@"),
+        ("sort", "active"),
+        ("cursor", &cursor),
+    ] {
+        query.read(name, value).unwrap();
+    }
+    let told = format!("state running, health healthy, search alice@, after {user}");
+    assert_eq!(query.history_detail(), Some(told));
+}
