@@ -38,6 +38,8 @@ pub(crate) struct AuditTrail<'a> {
     /// Whose bot or account it is about.
     user: Cell<Option<UserId>>,
     detail: RefCell<Option<String>>,
+    /// What it turned out to be, where that does not follow from the endpoint.
+    kind: Cell<Option<HistoryKind>>,
     /// The number of the event that was written before the change.
     begun: Cell<Option<u64>>,
     /// Why it failed, where the answer is a page without a code.
@@ -69,6 +71,7 @@ impl<'a> AuditTrail<'a> {
             actor: Cell::new(Actor::Anonymous),
             user: Cell::new(user),
             detail: RefCell::default(),
+            kind: Cell::default(),
             begun: Cell::default(),
             failure: Cell::default(),
             tried: RefCell::default(),
@@ -84,6 +87,11 @@ impl<'a> AuditTrail<'a> {
     /// Which one, or what exactly, as far as the history keeps it. Never a secret.
     pub(crate) fn note(&self, detail: impl Into<String>) {
         self.detail.replace(Some(truncate_detail(&detail.into())));
+    }
+
+    /// It turned out to be of this kind.
+    pub(crate) fn was(&self, kind: HistoryKind) {
+        self.kind.set(Some(kind));
     }
 
     /// It failed, though it is answered with a page.
@@ -138,9 +146,9 @@ impl<'a> AuditTrail<'a> {
             // Who only comes to the form, or is sent away to a provider, has signed in nowhere yet.
             Audit::SignIn if self.user.get().is_none() && !outcome.is_refused() => {}
             Audit::SignIn if outcome.is_refused() => self.write_once(HistoryKind::Refused, outcome).await,
-            Audit::SignIn => self.write(kind, outcome).await,
-            // Refused before anything was changed, or looked at.
-            _ => self.write_once(kind, outcome).await,
+            Audit::SignIn if self.kind.get().is_none() => self.write(kind, outcome).await,
+            // Refused before anything was changed, or looked at; or what can be done again and again.
+            _ => self.write_once(self.kind.get().unwrap_or(kind), outcome).await,
         }
     }
 

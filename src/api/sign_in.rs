@@ -59,6 +59,12 @@ fn noted(ctx: &Context<'_>, answer: SignedIn) -> Response {
     if let Some(failure) = answer.failure {
         ctx.audit.failed(failure);
     }
+    if let Some(kind) = answer.kind {
+        ctx.audit.was(kind);
+    }
+    if let Some(detail) = answer.detail {
+        ctx.audit.note(detail);
+    }
     answer.response
 }
 

@@ -108,8 +108,11 @@ test("an admin sets up an app at sign-in and signs in with its codes", async (t)
   assert.match(asked, /name="code"/);
   assert.equal((await post(worker, again, { code: codeOf(secret) })).status, 303);
   const { events } = await worker.asAdmin("GET", `/api/admin/bots/${ADMIN}/events`);
-  assert.deepEqual(events.filter(({ action }) => action === "prove-second-factor").map(({ kind, status }) => [kind, status]), [
-    ["signed-in", 303], ["signed-in", 303], ["refused", 401],
+  assert.deepEqual(events.filter(({ action }) => action === "prove-second-factor").map(({ kind, actor, status, detail }) => [kind, actor, status, detail]), [
+    ["signed-in", "owner", 303, null],
+    ["signed-in", "owner", 303, "with an authenticator app that was enrolled on the way"],
+    ["refused", "owner", 401, null],
+    ["changed", "owner", 200, "enrols an authenticator app"],
   ]);
 });
 

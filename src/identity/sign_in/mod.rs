@@ -9,6 +9,7 @@ mod form;
 pub(crate) mod second_factor;
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
@@ -69,6 +70,10 @@ pub(crate) struct SignedIn {
     pub(crate) tried: Option<Tried>,
     /// Why it failed, where only the page's words say so.
     pub(crate) failure: Option<Refusal>,
+    /// What it was, where nobody signed in or out.
+    pub(crate) kind: Option<HistoryKind>,
+    /// What the history says about it.
+    pub(crate) detail: Option<&'static str>,
 }
 
 /// A try to get into an account.
@@ -86,6 +91,8 @@ impl SignedIn {
             user,
             tried: None,
             failure: None,
+            kind: None,
+            detail: None,
         }
     }
 }
