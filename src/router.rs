@@ -19,6 +19,7 @@ use worker::{Env, Request, Response, web_sys};
 use crate::api::audit::AuditTrail;
 use crate::api::context::Context;
 use crate::http::address::method_of;
+use crate::http::call::Called;
 use crate::http::error::{Error, Result};
 use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
@@ -238,8 +239,11 @@ impl Call<'_> {
         caller: &Caller,
         freshness: Freshness,
     ) -> std::result::Result<(), Refusal> {
-        let headers = &incoming.headers;
-        admission::admit(self.env, headers, self.settings, self.served, caller, freshness).await
+        let called = Called {
+            action: self.endpoint.name(),
+            headers: &incoming.headers,
+        };
+        admission::admit(self.env, called, self.settings, self.served, caller, freshness).await
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
+use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal};
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
@@ -14,16 +14,13 @@ use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
+use crate::http::call::Called;
 use crate::http::headers::ReadHeaders;
-use crate::identity::caller::header;
 use crate::identity::sign_in::Tried;
 use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::tasks::{self, Invocation};
-use crate::platform::{clock, log, webcrypto};
-
-/// Random bytes in the id of a request that Cloudflare gave none.
-const REQUEST_ID_BYTES: u32 = 8;
+use crate::platform::{clock, log};
 
 thread_local! {
     static RECENT: RefCell<Recent> = const { RefCell::new(Recent::new()) };
@@ -59,15 +56,11 @@ impl<'a> AuditTrail<'a> {
         Ok(Self {
             env,
             endpoint,
-            call: Call {
+            call: Called {
                 action: endpoint.name(),
-                request_id: match header(headers, "cf-ray") {
-                    Some(ray) => ray,
-                    None => hex(&webcrypto::random_bytes(REQUEST_ID_BYTES)?),
-                },
-                address: header(headers, "cf-connecting-ip"),
-                agent: header(headers, "user-agent").map(|agent| short_agent(&agent)),
-            },
+                headers,
+            }
+            .facts()?,
             actor: Cell::new(Actor::Anonymous),
             user: Cell::new(user),
             detail: RefCell::default(),
@@ -230,8 +223,4 @@ async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
         };
         history::record(&env, &entry).await;
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

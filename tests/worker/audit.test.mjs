@@ -87,11 +87,20 @@ test("an invitation lets its person in after a first attempt that failed", async
   await database.prepare("CREATE TRIGGER full BEFORE INSERT ON users BEGIN SELECT RAISE(ABORT, 'away'); END").run();
   assert.equal((await worker.call(alice, "GET", "/api/bot")).status, 503);
   await database.prepare("DROP TRIGGER full").run();
-  assert.equal((await worker.call(alice, "GET", "/api/bot")).state, "asleep");
+  const facts = { address: "203.0.113.9", agent: "a browser", request_id: "a-ray" };
+  const headers = { "cf-connecting-ip": facts.address, "user-agent": facts.agent, "cf-ray": facts.request_id };
+  const { status } = await worker.fetch("/api/bot", { headers: { authorization: `Bearer ${worker.provider.token(alice)}`, ...headers } });
+  assert.equal(status, 200);
   const mallory = { sub: BOB, email: "alice@example.com" };
   assert.equal((await worker.call(mallory, "GET", "/api/bot")).code, "not-invited");
-  const joined = await events(worker, `detail = 'became a user' AND user_id = '${ALICE}'`);
-  assert.deepEqual(joined.map(({ kind, actor }) => [kind, actor]), [["changed", ALICE]]);
+  const query = "SELECT * FROM events WHERE detail LIKE 'became a user%' AND user_id = ?";
+  const { results } = await database.prepare(query).bind(ALICE).all();
+  assert.deepEqual(results.map(({ kind, actor, detail, action, address, agent, request_id }) => (
+    { kind, actor, detail, action, address, agent, request_id }
+  )), [{
+    kind: "changed", actor: "owner", detail: "became a user by the invitation of alice@example.com",
+    action: "get-bot", ...facts,
+  }]);
 });
 
 test("cron mends a row that D1 missed while a bot fell asleep", async (t) => {
