@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal};
+use moltworker_core::api::audit::{Outcome, Recent, Refusals, Written, kind, records_refusal};
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
@@ -24,6 +24,7 @@ use crate::platform::{clock, log};
 
 thread_local! {
     static RECENT: RefCell<Recent> = const { RefCell::new(Recent::new()) };
+    static REFUSALS: RefCell<Refusals> = const { RefCell::new(Refusals::new()) };
 }
 
 /// What is written down about one call.
@@ -154,6 +155,9 @@ impl<'a> AuditTrail<'a> {
     async fn write_once(&self, kind: HistoryKind, outcome: Outcome) {
         let detail = self.detail.borrow().clone();
         let entry = self.entry(kind, detail.as_deref(), Some(outcome));
+        if kind == HistoryKind::Refused && !self.is_of_another(&entry) {
+            return self.write_refusal(&entry, outcome).await;
+        }
         let key = self.key(&entry, outcome);
         if !RECENT.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key.clone())) {
             history::log_entry(&entry);
@@ -163,20 +167,45 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// What makes a look or a refusal the same as another one. A refusal's is who was refused, and in which network they are:
-    /// whose bot they name is theirs to choose, as the rest of their address is, and each new one would be a row.
+    /// A refusal is the same as another one by who was refused what, and in which network they are. Whose bot they name is
+    /// theirs to choose, as the rest of their address is: of that, only so many.
+    async fn write_refusal(&self, entry: &HistoryEntry<'_>, outcome: Outcome) {
+        let network = self.call.address.as_deref().and_then(address_key);
+        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
+        let caller = format!("{} {owner:?} {network:?}", entry.actor.to_text());
+        let what = format!("{} {outcome:?}", self.call.action);
+        let written =
+            REFUSALS.with_borrow_mut(|refusals| refusals.on(clock::now_ms(), &caller, &what, entry.user));
+        match written {
+            Written::LogLine => history::log_entry(entry),
+            Written::Event => {
+                if history::record(self.env, entry).await.is_none() {
+                    // The next one is to be written: of this there is no row.
+                    REFUSALS.with_borrow_mut(|refusals| refusals.forget(&caller, &what, entry.user));
+                }
+            }
+            Written::Further(number) => {
+                // Whom this one named stands in the log.
+                history::log_entry(entry);
+                let detail = format!("refusals within a minute that named others: {number}");
+                let summary = HistoryEntry {
+                    user: None,
+                    detail: Some(&detail),
+                    ..*entry
+                };
+                history::record(self.env, &summary).await;
+            }
+        }
+    }
+
+    /// What makes a look, or a call that failed, the same as another one.
     fn key(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> String {
         let (action, actor) = (self.call.action, entry.actor.to_text());
-        let address = self.call.address.as_deref();
-        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
         if self.is_of_another(entry) {
             // Into somebody's history, by whoever has an account: once for all of them.
             return format!("{action} {:?} {outcome:?}", entry.user);
         }
-        if entry.kind == HistoryKind::Refused {
-            let network = address.and_then(address_key);
-            return format!("{action} {actor} {owner:?} {network:?} {outcome:?}");
-        }
+        let address = self.call.address.as_deref();
         let (user, detail) = (entry.user, entry.detail);
         format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
     }

@@ -14,6 +14,17 @@ async function events(worker, where = "1") {
   return (await database.prepare(query).all()).results;
 }
 
+const OTHER = "de000000-0000-4000-8000-000000000003";
+/** Of thirty refusals that name thirty bots: the first, eight more by name, then how many more, at the first and the tenth. */
+const FURTHER = "refusals within a minute that named others:";
+const FEW = [...Array(9).fill("somebody"), `${FURTHER} 1`, `${FURTHER} 10`];
+
+/** Whom the refusals of a caller named, or what they said in place of it. */
+async function namedBy(actor, worker) {
+  const found = await events(worker, `kind = 'refused' AND actor = '${actor}'`);
+  return found.map(({ user_id, detail }) => detail ?? (user_id === ALICE ? ALICE : user_id && "somebody"));
+}
+
 /** Does something while a table is not there. */
 async function without(worker, table, work) {
   const database = await worker.database();
@@ -23,26 +34,35 @@ async function without(worker, table, work) {
   return done;
 }
 
-test("a stranger who names many bots leaves one event a minute", async (t) => {
+test("a refusal names whom it was about", async (t) => {
   const worker = await startWorker(t);
-  for (let i = 0; i < 20; i += 1) {
+  for (const user of [ALICE, OTHER, ALICE]) {
+    for (const headers of [{}, worker.bearer(BOB)]) await worker.fetch(`/api/admin/bots/${user}/events`, { headers });
+  }
+  const found = await events(worker, "kind = 'refused'");
+  assert.deepEqual(found.map(({ actor, user_id }) => [actor, user_id]), [
+    ["anonymous", ALICE], [BOB, ALICE], ["anonymous", OTHER], [BOB, OTHER],
+  ]);
+});
+
+test("a stranger who names many bots leaves a few events a minute", async (t) => {
+  const worker = await startWorker(t);
+  for (let i = 0; i < 30; i += 1) {
     const headers = { "cf-connecting-ip": `2001:db8::${i + 1}` };
     const { status } = await worker.fetch(`/api/admin/bots/${randomUUID()}`, { headers });
     assert.equal(status, 401);
   }
   await worker.fetch(`/api/admin/bots/${ALICE}`, { headers: { "cf-connecting-ip": "203.0.113.9" } });
-  const found = await events(worker, "kind = 'refused'");
-  assert.deepEqual(found.map(({ actor }) => actor), ["anonymous", "anonymous"]);
+  assert.deepEqual(await namedBy("anonymous", worker), [...FEW, ALICE]);
 });
 
-test("a user who names many bots leaves one event a minute", async (t) => {
+test("a user who names many bots leaves a few events a minute", async (t) => {
   const worker = await startWorker(t);
-  for (let i = 0; i < 20; i += 1) {
+  for (let i = 0; i < 30; i += 1) {
     const headers = { ...worker.bearer(BOB), "cf-connecting-ip": `2001:db8::${i + 1}` };
     assert.equal((await worker.fetch(`/api/admin/bots/${randomUUID()}`, { headers })).status, 403);
   }
-  const found = await events(worker, "kind = 'refused'");
-  assert.deepEqual(found.map(({ actor, code }) => [actor, code]), [[BOB, "not-an-admin"]]);
+  assert.deepEqual(await namedBy(BOB, worker), FEW);
 });
 
 test("a suspended admin is named in the event of their refusal", async (t) => {
