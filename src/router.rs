@@ -79,10 +79,12 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     if let Some((endpoint, Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere
     {
         rate_limiter::count_address(env, &incoming.headers, Some(endpoint.rate())).await?;
-        let mut request = incoming.request();
-        return Ok(repository::answer(&mut request, env, &settings, user)
-            .await?
-            .into());
+        let answered = repository::answer(&mut incoming.request(), env, &settings, user).await?;
+        if let Some(call) = answered.operator {
+            let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
+            audit.used_by_operator(&call, &answered.response).await;
+        }
+        return Ok(answered.response?.into());
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
     let found = route(method, served.place(), path);

@@ -5,14 +5,16 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, Refusals, Written, kind, records_refusal};
+use moltworker_core::api::audit::{
+    Outcome, Recent, Refusals, Written, kind, operators_event, records_refusal,
+};
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
-use worker::Env;
+use worker::{Env, Response};
 
 use crate::http::call::Called;
 use crate::http::headers::ReadHeaders;
@@ -21,6 +23,7 @@ use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::tasks::{self, Invocation};
 use crate::platform::{clock, log};
+use crate::repository::OperatorCall;
 
 thread_local! {
     static RECENT: RefCell<Recent> = const { RefCell::new(Recent::new()) };
@@ -131,6 +134,20 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
+    /// An operator was in a repository. Written afterwards: restic asks hundreds of times, and that is one event a minute for
+    /// what it reads, one for what it adds, and one for each refusal.
+    pub(crate) async fn used_by_operator(&self, call: &OperatorCall, response: &worker::Result<Response>) {
+        let outcome = match (call.refusal, response) {
+            (Some(refusal), _) => Outcome::refused(refusal),
+            (None, Ok(response)) => Outcome::answered(response.status_code()),
+            (None, Err(_)) => Outcome::refused(Refusal::Internal),
+        };
+        self.actor.set(Actor::Operator);
+        self.note("the repository");
+        self.write_once(operators_event(call.changes, call.refusal), outcome)
+            .await;
+    }
+
     async fn write_end(&self, outcome: Outcome) {
         let Some(kind) = kind(self.endpoint) else { return };
         if let Some(id) = self.begun.take() {
@@ -207,6 +224,10 @@ impl<'a> AuditTrail<'a> {
         }
         let address = self.call.address.as_deref();
         let (user, detail) = (entry.user, entry.detail);
+        if entry.actor == Actor::Operator {
+            // However it ended: of what is not there, or only in part, restic asks as well.
+            return format!("{action} {:?} {address:?} {user:?}", entry.kind);
+        }
         format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
     }
 

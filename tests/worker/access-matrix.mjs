@@ -63,7 +63,7 @@ const FORM_THERE = { ...THERE, headers: { ...FORM.headers, origin: `https://${BO
 
 /**
  * `[name, kind, method, path, body, event, more]`. The event is what a call leaves that is let in: `true` one with its outcome,
- * a text a refused one of that actor. `more` is the host and what is sent beside.
+ * a text a refused one of that actor, of the operator whichever it comes to. `more` is the host and what is sent beside.
  */
 const ENDPOINTS = [
   ["health", "anybody", "GET", "/healthz"],
@@ -141,10 +141,10 @@ const ENDPOINTS = [
   ["get-bot", "ownThere", "GET", "/api/bot", null, false, THERE],
   ["start-bot", "buttonThere", "POST", "/api/bot/start", null, "stranger", THERE],
   ["restart-bot", "buttonThere", "POST", "/api/bot/restart", null, "stranger", THERE],
-  // Machines. What a run does in its repository is in the history of its bot.
-  ["serve-repository", "repository", "GET", `/_repo/${ALICE}/snapshots/`],
-  ["serve-repository", "repositoryToClear", "DELETE", `/_repo/${ALICE}/data/${SNAPSHOT}`],
-  ["serve-repository", "foreignRepository", "GET", `/_repo/${USER}/snapshots/`],
+  // Machines. What a run does in its repository is in the history of its bot, what an operator does there is an event.
+  ["serve-repository", "repository", "GET", `/_repo/${ALICE}/snapshots/`, null, "operator"],
+  ["serve-repository", "repositoryToClear", "DELETE", `/_repo/${ALICE}/data/${SNAPSHOT}`, null, "operator"],
+  ["serve-repository", "foreignRepository", "GET", `/_repo/${USER}/snapshots/`, null, "operator"],
   // Last, because it ends the sessions. Who has none leaves no event.
   ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM],
   ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM_THERE],

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { until } from "../until.mjs";
 import { ADMIN, ALICE, BOB, HOST, OPERATOR_TOKEN, startWorker } from "./harness.mjs";
+import { mint } from "./repository.mjs";
 
 /** The events there are, oldest first. */
 async function events(worker, where = "1") {
@@ -164,11 +165,34 @@ test("the fleet is searched by a text longer than a pattern may be", async (t) =
 
 test("an operator in a repository leaves an event a minute", async (t) => {
   const worker = await startWorker(t);
-  const headers = { authorization: `Bearer ${OPERATOR_TOKEN}` };
-  for (let i = 0; i < 3; i += 1) await worker.fetch(`/_repo/${ALICE}/snapshots/`, { headers });
-  await worker.fetch(`/_repo/${ALICE}/?create=true`, { method: "POST", headers });
-  const found = await events(worker, "actor = 'operator'");
-  assert.deepEqual(found.map(({ kind, user_id }) => [kind, user_id]), [["inspected", ALICE], ["changed", ALICE]]);
+  const facts = { address: "198.51.100.77", agent: "restic", request_id: "a-ray" };
+  const headers = {
+    authorization: `Bearer ${OPERATOR_TOKEN}`, "cf-connecting-ip": facts.address, "user-agent": facts.agent, "cf-ray": facts.request_id,
+  };
+  const ask = async (method, path) => (await worker.fetch(`/_repo/${ALICE}/${path}`, { method, headers })).status;
+  for (let i = 0; i < 3; i += 1) assert.equal(await ask("GET", "snapshots/"), 200);
+  assert.equal(await ask("GET", `data/${"ab".repeat(32)}`), 404, "what is not there is part of it");
+  assert.equal(await ask("POST", "?create=true"), 200);
+  for (let i = 0; i < 3; i += 1) assert.equal(await ask("DELETE", `data/${"ab".repeat(32)}`), 403);
+  const query = "SELECT * FROM events WHERE actor = 'operator' ORDER BY id";
+  const { results } = await (await worker.database()).prepare(query).all();
+  const { action, user_id, detail } = { action: "serve-repository", user_id: ALICE, detail: "the repository" };
+  const told = (kind, status, code) => ({ kind, status, code, action, user_id, detail, ...facts });
+  assert.deepEqual(results.map(({ kind, status, code, action: called, user_id: whose, detail: what, address, agent, request_id }) => (
+    { kind, status, code, action: called, user_id: whose, detail: what, address, agent, request_id }
+  )), [told("inspected", 200, null), told("changed", 200, null), told("refused", 403, "deletion-refused")]);
+
+  const own = (await (await worker.as(ALICE, "/api/bot/events")).json()).events.filter(({ actor }) => actor === "operator");
+  assert.equal(own.length, 3);
+  assert.doesNotMatch(JSON.stringify(own), /198\.51\.100\.77|a-ray/, "an operator's address is their own");
+});
+
+test("a run in its repository leaves no event there", async (t) => {
+  const worker = await startWorker(t);
+  const headers = { authorization: `Bearer ${mint(ALICE)}` };
+  assert.equal((await worker.fetch(`/_repo/${ALICE}/snapshots/`, { headers })).status, 200);
+  assert.equal((await worker.fetch(`/_repo/${ALICE}/data/${"ab".repeat(32)}`, { method: "DELETE", headers })).status, 403);
+  assert.deepEqual(await events(worker), []);
 });
 
 test("a body that an admin's endpoint does not take is an event", async (t) => {

@@ -61,7 +61,7 @@ impl Outcome {
 pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
     match (endpoint.audit(), endpoint.operation()) {
         (Audit::Nothing, _) => None,
-        (Audit::Look, _) => Some(HistoryKind::Inspected),
+        (Audit::Look | Audit::Operator, _) => Some(HistoryKind::Inspected),
         (Audit::SignIn, Operation::SignOut) => Some(HistoryKind::SignedOut),
         (Audit::SignIn, _) => Some(HistoryKind::SignedIn),
         (
@@ -85,6 +85,16 @@ pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> b
     let is_nobody = matches!(refusal, Refusal::NotInvited | Refusal::AccountDeleted);
     let is_countless = is_nobody && endpoint.access() != Access::Admin;
     matters && !is_countless && refusal != Refusal::TooMany
+}
+
+/// What kind of event an operator's call at a repository leaves. That something is not there is what clients ask to
+/// find out, and no refusal of anybody.
+pub fn operators_event(changes: bool, refusal: Option<Refusal>) -> HistoryKind {
+    match refusal {
+        Some(Refusal::DeletionRefused | Refusal::RepositoryTokenRefused) => HistoryKind::Refused,
+        _ if changes => HistoryKind::Changed,
+        _ => HistoryKind::Inspected,
+    }
 }
 
 /// Looks and refusals that were written a moment ago.
@@ -231,7 +241,7 @@ mod tests {
                 records_refusal(endpoint, false, Refusal::SignInRequired),
                 records_refusal(endpoint, true, Refusal::BearerRequired),
             );
-            let changes = matches!(endpoint.audit(), Audit::Change | Audit::SignIn);
+            let changes = !matches!(endpoint.audit(), Audit::Nothing | Audit::Look);
             assert_eq!(by_stranger, is_admins, "{}", endpoint.name());
             assert_eq!(by_proven, is_admins || changes, "{}", endpoint.name());
             assert!(
@@ -239,6 +249,19 @@ mod tests {
                 "{}",
                 endpoint.name()
             );
+        }
+    }
+
+    #[test]
+    fn an_operators_event_says_whether_it_read_changed_or_was_refused() {
+        for changes in [false, true] {
+            let used = if changes { HistoryKind::Changed } else { HistoryKind::Inspected };
+            for refusal in [None, Some(Refusal::NoSuchObject), Some(Refusal::StorageUnavailable)] {
+                assert_eq!(operators_event(changes, refusal), used, "{refusal:?}");
+            }
+            for refusal in [Refusal::DeletionRefused, Refusal::RepositoryTokenRefused] {
+                assert_eq!(operators_event(changes, Some(refusal)), HistoryKind::Refused);
+            }
         }
     }
 

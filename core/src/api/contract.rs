@@ -155,6 +155,10 @@ pub enum Audit {
     Look,
     /// That somebody changed something, or was refused that; of an owner's endpoint only a caller who proved who they are.
     Change,
+    /// That an operator used a repository, or was refused there: once a minute that it was read, that it was added to, and
+    /// each refusal. A run's own use leaves nothing here: the bot's history has its snapshots, restores and maintenance, and
+    /// it asks hundreds of times for one.
+    Operator,
 }
 
 impl Audit {
@@ -165,6 +169,7 @@ impl Audit {
             Self::SignIn => "sign-in",
             Self::Look => "look",
             Self::Change => "change",
+            Self::Operator => "operator",
         }
     }
 }

@@ -243,7 +243,7 @@ impl Endpoint {
         }
     }
 
-    /// A machine at a bot's repository. What it adds and deletes there is accounted for by the bot's own history.
+    /// A machine at a bot's repository.
     pub(in crate::api) const fn repository(
         operation: Operation,
         name: &'static str,
@@ -259,7 +259,7 @@ impl Endpoint {
                 (operation, name, path, summary),
                 Method::Any,
                 Access::RepositoryToken,
-                Audit::Nothing,
+                Audit::Operator,
             )
         }
     }
@@ -335,7 +335,7 @@ impl Endpoint {
 
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
-        matches!(self.audit, Audit::Change | Audit::SignIn)
+        matches!(self.audit, Audit::Change | Audit::SignIn | Audit::Operator)
     }
 
     /// How requests are counted.

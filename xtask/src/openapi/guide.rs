@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use moltworker_core::api::audit::kind;
-use moltworker_core::api::contract::{Access, Hosts, Input, MAX_BODY_BYTES, Output, RateClass};
+use moltworker_core::api::contract::{Access, Audit, Hosts, Input, MAX_BODY_BYTES, Output, RateClass};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::openapi::{GROUPS, group};
 use moltworker_core::api::parameter::Takes;
@@ -173,7 +173,11 @@ fn table(page: &mut String, heading: &str, rows: &[&Endpoint]) {
             endpoint.access().as_str(),
             takes(endpoint.input()),
             answers(endpoint.output()),
-            event.map_or_else(|| "nothing".to_owned(), |event| format!("`{event}`")),
+            match (endpoint.audit(), event) {
+                (Audit::Operator, _) => "of an operator alone, `inspected` or `changed`".to_owned(),
+                (_, Some(event)) => format!("`{event}`"),
+                (_, None) => "nothing".to_owned(),
+            },
             match endpoint.rate() {
                 RateClass::Ordinary => "as ever",
                 RateClass::SignIn => "as a try to sign in",
