@@ -79,6 +79,11 @@ impl Lifecycle {
             *wanted = false;
             return Vec::new();
         }
+        // A pinned one would come back by itself.
+        if matches!(self.state, LifecycleState::BackingOff { .. }) && self.restarts_automatically() {
+            self.enter(now, LifecycleState::Asleep);
+            return vec![LifecycleEffect::ClearAlarm];
+        }
         if !self.is_awake() {
             return Vec::new();
         }
