@@ -255,8 +255,16 @@ mod tests {
     #[test]
     fn an_operators_event_says_whether_it_read_changed_or_was_refused() {
         for changes in [false, true] {
-            let used = if changes { HistoryKind::Changed } else { HistoryKind::Inspected };
-            for refusal in [None, Some(Refusal::NoSuchObject), Some(Refusal::StorageUnavailable)] {
+            let used = if changes {
+                HistoryKind::Changed
+            } else {
+                HistoryKind::Inspected
+            };
+            for refusal in [
+                None,
+                Some(Refusal::NoSuchObject),
+                Some(Refusal::StorageUnavailable),
+            ] {
                 assert_eq!(operators_event(changes, refusal), used, "{refusal:?}");
             }
             for refusal in [Refusal::DeletionRefused, Refusal::RepositoryTokenRefused] {
