@@ -78,13 +78,13 @@ impl SandboxCommand {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        json::read(text).ok()
+        json::exactly(text.as_bytes()).ok()
     }
 }
 
 /// What a Sandbox answers to every command that is not answered by a stream; to those, when there is none.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub enum SandboxAnswer {
     /// The bot's state after the command, a [`BotStatus`](super::bot::BotStatus).
     Status(RawDocument),
