@@ -7,6 +7,7 @@ use crate::wire::run::Run;
 
 mod backup;
 mod lacks;
+mod tagged;
 
 pub use backup::{
     Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MaintenanceReport, Progress,
@@ -77,7 +78,12 @@ pub struct StartTimes {
 
 /// How a gateway process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+#[serde(
+    rename_all = "kebab-case",
+    tag = "kind",
+    content = "value",
+    try_from = "tagged::ExitRecord"
+)]
 pub enum ExitReason {
     /// It returned this exit code.
     Code(i32),
@@ -187,7 +193,7 @@ pub struct CrashLoop {
 
 /// The answer to [`QUIESCE_PATH`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer")]
+#[serde(rename_all = "kebab-case", tag = "answer", try_from = "tagged::QuiesceRecord")]
 pub enum Quiesce {
     /// Nothing runs, and the gateway takes no new work.
     Ready,
@@ -207,7 +213,6 @@ pub enum Quiesce {
     /// anything runs was not asked.
     Unsaved,
     /// An answer of a newer supervisor.
-    #[serde(other)]
     Unknown,
 }
 
