@@ -191,9 +191,12 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let mut fields = self.fields(names)?;
-        visitor
-            .visit_seq(&mut fields)
-            .map_err(|error| fields.explain(error))
+        let mut read = visitor.visit_seq(&mut fields);
+        // In its place: moved on, the struct would be copied by code of its own.
+        if let Err(error) = &mut read {
+            fields.explain(error);
+        }
+        read
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -274,10 +277,9 @@ impl<'v> Fields<'v> {
     /// What is wrong, by the field's name instead of its place.
     #[cold]
     #[inline(never)]
-    fn explain(&self, error: Error) -> Error {
-        match self.missing {
-            Some(name) => Error::missing_field(name),
-            None => error,
+    fn explain(&self, error: &mut Error) {
+        if let Some(name) = self.missing {
+            *error = Error::missing_field(name);
         }
     }
 }

@@ -119,7 +119,7 @@ fn a_call_about_one_snapshot_has_to_name_it() {
 
 #[test]
 fn a_snapshot_request_with_unknown_fields_is_refused() {
-    let read = serde_json::from_str::<SnapshotRequest>;
+    let read = |text: &str| crate::json::exactly::<SnapshotRequest>(text.as_bytes());
     assert_eq!(read("{}").unwrap(), SnapshotRequest::default());
     assert!(read(r#"{"snapshot":"latest"}"#).is_err());
     assert!(read(r#"{"snapshots":null}"#).is_err());
