@@ -19,10 +19,6 @@ const BY_PATH: [(&str, &str); 17] = [
         "a directory of root's beside the home",
     ),
     (
-        "backup/worker/confined/process.rs",
-        "what the kernel says of a process",
-    ),
-    (
         "backup/worker/confined/sqlite.rs",
         "one name in the only directory there is",
     ),
@@ -50,6 +46,7 @@ const BY_PATH: [(&str, &str); 17] = [
         "the home as a whole, in a directory of root's",
     ),
     ("beneath.rs", "the home as a whole, in a directory of root's"),
+    ("confinement/mod.rs", "what the kernel says of a process"),
     ("settings.rs", "a file of the image"),
     ("supervisor/cgroup.rs", "what the kernel says of the machine"),
     ("supervisor/processes.rs", "what the kernel says of processes"),

@@ -8,7 +8,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use moltworker_core::wire::run::RunSettings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::{OfferedModel, RunSettings};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ingress::headers::USER_HEADER;
@@ -161,15 +163,37 @@ pub(crate) struct PlatformKey {
     pub(crate) otherwise: &'static str,
 }
 
+/// What the platform's keys of the config follow from. Nothing of it is secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlatformConfig {
+    user: UserId,
+    allowed_origins: Vec<String>,
+    gateway: SocketAddr,
+    /// The model the platform offers, if any.
+    pub(crate) offered_model: Option<OfferedModel>,
+}
+
+impl PlatformConfig {
+    /// That of a run whose gateway listens there.
+    pub(crate) fn new(run: &RunSettings, gateway: SocketAddr) -> Self {
+        Self {
+            user: run.user,
+            allowed_origins: run.allowed_origins.clone(),
+            gateway,
+            offered_model: run.offered_model.clone(),
+        }
+    }
+}
+
 /// The platform's keys of the config. They are set in the file itself, and so win over every file it includes.
-pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
+pub(crate) fn keys(platform: &PlatformConfig) -> Vec<PlatformKey> {
     let auth = json!({
         "mode": "trusted-proxy",
         // The gateway fills it in from its environment, so that no copy of the file holds the secret.
         "password": format!("${{{PASSWORD_VARIABLE}}}"),
         "trustedProxy": {
             "userHeader": USER_HEADER,
-            "allowUsers": [run.user],
+            "allowUsers": [platform.user],
             "allowLoopback": true,
             "deviceAutoApprove": { "enabled": true, "scopes": OWNER_SCOPES },
         },
@@ -183,7 +207,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         key(&["gateway", "mode"], json!("local"), "it refuses to start"),
         key(
             &["gateway", "port"],
-            json!(gateway.port()),
+            json!(platform.gateway.port()),
             "tools that read the config look for it elsewhere",
         ),
         key(
@@ -203,7 +227,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         ),
         key(
             &["gateway", "trustedProxies"],
-            json!([gateway.ip()]),
+            json!([platform.gateway.ip()]),
             "it believes others, or not the ingress",
         ),
         key(&["gateway", "auth"], auth, "the owner meets a prompt for a token"),
@@ -219,7 +243,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         ),
         key(
             &["gateway", "controlUi", "allowedOrigins"],
-            json!(run.allowed_origins),
+            json!(platform.allowed_origins),
             "it refuses the owner's page",
         ),
         key(

@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use self::group::TenantGroup;
 use crate::backup::stillness::HoldOrder;
-use crate::backup::worker::confined;
+use crate::confinement;
 use crate::settings::{Settings, TenantScope};
 use crate::supervisor::processes::{self, Relative};
 use crate::supervisor::reaper;
@@ -117,7 +117,7 @@ impl Tenant {
 fn user_of_its_own(scope: TenantScope, owner: Option<u32>, own: u32) -> Option<u32> {
     match scope {
         TenantScope::Container | TenantScope::User => {
-            let not_the_bots = [0, own, killer::USER, confined::USER];
+            let not_the_bots = [0, own, killer::USER, confinement::USER];
             owner.filter(|user| !not_the_bots.contains(user))
         }
         TenantScope::Descendants => None,

@@ -47,6 +47,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) gateway: &'a str,
     /// A program instead of the fake gateway.
     pub(crate) program: Option<&'a str>,
+    /// A program that becomes the supervisor, with its arguments.
+    pub(crate) under: &'a [&'a str],
     /// Further variables.
     pub(crate) env: &'a [(&'a str, &'a str)],
     /// The config that is there already.
@@ -111,7 +113,9 @@ impl Fixture {
             ..run_settings()
         };
         let gateway_port = setup.gateway_port.unwrap_or_else(Self::free_port);
-        let mut supervisor = Command::new(env!("CARGO_BIN_EXE_test-supervisor"))
+        let mut words = setup.under.iter().chain([&env!("CARGO_BIN_EXE_test-supervisor")]);
+        let mut supervisor = Command::new(words.next().unwrap())
+            .args(words)
             .env_clear()
             .envs(run.to_env())
             .env("MOLTBOT_HOME", &home)

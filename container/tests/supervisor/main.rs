@@ -16,6 +16,7 @@ mod faults;
 mod fixture;
 mod healing;
 mod homes;
+mod hostile_config;
 mod hostile_databases;
 mod ingress;
 mod kept;

@@ -46,7 +46,7 @@ use std::sync::Arc;
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
-use self::confined::{Keeper, USER};
+use self::confined::Keeper;
 use self::databases::{BUSY, Databases};
 use self::passes::Copies;
 use self::read::ReadError;
@@ -54,6 +54,7 @@ use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
 use self::wire::{JobInput, Line};
+use crate::confinement::USER;
 
 pub(crate) use self::exclusions::is_excluded;
 

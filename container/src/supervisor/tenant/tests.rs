@@ -71,7 +71,7 @@ fn root_and_the_supervisors_own_user_are_never_killed_as_a_whole() {
         (Container, Some(0), 7, None),
         (Container, Some(BOT), BOT, None),
         (Container, Some(killer::USER), 0, None),
-        (Container, Some(confined::USER), 0, None),
+        (Container, Some(confinement::USER), 0, None),
         (Container, None, 0, None),
         (Descendants, Some(BOT), 0, None),
     ] {

@@ -16,9 +16,8 @@ use rustix::io::Errno;
 
 use super::{Answer, BEGUN, Limits, NotCopied, Request, SUBCOMMAND, Work, bounded, bytes_of};
 use crate::backup::worker::say::count_piece;
+use crate::confinement::PROGRAM;
 
-/// This very program, whatever became of its file.
-const PROGRAM: &str = "/proc/self/exe";
 /// An answer is a few words and a reason.
 const MAX_ANSWER: usize = 4 * 1024;
 /// `SIGXCPU`, by which the kernel says that there is no more processor time.
