@@ -1,5 +1,9 @@
 //! The gateway's settings that are the platform's, in one table: variables of its environment and keys of its config,
-//! each with what the gateway (2026.9.6, tried for each) does where an owner's value stands.
+//! each with what the gateway (2026.9.6, tried for each but where its source is named) does where an owner's value stands.
+//!
+//! `OPENCLAW_HOME`, `OPENCLAW_PROFILE`, `OPENCLAW_SERVICE_MARKER` and `OPENCLAW_NIX_MODE` were tried one by one, left out of
+//! the environment and written into `.openclaw/.env` and into `env.vars`: the gateway takes each from either place. With the
+//! state directory and the config set as here, the first three change nothing that a start shows.
 //!
 //! A variable may also be written into `.openclaw/.env` or, as `env.vars.NAME`, into the config. The process's own
 //! environment wins over both, with one exception: over a variable that is there and empty the config wins. So each is
@@ -48,7 +52,7 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_HOME",
             Home,
-            "its paths lead to where no snapshot is taken",
+            "`~` in its config leads to where no snapshot is taken (by its source)",
         ),
         (
             "OPENCLAW_STATE_DIR",
@@ -63,7 +67,7 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_PROFILE",
             None,
-            "its defaults are those of a second gateway beside the first",
+            "its tools look for a service of another name (by their source)",
         ),
         (
             "OPENCLAW_GATEWAY_PORT",
@@ -84,12 +88,12 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_SERVICE_MARKER",
             None,
-            "it takes itself for a service that some init manages",
+            "it ends whatever holds its port, and starts tools through a relay (by its source)",
         ),
         (
             "OPENCLAW_NIX_MODE",
             None,
-            "it refuses changes that the owner makes on its page",
+            "it takes its config for somebody else's, and fails every change that the owner makes on its page",
         ),
         (
             "OPENCLAW_DISABLE_BUNDLED_PLUGINS",
