@@ -6,7 +6,7 @@ use std::cell::Cell;
 
 use moltworker_core::api::access::{self, permit};
 use moltworker_core::api::audit::Outcome;
-use moltworker_core::api::contract::Access;
+use moltworker_core::api::contract::{Access, Output};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::operation::Operation;
 use moltworker_core::api::route::{PathParameters, Place, Route, route};
@@ -143,7 +143,10 @@ impl Call<'_> {
                 Ok(caller) => Some(caller),
                 Err(refusal) => {
                     audit.refused(refusal).await;
-                    return Err(refusal.into());
+                    return match (self.endpoint.access(), self.endpoint.output()) {
+                        (Access::Owner, Output::Page) => self.sign_in_first(incoming, refusal).await,
+                        _ => Err(refusal.into()),
+                    };
                 }
             },
         };
@@ -171,21 +174,23 @@ impl Call<'_> {
         };
         let caller = match admitted.await {
             Ok(caller) => caller,
-            Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
-                if incoming.is_for_person() =>
-            {
-                let request = incoming.request();
-                let response = match self.served {
-                    Served::Bot(host) => {
-                        session_handoff::redirect_to_platform(&request, host, self.settings).await?
-                    }
-                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
-                };
-                return Ok(response.into());
-            }
-            Err(refusal) => return Err(refusal.into()),
+            Err(refusal) => return self.sign_in_first(incoming, refusal).await,
         };
         proxy::serve(self.env, self.settings, self.served, &caller, incoming).await
+    }
+
+    /// Takes a person who only has to sign in for it there, and back afterwards.
+    async fn sign_in_first(&self, incoming: &Incoming, refusal: Refusal) -> Result<web_sys::Response> {
+        let would_do = matches!(refusal, Refusal::SignInRequired | Refusal::SecondFactorRequired);
+        if !would_do || !incoming.is_for_person() {
+            return Err(refusal.into());
+        }
+        let request = incoming.request();
+        let response = match self.served {
+            Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
+            Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
+        };
+        Ok(response.into())
     }
 
     /// Who calls, if they may.

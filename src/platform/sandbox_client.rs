@@ -123,7 +123,7 @@ pub(crate) fn summary(status: &RawDocument) -> Result<BotStatusSummary> {
 pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand) -> Result<SnapshotOutcome> {
     let streams = matches!(
         command,
-        SnapshotCommand::Browse(..) | SnapshotCommand::Download(..)
+        SnapshotCommand::Browse(..) | SnapshotCommand::Download(..) | SnapshotCommand::Choose
     );
     let command = SandboxCommand::Snapshots(command);
     if streams {

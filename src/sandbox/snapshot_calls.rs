@@ -22,7 +22,8 @@ use worker::{Method, Response, Result};
 use super::Inner;
 use super::answer::Reply;
 use super::store::Store;
-use crate::http::reply;
+use crate::http::nonce::Nonce;
+use crate::http::{pages, reply};
 use crate::platform::json;
 use crate::platform::{clock, log};
 use crate::repository::Stored;
@@ -48,7 +49,7 @@ impl Inner {
         self.load().await?;
         // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match command {
-            SnapshotCommand::Take(_) | SnapshotCommand::Keep => Vec::new(),
+            SnapshotCommand::Take(_) | SnapshotCommand::Keep | SnapshotCommand::Choose => Vec::new(),
             _ => self.stored().await?,
         };
         let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
@@ -76,6 +77,11 @@ impl Inner {
             SnapshotCommand::Keep => {
                 self.keep_home()?;
                 self.status_answer()?.into()
+            }
+            SnapshotCommand::PutBack => self.put_back(stored).await?.into(),
+            SnapshotCommand::Choose => {
+                self.hear().await;
+                Reply::Stream(self.choice_page()?)
             }
             SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
             SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
@@ -149,6 +155,30 @@ impl Inner {
         self.update_backup_state(|backup_state| backup_state.decide(clock::now_ms()))?;
         self.update_registry();
         Ok(())
+    }
+
+    /// The page on which the owner decides, and which follows what comes of it.
+    fn choice_page(&self) -> Result<Response> {
+        let nonce = Nonce::new()?;
+        reply::page(200, &nonce, pages::choice::page(&nonce, &self.status()))
+    }
+
+    /// Has the newest restored that a start passed over, as far as the bucket still has it.
+    async fn put_back(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
+        let backup_state = Store::open(&self.state)?.backup_state()?;
+        let Some(choice) = backup_state.summary().choice else {
+            return Ok(Refusal::NothingPassedOver.into());
+        };
+        let is_stored = |id: &SnapshotId| stored.iter().any(|one| one.id == *id);
+        let Some(newest) = choice.snapshots.into_iter().find(is_stored) else {
+            return Ok(Refusal::NoSuchSnapshot.into());
+        };
+        // What there is now, where it has not changed since: then no snapshot of it is taken.
+        if let Some(instead) = choice.instead {
+            let until = clock::now_ms().saturating_add(HELD_FOR_MS);
+            Store::open(&self.state)?.hold_until(&instead, until)?;
+        }
+        self.order_restore(stored, RestorePoint::Snapshot(newest)).await
     }
 
     async fn order_restore(

@@ -119,7 +119,9 @@ test("a button works from a page of the same origin, with the session", async (t
   const worker = await startWorker(t);
   const { session } = await callers(worker);
   for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "ownByButton")) {
-    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined, location: "/" }, endpoint.name);
+    // What takes a while is followed on a page of its own.
+    const location = endpoint.name === "put-back-home" ? "/api/bot/snapshots/choice" : "/";
+    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined, location }, endpoint.name);
     assert.equal((await ask(worker, endpoint, { ...session, origin: "https://evil.example" })).code, "wrong-origin", endpoint.name);
   }
 });

@@ -1,8 +1,8 @@
 // What is gone, passed over, not saved or lost: told at once, with the reason and the way back, and decided by its owner.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PAGE } from "./browser.mjs";
-import { ALICE, startWorker } from "./harness.mjs";
+import { NAVIGATION, PAGE, signIn } from "./browser.mjs";
+import { ALICE, ORIGIN, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
@@ -82,6 +82,59 @@ test("an owner keeps what there is, awake or asleep, and is not asked again", as
   assert.equal((await bot(worker)).backups.choice, null);
 });
 
+/** Presses a button of one of our pages; where the browser goes on. */
+async function press(worker, cookie, path) {
+  const answer = await worker.fetch(path, { method: "POST", headers: { cookie, origin: ORIGIN } });
+  return [answer.status, answer.headers.get("location")];
+}
+
+test("one button puts back what was passed over, and its page follows that", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const { choice_page } = (await bot(worker)).backups;
+  const signedOut = await worker.fetch(choice_page, PAGE);
+  assert.deepEqual([signedOut.status, signedOut.headers.get("location")], [303, `/login?next=${encodeURIComponent(choice_page)}`]);
+  const cookie = await signIn(worker);
+  const page = async () => {
+    const answer = await worker.fetch(choice_page, { headers: { cookie, ...NAVIGATION } });
+    assert.match(answer.headers.get("content-security-policy"), /frame-ancestors 'none'/);
+    return [answer.status, await answer.text()];
+  };
+  const [status, asked] = await page();
+  assert.equal(status, 200, "while the bot answers");
+  assert.ok(asked.includes(LOST.replaceAll("'", "&#39;")) || asked.includes(LOST), asked);
+  assert.match(asked, /<form method="post" action="\/api\/bot\/snapshots\/put-back"><button type="submit"[^>]*>Put back what was there</);
+
+  await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restoring" } } });
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/put-back`), [303, choice_page]);
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/put-back`), [303, choice_page], "pressed twice");
+  const orders = (await worker.record(ALICE)).bodies.filter(([to]) => to === "/v1/restore").map(([, { snapshot }]) => snapshot);
+  assert.deepEqual(orders, [LOSSY], "ordered once");
+  const [, followed] = await page();
+  assert.match(followed, /data-step="restoring" class="now"/);
+  assert.ok(!followed.includes("/put-back"), "it is decided");
+  const { snapshots } = await call(worker, "GET", SNAPSHOTS);
+  assert.ok(snapshots.every(({ held_until }) => held_until > Date.now() + 29 * DAY), "nothing is deleted");
+  await worker.fake(ALICE, "set", { phase: "ready", backup: backup({ restored: report(LOSSY, 20), taken: [taken(LATER, 30)] }) });
+  await worker.fake(ALICE, "command", "poll");
+  assert.match((await page())[1], /There is nothing to decide/);
+  assert.equal((await call(worker, "POST", `${SNAPSHOTS}/put-back`)).code, "nothing-passed-over");
+});
+
+test("one button keeps what there is, from the bot's own page alone", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const cookie = await signIn(worker);
+  for (const origin of [{}, { origin: "https://evil.example" }]) {
+    const refused = await worker.fetch(`${SNAPSHOTS}/keep`, { method: "POST", headers: { cookie, ...origin } });
+    assert.equal((await refused.json()).code, "wrong-origin");
+  }
+  assert.deepEqual((await bot(worker)).backups.choice.snapshots, [LOSSY]);
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/keep`), [303, "/"]);
+  const { choice, choice_page } = (await bot(worker)).backups;
+  assert.deepEqual([choice, choice_page], [null, null]);
+  const { snapshots } = await call(worker, "GET", SNAPSHOTS);
+  assert.ok(snapshots.find(({ id }) => id === LOSSY).held_until > Date.now() + 29 * DAY, "nothing is deleted");
+});
+
 test("the waking page asks before the start is over if the loss is known", async (t) => {
   const worker = await run(t, [GOOD, LOSSY], { restored: report(GOOD, 10), taken: [taken(LOSSY, 20, { suspicious: LOST })] });
   await told(worker, "snapshot-suspicious");
@@ -90,8 +143,8 @@ test("the waking page asks before the start is over if the loss is known", async
   await worker.fake(ALICE, "set", { phase: "restoring", backup: backup({ restored: null }) });
   const page = await (await worker.as(ALICE, "/", PAGE)).text();
   assert.match(page, /id="choice"><h2>A newer state was passed over/);
+  for (const answer of ["put-back", "keep"]) assert.ok(page.includes(`<form method="post" action="${SNAPSHOTS}/${answer}">`), page);
   assert.ok(page.includes(LOST.replace("'", "&#39;")) || page.includes(LOST), page);
-  assert.ok(page.includes(`{&quot;snapshot&quot;:&quot;${LOSSY}&quot;}`), page);
   assert.deepEqual(await starts(worker), ["latest", "latest"]);
 });
 

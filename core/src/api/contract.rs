@@ -239,6 +239,8 @@ pub enum Output {
     Accepted(Document),
     /// 200 with a JSON document; pressed as a button of a page, 303 to that page.
     JsonOrBack(Document),
+    /// 202 with a JSON document: it goes on afterwards; pressed as a button of a page, 303 to where one sees it go on.
+    AcceptedOrOn(Document),
     /// 200 with text.
     Text,
     /// 200 with the bytes of a file.

@@ -346,7 +346,8 @@ impl Endpoint {
     /// Whether it is part of the JSON API, which programs use: it is in the OpenAPI document, and takes nothing in its
     /// query but what it says.
     pub fn is_api(&self) -> bool {
-        self.path.starts_with("/api/") || self.operation == Operation::Health
+        let is_below = self.path.starts_with("/api/") && self.output != Output::Page;
+        is_below || self.operation == Operation::Health
     }
 
     /// Every refusal a caller can meet here. That an address does not take a method is none of an endpoint's.

@@ -214,20 +214,13 @@ fn success(output: Output, responses: &mut Map<String, Value>) {
     };
     match output {
         Output::Json(document) => add("200", "Done", content("application/json", schemas::of(document))),
-        Output::Accepted(document) => add(
+        Output::Accepted(document) | Output::AcceptedOrOn(document) => add(
             "202",
             "Begun; what it led to so far",
             content("application/json", schemas::of(document)),
         ),
         Output::JsonOrBack(document) => {
             add("200", "Done", content("application/json", schemas::of(document)));
-            responses.insert(
-                "303".into(),
-                json!({
-                    "description": "Done by a button of a page: back to the bot",
-                    "headers": { "Location": header("where the bot is, on this host", true, &json!({ "type": "string" })) },
-                }),
-            );
         }
         Output::Text => add("200", "Text", content("text/plain", json!({ "type": "string" }))),
         Output::Bytes => {
@@ -242,6 +235,24 @@ fn success(output: Output, responses: &mut Map<String, Value>) {
             }
         }
         Output::Page | Output::Upstream => {}
+    }
+    let by_button = match output {
+        Output::JsonOrBack(_) => Some((
+            "Done by a button of a page: back to the bot",
+            "where the bot is, on this host",
+        )),
+        Output::AcceptedOrOn(_) => Some((
+            "Begun by a button of a page: on to what comes of it",
+            "the bot, or the page that follows it, on this host",
+        )),
+        _ => None,
+    };
+    if let Some((description, location)) = by_button {
+        let location = header(location, true, &json!({ "type": "string" }));
+        responses.insert(
+            "303".into(),
+            json!({ "description": description, "headers": { "Location": location } }),
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::run::{RestorePoint, SnapshotId};
@@ -21,6 +22,10 @@ pub enum SnapshotCall {
     Unpin,
     /// Keep what there is: what a start passed over is no question any more. Never wakes the bot.
     Keep,
+    /// Make the home what it was in the newest that a start passed over.
+    PutBack,
+    /// The page with the buttons for these two. Never wakes the bot.
+    Choose,
     /// What is in a directory of one.
     Browse,
     /// The bytes of a file of one.
@@ -32,7 +37,7 @@ impl SnapshotCall {
     pub fn changes(self) -> bool {
         matches!(
             self,
-            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep
+            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep | Self::PutBack
         )
     }
 
@@ -45,7 +50,8 @@ impl SnapshotCall {
     /// else a supervisor says is none of these.
     pub const fn problems(self) -> &'static [Refusal] {
         match self {
-            Self::List | Self::Keep => &[],
+            Self::List | Self::Keep | Self::Choose => &[],
+            Self::PutBack => &[Refusal::NothingPassedOver, Refusal::NoSuchSnapshot],
             // A container that is awake takes it, once it has a home to take it of.
             Self::Take => &[
                 Refusal::BotAsleep,
@@ -140,6 +146,10 @@ pub enum SnapshotCommand {
     Unpin(SnapshotId),
     /// See [`SnapshotCall::Keep`].
     Keep,
+    /// See [`SnapshotCall::PutBack`].
+    PutBack,
+    /// See [`SnapshotCall::Choose`].
+    Choose,
     /// See [`SnapshotCall::Browse`].
     Browse(SnapshotId, String),
     /// See [`SnapshotCall::Download`].
@@ -159,8 +169,15 @@ impl SnapshotCommand {
             path,
             after,
         } = ask;
-        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take | SnapshotCall::Keep)
-        {
+        let about_none = matches!(
+            call,
+            SnapshotCall::List
+                | SnapshotCall::Take
+                | SnapshotCall::Keep
+                | SnapshotCall::PutBack
+                | SnapshotCall::Choose
+        );
+        if snapshot.is_some() && about_none {
             return Err("snapshot does not go with this: it is about no one snapshot");
         }
         if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
@@ -188,6 +205,8 @@ impl SnapshotCommand {
             SnapshotCall::Pin => Self::Pin(named()?),
             SnapshotCall::Unpin => Self::Unpin(named()?),
             SnapshotCall::Keep => Self::Keep,
+            SnapshotCall::PutBack => Self::PutBack,
+            SnapshotCall::Choose => Self::Choose,
             SnapshotCall::Browse => Self::Browse(named()?, path),
             SnapshotCall::Download => Self::Download(named()?, path),
         })
@@ -205,7 +224,18 @@ impl SnapshotCommand {
             | Self::ListAfter(_)
             | Self::Take(_)
             | Self::Keep
+            | Self::PutBack
+            | Self::Choose
             | Self::Restore(RestorePoint::Latest, _) => None,
+        }
+    }
+
+    /// Where a button of a page leads on to: the bot, or the page that follows what it began.
+    pub fn leads_on(&self) -> Option<&'static str> {
+        match self {
+            Self::Keep => Some("/"),
+            Self::PutBack => Some(CHOICE_PATH),
+            _ => None,
         }
     }
 
@@ -219,6 +249,8 @@ impl SnapshotCommand {
             Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
             Self::Unpin(snapshot) => format!("unpin snapshot {snapshot}"),
             Self::Keep => "keep what there is".to_owned(),
+            Self::PutBack => "put back what was passed over".to_owned(),
+            Self::Choose => "look at what was passed over".to_owned(),
             Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
             Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
             Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),

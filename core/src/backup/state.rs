@@ -22,7 +22,7 @@ use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::{RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-pub use choice::{MAX_NAMED, PassedOver};
+pub use choice::{CHOICE_PATH, MAX_NAMED, PassedOver};
 pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
 pub use start::{Ended, StoredSnapshot};
 pub use trouble::{SAVED_EVERY_MS, TROUBLE_REPORTED_AFTER_MS, Trouble};
@@ -166,8 +166,10 @@ pub struct BackupSummary {
     pub trouble: Option<Trouble>,
     /// Newer snapshots than the one the home was made from, newest first: they had lost what nobody should have deleted.
     pub passed_over: Vec<SnapshotId>,
-    /// What waits for a decision: to go back to what a start passed over (restore it), or to keep what there is.
+    /// What waits for a decision: to go back to what a start passed over, or to keep what there is.
     pub choice: Option<PassedOver>,
+    /// While something does: the page with the buttons for it, on any host of the bot's.
+    pub choice_page: Option<&'static str>,
     /// What somebody ordered back, until it is there.
     pub restore_wanted: Option<RestorePoint>,
     /// When maintenance was last over.
@@ -179,6 +181,8 @@ pub struct BackupSummary {
 impl BackupState {
     /// In words.
     pub fn summary(&self) -> BackupSummary {
+        // One who has ordered a restore has decided, if it can be done.
+        let choice = self.choice.clone().filter(|_| self.wanted.is_none());
         BackupSummary {
             newest: self.newest.clone(),
             verified: self.verified.clone(),
@@ -190,8 +194,8 @@ impl BackupState {
                 .as_ref()
                 .map(|report| report.passed_over.iter().take(MAX_NAMED).cloned().collect())
                 .unwrap_or_default(),
-            // One who has ordered a restore has decided, if it can be done.
-            choice: self.choice.clone().filter(|_| self.wanted.is_none()),
+            choice_page: choice.is_some().then_some(CHOICE_PATH),
+            choice,
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
             problems: self.maintenance.problems.clone(),

@@ -213,6 +213,9 @@ fn answers(output: Output) -> String {
         Output::Json(document) => format!("200 `{document:?}`"),
         Output::Accepted(document) => format!("202 `{document:?}`"),
         Output::JsonOrBack(document) => format!("200 `{document:?}`, or 303 to the page with the button"),
+        Output::AcceptedOrOn(document) => {
+            format!("202 `{document:?}`, or 303 from a page with the button to where it goes on")
+        }
         Output::Text => "200, text".into(),
         Output::Bytes => "200, bytes".into(),
         Output::Page => "a page, or a redirect".into(),

@@ -195,6 +195,7 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/chat?session=main",
         "/a/b#c",
         "/auth/hand-over?host=claw.example.org",
+        "/api/bot/snapshots/choice",
     ] {
         assert_eq!(safe_next(Some(good)), good);
     }
@@ -211,6 +212,8 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/login",
         "/auth/sign-out",
         "/auth/hand-over",
+        "/api/bot",
+        "/api/bot/snapshots/choice/..",
         "/Auth/hand-over?host=claw.example.org",
         "/auth/hand-over/../sign-out",
         "/é",

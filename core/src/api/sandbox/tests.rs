@@ -108,6 +108,8 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             SnapshotCommand::Download(id(), "a".into()),
             format!(r#"{{"download":["{snapshot}","a"]}}"#),
         ),
+        (SnapshotCommand::PutBack, r#""put-back""#.to_owned()),
+        (SnapshotCommand::Choose, r#""choose""#.to_owned()),
     ];
     for (command, text) in snapshots {
         let text = format!(r#"{{"snapshots":{text}}}"#);

@@ -2,13 +2,15 @@
 
 use super::*;
 
-const CALLS: [SnapshotCall; 8] = [
+const CALLS: [SnapshotCall; 10] = [
     SnapshotCall::List,
     SnapshotCall::Take,
     SnapshotCall::Restore,
     SnapshotCall::Pin,
     SnapshotCall::Unpin,
     SnapshotCall::Keep,
+    SnapshotCall::PutBack,
+    SnapshotCall::Choose,
     SnapshotCall::Browse,
     SnapshotCall::Download,
 ];
@@ -50,6 +52,11 @@ fn a_call_with_its_particulars_is_a_command() {
         (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
         (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
         (SnapshotCall::Keep, (false, false, false), "keep what there is"),
+        (
+            SnapshotCall::PutBack,
+            (false, false, false),
+            "put back what was passed over",
+        ),
         (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
         (
             SnapshotCall::Browse,

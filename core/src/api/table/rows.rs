@@ -140,6 +140,19 @@ pub(super) const fn snapshots_of(
     )
 }
 
+/// A decision about a bot's snapshots that our pages have a button for, on a bot's own host too.
+pub(super) const fn snapshot_button(
+    call: SnapshotCall,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::own_button(Operation::Snapshots(call), name, path, summary)
+        .on(Hosts::Both)
+        .answers(Output::AcceptedOrOn(Document::BotStatus))
+        .or(call.problems())
+}
+
 const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {
     let output = match call {
         SnapshotCall::Take | SnapshotCall::Restore | SnapshotCall::Keep => {

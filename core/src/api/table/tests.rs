@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::api::contract::{Access, Audit, Method, RateClass};
 use crate::api::sandbox::Order;
+use crate::api::snapshots::SnapshotCall;
 
 #[test]
 fn names_and_addresses_are_unique() {
@@ -94,7 +95,9 @@ fn a_session_alone_changes_only_what_has_a_button() {
         buttons,
         [
             Operation::OrderBot(Order::Start),
-            Operation::OrderBot(Order::Restart)
+            Operation::OrderBot(Order::Restart),
+            Operation::Snapshots(SnapshotCall::Keep),
+            Operation::Snapshots(SnapshotCall::PutBack),
         ]
     );
     for endpoint in endpoints().filter(|endpoint| endpoint.access() == Access::Owner) {
@@ -131,6 +134,9 @@ fn whatever_only_an_owner_may_call_on_a_bots_host_names_its_refusal() {
             "get-bot",
             "start-bot",
             "restart-bot",
+            "keep-home",
+            "put-back-home",
+            "show-choice",
             "serve-bot"
         ]
     );

@@ -1,6 +1,6 @@
 //! Taking note of what a supervisor says.
 
-use super::{BackupChanges, BackupState, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
+use super::{BackupChanges, BackupState, CHOICE_PATH, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
@@ -64,8 +64,8 @@ impl BackupState {
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let instead = report.snapshot.as_ref().map_or("nothing", short_id);
             let detail = format!(
-                "{newest}{why}: passed over at this start, which is made from {instead}. Restore it to go back to it, or \
-                 keep what there is; until then nothing of it is deleted"
+                "{newest}{why}: passed over at this start, which is made from {instead}. Its owner puts it back, or keeps \
+                 what there is, at {CHOICE_PATH}; until then nothing of it is deleted"
             );
             changes
                 .history_events

@@ -246,6 +246,11 @@ impl Refusal {
                 "not-a-directory",
                 "That is no directory; only directories can be listed.",
             ),
+            Self::NothingPassedOver => (
+                409,
+                "nothing-passed-over",
+                "No start passed a snapshot over that somebody still has to decide about.",
+            ),
             Self::BotAsleep => (
                 409,
                 "bot-asleep",
