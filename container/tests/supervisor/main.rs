@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod browse;
 mod control;
 mod disk;
 mod drill;

@@ -4,6 +4,7 @@
 //! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and says
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
+mod archive;
 mod attributes;
 mod backend;
 mod capture;
@@ -21,6 +22,7 @@ mod left_out;
 mod maintain;
 mod passes;
 mod patterns;
+mod pieces;
 mod place;
 mod read;
 mod record;
@@ -30,6 +32,7 @@ mod restore;
 mod say;
 mod snapshot;
 mod sources;
+pub(crate) mod stream;
 mod swap;
 mod tree;
 mod walk;
@@ -122,8 +125,8 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     let keeps = !matches!(job, BackupJob::Maintain(_));
     let kept = keeps.then(|| KeptObjects::open(&beside(&home, KEPT))).flatten();
     let remote = Arc::new(Remote::new(&access, kept));
-    // After the line that says how long it is, a file is all that is said.
-    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
+    // After the line that says what it is, a file or a directory is all that is said.
+    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..) | ReadJob::Archive(..)))).then(|| {
         let (moves, waits) = (Arc::clone(&remote), Arc::clone(&remote));
         // Begun here, with root's rights: only they may look at what this process reads and writes.
         let moves = Ticker::reporting(move || Line::Moves(moves.traffic(), pieces()));
