@@ -1,5 +1,6 @@
 //! Calls about a bot's snapshots: handed to its Sandbox.
 
+use moltworker_core::api::sandbox::FileFacts;
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::http::problem::Refusal;
 use worker::Response;
@@ -26,5 +27,24 @@ pub(super) async fn call(ctx: &Context<'_>, command: SnapshotCommand) -> Result<
         SnapshotOutcome::List(list) => reply::document(list.into_text())?,
         SnapshotOutcome::Accepted(status) => reply::document(status.into_text())?.with_status(202),
         SnapshotOutcome::Content(stream) => stream,
+        SnapshotOutcome::File(FileFacts {
+            size,
+            tag,
+            disposition,
+        }) => {
+            let answer = reply::attachment(200, &disposition)?.with_header("accept-ranges", "bytes")?;
+            let answer = answer.with_header("content-length", &size.to_string())?;
+            match tag {
+                Some(tag) => answer.with_header("etag", &tag)?.empty(),
+                None => answer.empty(),
+            }
+        }
+        SnapshotOutcome::Unsatisfiable(size) => {
+            let answer = reply::problem(Refusal::BadRange, Some(format!("it has {size} bytes")))?;
+            answer
+                .headers()
+                .set("content-range", &format!("bytes */{size}"))?;
+            answer
+        }
     })
 }

@@ -2,6 +2,7 @@
 
 use moltworker_core::api::bot::BotStatus;
 use moltworker_core::api::sandbox::{COMMAND_HEADER, RawDocument, SandboxAnswer, SandboxCommand};
+use moltworker_core::http::problem::Refusal;
 use worker::{Response, ResponseBuilder, Result, web_sys};
 
 use super::Inner;
@@ -23,7 +24,7 @@ pub(super) async fn command(request: &web_sys::Request) -> Result<Option<Sandbox
 pub(super) enum Reply {
     /// An answer.
     Answer(SandboxAnswer),
-    /// A stream that passes as it is; its status is 200.
+    /// A stream that passes as it is; its status is 200, or 206 where it is part of a file.
     Stream(Response),
 }
 
@@ -42,6 +43,7 @@ impl Reply {
         };
         let status = match &answer {
             SandboxAnswer::Refused(refusal, _) => refusal.facts().0,
+            SandboxAnswer::Unsatisfiable(_) => Refusal::BadRange.facts().0,
             _ => 200,
         };
         ResponseBuilder::new().with_status(status).from_json(&answer)

@@ -2,8 +2,8 @@
 //!
 //! This file receives commands. `serve` answers the owner's traffic; `lifecycle` turns events into state and effects;
 //! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
-//! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them; `repository` mints what opens
-//! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
+//! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them and `snapshot_reads` what is in
+//! them; `repository` mints what opens them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
 //! a code in one, which have nothing to do with the bot's life.
 
 mod answer;
@@ -20,6 +20,7 @@ mod sessions;
 mod slots;
 mod snapshot_calls;
 mod snapshot_index;
+mod snapshot_reads;
 mod store;
 
 use std::cell::{OnceCell, RefCell};

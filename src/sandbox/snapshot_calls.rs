@@ -16,7 +16,6 @@ use moltworker_core::wire::control::{
 use moltworker_core::wire::job::{BackupJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
-use worker::url::form_urlencoded;
 use worker::{Method, Response, Result};
 
 use super::Inner;
@@ -30,7 +29,7 @@ use crate::repository::Stored;
 
 /// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
 /// its index, a few MB for a large home.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a refusal may take once its first line is there: it is one piece.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -83,8 +82,9 @@ impl Inner {
                 self.hear().await;
                 Reply::Stream(self.choice_page()?)
             }
-            SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
-            SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
+            SnapshotCommand::Browse(snapshot, path) => self.browse(&snapshot, &path).await?,
+            SnapshotCommand::Download(snapshot, file) => self.download(&snapshot, &file).await?,
+            SnapshotCommand::Archive(snapshot, path) => self.archive(&snapshot, &path).await?,
         })
     }
 
@@ -202,42 +202,6 @@ impl Inner {
             self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
         self.status_answer()
-    }
-
-    /// Passes on what the container reads, as it comes. Whatever it is, no browser shows it as a page.
-    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Reply> {
-        let Some(run) = self.run_that_answers() else {
-            return Ok(Refusal::BotAsleep.into());
-        };
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("path", path)
-            .finish()
-            // What a form writes as a plus is a space; the supervisor decodes percents only.
-            .replace('+', "%20");
-        let place = format!("{SNAPSHOTS_PATH}/{id}/{what}?{query}");
-        let answer = match self
-            .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
-            .await
-        {
-            Ok(answer) if is_success(answer.status_code()) => answer,
-            Ok(answer) => return Ok(refused(answer, SnapshotCall::Browse.problems()).await.into()),
-            Err(error) => return Ok(unanswered(run, &error).into()),
-        };
-        let length = answer.headers().get("content-length")?;
-        let length = length.and_then(|length| length.parse::<u64>().ok());
-        let (kind, disposition) = match what {
-            "files" => ("application/json", None),
-            _ => ("application/octet-stream", Some("attachment")),
-        };
-        let mut builder = reply::bare(200)?.with_header("content-type", kind)?;
-        if let Some(disposition) = disposition {
-            builder = builder.with_header("content-disposition", disposition)?;
-        }
-        if let Some(length) = length {
-            builder = builder.with_header("content-length", &length.to_string())?;
-        }
-        let (_, body) = answer.into_parts();
-        Ok(Reply::Stream(builder.body(body)))
     }
 }
 

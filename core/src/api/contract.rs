@@ -243,8 +243,10 @@ pub enum Output {
     AcceptedOrOn(Document),
     /// 200 with text.
     Text,
-    /// 200 with the bytes of a file.
+    /// 200 with bytes of a length that nobody knows before.
     Bytes,
+    /// 200 with the bytes of a file, or 206 with some of them.
+    File,
     /// A page, or a redirect, for a browser.
     Page,
     /// Whatever is behind it answers.

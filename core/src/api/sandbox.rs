@@ -98,6 +98,10 @@ pub enum SandboxAnswer {
     Token(RawDocument),
     /// Whether it may be done.
     Permission(bool),
+    /// What there is to say about a file of a snapshot.
+    File(FileFacts),
+    /// A file of a snapshot has so many bytes, and none of them is in the range that was asked for.
+    Unsatisfiable(u64),
     /// It is done, and there is nothing to say about it.
     Done,
     /// It is not done, why not, and what exactly, when there is more to say.
@@ -108,6 +112,17 @@ impl From<Refusal> for SandboxAnswer {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal, None)
     }
+}
+
+/// What there is to say about a file of a snapshot without its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Bytes in it.
+    pub size: u64,
+    /// Its `ETag`.
+    pub tag: Option<String>,
+    /// Its `Content-Disposition`.
+    pub disposition: String,
 }
 
 /// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it. It travels

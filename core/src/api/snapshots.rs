@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
+use crate::wire::home_path::HomePath;
+use crate::wire::job::FileRequest;
 use crate::wire::run::{RestorePoint, SnapshotId};
 
 /// A call about snapshots.
@@ -30,6 +32,8 @@ pub enum SnapshotCall {
     Browse,
     /// The bytes of a file of one.
     Download,
+    /// A directory of one with all that is below it, as a tar.
+    Archive,
 }
 
 impl SnapshotCall {
@@ -43,7 +47,10 @@ impl SnapshotCall {
 
     /// Whether it is about one snapshot, which therefore has to be named.
     pub const fn names_snapshot(self) -> bool {
-        matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
+        matches!(
+            self,
+            Self::Pin | Self::Unpin | Self::Browse | Self::Download | Self::Archive
+        )
     }
 
     /// Why it can be refused beside what follows from who may call: by the Worker, the Sandbox or the supervisor. What
@@ -63,7 +70,19 @@ impl SnapshotCall {
             // The Sandbox does it, or has it done when the bot is awake.
             Self::Restore | Self::Pin | Self::Unpin => &[Refusal::NoSuchSnapshot],
             // A container that is awake reads it.
-            Self::Browse | Self::Download => &[
+            Self::Download => &[
+                Refusal::BotAsleep,
+                Refusal::BotWaking,
+                Refusal::NoSuchSnapshot,
+                Refusal::NoSuchPath,
+                Refusal::BadPath,
+                Refusal::NotAFile,
+                Refusal::NotADirectory,
+                Refusal::BadRange,
+                Refusal::NoRepository,
+                Refusal::StorageUnavailable,
+            ],
+            Self::Browse | Self::Archive => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::NoSuchSnapshot,
@@ -90,7 +109,7 @@ pub struct SnapshotRequest {
     /// See [`TakeRequest::accept`] and [`RestoreRequest::accept`].
     pub accept: Option<bool>,
     /// Where in it, from the home on.
-    pub path: Option<String>,
+    pub path: Option<HomePath>,
     /// Only those that follow this one in the list.
     pub after: Option<SnapshotId>,
 }
@@ -151,9 +170,11 @@ pub enum SnapshotCommand {
     /// See [`SnapshotCall::Choose`].
     Choose,
     /// See [`SnapshotCall::Browse`].
-    Browse(SnapshotId, String),
+    Browse(SnapshotId, HomePath),
     /// See [`SnapshotCall::Download`].
-    Download(SnapshotId, String),
+    Download(SnapshotId, FileRequest),
+    /// See [`SnapshotCall::Archive`].
+    Archive(SnapshotId, HomePath),
 }
 
 impl SnapshotCommand {
@@ -186,7 +207,11 @@ impl SnapshotCommand {
         if after.is_some() && call != SnapshotCall::List {
             return Err("after is for the list");
         }
-        if path.is_some() && !matches!(call, SnapshotCall::Browse | SnapshotCall::Download) {
+        let takes_path = matches!(
+            call,
+            SnapshotCall::Browse | SnapshotCall::Download | SnapshotCall::Archive
+        );
+        if path.is_some() && !takes_path {
             return Err("path is for questions, and stands in their query");
         }
         let (accept, path) = (accept.unwrap_or_default(), path.unwrap_or_default());
@@ -208,7 +233,14 @@ impl SnapshotCommand {
             SnapshotCall::PutBack => Self::PutBack,
             SnapshotCall::Choose => Self::Choose,
             SnapshotCall::Browse => Self::Browse(named()?, path),
-            SnapshotCall::Download => Self::Download(named()?, path),
+            SnapshotCall::Download => {
+                let request = FileRequest {
+                    path,
+                    ..FileRequest::default()
+                };
+                Self::Download(named()?, request)
+            }
+            SnapshotCall::Archive => Self::Archive(named()?, path),
         })
     }
 
@@ -219,7 +251,8 @@ impl SnapshotCommand {
             | Self::Pin(snapshot)
             | Self::Unpin(snapshot)
             | Self::Browse(snapshot, _)
-            | Self::Download(snapshot, _) => Some(snapshot),
+            | Self::Download(snapshot, _)
+            | Self::Archive(snapshot, _) => Some(snapshot),
             Self::List
             | Self::ListAfter(_)
             | Self::Take(_)
@@ -253,7 +286,9 @@ impl SnapshotCommand {
             Self::Choose => "look at what was passed over".to_owned(),
             Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
             Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
-            Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),
+            Self::Download(snapshot, FileRequest { path, .. }) | Self::Archive(snapshot, path) => {
+                format!("download snapshot {snapshot}: {path}")
+            }
         }
     }
 }

@@ -218,6 +218,7 @@ fn answers(output: Output) -> String {
         }
         Output::Text => "200, text".into(),
         Output::Bytes => "200, bytes".into(),
+        Output::File => "200, bytes, or 206, some of them (`Range`)".into(),
         Output::Page => "a page, or a redirect".into(),
         Output::Upstream => "what is behind it answers".into(),
     }

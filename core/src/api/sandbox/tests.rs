@@ -4,6 +4,8 @@ use super::*;
 use crate::api::bot::{BotState, BotStatusSummary, Health};
 use crate::identity::session::{SessionId, Tokens};
 use crate::identity::token::Identity;
+use crate::wire::home_path::HomePath;
+use crate::wire::job::FileRequest;
 use crate::wire::run::RestorePoint;
 
 fn identity() -> Identity {
@@ -101,12 +103,18 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             format!(r#"{{"list-after":"{snapshot}"}}"#),
         ),
         (
-            SnapshotCommand::Browse(id(), "nötes".into()),
-            format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),
+            SnapshotCommand::Browse(id(), HomePath::of("nötes")),
+            format!(r#"{{"browse":["{snapshot}","n%C3%B6tes"]}}"#),
         ),
         (
-            SnapshotCommand::Download(id(), "a".into()),
-            format!(r#"{{"download":["{snapshot}","a"]}}"#),
+            SnapshotCommand::Download(id(), FileRequest::default()),
+            format!(
+                r#"{{"download":["{snapshot}",{{"path":"","range":null,"if_range":null,"head":false}}]}}"#
+            ),
+        ),
+        (
+            SnapshotCommand::Archive(id(), HomePath::of(&b"\xff"[..])),
+            format!(r#"{{"archive":["{snapshot}","%FF"]}}"#),
         ),
         (SnapshotCommand::PutBack, r#""put-back""#.to_owned()),
         (SnapshotCommand::Choose, r#""choose""#.to_owned()),

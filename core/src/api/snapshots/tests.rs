@@ -2,7 +2,7 @@
 
 use super::*;
 
-const CALLS: [SnapshotCall; 10] = [
+const CALLS: [SnapshotCall; 11] = [
     SnapshotCall::List,
     SnapshotCall::Take,
     SnapshotCall::Restore,
@@ -13,6 +13,7 @@ const CALLS: [SnapshotCall; 10] = [
     SnapshotCall::Choose,
     SnapshotCall::Browse,
     SnapshotCall::Download,
+    SnapshotCall::Archive,
 ];
 
 fn id() -> SnapshotId {
@@ -23,7 +24,7 @@ fn request(snapshot: bool, accept: bool, path: bool) -> SnapshotRequest {
     SnapshotRequest {
         snapshot: snapshot.then(id),
         accept: accept.then_some(true),
-        path: path.then(|| "notes/a.md".to_owned()),
+        path: path.then(|| HomePath::of("notes/a.md")),
         after: None,
     }
 }
@@ -68,6 +69,11 @@ fn a_call_with_its_particulars_is_a_command() {
             (true, false, true),
             "download snapshot ID: notes/a.md",
         ),
+        (
+            SnapshotCall::Archive,
+            (true, false, true),
+            "download snapshot ID: notes/a.md",
+        ),
     ] {
         let command = SnapshotCommand::new(call, request(snapshot, accept, path)).unwrap();
         assert_eq!(
@@ -88,7 +94,7 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
                     ..SnapshotRequest::default()
                 },
                 "snapshot",
-                "Restore Pin Unpin Browse Download",
+                "Restore Pin Unpin Browse Download Archive",
             ),
             (
                 SnapshotRequest {
@@ -100,11 +106,11 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
             ),
             (
                 SnapshotRequest {
-                    path: Some(String::new()),
+                    path: Some(HomePath::default()),
                     ..request(call.names_snapshot(), false, false)
                 },
                 "path",
-                "Browse Download",
+                "Browse Download Archive",
             ),
         ] {
             let goes = calls.split(' ').any(|one| one == format!("{call:?}"));

@@ -121,10 +121,19 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots/file",
         "A file of somebody's snapshot",
     )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::File)
+    .or(SnapshotCall::Download.problems()),
+    Endpoint::admin_look(
+        Operation::SnapshotsOf(SnapshotCall::Archive),
+        "admin-download-directory",
+        "/api/admin/bots/{user}/snapshots/archive",
+        "A directory of somebody's snapshot with all that is below it, as a tar",
+    )
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(SnapshotCall::Download.problems()),
+    .or(SnapshotCall::Archive.problems()),
     snapshots_of(
         SnapshotCall::Take,
         "admin-take-snapshot",

@@ -98,10 +98,19 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots/file",
         "A file of a snapshot",
     )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::File)
+    .or(SnapshotCall::Download.problems()),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::Archive),
+        "download-directory",
+        "/api/bot/snapshots/archive",
+        "A directory of a snapshot with all that is below it, as a tar",
+    )
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(SnapshotCall::Download.problems()),
+    .or(SnapshotCall::Archive.problems()),
     snapshots(
         SnapshotCall::Take,
         "take-snapshot",

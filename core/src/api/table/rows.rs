@@ -52,7 +52,7 @@ pub(super) const AFTER_SNAPSHOT: Parameter = Parameter {
 pub(super) const PATH: Parameter = Parameter {
     name: "path",
     takes: Takes::Text,
-    meaning: "where in the home; empty for the home itself",
+    meaning: "where in the home, as percent-encoded bytes, so that names need not be UTF-8; empty for the home itself",
     required: false,
 };
 

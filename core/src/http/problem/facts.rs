@@ -209,7 +209,7 @@ impl Refusal {
                 "object-too-large",
                 "The upload is larger than an object of that kind may be.",
             ),
-            Self::BadRange => (416, "bad-range", "The object has no such bytes."),
+            Self::BadRange => (416, "bad-range", "It has no such bytes."),
             Self::StorageUnavailable => (
                 503,
                 "storage-unavailable",
