@@ -3,6 +3,8 @@
 //! An [`Endpoint`] is made only by the constructors here. Each fixes who may call and what is written down, so that a
 //! change, or an admin's look at somebody's data, without an event in the history cannot be written.
 
+mod problems;
+
 use super::contract::{Access, Audit, ChangeMethod, Hosts, Input, MAX_BODY_BYTES, Method, Output, RateClass};
 use super::operation::Operation;
 use crate::http::problem::Refusal;
@@ -84,7 +86,7 @@ impl Endpoint {
         }
     }
 
-    /// Somebody ends their session, or takes it to another host.
+    /// Somebody ends their session, or arrives with it from another host.
     pub(in crate::api) const fn session(
         operation: Operation,
         name: &'static str,
@@ -96,6 +98,21 @@ impl Endpoint {
             (operation, name, path, summary),
             method,
             Access::Public,
+            Audit::SignIn,
+        )
+    }
+
+    /// Somebody takes their session to another host.
+    pub(in crate::api) const fn leave(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::GetOnly,
+            Access::Session,
             Audit::SignIn,
         )
     }
@@ -222,7 +239,7 @@ impl Endpoint {
             ..Self::new(
                 (operation, name, path, summary),
                 Method::Any,
-                Access::Owner,
+                Access::Traffic,
                 Audit::Nothing,
             )
         }
@@ -349,71 +366,6 @@ impl Endpoint {
         let is_below = self.path.starts_with("/api/") && self.output != Output::Page;
         is_below || self.operation == Operation::Health
     }
-
-    /// Every refusal a caller can meet here. That an address does not take a method is none of an endpoint's.
-    pub fn problems(&self) -> Vec<Refusal> {
-        // Answered before anything is looked at.
-        if self.operation == Operation::Health {
-            return Vec::new();
-        }
-        let by_host: &[Refusal] = match self.hosts {
-            Hosts::Every => &[],
-            // A host that is neither ours nor below `BOT_DOMAIN` is looked up.
-            _ => &[Refusal::UnknownHost, Refusal::DirectoryUnavailable],
-        };
-        // What a path's braces do not take is no address of the platform's.
-        let by_path: &[Refusal] = match self.path.contains('{') && self.output != Output::Upstream {
-            true => &[Refusal::NotFound],
-            false => &[],
-        };
-        let by_access: &[&[Refusal]] = match self.access {
-            Access::Public => &[],
-            // A bot's own traffic is what a token of either scope is for.
-            Access::Owner if self.output == Output::Upstream => &[&OF_CALLERS],
-            Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
-            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
-            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
-            Access::OwnerInPerson => &[
-                &OF_CALLERS,
-                &[Refusal::BearerRequired, Refusal::PersonalTokenRefused],
-            ],
-            Access::Admin => &[
-                &OF_CALLERS,
-                &[
-                    Refusal::BearerRequired,
-                    Refusal::PersonalTokenRefused,
-                    Refusal::NotAnAdmin,
-                ],
-            ],
-            Access::RepositoryToken => &[&OF_MACHINES],
-        };
-        let by_input: &[Refusal] = match self.input {
-            Input::Form => &[Refusal::BadForm, Refusal::BadRequest, Refusal::TooLarge],
-            Input::Stream => &[],
-            // Also where nothing is taken: a body of no length, an unknown name in the query.
-            Input::Nothing | Input::Query(_) | Input::Json(_) | Input::OptionalJson(_) => {
-                &[Refusal::BadRequest, Refusal::TooLarge]
-            }
-        };
-        // On a bot's own host only its owner is anybody.
-        let by_owner: &[Refusal] = match self.access {
-            Access::Public | Access::Admin | Access::RepositoryToken => &[],
-            _ if self.hosts == Hosts::Platform => &[],
-            _ => &[Refusal::NotYourBot],
-        };
-        let mut all: Vec<Refusal> = Vec::new();
-        let lists = [&OF_EVERYBODY, by_host, by_path, by_owner]
-            .into_iter()
-            .chain(by_access.iter().copied())
-            .chain([by_input, self.problems]);
-        for refusal in lists.flatten() {
-            let counted = self.rate != RateClass::Machine || *refusal != Refusal::TooMany;
-            if counted && !all.contains(refusal) {
-                all.push(*refusal);
-            }
-        }
-        all
-    }
 }
 
 const fn change_method(method: ChangeMethod) -> Method {
@@ -422,25 +374,3 @@ const fn change_method(method: ChangeMethod) -> Method {
         ChangeMethod::Delete => Method::Delete,
     }
 }
-
-/// Wherever one asks.
-const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
-/// Who has to say who they are.
-const OF_CALLERS: [Refusal; 9] = [
-    Refusal::SignInRequired,
-    Refusal::SecondFactorRequired,
-    Refusal::TokenExpired,
-    Refusal::TokenRefused,
-    Refusal::NotInvited,
-    Refusal::AccountSuspended,
-    Refusal::AccountDeleted,
-    Refusal::IdentityProviderUnavailable,
-    Refusal::DirectoryUnavailable,
-];
-/// A machine at a repository.
-const OF_MACHINES: [Refusal; 4] = [
-    Refusal::RepositoryTokenRequired,
-    Refusal::RepositoryTokenExpired,
-    Refusal::RepositoryTokenRefused,
-    Refusal::ForeignRepository,
-];
