@@ -109,7 +109,8 @@ fn a_directory_comes_as_a_tar_that_unpacks_to_the_same() {
 
     // The home itself has a name in its archive.
     let whole = fetch(&fixture, "GET", id.as_str(), "archive?path=");
-    assert!(unchunked(&whole).unwrap().starts_with(b"home/\0"));
+    let whole = unchunked(&whole).unwrap();
+    assert!(whole.windows(6).any(|bytes| bytes == b"home/\0"));
     let file = fetch(&fixture, "GET", id.as_str(), "archive?path=odd%FE/plain");
     assert_eq!((file.status, file.code().as_str()), (400, "not-a-directory"));
 }

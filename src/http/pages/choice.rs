@@ -180,6 +180,7 @@ mod tests {
             passed_over_for: None,
             disk_bytes: None,
             unset: Named::default(),
+            lost: None,
         });
         for (status, now) in [
             (status(BotState::Running, true, false), "saving"),
