@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moltworker_core::backup::retention::{Held, forgettable};
-use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot};
+use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot, lines};
 use moltworker_core::wire::job::MaintenanceJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
@@ -23,8 +23,6 @@ use super::swap::{exchange, failed, remove};
 use super::wire::Access;
 use super::write::NotExtracted;
 
-/// So many problems are reported in full.
-const MAX_REPORTED: usize = 10;
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
 /// one turn.
 const DRILL_SPARE: u64 = 512 * 1024 * 1024;
@@ -38,7 +36,7 @@ const NOTHING_GOOD: &str = "there is no snapshot that is not suspicious";
 /// What came of a restore drill.
 enum Rehearsed {
     /// Everything was restored as it was saved.
-    Well(RestoreReport),
+    Well(Box<RestoreReport>),
     /// There was none, and the repository has no part in that.
     Not(&'static str),
     /// What is stored is not what was saved.
@@ -70,7 +68,7 @@ pub(crate) fn maintain(
     let (mut drill, mut not_drilled) = (None, None);
     if job.drill {
         match rehearse(access, remote, scratch, keeper)? {
-            Rehearsed::Well(report) => drill = Some(report),
+            Rehearsed::Well(report) => drill = Some(*report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
             Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
         }
@@ -88,7 +86,7 @@ pub(crate) fn maintain(
     } else {
         note("nothing is deleted from a repository with problems");
     }
-    problems.truncate(MAX_REPORTED);
+    let problems = lines(problems);
     Ok(MaintenanceReport {
         finished_at: now_ms(),
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -165,7 +163,7 @@ fn rehearse(
     });
     remove(&place)?;
     let (reason, failure) = match extracted {
-        Ok(report) => return Ok(Rehearsed::Well(report)),
+        Ok(report) => return Ok(Rehearsed::Well(Box::new(report))),
         Err(NotExtracted::Repository(failure)) => return Ok(Rehearsed::Badly(failure)),
         Err(NotExtracted::NoRoom(failure)) => (NO_ROOM, failure),
         Err(NotExtracted::Disk(failure)) => (NO_DISK, failure),
