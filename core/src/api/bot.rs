@@ -131,6 +131,8 @@ pub struct ListedBot {
     pub active_at: u64,
     /// When its newest snapshot was taken, as far as that is known.
     pub snapshot_at: Option<u64>,
+    /// The version of the newest `BACKUP_KEY` that is known to open its repository; null until a run has opened it.
+    pub backup_key: Option<u32>,
     /// What is wrong with it: the kinds of its open incidents.
     pub incidents: Vec<IncidentKind>,
 }
@@ -145,8 +147,11 @@ pub struct BotPage {
     pub next: Option<String>,
 }
 
+/// The one thing `key` takes.
+const OLDER_KEY: &str = "older";
+
 /// What the list of the fleet takes in its query.
-pub static FLEET_QUERY: [Parameter; 5] = [
+pub static FLEET_QUERY: [Parameter; 6] = [
     Parameter {
         name: "state",
         takes: Takes::OneOf(texts_of!(BotState)),
@@ -157,6 +162,12 @@ pub static FLEET_QUERY: [Parameter; 5] = [
         name: "health",
         takes: Takes::OneOf(texts_of!(Health)),
         meaning: "only bots of which this was last observed",
+        required: false,
+    },
+    Parameter {
+        name: "key",
+        takes: Takes::OneOf(&[OLDER_KEY]),
+        meaning: "only bots that have run and whose repository is not known to open with the newest `BACKUP_KEY`",
         required: false,
     },
     Parameter {
@@ -188,6 +199,8 @@ pub struct FleetQuery {
     pub health: Option<Health>,
     /// Only bots whose owner's address or user id begins so.
     pub search: Option<String>,
+    /// Only bots that need an older key than the newest.
+    pub needs_older_key: bool,
     /// In this order.
     pub order: FleetOrder,
     /// Only those behind this one: what it was sorted by, and whose it is.
@@ -211,6 +224,7 @@ impl FleetQuery {
             match name {
                 "state" => query.state = BotState::ALL.into_iter().find(|state| state.as_str() == value),
                 "health" => query.health = Health::ALL.into_iter().find(|health| health.as_str() == value),
+                "key" => query.needs_older_key = value == OLDER_KEY,
                 "search" => query.search = (!value.is_empty()).then(|| value.to_owned()),
                 "sort" => query.order = FleetOrder::parse(value).unwrap_or_default(),
                 "cursor" => cursor = value.parse().ok(),
@@ -238,6 +252,20 @@ impl FleetQuery {
             user: last.user_id,
         };
         cursor.to_string()
+    }
+
+    /// What was looked for, in the history's words: the names of the query with their values, whom it names last. Nothing,
+    /// where it was the first page of all.
+    pub fn history_detail(&self) -> Option<String> {
+        let after = self.after.map(|(_, user)| format!("after {user}"));
+        let told = [
+            self.state.map(|state| format!("state {}", state.as_str())),
+            self.health.map(|health| format!("health {}", health.as_str())),
+            self.search.as_ref().map(|search| format!("search {search}")),
+            after,
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 }
 

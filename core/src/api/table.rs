@@ -6,6 +6,7 @@
 
 use super::contract::{Hosts, Input, Method, Output};
 use super::endpoint::Endpoint;
+use super::history::SIGN_IN;
 use super::operation::{Document, Operation};
 use crate::http::problem::Refusal;
 use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
@@ -41,7 +42,7 @@ static PUBLIC: &[Endpoint] = &[
         .takes(Input::Query(&[NEXT])),
     Endpoint::sign_in(
         Operation::SubmitLogin,
-        "sign-in",
+        SIGN_IN,
         "/login",
         "Sign in, or have a link mailed",
         Method::Post,

@@ -13,7 +13,9 @@ use rustic_core::repofile::{SnapshotFile, StringList};
 use super::passes::{Copies, Passes, Stored};
 use super::place::look;
 use super::remote::Remote;
-use super::repository::{Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report};
+use super::repository::{
+    ACCEPTED, Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
+};
 use super::say::{note, say};
 use super::wire::{Access, JobContext, Line};
 use crate::beneath;
@@ -135,6 +137,9 @@ pub(crate) fn take(
         description.lost = Some(Lost { what, before });
     }
     snapshot.tags = tags(job.reason, context, amount, is_suspicious);
+    if job.accept {
+        snapshot.tags.add(ACCEPTED.to_owned());
+    }
     snapshot.description = serde_json::to_string(&description).ok();
 
     remote.let_snapshots_pass();

@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use moltworker_core::wire::control::Amount;
-use rustic_core::repofile::{BlobType, Node, SnapshotFile};
-use rustic_core::{BlobId, DataId, Id, IndexedFullStatus, LsOptions, Repository};
+use rustic_core::repofile::{Node, SnapshotFile};
+use rustic_core::{DataId, Id, LsOptions};
 use sha2::{Digest, Sha256};
 
+use super::pieces::Pieces;
 use super::remote::Remote;
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
@@ -24,7 +25,7 @@ const ZEROS: usize = 512 * 1024;
 pub(crate) struct Tree {
     /// The client of its repository.
     pub(crate) remote: Arc<Remote>,
-    repository: Repository<IndexedFullStatus>,
+    pieces: Pieces,
     /// Everything in it below the home, the home itself first; a directory before its content. Whole paths would be far
     /// longer than all names where a tree is deep.
     entries: Vec<Entry>,
@@ -116,8 +117,8 @@ impl Tree {
             }
         }
         Ok(Self {
-            remote,
-            repository,
+            remote: Arc::clone(&remote),
+            pieces: Pieces { remote, repository },
             entries,
             disk_bytes: Description::of(snapshot).disk_bytes,
             zeros: DataId::from(Id::new(Sha256::digest(vec![0; ZEROS]).into())),
@@ -201,13 +202,7 @@ impl Tree {
     /// # Errors
     /// When the repository does not know one of them.
     pub(crate) fn pieces(&self, node: &Node) -> Result<Vec<(DataId, usize)>, RepositoryError> {
-        let known = |id: &DataId| {
-            let entry = self.repository.get_index_entry(id);
-            let entry =
-                entry.map_err(|error| explain(&self.remote, "looking for a piece of a file", &error))?;
-            Ok((*id, usize::try_from(entry.data_length()).unwrap_or(usize::MAX)))
-        };
-        node.content.iter().flatten().map(known).collect()
+        self.pieces.of(node)
     }
 
     /// The bytes of one piece.
@@ -215,9 +210,7 @@ impl Tree {
     /// # Errors
     /// When they cannot be read as they were written.
     pub(crate) fn piece(&self, id: DataId) -> Result<Bytes, RepositoryError> {
-        let blob = BlobId::from(id.into_inner());
-        let read = self.repository.get_blob_cached(&blob, BlobType::Data);
-        read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))
+        self.pieces.read(id)
     }
 
     /// Does something with every node that fits, several side by side, until one fails.
