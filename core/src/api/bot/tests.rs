@@ -133,18 +133,16 @@ fn a_fleet_query_says_what_it_takes() {
 #[test]
 fn the_history_tells_what_was_looked_for_in_the_fleet() {
     assert_eq!(FleetQuery::default().history_detail(), None);
-    let mut query = FleetQuery::default();
     let user = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
-    let cursor = format!("17.{user}");
-    for (name, value) in [
+    let cursor = format!("active.17.{user}");
+    let asked = [
         ("state", "running"),
         ("health", "healthy"),
         ("search", "alice@"),
         ("sort", "active"),
-        ("cursor", &cursor),
-    ] {
-        query.read(name, value).unwrap();
-    }
+        ("cursor", cursor.as_str()),
+    ];
+    let query = FleetQuery::read(asked.into_iter()).unwrap();
     let told = format!("state running, health healthy, search alice@, after {user}");
     assert_eq!(query.history_detail(), Some(told));
 }

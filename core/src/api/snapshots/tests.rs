@@ -150,6 +150,11 @@ fn a_snapshot_request_with_unknown_fields_is_refused() {
     assert!(read(r#"{"snapshots":null}"#).is_err());
 }
 
+/// Snapshots on a page.
+fn page() -> usize {
+    usize::try_from(crate::api::page::PAGE).unwrap()
+}
+
 fn shown(number: usize) -> ShownSnapshot {
     ShownSnapshot {
         id: format!("{number:064x}").parse().unwrap(),
@@ -163,7 +168,7 @@ fn shown(number: usize) -> ShownSnapshot {
 
 #[test]
 fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
-    let full = usize::try_from(crate::api::page::PAGE).unwrap();
+    let full = page();
     for total in [0, 1, full - 1, full, full + 1, 3 * full] {
         let all: Vec<_> = (0..total).map(shown).collect();
         let (mut seen, mut after) = (Vec::new(), None);
@@ -183,7 +188,7 @@ fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
 
 #[test]
 fn a_list_goes_on_where_a_snapshot_has_been_deleted() {
-    let all: Vec<_> = (0..PAGE + 7).map(shown).collect();
+    let all: Vec<_> = (0..page() + 7).map(shown).collect();
     let first = SnapshotList::page(all.clone(), None);
     let last = first.snapshots.last().unwrap();
     let left = all.iter().filter(|snapshot| snapshot.id != last.id);
@@ -195,7 +200,7 @@ fn a_list_goes_on_where_a_snapshot_has_been_deleted() {
 
 #[test]
 fn a_cursor_of_a_list_is_read_as_it_was_written() {
-    let page = SnapshotList::page((0..=PAGE).map(shown).collect(), None);
+    let page = SnapshotList::page((0..=page()).map(shown).collect(), None);
     let cursor = page.next.unwrap();
     assert_eq!(cursor.to_string().parse(), Ok(cursor));
     let id = shown(1).id;
