@@ -42,7 +42,7 @@ pub(super) async fn listen(
                 continue;
             }
             Ok(Some(Line::WhoRuns)) => {
-                output.answer(&Answer::Processes(launcher.tenants()));
+                output.answer(&HoldAnswer::Processes(launcher.tenants()));
                 continue;
             }
             Ok(Some(Line::Thaw)) => {
