@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
-use crate::backup::worker::wire::{Access, HoldAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
+use crate::backup::worker::wire::{Access, JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
 use crate::output::Logs;
 use crate::settings::Settings;
 
@@ -92,7 +92,7 @@ impl JobOutput {
     }
 
     /// Answers it. One that does not listen any more is about to end.
-    pub(crate) fn answer(&mut self, answer: &HoldAnswer) {
+    pub(crate) fn answer(&mut self, answer: &JobAnswer) {
         if let Ok(mut text) = serde_json::to_vec(answer) {
             text.push(b'\n');
             // Some ten bytes: they fit into the pipe, whoever reads them when.

@@ -9,7 +9,7 @@ use super::BackupActivity;
 use crate::backup::launcher::{JobLauncher, JobOutput};
 use crate::backup::stillness::Hold;
 use crate::backup::worker::NICENESS;
-use crate::backup::worker::wire::{HoldAnswer, Line};
+use crate::backup::worker::wire::{JobAnswer, Line};
 
 /// While the bot waits for a job, that goes first.
 const URGENT: i32 = -10;
@@ -30,19 +30,19 @@ pub(super) async fn listen(
                 let answer = match begins.begun().await {
                     Ok(()) => {
                         hold = Some(begins);
-                        HoldAnswer::Still
+                        JobAnswer::Still
                     }
                     Err(reason) => {
                         // Nothing is thawed after that, and the job goes on beside the bot.
                         hurry(pid, NICENESS);
-                        HoldAnswer::NotStill(reason)
+                        JobAnswer::NotStill(reason)
                     }
                 };
                 output.answer(&answer);
                 continue;
             }
             Ok(Some(Line::WhoRuns)) => {
-                output.answer(&HoldAnswer::Processes(launcher.tenants()));
+                output.answer(&JobAnswer::Processes(launcher.tenants()));
                 continue;
             }
             Ok(Some(Line::Thaw)) => {
@@ -71,12 +71,12 @@ fn hurry(pid: u32, nice: i32) {
     let _ = setpriority_process(pid, nice);
 }
 
-async fn goes_on(hold: Option<Hold>) -> HoldAnswer {
+async fn goes_on(hold: Option<Hold>) -> JobAnswer {
     let held = match hold {
         Some(hold) => hold.end().await,
         None => None,
     };
-    HoldAnswer::GoesOn {
+    JobAnswer::GoesOn {
         throughout: held.is_some_and(|held| held.throughout),
         pause_ms: held.map_or(0, |held| {
             u64::try_from(held.pause.as_millis()).unwrap_or(u64::MAX)

@@ -30,7 +30,7 @@ use super::repository::{HOME_IN_SNAPSHOT, HOST, Opened, RepositoryError, explain
 use super::say::{Ticker, ask, note};
 use super::sources::{Home, Source};
 use super::walk::{Since, Walk};
-use super::wire::{HoldAnswer, Line};
+use super::wire::{JobAnswer, Line};
 
 /// The clock of the files is not quite that of the snapshots, in seconds.
 const CLOCKS_APART: i64 = 2;
@@ -93,7 +93,7 @@ impl ReadSource for Again {
 /// What the bot's processes have mapped now, as far as that can be seen until then.
 fn mapped(until: Instant) -> Mapped {
     match ask(&Line::WhoRuns) {
-        Ok(HoldAnswer::Processes(processes)) => Mapped::by(&processes, until),
+        Ok(JobAnswer::Processes(processes)) => Mapped::by(&processes, until),
         Ok(_) | Err(_) => Mapped::unknown(),
     }
 }
@@ -212,7 +212,7 @@ impl Passes<'_> {
         };
         let capture = Capture::begin(self.copies.scratch);
         let why = match ask(&Line::Freeze) {
-            Ok(HoldAnswer::Still) => {
+            Ok(JobAnswer::Still) => {
                 let mapped = mapped(capture.until());
                 if mapped.is_more() {
                     home.note(|findings| {
@@ -223,7 +223,7 @@ impl Passes<'_> {
                 let mut walk = again(mapped, home.changes.take());
                 let is_all = walk.capture(capture, &by_inode);
                 let (throughout, pause_ms) = match ask(&Line::Thaw) {
-                    Ok(HoldAnswer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
+                    Ok(JobAnswer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
                     Ok(_) | Err(_) => (false, None),
                 };
                 if !is_all || !throughout {
@@ -234,7 +234,7 @@ impl Passes<'_> {
                 }
                 return (walk, pause_ms);
             }
-            Ok(HoldAnswer::NotStill(why)) => why,
+            Ok(JobAnswer::NotStill(why)) => why,
             Ok(answer) => format!("the supervisor answers {answer:?}"),
             Err(error) => error.to_string(),
         };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use moltworker_core::wire::control::Progress;
 
-use super::wire::{HoldAnswer, Line};
+use super::wire::{JobAnswer, Line};
 
 /// Between two words about progress: often enough for a page that somebody watches.
 const TICK: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ pub(crate) fn say(line: &Line) {
 ///
 /// # Errors
 /// When there is none.
-pub(crate) fn ask(line: &Line) -> io::Result<HoldAnswer> {
+pub(crate) fn ask(line: &Line) -> io::Result<JobAnswer> {
     say(line);
     let mut text = Vec::new();
     std::io::stdin().lock().read_until(b'\n', &mut text)?;

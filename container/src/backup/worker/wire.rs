@@ -1,5 +1,5 @@
 //! What the supervisor and its backup process say to each other: one [`JobInput`] as a line of JSON on its standard input,
-//! [`Line`]s of JSON on its standard output, and a [`HoldAnswer`] to those that ask for something.
+//! [`Line`]s of JSON on its standard output, and a [`JobAnswer`] to those that ask for something.
 //!
 //! The input holds secrets and is therefore neither in the arguments nor in the environment, which others could
 //! read, and has no `Debug`.
@@ -106,11 +106,11 @@ pub(crate) enum Line {
     HeldUp(Option<String>),
     /// Worth a line in the log.
     Note(String),
-    /// The bot is to stand still; it is answered with [`HoldAnswer::Still`] or [`HoldAnswer::NotStill`].
+    /// The bot is to stand still; it is answered with [`JobAnswer::Still`] or [`JobAnswer::NotStill`].
     Freeze,
-    /// It may go on; that is answered with [`HoldAnswer::GoesOn`].
+    /// It may go on; that is answered with [`JobAnswer::GoesOn`].
     Thaw,
-    /// Which processes the bot has; that is answered with [`Answer::Processes`].
+    /// Which processes the bot has; that is answered with [`JobAnswer::Processes`].
     WhoRuns,
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is
     /// the one, the other, or none.
@@ -156,7 +156,7 @@ pub(crate) struct FileHead {
 /// What a job is answered, one on a line of its standard input, after the [`JobInput`] on the first.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum HoldAnswer {
+pub(crate) enum JobAnswer {
     /// No process of the bot runs.
     Still,
     /// They go on as before, and why.
