@@ -113,7 +113,7 @@ fn a_failing_repository_prevents_gateway_start_and_writes() {
     for (what, fault) in [
         (
             "500 for the config",
-            Fault::always("HEAD", "config", What::Status(500)),
+            Fault::always("GET", "config", What::Status(500)),
         ),
         (
             "403 for the config",

@@ -22,6 +22,7 @@ impl BackupController {
                 self.renew_at = Instant::now() + self.renew_every;
                 self.launcher.store_renewed(renewed);
             }
+            Line::Unlocked(unlocked) => self.launcher.store_unlocked(unlocked),
             Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
             Line::HeldUp(message) => self.held_up(message),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),

@@ -9,10 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use moltworker_core::wire::control::Amount;
 use rustic_core::repofile::{BlobType, Node, SnapshotFile};
-use rustic_core::{BlobId, DataId, Id, IndexedFullStatus, LsOptions, Repository};
+use rustic_core::{DataId, FileType, Id, IndexedFullStatus, LsOptions, Repository};
 use sha2::{Digest, Sha256};
 
-use super::remote::Remote;
+use super::ranges::{Located, Part};
+use super::remote::{InHand, Remote, path_of};
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
 /// Files that are worked on at the same time: so that one waits for the network while another is written.
@@ -56,9 +57,8 @@ impl Done {
     }
 
     /// Some bytes.
-    pub(crate) fn bytes(&self, bytes: usize) {
-        self.bytes
-            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub(crate) fn bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Some bytes of them that had to be written: those of a hole need not.
@@ -122,6 +122,14 @@ impl Tree {
             disk_bytes: Description::of(snapshot).disk_bytes,
             zeros: DataId::from(Id::new(Sha256::digest(vec![0; ZEROS]).into())),
         })
+    }
+
+    /// The repository it was read from.
+    pub(crate) fn close(self) -> Opened {
+        Opened {
+            remote: self.remote,
+            repository: self.repository.drop_index(),
+        }
     }
 
     /// How many entries there are: files, directories and links.
@@ -210,14 +218,59 @@ impl Tree {
         node.content.iter().flatten().map(known).collect()
     }
 
-    /// The bytes of one piece.
+    /// Where the pieces of a file lie that are no holes, and where they go; and how long the file is.
+    ///
+    /// # Errors
+    /// When the repository does not know one of them.
+    pub(super) fn located(&self, at: usize, node: &Node) -> Result<(Vec<Located>, u64), RepositoryError> {
+        let mut located = Vec::new();
+        let mut offset = 0_u64;
+        for id in node.content.iter().flatten() {
+            let entry = self.repository.get_index_entry(id);
+            let entry =
+                entry.map_err(|error| explain(&self.remote, "looking for a piece of a file", &error))?;
+            let length = entry.data_length();
+            if !self.is_hole(*id) {
+                let from = entry.location.offset;
+                located.push(Located {
+                    pack: *entry.pack,
+                    at: from..from.saturating_add(entry.location.length),
+                    piece: *id,
+                    length,
+                    goes_to: (at, offset),
+                });
+            }
+            offset = offset.saturating_add(length.into());
+        }
+        Ok((located, offset))
+    }
+
+    /// A part of a pack, in memory: pieces that lie in it are read from there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn take_in_hand(&self, part: &Part) -> Result<InHand<'_>, RepositoryError> {
+        let path = path_of(FileType::Pack, &part.pack);
+        let taken = self
+            .remote
+            .take_in_hand(&path, &part.pack, part.at.start, part.at.end);
+        taken.map_err(|error| RepositoryError(format!("reading a piece of a file: {error}")))
+    }
+
+    /// The bytes of one piece, which its digest has been found to be of.
     ///
     /// # Errors
     /// When they cannot be read as they were written.
     pub(crate) fn piece(&self, id: DataId) -> Result<Bytes, RepositoryError> {
-        let blob = BlobId::from(id.into_inner());
-        let read = self.repository.get_blob_cached(&blob, BlobType::Data);
-        read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))
+        let read = self.repository.cat_blob(BlobType::Data, id.to_hex().as_str());
+        let bytes = read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))?;
+        if Id::new(Sha256::digest(&bytes).into()) != *id {
+            return Err(RepositoryError(format!(
+                "reading a piece of a file: {} is not what its name says",
+                id.to_hex().as_str()
+            )));
+        }
+        Ok(bytes)
     }
 
     /// Does something with every node that fits, several side by side, until one fails.
