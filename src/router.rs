@@ -65,18 +65,19 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     let (method, path) = (&incoming.method, &incoming.address.path);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
     let everywhere = match route(method, Place::Elsewhere, path) {
-        Route::To(endpoint, parameters) => Some((endpoint.operation(), parameters)),
+        Route::To(endpoint, parameters) => Some((endpoint, endpoint.operation(), parameters)),
         _ => None,
     };
-    if let Some((Operation::Health, _)) = everywhere {
+    if let Some((_, Operation::Health, _)) = everywhere {
         return Ok(reply::text(200, "ok\n")?.into());
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
         Err(problems) => return Ok(not_configured(incoming, &problems)?.into()),
     };
-    if let Some((Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere {
-        rate_limiter::count_address(env, &incoming.headers, None).await?;
+    if let Some((endpoint, Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere
+    {
+        rate_limiter::count_address(env, &incoming.headers, Some(endpoint.rate())).await?;
         let mut request = incoming.request();
         return Ok(repository::answer(&mut request, env, &settings, user)
             .await?
@@ -133,17 +134,22 @@ struct Call<'a> {
 
 impl Call<'_> {
     async fn answer(&self, incoming: &Incoming) -> Result<web_sys::Response> {
-        if self.endpoint.operation() == Operation::ServeBot {
-            return self.serve_bot(incoming).await;
+        let access = self.endpoint.access();
+        if access == Access::Traffic {
+            // It has no history of its own.
+            return match self.permitted(incoming, Freshness::Hour, None).await {
+                Ok(caller) => proxy::serve(self.env, self.settings, self.served, &caller, incoming).await,
+                Err(refusal) => self.turn_away(incoming, refusal).await,
+            };
         }
         let audit = AuditTrail::new(self.env, self.endpoint, &incoming.headers, self.parameters.user)?;
-        let caller = match self.endpoint.access() {
+        let caller = match access {
             Access::Public => None,
-            _ => match self.permitted(incoming, Freshness::Minute, &audit).await {
+            _ => match self.permitted(incoming, Freshness::Minute, Some(&audit)).await {
                 Ok(caller) => Some(caller),
                 Err(refusal) => {
                     audit.refused(refusal).await;
-                    return Err(refusal.into());
+                    return self.turn_away(incoming, refusal).await;
                 }
             },
         };
@@ -162,30 +168,18 @@ impl Call<'_> {
         Ok(answer?.into())
     }
 
-    /// The owner's traffic, which has no history of its own.
-    async fn serve_bot(&self, incoming: &Incoming) -> Result<web_sys::Response> {
-        let admitted = async {
-            let caller = self.identified(incoming).await?;
-            self.admit(incoming, &caller, Freshness::Hour).await?;
-            Ok(caller)
+    /// A refusal, or, for a person who only has to sign in, the way to where they can.
+    async fn turn_away(&self, incoming: &Incoming, refusal: Refusal) -> Result<web_sys::Response> {
+        let has_to_sign_in = matches!(refusal, Refusal::SignInRequired | Refusal::SecondFactorRequired);
+        if !(self.endpoint.access().leads_to_sign_in() && has_to_sign_in && incoming.is_for_person()) {
+            return Err(refusal.into());
+        }
+        let request = incoming.request();
+        let response = match self.served {
+            Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
+            Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
         };
-        let caller = match admitted.await {
-            Ok(caller) => caller,
-            Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
-                if incoming.is_for_person() =>
-            {
-                let request = incoming.request();
-                let response = match self.served {
-                    Served::Bot(host) => {
-                        session_handoff::redirect_to_platform(&request, host, self.settings).await?
-                    }
-                    Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
-                };
-                return Ok(response.into());
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        proxy::serve(self.env, self.settings, self.served, &caller, incoming).await
+        Ok(response.into())
     }
 
     /// Who calls, if they may.
@@ -193,19 +187,22 @@ impl Call<'_> {
         &self,
         incoming: &Incoming,
         freshness: Freshness,
-        audit: &AuditTrail<'_>,
+        audit: Option<&AuditTrail<'_>>,
     ) -> std::result::Result<Caller, Refusal> {
         let caller = self.identified(incoming).await?;
         let is_admin = users::is_admin(caller.identity(), &self.settings.access);
         let user = caller.identity().user;
-        match (
-            self.endpoint.access(),
-            admission::other_owner(self.served, &caller),
-        ) {
-            (Access::Admin, _) if is_admin => audit.caller_is(Actor::Admin(user), None),
-            (Access::Admin, _) => audit.caller_is(Actor::User(user), None),
-            (_, Some(owner)) => audit.caller_is(Actor::User(user), Some(owner)),
-            (_, None) => audit.caller_is(Actor::Owner, Some(user)),
+        if let Some(audit) = audit {
+            let (actor, of) = match (
+                self.endpoint.access(),
+                admission::other_owner(self.served, &caller),
+            ) {
+                (Access::Admin, _) if is_admin => (Actor::Admin(user), None),
+                (Access::Admin, _) => (Actor::User(user), None),
+                (_, Some(owner)) => (Actor::User(user), Some(owner)),
+                (_, None) => (Actor::Owner, Some(user)),
+            };
+            audit.caller_is(actor, of);
         }
         self.admit(incoming, &caller, freshness).await?;
         let origin = incoming.headers.get("origin");

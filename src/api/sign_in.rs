@@ -9,8 +9,8 @@ use crate::api::context::{Context, missing};
 use crate::http::error::Result;
 use crate::http::reply;
 use crate::http::sites::{BotHost, Served};
-use crate::identity::admission::{self, Freshness};
-use crate::identity::caller::{self, Caller};
+use crate::identity::admission;
+use crate::identity::caller;
 use crate::identity::session_handoff;
 use crate::identity::sign_in::{self, Exit, SignedIn, second_factor};
 
@@ -88,37 +88,12 @@ pub(super) async fn show_sign_out(ctx: &Context<'_>, request: &Request) -> Resul
 
 /// On the platform's host: a code with which the browser's session goes on to a bot's own host.
 pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<Response> {
-    let headers = request.headers();
-    match signed_in_caller(ctx, headers).await {
-        Ok(Caller::Browser(_)) => {}
-        // A program needs no session, and a code would be one.
-        Ok(caller @ (Caller::Bearer(_) | Caller::Personal(..))) => {
-            ctx.signed_in(caller.identity().user);
-            return Err(Refusal::HandOverRefused.into());
-        }
-        Err(refusal @ (Refusal::SignInRequired | Refusal::SecondFactorRequired))
-            if reply::is_for_person(request) =>
-        {
-            return Ok(sign_in::redirect_to_login(request, refusal)?);
-        }
-        Err(refusal) => return Err(refusal.into()),
-    }
-    let Some(session) = live_session(ctx, headers).await else {
+    let Some(session) = live_session(ctx, request.headers()).await else {
         // It was ended on another host: here as well.
         let to_login = sign_in::redirect_to_login(request, Refusal::SignInRequired)?;
         return Ok(reply::with_cookie(to_login, &cookies::clear(SESSION_COOKIE))?);
     };
-    ctx.signed_in(session.identity.user);
     session_handoff::issue_code(request, ctx.env, ctx.settings, &session).await
-}
-
-async fn signed_in_caller(ctx: &Context<'_>, headers: &Headers) -> std::result::Result<Caller, Refusal> {
-    let identified = admission::identify(ctx.env, headers, ctx.settings, ctx.served).await?;
-    ctx.renewed.set(identified.renewed);
-    let caller = identified.caller;
-    let freshness = Freshness::Minute;
-    admission::admit(ctx.env, headers, ctx.settings, ctx.served, &caller, freshness).await?;
-    Ok(caller)
 }
 
 /// The browser's session, if the person's Sandbox still has it. The cookie's own proof may hold for an hour

@@ -113,6 +113,14 @@ test("an admin sets up an app at sign-in and signs in with its codes", async (t)
   ]);
 });
 
+test("a sign-in that stops before its second factor is in the history", async (t) => {
+  const worker = await startWorker(t, { bindings: { REQUIRE_MFA: "everyone" } });
+  await first(worker, ALICE_LOGIN);
+  const query = "SELECT kind, actor, status, code FROM events WHERE action = 'sign-in' AND user_id = ?";
+  const { results } = await (await worker.database()).prepare(query).bind(ALICE).all();
+  assert.deepEqual(results, [{ kind: "refused", actor: "owner", status: 401, code: "second-factor-required" }]);
+});
+
 test("whoever has an app is asked for its code, whatever the setting", async (t) => {
   const worker = await startWorker(t, { bindings: { REQUIRE_MFA: "nobody" } });
   const session = await signIn(worker);

@@ -104,6 +104,22 @@ fn what_an_owner_deletes_stays_deleted_and_is_told() {
 }
 
 #[test]
+fn a_restore_says_what_its_snapshot_lacks() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    database(&fixture.home.join("dev.sqlite"));
+    hand_over(&fixture.home);
+    let before = snapshot(&fixture);
+    std::fs::remove_file(fixture.home.join("dev.sqlite")).unwrap();
+    let last = snapshot(&fixture);
+    lose(fixture);
+
+    let fixture = start_after(&repository, &last);
+    let restored = fixture.status().backup.unwrap().restored.unwrap();
+    assert_eq!(restored.lost.unwrap().before, before.id);
+}
+
+#[test]
 fn shadows_and_holes_that_go_are_no_loss() {
     let repository = Repository::start();
     let fixture = settled(&repository);

@@ -39,7 +39,10 @@ pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
         Credential::Personal(scope) => (true, Some(scope)),
     };
     match access {
-        Access::Public => Ok(()),
+        Access::Public | Access::Traffic => Ok(()),
+        // A program needs no session on another host, and a code would be one.
+        Access::Session if by_token => Err(Refusal::HandOverRefused),
+        Access::Session => Ok(()),
         // Whoever has found such a token can neither make further ones nor be an admin.
         Access::OwnerInPerson | Access::Admin if personal.is_some() => Err(Refusal::PersonalTokenRefused),
         Access::Owner | Access::OwnerOrButton | Access::OwnerByToken
@@ -69,7 +72,9 @@ mod tests {
 
     #[test]
     fn access_depends_on_credential_role_and_origin() {
-        use Access::{Admin, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken};
+        use Access::{
+            Admin, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken, Session, Traffic,
+        };
         let caller = |credential, is_admin, from_own_page| Caller {
             credential,
             is_admin,
@@ -89,6 +94,11 @@ mod tests {
         let manage = caller(Credential::Personal(TokenScope::Manage), false, false);
         let admins = caller(Credential::Personal(TokenScope::Manage), true, true);
         for (access, who, expected) in [
+            (Traffic, connect, Ok(())),
+            (Traffic, other_page, Ok(())),
+            (Session, connect, Err(Refusal::HandOverRefused)),
+            (Session, token, Err(Refusal::HandOverRefused)),
+            (Session, other_page, Ok(())),
             (Owner, connect, Err(Refusal::TokenScope)),
             (OwnerOrButton, connect, Err(Refusal::TokenScope)),
             (OwnerByToken, connect, Err(Refusal::TokenScope)),

@@ -71,7 +71,7 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
 /// would have been changed by somebody who proved who they are (`proven`). Of a stranger at an owner's endpoint nobody would
 /// know in whose history to look, and what a limit turns away is meant to cost nothing.
 pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> bool {
-    let matters = endpoint.access() == Access::Admin || (proven && endpoint.audit() == Audit::Change);
+    let matters = endpoint.access() == Access::Admin || (proven && endpoint.changes());
     // Who is nobody here has no history, and accounts of the project may be free.
     let is_nobody = matches!(refusal, Refusal::NotInvited | Refusal::AccountDeleted);
     let is_countless = is_nobody && endpoint.access() != Access::Admin;
@@ -138,7 +138,7 @@ mod tests {
                 records_refusal(endpoint, false, Refusal::SignInRequired),
                 records_refusal(endpoint, true, Refusal::BearerRequired),
             );
-            let changes = endpoint.audit() == Audit::Change;
+            let changes = matches!(endpoint.audit(), Audit::Change | Audit::SignIn);
             assert_eq!(by_stranger, is_admins, "{}", endpoint.name());
             assert_eq!(by_proven, is_admins || changes, "{}", endpoint.name());
             assert!(

@@ -101,8 +101,13 @@ impl Hosts {
 /// Who may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// No credential is asked for, and none is looked at.
+    /// No credential is asked for; a page may say who is signed in.
     Public,
+    /// Whoever is signed in here, by the session of this host. Who is not is led to where one signs in.
+    Session,
+    /// The bot's owner on their way to it, by an access token, a personal one of either scope, or the session of this host.
+    /// Who has none of these is led to where one signs in.
+    Traffic,
     /// The owner, by an access token or by the session of this host.
     Owner,
     /// The owner, by an access token, or by a button: the session and the origin of this host.
@@ -122,6 +127,8 @@ impl Access {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Public => "public",
+            Self::Session => "session",
+            Self::Traffic => "traffic",
             Self::Owner => "owner",
             Self::OwnerOrButton => "owner-or-button",
             Self::OwnerByToken => "owner-by-token",
@@ -129,6 +136,11 @@ impl Access {
             Self::Admin => "admin",
             Self::RepositoryToken => "repository-token",
         }
+    }
+
+    /// Whether a person in a browser who is not signed in is led to where they can, in place of a refusal.
+    pub fn leads_to_sign_in(self) -> bool {
+        matches!(self, Self::Session | Self::Traffic)
     }
 }
 
@@ -164,7 +176,7 @@ pub enum RateClass {
     Ordinary,
     /// Also by the limit of tries to sign in.
     SignIn,
-    /// Not counted here: a machine asks as often as a snapshot takes.
+    /// By address alone: a repository's token names no user who could be counted.
     Machine,
 }
 

@@ -84,7 +84,7 @@ impl Endpoint {
         }
     }
 
-    /// Somebody ends their session, or takes it to another host.
+    /// Somebody ends their session, or arrives with it from another host.
     pub(in crate::api) const fn session(
         operation: Operation,
         name: &'static str,
@@ -96,6 +96,21 @@ impl Endpoint {
             (operation, name, path, summary),
             method,
             Access::Public,
+            Audit::SignIn,
+        )
+    }
+
+    /// Somebody takes their session to another host.
+    pub(in crate::api) const fn leave(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::GetOnly,
+            Access::Session,
             Audit::SignIn,
         )
     }
@@ -222,7 +237,7 @@ impl Endpoint {
             ..Self::new(
                 (operation, name, path, summary),
                 Method::Any,
-                Access::Owner,
+                Access::Traffic,
                 Audit::Nothing,
             )
         }
@@ -367,8 +382,7 @@ impl Endpoint {
         };
         let by_access: &[&[Refusal]] = match self.access {
             Access::Public => &[],
-            // A bot's own traffic is what a token of either scope is for.
-            Access::Owner if self.output == Output::Upstream => &[&OF_CALLERS],
+            Access::Session | Access::Traffic => &[&OF_CALLERS],
             Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
             Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
             Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
@@ -406,8 +420,7 @@ impl Endpoint {
             .chain(by_access.iter().copied())
             .chain([by_input, self.problems]);
         for refusal in lists.flatten() {
-            let counted = self.rate != RateClass::Machine || *refusal != Refusal::TooMany;
-            if counted && !all.contains(refusal) {
+            if !all.contains(refusal) {
                 all.push(*refusal);
             }
         }

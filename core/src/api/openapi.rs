@@ -160,7 +160,8 @@ fn operation(endpoint: &Endpoint, problems: &mut Problems) -> Value {
 fn security(access: Access) -> Value {
     match access {
         Access::Public => json!([]),
-        Access::Owner | Access::OwnerOrButton => {
+        Access::Session => json!([{ SESSION: [] }]),
+        Access::Traffic | Access::Owner | Access::OwnerOrButton => {
             json!([{ BEARER: [] }, { PERSONAL: [] }, { SESSION: [] }])
         }
         Access::OwnerByToken => json!([{ BEARER: [] }, { PERSONAL: [] }]),

@@ -8,7 +8,7 @@ use super::contract::{Hosts, Input, Method, Output};
 use super::endpoint::Endpoint;
 use super::operation::{Document, Operation};
 use crate::http::problem::Refusal;
-use rows::NEXT;
+use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
 
 mod admin;
 mod owner;
@@ -37,7 +37,8 @@ static PUBLIC: &[Endpoint] = &[
     )
     .answers(Output::Json(Document::OpenApi)),
     // A browser's way in and out.
-    Endpoint::public(Operation::ShowLogin, "show-login", "/login", "The sign-in page"),
+    Endpoint::public(Operation::ShowLogin, "show-login", "/login", "The sign-in page")
+        .takes(Input::Query(&[NEXT])),
     Endpoint::sign_in(
         Operation::SubmitLogin,
         "sign-in",
@@ -52,7 +53,8 @@ static PUBLIC: &[Endpoint] = &[
         "show-second-factor",
         "/login/second-factor",
         "The page that asks for a second factor",
-    ),
+    )
+    .takes(Input::Query(&[NEXT])),
     Endpoint::sign_in(
         Operation::SubmitSecondFactor,
         "prove-second-factor",
@@ -79,6 +81,7 @@ static PUBLIC: &[Endpoint] = &[
         "Come back from a provider, or from a mailed link",
         Method::GetOnly,
     )
+    .takes(Input::Query(&[CODE, STATE, ERROR, ERROR_CODE]))
     .or(&[Refusal::SignInNotStarted]),
     Endpoint::session(
         Operation::SignOut,
@@ -97,26 +100,14 @@ static PUBLIC: &[Endpoint] = &[
         "The page that offers to sign out",
     )
     .on(Hosts::Bots),
-    Endpoint::session(
+    Endpoint::leave(
         Operation::IssueHandoffCode,
         "issue-handoff-code",
         "/auth/hand-over",
         "Take the session to a bot's own host",
-        Method::GetOnly,
     )
-    .or(&[
-        Refusal::HandOverRefused,
-        Refusal::NotYourBot,
-        // It asks who is signed in, though anybody may come.
-        Refusal::SignInRequired,
-        Refusal::SecondFactorRequired,
-        Refusal::TokenExpired,
-        Refusal::TokenRefused,
-        Refusal::NotInvited,
-        Refusal::AccountSuspended,
-        Refusal::AccountDeleted,
-        Refusal::IdentityProviderUnavailable,
-    ]),
+    .takes(Input::Query(&[HOST, CHALLENGE, NEXT]))
+    .or(&[Refusal::HandOverRefused, Refusal::NotYourBot]),
     Endpoint::session(
         Operation::RedeemHandoffCode,
         "redeem-handoff-code",
@@ -125,6 +116,7 @@ static PUBLIC: &[Endpoint] = &[
         Method::GetOnly,
     )
     .on(Hosts::Bots)
+    .takes(Input::Query(&[HANDOFF_CODE]))
     .or(&[Refusal::HandOverRefused]),
 ];
 

@@ -230,9 +230,9 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
     let failed = match auth_api::exchange(settings, from.as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
             match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
-                Ok(SignedIn { response, user, .. }) => {
-                    let response = reply::with_cookie(response, &flow::forget())?;
-                    return Ok(SignedIn::of(response, user));
+                Ok(begun) => {
+                    let response = reply::with_cookie(begun.response, &flow::forget())?;
+                    return Ok(SignedIn { response, ..begun });
                 }
                 Err(failed) => failed,
             }
@@ -329,7 +329,11 @@ async fn begin(
     let must = settings.tokens.require_mfa.is_asked_of(is_admin);
     if !session.identity.mfa && (must || wish.second_factor || app.is_some()) {
         let waiting = second_factor::wait(settings, session, app, wish.next).await?;
-        return Ok(Ok(waiting.into()));
+        // Whoever stops here had the password all the same, which the person should find in their history.
+        return Ok(Ok(SignedIn {
+            failure: Some(Refusal::SecondFactorRequired),
+            ..SignedIn::of(waiting, user)
+        }));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
     let response = reply::with_cookie(reply::see_other(wish.next)?, &cookie)?;

@@ -91,6 +91,14 @@ fn rules(page: &mut String) {
     for (access, what) in [
         (Access::Public, "anybody"),
         (
+            Access::Session,
+            "whoever is signed in by the session of the host that is asked; a person who is not is led to the sign-in page",
+        ),
+        (
+            Access::Traffic,
+            "the bot's owner, by an access token, a personal one of either scope, or the session of the host that is asked; a person without one is led to the sign-in page",
+        ),
+        (
             Access::Owner,
             "the bot's owner, by an access token, a personal one (`mwk_…`) that may manage, or the session of the host that is asked",
         ),
@@ -122,9 +130,8 @@ fn everybodys() -> Vec<Refusal> {
 
 /// What every call with this access can be refused with.
 fn common(access: Access) -> Vec<Refusal> {
-    let mut rows = endpoints().filter(|endpoint| {
-        endpoint.access() == access && (endpoint.is_api() || access == Access::RepositoryToken)
-    });
+    let mut rows = endpoints()
+        .filter(|endpoint| endpoint.access() == access && (endpoint.is_api() || access != Access::Public));
     // Health is answered before anything is looked at.
     let mut shared = rows
         .find(|endpoint| !endpoint.problems().is_empty())
@@ -170,7 +177,7 @@ fn table(page: &mut String, heading: &str, rows: &[&Endpoint]) {
             match endpoint.rate() {
                 RateClass::Ordinary => "as ever",
                 RateClass::SignIn => "as a try to sign in",
-                RateClass::Machine => "not",
+                RateClass::Machine => "by address",
             },
             codes(&also),
         );

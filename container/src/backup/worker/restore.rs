@@ -17,7 +17,7 @@ use super::confined::Keeper;
 use super::leases;
 use super::now_ms;
 use super::remote::Remote;
-use super::repository::{Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
+use super::repository::{Description, Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
@@ -59,6 +59,7 @@ pub(crate) fn restore(
             mismatches: 0,
             passed_over: Vec::new(),
             passed_over_for: None,
+            lost: None,
             disk_bytes: None,
             unset: Named::default(),
         });
@@ -79,6 +80,7 @@ pub(crate) fn restore(
             .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
             .collect(),
         passed_over_for: newest.and_then(|newest| newest.suspicious),
+        lost: Description::of(&snapshot).lost,
         ..report
     })
 }
@@ -214,6 +216,7 @@ pub(crate) fn extract(
         mismatches: 0,
         passed_over: Vec::new(),
         passed_over_for: None,
+        lost: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
     };

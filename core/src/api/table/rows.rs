@@ -19,6 +19,24 @@ pub(super) const NEXT: Parameter = Parameter {
     meaning: "where to go afterwards, a path on this host",
     required: false,
 };
+/// A name in the query of a page: what else may stand there is passed over.
+const fn of_page(name: &'static str, meaning: &'static str) -> Parameter {
+    Parameter {
+        name,
+        takes: Takes::Text,
+        meaning,
+        required: false,
+    }
+}
+
+pub(super) const HOST: Parameter = of_page("host", "the bot's own host that is to be reached");
+pub(super) const CHALLENGE: Parameter =
+    of_page("challenge", "the digest of what that host keeps in the browser");
+pub(super) const HANDOFF_CODE: Parameter = of_page("code", "the code that the platform's host gave");
+pub(super) const CODE: Parameter = of_page("code", "what the provider grants tokens for");
+pub(super) const STATE: Parameter = of_page("state", "which sign-in it belongs to");
+pub(super) const ERROR: Parameter = of_page("error", "why the provider grants nothing");
+pub(super) const ERROR_CODE: Parameter = of_page("error_code", "the same, more exactly");
 pub(super) const BEFORE: Parameter = Parameter {
     name: "before",
     takes: Takes::Number(u32::MAX as u64),

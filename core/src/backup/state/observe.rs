@@ -3,7 +3,9 @@
 use super::{BackupChanges, BackupState, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
-use crate::wire::control::{BackupStatus, GatewayPhase, MaintenanceReport, RestoreReport, Snapshot, Status};
+use crate::wire::control::{
+    BackupStatus, GatewayPhase, Lost, MaintenanceReport, RestoreReport, Snapshot, Status,
+};
 use crate::wire::job::JobKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
@@ -39,6 +41,7 @@ impl BackupState {
             return;
         }
         self.restored = Some(report.clone());
+        let is_news = self.is_news(report);
         self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
             0 => String::new(),
@@ -49,6 +52,13 @@ impl BackupState {
             None => "there was nothing to restore".to_owned(),
         };
         changes.history_events.push((HistoryKind::Restored, Some(detail)));
+        if let (true, Some(id)) = (is_news, &report.snapshot) {
+            let at = report.taken_at.unwrap_or_default();
+            self.newest = Some(NewestSnapshot { id: id.clone(), at });
+            if let Some(lost) = &report.lost {
+                self.observe_content_gone(now, id, lost, changes);
+            }
+        }
         let Some(newest) = report.passed_over.first() else {
             return;
         };
@@ -78,6 +88,13 @@ impl BackupState {
         }
     }
 
+    /// Whether the snapshot of a restore is newer than any that is known, as the last one of a run is: it was taken when
+    /// nobody asked any more.
+    fn is_news(&self, report: &RestoreReport) -> bool {
+        let Some(newest) = &self.newest else { return true };
+        report.taken_at.is_some_and(|at| at > newest.at)
+    }
+
     /// Whether this is the last one that was found suspicious, be that over or not.
     fn is_known_suspicious(&self, id: &SnapshotId) -> bool {
         let last = self.incidents.last(IncidentKind::SnapshotSuspicious);
@@ -93,12 +110,6 @@ impl BackupState {
                 id: id.clone(),
                 at: now,
             });
-            if self.newest.is_none() {
-                self.newest = Some(NewestSnapshot {
-                    id: id.clone(),
-                    at: report.taken_at.unwrap_or_default(),
-                });
-            }
             self.maintenance.begun_at.get_or_insert(now);
             changes.verified = Some(id.clone());
         }
@@ -161,15 +172,25 @@ impl BackupState {
                     .push((HistoryKind::SnapshotSuspicious, Some(format!("{id}: {lost}"))));
             }
         } else if let Some(lost) = &snapshot.lost {
-            let told = self.loss_told_at.map(|at| now.saturating_sub(at));
-            if told.is_none_or(|ago| ago >= LOSS_TOLD_EVERY_MS) {
-                self.loss_told_at = Some(now);
-                let detail = format!("{id}: {}. Restore {} to put it back", lost.what, lost.before);
-                changes
-                    .history_events
-                    .push((HistoryKind::ContentGone, Some(detail)));
-            }
+            self.observe_content_gone(now, &snapshot.id, lost, changes);
         }
+    }
+
+    fn observe_content_gone(&mut self, now: u64, id: &SnapshotId, lost: &Lost, changes: &mut BackupChanges) {
+        let told = self.loss_told_at.map(|at| now.saturating_sub(at));
+        if told.is_some_and(|ago| ago < LOSS_TOLD_EVERY_MS) {
+            return;
+        }
+        self.loss_told_at = Some(now);
+        let detail = format!(
+            "{}: {}. Restore {} to put it back",
+            short_id(id),
+            lost.what,
+            lost.before
+        );
+        changes
+            .history_events
+            .push((HistoryKind::ContentGone, Some(detail)));
     }
 
     fn observe_maintenance(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {

@@ -52,6 +52,7 @@ pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport 
         mismatches: 0,
         passed_over: Vec::new(),
         passed_over_for: None,
+        lost: None,
         disk_bytes: None,
         unset: Named::default(),
     }

@@ -164,6 +164,10 @@ pub struct RestoreReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub passed_over_for: Option<String>,
+    /// What the snapshot lacks that an earlier one has: of the last one of a run nobody else says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub lost: Option<Lost>,
     /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]

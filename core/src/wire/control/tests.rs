@@ -29,6 +29,7 @@ fn backup() -> BackupStatus {
         mismatches: 0,
         passed_over: vec![id('b')],
         passed_over_for: Some("a database is gone".into()),
+        lost: None,
         disk_bytes: Some(150_000_000),
         unset: named("notes: its time differs"),
     };

@@ -174,3 +174,38 @@ fn what_an_owner_deleted_is_told_once_an_hour() {
     assert_eq!(details, [said("aaaaaaaa"), said("cccccccc")]);
     assert!(!backup_state.incidents().is_open(IncidentKind::SnapshotSuspicious));
 }
+
+#[test]
+fn what_the_last_snapshot_of_a_run_lacks_is_told_once_at_the_next_start() {
+    let lost = || {
+        Some(Lost {
+            what: "databases are gone or damaged: dev.sqlite".into(),
+            before: id('0'),
+        })
+    };
+    let mut backup_state = BackupState::default();
+    let mut first = at_rest();
+    first.taken.push(snapshot('a', 20));
+    observe_backup(&mut backup_state, 1, R1, first);
+    let starting_from = |digit, taken_at, restored_at| {
+        let mut backup = at_rest();
+        let restored = report(Some(digit), restored_at);
+        backup.restored = Some(RestoreReport {
+            taken_at: Some(taken_at),
+            lost: lost(),
+            ..restored
+        });
+        backup
+    };
+    let told = observe_backup(&mut backup_state, 2, R2, starting_from('b', 30, 40));
+    assert_eq!(told, [HistoryKind::Restored, HistoryKind::ContentGone]);
+    assert_eq!(backup_state.summary().newest.unwrap().id, id('b'));
+    // Another start from the same, a day later, and a return to one before it.
+    for (run, backup) in [(3, starting_from('b', 30, 50)), (4, starting_from('a', 20, 60))] {
+        let later = 2 + 24 * LOSS_TOLD_EVERY_MS;
+        assert_eq!(
+            observe_backup(&mut backup_state, later, Run(run), backup),
+            [HistoryKind::Restored]
+        );
+    }
+}
