@@ -21,26 +21,29 @@ enum Subject {
     Request,
     /// Verifying an access token, the first time and again
     Verification,
-    /// Saving and restoring 1 GB beside restic and tar
+    /// Saving and restoring 1 GB beside restic and tar; restoring on half a processor
     Home,
+    /// What a repository with 10, 100 and 1,000 snapshots is asked for
+    History,
     /// The whole chain in Docker: cold start, a warm request, the supervisor at rest
     Chain,
 }
 
 impl Subject {
-    const fn script(self) -> &'static str {
+    const fn scripts(self) -> &'static [&'static str] {
         match self {
-            Self::Request => "bench/request.mjs",
-            Self::Verification => "bench/verification.mjs",
-            Self::Home => "bench/home.mjs",
-            Self::Chain => "bench/chain.mjs",
+            Self::Request => &["bench/request.mjs"],
+            Self::Verification => &["bench/verification.mjs"],
+            Self::Home => &["bench/home.mjs", "bench/half-cpu.mjs"],
+            Self::History => &["bench/history.mjs"],
+            Self::Chain => &["bench/chain.mjs"],
         }
     }
 
     /// What it needs beside the Worker.
     const fn part(self) -> Option<Part> {
         match self {
-            Self::Request | Self::Verification => None,
+            Self::Request | Self::Verification | Self::History => None,
             Self::Home => Some(Part::Restic),
             Self::Chain => Some(Part::Docker),
         }
@@ -55,13 +58,14 @@ pub(crate) fn bench(root: &Path, args: &BenchArgs) -> Result<ExitCode> {
     let tools = Toolchain::prepare(root, &parts, Detail::OnlyWork)?;
     println!("{}", tools.build_worker()?);
     let programs = subjects
-        .contains(&&Subject::Home)
+        .iter()
+        .any(|subject| matches!(subject, Subject::Home | Subject::History))
         .then(|| build_supervisor(&tools, root))
         .transpose()?;
     let mut code = ExitCode::SUCCESS;
-    for subject in subjects {
+    for name in subjects.iter().flat_map(|subject| subject.scripts()) {
         let mut script = tools.node()?;
-        script.arg(subject.script()).current_dir(root);
+        script.arg(name).current_dir(root);
         if let Some(programs) = &programs {
             script
                 .env("SUPERVISOR_BIN", programs.join("test-supervisor"))

@@ -17,7 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
-use crate::backup::worker::wire::{Access, JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE};
+use crate::backup::worker::wire::{
+    Access, JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, Unlocked,
+};
 use crate::output::Logs;
 use crate::settings::Settings;
 
@@ -181,6 +183,11 @@ impl JobLauncher {
         let mut access = self.access();
         access.token = renewed.token;
         access.renew_at = renewed.renew_at;
+    }
+
+    /// From now on the repository is opened with this key, which a job has unlocked.
+    pub(crate) fn store_unlocked(&self, unlocked: Unlocked) {
+        self.access().unlocked = Some(unlocked);
     }
 
     /// From now on the repository is asked with this token, which the Sandbox has just minted.

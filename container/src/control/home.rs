@@ -136,6 +136,10 @@ async fn read_for(
                 launcher.store_renewed(renewed);
                 continue;
             }
+            Ok(Some(Line::Unlocked(unlocked))) => {
+                launcher.store_unlocked(unlocked);
+                continue;
+            }
             Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..) | Line::HeldUp(_))) => continue,
             Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
             Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use moltworker_core::wire::control::{GatewayPhase, SnapshotReason};
 use moltworker_core::wire::job::JobKind;
 
-use crate::fixture::{Fixture, Setup, TOKEN, authorised, connect};
+use crate::fixture::{Fixture, Setup, TOKEN, ask, authorised, connect};
 use crate::kept::{
     ON_DEMAND, QUICK, backup_processes, failure, home, is_ready, lose, own, post, settled, snapshot, start,
     taken, until_settled,
@@ -103,6 +103,31 @@ fn changes_are_saved_automatically() {
 }
 
 #[test]
+fn no_snapshot_is_taken_while_the_gateway_starts() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    lose(fixture);
+    let before = repository.snapshots();
+    let fixture = Fixture::start(&Setup {
+        repository: Some(repository.access()),
+        gateway: "--never-ready",
+        env: &QUICK,
+        ..Setup::default()
+    });
+    fixture.until("the gateway starts", |status| status.gateway_pid.is_some());
+    // Other jobs of the repository, which take about as long each.
+    for _ in 0..5 {
+        let head = format!("GET /v1/snapshots HTTP/1.1\r\nauthorization: Bearer {TOKEN}");
+        assert_eq!(ask(fixture.control, &head, b"").status, 200);
+    }
+    assert_eq!(
+        (repository.snapshots(), fixture.status().phase),
+        (before, GatewayPhase::Starting)
+    );
+    assert_eq!(fixture.status().backup.unwrap().under_way, None);
+}
+
+#[test]
 fn a_failing_repository_prevents_gateway_start_and_writes() {
     let repository = Repository::start();
     let fixture = settled(&repository);
@@ -113,7 +138,7 @@ fn a_failing_repository_prevents_gateway_start_and_writes() {
     for (what, fault) in [
         (
             "500 for the config",
-            Fault::always("HEAD", "config", What::Status(500)),
+            Fault::always("GET", "config", What::Status(500)),
         ),
         (
             "403 for the config",

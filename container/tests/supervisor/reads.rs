@@ -1,23 +1,21 @@
-//! What is read of a repository does not grow with its snapshots.
+//! What is read of a repository does not grow with its snapshots, and none of it twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::kept::{ON_DEMAND, is_ready, lose, settled, snapshot, start};
-use crate::repository::Repository;
-use crate::tree::noise;
+use crate::kept::{ON_DEMAND, is_ready, lose, own, settled, snapshot, start};
+use crate::repository::{Fault, Repository, What};
+use crate::tree::{assert_same, noise};
 
 #[test]
-fn no_snapshot_reads_the_indexes_and_snapshots_before_it() {
+fn a_small_snapshot_reads_nothing_but_the_config() {
     let repository = Repository::start();
     let fixture = settled(&repository);
     for number in 0..20 {
         std::fs::write(fixture.home.join("note"), format!("{number}")).unwrap();
         repository.reads();
         snapshot(&fixture);
-        let mut reads = repository.reads();
-        // The trees of the snapshot before: a pack for each time a directory changed.
-        reads.retain(|path| !path.starts_with("data/"));
-        assert_eq!(reads, ["config"], "{number}");
+        assert_eq!(repository.reads(), ["config"], "{number}");
     }
 }
 
@@ -55,6 +53,89 @@ fn a_restore_reads_each_pack_once_in_whatever_order_its_files_are() {
         }
     }
     assert!(packs.len() >= 5, "{packs:?}");
-    // Once to write what it holds, once to compare.
-    assert!(packs.values().all(|count| *count <= 2), "{packs:?}");
+    assert!(packs.values().all(|count| *count == 1), "{packs:?}");
+}
+
+#[test]
+fn a_run_opens_its_repository_with_a_password_once() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("note"), "1").unwrap();
+    snapshot(&fixture);
+    repository.break_with(Fault::always("GET", "keys/", What::Status(500)));
+    std::fs::write(fixture.home.join("note"), "2").unwrap();
+    snapshot(&fixture);
+}
+
+#[test]
+fn many_indexes_and_snapshots_are_read_side_by_side() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    for number in 0..12 {
+        std::fs::write(fixture.home.join("note"), format!("{number}")).unwrap();
+        snapshot(&fixture);
+    }
+    lose(fixture);
+    for kind in ["snapshots/", "index/"] {
+        repository.break_with(Fault::always("GET", kind, What::Late(Duration::from_millis(300))));
+        repository.read_at_a_time();
+        let fixture = start(&repository, &ON_DEMAND);
+        fixture.until("it is ready", is_ready);
+        let at_a_time = repository.read_at_a_time();
+        assert!(at_a_time > 4, "{kind}: {at_a_time}");
+        repository.mend();
+        lose(fixture);
+    }
+}
+
+/// Of a large file that has changed here and there, each pack has parts that nobody needs any more.
+#[test]
+fn a_restore_reads_no_more_of_a_pack_than_it_needs() {
+    const CHANGES: u64 = 4;
+    const LENGTH: usize = 40_000_000;
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    let path = fixture.home.join("large");
+    let mut content = noise(1, LENGTH);
+    std::fs::write(&path, &content).unwrap();
+    snapshot(&fixture);
+    for change in 0..CHANGES {
+        // All but every fourth megabyte is another.
+        for (at, piece) in content.chunks_mut(1_000_000).enumerate() {
+            if at % 4 != 0 {
+                piece.copy_from_slice(&noise(
+                    100 * (change + 1) + u64::try_from(at).unwrap(),
+                    piece.len(),
+                ));
+            }
+        }
+        std::fs::write(&path, &content).unwrap();
+        snapshot(&fixture);
+    }
+    let before = own(&fixture);
+    lose(fixture);
+    repository.sent();
+    let fixture = start(&repository, &ON_DEMAND);
+    fixture.until("it is ready", is_ready);
+    assert_same(&own(&fixture), &before);
+    let sent = repository.sent();
+    assert!(sent < LENGTH * 3 / 2, "{sent}");
+}
+
+#[test]
+fn what_is_damaged_on_its_way_is_read_again() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    std::fs::write(fixture.home.join("large"), noise(1, 3_000_000)).unwrap();
+    snapshot(&fixture);
+    let before = own(&fixture);
+    lose(fixture);
+    let pack = repository.packs_since(&[]).swap_remove(0);
+    repository.break_with(Fault {
+        times: 1,
+        ..Fault::always("GET", pack, What::Corrupt)
+    });
+    let fixture = start(&repository, &ON_DEMAND);
+    fixture.until("it is ready", is_ready);
+    assert_same(&own(&fixture), &before);
 }

@@ -77,6 +77,9 @@ struct State {
     renewed: usize,
     /// The paths of all objects that were read, in order.
     reads: Vec<String>,
+    /// Reads that are under way, how many were at a time, and bytes of all answers.
+    reading: (usize, usize),
+    sent: usize,
 }
 
 /// The endpoint. It lives as long as the test's process.
@@ -173,6 +176,16 @@ impl Repository {
     /// The paths of the objects that were read since it was asked last.
     pub(crate) fn reads(&self) -> Vec<String> {
         std::mem::take(&mut self.state().reads)
+    }
+
+    /// Bytes that were answered since it was asked last.
+    pub(crate) fn sent(&self) -> usize {
+        std::mem::take(&mut self.state().sent)
+    }
+
+    /// How many objects were read at a time since then.
+    pub(crate) fn read_at_a_time(&self) -> usize {
+        std::mem::take(&mut self.state().reading.1)
     }
 
     /// What all objects contain whose path begins so.
@@ -274,13 +287,18 @@ impl Repository {
         let second_version = header("accept").is_some_and(|accept| accept.contains("restic.rest.v2"));
         let path = target.strip_prefix(&format!("/_repo/{USER}/"))?.to_owned();
 
-        if method == "GET" && !path.ends_with('/') {
-            self.state().reads.push(path.clone());
-        }
         let fault = self.fault(&method, &path);
+        let reads = method == "GET" && !path.ends_with('/');
+        if reads {
+            let mut state = self.state();
+            state.reads.push(path.clone());
+            let now = state.reading.0 + 1;
+            state.reading = (now, state.reading.1.max(now));
+        }
         if let Some(What::Late(time)) = fault {
             std::thread::park_timeout(time);
         }
+        self.state().reading.0 -= usize::from(reads);
         let (status, mut bytes) = match fault {
             Some(What::Status(status)) => (status, Vec::new()),
             Some(What::Hang) => {
@@ -303,6 +321,7 @@ impl Repository {
             *byte ^= 1;
         }
         let announced = bytes.len();
+        self.state().sent += announced;
         if method == "HEAD" {
             bytes.clear();
         }

@@ -69,6 +69,8 @@ pub struct Schedule {
     not_before: Duration,
     /// Since when the gateway starts; nothing while it does not.
     starting: Option<Duration>,
+    /// When the home was last made from a snapshot.
+    restored: Option<Duration>,
 }
 
 impl Schedule {
@@ -85,12 +87,23 @@ impl Schedule {
             several: 0,
             not_before: Duration::ZERO,
             starting: None,
+            restored: None,
         }
     }
 
     /// The gateway begins to start, or no longer does.
     pub fn starts(&mut self, now: Duration, starting: bool) {
         self.starting = starting.then(|| self.starting.unwrap_or(now));
+    }
+
+    /// The home was made from a snapshot. That is to be saved as well, for what the start of a gateway changes in it, but what
+    /// it was made from is stored.
+    pub fn restored(&mut self, now: Duration) {
+        self.restored = Some(now);
+        self.change = Some(Change {
+            first: now,
+            last: now,
+        });
     }
 
     /// Something has changed.
@@ -146,8 +159,9 @@ impl Schedule {
         let spaced = self
             .begun
             .map_or(Duration::ZERO, |begun| begun + self.rules.spacing);
-        // What was changed before is the owner's, and at stake.
-        let started = self.starting.filter(|since| change.first >= *since);
+        // What was changed before is the owner's, and at stake; unless it is what was just restored.
+        let is_stored = self.restored == Some(change.first);
+        let started = self.starting.filter(|since| is_stored || change.first >= *since);
         let started = started.map_or(Duration::ZERO, |since| since + MAX_START);
         Some(settled.max(spaced).max(started).max(self.not_before))
     }
@@ -228,6 +242,18 @@ mod tests {
         schedule.changed(at(4));
         schedule.starts(at(70), false);
         assert_eq!(schedule.due(), Some(at(2) + SPACING));
+    }
+
+    #[test]
+    fn a_restored_home_is_saved_once_the_gateway_is_ready() {
+        let mut schedule = Schedule::new(SnapshotRules::default());
+        schedule.changed(at(1));
+        schedule.restored(at(10));
+        schedule.starts(at(11), true);
+        schedule.changed(at(12));
+        assert_eq!(schedule.due(), Some(at(11) + MAX_START));
+        schedule.starts(at(70), false);
+        assert_eq!(schedule.due(), Some(at(12) + SETTLE));
     }
 
     #[test]

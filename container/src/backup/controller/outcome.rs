@@ -22,6 +22,7 @@ impl BackupController {
                 self.renew_at = Instant::now() + self.renew_every;
                 self.launcher.store_renewed(renewed);
             }
+            Line::Unlocked(unlocked) => self.launcher.store_unlocked(unlocked),
             Line::Progress(progress) => self.update_status(|status| status.under_way = Some(progress)),
             Line::HeldUp(message) => self.held_up(message),
             Line::Note(note) => self.logs.say(&format!("backup: {note}")),
@@ -123,6 +124,12 @@ impl BackupController {
         }
         if matches!(job, BackupJob::Restore(_)) && (well || !intact) {
             self.restart_watch();
+            let now = self.since.elapsed();
+            if well {
+                self.schedule.restored(now);
+            } else {
+                self.schedule.changed(now);
+            }
         }
         self.finish(&job, awaited, well, intact, jitter)
     }
@@ -132,7 +139,6 @@ impl BackupController {
         let watch = Watch::begin(self.launcher.home().to_owned(), self.changes.0.clone());
         self.watching = Some(watch);
         self.deleted = Default::default();
-        self.schedule.changed(self.since.elapsed());
     }
 
     /// What follows from the end of a job, and from that of the one that waits for it.

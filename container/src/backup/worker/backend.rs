@@ -7,12 +7,24 @@ use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, 
 use serde::Deserialize;
 use ureq::http::Method;
 
-use super::remote::{MAX_BODY, Remote, RemoteError, locked};
+use super::remote::{MAX_BODY, Remote, RemoteError, locked, path_of};
 
-fn path_of(kind: FileType, id: &Id) -> String {
-    match kind {
-        FileType::Config => "config".to_owned(),
-        kind => format!("{}/{}", kind.dirname(), id.to_hex().as_str()),
+impl Remote {
+    /// The repository's config, which is asked for once; `None` only by a 404. Its name says nothing about it; what decrypts
+    /// it does.
+    ///
+    /// # Errors
+    /// Every other answer.
+    pub(super) fn config(&self) -> Result<Option<Bytes>, RemoteError> {
+        let mut known = locked(&self.config);
+        if known.is_none() {
+            match self.read(&Method::GET, "config", None) {
+                Ok(config) => *known = Some(config),
+                Err(RemoteError::Status { status: 404, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(known.clone())
     }
 }
 
@@ -32,8 +44,8 @@ impl ReadBackend for Remote {
             size: u32,
         }
         if kind == FileType::Config {
-            let there = self.exists("config").map_err(|error| rustic(&error))?;
-            return Ok(there.then(|| (Id::default(), 0)).into_iter().collect());
+            let config = self.config().map_err(|error| rustic(&error))?;
+            return Ok(config.map(|_| (Id::default(), 0)).into_iter().collect());
         }
         let path = format!("{}/", kind.dirname());
         let headers = [("accept", "application/vnd.x.restic.rest.v2")];
@@ -50,6 +62,10 @@ impl ReadBackend for Remote {
                 .collect::<Result<Vec<_>, _>>()
         });
         let listed = listed.map_err(|error| rustic(&error))?;
+        if matches!(kind, FileType::Snapshot | FileType::Index) {
+            // Whoever lists these reads them all.
+            self.read_ahead(kind, &listed);
+        }
         if kind == FileType::Snapshot {
             *locked(&self.listed) = listed.iter().map(|(id, _)| *id).collect();
         }
@@ -61,24 +77,23 @@ impl ReadBackend for Remote {
             return Ok(held.clone());
         }
         let path = path_of(kind, id);
-        let read = if kind == FileType::Config {
-            // Its name says nothing about it; what decrypts it does.
-            self.read(&Method::GET, &path, None)
-        } else {
-            self.whole(&path, id)
-        };
-        read.map_err(|error| rustic(&error))
+        if kind == FileType::Config
+            && let Some(config) = self.config().map_err(|error| rustic(&error))?
+        {
+            return Ok(config);
+        }
+        self.whole(&path, id).map_err(|error| rustic(&error))
     }
 
     fn read_partial(
         &self,
         kind: FileType,
         id: &Id,
-        _cacheable: bool,
+        cacheable: bool,
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        let part = self.part(&path_of(kind, id), id, offset, length);
+        let part = self.part(&path_of(kind, id), id, cacheable, offset, length);
         part.map_err(|error| rustic(&error))
     }
 
@@ -111,8 +126,7 @@ impl WriteBackend for Remote {
             self.keep(id, &content);
         }
         if written.is_ok() && kind == FileType::Pack && cacheable {
-            // Trees: the next pass reads them.
-            self.spool_pack(*id, &content);
+            self.keep_trees(id, &content);
         }
         if kind == FileType::Snapshot && written.is_ok() {
             *locked(&self.written) = Some(*id);

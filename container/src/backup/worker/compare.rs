@@ -1,8 +1,8 @@
-//! Compares a directory with a snapshot: every name, type and target and every byte by its digest, which must be the same;
-//! and every owner, mode, time and attribute, of which a disk does not take every one.
+//! Compares a directory with a snapshot: every name, type, target and length, and where it is read back every byte by its
+//! digest, which must be the same; and every owner, mode, time and attribute, of which a disk does not take every one.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -31,12 +31,21 @@ pub(crate) struct Compared {
     pub(crate) unset: Named,
 }
 
+/// What is known of the bytes in the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// Each piece was compared with its digest before it was written, and the disk took all of it.
+    Written,
+    /// Nothing: they are read back.
+    ReadBack,
+}
+
 /// How something differs.
 enum Difference {
     Content(&'static str),
-    Metadata(&'static str),
+    Other(&'static str),
 }
-use Difference::{Content, Metadata};
+use Difference::{Content, Other};
 
 /// Compares `place` with what `tree` says it should be. Owners are compared only where they could be set.
 ///
@@ -46,6 +55,7 @@ pub(crate) fn compare(
     tree: &Tree,
     place: &Place,
     owners: bool,
+    bytes: Bytes,
     done: &Done,
 ) -> Result<Compared, RepositoryError> {
     let compared = Mutex::new(Compared::default());
@@ -57,14 +67,14 @@ pub(crate) fn compare(
             let found = match place.holder(&path) {
                 Ok((holder, name)) => {
                     let count = held.get(at).copied().unwrap_or(0);
-                    difference(tree, &holder, name, node, owners, count, done)?
+                    difference(tree, &holder, name, node, (owners, bytes), count, done)?
                 }
                 Err(_) => Some(Content("it is missing")),
             };
             let mut compared = compared.lock().unwrap_or_else(PoisonError::into_inner);
             let (list, what) = match found {
                 Some(Content(what)) => (&mut compared.mismatches, what),
-                Some(Metadata(what)) => (&mut compared.unset, what),
+                Some(Other(what)) => (&mut compared.unset, what),
                 None => return Ok::<_, RepositoryError>(()),
             };
             list.push(&format!("{}: {what}", path.display()));
@@ -81,7 +91,7 @@ fn difference(
     holder: &OwnedFd,
     name: &OsStr,
     node: &Node,
-    owners: bool,
+    (owners, bytes): (bool, Bytes),
     held: usize,
     done: &Done,
 ) -> Result<Option<Difference>, RepositoryError> {
@@ -91,7 +101,10 @@ fn difference(
     };
     let content = match &node.node_type {
         NodeType::Dir if stat.is_dir() => directory_difference(holder, name, held),
-        NodeType::File if stat.is_file() => content_difference(tree, holder, name, node, done)?,
+        NodeType::File if stat.is_file() => match bytes {
+            Bytes::Written => length_difference(tree, &stat, node, done)?,
+            Bytes::ReadBack => content_difference(tree, holder, name, node, done)?,
+        },
         NodeType::Symlink { .. } if stat.is_symlink() => {
             let target = readlinkat(&file, "", Vec::new()).ok();
             let wanted = node.node_type.to_link().as_os_str().as_bytes();
@@ -110,14 +123,14 @@ fn difference(
         && !stat.is_symlink()
         && permissions(mode) != permissions(found.mode.unwrap_or_default())
     {
-        return Ok(Some(Metadata("its mode differs")));
+        return Ok(Some(Other("its mode differs")));
     }
     let owned = |wanted: Option<u32>, is: u32| wanted.is_none_or(|wanted| wanted == is);
     if owners && !(owned(node.meta.uid, stat.uid()) && owned(node.meta.gid, stat.gid())) {
-        return Ok(Some(Metadata("its owner differs")));
+        return Ok(Some(Other("its owner differs")));
     }
     if node.meta.mtime.is_some() && node.meta.mtime != found.mtime {
-        return Ok(Some(Metadata("its time differs")));
+        return Ok(Some(Other("its time differs")));
     }
     let attributes = if stat.is_symlink() {
         Vec::new()
@@ -125,7 +138,7 @@ fn difference(
         stored_attributes(holder, name).unwrap_or_default()
     };
     let is_same = attributes == node_attributes(node);
-    Ok((!is_same).then_some(Metadata("its attributes differ")))
+    Ok((!is_same).then_some(Other("its attributes differ")))
 }
 
 fn directory_difference(holder: &OwnedFd, name: &OsStr, held: usize) -> Option<&'static str> {
@@ -136,6 +149,21 @@ fn directory_difference(holder: &OwnedFd, name: &OsStr, held: usize) -> Option<&
         Ok(_) => None,
         Err(_) => Some("it cannot be read"),
     }
+}
+
+fn length_difference(
+    tree: &Tree,
+    stat: &Metadata,
+    node: &Node,
+    done: &Done,
+) -> Result<Option<&'static str>, RepositoryError> {
+    let mut length = 0_u64;
+    for (_, piece) in tree.pieces(node)? {
+        length = length.saturating_add(u64::try_from(piece).unwrap_or(u64::MAX));
+    }
+    done.bytes(length);
+    done.file();
+    Ok((stat.len() != length).then_some("it is of another length"))
 }
 
 fn content_difference(
@@ -160,8 +188,8 @@ fn content_difference(
                 return Ok(Some("its content differs"));
             }
         }
+        done.bytes(end.saturating_sub(offset));
         offset = end;
-        done.bytes(length);
     }
     done.file();
     let is_as_long = file.metadata().is_ok_and(|stat| stat.len() == offset);

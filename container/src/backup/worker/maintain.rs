@@ -13,6 +13,7 @@ use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
 use rustic_core::{CheckOptions, PruneOptions, ReadSubsetOption};
 
+use super::compare::Bytes;
 use super::confined::Keeper;
 use super::now_ms;
 use super::remote::Remote;
@@ -156,8 +157,8 @@ fn rehearse(
         return Ok(Rehearsed::Not(NOTHING_GOOD));
     };
     let place = scratch.join("drill");
-    let extracted = extract(opened, good, &place, DRILL_SPARE, Instant::now());
-    let extracted = extracted.and_then(|mut report| {
+    let extracted = extract(opened, good, &place, DRILL_SPARE, Bytes::ReadBack, Instant::now());
+    let extracted = extracted.and_then(|(mut report, _)| {
         rehearse_replacing(scratch, &place, keeper, &mut report).map_err(NotExtracted::Disk)?;
         Ok(report)
     });

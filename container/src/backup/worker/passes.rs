@@ -41,8 +41,6 @@ const LONG_PASS: Duration = Duration::from_secs(3);
 const MAX_PASSES: u32 = 3;
 /// So few changes need no further pass, however long the last one took.
 const FEW: usize = 200;
-/// Trees that one pass has written and the next one reads may take so many bytes of the disk.
-const TREES: u64 = 256 * 1024 * 1024;
 
 /// A home that is stored; its snapshot is not written yet.
 pub(super) struct Stored {
@@ -119,7 +117,6 @@ impl Passes<'_> {
             note(said);
         }
         let patterns = Arc::new(patterns);
-        self.remote.spool_packs(self.copies.scratch.join("packs"), TREES);
         let mut parent = self.parent.cloned();
         let mut opened = opened.repository;
         let mut added = Added::default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustic_core::repofile::{BlobType, Node};
-use rustic_core::{BlobId, DataId, IndexedFullStatus, Repository};
+use rustic_core::{DataId, Id, IndexedFullStatus, Repository};
 use sha2::{Digest, Sha256};
 
 use super::remote::Remote;
@@ -32,14 +32,20 @@ impl Pieces {
         node.content.iter().flatten().map(known).collect()
     }
 
-    /// The bytes of one piece.
+    /// The bytes of one piece, which its digest has been found to be of.
     ///
     /// # Errors
     /// When they cannot be read as they were written.
     pub(crate) fn read(&self, id: DataId) -> Result<Bytes, RepositoryError> {
-        let blob = BlobId::from(id.into_inner());
-        let read = self.repository.get_blob_cached(&blob, BlobType::Data);
-        read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))
+        let read = self.repository.cat_blob(BlobType::Data, id.to_hex().as_str());
+        let bytes = read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))?;
+        if Id::new(Sha256::digest(&bytes).into()) != *id {
+            return Err(RepositoryError(format!(
+                "reading a piece of a file: {} is not what its name says",
+                id.to_hex().as_str()
+            )));
+        }
+        Ok(bytes)
     }
 }
 

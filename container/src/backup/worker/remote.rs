@@ -4,10 +4,10 @@
 //! other failure is a failure, after some attempts. What is read is compared with the digest that names it. Once
 //! a write has failed, no snapshot is written any more: rustic leaves out a file it could not store and goes on.
 
+mod ahead;
 mod held_up;
 mod kept;
 mod packs;
-mod spool;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustic_core::Id;
+use rustic_core::{FileType, Id};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use ureq::http::{Method, Request, Response};
@@ -27,6 +27,7 @@ use held_up::Waits;
 use packs::Packs;
 
 pub(crate) use kept::KeptObjects;
+pub(super) use packs::InHand;
 
 /// So often something is tried before it has failed.
 const ATTEMPTS: u32 = 5;
@@ -106,6 +107,9 @@ pub(crate) struct Remote {
     renew_at: Mutex<i64>,
     packs: Packs,
     kept: Option<KeptObjects>,
+    trees: Option<KeptObjects>,
+    /// The repository's config, once it was read.
+    pub(super) config: Mutex<Option<Bytes>>,
     /// The first write that failed for good.
     pub(super) failed: Mutex<Option<String>>,
     /// The last failure, in our words: rustic's own are for its own users.
@@ -136,17 +140,26 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+pub(super) fn path_of(kind: FileType, id: &Id) -> String {
+    match kind {
+        FileType::Config => "config".to_owned(),
+        kind => format!("{}/{}", kind.dirname(), id.to_hex().as_str()),
+    }
+}
+
 fn number(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 impl Remote {
-    /// A client for this repository, and what is kept of it on this machine.
-    pub(crate) fn new(access: &Access, kept: Option<KeptObjects>) -> Self {
+    /// A client for this repository, and what is kept of it on this machine: small objects, and packs of trees.
+    pub(crate) fn new(access: &Access, [kept, trees]: [Option<KeptObjects>; 2]) -> Self {
         let patience = Duration::from_millis(access.patience_ms);
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            .max_idle_connections(ahead::SIDE_BY_SIDE)
+            .max_idle_connections_per_host(ahead::SIDE_BY_SIDE)
             .user_agent(concat!("moltbot-supervisor/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(patience))
             .timeout_recv_response(Some(patience))
@@ -160,6 +173,8 @@ impl Remote {
             renew_at: Mutex::new(access.renew_at),
             packs: Packs::default(),
             kept,
+            trees,
+            config: Mutex::default(),
             failed: Mutex::default(),
             last_failure: Mutex::default(),
             unanswered: Mutex::default(),

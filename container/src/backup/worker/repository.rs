@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::findings::short;
 use super::keys::{self, KeyError};
 use super::remote::Remote;
-use super::wire::Access;
+use super::say::say;
+use super::wire::{Access, Line, Unlocked};
 
 /// Where the home is in every snapshot, wherever it lies while it is taken or restored.
 pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
@@ -162,11 +163,18 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
 /// # Errors
 /// Whenever it is not certain what there is.
 pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
-    let there = remote
-        .exists("config")
+    let config = remote
+        .config()
         .map_err(|error| RepositoryError(error.to_string()))?;
-    if !there {
+    if config.is_none() {
         return certainly_none(remote).map(|()| None);
+    }
+    // What a job of this run has unlocked before: it fits, or the repository is another one by now.
+    if let Some(Unlocked(master)) = &access.unlocked
+        && let Ok(repository) = unopened(remote)?.open(&Credentials::Masterkey(master.clone()))
+    {
+        let remote = Arc::clone(remote);
+        return Ok(Some(Opened { remote, repository }));
     }
     let Some(unlocked) =
         keys::unlock(remote, &access.passwords).map_err(|error| locked_out(remote, &error))?
@@ -181,6 +189,7 @@ pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opene
     if let Some(newest) = access.passwords.first().filter(|_| !unlocked.is_current) {
         keys::add(remote, &unlocked.master, newest, HOST).map_err(|error| locked_out(remote, &error))?;
     }
+    say(&Line::Unlocked(Unlocked(unlocked.master)));
     let remote = Arc::clone(remote);
     Ok(Some(Opened { remote, repository }))
 }

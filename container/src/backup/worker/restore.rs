@@ -8,10 +8,11 @@ use std::time::Instant;
 use moltworker_core::wire::control::{Amount, Named, Progress, RestoreReport};
 use moltworker_core::wire::job::JobKind;
 use moltworker_core::wire::run::RestorePoint;
+use rustic_core::jiff::Zoned;
 use rustic_core::repofile::SnapshotFile;
 use rustix::fs::statvfs;
 
-use super::compare::{Compared, compare};
+use super::compare::{Bytes, Compared, compare};
 use super::confined::Keeper;
 use super::leases;
 use super::now_ms;
@@ -26,8 +27,6 @@ use super::write::{NotExtracted, unwritten, write};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
 const SPARE: u64 = 64 * 1024 * 1024;
-/// The ending, beside the directory that is restored into, of the file packs are kept in meanwhile.
-const SPOOL: &str = "packs";
 
 /// Makes the home from a snapshot, or finds that there is nothing to make it from.
 ///
@@ -43,7 +42,13 @@ pub(crate) fn restore(
     keeper: &Keeper,
 ) -> Result<RestoreReport, RepositoryError> {
     let begun = Instant::now();
-    let Some((opened, snapshot, passed_over)) = choose(access, remote, point)? else {
+    let Some(Chosen {
+        opened,
+        snapshot,
+        passed_over,
+        newest,
+    }) = choose(access, remote, point)?
+    else {
         return Ok(RestoreReport {
             snapshot: None,
             taken_at: None,
@@ -62,10 +67,11 @@ pub(crate) fn restore(
     for passed in &passed_over {
         note(&format!("snapshot {} is suspicious and passed over", passed.id));
     }
-    let mut report = extract(opened, &snapshot, fresh, SPARE, begun)?;
+    // Each byte is compared before it is written; reading it back would only ask the kernel's memory.
+    let (mut report, opened) = extract(opened, &snapshot, fresh, SPARE, Bytes::Written, begun)?;
     release_leases(fresh, keeper, &mut report);
     // What fails before the home is replaced leaves the bot what it had.
-    mark_before_upgrade(access, remote, &snapshot, context)?;
+    mark_before_upgrade(&opened, &snapshot, &newest, context)?;
     replace(home, fresh)?;
     let ids = passed_over.iter();
     let newest = passed_over.first().and_then(snapshot_report);
@@ -95,9 +101,17 @@ pub(super) fn release_leases(fresh: &Path, keeper: &Keeper, report: &mut Restore
     }
 }
 
-type Chosen = (Opened, SnapshotFile, Vec<SnapshotFile>);
+/// What is to be restored.
+struct Chosen {
+    opened: Opened,
+    snapshot: SnapshotFile,
+    /// The newer ones that are not.
+    passed_over: Vec<SnapshotFile>,
+    /// When the newest of all was taken.
+    newest: Zoned,
+}
 
-/// The snapshot to restore, with the newer ones that are passed over; `None` when there is nothing to restore.
+/// The snapshot to restore; `None` when there is nothing to restore.
 fn choose(
     access: &Access,
     remote: &Arc<Remote>,
@@ -107,13 +121,19 @@ fn choose(
         Some(opened) => opened.snapshots().map(|snapshots| Some((opened, snapshots)))?,
         None => None,
     };
-    match (snapshots, point) {
-        (None, RestorePoint::Latest) => Ok(None),
-        (None, RestorePoint::Snapshot(id)) => Err(RepositoryError(format!(
-            "there is no repository, and so no snapshot {id}"
-        ))),
-        (Some((_, snapshots)), RestorePoint::Latest) if snapshots.is_empty() => Ok(None),
-        (Some((opened, mut snapshots)), RestorePoint::Latest) => {
+    let (opened, mut snapshots) = match (snapshots, point) {
+        (Some(found), _) => found,
+        (None, RestorePoint::Latest) => return Ok(None),
+        (None, RestorePoint::Snapshot(id)) => {
+            return Err(RepositoryError(format!(
+                "there is no repository, and so no snapshot {id}"
+            )));
+        }
+    };
+    let newest = snapshots.first().map(|newest| newest.time.clone());
+    let (chosen, passed_over) = match point {
+        RestorePoint::Latest if snapshots.is_empty() => return Ok(None),
+        RestorePoint::Latest => {
             let is_good = |snapshot: &SnapshotFile| !snapshot.tags.iter().any(|tag| tag == SUSPICIOUS);
             let Some(at) = snapshots.iter().position(is_good) else {
                 return Err(RepositoryError::new(
@@ -121,20 +141,26 @@ fn choose(
                 ));
             };
             let passed_over = snapshots.drain(..at).collect();
-            let chosen = snapshots.into_iter().next();
-            Ok(chosen.map(|chosen| (opened, chosen, passed_over)))
+            (snapshots.into_iter().next(), passed_over)
         }
-        (Some((opened, snapshots)), RestorePoint::Snapshot(id)) => {
+        RestorePoint::Snapshot(id) => {
             let mut snapshots = snapshots.into_iter();
             let chosen = snapshots.find(|snapshot| snapshot.id.to_hex().as_str() == id.as_str());
             let chosen =
                 chosen.ok_or_else(|| RepositoryError(format!("the repository has no snapshot {id}")))?;
-            Ok(Some((opened, chosen, Vec::new())))
+            (Some(chosen), Vec::new())
         }
-    }
+    };
+    Ok(chosen.zip(newest).map(|(snapshot, newest)| Chosen {
+        opened,
+        snapshot,
+        passed_over,
+        newest,
+    }))
 }
 
-/// Writes a snapshot into a directory that is not there yet and compares it, where beside it `spare` bytes stay free.
+/// Writes a snapshot into a directory that is not there yet and compares it, where beside it `spare` bytes stay free; what it
+/// did, and the repository again.
 ///
 /// # Errors
 /// When it cannot be read or written as a whole, or anything differs afterwards.
@@ -143,13 +169,13 @@ pub(crate) fn extract(
     snapshot: &SnapshotFile,
     fresh: &Path,
     spare: u64,
+    bytes: Bytes,
     begun: Instant,
-) -> Result<RestoreReport, NotExtracted> {
+) -> Result<(RestoreReport, Opened), NotExtracted> {
     let tree = Tree::open(opened, snapshot)?;
     let total = tree.amount();
     make_way(fresh).map_err(NotExtracted::Disk)?;
-    let left = room_for(tree.disk_bytes()?, fresh, spare)?;
-    tree.remote.spool_packs(fresh.with_extension(SPOOL), left);
+    room_for(tree.disk_bytes()?, fresh, spare)?;
     let owners = rustix::process::geteuid().is_root();
 
     let written = Arc::new(Done::default());
@@ -159,7 +185,7 @@ pub(crate) fn extract(
 
     let done = Arc::new(Done::default());
     let ticker = self::ticker(JobKind::Compare, &done, total);
-    let compared = compare(&tree, &place, owners, &done)?;
+    let compared = compare(&tree, &place, owners, bytes, &done)?;
     drop(ticker);
     let Compared {
         compared,
@@ -180,7 +206,7 @@ pub(crate) fn extract(
             unset.first.join("; ")
         ));
     }
-    Ok(RestoreReport {
+    let report = RestoreReport {
         snapshot: snapshot.id.to_hex().as_str().parse().ok(),
         taken_at: Some(snapshot.time.timestamp().as_millisecond()),
         restored_at: now_ms(),
@@ -193,7 +219,8 @@ pub(crate) fn extract(
         lost: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
-    })
+    };
+    Ok((report, tree.close()))
 }
 
 fn ticker(job: JobKind, done: &Arc<Done>, total: Amount) -> Ticker {
@@ -209,8 +236,8 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How much is free beside what is going to be written.
-fn room_for(bytes: u64, fresh: &Path, spare: u64) -> Result<u64, NotExtracted> {
+/// Whether what is going to be written has room, and `spare` bytes beside it.
+fn room_for(bytes: u64, fresh: &Path, spare: u64) -> Result<(), NotExtracted> {
     let parent = fresh.parent().unwrap_or(fresh);
     let room = statvfs(parent).map_err(|error| unwritten(parent, "asking for free space", &error.into()))?;
     let free = room.f_bavail.saturating_mul(room.f_frsize);
@@ -220,5 +247,5 @@ fn room_for(bytes: u64, fresh: &Path, spare: u64) -> Result<u64, NotExtracted> {
             "the disk has {free} bytes free; the snapshot needs {wanted}"
         ))));
     }
-    Ok(free.saturating_sub(wanted))
+    Ok(())
 }

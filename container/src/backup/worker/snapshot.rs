@@ -14,7 +14,7 @@ use super::passes::{Copies, Passes, Stored};
 use super::place::look;
 use super::remote::Remote;
 use super::repository::{
-    ACCEPTED, Description, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
+    ACCEPTED, Description, Opened, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
 };
 use super::say::{note, say};
 use super::wire::{Access, JobContext, Line};
@@ -62,7 +62,7 @@ pub(crate) fn take(
         copies,
         parent,
         raw: &context.raw,
-        time: later_than(parent),
+        time: later_than(parent.map(|parent| &parent.time)),
     };
     let Stored {
         repository,
@@ -160,9 +160,9 @@ pub(crate) fn take(
 /// # Errors
 /// When it could not be written: without a way back nothing is upgraded.
 pub(crate) fn mark_before_upgrade(
-    access: &Access,
-    remote: &Arc<Remote>,
+    opened: &Opened,
     snapshot: &SnapshotFile,
+    newest: &Zoned,
     context: &JobContext,
 ) -> Result<(), RepositoryError> {
     let Some(known) = snapshot_report(snapshot) else {
@@ -174,12 +174,8 @@ pub(crate) fn mark_before_upgrade(
     if from == to || known.reason == Some(SnapshotReason::BeforeUpgrade) {
         return Ok(());
     }
-    let Some(opened) = open(access, remote)? else {
-        return Err(RepositoryError::new("the repository is gone"));
-    };
-    let newest = opened.snapshots()?.into_iter().next();
     let mut marked = snapshot.clone();
-    marked.time = later_than(newest.as_ref());
+    marked.time = later_than(Some(newest));
     // It says who wrote the home, not who is about to.
     let written_by = JobContext {
         run: context.run,
@@ -193,7 +189,7 @@ pub(crate) fn mark_before_upgrade(
         known.suspicious.is_some(),
     );
     let saved = opened.repository.save_snapshots(vec![marked]);
-    saved.map_err(|error| explain(remote, "marking the snapshot before an upgrade", &error))?;
+    saved.map_err(|error| explain(&opened.remote, "marking the snapshot before an upgrade", &error))?;
     note(&format!(
         "gateway {from} wrote this home and {to} will use it: kept as a snapshot before an upgrade"
     ));
@@ -238,15 +234,9 @@ fn loss(
 
 /// Now, or a moment after the newest snapshot if that has been taken by a faster clock: the newest snapshot is
 /// the one with the latest time.
-fn later_than(newest: Option<&SnapshotFile>) -> Zoned {
+fn later_than(newest: Option<&Zoned>) -> Zoned {
     let now = Timestamp::now();
-    let after = newest.and_then(|newest| {
-        newest
-            .time
-            .timestamp()
-            .checked_add(Span::new().milliseconds(1))
-            .ok()
-    });
+    let after = newest.and_then(|newest| newest.timestamp().checked_add(Span::new().milliseconds(1)).ok());
     after.map_or(now, |after| now.max(after)).to_zoned(TimeZone::UTC)
 }
 

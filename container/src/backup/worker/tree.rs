@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use moltworker_core::wire::control::Amount;
 use rustic_core::repofile::{Node, SnapshotFile};
-use rustic_core::{DataId, Id, LsOptions};
+use rustic_core::{DataId, FileType, Id, LsOptions};
 use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
-use super::remote::Remote;
+use super::ranges::{Located, Part};
+use super::remote::{InHand, Remote, path_of};
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
 /// Files that are worked on at the same time: so that one waits for the network while another is written.
@@ -23,8 +24,6 @@ const ZEROS: usize = 512 * 1024;
 
 /// A snapshot whose files can be read.
 pub(crate) struct Tree {
-    /// The client of its repository.
-    pub(crate) remote: Arc<Remote>,
     pieces: Pieces,
     /// Everything in it below the home, the home itself first; a directory before its content. Whole paths would be far
     /// longer than all names where a tree is deep.
@@ -57,9 +56,8 @@ impl Done {
     }
 
     /// Some bytes.
-    pub(crate) fn bytes(&self, bytes: usize) {
-        self.bytes
-            .fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    pub(crate) fn bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Some bytes of them that had to be written: those of a hole need not.
@@ -117,12 +115,19 @@ impl Tree {
             }
         }
         Ok(Self {
-            remote: Arc::clone(&remote),
             pieces: Pieces { remote, repository },
             entries,
             disk_bytes: Description::of(snapshot).disk_bytes,
             zeros: DataId::from(Id::new(Sha256::digest(vec![0; ZEROS]).into())),
         })
+    }
+
+    /// The repository it was read from.
+    pub(crate) fn close(self) -> Opened {
+        Opened {
+            remote: self.pieces.remote,
+            repository: self.pieces.repository.drop_index(),
+        }
     }
 
     /// How many entries there are: files, directories and links.
@@ -205,7 +210,47 @@ impl Tree {
         self.pieces.of(node)
     }
 
-    /// The bytes of one piece.
+    /// Where the pieces of a file lie that are no holes, and where they go; and how long the file is.
+    ///
+    /// # Errors
+    /// When the repository does not know one of them.
+    pub(super) fn located(&self, at: usize, node: &Node) -> Result<(Vec<Located>, u64), RepositoryError> {
+        let mut located = Vec::new();
+        let mut offset = 0_u64;
+        for id in node.content.iter().flatten() {
+            let entry = self.pieces.repository.get_index_entry(id);
+            let entry = entry
+                .map_err(|error| explain(&self.pieces.remote, "looking for a piece of a file", &error))?;
+            let length = entry.data_length();
+            if !self.is_hole(*id) {
+                let from = entry.location.offset;
+                located.push(Located {
+                    pack: *entry.pack,
+                    at: from..from.saturating_add(entry.location.length),
+                    piece: *id,
+                    length,
+                    goes_to: (at, offset),
+                });
+            }
+            offset = offset.saturating_add(length.into());
+        }
+        Ok((located, offset))
+    }
+
+    /// A part of a pack, in memory: pieces that lie in it are read from there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn take_in_hand(&self, part: &Part) -> Result<InHand<'_>, RepositoryError> {
+        let path = path_of(FileType::Pack, &part.pack);
+        let taken = self
+            .pieces
+            .remote
+            .take_in_hand(&path, &part.pack, part.at.start, part.at.end);
+        taken.map_err(|error| RepositoryError(format!("reading a piece of a file: {error}")))
+    }
+
+    /// The bytes of one piece, which its digest has been found to be of.
     ///
     /// # Errors
     /// When they cannot be read as they were written.

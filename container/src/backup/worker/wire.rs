@@ -13,6 +13,7 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
 use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
+use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
 
 /// [`Access::renew_at`] of a token whose age nobody has said: it is renewed first.
@@ -46,6 +47,8 @@ pub(crate) struct Access {
     pub(crate) renew_at: i64,
     /// What may decrypt it, newest first.
     pub(crate) passwords: Vec<String>,
+    /// What a job of this run has opened it with.
+    pub(crate) unlocked: Option<Unlocked>,
     /// How long a connection or the beginning of an answer may take, in milliseconds.
     pub(crate) patience_ms: u64,
 }
@@ -66,6 +69,7 @@ impl Access {
                 .iter()
                 .map(|password| password.reveal().to_owned())
                 .collect(),
+            unlocked: None,
             patience_ms,
         }
     }
@@ -97,6 +101,8 @@ pub(crate) struct JobContext {
 pub(crate) enum Line {
     /// The token was renewed. A secret: it goes no further than the supervisor's memory.
     Token(Renewed),
+    /// The repository was opened by a password. The next jobs of this run need none. A secret like the token.
+    Unlocked(Unlocked),
     /// How far it is.
     Progress(Progress),
     /// Something goes on: what went over the wire so far, and what was read and written here, in pieces. Said when that
@@ -184,6 +190,24 @@ pub(crate) struct Renewed {
 impl std::fmt::Debug for Renewed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Renewed(hidden, renew at {})", self.renew_at)
+    }
+}
+
+/// A repository's master key.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Unlocked(pub(crate) MasterKey);
+
+impl PartialEq for Unlocked {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.encrypt == other.0.encrypt
+    }
+}
+
+impl Eq for Unlocked {}
+
+impl std::fmt::Debug for Unlocked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unlocked(hidden)")
     }
 }
 

@@ -1,16 +1,23 @@
 //! Writes the files of a snapshot into a directory that is not there yet.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
+use rustic_core::DataId;
 use rustic_core::repofile::{Node, NodeType};
 use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, symlinkat};
 
 use super::attributes::apply;
 use super::place::{PRIVATE, Place};
+use super::ranges::{Located, Part, for_each_part, parts};
 use super::repository::RepositoryError;
 use super::swap::failed;
 use super::tree::{Done, Tree};
@@ -19,6 +26,8 @@ use crate::beneath;
 /// What is nothing but zeros is left out in blocks of this size: that of the usual file systems.
 const BLOCK: usize = 4_096;
 const ZEROS: [u8; BLOCK] = [0; BLOCK];
+/// So often a part of a pack is read until what is in it counts as damaged where it is stored.
+const ATTEMPTS: u32 = 3;
 
 /// Why a snapshot was not written into a directory, or is not the same there.
 #[derive(Debug, thiserror::Error)]
@@ -100,20 +109,27 @@ pub(super) fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Res
         }
     }
     let is_link: HashSet<usize> = links.iter().map(|(at, _)| *at).collect();
+    let files = Files {
+        tree,
+        place: &place,
+        owners,
+        done,
+        left: tree.all().map(|_| AtomicUsize::new(0)).collect(),
+    };
+    let located = Mutex::new(Vec::new());
     tree.for_each(Node::is_file, |at, node| {
         if is_link.contains(&at) {
             return Ok::<_, NotExtracted>(());
         }
-        let path = tree.path(at);
-        let (holder, name) = place.holder(&path).map_err(failed(at, "writing"))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let file = beneath::open(&*holder, name, flags, Mode::RUSR | Mode::WUSR);
-        let file = file.map_err(|error| failed(at, "writing")(error.into()))?;
-        content(tree, &path, &file.into(), node, done)?;
-        done.file();
-        apply(&holder, name, node, owners);
+        let pieces = files.begin(at, node)?;
+        located
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(pieces);
         Ok(())
     })?;
+    let located = located.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for_each_part(&parts(located), |part| files.write(part))?;
     for (at, first) in links {
         let (path, of) = (tree.path(at), tree.path(first));
         let (holder, name) = place.holder(&path).map_err(failed(at, "linking"))?;
@@ -133,19 +149,97 @@ pub(super) fn write(tree: &Tree, fresh: &Path, owners: bool, done: &Done) -> Res
     Ok(place)
 }
 
-fn content(tree: &Tree, path: &Path, file: &File, node: &Node, done: &Done) -> Result<(), NotExtracted> {
-    let writing = |error: io::Error| unwritten(path, "writing", &error);
-    let mut offset = 0;
-    for (id, length) in tree.pieces(node)? {
-        if !tree.is_hole(id) {
-            let bytes = tree.piece(id)?;
-            done.written(write_runs(file, &bytes, offset).map_err(writing)?);
-        }
-        done.bytes(length);
-        offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+/// The files that are written, each piece when the part of a pack it lies in is at hand.
+struct Files<'a> {
+    tree: &'a Tree,
+    place: &'a Place,
+    owners: bool,
+    done: &'a Done,
+    /// How many pieces of each entry are not written yet.
+    left: Vec<AtomicUsize>,
+}
+
+impl Files<'_> {
+    fn failed(&self, at: usize) -> impl Fn(io::Error) -> NotExtracted {
+        let path = self.tree.path(at);
+        move |error| unwritten(&path, "writing", &error)
     }
-    // What ends in a hole.
-    file.set_len(offset).map_err(writing)
+
+    /// Makes a file as long as it will be, and says which pieces it takes.
+    fn begin(&self, at: usize, node: &Node) -> Result<Vec<Located>, NotExtracted> {
+        let (pieces, length) = self.tree.located(at, node)?;
+        let failed = self.failed(at);
+        let path = self.tree.path(at);
+        let (holder, name) = self.place.holder(&path).map_err(&failed)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+        let file = beneath::open(&*holder, name, flags, Mode::RUSR | Mode::WUSR);
+        let file = File::from(file.map_err(|error| failed(error.into()))?);
+        file.set_len(length).map_err(&failed)?;
+        let written = pieces.iter().map(|piece| u64::from(piece.length)).sum();
+        self.done.bytes(length.saturating_sub(written));
+        if let Some(left) = self.left.get(at) {
+            left.store(pieces.len(), Ordering::Relaxed);
+        }
+        if pieces.is_empty() {
+            self.finish(at, &holder, name);
+        }
+        Ok(pieces)
+    }
+
+    /// Writes the pieces that lie in a part of a pack.
+    fn write(&self, part: &Part) -> Result<(), NotExtracted> {
+        let mut in_hand = Some(self.tree.take_in_hand(part)?);
+        let mut attempts = 1;
+        // One that goes to several places lies there once.
+        let mut last: Option<(DataId, Bytes)> = None;
+        for located in &part.pieces {
+            let same = last.take().filter(|(piece, _)| *piece == located.piece);
+            let bytes = match same {
+                Some((_, bytes)) => bytes,
+                None => loop {
+                    match self.tree.piece(located.piece) {
+                        Ok(bytes) => break bytes,
+                        // What is damaged on its way here is whole where it is stored.
+                        Err(_) if attempts < ATTEMPTS => {
+                            attempts = attempts.saturating_add(1);
+                            drop(in_hand.take());
+                            in_hand = Some(self.tree.take_in_hand(part)?);
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                },
+            };
+            self.put(located, &bytes)?;
+            last = Some((located.piece, bytes));
+        }
+        Ok(())
+    }
+
+    /// Writes a piece to its place. The last one of a file finishes it.
+    fn put(&self, located: &Located, bytes: &[u8]) -> Result<(), NotExtracted> {
+        let (at, offset) = located.goes_to;
+        let failed = self.failed(at);
+        let path = self.tree.path(at);
+        let (holder, name) = self.place.holder(&path).map_err(&failed)?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW;
+        let file = beneath::open(&*holder, name, flags, Mode::empty());
+        let file = File::from(file.map_err(|error| failed(error.into()))?);
+        self.done
+            .written(write_runs(&file, bytes, offset).map_err(&failed)?);
+        self.done.bytes(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let left = self.left.get(at);
+        if left.is_some_and(|left| left.fetch_sub(1, Ordering::AcqRel) == 1) {
+            self.finish(at, &holder, name);
+        }
+        Ok(())
+    }
+
+    fn finish(&self, at: usize, holder: &OwnedFd, name: &OsStr) {
+        if let Some(node) = self.tree.node(at) {
+            apply(holder, name, node, self.owners);
+        }
+        self.done.file();
+    }
 }
 
 /// Writes what is not zeros, and says how much that was.

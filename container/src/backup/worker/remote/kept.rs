@@ -1,11 +1,11 @@
-//! Small immutable objects of a repository (keys, indexes, snapshots), kept on this machine for the run: without them every
-//! snapshot would read as many of them again as there are snapshots.
+//! Small immutable objects of a repository (keys, indexes, snapshots; packs of trees), kept on this machine for the run: without
+//! them every snapshot would read as many of them again as there are snapshots.
 //!
-//! One file of records, opened with root's rights before the process takes those of the home's owner. An object is named by
+//! A file of records, opened with root's rights before the process takes those of the home's owner. An object is named by
 //! its digest, and compared with it each time it is read from here, so that a damaged or foreign file costs a request and
 //! nothing else. What exists is never asked here: lists come from the repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -18,8 +18,6 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::{check_digest, locked, number};
 
-/// Larger, the file begins anew: some 10,000 snapshots of a small home, read in 20 ms.
-const MAX_FILE: u64 = 64 * 1024 * 1024;
 /// A larger object is read from the repository each time: an index of over 100,000 pieces.
 const MAX_OBJECT: usize = 8 * 1024 * 1024;
 /// How long an id is in hexadecimal.
@@ -32,7 +30,11 @@ pub(crate) struct KeptObjects {
     file: File,
     /// Only one process adds at a time; others just read.
     may_add: bool,
+    /// Larger, the file begins anew.
+    max: u64,
     places: Mutex<Places>,
+    /// Those of which parts are read, and that are known to be whole.
+    whole: Mutex<BTreeSet<Id>>,
 }
 
 #[derive(Default)]
@@ -43,7 +45,7 @@ struct Places {
 
 impl KeptObjects {
     /// Opens the file or makes it; nothing where that does not work, which costs requests only.
-    pub(crate) fn open(path: &Path) -> Option<Self> {
+    pub(crate) fn open(path: &Path, max: u64) -> Option<Self> {
         let file = File::options()
             .read(true)
             .write(true)
@@ -56,9 +58,9 @@ impl KeptObjects {
         let may_add = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
         let mut places = Places::read(&file);
         let long = file.metadata().ok()?.len();
-        if may_add && (long > MAX_FILE || long > places.end) {
+        if may_add && (long > max || long > places.end) {
             // Also what a process that was killed has left half written.
-            let end = if long > MAX_FILE { 0 } else { places.end };
+            let end = if long > max { 0 } else { places.end };
             file.set_len(end).ok()?;
             places.known.retain(|_, (at, _)| *at < end);
             places.end = end;
@@ -66,7 +68,9 @@ impl KeptObjects {
         Some(Self {
             file,
             may_add,
+            max,
             places: Mutex::new(places),
+            whole: Mutex::default(),
         })
     }
 
@@ -83,22 +87,63 @@ impl KeptObjects {
         Some(bytes.into())
     }
 
-    /// Keeps an object. Where that does not work, it is asked for again.
-    pub(crate) fn put(&self, id: &Id, bytes: &[u8]) {
+    /// A part of an object, if that is here and whole. It is compared with its name once.
+    pub(super) fn part(&self, id: &Id, offset: u32, length: u32) -> Option<Bytes> {
+        let mut whole = locked(&self.whole);
+        if !whole.contains(id) {
+            self.get(id)?;
+            whole.insert(*id);
+        }
+        drop(whole);
+        let (at, size) = *locked(&self.places).known.get(id)?;
+        if u64::from(offset).saturating_add(length.into()) > number(size) {
+            return None;
+        }
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        let at = at.saturating_add(offset.into());
+        self.file.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes.into())
+    }
+
+    /// Those of `objects`, with their sizes, that are not here and would be kept.
+    pub(super) fn missing(&self, objects: &[(Id, u32)]) -> Vec<Id> {
+        let places = locked(&self.places);
+        let mut room = self.max.saturating_sub(places.end);
+        let mut fits = |size: u32| {
+            let size = u64::from(size).saturating_add(number(HEAD));
+            let fits = size <= number(MAX_OBJECT) && size <= room;
+            if fits {
+                room = room.saturating_sub(size);
+            }
+            fits
+        };
+        let missing = objects
+            .iter()
+            .filter(|(id, size)| self.may_add && !places.known.contains_key(id) && fits(*size));
+        missing.map(|(id, _)| *id).collect()
+    }
+
+    /// Keeps an object; false where that does not work, and it is asked for again.
+    pub(crate) fn put(&self, id: &Id, bytes: &[u8]) -> bool {
         let Some(length) = u32::try_from(bytes.len())
             .ok()
             .filter(|_| bytes.len() <= MAX_OBJECT)
         else {
-            return;
+            return false;
         };
         let mut places = locked(&self.places);
-        if !self.may_add || places.known.contains_key(id) {
-            return;
+        if places.known.contains_key(id) {
+            return true;
+        }
+        if !self.may_add || places.end > self.max {
+            return false;
         }
         let record = [id.to_hex().as_str().as_bytes(), &length.to_be_bytes(), bytes].concat();
-        if self.file.write_all_at(&record, places.end).is_ok() {
+        let written = self.file.write_all_at(&record, places.end).is_ok();
+        if written {
             places.add(*id, bytes.len());
         }
+        written
     }
 }
 
@@ -143,6 +188,8 @@ mod tests {
     use super::*;
     use sha2::{Digest, Sha256};
 
+    const MAX: u64 = 64 * 1024 * 1024;
+
     fn id(bytes: &[u8]) -> Id {
         Id::new(Sha256::digest(bytes).into())
     }
@@ -151,13 +198,13 @@ mod tests {
     fn an_object_is_found_by_the_next_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("objects");
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         assert_eq!(kept.get(&id(b"one")), None);
         for bytes in [b"one".as_slice(), b"", b"three", b"one"] {
             kept.put(&id(bytes), bytes);
         }
         drop(kept);
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         for bytes in [b"one".as_slice(), b"", b"three"] {
             assert_eq!(kept.get(&id(bytes)).unwrap(), bytes);
         }
@@ -165,10 +212,37 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_of_a_whole_object() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("trees");
+        let kept = KeptObjects::open(&path, MAX).unwrap();
+        for bytes in [b"one".as_slice(), b"two"] {
+            kept.put(&id(bytes), bytes);
+        }
+        kept.file.write_all_at(b"X", 68).unwrap();
+        assert_eq!(kept.part(&id(b"one"), 1, 2), None);
+        assert_eq!(kept.part(&id(b"two"), 1, 2).unwrap(), b"wo".as_slice());
+        assert_eq!(kept.part(&id(b"two"), 2, 2), None);
+    }
+
+    #[test]
+    fn what_would_not_be_kept_is_not_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("objects");
+        let kept = KeptObjects::open(&path, 1_000).unwrap();
+        kept.put(&id(b"one"), b"one");
+        let objects = [(b"one", 3), (b"two", 500), (b"six", 700), (b"ten", 300)];
+        let objects = objects.map(|(name, size)| (id(name), size));
+        assert_eq!(kept.missing(&objects), [id(b"two"), id(b"ten")]);
+        let second = KeptObjects::open(&path, 1_000).unwrap();
+        assert_eq!(second.missing(&objects), []);
+    }
+
+    #[test]
     fn a_damaged_file_costs_what_is_damaged_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("objects");
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         kept.put(&id(b"one"), b"one");
         kept.put(&id(b"two"), b"two");
         kept.file.write_all_at(b"X", 68).unwrap();
@@ -176,13 +250,13 @@ mod tests {
         // A process was killed while it added one.
         let text = std::fs::read(&path).unwrap();
         std::fs::write(&path, [text.as_slice(), &[b'7'; 70]].concat()).unwrap();
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         assert_eq!(kept.get(&id(b"one")), None);
         assert_eq!(kept.get(&id(b"two")).unwrap(), b"two".as_slice());
         kept.put(&id(b"one"), b"one");
         kept.put(&id(b"new"), b"new");
         drop(kept);
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         for bytes in [b"one".as_slice(), b"new"] {
             assert_eq!(kept.get(&id(bytes)).unwrap(), bytes);
         }
@@ -192,9 +266,9 @@ mod tests {
     fn a_second_process_reads_and_does_not_add() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("objects");
-        let first = KeptObjects::open(&path).unwrap();
+        let first = KeptObjects::open(&path, MAX).unwrap();
         first.put(&id(b"one"), b"one");
-        let second = KeptObjects::open(&path).unwrap();
+        let second = KeptObjects::open(&path, MAX).unwrap();
         second.put(&id(b"two"), b"two");
         assert_eq!(second.get(&id(b"one")).unwrap(), b"one".as_slice());
         assert_eq!(second.get(&id(b"two")), None);
@@ -204,11 +278,11 @@ mod tests {
     fn a_full_file_begins_anew() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("objects");
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         kept.put(&id(b"one"), b"one");
-        kept.file.set_len(MAX_FILE + 1).unwrap();
+        kept.file.set_len(MAX + 1).unwrap();
         drop(kept);
-        let kept = KeptObjects::open(&path).unwrap();
+        let kept = KeptObjects::open(&path, MAX).unwrap();
         assert_eq!(kept.get(&id(b"one")), None);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
     }
