@@ -187,11 +187,7 @@ impl Supervision {
             GatewayEffect::Spawn(launch) => return self.spawn(launch).await,
             GatewayEffect::Probe(launch) => self.probe(launch),
             GatewayEffect::Terminate(grace) => self.terminate(grace),
-            GatewayEffect::Kill => {
-                if let Some(running) = &self.running {
-                    running.gateway.signal_group(Signal::KILL);
-                }
-            }
+            GatewayEffect::Kill => self.kill(),
             GatewayEffect::Clear(launch) => self.clear(launch),
             GatewayEffect::LookAtConfig => {
                 if gateway_process::config_fingerprint(&self.settings) != self.config {
@@ -326,6 +322,16 @@ impl Supervision {
             }
         });
         self.only_task(stopping);
+    }
+
+    fn kill(&self) {
+        if let Some(running) = &self.running {
+            running.gateway.signal_group(Signal::KILL);
+            let jobs = self.backups.as_ref().map(BackupController::jobs);
+            self.tenant.strike(reaper::number(running.gateway.pid), || {
+                jobs.as_ref().map(|jobs| jobs.processes()).unwrap_or_default()
+            });
+        }
     }
 
     fn only_task(&mut self, task: JoinHandle<()>) {

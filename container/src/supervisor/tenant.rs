@@ -15,7 +15,7 @@ pub(crate) mod killer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
@@ -39,6 +39,8 @@ pub(crate) struct Tenant {
     group: Option<TenantGroup>,
     /// What makes them stand still, while something does.
     holding: Mutex<Weak<HoldOrder>>,
+    /// Those that were killed while their gateway still died.
+    struck: Mutex<Outlived>,
 }
 
 /// What outlived its gateway and was ended.
@@ -72,6 +74,7 @@ impl Tenant {
                 .then(|| TenantGroup::make(Path::new("/")))
                 .flatten(),
             holding: Mutex::default(),
+            struck: Mutex::default(),
         }
     }
 
@@ -87,10 +90,40 @@ impl Tenant {
         Look { all, kin }
     }
 
+    /// Kills every process of the bot at once, and waits for none: hundreds that fight for the machine would keep their
+    /// gateway, which is to be killed as well, from dying. [`Tenant::end`] counts them with what it finds.
+    pub(crate) fn strike(&self, gateway: u32, jobs: impl Fn() -> BTreeSet<u32>) {
+        let Look { mut kin, .. } = self.look(jobs);
+        self.kill(&kin);
+        if let Some(user) = self.user.filter(|_| !kin.is_entangled) {
+            // Where it does not start, they are ended when the gateway has.
+            let _ = killer::start(user);
+        }
+        kin.tenants.retain(|process| process.pid != gateway);
+        self.struck().add(&kin.tenants);
+    }
+
+    fn struck(&self) -> MutexGuard<'_, Outlived> {
+        self.struck.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kill(&self, kin: &Kin) {
+        if let Some(group) = &self.group {
+            // Whoever is not reached in this way is in the next.
+            let _ = group.kill();
+        }
+        for process in &kin.tenants {
+            if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
+                // Gone already is as good as killed.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+
     /// Ends and collects every process of the bot, and returns when none is left. `jobs` are processes of ours, which
     /// go on with what they have started; they are asked for again and again, because one may begin meanwhile.
     pub(crate) async fn end(&self, jobs: impl Fn() -> BTreeSet<u32>) -> Outlived {
-        let mut outlived = Outlived::default();
+        let mut outlived = std::mem::take(&mut *self.struck());
         let mut killer = None;
         loop {
             reaper::ended();
@@ -99,16 +132,7 @@ impl Tenant {
                 return outlived;
             }
             outlived.add(&kin.tenants);
-            if let Some(group) = &self.group {
-                // Whoever is not reached in this way is in the next.
-                let _ = group.kill();
-            }
-            for process in &kin.tenants {
-                if let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) {
-                    // Gone already is as good as killed.
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
+            self.kill(&kin);
             if let Some(user) = self.user.filter(|_| !kin.is_entangled) {
                 let is_there = all
                     .iter()
