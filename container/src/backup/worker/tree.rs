@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -14,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
 use super::ranges::{Located, Part};
-use super::remote::{InHand, Remote, path_of};
+use super::remote::{InHand, path_of};
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
 /// Files that are worked on at the same time: so that one waits for the network while another is written.

@@ -113,6 +113,7 @@ fn a_job_that_begins_while_the_bot_is_stopped_is_spared() {
         user: None,
         group: None,
         holding: Mutex::default(),
+        struck: Mutex::default(),
     };
     let jobs = std::cell::RefCell::new(Vec::<std::process::Child>::new());
     // Another one begins as soon as this was answered.
