@@ -39,7 +39,7 @@ const NOTHING_GOOD: &str = "there is no snapshot that is not suspicious";
 /// What came of a restore drill.
 enum Rehearsed {
     /// Everything was restored as it was saved.
-    Well(RestoreReport),
+    Well(Box<RestoreReport>),
     /// There was none, and the repository has no part in that.
     Not(&'static str),
     /// What is stored is not what was saved.
@@ -71,7 +71,7 @@ pub(crate) fn maintain(
     let (mut drill, mut not_drilled) = (None, None);
     if job.drill {
         match rehearse(access, remote, scratch, keeper)? {
-            Rehearsed::Well(report) => drill = Some(report),
+            Rehearsed::Well(report) => drill = Some(*report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
             Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
         }
@@ -166,7 +166,7 @@ fn rehearse(
     });
     remove(&place)?;
     let (reason, failure) = match extracted {
-        Ok(report) => return Ok(Rehearsed::Well(report)),
+        Ok(report) => return Ok(Rehearsed::Well(Box::new(report))),
         Err(NotExtracted::Repository(failure)) => return Ok(Rehearsed::Badly(failure)),
         Err(NotExtracted::NoRoom(failure)) => (NO_ROOM, failure),
         Err(NotExtracted::Disk(failure)) => (NO_DISK, failure),
