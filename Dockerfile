@@ -1,7 +1,8 @@
 # The image of one bot: the supervisor as PID 1, and the gateway (OpenClaw) it starts.
+# Base images are pinned by the digest of the index for all platforms; docs/set-up.md says how they are updated.
 
 # --- The supervisor ---
-FROM rust:1.95-slim-bookworm AS supervisor
+FROM rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS supervisor
 WORKDIR /build
 # The dependencies first, with empty sources: they change with the manifests only, and so does this layer.
 # Members of the workspace that are not in the image are named in its manifest and have to exist.
@@ -24,7 +25,7 @@ RUN touch core/src/lib.rs container/src/lib.rs container/src/main.rs \
 LABEL moltworker.stage=supervisor
 
 # --- The gateway ---
-FROM node:24.21-bookworm-slim AS gateway
+FROM node:24.21-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6 AS gateway
 WORKDIR /opt/openclaw
 COPY container/openclaw/ ./
 # Everything it needs ships prebuilt, so no package's script is run. Its own remains: the gateway asks for it at
@@ -36,7 +37,7 @@ RUN npm ci --ignore-scripts --omit=dev \
 LABEL moltworker.stage=gateway
 
 # --- The bot ---
-FROM node:24.21-bookworm-slim
+FROM node:24.21-bookworm-slim@sha256:0e0ff40c39bc087845bfb27465a0df4ea419520094bc35842ff83dd8cbe6f9b6
 RUN groupadd --gid 1500 moltbot \
     && useradd --uid 1500 --gid moltbot --home-dir /data/moltbot --no-create-home --shell /bin/bash moltbot \
     && install --directory --owner=moltbot --group=moltbot --mode=0700 /data/moltbot

@@ -1,4 +1,4 @@
-//! A request's way through the Worker: settings → site → endpoint → limits → who asks → history → handler.
+//! A request's way through the Worker: settings → site → endpoint → rate → who asks → history → size → handler.
 //!
 //! Everything here follows from the table of endpoints (`core::api::table`); nothing is decided per path.
 
@@ -19,6 +19,7 @@ use worker::{Env, Request, Response, web_sys};
 use crate::api::audit::AuditTrail;
 use crate::api::context::Context;
 use crate::http::address::method_of;
+use crate::http::call::Called;
 use crate::http::error::{Error, Result};
 use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
@@ -78,10 +79,12 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     if let Some((endpoint, Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere
     {
         rate_limiter::count_address(env, &incoming.headers, Some(endpoint.rate())).await?;
-        let mut request = incoming.request();
-        return Ok(repository::answer(&mut request, env, &settings, user)
-            .await?
-            .into());
+        let answered = repository::answer(&mut incoming.request(), env, &settings, user).await?;
+        if let Some(call) = answered.operator {
+            let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
+            audit.used_by_operator(&call, &answered.response).await;
+        }
+        return Ok(answered.response?.into());
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
     let found = route(method, served.place(), path);
@@ -92,9 +95,6 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     rate_limiter::count_address(env, &incoming.headers, rate).await?;
     match found {
         Route::To(endpoint, parameters) => {
-            if let Some(max) = endpoint.max_body() {
-                body::check_size(&incoming.headers, max)?;
-            }
             let call = Call {
                 env,
                 invocation,
@@ -163,7 +163,15 @@ impl Call<'_> {
             renewed: &self.renewed,
             audit,
         };
-        let answer = api::handle(&ctx, &mut incoming.request()).await;
+        // Only now, so that what is too large for an admin's endpoint is an event there like any other refusal.
+        let checked = self
+            .endpoint
+            .max_body()
+            .map_or(Ok(()), |max| body::check_size(&incoming.headers, max));
+        let answer = match checked {
+            Ok(()) => api::handle(&ctx, &mut incoming.request()).await,
+            Err(refusal) => Err(refusal),
+        };
         ctx.audit.end(outcome(&answer), self.invocation).await;
         Ok(answer?.into())
     }
@@ -171,7 +179,7 @@ impl Call<'_> {
     /// A refusal, or, for a person who only has to sign in, the way to where they can.
     async fn turn_away(&self, incoming: &Incoming, refusal: Refusal) -> Result<web_sys::Response> {
         let has_to_sign_in = matches!(refusal, Refusal::SignInRequired | Refusal::SecondFactorRequired);
-        if !(self.endpoint.access().leads_to_sign_in() && has_to_sign_in && incoming.is_for_person()) {
+        if !(self.endpoint.leads_to_sign_in() && has_to_sign_in && incoming.is_for_person()) {
             return Err(refusal.into());
         }
         let request = incoming.request();
@@ -233,8 +241,11 @@ impl Call<'_> {
         caller: &Caller,
         freshness: Freshness,
     ) -> std::result::Result<(), Refusal> {
-        let headers = &incoming.headers;
-        admission::admit(self.env, headers, self.settings, self.served, caller, freshness).await
+        let called = Called {
+            action: self.endpoint.name(),
+            headers: &incoming.headers,
+        };
+        admission::admit(self.env, called, self.settings, self.served, caller, freshness).await
     }
 }
 

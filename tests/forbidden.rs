@@ -13,14 +13,10 @@ use sources::{files, root};
 
 /// The files of the supervisor that reach something by a path from the root, and what that is: never what lies in a
 /// bot's home, which `container/src/beneath.rs` opens.
-const BY_PATH: [(&str, &str); 17] = [
+const BY_PATH: [(&str, &str); 18] = [
     (
         "backup/worker/capture.rs",
         "a directory of root's beside the home",
-    ),
-    (
-        "backup/worker/confined/process.rs",
-        "what the kernel says of a process",
     ),
     (
         "backup/worker/confined/sqlite.rs",
@@ -30,6 +26,7 @@ const BY_PATH: [(&str, &str); 17] = [
         "backup/worker/maintain.rs",
         "a directory of root's beside the home",
     ),
+    ("backup/worker/mapped.rs", "what the kernel says of processes"),
     ("backup/worker/mod.rs", "a directory of root's beside the home"),
     (
         "backup/worker/place.rs",
@@ -50,6 +47,7 @@ const BY_PATH: [(&str, &str); 17] = [
         "the home as a whole, in a directory of root's",
     ),
     ("beneath.rs", "the home as a whole, in a directory of root's"),
+    ("confinement/mod.rs", "what the kernel says of a process"),
     ("settings.rs", "a file of the image"),
     ("supervisor/cgroup.rs", "what the kernel says of the machine"),
     ("supervisor/processes.rs", "what the kernel says of processes"),

@@ -39,6 +39,7 @@ const CRATES: [(&str, &[&str]); 3] = [
             "settings",
             "output",
             "beneath",
+            "confinement",
             "http",
             "ingress",
             "backup",

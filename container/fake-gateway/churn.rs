@@ -2,7 +2,7 @@
 //! one moment.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +16,20 @@ const FILES: u32 = 6_000;
 /// A file that is written in place, and what of it is one block.
 const LARGE: u64 = 300 * 1024 * 1024;
 const BLOCK: u64 = 64 * 1024;
+/// A file that is written through a mapping, in such blocks.
+const MAPPED: u64 = 8 * 1024 * 1024;
+/// Writes it without end. Another program, because none of ours may be unsafe.
+const WRITES_MAPPED: &str = "
+import mmap, sys
+with open(sys.argv[1], 'r+b') as file:
+    mapped = mmap.mmap(file.fileno(), 0)
+print('mapped', flush=True)
+number = 0
+while True:
+    number += 1
+    for at in range(0, len(mapped), 65536):
+        mapped[at : at + 8] = number.to_bytes(8, 'big')
+";
 /// So many lines are appended before a file is cut.
 const LINES: u64 = 5_000;
 /// Rows that stay in a database.
@@ -49,6 +63,21 @@ pub(crate) fn begin(home: &str, kind: &str) -> Result<(), FakeError> {
                 }
                 Ok(())
             });
+        }
+        "mapped" => {
+            let file = folder.join("large");
+            File::create_new(&file)?.set_len(MAPPED)?;
+            let program = Command::new("python3")
+                .args(["-c", WRITES_MAPPED])
+                .arg(&file)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .spawn()?;
+            let mut said = String::new();
+            BufReader::new(program.stdout.ok_or("no output")?).read_line(&mut said)?;
+            if said != "mapped\n" {
+                return Err(format!("it said {said:?}").into());
+            }
         }
         "appends" => {
             let mut number = 0_u64;

@@ -6,6 +6,7 @@
 
 mod backup;
 mod beneath;
+mod confinement;
 mod control;
 mod http;
 mod ingress;
@@ -33,6 +34,7 @@ use crate::http::listener::Port;
 use crate::ingress::Ingress;
 use crate::ingress::headers;
 use crate::output::Logs;
+use crate::supervisor::confined_config;
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::run_loop::Supervision;
@@ -57,6 +59,7 @@ where
     match std::env::args().nth(1).as_deref() {
         Some(worker::SUBCOMMAND) => return worker::main(),
         Some(confined::SUBCOMMAND) => return confined::main(),
+        Some(confined_config::SUBCOMMAND) => return confined_config::main(),
         Some(entrance::SUBCOMMAND) => return entrance::main(),
         Some(killer::SUBCOMMAND) => return killer::main(),
         _ => {}

@@ -2,7 +2,7 @@
 //! the gateway kept for the control port. Known secrets are taken out before a line goes anywhere, and what a reader of logs
 //! could take for another line, for a colour or for the supervisor's word is made visible.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -43,6 +43,7 @@ pub(crate) enum Channel {
 /// The one place lines go through.
 pub(crate) struct Logs {
     secrets: Mutex<Vec<String>>,
+    said_once: Mutex<BTreeSet<&'static str>>,
     kept: Mutex<StoredLines>,
     /// The number of the next line, for those who follow.
     next: watch::Sender<u64>,
@@ -85,6 +86,7 @@ impl Logs {
             })?;
         let logs = Self {
             secrets: Mutex::new(secrets),
+            said_once: Mutex::default(),
             kept: Mutex::default(),
             next: watch::Sender::new(0),
             queue,
@@ -97,6 +99,15 @@ impl Logs {
     pub(crate) fn say(&self, what: &str) {
         let what = visible(&self.redacted(what));
         self.pass_on(Channel::Supervisor, format!("{OWN}{what}"));
+    }
+
+    /// The same, and not again in this run.
+    pub(crate) fn say_once(&self, what: &'static str) {
+        let mut said = self.said_once.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.insert(what) {
+            drop(said);
+            self.say(what);
+        }
     }
 
     /// From now on this is a secret as well. Those before it still are: what was said under one may be repeated.

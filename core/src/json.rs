@@ -31,7 +31,19 @@ pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 /// # Errors
 /// It is not of that form.
 pub fn of_value<T: DeserializeOwned>(value: &Json) -> Result<T, Error> {
-    T::deserialize(Reader(value))
+    T::deserialize(Reader { value, exact: false })
+}
+
+/// What the bytes of a text say to somebody who has to know all of it: no object of a struct has members that are none of
+/// its fields. In what is read otherwise they are left alone, whatever the type's attributes say.
+///
+/// # Errors
+/// As [`read`], or there is such a member.
+pub fn exactly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    T::deserialize(Reader {
+        value: &parse(bytes)?,
+        exact: true,
+    })
 }
 
 /// The text of an object whose members are strings.

@@ -5,28 +5,29 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::audit::{Outcome, Recent, kind, records_refusal, short_agent};
+use moltworker_core::api::audit::{
+    Outcome, Recent, Refusals, Written, kind, operators_event, records_refusal,
+};
 use moltworker_core::api::contract::{Access, Audit};
 use moltworker_core::api::endpoint::Endpoint;
-use moltworker_core::bot::history::{Actor, HistoryKind};
+use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::rate_limits::address_key;
 use moltworker_core::user_id::UserId;
-use worker::Env;
+use worker::{Env, Response};
 
+use crate::http::call::Called;
 use crate::http::headers::ReadHeaders;
-use crate::identity::caller::header;
 use crate::identity::sign_in::Tried;
 use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::tasks::{self, Invocation};
-use crate::platform::{clock, log, webcrypto};
-
-/// Random bytes in the id of a request that Cloudflare gave none.
-const REQUEST_ID_BYTES: u32 = 8;
+use crate::platform::{clock, log};
+use crate::repository::OperatorCall;
 
 thread_local! {
     static RECENT: RefCell<Recent> = const { RefCell::new(Recent::new()) };
+    static REFUSALS: RefCell<Refusals> = const { RefCell::new(Refusals::new()) };
 }
 
 /// What is written down about one call.
@@ -38,6 +39,8 @@ pub(crate) struct AuditTrail<'a> {
     /// Whose bot or account it is about.
     user: Cell<Option<UserId>>,
     detail: RefCell<Option<String>>,
+    /// What it turned out to be, where that does not follow from the endpoint.
+    kind: Cell<Option<HistoryKind>>,
     /// The number of the event that was written before the change.
     begun: Cell<Option<u64>>,
     /// Why it failed, where the answer is a page without a code.
@@ -57,18 +60,15 @@ impl<'a> AuditTrail<'a> {
         Ok(Self {
             env,
             endpoint,
-            call: Call {
+            call: Called {
                 action: endpoint.name(),
-                request_id: match header(headers, "cf-ray") {
-                    Some(ray) => ray,
-                    None => hex(&webcrypto::random_bytes(REQUEST_ID_BYTES)?),
-                },
-                address: header(headers, "cf-connecting-ip"),
-                agent: header(headers, "user-agent").map(|agent| short_agent(&agent)),
-            },
+                headers,
+            }
+            .facts()?,
             actor: Cell::new(Actor::Anonymous),
             user: Cell::new(user),
             detail: RefCell::default(),
+            kind: Cell::default(),
             begun: Cell::default(),
             failure: Cell::default(),
             tried: RefCell::default(),
@@ -81,9 +81,14 @@ impl<'a> AuditTrail<'a> {
         self.user.set(self.user.get().or(user));
     }
 
-    /// Which one, or what exactly. Never a secret.
+    /// Which one, or what exactly, as far as the history keeps it. Never a secret.
     pub(crate) fn note(&self, detail: impl Into<String>) {
-        self.detail.replace(Some(detail.into()));
+        self.detail.replace(Some(truncate_detail(&detail.into())));
+    }
+
+    /// It turned out to be of this kind.
+    pub(crate) fn was(&self, kind: HistoryKind) {
+        self.kind.set(Some(kind));
     }
 
     /// It failed, though it is answered with a page.
@@ -129,6 +134,20 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
+    /// An operator was in a repository. Written afterwards: restic asks hundreds of times, and that is one event a minute for
+    /// what it reads, one for what it adds, and one for each refusal.
+    pub(crate) async fn used_by_operator(&self, call: &OperatorCall, response: &worker::Result<Response>) {
+        let outcome = match (call.refusal, response) {
+            (Some(refusal), _) => Outcome::refused(refusal),
+            (None, Ok(response)) => Outcome::answered(response.status_code()),
+            (None, Err(_)) => Outcome::refused(Refusal::Internal),
+        };
+        self.actor.set(Actor::Operator);
+        self.note("the repository");
+        self.write_once(operators_event(call.changes, call.refusal), outcome)
+            .await;
+    }
+
     async fn write_end(&self, outcome: Outcome) {
         let Some(kind) = kind(self.endpoint) else { return };
         if let Some(id) = self.begun.take() {
@@ -138,9 +157,9 @@ impl<'a> AuditTrail<'a> {
             // Who only comes to the form, or is sent away to a provider, has signed in nowhere yet.
             Audit::SignIn if self.user.get().is_none() && !outcome.is_refused() => {}
             Audit::SignIn if outcome.is_refused() => self.write_once(HistoryKind::Refused, outcome).await,
-            Audit::SignIn => self.write(kind, outcome).await,
-            // Refused before anything was changed, or looked at.
-            _ => self.write_once(kind, outcome).await,
+            Audit::SignIn if self.kind.get().is_none() => self.write(kind, outcome).await,
+            // Refused before anything was changed, or looked at; or what can be done again and again.
+            _ => self.write_once(self.kind.get().unwrap_or(kind), outcome).await,
         }
     }
 
@@ -153,6 +172,9 @@ impl<'a> AuditTrail<'a> {
     async fn write_once(&self, kind: HistoryKind, outcome: Outcome) {
         let detail = self.detail.borrow().clone();
         let entry = self.entry(kind, detail.as_deref(), Some(outcome));
+        if kind == HistoryKind::Refused && !self.is_of_another(&entry) {
+            return self.write_refusal(&entry, outcome).await;
+        }
         let key = self.key(&entry, outcome);
         if !RECENT.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key.clone())) {
             history::log_entry(&entry);
@@ -162,21 +184,50 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
-    /// What makes a look or a refusal the same as another one. A refusal's is who was refused, and in which network they are:
-    /// whose bot they name is theirs to choose, as the rest of their address is, and each new one would be a row.
+    /// A refusal is the same as another one by who was refused what, and in which network they are. Whose bot they name is
+    /// theirs to choose, as the rest of their address is: of that, only so many.
+    async fn write_refusal(&self, entry: &HistoryEntry<'_>, outcome: Outcome) {
+        let network = self.call.address.as_deref().and_then(address_key);
+        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
+        let caller = format!("{} {owner:?} {network:?}", entry.actor.to_text());
+        let what = format!("{} {outcome:?}", self.call.action);
+        let written =
+            REFUSALS.with_borrow_mut(|refusals| refusals.on(clock::now_ms(), &caller, &what, entry.user));
+        match written {
+            Written::LogLine => history::log_entry(entry),
+            Written::Event => {
+                if history::record(self.env, entry).await.is_none() {
+                    // The next one is to be written: of this there is no row.
+                    REFUSALS.with_borrow_mut(|refusals| refusals.forget(&caller, &what, entry.user));
+                }
+            }
+            Written::Further(number) => {
+                // Whom this one named stands in the log.
+                history::log_entry(entry);
+                let detail = format!("refusals within a minute that named others: {number}");
+                let summary = HistoryEntry {
+                    user: None,
+                    detail: Some(&detail),
+                    ..*entry
+                };
+                history::record(self.env, &summary).await;
+            }
+        }
+    }
+
+    /// What makes a look, or a call that failed, the same as another one.
     fn key(&self, entry: &HistoryEntry<'_>, outcome: Outcome) -> String {
         let (action, actor) = (self.call.action, entry.actor.to_text());
-        let address = self.call.address.as_deref();
-        let owner = entry.user.filter(|_| entry.actor == Actor::Owner);
         if self.is_of_another(entry) {
             // Into somebody's history, by whoever has an account: once for all of them.
             return format!("{action} {:?} {outcome:?}", entry.user);
         }
-        if entry.kind == HistoryKind::Refused {
-            let network = address.and_then(address_key);
-            return format!("{action} {actor} {owner:?} {network:?} {outcome:?}");
-        }
+        let address = self.call.address.as_deref();
         let (user, detail) = (entry.user, entry.detail);
+        if entry.actor == Actor::Operator {
+            // However it ended: of what is not there, or only in part, restic asks as well.
+            return format!("{action} {:?} {address:?} {user:?}", entry.kind);
+        }
         format!("{action} {actor} {address:?} {user:?} {detail:?} {outcome:?}")
     }
 
@@ -222,8 +273,4 @@ async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
         };
         history::record(&env, &entry).await;
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -50,6 +50,7 @@ struct Row {
     pinned: u32,
     active_at: u64,
     snapshot_at: Option<u64>,
+    backup_key: Option<u32>,
     incidents: String,
 }
 
@@ -66,6 +67,9 @@ pub(super) fn query(request: &Request) -> Result<FleetQuery> {
 
 /// A page of the fleet, from the registry alone.
 pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPage> {
+    if let Some(detail) = query.history_detail() {
+        ctx.audit.note(detail);
+    }
     let rows = read(ctx, query).await.map_err(directory_unavailable)?;
     let bots = rows.into_iter().map(listed).collect::<worker::Result<Vec<_>>>()?;
     let is_full = u32::try_from(bots.len()).is_ok_and(|found| found == PAGE);
@@ -85,13 +89,17 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<Row>>
     let (after_key, after_user) = query.after.unzip();
     let after_user = after_user.map(|user| user.to_string());
     let health = query.health.map(Health::as_str);
+    let newest_key = ctx.settings.backups.keys.newest().version;
+    let older_than = query.needs_older_key.then_some(newest_key);
     database::open(ctx.env)?
         .prepare(format!(
-            "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, incidents \
+            "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, backup_key, \
+             incidents \
              FROM bots LEFT JOIN users ON users.user_id = bots.user_id \
              WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR health = ?2) \
              AND (?3 IS NULL OR lower(substr(email, 1, length(?3))) = lower(?3) \
              OR substr(bots.user_id, 1, length(?3)) = lower(?3)) \
+             AND (?7 IS NULL OR (run > 0 AND coalesce(backup_key, -1) < ?7)) \
              AND (?5 IS NULL OR {behind}) ORDER BY {order} LIMIT ?6"
         ))
         .bind(&[
@@ -101,6 +109,7 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<Row>>
             after_key.map_or(JsValue::NULL, d1_timestamp),
             text_or_null(after_user.as_deref()),
             PAGE.into(),
+            older_than.map_or(JsValue::NULL, JsValue::from),
         ])?
         .rows()
         .await
@@ -125,6 +134,7 @@ fn listed(row: Row) -> worker::Result<ListedBot> {
         pinned: row.pinned != 0,
         active_at: row.active_at,
         snapshot_at: row.snapshot_at,
+        backup_key: row.backup_key,
         incidents: json::read(&row.incidents)?,
     })
 }

@@ -1,5 +1,6 @@
 //! The history of bots and accounts, as owners and admins read it.
 
+use moltworker_core::api::contract::Access;
 use moltworker_core::api::history::{Event, EventPage};
 use moltworker_core::bot::history::PAGE;
 use moltworker_core::user_id::UserId;
@@ -9,14 +10,8 @@ use crate::api::context::Context;
 use crate::http::error::{Result, directory_unavailable};
 use crate::platform::database::{self, Rows, d1_timestamp};
 
-/// What an owner is not told of other people's calls: an admin's address is the admin's own, also of one whom nobody knew
-/// yet. From where somebody failed to sign in as them they are told.
-const FOR_OWNERS: &str = "id, at, user_id, run, kind, actor, detail, action, status, code, \
-    CASE WHEN known THEN address END AS address, CASE WHEN known THEN agent END AS agent, \
-    CASE WHEN known THEN request_id END AS request_id \
-    FROM (SELECT *, actor = 'owner' OR (actor = 'anonymous' AND action = 'sign-in') AS known FROM events)";
-const FOR_ADMINS: &str =
-    "id, at, user_id, run, kind, actor, detail, action, status, code, address, agent, request_id FROM events";
+const COLUMNS: &str =
+    "id, at, user_id, run, kind, actor, detail, action, status, code, address, agent, request_id";
 
 /// The newest events, of one user or of all, before the one of the id `before`.
 pub(super) async fn list(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> Result<EventPage> {
@@ -38,14 +33,15 @@ async fn read(ctx: &Context<'_>, user: Option<UserId>, before: Option<u32>) -> w
         }
         None => "",
     };
-    // Whoever has a user in the path is an admin.
-    let by_admin = user.is_none() || ctx.parameters.user.is_some();
-    let columns = if by_admin { FOR_ADMINS } else { FOR_OWNERS };
-    database::open(ctx.env)?
+    let events = database::open(ctx.env)?
         .prepare(format!(
-            "SELECT {columns} WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
+            "SELECT {COLUMNS} FROM events WHERE id < ?1 {whose} ORDER BY id DESC LIMIT ?2"
         ))
         .bind(&bindings)?
-        .rows()
-        .await
+        .rows::<Event>()
+        .await?;
+    Ok(match ctx.endpoint.access() {
+        Access::Admin => events,
+        _ => events.into_iter().map(Event::for_owner).collect(),
+    })
 }

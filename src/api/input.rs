@@ -10,9 +10,11 @@ use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::users::AllowListEntry;
 use moltworker_core::wire::control::DEFAULT_LOG_LINES;
+use moltworker_core::wire::home_path::HomePath;
+use moltworker_core::wire::job::MAX_RANGE_HEADER;
 use worker::Request;
 
-use crate::http::address::Address;
+use crate::http::address::{Address, method_of};
 use crate::http::body;
 use crate::http::error::{Error, Result};
 
@@ -90,10 +92,36 @@ pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) 
     } else {
         let address = Address::of(request)?;
         asked.snapshot = address.query_value("snapshot").and_then(|id| id.parse().ok());
-        asked.path = address.query_value("path");
-        asked.after = address.query_value("after").and_then(|id| id.parse().ok());
+        asked.path = path(&address)?;
+        let after = address.query_value("after");
+        let after = after.filter(|after| !after.is_empty());
+        asked.after = after.map(|after| after.parse()).transpose().map_err(bad)?;
     }
-    SnapshotCommand::new(call, asked).map_err(bad)
+    let mut command = SnapshotCommand::new(call, asked).map_err(bad)?;
+    if let SnapshotCommand::Download(_, file) = &mut command {
+        let header = |name: &str| {
+            let value = request.headers().get(name).ok().flatten();
+            value.filter(|value| value.len() <= MAX_RANGE_HEADER)
+        };
+        file.range = header("range");
+        file.if_range = header("if-range");
+        file.head = method_of(request) == "HEAD";
+    }
+    Ok(command)
+}
+
+/// `?path=`: its bytes, whether they are text or not.
+fn path(address: &Address) -> Result<Option<HomePath>> {
+    let query = address.query().unwrap_or_default();
+    let path = query.split('&').find_map(|pair| pair.strip_prefix("path="));
+    // What a form writes as a plus is a space.
+    let decoded = path.map(|path| HomePath::decode(&path.replace('+', "%20")));
+    match decoded {
+        Some(None) => Err(bad(
+            "path is not percent-encoded: after each % stand two hexadecimal digits",
+        )),
+        decoded => Ok(decoded.flatten()),
+    }
 }
 
 fn has_body(request: &Request) -> bool {

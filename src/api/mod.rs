@@ -1,7 +1,7 @@
 //! The handlers of the platform's own endpoints, each found by its operation.
 //!
-//! Before one is called the caller was proven and permitted, the request counted and its size checked (`router`); around
-//! it the history is written ([`audit`]). A handler takes the [`context::Context`] and its typed input, and returns a typed
+//! Before one is called the request was counted, the caller proven and permitted, and the size checked (`router`); around it
+//! the history is written ([`audit`]). A handler takes the [`context::Context`] and its typed input, and returns a typed
 //! output or an error.
 
 pub(crate) mod audit;

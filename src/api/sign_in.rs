@@ -27,7 +27,10 @@ pub(super) async fn show(ctx: &Context<'_>, request: &Request) -> Result<Respons
 }
 
 pub(super) async fn submit(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
-    Ok(noted(ctx, sign_in::submit(ctx.env, request, ctx.settings).await?))
+    Ok(noted(
+        ctx,
+        sign_in::submit(ctx.env, ctx.endpoint.name(), request, ctx.settings).await?,
+    ))
 }
 
 pub(super) async fn prove(ctx: &Context<'_>, request: &mut Request) -> Result<Response> {
@@ -45,7 +48,7 @@ pub(super) async fn start(ctx: &Context<'_>, request: &Request) -> Result<Respon
 pub(super) async fn callback(ctx: &Context<'_>, request: &Request) -> Result<Response> {
     Ok(noted(
         ctx,
-        sign_in::callback(ctx.env, request, ctx.settings).await?,
+        sign_in::callback(ctx.env, ctx.endpoint.name(), request, ctx.settings).await?,
     ))
 }
 
@@ -58,6 +61,12 @@ fn noted(ctx: &Context<'_>, answer: SignedIn) -> Response {
     }
     if let Some(failure) = answer.failure {
         ctx.audit.failed(failure);
+    }
+    if let Some(kind) = answer.kind {
+        ctx.audit.was(kind);
+    }
+    if let Some(detail) = answer.detail {
+        ctx.audit.note(detail);
     }
     answer.response
 }

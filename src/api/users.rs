@@ -22,6 +22,9 @@ const USER: &str = "user_id, email, role, status, status_by, status_at, created_
 
 /// A page of users in the order of their ids, from behind `after`.
 pub(super) async fn list(ctx: &Context<'_>, after: String) -> Result<UserPage> {
+    if !after.is_empty() {
+        ctx.audit.note(format!("after {after}"));
+    }
     let read = async {
         database::open(ctx.env)?
             .prepare(format!(

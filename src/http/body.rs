@@ -40,7 +40,7 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
 /// # Errors
 /// [`Refusal::BadRequest`] for anything else, with what is wrong.
 pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
-    json::from_bytes(&document(request).await?)
+    json::exactly(&document(request).await?)
         .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
 }
 

@@ -1,17 +1,23 @@
 //! The platform's own pages. They work without JavaScript, load nothing from anywhere and never contain
 //! a word that was not escaped (maud escapes by default).
 
+use std::cmp::Ordering;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::settings::SettingProblem;
 
 use crate::http::nonce::Nonce;
 
+pub(crate) mod choice;
 pub(crate) mod login;
+mod question;
 pub(crate) mod second_factor;
 pub(crate) mod waking;
 
 const STYLE: &str = include_str!("pages/style.css");
+/// What the scripts of pages that follow a bot begin with.
+const SHARED_SCRIPT: &str = include_str!("pages/follow.js");
 
 fn layout(title: &str, nonce: &Nonce, head: &Markup, main: &Markup) -> Markup {
     html! {
@@ -78,6 +84,15 @@ pub(crate) fn refusal(nonce: &Nonce, title: &str, way_out: Option<(Order, &str)>
         @else { p { a href="/" { "Go to my bot" } } }
     };
     layout("Moltworker", nonce, &html! {}, &main)
+}
+
+/// How a step stands in a list of them, when `at` is reached.
+fn standing(index: usize, at: usize) -> &'static str {
+    match index.cmp(&at) {
+        Ordering::Less => "done",
+        Ordering::Equal => "now",
+        Ordering::Greater => "later",
+    }
 }
 
 /// A button that gives the caller's own bot an order.

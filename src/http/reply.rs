@@ -140,6 +140,13 @@ pub(crate) fn bare(status: u16) -> worker::Result<ResponseBuilder> {
     build(status, NOTHING_RUNS)
 }
 
+/// The beginning of an answer that a browser saves, whatever it is.
+pub(crate) fn attachment(status: u16, disposition: &str) -> worker::Result<ResponseBuilder> {
+    bare(status)?
+        .with_header("content-type", "application/octet-stream")?
+        .with_header("content-disposition", disposition)
+}
+
 fn build(status: u16, policy: &str) -> worker::Result<ResponseBuilder> {
     let mut builder = ResponseBuilder::new().with_status(status);
     for (name, value) in ALWAYS {

@@ -7,6 +7,7 @@ use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
+use crate::http::call::Called;
 use crate::http::headers::ReadHeaders;
 use crate::http::rate_limiter;
 use crate::http::sites::Served;
@@ -51,7 +52,7 @@ pub(crate) fn other_owner(served: &Served, caller: &Caller) -> Option<UserId> {
 /// needs one.
 pub(crate) async fn admit(
     env: &Env,
-    headers: &dyn ReadHeaders,
+    called: Called<'_>,
     settings: &Settings,
     served: &Served,
     caller: &Caller,
@@ -66,8 +67,8 @@ pub(crate) async fn admit(
     }
     match caller {
         // Each on its own: a program that runs wild does not use up what its owner may ask.
-        Caller::Personal(_, token) => rate_limiter::count_token(env, headers, &token.token_id).await?,
-        _ => rate_limiter::count_user(env, headers, identity.user).await?,
+        Caller::Personal(_, token) => rate_limiter::count_token(env, called.headers, &token.token_id).await?,
+        _ => rate_limiter::count_user(env, called.headers, identity.user).await?,
     }
-    users::admit(env, identity, settings, freshness).await
+    users::admit(env, called, identity, settings, freshness).await
 }

@@ -12,6 +12,7 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env};
 
+use crate::http::call::Called;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::history::{self, HistoryEntry};
 use crate::platform::{clock, log};
@@ -50,6 +51,7 @@ pub(crate) fn is_admin(identity: &Identity, access: &Access) -> bool {
 /// read as active within the hour goes on meanwhile.
 pub(crate) async fn admit(
     env: &Env,
+    called: Called<'_>,
     identity: &Identity,
     settings: &Settings,
     freshness: Freshness,
@@ -58,7 +60,7 @@ pub(crate) async fn admit(
     let known = KNOWN.with_borrow(|known| known.get(&identity.user));
     let status = match known.and_then(|read| read.fresh(now, freshness)) {
         Some(status) => status,
-        None => match look_up(env, identity, &settings.access, now).await {
+        None => match look_up(env, called, identity, &settings.access, now).await {
             Ok(Some(status)) => {
                 cache(identity.user, status, now);
                 status
@@ -89,6 +91,7 @@ pub(crate) fn cache(user: UserId, status: UserStatus, now: u64) {
 /// The user's status, or `None` if they are no user and may not become one.
 async fn look_up(
     env: &Env,
+    called: Called<'_>,
     identity: &Identity,
     access: &Access,
     now: u64,
@@ -111,18 +114,23 @@ async fn look_up(
         }
         return Ok(Some(row.status));
     }
-    let admitted = role == "admin" || may_sign_up(&database, identity, access, now).await?;
-    if !admitted {
+    let admitted = match role {
+        "admin" => Some("as an admin".to_owned()),
+        _ => may_sign_up(&database, identity, access, now).await?,
+    };
+    let Some(by) = admitted else {
         return Ok(None);
-    }
+    };
+    let call = called.facts()?;
     record_user(&database, identity, role, now).await?;
+    let detail = format!("became a user {by}");
     let joined = HistoryEntry {
         user: Some(identity.user),
         run: None,
         kind: HistoryKind::Changed,
-        actor: Actor::User(identity.user),
-        detail: Some("became a user"),
-        call: None,
+        actor: Actor::Owner,
+        detail: Some(&detail),
+        call: Some(&call),
         outcome: None,
     };
     history::record(env, &joined).await;
@@ -171,25 +179,25 @@ pub(crate) async fn note_failed_sign_in(env: &Env, email: &str, now: u64) -> wor
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
+/// By what somebody may become a user, in the history's words, if they may.
 async fn may_sign_up(
     database: &D1Database,
     identity: &Identity,
     access: &Access,
     now: u64,
-) -> worker::Result<bool> {
+) -> worker::Result<Option<String>> {
     let entries = entries_for(identity.user, identity.email.as_deref());
     let listed = |entry: &AllowListEntry| access.allow_list.contains(entry);
     match access.sign_up {
-        SignUp::Open => return Ok(true),
-        SignUp::AllowList if entries.iter().any(listed) => return Ok(true),
+        SignUp::Open => return Ok(Some("because anybody may".to_owned())),
         SignUp::AllowList => {
-            let found = find(
-                database,
-                "SELECT entry FROM allow_list WHERE entry IN (?1, ?2, ?3)",
-                &entries,
-            );
-            if found.await? {
-                return Ok(true);
+            let listed = entries.iter().find(|entry| listed(entry));
+            let found = match listed {
+                Some(entry) => Some(entry.to_string()),
+                None => on_allow_list(database, &entries).await?,
+            };
+            if let Some(entry) = found {
+                return Ok(Some(format!("by {entry} on the allow-list")));
             }
         }
         SignUp::Invite => {}
@@ -211,19 +219,23 @@ async fn may_sign_up(
         ])?
         .rows::<EntryRow>()
         .await?;
-    Ok(!used.is_empty())
+    let used: Vec<String> = used.into_iter().map(|row| row.entry).collect();
+    Ok((!used.is_empty()).then(|| format!("by the invitation of {}", used.join(", "))))
 }
 
 #[derive(Deserialize)]
 struct EntryRow {
-    #[expect(dead_code, reason = "that there is a row is all there is to know")]
     entry: String,
 }
 
-async fn find(database: &D1Database, query: &str, entries: &[AllowListEntry]) -> worker::Result<bool> {
+async fn on_allow_list(database: &D1Database, entries: &[AllowListEntry]) -> worker::Result<Option<String>> {
     let bindings = texts(entries).map(|text| text_or_null(text.as_deref()));
-    let found = database.prepare(query).bind(&bindings)?.row::<EntryRow>().await?;
-    Ok(found.is_some())
+    let found = database
+        .prepare("SELECT entry FROM allow_list WHERE entry IN (?1, ?2, ?3)")
+        .bind(&bindings)?
+        .row::<EntryRow>()
+        .await?;
+    Ok(found.map(|row| row.entry))
 }
 
 /// At most three: the user, their address, its domain.

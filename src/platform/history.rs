@@ -12,7 +12,7 @@ use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, log};
 
 /// One event to be written.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct HistoryEntry<'a> {
     /// Whose bot or account it is about.
     pub(crate) user: Option<UserId>,

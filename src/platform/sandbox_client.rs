@@ -3,7 +3,9 @@
 use std::fmt;
 
 use moltworker_core::api::bot::BotStatusSummary;
-use moltworker_core::api::sandbox::{COMMAND_HEADER, Order, RawDocument, SandboxAnswer, SandboxCommand};
+use moltworker_core::api::sandbox::{
+    COMMAND_HEADER, FileFacts, Order, RawDocument, SandboxAnswer, SandboxCommand,
+};
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::bot::lifecycle::Authority;
@@ -79,6 +81,10 @@ pub(crate) enum SnapshotOutcome {
     Accepted(RawDocument),
     /// What is in one, as it comes.
     Content(Response),
+    /// What there is to say about a file of one.
+    File(FileFacts),
+    /// A file of one has so many bytes, and not those that were asked for.
+    Unsatisfiable(u64),
 }
 
 /// The bot's state, a `BotStatus`.
@@ -121,17 +127,20 @@ pub(crate) fn summary(status: &RawDocument) -> Result<BotStatusSummary> {
 
 /// A call about the bot's snapshots.
 pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand) -> Result<SnapshotOutcome> {
-    let streams = matches!(
-        command,
-        SnapshotCommand::Browse(..) | SnapshotCommand::Download(..)
-    );
-    let command = SandboxCommand::Snapshots(command);
-    if streams {
-        return stream(env, user, &command).await.map(SnapshotOutcome::Content);
+    let streams = match &command {
+        SnapshotCommand::Browse(..) | SnapshotCommand::Archive(..) | SnapshotCommand::Choose => true,
+        SnapshotCommand::Download(_, file) => !file.head,
+        _ => false,
+    };
+    let mut response = send(env, user, &SandboxCommand::Snapshots(command)).await?;
+    if streams && matches!(response.status_code(), 200 | 206) {
+        return Ok(SnapshotOutcome::Content(response));
     }
-    match ask(env, user, &command).await? {
+    match answer(&mut response).await? {
         SandboxAnswer::Snapshots(list) => Ok(SnapshotOutcome::List(list)),
         SandboxAnswer::Status(status) => Ok(SnapshotOutcome::Accepted(status)),
+        SandboxAnswer::File(facts) => Ok(SnapshotOutcome::File(facts)),
+        SandboxAnswer::Unsatisfiable(size) => Ok(SnapshotOutcome::Unsatisfiable(size)),
         other => unexpected(&other),
     }
 }
@@ -254,6 +263,8 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
         SandboxAnswer::Renewal(_) => "a renewal",
         SandboxAnswer::Token(_) => "a token",
         SandboxAnswer::Permission(_) => "a permission",
+        SandboxAnswer::File(_) => "a file",
+        SandboxAnswer::Unsatisfiable(_) => "a size",
         SandboxAnswer::Done => "success",
         SandboxAnswer::Refused(..) => "a refusal",
     };

@@ -6,31 +6,21 @@
 pub(crate) mod credentials;
 mod objects;
 
-use std::cell::RefCell;
-
-use moltworker_core::api::audit::Recent;
-use moltworker_core::backup::repository::object::{Name, ObjectId, ObjectKind};
+use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
 use moltworker_core::backup::repository::scope::Bearer;
-use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::settings::Settings;
+use moltworker_core::settings::{BUCKET_BINDING, Settings};
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::SnapshotId;
-use worker::{Env, Request, Response};
+use worker::{Env, Object, Request, Response};
 
 use crate::http::address::{Address, method_of};
 use crate::http::error::{Error, Result};
 use crate::http::reply;
-use crate::platform::history::{self, HistoryEntry};
+use crate::platform::log;
 use crate::platform::sandbox_client;
-use crate::platform::{clock, log};
 use objects::Objects;
-
-thread_local! {
-    /// Whose repositories an operator has just been in: restic asks hundreds of times, and that is one event a minute.
-    static OPERATORS: RefCell<Recent> = const { RefCell::new(Recent::new()) };
-}
 
 /// A snapshot in the bucket.
 #[derive(Debug, Clone)]
@@ -56,9 +46,55 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
     stored.collect()
 }
 
+/// Writes down which snapshots of `user` are held, beside their repository.
+///
+/// # Errors
+/// When the bucket does not take it.
+pub(crate) async fn keep_holds(env: &Env, user: UserId, holds: String) -> worker::Result<()> {
+    let bucket = env.bucket(BUCKET_BINDING)?;
+    let put = bucket.put(object::holds_key(user), holds);
+    put.execute().await.map(drop)
+}
+
+/// What was written down of them.
+///
+/// # Errors
+/// When the bucket does not say.
+pub(crate) async fn holds(env: &Env, user: UserId) -> worker::Result<Option<String>> {
+    let bucket = env.bucket(BUCKET_BINDING)?;
+    let found = bucket.get(object::holds_key(user)).execute().await?;
+    let found = found.filter(|found| found.size() <= object::MAX_HOLDS_BYTES);
+    match found.as_ref().and_then(Object::body) {
+        Some(body) => body.text().await.map(Some),
+        None => Ok(None),
+    }
+}
+
 fn snapshot_id(id: ObjectId) -> worker::Result<SnapshotId> {
     let id = id.to_string().parse();
     id.map_err(|reason: &str| worker::Error::RustError(reason.into()))
+}
+
+/// An answer of a repository, and what the history has to say about it.
+pub(crate) struct Answered {
+    pub(crate) response: worker::Result<Response>,
+    /// What an operator did, if it was one.
+    pub(crate) operator: Option<OperatorCall>,
+}
+
+/// What an operator did in somebody's repository. What a run does there is in its bot's history; this would be nowhere.
+pub(crate) struct OperatorCall {
+    pub(crate) changes: bool,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl From<worker::Result<Response>> for Answered {
+    fn from(response: worker::Result<Response>) -> Self {
+        Self {
+            response,
+            operator: None,
+        }
+    }
 }
 
 /// Answers one request to the repository of `user`.
@@ -67,15 +103,39 @@ pub(crate) async fn answer(
     env: &Env,
     settings: &Settings,
     user: UserId,
-) -> worker::Result<Response> {
+) -> worker::Result<Answered> {
     let (method, address) = (method_of(request), Address::of(request)?);
     let rest = request::split(&address.path).map_or("", |(_, rest)| rest);
     let operation = match request::read(&method, rest, address.query()) {
         Ok(operation) => operation,
-        Err(NotAnOperation::WrongMethod { allow }) => return reply::wrong_method(request, allow),
-        Err(NotAnOperation::NoSuchName) => return reply::problem(Refusal::BadObjectName, None),
+        Err(NotAnOperation::WrongMethod { allow }) => return Ok(reply::wrong_method(request, allow).into()),
+        Err(NotAnOperation::NoSuchName) => return Ok(reply::problem(Refusal::BadObjectName, None).into()),
     };
-    match serve(request, env, settings, user, operation).await {
+    let bearer = credentials::bearer(request.headers(), &settings.backups).await;
+    let by_operator = matches!(bearer, Ok(Bearer::Operator));
+    let served = match bearer {
+        Ok(bearer) => serve(request, env, user, bearer, operation).await,
+        Err(refused) => Err(refused),
+    };
+    let operator = by_operator.then_some(OperatorCall {
+        changes: matches!(
+            operation,
+            Operation::Create | Operation::Add(_) | Operation::Delete(_)
+        ),
+        refusal: match &served {
+            Ok(_) => None,
+            Err(Error::Refused(refusal, _)) => Some(*refusal),
+            Err(Error::Runtime(_)) => Some(Refusal::Internal),
+        },
+    });
+    Ok(Answered {
+        response: told(served, user, operation),
+        operator,
+    })
+}
+
+fn told(served: Result<Response>, user: UserId, operation: Operation) -> worker::Result<Response> {
+    match served {
         Ok(response) => Ok(response),
         Err(Error::Refused(refusal, detail)) => {
             let (_, code, _) = refusal.facts();
@@ -99,19 +159,15 @@ pub(crate) async fn answer(
 async fn serve(
     request: &mut Request,
     env: &Env,
-    settings: &Settings,
     user: UserId,
+    bearer: Bearer,
     operation: Operation,
 ) -> Result<Response> {
-    let bearer = credentials::bearer(request.headers(), &settings.backups).await?;
     if !bearer.may_enter(user) {
         return Err(Refusal::ForeignRepository.into());
     }
     if !bearer.scope().allows(operation) {
         return Err(Refusal::DeletionRefused.into());
-    }
-    if bearer == Bearer::Operator {
-        note_operator(request, env, user, operation).await;
     }
     let objects = Objects::of(env, user)?;
     match operation {
@@ -130,37 +186,6 @@ async fn serve(
             objects.delete(name).await?;
             done()
         }
-    }
-}
-
-/// An operator reads somebody's repository or adds to it. What a run does there is in its bot's history; this would be nowhere.
-async fn note_operator(request: &Request, env: &Env, user: UserId, operation: Operation) {
-    let kind = match operation {
-        Operation::List(_) | Operation::Stat(_) | Operation::Read(_) | Operation::Renew => {
-            HistoryKind::Inspected
-        }
-        Operation::Create | Operation::Add(_) | Operation::Delete(_) => HistoryKind::Changed,
-    };
-    let key = format!("{user} {}", kind.as_str());
-    if !OPERATORS.with_borrow_mut(|recent| recent.is_new(clock::now_ms(), key.clone())) {
-        return;
-    }
-    let address = request.headers().get("cf-connecting-ip").ok().flatten();
-    let detail = address.map_or_else(
-        || "the repository".to_owned(),
-        |from| format!("the repository, from {from}"),
-    );
-    let entry = HistoryEntry {
-        user: Some(user),
-        run: None,
-        kind,
-        actor: Actor::Operator,
-        detail: Some(&detail),
-        call: None,
-        outcome: None,
-    };
-    if history::record(env, &entry).await.is_none() {
-        OPERATORS.with_borrow_mut(|recent| recent.forget(&key));
     }
 }
 

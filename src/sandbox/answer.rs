@@ -1,7 +1,10 @@
 //! How a Sandbox answers commands: typed, or by a stream.
 
+use std::rc::Rc;
+
 use moltworker_core::api::bot::BotStatus;
 use moltworker_core::api::sandbox::{COMMAND_HEADER, RawDocument, SandboxAnswer, SandboxCommand};
+use moltworker_core::http::problem::Refusal;
 use worker::{Response, ResponseBuilder, Result, web_sys};
 
 use super::Inner;
@@ -23,7 +26,7 @@ pub(super) async fn command(request: &web_sys::Request) -> Result<Option<Sandbox
 pub(super) enum Reply {
     /// An answer.
     Answer(SandboxAnswer),
-    /// A stream that passes as it is; its status is 200.
+    /// A stream that passes as it is; its status is 200, or 206 where it is part of a file.
     Stream(Response),
 }
 
@@ -42,6 +45,7 @@ impl Reply {
         };
         let status = match &answer {
             SandboxAnswer::Refused(refusal, _) => refusal.facts().0,
+            SandboxAnswer::Unsatisfiable(_) => Refusal::BadRange.facts().0,
             _ => 200,
         };
         ResponseBuilder::new().with_status(status).from_json(&answer)
@@ -50,7 +54,7 @@ impl Reply {
 
 impl Inner {
     /// The state the bot is in, as an answer.
-    pub(super) fn status_answer(&self) -> Result<SandboxAnswer> {
+    pub(super) fn status_answer(self: &Rc<Self>) -> Result<SandboxAnswer> {
         let status: BotStatus = self.status();
         Ok(SandboxAnswer::Status(RawDocument::of(&status)?))
     }

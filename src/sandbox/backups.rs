@@ -71,6 +71,7 @@ impl Inner {
         for (kind, detail) in changes.history_events {
             self.record_history_event(kind, run, detail)?;
         }
+        self.keep_holds();
         self.update_registry();
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use js_sys::{Object, Promise, Reflect};
 use moltworker_core::bot::lifecycle::MaySleep;
 use moltworker_core::wire::control::{
-    MAX_ANSWER_BYTES, QUIESCE_PATH, Quiesce, RESTART_PATH, STATUS_PATH, Status,
+    MAX_ANSWER_BYTES, QUIESCE_PATH, Quiesce, QuiesceRequest, RESTART_PATH, STATUS_PATH, Status,
 };
 use moltworker_core::wire::run::{CONTROL_PORT, ControlToken, IngressSecret, Run, RunSettings, SnapshotId};
 use serde::de::DeserializeOwned;
@@ -153,7 +153,7 @@ impl Inner {
     /// It does not answer in time, or a supervisor of another run answers.
     pub(super) async fn ask_supervisor(&self, run: Run) -> Result<Status> {
         let status: Status = self
-            .read_control(run, Method::Get, STATUS_PATH, STATUS_DEADLINE, MAX_ANSWER_BYTES)
+            .read_control(run, STATUS_PATH, STATUS_DEADLINE, MAX_ANSWER_BYTES)
             .await?;
         if status.run != run {
             return Err(Error::RustError(format!(
@@ -166,14 +166,13 @@ impl Inner {
 
     /// Whether this run's bot may be put to sleep. From a yes on the gateway takes no new work.
     pub(super) async fn ask_may_sleep(&self, run: Run) -> MaySleep {
-        let answer = self.read_control(
-            run,
-            Method::Post,
-            QUIESCE_PATH,
-            QUIESCE_DEADLINE,
-            MAX_ANSWER_BYTES,
-        );
-        match answer.await {
+        let asked = async {
+            let token = self.fresh_token(run).await?;
+            let body = serde_json::to_string(&QuiesceRequest { token })?;
+            let post = self.control(run, Method::Post, QUIESCE_PATH, Some(body), QUIESCE_DEADLINE);
+            json::within(&mut post.await?, MAX_ANSWER_BYTES).await
+        };
+        match clock::within(QUIESCE_DEADLINE, asked).await {
             Ok(Quiesce::Busy {
                 blockers,
                 retry_after_ms,
@@ -217,13 +216,12 @@ impl Inner {
     pub(super) async fn read_control<T: DeserializeOwned>(
         &self,
         run: Run,
-        method: Method,
         path: &str,
         deadline: Duration,
         max: usize,
     ) -> Result<T> {
         let read = async {
-            let mut answer = self.control(run, method, path, None, deadline).await?;
+            let mut answer = self.control(run, Method::Get, path, None, deadline).await?;
             json::within(&mut answer, max).await
         };
         clock::within(deadline, read).await

@@ -38,6 +38,13 @@ impl Inner {
             return Ok(());
         }
         let store = Store::open(&self.state)?;
+        if store.life()?.is_none() {
+            self.recover_holds().await?;
+            // Somebody else may have loaded it meanwhile.
+            if self.memory.borrow().life.is_some() {
+                return Ok(());
+            }
+        }
         let life = store.life()?.unwrap_or_else(|| Lifecycle::new(clock::now_ms()));
         // An unreadable backup state is reported where it is needed.
         let restored_at = store

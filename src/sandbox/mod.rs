@@ -2,7 +2,8 @@
 //!
 //! This file receives commands. `serve` answers the owner's traffic; `lifecycle` turns events into state and effects;
 //! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
-//! by what `snapshot_index` stores of them; `snapshot_calls` answers what people ask of them; `repository` mints what opens
+//! by what `snapshot_index` stores of them, and `holds` keeps in the bucket which must stay; `snapshot_calls` answers what people
+//! ask of them and `snapshot_reads` what is in them; `repository` mints what opens
 //! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
 //! a code in one, which have nothing to do with the bot's life.
 
@@ -10,6 +11,7 @@ mod answer;
 mod backups;
 mod container;
 mod hearing;
+mod holds;
 mod lifecycle;
 mod output;
 mod registry;
@@ -20,6 +22,7 @@ mod sessions;
 mod slots;
 mod snapshot_calls;
 mod snapshot_index;
+mod snapshot_reads;
 mod store;
 
 use std::cell::{OnceCell, RefCell};
@@ -43,9 +46,9 @@ use worker::{Env, State, web_sys};
 
 use crate::platform::{clock, configuration, log, tasks};
 use answer::Reply;
+use holds::KeptHolds;
 use registry::Registry;
 use sessions::Renewing;
-use store::Store;
 
 /// One user's bot.
 ///
@@ -65,6 +68,7 @@ struct Inner {
     memory: RefCell<Memory>,
     renewing: Renewing,
     registry: Registry,
+    kept_holds: KeptHolds,
 }
 
 #[derive(Default)]
@@ -101,6 +105,7 @@ impl Sandbox {
                 memory: RefCell::default(),
                 renewing: Renewing::default(),
                 registry: Registry::default(),
+                kept_holds: KeptHolds::default(),
             }),
         }
     }
@@ -147,11 +152,14 @@ impl Inner {
                 self.handle_event(LifecycleEvent::SlotWanted).await?;
                 self.status_answer()?.into()
             }
-            SandboxCommand::Order(by, order) => match self.would_lose(order).await? {
-                Some(what) => SandboxAnswer::Refused(Refusal::UnsavedChanges, Some(what)).into(),
-                None => self.order(by, order).await?.into(),
-            },
-            SandboxCommand::Force(by, order) => self.order(by, order).await?.into(),
+            SandboxCommand::Order(by, order) => {
+                let lost = self.would_lose(order).await?;
+                self.order(by, order, lost).await?.into()
+            }
+            SandboxCommand::Force(by, order) => {
+                self.load().await?;
+                self.order(by, order, None).await?.into()
+            }
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
@@ -167,8 +175,19 @@ impl Inner {
         })
     }
 
-    /// Does what somebody ordered.
-    async fn order(self: &Rc<Self>, by: Authority, order: Order) -> worker::Result<SandboxAnswer> {
+    /// Does what somebody ordered, unless the bot would not, or something would be lost by it.
+    async fn order(
+        self: &Rc<Self>,
+        by: Authority,
+        order: Order,
+        lost: Option<String>,
+    ) -> worker::Result<SandboxAnswer> {
+        if let Some(refusal) = order.refusal(by, self.life().desired) {
+            return Ok(refusal.into());
+        }
+        if lost.is_some() {
+            return Ok(SandboxAnswer::Refused(Refusal::UnsavedChanges, lost));
+        }
         self.handle_event(order.event(by)).await?;
         self.status_answer()
     }
@@ -209,7 +228,7 @@ impl Inner {
     }
 
     /// The state in words.
-    fn status(&self) -> BotStatus {
+    fn status(self: &Rc<Self>) -> BotStatus {
         let life = self.life();
         let said = self.said_by(life.run);
         let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
@@ -223,9 +242,17 @@ impl Inner {
             observed.health = Health::Unknown;
         }
         // A backup state that cannot be read must not hide the rest from whoever looks for what is wrong.
-        let backup_state = Store::open(&self.state).and_then(|store| store.backup_state());
-        let backups = backup_state
-            .map(|backup_state| backup_state.summary())
+        let backups = self
+            .update_backup_state(|backup_state| {
+                // Nothing else is heard of a bot that stays stopped.
+                (backup_state.lapse_choice(clock::now_ms()), backup_state.summary())
+            })
+            .map(|(has_lapsed, summary)| {
+                if has_lapsed {
+                    self.update_registry();
+                }
+                summary
+            })
             .inspect_err(|error| {
                 log::line(
                     "backup-state-unreadable",
@@ -252,7 +279,10 @@ impl Inner {
     }
 
     /// Takes note of what the supervisor of `run` said.
-    fn note(self: &Rc<Self>, run: Run, status: Status) -> SupervisorReport {
+    fn note(self: &Rc<Self>, run: Run, mut status: Status) -> SupervisorReport {
+        if let Some(backup) = &mut status.backup {
+            backup.bound();
+        }
         let recorded = self.record_backup_status(run, &status);
         if let Err(error) = &recorded {
             log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);

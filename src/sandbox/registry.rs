@@ -31,6 +31,7 @@ struct Row {
     since: u64,
     pinned: bool,
     snapshot_at: Option<u64>,
+    backup_key: Option<u32>,
     /// The kinds of the open ones, as a JSON list.
     incidents: String,
 }
@@ -58,12 +59,12 @@ impl Inner {
         database::open(&self.env)?
             // An object that was evicted may still have a write under way: only newer news counts.
             .prepare(
-                "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8) \
+                "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents, \
+                 backup_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
                  health = CASE WHEN excluded.awake THEN bots.health ELSE 'unknown' END, \
-                 snapshot_at = excluded.snapshot_at, incidents = excluded.incidents \
+                 snapshot_at = excluded.snapshot_at, incidents = excluded.incidents, backup_key = excluded.backup_key \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )
             .bind(&[
@@ -75,6 +76,7 @@ impl Inner {
                 u32::from(row.pinned).into(),
                 row.snapshot_at.map_or(JsValue::NULL, d1_timestamp),
                 row.incidents.as_str().into(),
+                row.backup_key.map_or(JsValue::NULL, JsValue::from),
             ])?
             .run()
             .await?;
@@ -97,6 +99,7 @@ impl Inner {
             since: life.since,
             pinned: life.pinned,
             snapshot_at: backups.newest_at(),
+            backup_key: backups.backup_key(),
             incidents: serde_json::to_string(&open)?,
         })
     }

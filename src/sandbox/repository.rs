@@ -21,6 +21,8 @@ impl Inner {
     ) -> Result<RepositoryAccess> {
         let (user, backups) = (self.user()?, &self.settings()?.backups);
         let (token, _) = self.mint(run, Scope::Append).await?;
+        let newest = backups.keys.newest().version;
+        self.update_backup_state(|backup_state| backup_state.give_key(run, newest))?;
         Ok(RepositoryAccess {
             url: backups.repository_url(user),
             token,

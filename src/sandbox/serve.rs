@@ -206,7 +206,7 @@ impl Inner {
         )
     }
 
-    fn waking_page(&self, refusal: Refusal) -> Result<Response> {
+    fn waking_page(self: &Rc<Self>, refusal: Refusal) -> Result<Response> {
         let nonce = Nonce::new()?;
         let response = reply::page(503, &nonce, pages::waking::page(&nonce, &self.status(), refusal))?;
         reply::add_refusal_headers(response.headers(), refusal)?;
@@ -214,7 +214,7 @@ impl Inner {
     }
 
     fn refuse(
-        &self,
+        self: &Rc<Self>,
         request: &web_sys::Request,
         refusal: Refusal,
         detail: Option<String>,

@@ -85,7 +85,7 @@ impl Inner {
             Slot::Full => {}
         }
         let freed = self.free_slot(&database).await?;
-        let room = freed.map_or_else(|| "none is idle".to_owned(), |user| format!("{user} makes room"));
+        let room = slots::room(freed);
         let observed = self.observe_lack(now, &room).await?;
         if observed.is_opened() || freed.is_some() {
             self.record_history_event(HistoryKind::NoCapacity, self.life().run, Some(room))?;

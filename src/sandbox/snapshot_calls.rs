@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use moltworker_core::api::sandbox::{RawDocument, SandboxAnswer};
-use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotList};
+use moltworker_core::api::snapshots::{Details, SnapshotCall, SnapshotCommand, SnapshotCursor, SnapshotList};
 use moltworker_core::backup::state::{BackupState, HELD_FOR_MS};
 use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::bot::lifecycle::{Desired, LifecycleEvent};
@@ -16,20 +16,20 @@ use moltworker_core::wire::control::{
 use moltworker_core::wire::job::{BackupJob, SnapshotJob};
 use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
-use worker::url::form_urlencoded;
-use worker::{Method, Response, Result};
+use worker::{Response, Result};
 
 use super::Inner;
 use super::answer::Reply;
 use super::store::Store;
-use crate::http::reply;
+use crate::http::nonce::Nonce;
+use crate::http::{pages, reply};
 use crate::platform::json;
 use crate::platform::{clock, log};
 use crate::repository::Stored;
 
 /// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
 /// its index, a few MB for a large home.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const READ_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a refusal may take once its first line is there: it is one piece.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -48,7 +48,7 @@ impl Inner {
         self.load().await?;
         // Once for each command that needs it: a listing costs an operation for every thousand snapshots.
         let stored = match command {
-            SnapshotCommand::Take(_) | SnapshotCommand::Keep => Vec::new(),
+            SnapshotCommand::Take(_) | SnapshotCommand::Keep | SnapshotCommand::Choose => Vec::new(),
             _ => self.stored().await?,
         };
         let lacks = |id: &SnapshotId| stored.iter().all(|one| one.id != *id);
@@ -67,25 +67,33 @@ impl Inner {
             }
             SnapshotCommand::Pin(snapshot) => {
                 Store::open(&self.state)?.hold(&snapshot, None)?;
+                self.keep_holds();
                 self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Unpin(snapshot) => {
                 Store::open(&self.state)?.unpin(&snapshot)?;
+                self.keep_holds();
                 self.list_snapshots(stored, None).await?.into()
             }
             SnapshotCommand::Keep => {
                 self.keep_home()?;
                 self.status_answer()?.into()
             }
-            SnapshotCommand::Browse(snapshot, path) => self.read_snapshot(&snapshot, "files", &path).await?,
-            SnapshotCommand::Download(snapshot, path) => self.read_snapshot(&snapshot, "file", &path).await?,
+            SnapshotCommand::PutBack => self.put_back(stored).await?.into(),
+            SnapshotCommand::Choose => {
+                self.hear().await;
+                Reply::Stream(self.choice_page()?)
+            }
+            SnapshotCommand::Browse(snapshot, path) => self.browse(&snapshot, &path).await?,
+            SnapshotCommand::Download(snapshot, file) => self.download(&snapshot, &file).await?,
+            SnapshotCommand::Archive(snapshot, path) => self.archive(&snapshot, &path).await?,
         })
     }
 
     async fn list_snapshots(
         self: &Rc<Self>,
         stored: Vec<Stored>,
-        after: Option<SnapshotId>,
+        after: Option<SnapshotCursor>,
     ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
@@ -108,14 +116,8 @@ impl Inner {
     }
 
     async fn ask_for_snapshots(&self, run: Run) -> Result<Vec<Snapshot>> {
-        self.read_control(
-            run,
-            Method::Get,
-            SNAPSHOTS_PATH,
-            READ_DEADLINE,
-            MAX_SNAPSHOTS_BYTES,
-        )
-        .await
+        self.read_control(run, SNAPSHOTS_PATH, READ_DEADLINE, MAX_SNAPSHOTS_BYTES)
+            .await
     }
 
     /// The run whose supervisor can be asked.
@@ -137,9 +139,6 @@ impl Inner {
             Ok(answer) => return Ok(refused(answer, SnapshotCall::Take.problems()).await),
             Err(error) => return Ok(unanswered(run, &error)),
         }
-        if accept {
-            self.keep_home()?;
-        }
         self.handle_event(LifecycleEvent::Poll).await?;
         self.status_answer()
     }
@@ -149,6 +148,30 @@ impl Inner {
         self.update_backup_state(|backup_state| backup_state.decide(clock::now_ms()))?;
         self.update_registry();
         Ok(())
+    }
+
+    /// The page on which the owner decides, and which follows what comes of it.
+    fn choice_page(self: &Rc<Self>) -> Result<Response> {
+        let nonce = Nonce::new()?;
+        reply::page(200, &nonce, pages::choice::page(&nonce, &self.status()))
+    }
+
+    /// Has the newest restored that a start passed over, as far as the bucket still has it.
+    async fn put_back(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
+        let backup_state = Store::open(&self.state)?.backup_state()?;
+        let Some(choice) = backup_state.summary().choice else {
+            return Ok(Refusal::NothingPassedOver.into());
+        };
+        let is_stored = |id: &SnapshotId| stored.iter().any(|one| one.id == *id);
+        let Some(newest) = choice.snapshots.into_iter().find(is_stored) else {
+            return Ok(Refusal::NoSuchSnapshot.into());
+        };
+        // What there is now, where it has not changed since: then no snapshot of it is taken.
+        if let Some(instead) = choice.instead {
+            let until = clock::now_ms().saturating_add(HELD_FOR_MS);
+            Store::open(&self.state)?.hold_until(&instead, until)?;
+        }
+        self.order_restore(stored, RestorePoint::Snapshot(newest)).await
     }
 
     async fn order_restore(
@@ -161,6 +184,7 @@ impl Inner {
         let newest = stored.into_iter().max_by_key(|stored| stored.stored_at);
         if let Some(newest) = newest {
             Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
+            self.keep_holds();
         }
         self.update_backup_state(|backup_state| backup_state.set_ordered_restore(now, point))?;
         let life = self.life();
@@ -172,42 +196,6 @@ impl Inner {
             self.handle_event(LifecycleEvent::RestartWanted).await?;
         }
         self.status_answer()
-    }
-
-    /// Passes on what the container reads, as it comes. Whatever it is, no browser shows it as a page.
-    async fn read_snapshot(&self, id: &SnapshotId, what: &str, path: &str) -> Result<Reply> {
-        let Some(run) = self.run_that_answers() else {
-            return Ok(Refusal::BotAsleep.into());
-        };
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("path", path)
-            .finish()
-            // What a form writes as a plus is a space; the supervisor decodes percents only.
-            .replace('+', "%20");
-        let place = format!("{SNAPSHOTS_PATH}/{id}/{what}?{query}");
-        let answer = match self
-            .ask_control(run, Method::Get, &place, None, READ_DEADLINE)
-            .await
-        {
-            Ok(answer) if is_success(answer.status_code()) => answer,
-            Ok(answer) => return Ok(refused(answer, SnapshotCall::Browse.problems()).await.into()),
-            Err(error) => return Ok(unanswered(run, &error).into()),
-        };
-        let length = answer.headers().get("content-length")?;
-        let length = length.and_then(|length| length.parse::<u64>().ok());
-        let (kind, disposition) = match what {
-            "files" => ("application/json", None),
-            _ => ("application/octet-stream", Some("attachment")),
-        };
-        let mut builder = reply::bare(200)?.with_header("content-type", kind)?;
-        if let Some(disposition) = disposition {
-            builder = builder.with_header("content-disposition", disposition)?;
-        }
-        if let Some(length) = length {
-            builder = builder.with_header("content-length", &length.to_string())?;
-        }
-        let (_, body) = answer.into_parts();
-        Ok(Reply::Stream(builder.body(body)))
     }
 }
 

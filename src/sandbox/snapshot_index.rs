@@ -3,7 +3,7 @@
 use moltworker_core::api::snapshots::{Details, ShownSnapshot};
 use moltworker_core::backup::state::{BackupState, StoredSnapshot};
 use moltworker_core::wire::run::SnapshotId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::Result;
 
 use super::store::{Store, sql_integer};
@@ -28,7 +28,8 @@ struct Suspicious {
     lost: String,
 }
 
-#[derive(Deserialize)]
+/// Also as it lies in the bucket.
+#[derive(Serialize, Deserialize)]
 struct Hold {
     id: SnapshotId,
     until: Option<u64>,
@@ -114,7 +115,18 @@ impl Store {
 
     fn holds(&self, now: u64) -> Result<Vec<Hold>> {
         self.exec("DELETE FROM holds WHERE until <= ?", vec![sql_integer(now)?])?;
-        self.all("SELECT id, until FROM holds", vec![])
+        self.all("SELECT id, until FROM holds ORDER BY id, until", vec![])
+    }
+
+    /// What is held, as it is kept elsewhere.
+    pub(super) fn holds_record(&self, now: u64) -> Result<String> {
+        Ok(serde_json::to_string(&self.holds(now)?)?)
+    }
+
+    /// Takes up what was kept elsewhere.
+    pub(super) fn take_holds(&self, record: &str) -> Result<()> {
+        let holds: Vec<Hold> = json::read(record)?;
+        holds.iter().try_for_each(|hold| self.hold(&hold.id, hold.until))
     }
 
     /// What the bucket has, and which of it is known to have lost too much.
@@ -135,14 +147,14 @@ impl Store {
         Ok(stored.into_iter().map(known).collect())
     }
 
-    /// What the bucket has, with what is known of it, newest first.
+    /// What the bucket has, with what is known of it.
     pub(super) fn shown(&self, stored: Vec<Stored>, now: u64) -> Result<Vec<ShownSnapshot>> {
         let known: Vec<Known> = self.all(
             "SELECT id, details, verified_at FROM snapshots ORDER BY id",
             vec![],
         )?;
         let holds = self.holds(now)?;
-        let mut all: Vec<ShownSnapshot> = stored
+        Ok(stored
             .into_iter()
             .map(|Stored { id, stored_at }| {
                 let row = known.binary_search_by(|row| row.id.cmp(&id));
@@ -158,8 +170,6 @@ impl Store {
                     id,
                 }
             })
-            .collect();
-        all.sort_unstable_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
-        Ok(all)
+            .collect())
     }
 }

@@ -2,6 +2,7 @@
 // dev, the Worker, Docker, the supervisor and OpenClaw.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hostileHomesAreSaved, oddAnswersDisturbNobody } from "./hostile.mjs";
 import { docker, startStack } from "./stack.mjs";
 import { until } from "../until.mjs";
 
@@ -63,4 +64,8 @@ test("bots", { timeout: 30 * 60_000 }, async (t) => {
     const untouched = await stack.fetch("/", { token: await stack.token("dev-2") });
     assert.equal(untouched.status, 200);
   });
+
+  await t.test("odd answers of one bot disturb no other's chat or download", (t) => oddAnswersDisturbNobody(t, stack, "dev-1", "dev-2"));
+
+  await t.test("a hostile home is saved, with nothing from elsewhere", (t) => hostileHomesAreSaved(t, stack, "dev-2"));
 });

@@ -19,8 +19,11 @@ const STOP_DEADLINE_MS = 60_000;
 export const kept = join(root, "target/e2e");
 await mkdir(kept, { recursive: true });
 
+// The one that also builds where images are stand-ins.
+const DOCKER = process.env.WRANGLER_DOCKER_BIN ?? "docker";
+
 export async function docker(...args) {
-  const { stdout } = await run("docker", args, { maxBuffer: 64 << 20 });
+  const { stdout } = await run(DOCKER, args, { maxBuffer: 64 << 20 });
   return stdout.trim();
 }
 

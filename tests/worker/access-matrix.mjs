@@ -63,7 +63,7 @@ const FORM_THERE = { ...THERE, headers: { ...FORM.headers, origin: `https://${BO
 
 /**
  * `[name, kind, method, path, body, event, more]`. The event is what a call leaves that is let in: `true` one with its outcome,
- * a text a refused one of that actor. `more` is the host and what is sent beside.
+ * a text a refused one of that actor, of the operator whichever it comes to. `more` is the host and what is sent beside.
  */
 const ENDPOINTS = [
   ["health", "anybody", "GET", "/healthz"],
@@ -80,10 +80,13 @@ const ENDPOINTS = [
   ["list-snapshots", "own", "GET", "/api/bot/snapshots"],
   ["browse-snapshot", "own", "GET", `/api/bot/snapshots/files?snapshot=${SNAPSHOT}`],
   ["download-file", "own", "GET", `/api/bot/snapshots/file?snapshot=${SNAPSHOT}&path=a`],
+  ["download-directory", "own", "GET", `/api/bot/snapshots/archive?snapshot=${SNAPSHOT}`],
   ["take-snapshot", "ownByToken", "POST", "/api/bot/snapshots", null, true],
   ["restore-snapshot", "ownByToken", "POST", "/api/bot/snapshots/restore", null, true],
   ["pin-snapshot", "ownByToken", "POST", "/api/bot/snapshots/pin", { snapshot: SNAPSHOT }, true],
-  ["keep-home", "ownByToken", "POST", "/api/bot/snapshots/keep", null, true],
+  ["keep-home", "ownByButton", "POST", "/api/bot/snapshots/keep", null, true],
+  ["put-back-home", "ownByButton", "POST", "/api/bot/snapshots/put-back", null, true],
+  ["show-choice", "own", "GET", "/api/bot/snapshots/choice"],
   ["unpin-snapshot", "ownByToken", "POST", "/api/bot/snapshots/unpin", { snapshot: SNAPSHOT }, true],
   ["list-domains", "own", "GET", "/api/bot/domains"],
   ["add-domain", "ownByToken", "POST", "/api/bot/domains", HOST_BODY, true],
@@ -107,6 +110,7 @@ const ENDPOINTS = [
   ["admin-list-snapshots", "admin", "GET", `/api/admin/bots/${USER}/snapshots`, null, true],
   ["admin-browse-snapshot", "admin", "GET", `/api/admin/bots/${USER}/snapshots/files?snapshot=${SNAPSHOT}`, null, true],
   ["admin-download-file", "admin", "GET", `/api/admin/bots/${USER}/snapshots/file?snapshot=${SNAPSHOT}&path=a`, null, true],
+  ["admin-download-directory", "admin", "GET", `/api/admin/bots/${USER}/snapshots/archive?snapshot=${SNAPSHOT}`, null, true],
   ["admin-take-snapshot", "admin", "POST", `/api/admin/bots/${USER}/snapshots`, null, true],
   ["admin-restore-snapshot", "admin", "POST", `/api/admin/bots/${USER}/snapshots/restore`, null, true],
   ["admin-pin-snapshot", "admin", "POST", `/api/admin/bots/${USER}/snapshots/pin`, { snapshot: SNAPSHOT }, true],
@@ -141,10 +145,13 @@ const ENDPOINTS = [
   ["get-bot", "ownThere", "GET", "/api/bot", null, false, THERE],
   ["start-bot", "buttonThere", "POST", "/api/bot/start", null, "stranger", THERE],
   ["restart-bot", "buttonThere", "POST", "/api/bot/restart", null, "stranger", THERE],
-  // Machines. What a run does in its repository is in the history of its bot.
-  ["serve-repository", "repository", "GET", `/_repo/${ALICE}/snapshots/`],
-  ["serve-repository", "repositoryToClear", "DELETE", `/_repo/${ALICE}/data/${SNAPSHOT}`],
-  ["serve-repository", "foreignRepository", "GET", `/_repo/${USER}/snapshots/`],
+  ["keep-home", "buttonThere", "POST", "/api/bot/snapshots/keep", null, "stranger", THERE],
+  ["put-back-home", "buttonThere", "POST", "/api/bot/snapshots/put-back", null, "stranger", THERE],
+  ["show-choice", "ownThere", "GET", "/api/bot/snapshots/choice", null, false, THERE],
+  // Machines. What a run does in its repository is in the history of its bot, what an operator does there is an event.
+  ["serve-repository", "repository", "GET", `/_repo/${ALICE}/snapshots/`, null, "operator"],
+  ["serve-repository", "repositoryToClear", "DELETE", `/_repo/${ALICE}/data/${SNAPSHOT}`, null, "operator"],
+  ["serve-repository", "foreignRepository", "GET", `/_repo/${USER}/snapshots/`, null, "operator"],
   // Last, because it ends the sessions. Who has none leaves no event.
   ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM],
   ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM_THERE],

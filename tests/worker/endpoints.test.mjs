@@ -119,7 +119,9 @@ test("a button works from a page of the same origin, with the session", async (t
   const worker = await startWorker(t);
   const { session } = await callers(worker);
   for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "ownByButton")) {
-    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined, location: "/" }, endpoint.name);
+    // What takes a while is followed on a page of its own.
+    const location = endpoint.name === "put-back-home" ? "/api/bot/snapshots/choice" : "/";
+    assert.deepEqual(await ask(worker, endpoint, { ...session, origin: ORIGIN }), { status: 303, code: undefined, location }, endpoint.name);
     assert.equal((await ask(worker, endpoint, { ...session, origin: "https://evil.example" })).code, "wrong-origin", endpoint.name);
   }
 });
@@ -130,11 +132,13 @@ test("every change and every admin's look leaves one complete event", async (t) 
   const facts = { "user-agent": AGENT, "cf-connecting-ip": ADDRESS, "cf-ray": "a-request-id" };
   // Both are known: an account that was never seen cannot be suspended.
   await worker.as(BOB, "/api/bot");
+  await worker.asAdmin("GET", "/api/admin/users");
   const database = await worker.database();
   for (const endpoint of matrix(BOB)) {
     await database.prepare("DELETE FROM events").run();
-    const byAdmin = endpoint.kind === "admin";
-    const { status, code } = await ask(worker, endpoint, { ...headers[byAdmin ? "admin" : "stranger"], ...facts });
+    const byOperator = endpoint.event === "operator";
+    const by = byOperator ? "operator" : endpoint.kind === "admin" ? "admin" : "stranger";
+    const { status, code } = await ask(worker, endpoint, { ...headers[by], ...facts });
     const { results } = await database.prepare("SELECT * FROM events WHERE action IS NOT NULL").all();
     if (!endpoint.event) {
       assert.deepEqual(results, [], endpoint.name);
@@ -149,7 +153,7 @@ test("every change and every admin's look leaves one complete event", async (t) 
         action: endpoint.name, actor: expectedActor(endpoint), address: ADDRESS, agent: AGENT, request_id: "a-request-id", status, code: code ?? null,
       },
     );
-    assert.equal(event.kind === "refused", endpoint.event !== true, endpoint.name);
+    assert.equal(event.kind === "refused", byOperator ? status === 403 : endpoint.event !== true, endpoint.name);
     assert.equal(event.user_id, aboutWhom(endpoint), endpoint.name);
     if (endpoint.name === "admin-delete-user") await worker.asAdmin("POST", `/api/admin/users/${BOB}/activate`);
   }
@@ -164,6 +168,7 @@ function expectedActor({ kind, event }) {
 /** Whose history the event is in. */
 function aboutWhom({ kind, path, event }) {
   if (event === "stranger") return ALICE;
+  if (event === "operator") return path.includes(BOB) ? BOB : ALICE;
   return event === "anonymous" || (kind === "admin" && !path.includes(BOB)) ? null : BOB;
 }
 
@@ -214,7 +219,7 @@ test("signing in and out are in the person's history", async (t) => {
   assert.equal(out.status, 303);
   const { events } = await (await worker.as(ALICE, "/api/bot/events")).json();
   assert.deepEqual(events.map(({ kind, action, actor }) => [kind, action, actor]), [
-    ["signed-out", "sign-out", "owner"], ["signed-in", "sign-in", "owner"], ["changed", null, ALICE],
+    ["signed-out", "sign-out", "owner"], ["signed-in", "sign-in", "owner"], ["changed", "sign-in", "owner"],
   ]);
 });
 

@@ -43,7 +43,7 @@ test("the fleet shows what its bots last said, and wakes none", async (t) => {
     { ...alice, since: typeof alice.since, active_at: typeof alice.active_at },
     {
       user_id: ALICE, email: alice.email, state: "running", since: "number", run: 1, health: "unknown", pinned: false, active_at: "number",
-      snapshot_at: null, incidents: [],
+      snapshot_at: null, backup_key: null, incidents: [],
     },
   );
   assert.deepEqual((await worker.record(BOB)).starts, []);
@@ -62,6 +62,25 @@ test("a snapshot and an incident reach the list of the fleet", async (t) => {
     return bots[0]?.snapshot_at && bots;
   }, "the registry followed");
   assert.deepEqual([bot.snapshot_at, bot.incidents], [taken.taken_at, ["backup-failing"]]);
+});
+
+test("bots that need an older backup key are listed until they have run", async (t) => {
+  const [newer, older] = [7, 8].map((byte) => Buffer.alloc(32, byte).toString("base64"));
+  const worker = await startWorker(t, { bindings: { BACKUP_KEY: `2:${newer},1:${older}` } });
+  await fill(worker, 3);
+  await worker.as(ALICE, "/");
+  await worker.as(BOB, "/api/bot/start", { method: "POST" });
+  const needing = async () => (await pages(worker, "key=older")).map(({ user_id }) => user_id);
+  await until(async () => (await needing()).includes(ALICE), "it has run, and nobody knows what opens its repository");
+  const restored = { snapshot: null, restored_at: 10, duration_ms: 1, amount: { files: 0, bytes: 0 }, compared: 0, mismatches: 0 };
+  await worker.fake(ALICE, "set", { backup: { restored, taken: [] } });
+  await worker.fake(ALICE, "command", "poll");
+  await until(async () => !(await needing()).includes(ALICE), "the registry followed");
+  assert.deepEqual(await needing(), [1, 2, 3].map(id), "one that never ran needs none");
+  const [alice] = await pages(worker, `search=${ALICE}`);
+  assert.equal(alice.backup_key, 2);
+  const wrong = await worker.asAdmin("GET", "/api/admin/bots?key=2");
+  assert.equal(wrong.code, "bad-request");
 });
 
 test("pages of every order have each bot once, in that order", async (t) => {

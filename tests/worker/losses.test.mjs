@@ -1,13 +1,14 @@
 // What is gone, passed over, not saved or lost: told at once, with the reason and the way back, and decided by its owner.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PAGE } from "./browser.mjs";
-import { ALICE, startWorker } from "./harness.mjs";
+import { NAVIGATION, PAGE, signIn } from "./browser.mjs";
+import { ALICE, ORIGIN, startWorker } from "./harness.mjs";
 import { until } from "../until.mjs";
 
 const SNAPSHOTS = "/api/bot/snapshots";
 const [GOOD, LOSSY, LATER] = ["a", "b", "c"].map((digit) => digit.repeat(64));
 const DAY = 24 * 60 * 60 * 1_000;
+const STOP_DEADLINE_MS = 100_000;
 const LOST = "the gateway's own databases are gone or damaged: .openclaw/state/openclaw.sqlite";
 
 const taken = (id, taken_at, change = {}) => ({
@@ -73,13 +74,105 @@ test("an owner keeps what there is, awake or asleep, and is not asked again", as
   await told(worker, "restored", 2);
   assert.equal((await bot(worker)).backups.choice, null);
   assert.equal((await events(worker, "passed-over")).length, 1);
-  // A snapshot that is ordered with its losses says the same.
+  // A snapshot that is ordered with its losses says the same, once it is there.
   const [other] = [LATER];
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 20, { passed_over: [other, LOSSY] }) }) });
   await worker.fake(ALICE, "command", "poll");
   assert.deepEqual((await bot(worker)).backups.choice.snapshots, [LATER]);
-  await call(worker, "POST", SNAPSHOTS, { accept: true });
+  const ordered = await call(worker, "POST", SNAPSHOTS, { accept: true });
+  assert.deepEqual(ordered.backups.choice.snapshots, [LATER], "it could not be taken yet");
+  const accepted = taken("d".repeat(64), 30, { reason: "manual", accepted: true });
+  await worker.fake(ALICE, "set", { backup: backup({ restored: report(GOOD, 20, { passed_over: [other, LOSSY] }), taken: [accepted] }) });
+  await worker.fake(ALICE, "command", "poll");
   assert.equal((await bot(worker)).backups.choice, null);
+});
+
+test("a question that nobody answers lapses for a bot that stays asleep", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  await worker.order(ALICE, "sleep");
+  await worker.reaches(ALICE, "asleep");
+  const incidents = async () => JSON.parse((await worker.bots())[0].incidents);
+  assert.ok((await incidents()).includes("passed-over"));
+  const look = async () => JSON.parse((await worker.fake(ALICE, "command", "status")).status).backups.choice;
+  await worker.ahead(29 * DAY);
+  assert.deepEqual((await look()).snapshots, [LOSSY]);
+  await worker.ahead(31 * DAY);
+  assert.equal(await look(), null);
+  await until(async () => !(await incidents()).includes("passed-over"), "the registry follows");
+});
+
+test("a run killed while the next begins is the one that lost changes", async (t) => {
+  const worker = await run(t, [GOOD], { restored: report(GOOD, 10) });
+  await worker.fake(ALICE, "set", { lingers: true });
+  await worker.order(ALICE, "sleep");
+  await call(worker, "POST", "/api/bot/restart");
+  await worker.ahead(STOP_DEADLINE_MS + 1_000);
+  await worker.fake(ALICE, "alarm");
+  await until(async () => (await bot(worker)).state === "running", "the next one runs");
+  const [lost, ...others] = await told(worker, "changes-lost");
+  assert.deepEqual([lost.run, others], [1, []]);
+  assert.match(lost.detail, /^whatever was changed in its last \d+ seconds: the run ended without a last snapshot$/);
+  assert.deepEqual([(await bot(worker)).run, (await worker.record(ALICE)).kills], [2, 1]);
+  // That one ends well, and the kill is not its own.
+  await worker.fake(ALICE, "set", { lingers: false });
+  await worker.order(ALICE, "sleep");
+  await worker.reaches(ALICE, "asleep");
+  const { state, failures } = await bot(worker);
+  assert.deepEqual([state, failures], ["asleep", 0]);
+  assert.equal((await events(worker, "changes-lost")).length, 1);
+});
+
+/** Presses a button of one of our pages; where the browser goes on. */
+async function press(worker, cookie, path) {
+  const answer = await worker.fetch(path, { method: "POST", headers: { cookie, origin: ORIGIN } });
+  return [answer.status, answer.headers.get("location")];
+}
+
+test("one button puts back what was passed over, and its page follows that", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const { choice_page } = (await bot(worker)).backups;
+  const signedOut = await worker.fetch(choice_page, PAGE);
+  assert.deepEqual([signedOut.status, signedOut.headers.get("location")], [303, `/login?next=${encodeURIComponent(choice_page)}`]);
+  const cookie = await signIn(worker);
+  const page = async () => {
+    const answer = await worker.fetch(choice_page, { headers: { cookie, ...NAVIGATION } });
+    assert.match(answer.headers.get("content-security-policy"), /frame-ancestors 'none'/);
+    return [answer.status, await answer.text()];
+  };
+  const [status, asked] = await page();
+  assert.equal(status, 200, "while the bot answers");
+  assert.ok(asked.includes(LOST.replaceAll("'", "&#39;")) || asked.includes(LOST), asked);
+  assert.match(asked, /<form method="post" action="\/api\/bot\/snapshots\/put-back"><button type="submit"[^>]*>Put back what was there</);
+
+  await worker.fake(ALICE, "set", { after: { "/v1/restore": { phase: "restoring" } } });
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/put-back`), [303, choice_page]);
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/put-back`), [303, choice_page], "pressed twice");
+  const orders = (await worker.record(ALICE)).bodies.filter(([to]) => to === "/v1/restore").map(([, { snapshot }]) => snapshot);
+  assert.deepEqual(orders, [LOSSY], "ordered once");
+  const [, followed] = await page();
+  assert.match(followed, /data-step="restoring" class="now"/);
+  assert.ok(!followed.includes("/put-back"), "it is decided");
+  const { snapshots } = await call(worker, "GET", SNAPSHOTS);
+  assert.ok(snapshots.every(({ held_until }) => held_until > Date.now() + 29 * DAY), "nothing is deleted");
+  await worker.fake(ALICE, "set", { phase: "ready", backup: backup({ restored: report(LOSSY, 20), taken: [taken(LATER, 30)] }) });
+  await worker.fake(ALICE, "command", "poll");
+  assert.match((await page())[1], /There is nothing to decide/);
+  assert.equal((await call(worker, "POST", `${SNAPSHOTS}/put-back`)).code, "nothing-passed-over");
+});
+
+test("one button keeps what there is, from the bot's own page alone", async (t) => {
+  const worker = await run(t, [GOOD, LOSSY], PASSED_OVER);
+  const cookie = await signIn(worker);
+  for (const origin of [{}, { origin: "https://evil.example" }]) {
+    const refused = await worker.fetch(`${SNAPSHOTS}/keep`, { method: "POST", headers: { cookie, ...origin } });
+    assert.equal((await refused.json()).code, "wrong-origin");
+  }
+  assert.deepEqual((await bot(worker)).backups.choice.snapshots, [LOSSY]);
+  assert.deepEqual(await press(worker, cookie, `${SNAPSHOTS}/keep`), [303, "/"]);
+  const { choice, choice_page } = (await bot(worker)).backups;
+  assert.deepEqual([choice, choice_page], [null, null]);
+  const { snapshots } = await call(worker, "GET", SNAPSHOTS);
+  assert.ok(snapshots.find(({ id }) => id === LOSSY).held_until > Date.now() + 29 * DAY, "nothing is deleted");
 });
 
 test("the waking page asks before the start is over if the loss is known", async (t) => {
@@ -90,8 +183,8 @@ test("the waking page asks before the start is over if the loss is known", async
   await worker.fake(ALICE, "set", { phase: "restoring", backup: backup({ restored: null }) });
   const page = await (await worker.as(ALICE, "/", PAGE)).text();
   assert.match(page, /id="choice"><h2>A newer state was passed over/);
+  for (const answer of ["put-back", "keep"]) assert.ok(page.includes(`<form method="post" action="${SNAPSHOTS}/${answer}">`), page);
   assert.ok(page.includes(LOST.replace("'", "&#39;")) || page.includes(LOST), page);
-  assert.ok(page.includes(`{&quot;snapshot&quot;:&quot;${LOSSY}&quot;}`), page);
   assert.deepEqual(await starts(worker), ["latest", "latest"]);
 });
 

@@ -41,6 +41,7 @@ test("a stopped bot is woken only by its owner's start order", async (t) => {
   assert.equal((await worker.as(ALICE, "/")).status, 409, "it is remembered");
   assert.equal((await worker.record(ALICE)).starts.length, 1);
 
+  assert.equal((await (await worker.order(ALICE, "restart")).json()).code, "bot-stopped");
   assert.equal((await (await worker.order(ALICE, "start")).json()).state, "asleep");
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.equal((await worker.record(ALICE)).starts.length, 2);
@@ -51,7 +52,13 @@ test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
   await worker.as(ALICE, "/");
   assert.equal((await worker.admin(ALICE, "suspend")).status, 200);
   await worker.reaches(ALICE, "suspended");
-  await worker.order(ALICE, "start");
+  const ordered = async (order, by = "order") => {
+    const answer = await worker[by](ALICE, order);
+    return `${answer.status} ${(await answer.json()).code ?? "done"}`;
+  };
+  for (const order of ["start", "stop", "restart"]) assert.equal(await ordered(order), "403 bot-suspended", order);
+  assert.equal(await ordered("restart", "admin"), "403 bot-suspended");
+  for (const order of ["sleep", "pin", "unpin"]) assert.equal(await ordered(order), "200 done", order);
   const refused = await worker.as(ALICE, "/");
   assert.equal(refused.status, 403);
   assert.equal((await refused.json()).code, "bot-suspended");
@@ -102,7 +109,10 @@ test("a bot with background work and no traffic is not put to sleep", async (t) 
   await worker.fake(ALICE, "set", { quiesce: { answer: "of a newer supervisor" } });
   await worker.fake(ALICE, "alarm");
   assert.equal((await worker.status(ALICE)).state, "running", "what is not understood is not a yes");
-  assert.deepEqual((await worker.record(ALICE)).orders, ["POST /v1/quiesce", "POST /v1/quiesce"]);
+  const { orders, bodies } = await worker.record(ALICE);
+  assert.deepEqual(orders, ["POST /v1/quiesce", "POST /v1/quiesce"]);
+  // Whatever a run had to save with may have expired meanwhile, and it can save once more before it sleeps.
+  for (const [, { token }] of bodies) assert.ok(Number(token.split(".")[5]) - Date.now() > 59 * 60_000, token);
   await worker.fake(ALICE, "set", { quiesce: { answer: "unsupported" } });
   await worker.fake(ALICE, "alarm");
   await worker.reaches(ALICE, "asleep");
@@ -168,6 +178,13 @@ test("the longest idle bot is put to sleep when all slots are taken", async (t) 
   assert.equal((await worker.as(BOB, "/")).status, 503);
   await worker.reaches(ALICE, "asleep");
   await until(async () => (await worker.bots())[0].state === "asleep", "the registry knows that too");
+  const rooms = (events) => events.filter(({ kind }) => kind === "no-capacity").map(({ detail }) => detail).filter((detail) => /room/.test(detail));
+  const told = await until(async () => {
+    const { events } = await (await worker.as(BOB, "/api/bot/events")).json();
+    return rooms(events).length > 0 && rooms(events);
+  }, "it is written down");
+  assert.deepEqual(told, ["another bot makes room"], "whose is not told");
+  assert.deepEqual(rooms((await worker.asAdmin("GET", `/api/admin/bots/${BOB}/events`)).events), [`${ALICE} makes room`]);
   await worker.ahead(12_000);
   assert.equal((await worker.as(BOB, "/")).status, 200);
   assert.deepEqual((await worker.record(BOB)).starts.length, 1);

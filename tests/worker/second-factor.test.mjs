@@ -108,15 +108,18 @@ test("an admin sets up an app at sign-in and signs in with its codes", async (t)
   assert.match(asked, /name="code"/);
   assert.equal((await post(worker, again, { code: codeOf(secret) })).status, 303);
   const { events } = await worker.asAdmin("GET", `/api/admin/bots/${ADMIN}/events`);
-  assert.deepEqual(events.filter(({ action }) => action === "prove-second-factor").map(({ kind, status }) => [kind, status]), [
-    ["signed-in", 303], ["signed-in", 303], ["refused", 401],
+  assert.deepEqual(events.filter(({ action }) => action === "prove-second-factor").map(({ kind, actor, status, detail }) => [kind, actor, status, detail]), [
+    ["signed-in", "owner", 303, null],
+    ["signed-in", "owner", 303, "with an authenticator app that was enrolled on the way"],
+    ["refused", "owner", 401, null],
+    ["changed", "owner", 200, "enrols an authenticator app"],
   ]);
 });
 
 test("a sign-in that stops before its second factor is in the history", async (t) => {
   const worker = await startWorker(t, { bindings: { REQUIRE_MFA: "everyone" } });
   await first(worker, ALICE_LOGIN);
-  const query = "SELECT kind, actor, status, code FROM events WHERE action = 'sign-in' AND user_id = ?";
+  const query = "SELECT kind, actor, status, code FROM events WHERE action = 'sign-in' AND user_id = ? AND kind <> 'changed'";
   const { results } = await (await worker.database()).prepare(query).bind(ALICE).all();
   assert.deepEqual(results, [{ kind: "refused", actor: "owner", status: 401, code: "second-factor-required" }]);
 });

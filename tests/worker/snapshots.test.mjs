@@ -252,7 +252,7 @@ test("a snapshot can be browsed, and its files are served as attachments", async
   const header = (name) => answer.headers.get(name);
   assert.deepEqual(
     ["content-type", "content-disposition", "x-content-type-options", "content-length"].map(header),
-    ["application/octet-stream", "attachment", "nosniff", "25"],
+    ["application/octet-stream", "attachment; filename=\"_ _ _ b.html\"; filename*=UTF-8''%C3%BC%20%2B%20%26%20b.html", "nosniff", "25"],
   );
   assert.match(header("content-security-policy"), /default-src 'none'/);
   const missing = await file("gone");
@@ -260,6 +260,54 @@ test("a snapshot can be browsed, and its files are served as attachments", async
   assert.deepEqual([missing.status, problem.code, problem.detail], [404, "no-such-path", "the snapshot has nothing of that name"]);
   const browsed = await worker.as(ALICE, `${SNAPSHOTS}/files?snapshot=${OLD}&path=notes`);
   assert.deepEqual((await browsed.json())[0].name, "in notes");
+});
+
+test("part of a file is served by its range, and HEAD says how long it is", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker);
+  await worker.fake(ALICE, "set", { files: { "a b": "0123456789" } });
+  const ask = (headers = {}, method = "GET") =>
+    worker.fetch(`${SNAPSHOTS}/file?snapshot=${OLD}&path=a+b`, { method, headers: { ...worker.bearer(ALICE), ...headers } });
+  const said = (answer) => ["content-range", "content-length", "accept-ranges", "etag"].map((name) => answer.headers.get(name));
+  const tag = `"${"e".repeat(64)}"`;
+  const some = await ask({ range: "bytes=2-4", "if-range": tag });
+  assert.deepEqual([some.status, await some.text(), ...said(some)], [206, "234", "bytes 2-4/10", "3", "bytes", tag]);
+  const changed = await ask({ range: "bytes=2-4", "if-range": '"other"' });
+  assert.deepEqual([changed.status, await changed.text(), ...said(changed)], [200, "0123456789", null, "10", "bytes", tag]);
+  const beyond = await ask({ range: "bytes=10-12" });
+  assert.deepEqual([beyond.status, (await beyond.json()).code, beyond.headers.get("content-range")], [416, "bad-range", "bytes */10"]);
+  const head = await ask({ range: "bytes=2-4" }, "HEAD");
+  assert.deepEqual([head.status, await head.text(), ...said(head)], [200, "", null, "10", "bytes", tag]);
+  assert.match(head.headers.get("content-disposition"), /^attachment; filename="a b"/);
+});
+
+test("a name that is not UTF-8 reaches the bot's container as it is", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker);
+  await worker.fake(ALICE, "set", { files: { "caf%E9/%25%FF": "found" } });
+  const file = (path) => worker.as(ALICE, `${SNAPSHOTS}/file?snapshot=${OLD}&path=${path}`);
+  const found = await file("caf%e9%2f%25%FF");
+  assert.deepEqual([found.status, await found.text()], [200, "found"]);
+  assert.match(found.headers.get("content-disposition"), /filename="__"; filename\*=UTF-8''%25%EF%BF%BD$/);
+  const bad = await file("a%zz");
+  assert.deepEqual([bad.status, (await bad.json()).code], [400, "bad-request"]);
+  const { orders } = await worker.record(ALICE);
+  assert.ok(orders.some((order) => order.endsWith(`/${OLD}/file?path=caf%E9/%25%FF`)), orders);
+});
+
+test("a directory is served as a tar, and one that breaks off is no whole answer", async (t) => {
+  const { worker } = await start(t, OLD);
+  await run(worker);
+  await worker.fake(ALICE, "set", { files: { notes: "whole", other: "broken" } });
+  const archive = (path) => worker.as(ALICE, `${SNAPSHOTS}/archive?snapshot=${OLD}&path=${path}`);
+  const whole = await archive("notes");
+  assert.deepEqual([whole.status, await whole.text()], [200, "whole"]);
+  assert.deepEqual(
+    ["content-type", "content-disposition", "x-content-type-options"].map((name) => whole.headers.get(name)),
+    ["application/octet-stream", "attachment; filename=\"notes.tar\"; filename*=UTF-8''notes.tar", "nosniff"],
+  );
+  await assert.rejects(async () => (await archive("other")).text());
+  assert.equal((await (await archive("gone")).json()).code, "no-such-path");
 });
 
 test("an admin manages a user's snapshots and the history records it", async (t) => {
@@ -391,4 +439,21 @@ test("an ordered restore survives an eviction of the Sandbox", async (t) => {
   await worker.fake(ALICE, "set", { backup: backup({ restored: report(OLD, 20) }) });
   assert.equal((await worker.as(ALICE, "/")).status, 200);
   assert.deepEqual(await starts(worker), [OLD]);
+});
+
+test("pins and holds survive the loss of what the Sandbox had stored", async (t) => {
+  const { worker, bucket } = await start(t, OLD, NEW, LAST);
+  await run(worker, { restored: report(LAST, 10), taken: [taken(LAST, 5)] });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: OLD });
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: NEW });
+  await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: NEW });
+  await call(worker, "POST", `${SNAPSHOTS}/restore`, { snapshot: OLD });
+  const held = async () => (await call(worker, "GET", SNAPSHOTS)).snapshots.map(({ id, pinned, held_until }) => [id, pinned, held_until]);
+  const before = await held();
+  assert.deepEqual(before.map(([id, pinned, until]) => [id, pinned, until !== null]), [[LAST, false, true], [NEW, false, false], [OLD, true, false]]);
+  const kept = async () => JSON.parse(await (await bucket.get(`users/${ALICE}/holds.json`))?.text() ?? "[]");
+  await until(async () => (await kept()).length === 2, "it is written down");
+  await worker.fake(ALICE, "sql", "DELETE FROM life; DELETE FROM ledger; DELETE FROM snapshots; DELETE FROM holds; DELETE FROM run_secret");
+  await worker.fake(ALICE, "evict");
+  assert.deepEqual(await held(), before);
 });

@@ -15,7 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::backup::stillness::{Hold, Stillness};
+use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
 use crate::backup::worker::wire::{
     Access, Answer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, Unlocked,
@@ -163,8 +163,18 @@ impl JobLauncher {
     }
 
     /// Begins to make the bot stand still.
-    pub(crate) fn hold(&self) -> Hold {
-        self.stillness.hold(self.processes())
+    pub(crate) fn hold(self: &Arc<Self>) -> Hold {
+        self.stillness.hold(self.ours())
+    }
+
+    /// The bot's processes.
+    pub(crate) fn tenants(self: &Arc<Self>) -> Vec<u32> {
+        self.stillness.processes(&self.ours())
+    }
+
+    fn ours(self: &Arc<Self>) -> Jobs {
+        let jobs = Arc::clone(self);
+        Box::new(move || jobs.processes())
     }
 
     /// From now on the repository is asked with this token, which a job has renewed.
@@ -215,6 +225,8 @@ impl JobLauncher {
             job: order.job,
             context,
         };
+        // Whoever sees it and then asks which processes are ours is told of it.
+        let mut running = self.running();
         let mut child = Command::new(PROGRAM)
             .arg(SUBCOMMAND)
             .env_clear()
@@ -228,7 +240,8 @@ impl JobLauncher {
             pid: child.id(),
             launcher: Arc::clone(self),
         };
-        self.running().insert(process.pid);
+        running.insert(process.pid);
+        drop(running);
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
         let mut said = JobOutput {

@@ -12,10 +12,16 @@ use tokio::sync::oneshot;
 /// A bot never stands still for longer. A job needs a fraction of it; its gateway's callers wait for seconds.
 pub(crate) const MAX_HOLD: Duration = Duration::from_secs(1);
 
+/// Says which processes are ours. It is asked for again and again, because one may begin meanwhile.
+pub(crate) type Jobs = Box<dyn Fn() -> BTreeSet<u32> + Send>;
+
 /// Whoever can make the bot stand still.
 pub(crate) trait Stillness: Send + Sync {
-    /// Begins to stop every process of the bot. `jobs` are processes of ours.
-    fn hold(&self, jobs: BTreeSet<u32>) -> Hold;
+    /// Begins to stop every process of the bot, and none of `jobs`.
+    fn hold(&self, jobs: Jobs) -> Hold;
+
+    /// The bot's processes now.
+    fn processes(&self, jobs: &Jobs) -> Vec<u32>;
 }
 
 /// What a hold has come to, for the one who holds.

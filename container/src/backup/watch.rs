@@ -89,6 +89,11 @@ impl Watch {
         }
     }
 
+    /// Whether there is more than it sees.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.seen.try_lock().is_ok_and(|seen| seen.is_partial)
+    }
+
     /// What it has seen by now, up to the last deletion there was.
     pub(crate) fn totals(&self) -> Totals {
         // Held for long by the first walk alone, and nobody knows then what is deleted.
@@ -111,6 +116,7 @@ async fn watch(seen: Arc<Mutex<Watched>>, changes: mpsc::Sender<()>) {
         // Without inotify at all.
         Ok(Err(_)) | Err(_) => true,
     };
+    locked(&seen).is_partial = blind;
     while blind && changes.send(()).await.is_ok() {
         tokio::time::sleep(UNWATCHED_INTERVAL).await;
     }
@@ -155,6 +161,8 @@ struct Watched {
     /// The path below the home of each watched directory.
     directories: HashMap<i32, PathBuf>,
     totals: Totals,
+    /// Whether there is more, once that is known.
+    is_partial: bool,
 }
 
 impl Watched {
@@ -164,6 +172,7 @@ impl Watched {
             begun: None,
             directories: HashMap::new(),
             totals: Totals::UNKNOWN,
+            is_partial: false,
         }
     }
 

@@ -3,24 +3,30 @@
 //! What changes something goes to the supervisor's loop. What only reads the repository is answered by a backup
 //! process of its own.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_LENGTH, HeaderValue};
-use hyper::{Method, Request, Response};
+use hyper::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use moltworker_core::backup::repository::range::Range;
 use moltworker_core::bot::gateway::HomeState;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{MAINTAIN_PATH, RESTORE_PATH, SNAPSHOT_PATH, SNAPSHOTS_PATH};
-use moltworker_core::wire::job::{BackupJob, OrderedJob, ReadJob};
+use moltworker_core::wire::control::{
+    MAINTAIN_PATH, QuiesceRequest, RESTORE_PATH, SNAPSHOT_PATH, SNAPSHOTS_PATH,
+};
+use moltworker_core::wire::home_path::HomePath;
+use moltworker_core::wire::job::{BackupJob, FileRequest, MAX_RANGE_HEADER, OrderedJob, ReadJob};
 use moltworker_core::wire::run::SnapshotId;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::backup::launcher::{JobLauncher, JobOutput, JobProcess};
-use crate::backup::worker::wire::{JobContext, Line};
+use crate::backup::worker::stream::{self, PIECE};
+use crate::backup::worker::wire::{FileHead, JobContext, Line};
 use crate::control::{Control, value};
 use crate::http::answer;
 use crate::http::body::Body;
@@ -28,9 +34,6 @@ use crate::supervisor::signals::SupervisorCommand;
 
 /// An order is some hundred bytes; with a thousand pins it is 70 KB.
 const MAX_ORDER: usize = 128 * 1024;
-/// A file is passed on in pieces of this size.
-const PIECE: usize = 64 * 1024;
-
 /// How long a question waits for its turn: longer than most answers take, a second or two, and no page waits longer.
 const TURN: Duration = Duration::from_secs(10);
 
@@ -49,7 +52,8 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
     let path = request.uri().path().to_owned();
     match (path.as_str(), request.method()) {
         (SNAPSHOT_PATH | RESTORE_PATH | MAINTAIN_PATH, &Method::POST) => {}
-        (_, &Method::GET) => return read_for(launcher, &path, request.uri().query()).await,
+        (_, &Method::GET) => return read_for(launcher, &path, request.uri().query(), false).await,
+        (_, &Method::HEAD) => return read_for(launcher, &path, request.uri().query(), true).await,
         _ => return Err((Refusal::WrongMethod, None)),
     }
     let body = Limited::new(request.into_body(), MAX_ORDER).collect().await;
@@ -68,6 +72,23 @@ pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Res
     }
     let ordered = control.order(SupervisorCommand::Job(order)).await;
     ordered.map_err(|refusal| (refusal, None))
+}
+
+/// Takes the fresh token that comes with a question, if one does.
+pub(crate) async fn take_token(control: &Control, request: Request<Incoming>) -> Result<(), Refused> {
+    let bad = |detail: String| (Refusal::BadRequest, Some(detail));
+    let body = Limited::new(request.into_body(), MAX_ORDER).collect().await;
+    let body = body.map_err(|error| bad(error.to_string()))?.to_bytes();
+    if body.is_empty() {
+        return Ok(());
+    }
+    // Its words may quote the token.
+    let asked: QuiesceRequest =
+        serde_json::from_slice(&body).map_err(|_| bad("the body is not that of this question".to_owned()))?;
+    if let (Some(launcher), Some(token)) = (&control.launcher, asked.token) {
+        launcher.set_token(&token);
+    }
+    Ok(())
 }
 
 /// A process that reads for somebody, and its slot. Whoever wanted it has it, or has gone, when this is dropped.
@@ -105,25 +126,9 @@ async fn read_for(
     launcher: &Arc<JobLauncher>,
     path: &str,
     query: Option<&str>,
+    head: bool,
 ) -> Result<Response<Body>, Refused> {
-    let below = path.strip_prefix(SNAPSHOTS_PATH).unwrap_or_default();
-    let mut parts = below.split('/').skip(1);
-    let job = match (parts.next(), parts.next(), parts.next()) {
-        (None, ..) if below.is_empty() => ReadJob::Snapshots,
-        (Some(id), Some(what @ ("files" | "file")), None) => {
-            let bad = |reason: &str| (Refusal::BadRequest, Some(reason.to_owned()));
-            let id: SnapshotId = id.parse().map_err(bad)?;
-            let path = decoded(value(query, "path").unwrap_or_default());
-            let path = path.ok_or_else(|| bad("`path` is not percent-encoded UTF-8"))?;
-            if what == "files" {
-                ReadJob::Directory(id, path)
-            } else {
-                ReadJob::File(id, path)
-            }
-        }
-        _ => return Err((Refusal::NotFound, None)),
-    };
-    let (reader, mut output) = begin(launcher, job).await?;
+    let (reader, mut output) = begin(launcher, job(path, query, head)?).await?;
     loop {
         return match output.next_line().await {
             Err(stalled) => Err(failed(stalled.to_string())),
@@ -138,7 +143,9 @@ async fn read_for(
             Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..) | Line::HeldUp(_))) => continue,
             Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
             Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),
-            Ok(Some(Line::File(length))) => Ok(file(reader, output, length)),
+            Ok(Some(Line::File(file))) => Ok(download(reader, output, &file, head)),
+            Ok(Some(Line::Unsatisfiable(size))) => Ok(unsatisfiable(size)),
+            Ok(Some(Line::Archive)) => Ok(archive(reader, output)),
             Ok(Some(Line::Refused(refusal, detail))) => Err((refusal, Some(detail))),
             Ok(Some(Line::Failed(message))) => Err(failed(message)),
             _ => Err(failed("the backup process ended before it was done".to_owned())),
@@ -146,47 +153,119 @@ async fn read_for(
     }
 }
 
-/// Passes a file on as it comes. One that breaks off is shorter than announced, so that nobody takes it for whole.
-fn file(reader: Reader, output: JobOutput, length: u64) -> Response<Body> {
+/// What is to be read.
+fn job(path: &str, query: Option<&str>, head: bool) -> Result<ReadJob, Refused> {
+    let below = path.strip_prefix(SNAPSHOTS_PATH).unwrap_or_default();
+    let mut parts = below.split('/').skip(1);
+    let bad = |reason: &str| (Refusal::BadRequest, Some(reason.to_owned()));
+    let (id, what) = match (parts.next(), parts.next(), parts.next()) {
+        (None, ..) if below.is_empty() && !head => return Ok(ReadJob::Snapshots),
+        (Some(id), Some(what), None) if what == "file" || !head => (id, what),
+        (Some(_), Some(_), None) => return Err((Refusal::WrongMethod, None)),
+        _ => return Err((Refusal::NotFound, None)),
+    };
+    let decoded = |name: &str| HomePath::decode(value(query, name).unwrap_or_default());
+    let located = || {
+        let id: SnapshotId = id.parse().map_err(bad)?;
+        let path = decoded("path").ok_or_else(|| bad("`path` is not percent-encoded"))?;
+        Ok((id, path))
+    };
+    let header = |name: &str| {
+        let text = decoded(name)?.to_string();
+        (!text.is_empty() && text.len() <= MAX_RANGE_HEADER).then_some(text)
+    };
+    match what {
+        "files" => located().map(|(id, path)| ReadJob::Directory(id, path)),
+        "archive" => located().map(|(id, path)| ReadJob::Archive(id, path)),
+        "file" => located().map(|(id, path)| {
+            let (range, if_range) = (header("range"), header("if_range"));
+            let request = FileRequest {
+                path,
+                range,
+                if_range,
+                head,
+            };
+            ReadJob::File(id, request)
+        }),
+        _ => Err((Refusal::NotFound, None)),
+    }
+}
+
+/// Passes a file on as it comes, or what was wanted of it.
+fn download(reader: Reader, output: JobOutput, file: &FileHead, head: bool) -> Response<Body> {
+    let length = file.part.map_or(file.size, |(_, length)| length);
+    let (pieces, read) = mpsc::channel(1);
+    if !head {
+        tokio::spawn(async move {
+            let (mut rest, patience) = output.rest();
+            let mut left = length;
+            while left > 0 {
+                let next = tokio::time::timeout(patience, piece(&mut rest, left)).await;
+                let next = next.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+                let count = next.as_ref().map_or(0, Bytes::len);
+                left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+                let broken = next.is_err();
+                if pieces.send(next).await.is_err() || broken {
+                    break;
+                }
+            }
+            drop(reader);
+        });
+    }
+    let mut response = answer::bytes(read);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Ok(tag) = HeaderValue::from_str(&file.tag) {
+        headers.insert(ETAG, tag);
+    }
+    if let Some(part) = file.part
+        && let Ok(range) = HeaderValue::from_str(&Range::content_range(part, file.size))
+    {
+        headers.insert(CONTENT_RANGE, range);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    response
+}
+
+/// Some bytes, of which so many are to come.
+async fn piece(from: &mut (impl AsyncRead + Unpin), left: u64) -> io::Result<Bytes> {
+    let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+    let mut piece = vec![0; most];
+    let count = from.read(&mut piece).await?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    piece.truncate(count);
+    Ok(piece.into())
+}
+
+fn unsatisfiable(size: u64) -> Response<Body> {
+    let detail = format!("it has {size} bytes");
+    let mut response = answer::explain(Refusal::BadRange, Some(detail));
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes */{size}")) {
+        response.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    response
+}
+
+/// Passes a directory on as it comes.
+fn archive(reader: Reader, output: JobOutput) -> Response<Body> {
     let (pieces, read) = mpsc::channel(1);
     tokio::spawn(async move {
-        let (rest, patience) = output.rest();
-        let mut file = rest.take(length);
-        let mut left = length;
-        let mut piece = vec![0; PIECE];
-        while left > 0
-            && let Ok(Ok(count @ 1..)) = tokio::time::timeout(patience, file.read(&mut piece)).await
-        {
-            let bytes = piece.get(..count).map(Bytes::copy_from_slice).unwrap_or_default();
-            left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
-            if pieces.send(bytes).await.is_err() {
+        let (mut rest, patience) = output.rest();
+        loop {
+            let next = tokio::time::timeout(patience, stream::next(&mut rest)).await;
+            let next = next.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let Some(next) = next.transpose() else { break };
+            let broken = next.is_err();
+            if pieces.send(next.map(Bytes::from)).await.is_err() || broken {
                 break;
             }
         }
         drop(reader);
     });
-    let mut response = answer::file(read);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(length));
-    response
-}
-
-/// A percent-encoded path.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let (high, low) = (rest.next()?, rest.next()?);
-            let digits = [high, low];
-            let digits = std::str::from_utf8(&digits).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
+    answer::bytes(read)
 }
 
 #[cfg(test)]
@@ -194,17 +273,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_decoded_or_refused() {
-        assert_eq!(decoded("a%20b/%C3%A4"), Some("a b/ä".into()));
-        assert_eq!(decoded(""), Some(String::new()));
-        for bad in ["%", "%2", "%zz", "%ff"] {
-            assert_eq!(decoded(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
     fn only_home_paths_are_handled() {
         assert!(are_asked("/v1/snapshot") && are_asked("/v1/snapshots/x/files"));
         assert!(!are_asked("/v1/status") && !are_asked("/v1/restart"));
+    }
+
+    #[test]
+    fn a_question_is_read_or_refused() {
+        let id = "ab".repeat(32);
+        let at = |what: &str| format!("/v1/snapshots/{id}/{what}");
+        let asked = job(&at("file"), Some("path=a%FF&range=bytes%3D0-1"), true);
+        let ReadJob::File(_, request) = asked.unwrap() else {
+            panic!("a file");
+        };
+        assert_eq!(request.path.as_bytes(), b"a\xff");
+        assert_eq!(
+            (request.range.as_deref(), request.head),
+            (Some("bytes=0-1"), true)
+        );
+        let long = format!("range={}", "x".repeat(MAX_RANGE_HEADER + 1));
+        let ReadJob::File(_, request) = job(&at("file"), Some(&long), false).unwrap() else {
+            panic!("a file");
+        };
+        assert_eq!(request.range, None);
+        for (path, query, head, refusal) in [
+            (at("file"), "path=%zz", false, Refusal::BadRequest),
+            (at("archive"), "", true, Refusal::WrongMethod),
+            (at("all"), "", false, Refusal::NotFound),
+            ("/v1/snapshots/x/files".into(), "", false, Refusal::BadRequest),
+            ("/v1/snapshots".into(), "", true, Refusal::NotFound),
+        ] {
+            assert_eq!(
+                job(&path, Some(query), head).unwrap_err().0,
+                refusal,
+                "{path}?{query}"
+            );
+        }
     }
 }

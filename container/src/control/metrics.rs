@@ -34,6 +34,11 @@ pub(crate) fn text(status: &Status, more: &ExtraMetrics) -> String {
         "Gateways started after the first.",
         status.restarts.into(),
     );
+    text.counter(
+        "moltbot_outlived_total",
+        "Processes of the bot that outlived a gateway and were ended.",
+        status.outlived.into(),
+    );
     text.head(
         "moltbot_gateway_endings",
         "gauge",
@@ -193,6 +198,7 @@ mod tests {
             "moltbot_idle_seconds 1.000",
             "moltbot_gateway_start_seconds 14.800",
             "moltbot_memory_limit_bytes 4294967296",
+            "moltbot_outlived_total 25",
             "moltbot_requests_total 9",
         ] {
             assert!(text.lines().any(|said| said == line), "{line} in {text}");

@@ -56,13 +56,18 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
         let answered = home::handle(&control, request).await;
         return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
     }
+    if (request.uri().path(), request.method()) == (QUIESCE_PATH, &Method::POST) {
+        return match home::take_token(&control, request).await {
+            Ok(()) => answer::json(&control.quiescence.may_begin().await),
+            Err((refusal, detail)) => answer::explain(refusal, detail),
+        };
+    }
     let query = request.uri().query();
     let answered = match (request.uri().path(), request.method()) {
         (STATUS_PATH, &Method::GET) => Ok(answer::json(&control.account.status())),
         (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::all())),
         (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
         (LOGS_PATH, &Method::GET) => control.logs(query),
-        (QUIESCE_PATH, &Method::POST) => Ok(answer::json(&control.quiescence.may_begin().await)),
         (RESTART_PATH, &Method::POST) => control.order(SupervisorCommand::Restart).await,
         (DRAIN_PATH, &Method::POST) => match number(query, "grace_ms") {
             Ok(grace) => {

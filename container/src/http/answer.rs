@@ -1,5 +1,7 @@
 //! Answers the supervisor gives in its own name.
 
+use std::io;
+
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
@@ -58,8 +60,8 @@ pub(crate) fn following(text: mpsc::Receiver<Bytes>) -> Response<Body> {
 }
 
 /// Bytes as they come.
-pub(crate) fn file(bytes: mpsc::Receiver<Bytes>) -> Response<Body> {
-    response(Body::following(bytes), "application/octet-stream")
+pub(crate) fn bytes(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Response<Body> {
+    response(Body::read(pieces), "application/octet-stream")
 }
 
 /// Metrics in the form Prometheus reads.

@@ -1,5 +1,6 @@
 //! What an answer's body can be: the gateway's, our own, or one that goes on for as long as somebody reads it.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -25,6 +26,7 @@ enum Source {
     Passed(Incoming),
     Own(Option<Bytes>),
     Following(mpsc::Receiver<Bytes>),
+    Read(mpsc::Receiver<io::Result<Bytes>>),
 }
 
 impl Body {
@@ -42,6 +44,11 @@ impl Body {
     /// What is sent, until the sender is dropped.
     pub(crate) fn following(words: mpsc::Receiver<Bytes>) -> Self {
         Source::Following(words).into()
+    }
+
+    /// What is read, until the sender is dropped. A failure breaks the answer off, so that nobody takes it for whole.
+    pub(crate) fn read(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Self {
+        Source::Read(pieces).into()
     }
 
     /// Keeps a request open until this body has ended.
@@ -76,6 +83,10 @@ impl HttpBody for Body {
             }
             Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Source::Following(words) => ready!(words.poll_recv(context)).map(|bytes| Ok(Frame::data(bytes))),
+            Source::Read(pieces) => {
+                let next = ready!(pieces.poll_recv(context));
+                next.map(|read| read.map(Frame::data).map_err(BodyError::from))
+            }
         };
         Poll::Ready(next)
     }
@@ -84,7 +95,7 @@ impl HttpBody for Body {
         match &self.source {
             Source::Passed(body) => body.is_end_stream(),
             Source::Own(bytes) => bytes.is_none(),
-            Source::Following(_) => false,
+            Source::Following(_) | Source::Read(_) => false,
         }
     }
 
@@ -96,7 +107,7 @@ impl HttpBody for Body {
                     .as_ref()
                     .map_or(0, |bytes| u64::try_from(bytes.len()).unwrap_or(0)),
             ),
-            Source::Following(_) => SizeHint::default(),
+            Source::Following(_) | Source::Read(_) => SizeHint::default(),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The keys of `openclaw.json` that belong to the platform: how the gateway listens, whom it trusts, and
 //! the model the platform offers. Every other key is the owner's and stays as it is.
+//!
+//! The text is a stranger's, and so are the time and the memory it takes to read it: only the process of
+//! `confined_config.rs` does.
 
-use std::net::SocketAddr;
-
-use moltworker_core::wire::run::RunSettings;
 use serde_json::{Map, Value, json};
 
-use crate::supervisor::{included, platform_settings};
+use crate::supervisor::included;
+use crate::supervisor::platform_settings::{self, PlatformConfig};
 
 /// The file's name in the state directory.
 pub(crate) const FILE: &str = "openclaw.json";
@@ -14,7 +15,7 @@ pub(crate) const FILE: &str = "openclaw.json";
 const PROVIDER: &str = "platform";
 /// The gateway wants some text where a key would be. There is none: no shared credential is in a container.
 const NO_KEY: &str = "no-key-needed";
-/// Deeper nesting is refused before it is parsed: the parser recurses, and its stack is PID 1's.
+/// Deeper nesting is refused before it is parsed: the parser recurses.
 const MAX_DEPTH: usize = 100;
 /// An existing file that cannot be edited without harm. It is left as it is.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +38,7 @@ pub(crate) enum ConfigError {
 /// When the existing text cannot be edited without harm.
 pub(crate) fn edit(
     existing: Option<&str>,
-    run: &RunSettings,
-    gateway: SocketAddr,
+    platform: &PlatformConfig,
     mut included: impl FnMut(&str) -> Option<String>,
 ) -> Result<Option<String>, ConfigError> {
     let before = existing.map(read).transpose()?;
@@ -49,7 +49,7 @@ pub(crate) fn edit(
         })
     };
     let whole = resolve(&config);
-    for key in platform_settings::keys(run, gateway) {
+    for key in platform_settings::keys(platform) {
         set(&mut config, key.path, key.value)?;
     }
     for name in platform_settings::config_must_not_set() {
@@ -63,7 +63,7 @@ pub(crate) fn edit(
             set(&mut config, &path, json!(""))?;
         }
     }
-    offer_model(&mut config, run, whole.as_ref())?;
+    offer_model(&mut config, platform, whole.as_ref())?;
     if before.as_ref() == Some(&config) {
         return Ok(None);
     }
@@ -91,7 +91,11 @@ fn read(text: &str) -> Result<Value, ConfigError> {
 
 /// Keeps the provider `platform` in step with what is offered, and makes it the default model of a bot
 /// whose owner has chosen none: in the file itself or in one it includes. `whole` is both, where it can be known.
-fn offer_model(config: &mut Value, run: &RunSettings, whole: Option<&Value>) -> Result<(), ConfigError> {
+fn offer_model(
+    config: &mut Value,
+    platform: &PlatformConfig,
+    whole: Option<&Value>,
+) -> Result<(), ConfigError> {
     const PRIMARY: [&str; 4] = ["agents", "defaults", "model", "primary"];
     // The gateway also takes a bare text for `model`; then that is the choice.
     let [agents, defaults, model, _] = PRIMARY;
@@ -105,7 +109,7 @@ fn offer_model(config: &mut Value, run: &RunSettings, whole: Option<&Value>) -> 
     let ours = choice(config).as_ref().is_some_and(is_ours);
     let choose = ours || whole.is_some_and(|whole| choice(whole).is_none());
 
-    let Some(offered) = &run.offered_model else {
+    let Some(offered) = &platform.offered_model else {
         remove(config, &["models", "providers", PROVIDER]);
         if ours {
             remove(config, &PRIMARY);
@@ -171,12 +175,12 @@ fn remove(config: &mut Value, path: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use moltworker_core::wire::run::{ControlToken, OfferedModel, Run};
+    use moltworker_core::wire::run::{ControlToken, OfferedModel, Run, RunSettings};
 
     const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
 
-    fn run(model: Option<&str>) -> RunSettings {
-        RunSettings {
+    fn platform(model: Option<&str>) -> PlatformConfig {
+        let run = RunSettings {
             user: USER.parse().unwrap(),
             run: Run(1),
             control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
@@ -187,7 +191,8 @@ mod tests {
                 id: id.into(),
             }),
             repository: None,
-        }
+        };
+        PlatformConfig::new(&run, "127.0.0.1:18789".parse().unwrap())
     }
 
     fn edited(existing: Option<&str>, model: Option<&str>) -> Result<Option<String>, ConfigError> {
@@ -199,8 +204,7 @@ mod tests {
         model: Option<&str>,
         files: &[(&str, &str)],
     ) -> Result<Option<String>, ConfigError> {
-        let gateway = "127.0.0.1:18789".parse().unwrap();
-        edit(existing, &run(model), gateway, |path| {
+        edit(existing, &platform(model), |path| {
             let found = files.iter().find(|(name, _)| *name == path);
             found.map(|(_, text)| (*text).to_owned())
         })
@@ -324,8 +328,7 @@ mod tests {
             controlUi: { enabled: false, basePath: "/x", allowedOrigins: ["*"] } },
             plugins: { entries: { "admin-http-rpc": { enabled: false } } }, update: { checkOnStart: true } }"#;
         let config = value(Some(theirs), None);
-        let gateway = "127.0.0.1:18789".parse().unwrap();
-        for key in platform_settings::keys(&run(None), gateway) {
+        for key in platform_settings::keys(&platform(None)) {
             assert_eq!(
                 at(&config, key.path),
                 Some(&key.value),

@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 use crate::output::Logs;
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
-use crate::supervisor::gateway_config::{self, ConfigError};
+use crate::supervisor::confined_config::{self, NotEdited};
+use crate::supervisor::gateway_config;
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
 use crate::supervisor::platform_settings::{self, GatewayPlace};
@@ -33,7 +34,7 @@ const USER: &str = "moltbot";
 pub(crate) enum SpawnError {
     /// Its config cannot be made right.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] NotEdited),
     /// Its home cannot be made right.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -54,9 +55,11 @@ impl SpawnError {
     /// What it is called in the account of a gateway's life.
     pub(crate) fn reason(&self) -> EndReason {
         match self {
-            Self::Config(_) => EndReason::ConfigRejected,
+            Self::Config(NotEdited::Refused(_)) => EndReason::ConfigRejected,
             Self::PortTaken(_) => EndReason::PortTaken,
-            Self::Home(_) | Self::Process { .. } => EndReason::NotSpawned,
+            Self::Config(NotEdited::NotRead(_)) | Self::Home(_) | Self::Process { .. } => {
+                EndReason::NotSpawned
+            }
         }
     }
 }
@@ -89,7 +92,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The reason, when there is no process afterwards.
-    pub(crate) fn spawn(
+    pub(crate) async fn spawn(
         settings: &Settings,
         password: &str,
         logs: &Arc<Logs>,
@@ -100,10 +103,7 @@ impl Gateway {
         for done in done {
             logs.say(&done);
         }
-        let existing = state.read(gateway_config::FILE)?;
-        let included = |path: &str| state.read_named(path);
-        let edited = gateway_config::edit(existing.as_deref(), &settings.run, settings.gateway, included)?;
-        if let Some(text) = edited {
+        if let Some(text) = confined_config::edited(&state, settings, logs).await? {
             state.replace(gateway_config::FILE, &text)?;
         }
         let stale = locks::remove_stale(&state)?;

@@ -18,6 +18,7 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::beneath;
 use crate::settings::Owner;
@@ -25,7 +26,7 @@ use crate::settings::Owner;
 /// The gateway's state, below the home.
 pub(crate) const STATE_DIRECTORY: &str = ".openclaw";
 /// A larger file is refused: it would grow PID 1.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 const PRIVATE_DIRECTORY: Mode = Mode::RWXU;
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -81,6 +82,15 @@ impl Home {
     }
 }
 
+/// Where a state directory lies.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HomeWay {
+    /// What the home is called, which absolute links and includes begin with.
+    home: PathBuf,
+    /// The way from there.
+    state: PathBuf,
+}
+
 /// The opened state directory of a bot, or one within.
 pub(crate) struct StateDirectory {
     home: Arc<Home>,
@@ -118,6 +128,37 @@ impl StateDirectory {
             directory: state_directory,
             owner,
         })
+    }
+
+    /// Opens the state directory to read in it, by what [`StateDirectory::way`] says of one that is open.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn open_again(home: OwnedFd, way: &HomeWay) -> Result<Self, HomeError> {
+        let path = way.home.join(STATE_DIRECTORY);
+        let directory = beneath::directory(&home, &way.state).map_err(|e| failed(&path, e))?;
+        Ok(Self {
+            home: Arc::new(Home {
+                path: way.home.clone(),
+                directory: home,
+            }),
+            beneath: way.state.clone(),
+            path,
+            directory,
+            owner: None,
+        })
+    }
+
+    /// How another process gets here: the home, and the way from it.
+    ///
+    /// # Errors
+    /// When there are too many descriptors.
+    pub(crate) fn way(&self) -> io::Result<(OwnedFd, HomeWay)> {
+        let way = HomeWay {
+            home: self.home.path.clone(),
+            state: self.beneath.clone(),
+        };
+        Ok((self.home.directory.try_clone()?, way))
     }
 
     /// As [`StateDirectory::open`], for a gateway that is to start whatever `file` and the directory are: a link that

@@ -1,6 +1,7 @@
 //! PID 1: the loop around the gateway, and what it needs for that.
 
 pub(crate) mod cgroup;
+pub(crate) mod confined_config;
 pub(crate) mod gateway_config;
 pub(crate) mod gateway_process;
 pub(crate) mod gateway_rpc;

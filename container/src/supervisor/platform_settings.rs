@@ -1,5 +1,9 @@
 //! The gateway's settings that are the platform's, in one table: variables of its environment and keys of its config,
-//! each with what the gateway (2026.9.6, tried for each) does where an owner's value stands.
+//! each with what the gateway (2026.9.6, tried for each but where its source is named) does where an owner's value stands.
+//!
+//! `OPENCLAW_HOME`, `OPENCLAW_PROFILE`, `OPENCLAW_SERVICE_MARKER` and `OPENCLAW_NIX_MODE` were tried one by one, left out of
+//! the environment and written into `.openclaw/.env` and into `env.vars`: the gateway takes each from either place. With the
+//! state directory and the config set as here, the first three change nothing that a start shows.
 //!
 //! A variable may also be written into `.openclaw/.env` or, as `env.vars.NAME`, into the config. The process's own
 //! environment wins over both, with one exception: over a variable that is there and empty the config wins. So each is
@@ -8,7 +12,9 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use moltworker_core::wire::run::RunSettings;
+use moltworker_core::user_id::UserId;
+use moltworker_core::wire::run::{OfferedModel, RunSettings};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::ingress::headers::USER_HEADER;
@@ -46,7 +52,7 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_HOME",
             Home,
-            "its paths lead to where no snapshot is taken",
+            "`~` in its config leads to where no snapshot is taken (by its source)",
         ),
         (
             "OPENCLAW_STATE_DIR",
@@ -61,7 +67,7 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_PROFILE",
             None,
-            "its defaults are those of a second gateway beside the first",
+            "its tools look for a service of another name (by their source)",
         ),
         (
             "OPENCLAW_GATEWAY_PORT",
@@ -82,12 +88,12 @@ const VARIABLES: [(&str, VariableValue, &str); 13] = {
         (
             "OPENCLAW_SERVICE_MARKER",
             None,
-            "it takes itself for a service that some init manages",
+            "it ends whatever holds its port, and starts tools through a relay (by its source)",
         ),
         (
             "OPENCLAW_NIX_MODE",
             None,
-            "it refuses changes that the owner makes on its page",
+            "it takes its config for somebody else's, and fails every change that the owner makes on its page",
         ),
         (
             "OPENCLAW_DISABLE_BUNDLED_PLUGINS",
@@ -161,15 +167,37 @@ pub(crate) struct PlatformKey {
     pub(crate) otherwise: &'static str,
 }
 
+/// What the platform's keys of the config follow from. Nothing of it is secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct PlatformConfig {
+    user: UserId,
+    allowed_origins: Vec<String>,
+    gateway: SocketAddr,
+    /// The model the platform offers, if any.
+    pub(crate) offered_model: Option<OfferedModel>,
+}
+
+impl PlatformConfig {
+    /// That of a run whose gateway listens there.
+    pub(crate) fn new(run: &RunSettings, gateway: SocketAddr) -> Self {
+        Self {
+            user: run.user,
+            allowed_origins: run.allowed_origins.clone(),
+            gateway,
+            offered_model: run.offered_model.clone(),
+        }
+    }
+}
+
 /// The platform's keys of the config. They are set in the file itself, and so win over every file it includes.
-pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
+pub(crate) fn keys(platform: &PlatformConfig) -> Vec<PlatformKey> {
     let auth = json!({
         "mode": "trusted-proxy",
         // The gateway fills it in from its environment, so that no copy of the file holds the secret.
         "password": format!("${{{PASSWORD_VARIABLE}}}"),
         "trustedProxy": {
             "userHeader": USER_HEADER,
-            "allowUsers": [run.user],
+            "allowUsers": [platform.user],
             "allowLoopback": true,
             "deviceAutoApprove": { "enabled": true, "scopes": OWNER_SCOPES },
         },
@@ -183,7 +211,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         key(&["gateway", "mode"], json!("local"), "it refuses to start"),
         key(
             &["gateway", "port"],
-            json!(gateway.port()),
+            json!(platform.gateway.port()),
             "tools that read the config look for it elsewhere",
         ),
         key(
@@ -203,7 +231,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         ),
         key(
             &["gateway", "trustedProxies"],
-            json!([gateway.ip()]),
+            json!([platform.gateway.ip()]),
             "it believes others, or not the ingress",
         ),
         key(&["gateway", "auth"], auth, "the owner meets a prompt for a token"),
@@ -219,7 +247,7 @@ pub(crate) fn keys(run: &RunSettings, gateway: SocketAddr) -> Vec<PlatformKey> {
         ),
         key(
             &["gateway", "controlUi", "allowedOrigins"],
-            json!(run.allowed_origins),
+            json!(platform.allowed_origins),
             "it refuses the owner's page",
         ),
         key(

@@ -153,7 +153,7 @@ impl Supervision {
                     let unsaved = backups.is_some_and(BackupController::is_left_unsaved);
                     return if unsaved { Err(LeftBehind::Changes) } else { Ok(()) };
                 }
-                due = self.carry_out(effect);
+                due = self.carry_out(effect).await;
             }
             let deadline = self.life.deadline();
             tokio::select! {
@@ -182,9 +182,9 @@ impl Supervision {
         }
     }
 
-    fn carry_out(&mut self, effect: GatewayEffect) -> Option<GatewayEffect> {
+    async fn carry_out(&mut self, effect: GatewayEffect) -> Option<GatewayEffect> {
         match effect {
-            GatewayEffect::Spawn(launch) => return self.spawn(launch),
+            GatewayEffect::Spawn(launch) => return self.spawn(launch).await,
             GatewayEffect::Probe(launch) => self.probe(launch),
             GatewayEffect::Terminate(grace) => self.terminate(grace),
             GatewayEffect::Kill => {
@@ -249,17 +249,13 @@ impl Supervision {
         effect
     }
 
-    fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
+    async fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
         // In a group that stands still it would begin to stand still, and this would wait for it.
         self.tenant.go_on();
-        match Gateway::spawn(
-            &self.settings,
-            &self.rpc.password,
-            &self.logs,
-            self.tenant.group(),
-        ) {
+        let group = self.tenant.group();
+        match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs, group).await {
             Ok((gateway, readers)) => {
                 self.running = Some(Running {
                     launch,

@@ -22,7 +22,7 @@ use rustix::process::{Pid, Signal, getuid, kill_process};
 
 use self::group::TenantGroup;
 use crate::backup::stillness::HoldOrder;
-use crate::backup::worker::confined;
+use crate::confinement;
 use crate::settings::{Settings, TenantScope};
 use crate::supervisor::processes::{self, Relative};
 use crate::supervisor::reaper;
@@ -56,6 +56,12 @@ struct Kin {
     is_entangled: bool,
 }
 
+/// The container's processes at one moment.
+struct Look {
+    all: Vec<Relative>,
+    kin: Kin,
+}
+
 impl Tenant {
     /// As the settings have it.
     pub(crate) fn new(settings: &Settings) -> Self {
@@ -74,6 +80,13 @@ impl Tenant {
         self.group.as_ref().map(TenantGroup::path)
     }
 
+    /// Whose processes there are now. Which are ours is asked for afterwards: one that is seen is known by then.
+    fn look(&self, jobs: impl Fn() -> BTreeSet<u32>) -> Look {
+        let all = processes::living();
+        let kin = Kin::of(&all, std::process::id(), &jobs(), self.user);
+        Look { all, kin }
+    }
+
     /// Ends and collects every process of the bot, and returns when none is left. `jobs` are processes of ours, which
     /// go on with what they have started; they are asked for again and again, because one may begin meanwhile.
     pub(crate) async fn end(&self, jobs: impl Fn() -> BTreeSet<u32>) -> Outlived {
@@ -81,10 +94,7 @@ impl Tenant {
         let mut killer = None;
         loop {
             reaper::ended();
-            let all = processes::living();
-            let mut ours = jobs();
-            ours.extend(killer);
-            let kin = Kin::of(&all, std::process::id(), &ours, self.user);
+            let Look { all, kin } = self.look(|| jobs().into_iter().chain(killer).collect());
             if kin.tenants.is_empty() {
                 return outlived;
             }
@@ -117,7 +127,7 @@ impl Tenant {
 fn user_of_its_own(scope: TenantScope, owner: Option<u32>, own: u32) -> Option<u32> {
     match scope {
         TenantScope::Container | TenantScope::User => {
-            let not_the_bots = [0, own, killer::USER, confined::USER];
+            let not_the_bots = [0, own, killer::USER, confinement::USER];
             owner.filter(|user| !not_the_bots.contains(user))
         }
         TenantScope::Descendants => None,

@@ -371,3 +371,19 @@ fn a_snapshot_runs_at_low_priority_and_a_restore_does_not() {
     fixture.wait_for("a restore hangs", || (repository.hung() > before).then_some(()));
     assert_eq!(niceness(&fixture), Some(i64::from(own)));
 }
+
+#[test]
+fn a_home_of_more_directories_than_are_watched_is_told() {
+    /// A few more than that.
+    const DIRECTORIES: usize = 16_500;
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    assert!(!fixture.status().backup.unwrap().partly_watched);
+    for number in 0..DIRECTORIES {
+        let directory = fixture.home.join(format!("many/{}/{number}", number % 50));
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    fixture.until("it is told", |status| {
+        status.backup.as_ref().unwrap().partly_watched
+    });
+}

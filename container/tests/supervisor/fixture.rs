@@ -47,6 +47,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) gateway: &'a str,
     /// A program instead of the fake gateway.
     pub(crate) program: Option<&'a str>,
+    /// A program that becomes the supervisor, with its arguments.
+    pub(crate) under: &'a [&'a str],
     /// Further variables.
     pub(crate) env: &'a [(&'a str, &'a str)],
     /// The config that is there already.
@@ -111,7 +113,9 @@ impl Fixture {
             ..run_settings()
         };
         let gateway_port = setup.gateway_port.unwrap_or_else(Self::free_port);
-        let mut supervisor = Command::new(env!("CARGO_BIN_EXE_test-supervisor"))
+        let mut words = setup.under.iter().chain([&env!("CARGO_BIN_EXE_test-supervisor")]);
+        let mut supervisor = Command::new(words.next().unwrap())
+            .args(words)
             .env_clear()
             .envs(run.to_env())
             .env("MOLTBOT_HOME", &home)
@@ -354,8 +358,13 @@ pub(crate) fn kill(signal: &str, pid: u32) {
 
 /// Says that something was not tested, where a test cannot run; in CI that is a failure of its own.
 pub(crate) fn cannot_run(what: &str, why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "NOT TESTED, {what}: {why}");
+    not_tested(what, why);
+}
+
+/// The same where that is no failure: a machine is not made for the tests.
+pub(crate) fn not_tested(what: &str, why: &str) {
     let said = format!("NOT TESTED, {what}: {why}\n");
-    assert!(std::env::var_os("CI").is_none(), "{said}");
     // Not by `eprintln!`: what a test that passes says in that way is shown to nobody.
     std::io::stderr().write_all(said.as_bytes()).unwrap();
 }
@@ -364,6 +373,12 @@ pub(crate) fn cannot_run(what: &str, why: &str) {
 pub(crate) fn lives(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     !status.is_empty() && !status.contains("State:\tZ")
+}
+
+/// Whether a process is in this state, as the kernel calls it.
+pub(crate) fn has_state(pid: u32, state: char) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.contains(&format!("State:\t{state}"))
 }
 
 /// Whether there is anything of a process.

@@ -1,6 +1,7 @@
 //! What the tests of a bot's home share: a supervisor with a repository, and what is asked of it.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use moltworker_core::wire::control::{BackupError, GatewayPhase, Snapshot, Status};
 use moltworker_core::wire::job::JobKind;
@@ -87,6 +88,29 @@ pub(crate) fn ordered(fixture: &Fixture, order: &str) -> Snapshot {
     assert_eq!(post(fixture, "/v1/snapshot", order).status, 202);
     let status = fixture.until("the snapshot is taken", |status| last(status) != before);
     taken(&status).last().unwrap().clone()
+}
+
+/// Waits for what takes longer than any test may that always runs.
+pub(crate) fn in_the_end<T>(fixture: &Fixture, mut look: impl FnMut(&Status) -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(60 * 60);
+    loop {
+        if let Some(found) = look(&fixture.status()) {
+            return found;
+        }
+        assert!(Instant::now() < until, "{}", fixture.output());
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
+}
+
+/// Takes a snapshot of a home for which that takes so long.
+pub(crate) fn patiently(fixture: &Fixture) -> Snapshot {
+    let last = |status: &Status| taken(status).last().cloned();
+    let before = last(&fixture.status());
+    let order = post(fixture, "/v1/snapshot", r#"{"reason":"manual"}"#);
+    assert_eq!(order.status, 202);
+    in_the_end(fixture, |status| {
+        last(status).filter(|now| Some(now) != before.as_ref())
+    })
 }
 
 /// The machine is gone, without a word.

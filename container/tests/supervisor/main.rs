@@ -8,6 +8,7 @@
 )]
 
 mod backup;
+mod browse;
 mod control;
 mod disk;
 mod drill;
@@ -16,12 +17,14 @@ mod faults;
 mod fixture;
 mod healing;
 mod homes;
+mod hostile_config;
 mod hostile_databases;
 mod ingress;
 mod kept;
 mod keys;
 mod kills;
 mod lacking;
+mod large;
 mod life;
 mod losses;
 mod maintenance;

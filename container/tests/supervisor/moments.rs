@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use moltworker_core::wire::control::Snapshot;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::fixture::{Fixture, kill};
-use crate::kept::{backup_processes, post, settled, taken};
+use crate::fixture::{Fixture, has_state, kill};
+use crate::kept::{backup_processes, patiently, post, settled, taken};
 use crate::repository::Repository;
 use crate::tree::{hand_over, noise};
 
@@ -163,6 +161,11 @@ fn a_large_file_written_in_place_is_of_one_moment() {
 }
 
 #[test]
+fn a_file_that_is_written_through_a_mapping_is_of_one_moment() {
+    judged("mapped", SNAPSHOTS, one_round);
+}
+
+#[test]
 fn two_logs_that_are_written_in_turn_are_of_one_moment() {
     judged("appends", SNAPSHOTS, one_line_apart);
 }
@@ -184,23 +187,6 @@ fn a_hundred_snapshots_under_four_kinds_of_change_are_of_one_moment() {
     judged("databases", 25, one_transfer_apart);
     judged("commits", 25, git_is_clean);
     judged("renames", 25, each_file_once);
-}
-
-/// Takes a snapshot of a home that takes longer than any test may.
-fn patiently(fixture: &Fixture) -> Snapshot {
-    let last = || taken(&fixture.status()).last().cloned();
-    let before = last();
-    let order = post(fixture, "/v1/snapshot", r#"{"reason":"manual"}"#);
-    assert_eq!(order.status, 202);
-    let until = Instant::now() + Duration::from_secs(20 * 60);
-    loop {
-        let now = last();
-        if now != before {
-            return now.unwrap();
-        }
-        assert!(Instant::now() < until, "{}", fixture.output());
-        std::thread::park_timeout(Duration::from_millis(100));
-    }
 }
 
 /// The least, the middle and the most of some milliseconds.
@@ -262,8 +248,7 @@ fn the_pause_is_measured_in_homes_of_several_sizes() {
 
 /// Whether a process is stopped.
 fn is_stopped(pid: u32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:\tT"))
+    has_state(pid, 'T')
 }
 
 /// A bot that stands still because of a snapshot that takes long enough, and the number of its gateway.

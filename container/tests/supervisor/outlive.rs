@@ -1,13 +1,14 @@
 //! A tenant that fights back: nothing of it outlives its gateway, a restore or a stop.
 
 use std::fs::read_to_string;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use moltworker_core::wire::control::GatewayPhase;
 
-use crate::fixture::{Fixture, Setup, cannot_run, kill};
-use crate::kept::{ON_DEMAND, is_ready, own, post, snapshot, until_settled};
+use crate::fixture::{Fixture, Setup, cannot_run, has_state, kill, not_tested};
+use crate::kept::{ON_DEMAND, is_ready, own, post, snapshot, taken, until_settled};
 use crate::repository::Repository;
 use crate::tree::{assert_same, hand_over};
 
@@ -150,4 +151,64 @@ fn a_restored_home_is_out_of_reach_of_what_ran_before() {
             assert_same(&own(&fixture), &then);
         }
     }
+}
+
+/// The directories of control groups of version 2 on this machine that a process is in.
+fn groups_of(pid: &str) -> Vec<PathBuf> {
+    let text = read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
+    let all = mounts.iter().filter_map(|mount| Some(mount.join(own?)));
+    all.filter(|group| group.join("cgroup.procs").exists()).collect()
+}
+
+/// Whether a group can be made below our own.
+fn can_have_groups() -> bool {
+    groups_of("self").iter().any(|own| {
+        let group = own.join(format!("moltbot-test-{}", std::process::id()));
+        let made = std::fs::create_dir(&group);
+        let can = made.is_ok() && group.join("cgroup.freeze").exists();
+        let _ = std::fs::remove_dir(&group);
+        can
+    })
+}
+
+#[test]
+fn a_bot_in_a_control_group_is_frozen_as_a_whole_for_a_snapshot() {
+    let Some(spare) = Spare::take() else { return };
+    if !can_have_groups() {
+        not_tested(
+            "the freezer of control groups",
+            "there is no version 2 of them that can be written to",
+        );
+        return;
+    }
+    let repository = Repository::start();
+    let fixture = fighting(&spare, "TEST_TENANT_CONTAINER", &ON_DEMAND, Some(&repository));
+    until_settled(&fixture);
+    let gateway = fixture.status().gateway_pid.unwrap();
+    let group = groups_of(&gateway.to_string()).pop().unwrap();
+    let own = format!("moltbot-{}", fixture.pid());
+    assert_eq!(group.file_name().unwrap().to_str(), Some(own.as_str()));
+    let is_frozen = || {
+        read_to_string(group.join("cgroup.events"))
+            .unwrap()
+            .contains("frozen 1")
+    };
+
+    // Enough changes that it takes longer than a look.
+    assert_eq!(fixture.get("/churn/in-place").status, 200);
+    assert_eq!(
+        post(&fixture, "/v1/snapshot", r#"{"reason":"manual"}"#).status,
+        202
+    );
+    let stopped = fixture.wait_for("it is frozen", || {
+        let is_stopped = has_state(gateway, 'T');
+        (is_frozen() || is_stopped).then_some(is_stopped)
+    });
+    assert!(!stopped, "by a signal, which its shell would be told of");
+    let status = fixture.until("the snapshot is taken", |status| taken(status).len() > 1);
+    assert!(taken(&status)[1].pause_ms.is_some(), "{:?}", taken(&status));
+    fixture.wait_for("it goes on", || (!is_frozen()).then_some(()));
+    assert_eq!(fixture.get("/healthz").status, 200);
 }

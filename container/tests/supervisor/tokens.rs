@@ -1,5 +1,7 @@
 //! The token of a run: renewed in time, and replaced by the Sandbox's where it could not be.
 
+use std::time::Duration;
+
 use moltworker_core::wire::job::JobKind;
 
 use crate::fixture::WAIT_DEADLINE;
@@ -65,6 +67,50 @@ fn an_expired_token_is_replaced_by_the_token_of_the_next_order() {
         std::fs::read_to_string(restored.join("memory")).unwrap(),
         "not yet saved"
     );
+    assert!(!fixture.output().contains(&token));
+}
+
+#[test]
+fn a_snapshot_that_takes_longer_than_a_token_holds_renews_it() {
+    let repository = Repository::start();
+    let env = [
+        ("TEST_SNAPSHOT_SETTLE_MS", "0"),
+        ("TEST_SNAPSHOT_SPACING_MS", "600000"),
+        ("TEST_REPOSITORY_PATIENCE_MS", "60000"),
+    ];
+    let fixture = start(&repository, &env);
+    until_settled(&fixture);
+    repository.tokens_live(Duration::from_secs(12));
+    std::fs::write(fixture.home.join("memory"), "more").unwrap();
+    for written in ["data/", "index/", "snapshots/"] {
+        let late = What::Late(Duration::from_secs(5));
+        repository.break_with(Fault::always("POST", written, late));
+    }
+    snapshot(&fixture);
+    let output = fixture.output();
+    assert!(!output.contains("answers 401"), "{output}");
+    repository.mend();
+    let (_target, restored) = repository.restored("latest");
+    assert_eq!(std::fs::read_to_string(restored.join("memory")).unwrap(), "more");
+}
+
+#[test]
+fn a_question_whether_a_bot_may_sleep_brings_a_fresh_token() {
+    let repository = Repository::start();
+    repository.tokens_live(WAIT_DEADLINE);
+    let mut fixture = start(&repository, &ON_DEMAND);
+    until_settled(&fixture);
+    repository.expire();
+    assert_eq!(post(&fixture, "/v1/quiesce", r#"{"token":7}"#).status, 400);
+    let token = repository.mint(WAIT_DEADLINE);
+    let asked = post(&fixture, "/v1/quiesce", &format!(r#"{{"token":"{token}"}}"#));
+    assert_eq!(asked.status, 200);
+    std::fs::write(fixture.home.join("memory"), "the last words").unwrap();
+    fixture.signal("TERM");
+    assert_eq!(fixture.ended().code(), Some(0), "{}", fixture.output());
+    let (_target, restored) = repository.restored("latest");
+    let memory = std::fs::read_to_string(restored.join("memory"));
+    assert_eq!(memory.unwrap(), "the last words");
     assert!(!fixture.output().contains(&token));
 }
 

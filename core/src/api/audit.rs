@@ -8,6 +8,7 @@ use super::endpoint::Endpoint;
 use super::operation::Operation;
 use crate::bot::history::HistoryKind;
 use crate::http::problem::Refusal;
+use crate::user_id::UserId;
 
 /// The same look, or the same refusal, of the same caller within this time is one event, in milliseconds. A page that
 /// refreshes itself, or somebody who tries keys, would otherwise write a row with each request; each is a log line all
@@ -15,6 +16,14 @@ use crate::http::problem::Refusal;
 pub const REPEATED_WITHIN_MS: u64 = 60_000;
 /// Looks and refusals an isolate remembers for that: some 100 bytes each.
 const MAX_REMEMBERED: usize = 1_000;
+/// Users whom one caller may name in refusals within that time, beside the first one of each endpoint and code, until only
+/// their number is written. Whom they name is theirs to choose, and each new one is a row: enough to see whom somebody was
+/// after, and fewer than there are endpoints to be refused at.
+pub const MAX_NAMED: u32 = 8;
+/// At which number of further ones that is: a row for each would be what the limit is there to prevent.
+const FURTHER_WRITTEN: [u32; 5] = [1, 10, 100, 1_000, 10_000];
+/// Callers an isolate remembers for that.
+const MAX_CALLERS: usize = 200;
 /// Characters kept of a `User-Agent`: those of browsers have some 120.
 pub const MAX_AGENT_CHARACTERS: usize = 200;
 
@@ -52,7 +61,7 @@ impl Outcome {
 pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
     match (endpoint.audit(), endpoint.operation()) {
         (Audit::Nothing, _) => None,
-        (Audit::Look, _) => Some(HistoryKind::Inspected),
+        (Audit::Look | Audit::Operator, _) => Some(HistoryKind::Inspected),
         (Audit::SignIn, Operation::SignOut) => Some(HistoryKind::SignedOut),
         (Audit::SignIn, _) => Some(HistoryKind::SignedIn),
         (
@@ -76,6 +85,16 @@ pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> b
     let is_nobody = matches!(refusal, Refusal::NotInvited | Refusal::AccountDeleted);
     let is_countless = is_nobody && endpoint.access() != Access::Admin;
     matters && !is_countless && refusal != Refusal::TooMany
+}
+
+/// What kind of event an operator's call at a repository leaves. That something is not there is what clients ask to
+/// find out, and no refusal of anybody.
+pub fn operators_event(changes: bool, refusal: Option<Refusal>) -> HistoryKind {
+    match refusal {
+        Some(Refusal::DeletionRefused | Refusal::RepositoryTokenRefused) => HistoryKind::Refused,
+        _ if changes => HistoryKind::Changed,
+        _ => HistoryKind::Inspected,
+    }
 }
 
 /// Looks and refusals that were written a moment ago.
@@ -102,9 +121,93 @@ impl Recent {
         true
     }
 
+    /// Whether it was within [`REPEATED_WITHIN_MS`] before `now`.
+    fn is_known(&self, now: u64, what: &str) -> bool {
+        let mut known = self.0.iter();
+        known.any(|(at, known)| at.saturating_add(REPEATED_WITHIN_MS) > now && known == what)
+    }
+
     /// It was not written after all.
     pub fn forget(&mut self, what: &str) {
         self.0.retain(|(_, known)| known != what);
+    }
+}
+
+/// What is written of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// An event that says all of it.
+    Event,
+    /// An event that says how many refusals of the caller there were within a minute that named others than those written.
+    Further(u32),
+    /// A log line.
+    LogLine,
+}
+
+/// Refusals of a moment ago.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    recent: Recent,
+    /// From when, which caller, and how often they named somebody whom no event of theirs named before.
+    callers: VecDeque<(u64, String, u32)>,
+}
+
+impl Refusals {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self {
+            recent: Recent::new(),
+            callers: VecDeque::new(),
+        }
+    }
+
+    /// What is to be written of a refusal: `caller` was refused `what` (endpoint and code), about `whom`.
+    pub fn on(&mut self, now: u64, caller: &str, what: &str, whom: Option<UserId>) -> Written {
+        let (first, this) = Self::keys(caller, what, whom);
+        if self.recent.is_new(now, first) {
+            self.recent.is_new(now, this);
+            return Written::Event;
+        }
+        if whom.is_none() || self.recent.is_known(now, &this) {
+            return Written::LogLine;
+        }
+        match self.count(now, caller) {
+            named if named <= MAX_NAMED => {
+                self.recent.is_new(now, this);
+                Written::Event
+            }
+            named => {
+                let further = named.saturating_sub(MAX_NAMED);
+                match FURTHER_WRITTEN.contains(&further) {
+                    true => Written::Further(further),
+                    false => Written::LogLine,
+                }
+            }
+        }
+    }
+
+    /// It was not written after all.
+    pub fn forget(&mut self, caller: &str, what: &str, whom: Option<UserId>) {
+        let (first, this) = Self::keys(caller, what, whom);
+        self.recent.forget(&first);
+        self.recent.forget(&this);
+    }
+
+    fn keys(caller: &str, what: &str, whom: Option<UserId>) -> (String, String) {
+        (format!("{caller} {what}"), format!("{caller} {what} {whom:?}"))
+    }
+
+    fn count(&mut self, now: u64, caller: &str) -> u32 {
+        let is_over = |(since, ..): &(u64, String, u32)| since.saturating_add(REPEATED_WITHIN_MS) <= now;
+        while self.callers.front().is_some_and(is_over) || self.callers.len() >= MAX_CALLERS {
+            self.callers.pop_front();
+        }
+        if let Some((.., named)) = self.callers.iter_mut().find(|(_, known, _)| known == caller) {
+            *named = named.saturating_add(1);
+            return *named;
+        }
+        self.callers.push_back((now, caller.to_owned(), 1));
+        1
     }
 }
 
@@ -138,7 +241,7 @@ mod tests {
                 records_refusal(endpoint, false, Refusal::SignInRequired),
                 records_refusal(endpoint, true, Refusal::BearerRequired),
             );
-            let changes = matches!(endpoint.audit(), Audit::Change | Audit::SignIn);
+            let changes = !matches!(endpoint.audit(), Audit::Nothing | Audit::Look);
             assert_eq!(by_stranger, is_admins, "{}", endpoint.name());
             assert_eq!(by_proven, is_admins || changes, "{}", endpoint.name());
             assert!(
@@ -146,6 +249,27 @@ mod tests {
                 "{}",
                 endpoint.name()
             );
+        }
+    }
+
+    #[test]
+    fn an_operators_event_says_whether_it_read_changed_or_was_refused() {
+        for changes in [false, true] {
+            let used = if changes {
+                HistoryKind::Changed
+            } else {
+                HistoryKind::Inspected
+            };
+            for refusal in [
+                None,
+                Some(Refusal::NoSuchObject),
+                Some(Refusal::StorageUnavailable),
+            ] {
+                assert_eq!(operators_event(changes, refusal), used, "{refusal:?}");
+            }
+            for refusal in [Refusal::DeletionRefused, Refusal::RepositoryTokenRefused] {
+                assert_eq!(operators_event(changes, Some(refusal)), HistoryKind::Refused);
+            }
         }
     }
 
@@ -162,6 +286,55 @@ mod tests {
             recent.is_new(REPEATED_WITHIN_MS, number.to_string());
         }
         assert!(recent.0.len() <= MAX_REMEMBERED);
+    }
+
+    fn user(number: u32) -> Option<UserId> {
+        format!("6f1c2a9e-8d2b-4a63-9f5e-{number:012x}").parse().ok()
+    }
+
+    #[test]
+    fn refusals_name_whom_until_only_their_number_is_written() {
+        let mut refusals = Refusals::new();
+        let mut on = |now, what, whom| refusals.on(now, "a caller", what, whom);
+        assert_eq!(on(0, "look", user(0)), Written::Event);
+        assert_eq!(on(0, "look", user(0)), Written::LogLine);
+        for number in 1..=MAX_NAMED {
+            assert_eq!(on(0, "look", user(number)), Written::Event, "{number}");
+            assert_eq!(on(0, "look", user(number)), Written::LogLine, "{number}");
+        }
+        let after = |named: u32| user(named + MAX_NAMED);
+        let written: Vec<_> = (1..=1_000).map(|named| on(0, "look", after(named))).collect();
+        let told: Vec<_> = written.iter().filter(|one| **one != Written::LogLine).collect();
+        let further = [1, 10, 100, 1_000].map(Written::Further);
+        assert_eq!(told, further.iter().collect::<Vec<_>>());
+        // Another endpoint is an event, whomever it names; a second one there counts with the others.
+        assert_eq!(on(1, "stop", user(5_000)), Written::Event);
+        assert_eq!(on(1, "stop", user(5_001)), Written::LogLine);
+        assert_eq!(on(1, "list", None), Written::Event);
+        assert_eq!(on(1, "list", None), Written::LogLine);
+        // A minute later it begins anew.
+        assert_eq!(on(REPEATED_WITHIN_MS, "look", user(1)), Written::Event);
+        assert_eq!(on(REPEATED_WITHIN_MS, "look", user(2)), Written::Event);
+    }
+
+    #[test]
+    fn a_refusal_that_was_not_written_is_forgotten() {
+        let mut refusals = Refusals::new();
+        assert_eq!(refusals.on(0, "a caller", "look", user(1)), Written::Event);
+        refusals.forget("a caller", "look", user(1));
+        assert_eq!(refusals.on(0, "a caller", "look", user(1)), Written::Event);
+    }
+
+    #[test]
+    fn the_memory_for_refusals_is_bounded() {
+        let mut refusals = Refusals::new();
+        for number in 0..3 * u32::try_from(MAX_REMEMBERED).unwrap() {
+            for whom in [number, number + 1] {
+                refusals.on(0, &number.to_string(), "look", user(whom));
+            }
+        }
+        assert!(refusals.callers.len() <= MAX_CALLERS);
+        assert!(refusals.recent.0.len() <= MAX_REMEMBERED);
     }
 
     #[test]

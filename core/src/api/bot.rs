@@ -128,6 +128,8 @@ pub struct ListedBot {
     pub active_at: u64,
     /// When its newest snapshot was taken, as far as that is known.
     pub snapshot_at: Option<u64>,
+    /// The version of the newest `BACKUP_KEY` that is known to open its repository; null until a run has opened it.
+    pub backup_key: Option<u32>,
     /// What is wrong with it: the kinds of its open incidents.
     pub incidents: Vec<IncidentKind>,
 }
@@ -142,8 +144,11 @@ pub struct BotPage {
     pub next: Option<String>,
 }
 
+/// The one thing `key` takes.
+const OLDER_KEY: &str = "older";
+
 /// What the list of the fleet takes in its query.
-pub static FLEET_QUERY: [Parameter; 5] = [
+pub static FLEET_QUERY: [Parameter; 6] = [
     Parameter {
         name: "state",
         takes: Takes::OneOf(&[
@@ -165,6 +170,12 @@ pub static FLEET_QUERY: [Parameter; 5] = [
         name: "health",
         takes: Takes::OneOf(&["healthy", "unhealthy", "unknown"]),
         meaning: "only bots of which this was last heard",
+        required: false,
+    },
+    Parameter {
+        name: "key",
+        takes: Takes::OneOf(&[OLDER_KEY]),
+        meaning: "only bots that have run and whose repository is not known to open with the newest `BACKUP_KEY`",
         required: false,
     },
     Parameter {
@@ -234,6 +245,8 @@ pub struct FleetQuery {
     pub health: Option<Health>,
     /// Only bots whose owner's address or user id begins so.
     pub search: Option<String>,
+    /// Only bots that need an older key than the newest.
+    pub needs_older_key: bool,
     /// In this order.
     pub order: FleetOrder,
     /// Only those behind this one: what it was sorted by, and whose it is.
@@ -255,6 +268,8 @@ impl FleetQuery {
             "health" => {
                 self.health = Some(named(value).ok_or("`health` is healthy, unhealthy or unknown")?);
             }
+            "key" if value == OLDER_KEY => self.needs_older_key = true,
+            "key" => return Err("`key` is older"),
             "search" => self.search = (!value.is_empty()).then(|| value.to_owned()),
             "sort" => {
                 self.order = FleetOrder::parse(value).ok_or("`sort` is user, active, since or snapshot")?;
@@ -265,7 +280,7 @@ impl FleetQuery {
                 let parts = parts.and_then(|(key, user)| Some((key.parse().ok()?, user.parse().ok()?)));
                 self.after = Some(parts.ok_or("`cursor` is the `next` of the page before")?);
             }
-            _ => return Err("the query takes `state`, `health`, `search`, `sort` and `cursor`"),
+            _ => return Err("the query takes `state`, `health`, `key`, `search`, `sort` and `cursor`"),
         }
         Ok(())
     }
@@ -273,6 +288,20 @@ impl FleetQuery {
     /// The cursor behind the last bot of a page.
     pub fn cursor(&self, last: &ListedBot) -> String {
         format!("{}.{}", self.order.key(last), last.user_id)
+    }
+
+    /// What was looked for, in the history's words: the names of the query with their values, whom it names last. Nothing,
+    /// where it was the first page of all.
+    pub fn history_detail(&self) -> Option<String> {
+        let after = self.after.map(|(_, user)| format!("after {user}"));
+        let told = [
+            self.state.map(|state| format!("state {}", state.as_str())),
+            self.health.map(|health| format!("health {}", health.as_str())),
+            self.search.as_ref().map(|search| format!("search {search}")),
+            after,
+        ];
+        let told: Vec<String> = told.into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join(", "))
     }
 }
 

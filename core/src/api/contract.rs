@@ -137,11 +137,6 @@ impl Access {
             Self::RepositoryToken => "repository-token",
         }
     }
-
-    /// Whether a person in a browser who is not signed in is led to where they can, in place of a refusal.
-    pub fn leads_to_sign_in(self) -> bool {
-        matches!(self, Self::Session | Self::Traffic)
-    }
 }
 
 /// What is written into the history.
@@ -155,6 +150,10 @@ pub enum Audit {
     Look,
     /// That somebody changed something, or was refused that; of an owner's endpoint only a caller who proved who they are.
     Change,
+    /// That an operator used a repository, or was refused there: once a minute that it was read, that it was added to, and
+    /// each refusal. A run's own use leaves nothing here: the bot's history has its snapshots, restores and maintenance, and
+    /// it asks hundreds of times for one.
+    Operator,
 }
 
 impl Audit {
@@ -165,6 +164,7 @@ impl Audit {
             Self::SignIn => "sign-in",
             Self::Look => "look",
             Self::Change => "change",
+            Self::Operator => "operator",
         }
     }
 }
@@ -251,10 +251,14 @@ pub enum Output {
     Accepted(Document),
     /// 200 with a JSON document; pressed as a button of a page, 303 to that page.
     JsonOrBack(Document),
+    /// 202 with a JSON document: it goes on afterwards; pressed as a button of a page, 303 to where one sees it go on.
+    AcceptedOrOn(Document),
     /// 200 with text.
     Text,
-    /// 200 with the bytes of a file.
+    /// 200 with bytes of a length that nobody knows before.
     Bytes,
+    /// 200 with the bytes of a file, or 206 with some of them.
+    File,
     /// A page, or a redirect, for a browser.
     Page,
     /// Whatever is behind it answers.

@@ -3,6 +3,8 @@
 //! An [`Endpoint`] is made only by the constructors here. Each fixes who may call and what is written down, so that a
 //! change, or an admin's look at somebody's data, without an event in the history cannot be written.
 
+mod problems;
+
 use super::contract::{Access, Audit, ChangeMethod, Hosts, Input, MAX_BODY_BYTES, Method, Output, RateClass};
 use super::operation::Operation;
 use crate::http::problem::Refusal;
@@ -243,7 +245,7 @@ impl Endpoint {
         }
     }
 
-    /// A machine at a bot's repository. What it adds and deletes there is accounted for by the bot's own history.
+    /// A machine at a bot's repository.
     pub(in crate::api) const fn repository(
         operation: Operation,
         name: &'static str,
@@ -259,7 +261,7 @@ impl Endpoint {
                 (operation, name, path, summary),
                 Method::Any,
                 Access::RepositoryToken,
-                Audit::Nothing,
+                Audit::Operator,
             )
         }
     }
@@ -328,6 +330,16 @@ impl Endpoint {
         self.access
     }
 
+    /// Whether a person in a browser who is not signed in is led to where they can, in place of a refusal: wherever a page
+    /// is what they would see.
+    pub fn leads_to_sign_in(&self) -> bool {
+        match self.access {
+            Access::Session | Access::Traffic => true,
+            Access::Owner => self.output == Output::Page,
+            _ => false,
+        }
+    }
+
     /// What is written into the history.
     pub fn audit(&self) -> Audit {
         self.audit
@@ -335,7 +347,7 @@ impl Endpoint {
 
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
-        matches!(self.audit, Audit::Change | Audit::SignIn)
+        matches!(self.audit, Audit::Change | Audit::SignIn | Audit::Operator)
     }
 
     /// How requests are counted.
@@ -361,70 +373,8 @@ impl Endpoint {
     /// Whether it is part of the JSON API, which programs use: it is in the OpenAPI document, and takes nothing in its
     /// query but what it says.
     pub fn is_api(&self) -> bool {
-        self.path.starts_with("/api/") || self.operation == Operation::Health
-    }
-
-    /// Every refusal a caller can meet here. That an address does not take a method is none of an endpoint's.
-    pub fn problems(&self) -> Vec<Refusal> {
-        // Answered before anything is looked at.
-        if self.operation == Operation::Health {
-            return Vec::new();
-        }
-        let by_host: &[Refusal] = match self.hosts {
-            Hosts::Every => &[],
-            // A host that is neither ours nor below `BOT_DOMAIN` is looked up.
-            _ => &[Refusal::UnknownHost, Refusal::DirectoryUnavailable],
-        };
-        // What a path's braces do not take is no address of the platform's.
-        let by_path: &[Refusal] = match self.path.contains('{') && self.output != Output::Upstream {
-            true => &[Refusal::NotFound],
-            false => &[],
-        };
-        let by_access: &[&[Refusal]] = match self.access {
-            Access::Public => &[],
-            Access::Session | Access::Traffic => &[&OF_CALLERS],
-            Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
-            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
-            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
-            Access::OwnerInPerson => &[
-                &OF_CALLERS,
-                &[Refusal::BearerRequired, Refusal::PersonalTokenRefused],
-            ],
-            Access::Admin => &[
-                &OF_CALLERS,
-                &[
-                    Refusal::BearerRequired,
-                    Refusal::PersonalTokenRefused,
-                    Refusal::NotAnAdmin,
-                ],
-            ],
-            Access::RepositoryToken => &[&OF_MACHINES],
-        };
-        let by_input: &[Refusal] = match self.input {
-            Input::Form => &[Refusal::BadForm, Refusal::BadRequest, Refusal::TooLarge],
-            Input::Stream => &[],
-            // Also where nothing is taken: a body of no length, an unknown name in the query.
-            Input::Nothing | Input::Query(_) | Input::Json(_) | Input::OptionalJson(_) => {
-                &[Refusal::BadRequest, Refusal::TooLarge]
-            }
-        };
-        // On a bot's own host only its owner is anybody.
-        let by_owner: &[Refusal] = match self.access {
-            Access::Public | Access::Admin | Access::RepositoryToken => &[],
-            _ if self.hosts == Hosts::Platform => &[],
-            _ => &[Refusal::NotYourBot],
-        };
-        let mut all: Vec<Refusal> = Vec::new();
-        let lists = [&OF_EVERYBODY, by_host, by_path, by_owner]
-            .into_iter()
-            .chain(by_access.iter().copied())
-            .chain([by_input, self.problems]);
-        for refusal in lists.flatten() {
-            if !all.contains(refusal) {
-                all.push(*refusal);
-            }
-        }
-        all
+        let is_below = self.path.starts_with("/api/") && self.output != Output::Page;
+        is_below || self.operation == Operation::Health
     }
 }
 
@@ -434,25 +384,3 @@ const fn change_method(method: ChangeMethod) -> Method {
         ChangeMethod::Delete => Method::Delete,
     }
 }
-
-/// Wherever one asks.
-const OF_EVERYBODY: [Refusal; 3] = [Refusal::NotConfigured, Refusal::TooMany, Refusal::Internal];
-/// Who has to say who they are.
-const OF_CALLERS: [Refusal; 9] = [
-    Refusal::SignInRequired,
-    Refusal::SecondFactorRequired,
-    Refusal::TokenExpired,
-    Refusal::TokenRefused,
-    Refusal::NotInvited,
-    Refusal::AccountSuspended,
-    Refusal::AccountDeleted,
-    Refusal::IdentityProviderUnavailable,
-    Refusal::DirectoryUnavailable,
-];
-/// A machine at a repository.
-const OF_MACHINES: [Refusal; 4] = [
-    Refusal::RepositoryTokenRequired,
-    Refusal::RepositoryTokenExpired,
-    Refusal::RepositoryTokenRefused,
-    Refusal::ForeignRepository,
-];

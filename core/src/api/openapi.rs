@@ -215,35 +215,82 @@ fn success(output: Output, responses: &mut Map<String, Value>) {
     };
     match output {
         Output::Json(document) => add("200", "Done", content("application/json", schemas::of(document))),
-        Output::Accepted(document) => add(
+        Output::Accepted(document) | Output::AcceptedOrOn(document) => add(
             "202",
             "Begun; what it led to so far",
             content("application/json", schemas::of(document)),
         ),
         Output::JsonOrBack(document) => {
-            add("200", "Done", content("application/json", schemas::of(document)));
-            responses.insert(
-                "303".into(),
-                json!({
-                    "description": "Done by a button of a page: back to the bot",
-                    "headers": { "Location": header("where the bot is, on this host", true, &json!({ "type": "string" })) },
-                }),
-            );
+            add("200", "Done", content("application/json", schemas::of(document)))
         }
         Output::Text => add("200", "Text", content("text/plain", json!({ "type": "string" }))),
         Output::Bytes => {
+            let described = "The bytes; one that breaks off before its end is not whole";
+            add("200", described, content("application/octet-stream", bytes()));
+        }
+        Output::File => {
             add("200", "The bytes", content("application/octet-stream", bytes()));
-            if let Some(answer) = responses.get_mut("200").and_then(Value::as_object_mut) {
-                let disposition = header(
-                    "no browser shows it as a page",
-                    true,
-                    &json!({ "const": "attachment" }),
-                );
-                answer.insert("headers".into(), json!({ "Content-Disposition": disposition }));
-            }
+            add(
+                "206",
+                "Those that `Range` asks for",
+                content("application/octet-stream", bytes()),
+            );
         }
         Output::Page | Output::Upstream => {}
     }
+    for status in ["200", "206"] {
+        let answer = responses.get_mut(status).and_then(Value::as_object_mut);
+        if let Some(answer) = answer.filter(|_| matches!(output, Output::Bytes | Output::File)) {
+            answer.insert("headers".into(), download_headers(output, status));
+        }
+    }
+    let by_button = match output {
+        Output::JsonOrBack(_) => Some((
+            "Done by a button of a page: back to the bot",
+            "where the bot is, on this host",
+        )),
+        Output::AcceptedOrOn(_) => Some((
+            "Begun by a button of a page: on to what comes of it",
+            "the bot, or the page that follows it, on this host",
+        )),
+        _ => None,
+    };
+    if let Some((description, location)) = by_button {
+        let location = header(location, true, &json!({ "type": "string" }));
+        responses.insert(
+            "303".into(),
+            json!({ "description": description, "headers": { "Location": location } }),
+        );
+    }
+}
+
+/// What goes with bytes that are saved.
+fn download_headers(output: Output, status: &str) -> Value {
+    let text =
+        |description: &str, required: bool| header(description, required, &json!({ "type": "string" }));
+    let mut headers = Map::new();
+    let mut add = |name: &str, value: Value| headers.insert(name.into(), value);
+    add(
+        "Content-Disposition",
+        text("`attachment` with its name: no browser shows it as a page", true),
+    );
+    if output == Output::File {
+        add(
+            "Accept-Ranges",
+            header("ranges of bytes are answered", true, &json!({ "const": "bytes" })),
+        );
+        add(
+            "ETag",
+            text("tells its content from any other; goes with `If-Range`", false),
+        );
+    }
+    if status == "206" {
+        add(
+            "Content-Range",
+            text("which bytes these are, and of how many", true),
+        );
+    }
+    headers.into()
 }
 
 fn header(description: &str, required: bool, schema: &Value) -> Value {

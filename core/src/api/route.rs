@@ -3,6 +3,7 @@
 use super::contract::Hosts;
 use super::endpoint::Endpoint;
 use super::table::{SERVE_BOT, endpoints};
+use crate::backup::state::CHOICE_PATH;
 use crate::identity::sign_in::Provider;
 use crate::user_id::UserId;
 
@@ -163,8 +164,8 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let Some(path) = wanted else { return "/" };
     let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
-    // The one reserved path that leads on: to a bot's own host, which the caller must own.
-    let leads_on = path.starts_with("/auth/hand-over?");
+    // The reserved paths that lead on: to a bot's own host, which the caller must own, and to a page of the owner's.
+    let leads_on = path.starts_with("/auth/hand-over?") || path == CHOICE_PATH;
     let (alone, _query) = path.split_once(['?', '#']).unwrap_or((path, ""));
     if local && plain && (leads_on || !is_reserved(alone)) {
         path

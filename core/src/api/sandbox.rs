@@ -78,13 +78,13 @@ impl SandboxCommand {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        json::read(text).ok()
+        json::exactly(text.as_bytes()).ok()
     }
 }
 
 /// What a Sandbox answers to every command that is not answered by a stream; to those, when there is none.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case")]
 pub enum SandboxAnswer {
     /// The bot's state after the command, a [`BotStatus`](super::bot::BotStatus).
     Status(RawDocument),
@@ -98,6 +98,10 @@ pub enum SandboxAnswer {
     Token(RawDocument),
     /// Whether it may be done.
     Permission(bool),
+    /// What there is to say about a file of a snapshot.
+    File(FileFacts),
+    /// A file of a snapshot has so many bytes, and none of them is in the range that was asked for.
+    Unsatisfiable(u64),
     /// It is done, and there is nothing to say about it.
     Done,
     /// It is not done, why not, and what exactly, when there is more to say.
@@ -108,6 +112,17 @@ impl From<Refusal> for SandboxAnswer {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal, None)
     }
+}
+
+/// What there is to say about a file of a snapshot without its bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FileFacts {
+    /// Bytes in it.
+    pub size: u64,
+    /// Its `ETag`.
+    pub tag: Option<String>,
+    /// Its `Content-Disposition`.
+    pub disposition: String,
 }
 
 /// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it. It travels
@@ -223,6 +238,31 @@ impl Order {
     /// Whether it is refused while it would lose changes. A suspension cannot wait.
     pub const fn spares_changes(self) -> bool {
         matches!(self, Self::Sleep | Self::Stop)
+    }
+
+    /// Why a bot of which that was decided would do nothing about this order, if it would not: what an admin suspended its
+    /// owner cannot stop or let run, and what is not to run is not started afresh. In every other state an order is carried
+    /// out, or it is so already.
+    pub fn refusal(self, by: Authority, desired: Desired) -> Option<Refusal> {
+        match (self, desired) {
+            (Self::Start | Self::Stop, Desired::Suspended) if by == Authority::Owner => {
+                Some(Refusal::BotSuspended)
+            }
+            (Self::Restart, Desired::Suspended) => Some(Refusal::BotSuspended),
+            (Self::Restart, Desired::Stopped) => Some(Refusal::BotStopped),
+            _ => None,
+        }
+    }
+
+    /// What it can be refused for, beside what follows from who may give it.
+    pub const fn problems(self, by: Authority) -> &'static [Refusal] {
+        match (self, by) {
+            (Self::Stop, Authority::Owner) => &[Refusal::UnsavedChanges, Refusal::BotSuspended],
+            (Self::Sleep | Self::Stop, _) => &[Refusal::UnsavedChanges],
+            (Self::Start, Authority::Owner) => &[Refusal::BotSuspended],
+            (Self::Restart, _) => &[Refusal::BotStopped, Refusal::BotSuspended],
+            (Self::Start | Self::Pin | Self::Unpin | Self::Suspend, _) => &[],
+        }
     }
 
     /// Whether the platform's pages have a button for it, which a session's cookie is enough for. A bot's own

@@ -2,9 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
+use crate::wire::home_path::HomePath;
+use crate::wire::job::FileRequest;
 use crate::wire::run::{RestorePoint, SnapshotId};
+
+pub use list::{PAGE, SnapshotCursor, SnapshotList};
 
 /// A call about snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,10 +26,16 @@ pub enum SnapshotCall {
     Unpin,
     /// Keep what there is: what a start passed over is no question any more. Never wakes the bot.
     Keep,
+    /// Make the home what it was in the newest that a start passed over.
+    PutBack,
+    /// The page with the buttons for these two. Never wakes the bot.
+    Choose,
     /// What is in a directory of one.
     Browse,
     /// The bytes of a file of one.
     Download,
+    /// A directory of one with all that is below it, as a tar.
+    Archive,
 }
 
 impl SnapshotCall {
@@ -32,20 +43,24 @@ impl SnapshotCall {
     pub fn changes(self) -> bool {
         matches!(
             self,
-            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep
+            Self::Take | Self::Restore | Self::Pin | Self::Unpin | Self::Keep | Self::PutBack
         )
     }
 
     /// Whether it is about one snapshot, which therefore has to be named.
     pub const fn names_snapshot(self) -> bool {
-        matches!(self, Self::Pin | Self::Unpin | Self::Browse | Self::Download)
+        matches!(
+            self,
+            Self::Pin | Self::Unpin | Self::Browse | Self::Download | Self::Archive
+        )
     }
 
     /// Why it can be refused beside what follows from who may call: by the Worker, the Sandbox or the supervisor. What
     /// else a supervisor says is none of these.
     pub const fn problems(self) -> &'static [Refusal] {
         match self {
-            Self::List | Self::Keep => &[],
+            Self::List | Self::Keep | Self::Choose => &[],
+            Self::PutBack => &[Refusal::NothingPassedOver, Refusal::NoSuchSnapshot],
             // A container that is awake takes it, once it has a home to take it of.
             Self::Take => &[
                 Refusal::BotAsleep,
@@ -57,7 +72,19 @@ impl SnapshotCall {
             // The Sandbox does it, or has it done when the bot is awake.
             Self::Restore | Self::Pin | Self::Unpin => &[Refusal::NoSuchSnapshot],
             // A container that is awake reads it.
-            Self::Browse | Self::Download => &[
+            Self::Download => &[
+                Refusal::BotAsleep,
+                Refusal::BotWaking,
+                Refusal::NoSuchSnapshot,
+                Refusal::NoSuchPath,
+                Refusal::BadPath,
+                Refusal::NotAFile,
+                Refusal::NotADirectory,
+                Refusal::BadRange,
+                Refusal::NoRepository,
+                Refusal::StorageUnavailable,
+            ],
+            Self::Browse | Self::Archive => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::NoSuchSnapshot,
@@ -72,9 +99,6 @@ impl SnapshotCall {
     }
 }
 
-/// Snapshots listed at a time: some 100 KB with all that is known of each.
-pub const PAGE: usize = 100;
-
 /// What may go with a call; which of it goes with which, [`SnapshotCommand::new`] knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -84,9 +108,9 @@ pub struct SnapshotRequest {
     /// See [`TakeRequest::accept`] and [`RestoreRequest::accept`].
     pub accept: Option<bool>,
     /// Where in it, from the home on.
-    pub path: Option<String>,
+    pub path: Option<HomePath>,
     /// Only those that follow this one in the list.
-    pub after: Option<SnapshotId>,
+    pub after: Option<SnapshotCursor>,
 }
 
 /// The part of a [`SnapshotRequest`] that goes with taking one.
@@ -94,7 +118,8 @@ pub struct SnapshotRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeRequest {
-    /// Whatever is gone may be gone: it is not marked suspicious, and what a start passed over is no question any more.
+    /// Whatever is gone may be gone: it is not marked suspicious, and once it is stored, what a start passed over is no
+    /// question any more.
     pub accept: Option<bool>,
 }
 
@@ -128,8 +153,8 @@ pub type Accept = bool;
 pub enum SnapshotCommand {
     /// See [`SnapshotCall::List`].
     List,
-    /// The same, behind this one.
-    ListAfter(SnapshotId),
+    /// The same, behind this place.
+    ListAfter(SnapshotCursor),
     /// See [`SnapshotCall::Take`].
     Take(Accept),
     /// See [`SnapshotCall::Restore`].
@@ -140,10 +165,16 @@ pub enum SnapshotCommand {
     Unpin(SnapshotId),
     /// See [`SnapshotCall::Keep`].
     Keep,
+    /// See [`SnapshotCall::PutBack`].
+    PutBack,
+    /// See [`SnapshotCall::Choose`].
+    Choose,
     /// See [`SnapshotCall::Browse`].
-    Browse(SnapshotId, String),
+    Browse(SnapshotId, HomePath),
     /// See [`SnapshotCall::Download`].
-    Download(SnapshotId, String),
+    Download(SnapshotId, FileRequest),
+    /// See [`SnapshotCall::Archive`].
+    Archive(SnapshotId, HomePath),
 }
 
 impl SnapshotCommand {
@@ -159,8 +190,15 @@ impl SnapshotCommand {
             path,
             after,
         } = ask;
-        if snapshot.is_some() && matches!(call, SnapshotCall::List | SnapshotCall::Take | SnapshotCall::Keep)
-        {
+        let about_none = matches!(
+            call,
+            SnapshotCall::List
+                | SnapshotCall::Take
+                | SnapshotCall::Keep
+                | SnapshotCall::PutBack
+                | SnapshotCall::Choose
+        );
+        if snapshot.is_some() && about_none {
             return Err("snapshot does not go with this: it is about no one snapshot");
         }
         if accept.is_some() && !matches!(call, SnapshotCall::Take | SnapshotCall::Restore) {
@@ -169,7 +207,11 @@ impl SnapshotCommand {
         if after.is_some() && call != SnapshotCall::List {
             return Err("after is for the list");
         }
-        if path.is_some() && !matches!(call, SnapshotCall::Browse | SnapshotCall::Download) {
+        let takes_path = matches!(
+            call,
+            SnapshotCall::Browse | SnapshotCall::Download | SnapshotCall::Archive
+        );
+        if path.is_some() && !takes_path {
             return Err("path is for questions, and stands in their query");
         }
         let (accept, path) = (accept.unwrap_or_default(), path.unwrap_or_default());
@@ -188,8 +230,17 @@ impl SnapshotCommand {
             SnapshotCall::Pin => Self::Pin(named()?),
             SnapshotCall::Unpin => Self::Unpin(named()?),
             SnapshotCall::Keep => Self::Keep,
+            SnapshotCall::PutBack => Self::PutBack,
+            SnapshotCall::Choose => Self::Choose,
             SnapshotCall::Browse => Self::Browse(named()?, path),
-            SnapshotCall::Download => Self::Download(named()?, path),
+            SnapshotCall::Download => {
+                let request = FileRequest {
+                    path,
+                    ..FileRequest::default()
+                };
+                Self::Download(named()?, request)
+            }
+            SnapshotCall::Archive => Self::Archive(named()?, path),
         })
     }
 
@@ -200,12 +251,24 @@ impl SnapshotCommand {
             | Self::Pin(snapshot)
             | Self::Unpin(snapshot)
             | Self::Browse(snapshot, _)
-            | Self::Download(snapshot, _) => Some(snapshot),
+            | Self::Download(snapshot, _)
+            | Self::Archive(snapshot, _) => Some(snapshot),
             Self::List
             | Self::ListAfter(_)
             | Self::Take(_)
             | Self::Keep
+            | Self::PutBack
+            | Self::Choose
             | Self::Restore(RestorePoint::Latest, _) => None,
+        }
+    }
+
+    /// Where a button of a page leads on to: the bot, or the page that follows what it began.
+    pub fn leads_on(&self) -> Option<&'static str> {
+        match self {
+            Self::Keep => Some("/"),
+            Self::PutBack => Some(CHOICE_PATH),
+            _ => None,
         }
     }
 
@@ -219,38 +282,13 @@ impl SnapshotCommand {
             Self::Pin(snapshot) => format!("pin snapshot {snapshot}"),
             Self::Unpin(snapshot) => format!("unpin snapshot {snapshot}"),
             Self::Keep => "keep what there is".to_owned(),
+            Self::PutBack => "put back what was passed over".to_owned(),
+            Self::Choose => "look at what was passed over".to_owned(),
             Self::Browse(snapshot, path) if path.is_empty() => format!("browse snapshot {snapshot}"),
             Self::Browse(snapshot, path) => format!("browse snapshot {snapshot}: {path}"),
-            Self::Download(snapshot, path) => format!("download snapshot {snapshot}: {path}"),
-        }
-    }
-}
-
-/// A page of a bot's snapshots, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SnapshotList {
-    /// At most a hundred.
-    pub snapshots: Vec<ShownSnapshot>,
-    /// How many there are in all.
-    pub total: usize,
-    /// What `after` has to be for those that follow; null where there are none.
-    pub next: Option<SnapshotId>,
-}
-
-impl SnapshotList {
-    /// The page of all of them, newest first, that follows this one; the first page without one, or where that is gone.
-    pub fn page(all: Vec<ShownSnapshot>, after: Option<&SnapshotId>) -> Self {
-        let total = all.len();
-        let at = after.and_then(|after| all.iter().position(|snapshot| snapshot.id == *after));
-        let skipped = at.map_or(0, |at| at.saturating_add(1));
-        let snapshots: Vec<ShownSnapshot> = all.into_iter().skip(skipped).take(PAGE).collect();
-        let is_more = skipped.saturating_add(snapshots.len()) < total;
-        let last = snapshots.last().filter(|_| is_more);
-        Self {
-            next: last.map(|last| last.id.clone()),
-            total,
-            snapshots,
+            Self::Download(snapshot, FileRequest { path, .. }) | Self::Archive(snapshot, path) => {
+                format!("download snapshot {snapshot}: {path}")
+            }
         }
     }
 }
@@ -323,7 +361,8 @@ pub struct Details {
 }
 
 impl From<Snapshot> for Details {
-    fn from(snapshot: Snapshot) -> Self {
+    fn from(mut snapshot: Snapshot) -> Self {
+        snapshot.bound();
         Self {
             taken_at: snapshot.taken_at,
             reason: snapshot.reason.map(|reason| reason.as_str().to_owned()),
@@ -344,5 +383,6 @@ impl From<Snapshot> for Details {
     }
 }
 
+mod list;
 #[cfg(test)]
 mod tests;

@@ -118,6 +118,7 @@ mod tests {
             left_out: LeftOut::default(),
             moments: Named::default(),
             pause_ms: None,
+            accepted: false,
         }
     }
 

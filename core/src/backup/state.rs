@@ -8,6 +8,7 @@
 
 mod choice;
 mod due_job;
+mod key;
 mod observe;
 mod record;
 mod start;
@@ -22,7 +23,7 @@ use crate::bot::incidents::{IncidentKind, Incidents};
 use crate::wire::control::{RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-pub use choice::{MAX_NAMED, PassedOver};
+pub use choice::{CHOICE_PATH, MAX_NAMED, PassedOver};
 pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
 pub use start::{Ended, StoredSnapshot};
 pub use trouble::{SAVED_EVERY_MS, TROUBLE_REPORTED_AFTER_MS, Trouble};
@@ -69,6 +70,10 @@ pub struct BackupState {
     /// Why snapshots or restores do not get on.
     trouble: Option<Trouble>,
     maintenance: MaintenanceState,
+    /// Whether its supervisor watches a part of the home only.
+    partly_watched: bool,
+    /// Which of the operator's keys opens the repository.
+    key: key::KeyState,
     /// What is wrong, and what was.
     incidents: Incidents,
 }
@@ -162,12 +167,16 @@ pub struct BackupSummary {
     pub unsaved_since: Option<u64>,
     /// That is longer than it should be.
     pub overdue: bool,
+    /// There are more directories than are watched: what changes in the others is noticed every five minutes only.
+    pub partly_watched: bool,
     /// Why the newest snapshot, or the restore, failed or is held up. It is tried again by itself.
     pub trouble: Option<Trouble>,
     /// Newer snapshots than the one the home was made from, newest first: they had lost what nobody should have deleted.
     pub passed_over: Vec<SnapshotId>,
-    /// What waits for a decision: to go back to what a start passed over (restore it), or to keep what there is.
+    /// What waits for a decision: to go back to what a start passed over, or to keep what there is.
     pub choice: Option<PassedOver>,
+    /// While something does: the page with the buttons for it, on any host of the bot's.
+    pub choice_page: Option<&'static str>,
     /// What somebody ordered back, until it is there.
     pub restore_wanted: Option<RestorePoint>,
     /// When maintenance was last over.
@@ -179,19 +188,22 @@ pub struct BackupSummary {
 impl BackupState {
     /// In words.
     pub fn summary(&self) -> BackupSummary {
+        // One who has ordered a restore has decided, if it can be done.
+        let choice = self.choice.clone().filter(|_| self.wanted.is_none());
         BackupSummary {
             newest: self.newest.clone(),
             verified: self.verified.clone(),
             unsaved_since: self.unsaved_since,
             trouble: self.trouble.clone(),
+            partly_watched: self.partly_watched,
             overdue: self.incidents.is_open(IncidentKind::BackupOverdue),
             passed_over: self
                 .restored
                 .as_ref()
                 .map(|report| report.passed_over.iter().take(MAX_NAMED).cloned().collect())
                 .unwrap_or_default(),
-            // One who has ordered a restore has decided, if it can be done.
-            choice: self.choice.clone().filter(|_| self.wanted.is_none()),
+            choice_page: choice.is_some().then_some(CHOICE_PATH),
+            choice,
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
             problems: self.maintenance.problems.clone(),

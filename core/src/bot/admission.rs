@@ -84,7 +84,7 @@ mod tests {
                 deadline: 0,
                 met: false,
             },
-            LifecycleState::Restoring { deadline: 0 },
+            LifecycleState::Restoring { deadline: 0, done: 0 },
             LifecycleState::Running,
             LifecycleState::Unhealthy { deadline: 0 },
             LifecycleState::Stopping {

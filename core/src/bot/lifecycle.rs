@@ -15,6 +15,7 @@ mod failing;
 mod history_events;
 #[cfg(test)]
 mod properties;
+mod record;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -58,7 +59,7 @@ pub enum Authority {
 }
 
 /// Where a bot is in its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum LifecycleState {
     /// No container. The next request starts one.
@@ -68,13 +69,15 @@ pub enum LifecycleState {
         /// When it is given up.
         deadline: u64,
         /// Its supervisor has answered: from here on a failure is the bot's, not the platform's.
-        #[serde(default)]
         met: bool,
     },
     /// Its supervisor brings back the home; no gateway runs before that is done.
     Restoring {
-        /// When it is given up.
+        /// When it is given up, unless it has got on by then.
         deadline: u64,
+        /// How far it was when that was decided.
+        #[serde(default)]
+        done: u64,
     },
     /// The gateway answers.
     Running,
@@ -109,6 +112,7 @@ pub enum LifecycleState {
 
 /// The whole life: what is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "record::LifecycleRecord")]
 pub struct Lifecycle {
     /// Where it is now.
     #[serde(flatten)]
@@ -118,24 +122,20 @@ pub struct Lifecycle {
     /// When the state was entered.
     pub since: u64,
     /// When the gateway of this run first answered.
-    #[serde(default)]
     pub ready_at: Option<u64>,
     /// Runs that failed with no stable one in between.
     pub failures: u32,
     /// Events that meant nothing when they came: news of an older run, answers nobody waits for any more.
-    #[serde(default)]
     pub ignored: u64,
     /// Whether it may run at all.
-    #[serde(default)]
     pub desired: Desired,
     /// Never put to sleep for being idle.
-    #[serde(default)]
     pub pinned: bool,
     /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
-    #[serde(default, rename = "works_alone")]
+    #[serde(rename = "works_alone")]
     pub has_background_work: bool,
     /// What is wrong, and what was.
-    #[serde(default, skip_serializing_if = "Incidents::is_empty")]
+    #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
 }
 
@@ -161,6 +161,8 @@ pub struct SupervisorReport {
     pub gateway: GatewayCondition,
     /// Milliseconds since the owner's traffic last did something; 0 while something is under way.
     pub idle_ms: u64,
+    /// How far the backup job under way is: another number whenever it gets on.
+    pub done: u64,
 }
 
 /// Whether a bot without traffic may be put to sleep.

@@ -2,6 +2,7 @@
 //! has been idle longest is put to sleep first.
 
 use crate::bot::bot_state::BotState;
+use crate::user_id::UserId;
 
 /// Idle for less than this, a bot keeps its slot: its owner may be reading the last answer.
 pub const MIN_IDLE_MS: u64 = 2 * 60 * 1_000;
@@ -76,6 +77,24 @@ pub fn candidates(now: u64) -> Candidates {
 /// Whether a bot that was asked makes room, by the state it is in then.
 pub fn made_room(state: BotState) -> bool {
     state != BotState::Running
+}
+
+const MAKES_ROOM: &str = "makes room";
+
+/// Which bot makes room, in the history's words; admins read them.
+pub fn room(freed: Option<UserId>) -> String {
+    freed.map_or_else(
+        || "none is idle".to_owned(),
+        |user| format!("{user} {MAKES_ROOM}"),
+    )
+}
+
+/// The same as the owner reads it who wanted the room.
+pub fn room_for_owner(room: String) -> String {
+    if room.ends_with(MAKES_ROOM) {
+        return format!("another bot {MAKES_ROOM}");
+    }
+    room
 }
 
 #[cfg(test)]

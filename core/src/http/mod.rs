@@ -2,6 +2,7 @@
 
 pub mod container_answer;
 pub mod cookies;
+pub mod download;
 pub mod header_list;
 pub mod header_policy;
 pub mod host;

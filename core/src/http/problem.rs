@@ -143,6 +143,8 @@ pub enum Refusal {
     NotAFile,
     /// Something in a snapshot that is no directory.
     NotADirectory,
+    /// What a start passed over is to be put back, and it passed nothing over, or somebody has decided.
+    NothingPassedOver,
     /// Something only a bot that is awake can do.
     BotAsleep,
     /// To end the run now would lose what could not be saved.

@@ -220,6 +220,9 @@ pub struct PendingSignIn {
     pub session: Session,
     /// Whose code is asked for; none before an enrolment was begun.
     pub factor: Option<FactorId>,
+    /// That app was enrolled in this sign-in, by whoever had the first factor.
+    #[serde(default)]
+    pub is_new: bool,
     /// Where to go afterwards: a path on this host.
     pub next: String,
     /// Seconds since 1970.

@@ -1,6 +1,9 @@
 //! How types take a value apart. `serde_json` has such readers too, but each type that is read through those brings
 //! readers for forms it does not have: an array in the place of an object, a name in bytes, what to expect in words. They
 //! were a tenth of the Worker. Here whatever does not depend on the type is in functions that are there once.
+//!
+//! A struct is asked for its members in the order of its fields, as if it were a sequence ([`Fields`]): were it given them
+//! by name, each would bring code that compares names, and keeps what it has so far.
 
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -12,13 +15,17 @@ use super::{Error, Json};
 
 /// A value that is taken apart. By reference: nothing has to be dropped where a type gives up half-way.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'v>(pub(super) &'v Json);
+pub(super) struct Reader<'v> {
+    pub(super) value: &'v Json,
+    /// A struct's object may have no member that is none of its fields.
+    pub(super) exact: bool,
+}
 
 impl<'v> Reader<'v> {
     #[cold]
     #[inline(never)]
     fn mismatch(self, expected: &'static str) -> Error {
-        let found = match self.0 {
+        let found = match self.value {
             Json::Null => "null",
             Json::Bool(_) => "a boolean",
             Json::Unsigned(_) | Json::Signed(_) => "a number",
@@ -32,7 +39,7 @@ impl<'v> Reader<'v> {
 
     #[inline(never)]
     fn text(self) -> Result<&'v str, Error> {
-        match self.0 {
+        match self.value {
             Json::String(text) => Ok(text),
             _ => Err(self.mismatch("a string")),
         }
@@ -40,32 +47,53 @@ impl<'v> Reader<'v> {
 
     #[inline(never)]
     fn items(self) -> Result<Items<'v>, Error> {
-        match self.0 {
-            Json::Array(items) => Ok(Items(items.iter())),
+        match self.value {
+            Json::Array(items) => Ok(Items {
+                rest: items.iter(),
+                exact: self.exact,
+            }),
             _ => Err(self.mismatch("an array")),
         }
     }
 
     #[inline(never)]
     fn members(self) -> Result<Members<'v>, Error> {
-        match self.0 {
+        match self.value {
             Json::Object(members) => Ok(Members {
                 rest: members.iter(),
-                value: &Json::Null,
+                value: self,
             }),
             _ => Err(self.mismatch("an object")),
         }
     }
 
+    #[inline(never)]
+    fn fields(self, names: &'static [&'static str]) -> Result<Fields<'v>, Error> {
+        let Json::Object(members) = self.value else {
+            return Err(self.mismatch("an object"));
+        };
+        if self.exact {
+            let known = |name: &str| names.contains(&name);
+            if let Some((name, _)) = members.iter().find(|(name, _)| !known(name)) {
+                return Err(Error::unknown_field(name, names));
+            }
+        }
+        Ok(Fields {
+            object: self,
+            rest: names.iter(),
+            missing: None,
+        })
+    }
+
     /// `"name"`, or `{"name": value}`.
     #[inline(never)]
     fn variant(self) -> Result<Variant<'v>, Error> {
-        match self.0 {
+        match self.value {
             Json::String(name) => Ok(Variant { name, content: None }),
             Json::Object(members) => match members.as_slice() {
                 [(name, value)] => Ok(Variant {
                     name,
-                    content: Some(value),
+                    content: Some(Self { value, ..self }),
                 }),
                 _ => Err(Error::custom("expected an object with one member")),
             },
@@ -77,7 +105,7 @@ impl<'v> Reader<'v> {
 macro_rules! numbers {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match self.0 {
+            match self.value {
                 Json::Unsigned(number) => visitor.visit_u64(*number),
                 Json::Signed(number) => visitor.visit_i64(*number),
                 _ => Err(self.mismatch("a whole number")),
@@ -90,7 +118,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        match self.value {
             Json::Null => visitor.visit_unit(),
             Json::Bool(value) => visitor.visit_bool(*value),
             Json::Unsigned(_) | Json::Signed(_) => self.deserialize_u64(visitor),
@@ -108,7 +136,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        match self.value {
             Json::Bool(value) => visitor.visit_bool(*value),
             _ => Err(self.mismatch("a boolean")),
         }
@@ -127,7 +155,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0 {
+        match self.value {
             Json::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
@@ -159,10 +187,16 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
-        _members: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        visitor.visit_map(&mut self.members()?)
+        let mut fields = self.fields(names)?;
+        let mut read = visitor.visit_seq(&mut fields);
+        // In its place: moved on, the struct would be copied by code of its own.
+        if let Err(error) = &mut read {
+            fields.explain(error);
+        }
+        read
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -191,14 +225,14 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
 struct Members<'v> {
     rest: slice::Iter<'v, (String, Json)>,
-    value: &'v Json,
+    value: Reader<'v>,
 }
 
 impl<'v> Members<'v> {
     #[inline(never)]
     fn next_name(&mut self) -> Option<&'v str> {
         let (name, value) = self.rest.next()?;
-        self.value = value;
+        self.value.value = value;
         Some(name)
     }
 }
@@ -214,7 +248,55 @@ impl<'de> MapAccess<'de> for Members<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
-        seed.deserialize(Reader(self.value))
+        seed.deserialize(self.value)
+    }
+}
+
+/// What stands where an object lacks a member: an optional field takes it, any other one its default.
+static ABSENT: Json = Json::Null;
+
+/// The members of an object in the order of a struct's fields.
+struct Fields<'v> {
+    object: Reader<'v>,
+    rest: slice::Iter<'static, &'static str>,
+    /// The field that was asked for last, if its member is not there and nothing may stand for it.
+    missing: Option<&'static str>,
+}
+
+impl<'v> Fields<'v> {
+    /// The next member, and whether it is there.
+    #[inline(never)]
+    fn next(&mut self) -> Option<(Reader<'v>, bool)> {
+        let name = self.rest.next()?;
+        let member = self.object.value.member(name);
+        self.missing = member.is_none().then_some(name);
+        let value = member.unwrap_or(&ABSENT);
+        Some((Reader { value, ..self.object }, member.is_some()))
+    }
+
+    /// What is wrong, by the field's name instead of its place.
+    #[cold]
+    #[inline(never)]
+    fn explain(&self, error: &mut Error) {
+        if let Some(name) = self.missing {
+            *error = Error::missing_field(name);
+        }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Fields<'_> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Some((reader, is_there)) = self.next() else {
+            return Ok(None);
+        };
+        match seed.deserialize(reader) {
+            Ok(value) => Ok(Some(value)),
+            // The type says what stands for it, or that nothing does.
+            Err(_) if !is_there => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -255,12 +337,15 @@ impl<'de> Deserializer<'de> for Name<'_> {
     }
 }
 
-struct Items<'v>(slice::Iter<'v, Json>);
+struct Items<'v> {
+    rest: slice::Iter<'v, Json>,
+    exact: bool,
+}
 
 impl Items<'_> {
     #[inline(never)]
     fn end(&self) -> Result<(), Error> {
-        match self.0.len() {
+        match self.rest.len() {
             0 => Ok(()),
             more => Err(Error::custom(format_args!("an array has {more} items too many"))),
         }
@@ -271,8 +356,9 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        match self.0.next() {
-            Some(item) => seed.deserialize(Reader(item)).map(Some),
+        let exact = self.exact;
+        match self.rest.next() {
+            Some(value) => seed.deserialize(Reader { value, exact }).map(Some),
             None => Ok(None),
         }
     }
@@ -280,14 +366,14 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 
 struct Variant<'v> {
     name: &'v str,
-    content: Option<&'v Json>,
+    content: Option<Reader<'v>>,
 }
 
 impl<'v> Variant<'v> {
     #[inline(never)]
     fn content(self) -> Result<Reader<'v>, Error> {
         let missing = || Error::custom(format_args!("{} is there without its content", self.name));
-        self.content.map(Reader).ok_or_else(missing)
+        self.content.ok_or_else(missing)
     }
 }
 
@@ -305,8 +391,11 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.content {
-            None | Some(Json::Null) => Ok(()),
-            Some(other) => Err(Reader(other).mismatch("nothing")),
+            None
+            | Some(Reader {
+                value: Json::Null, ..
+            }) => Ok(()),
+            Some(other) => Err(other.mismatch("nothing")),
         }
     }
 
@@ -320,9 +409,9 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn struct_variant<V: Visitor<'de>>(
         self,
-        _members: &'static [&'static str],
+        names: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.content()?.deserialize_map(visitor)
+        self.content()?.deserialize_struct("", names, visitor)
     }
 }

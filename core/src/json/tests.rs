@@ -161,7 +161,6 @@ fn whatever_has_another_form_is_refused() {
             r#"{"id": 1.5, "name": "x"}"#,
             "expected a whole number and found a fraction",
         ),
-        (r#"{"id": 1, "name": "x", "other": 1}"#, "unknown field `other`"),
         (
             r#"{"id": 1, "name": "x", "nothing": 1}"#,
             "a value is of another type",
@@ -212,6 +211,66 @@ fn whatever_has_another_form_is_refused() {
         ),
     ] {
         let error = read::<Record>(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn an_unknown_member_is_refused_where_all_have_to_be_known() {
+    for (text, name) in [
+        (r#"{"id": 1, "name": "x", "other": 1}"#, "other"),
+        (
+            r#"{"id": 1, "name": "x", "kinds": [{"named": {"a": 3, "new": []}}]}"#,
+            "new",
+        ),
+    ] {
+        assert!(read::<Record>(text).is_ok(), "{text}");
+        let error = exactly::<Record>(text.as_bytes()).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("unknown field `{name}`")),
+            "{text}: {error}"
+        );
+    }
+    assert_eq!(
+        exactly::<Record>(br#"{"name": "x", "id": 1}"#),
+        read(r#"{"id": 1, "name": "x"}"#)
+    );
+}
+
+#[test]
+fn a_missing_member_is_named_also_behind_optional_ones() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Fields {
+        may_be_there: Option<Vec<u8>>,
+        #[serde(default)]
+        by_default: String,
+        has_to_be_there: Kind,
+        #[serde(default)]
+        count: u8,
+    }
+    let found: Fields = read(r#"{"has_to_be_there": "plain"}"#).unwrap();
+    let expected = Fields {
+        may_be_there: None,
+        by_default: String::new(),
+        has_to_be_there: Kind::Plain,
+        count: 0,
+    };
+    assert_eq!(found, expected);
+    for (text, why) in [
+        ("{}", "missing field `has_to_be_there`"),
+        (r#"{"count": 1}"#, "missing field `has_to_be_there`"),
+        (r#"{"has_to_be_there": null}"#, "found null"),
+        // What is there is not taken for missing, whatever has a default.
+        (
+            r#"{"has_to_be_there": "plain", "count": "many"}"#,
+            "found a string",
+        ),
+        (
+            r#"{"has_to_be_there": "plain", "by_default": null}"#,
+            "found null",
+        ),
+    ] {
+        let error = read::<Fields>(text).unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
     }
 }

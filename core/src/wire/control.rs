@@ -3,15 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::user_id::UserId;
-use crate::wire::run::Run;
+use crate::wire::run::{RepositoryToken, Run};
 
 mod backup;
+mod bounds;
 mod lacks;
+mod tagged;
 
 pub use backup::{
     Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MaintenanceReport, Progress,
     RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
 };
+pub use bounds::lines;
 pub use lacks::{LeftOut, LeftOutPlace, Named};
 
 /// `GET`: a [`Status`] as JSON.
@@ -77,7 +80,12 @@ pub struct StartTimes {
 
 /// How a gateway process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+#[serde(
+    rename_all = "kebab-case",
+    tag = "kind",
+    content = "value",
+    try_from = "tagged::ExitRecord"
+)]
 pub enum ExitReason {
     /// It returned this exit code.
     Code(i32),
@@ -185,9 +193,18 @@ pub struct CrashLoop {
     pub message: Option<String>,
 }
 
+/// The body of a question to [`QUIESCE_PATH`]; it may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuiesceRequest {
+    /// A fresh token for the rest of the run: the one the run has may have expired while it could not be renewed, and the
+    /// last snapshot is taken when nobody can be asked any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<RepositoryToken>,
+}
+
 /// The answer to [`QUIESCE_PATH`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer")]
+#[serde(rename_all = "kebab-case", tag = "answer", try_from = "tagged::QuiesceRecord")]
 pub enum Quiesce {
     /// Nothing runs, and the gateway takes no new work.
     Ready,
@@ -207,7 +224,6 @@ pub enum Quiesce {
     /// anything runs was not asked.
     Unsaved,
     /// An answer of a newer supervisor.
-    #[serde(other)]
     Unknown,
 }
 

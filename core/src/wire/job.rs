@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::wire::control::SnapshotReason;
+use crate::wire::home_path::HomePath;
 use crate::wire::run::{RestorePoint, SnapshotId};
 
 pub use crate::wire::job_kind::JobKind;
@@ -88,10 +89,29 @@ pub enum ReadJob {
     /// Which snapshots there are.
     Snapshots,
     /// What is in a directory of a snapshot; its path counts from the home.
-    Directory(SnapshotId, String),
-    /// One file of a snapshot; its path counts from the home.
-    File(SnapshotId, String),
+    Directory(SnapshotId, HomePath),
+    /// One file of a snapshot.
+    File(SnapshotId, FileRequest),
+    /// A directory of a snapshot with all that is below it; its path counts from the home.
+    Archive(SnapshotId, HomePath),
 }
+
+/// Which file is read, and what of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileRequest {
+    /// Its path from the home on.
+    pub path: HomePath,
+    /// The value of a `Range` header.
+    pub range: Option<String>,
+    /// The value of an `If-Range` header.
+    pub if_range: Option<String>,
+    /// Only what there is to say about it.
+    pub head: bool,
+}
+
+/// The value of a header by which part of a file is asked for may be so long; no such header that means anything is longer.
+pub const MAX_RANGE_HEADER: usize = 128;
 
 impl BackupJob {
     /// Of which kind it is to whoever asks how the backups are.
@@ -123,6 +143,7 @@ impl fmt::Display for BackupJob {
             Self::Read(ReadJob::Snapshots) => f.write_str("read the list of snapshots"),
             Self::Read(ReadJob::Directory(id, _)) => write!(f, "read a directory of {id}"),
             Self::Read(ReadJob::File(id, _)) => write!(f, "read a file of {id}"),
+            Self::Read(ReadJob::Archive(id, _)) => write!(f, "pack a directory of {id}"),
         }
     }
 }

@@ -57,7 +57,7 @@ impl fmt::Display for Run {
 
 /// A model endpoint the platform offers to a bot whose owner has not chosen one. It carries no key:
 /// no shared credential may be inside a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferedModel {
     /// Base of an OpenAI-compatible API, for example `http://host.docker.internal:8799/v1`.
     pub base_url: String,

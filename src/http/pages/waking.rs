@@ -3,12 +3,13 @@
 use maud::{Markup, PreEscaped, html};
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
-use moltworker_core::backup::state::PassedOver;
+use moltworker_core::backup::state::CHOICE_PATH;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 use moltworker_core::wire::job::JobKind;
 
-use super::{layout, order_form};
+use super::question::{self, choice};
+use super::{SHARED_SCRIPT, layout, order_form};
 use crate::http::nonce::Nonce;
 
 const SCRIPT: &str = include_str!("waking.js");
@@ -48,7 +49,7 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
         // Whoever has something to decide goes on by themselves.
         @if choice(status).is_none() { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
         // A module: it runs when the page is there. `defer` does nothing for a script without a source.
-        script nonce=(nonce.as_str()) type="module" { (PreEscaped(SCRIPT)) }
+        script nonce=(nonce.as_str()) type="module" { (PreEscaped(SHARED_SCRIPT)) (PreEscaped(SCRIPT)) }
     };
     let title = match status.state {
         BotState::CrashLooped => "Your bot fails again and again",
@@ -67,18 +68,16 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
         p #progress { @if let Some(progress) = &status.under_way { (progress_text(progress)) } }
         // There from the start: a restore that is held up says so while the page is open.
         p.error #reason role="alert" hidden[status.reason.is_none()] { (status.reason.as_deref().unwrap_or_default()) }
-        // What waits for a decision: filled by the script, if it becomes known while the page is open.
-        section #choice hidden[choice(status).is_none()] {
-            h2 { "A newer state was passed over" }
+        // Shown by the script if it becomes known while the page is open.
+        (question::section(status, Some("A newer state was passed over"), &html! {
             p {
-                "The newest snapshot has lost what it should have, so your bot is started from the one before: "
-                span #why { (choice(status).and_then(|choice| choice.why.as_deref()).unwrap_or(UNKNOWN)) }
-                ". Nothing of either is deleted before you decide, for 30 days."
+                "To decide later, "
+                a href="" { "go on to your bot" }
+                ". The question stays at "
+                a href=(CHOICE_PATH) { (CHOICE_PATH) }
+                "."
             }
-            p { "To go back to the newest, " code { "POST /api/bot/snapshots/restore" } " with " code #back { (back(choice(status))) } "." }
-            p { "To keep what your bot has now, " code { "POST /api/bot/snapshots/keep" } "." }
-            p { a.button href="" { "Go on to my bot" } }
-        }
+        }))
         p.error #trouble role="alert" data-words=(UNSAVED) hidden[trouble(status).is_none()] { (trouble(status).unwrap_or_default()) }
         @if failed { (order_form(Order::Restart, "Try again now")) }
         @if choice(status).is_none() { noscript { p { "This page asks again by itself every few seconds." } } }
@@ -88,19 +87,6 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
 
 /// Before the reason.
 const UNSAVED: &str = "What has changed is not saved yet, and is tried again: ";
-/// Where nobody has said what was lost.
-const UNKNOWN: &str = "what is missing is not known";
-
-fn choice(status: &BotStatus) -> Option<&PassedOver> {
-    status.backups.as_ref()?.choice.as_ref()
-}
-
-/// What to send to go back to the newest that was passed over.
-fn back(choice: Option<&PassedOver>) -> String {
-    let newest = choice.and_then(|choice| choice.snapshots.first());
-    newest.map_or_else(String::new, |id| format!("{{\"snapshot\":\"{id}\"}}"))
-}
-
 /// What is not saved, and why. While a home is restored that is the reason that is shown anyway.
 fn trouble(status: &BotStatus) -> Option<String> {
     let backups = status.backups.as_ref()?;
@@ -129,11 +115,9 @@ fn reached(status: &BotStatus) -> usize {
 }
 
 fn standing(index: usize, status: &BotStatus) -> &'static str {
-    match index.cmp(&reached(status)) {
-        std::cmp::Ordering::Less => "done",
-        std::cmp::Ordering::Equal if failed(status) => "failed",
-        std::cmp::Ordering::Equal => "now",
-        std::cmp::Ordering::Greater => "later",
+    match super::standing(index, reached(status)) {
+        "now" if failed(status) => "failed",
+        standing => standing,
     }
 }
 
@@ -161,7 +145,7 @@ fn status_text(status: &BotStatus, refusal: Refusal) -> &'static str {
     }
 }
 
-fn progress_text(progress: &Progress) -> String {
+pub(super) fn progress_text(progress: &Progress) -> String {
     /// Bytes in a megabyte, as people count.
     const MEGABYTE: u64 = 1_000_000;
     let done = progress.done;
@@ -181,7 +165,7 @@ fn progress_text(progress: &Progress) -> String {
 mod tests {
     use super::*;
     use moltworker_core::api::bot::ObservedStatus;
-    use moltworker_core::backup::state::{BackupState, Trouble};
+    use moltworker_core::backup::state::{BackupState, PassedOver, Trouble};
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::Amount;
 
@@ -247,7 +231,11 @@ mod tests {
                 html.contains("http-equiv=\"refresh\""),
                 "works without JavaScript"
             );
-            assert!(!html.contains("<form"), "nothing to be done but wait");
+            let (asked, _) = html.split_once("<form").unwrap();
+            assert!(
+                asked.contains("id=\"choice\" hidden"),
+                "nothing to be done but wait"
+            );
         }
     }
 
@@ -276,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_start_passed_over_is_shown_with_both_ways_to_decide() {
+    fn what_a_start_passed_over_is_shown_with_a_button_for_each_answer() {
         let mut status = status(BotState::Starting, Some(StartPhase::StartingGateway));
         assert!(shown(&status).contains("id=\"choice\" hidden"));
         let newest = "ab".repeat(32);
@@ -294,9 +282,11 @@ mod tests {
         for said in [
             "id=\"choice\"><h2>",
             "&lt;the state&gt; is gone",
-            "POST /api/bot/snapshots/restore",
-            &format!("{{&quot;snapshot&quot;:&quot;{newest}&quot;}}"),
-            "POST /api/bot/snapshots/keep",
+            "action=\"/api/bot/snapshots/put-back\"",
+            "Put back what was there",
+            "action=\"/api/bot/snapshots/keep\"",
+            "Keep what is here now",
+            "href=\"/api/bot/snapshots/choice\"",
         ] {
             assert!(html.contains(said), "{said}: {html}");
         }

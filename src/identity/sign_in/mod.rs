@@ -9,6 +9,7 @@ mod form;
 pub(crate) mod second_factor;
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
@@ -22,6 +23,7 @@ use worker::url::form_urlencoded;
 use worker::{Env, Headers, Request, Response};
 
 use crate::http::address::Address;
+use crate::http::call::Called;
 use crate::http::error::Result;
 use crate::http::nonce::Nonce;
 use crate::http::pages::login::{self, LoginPage, Message};
@@ -69,6 +71,10 @@ pub(crate) struct SignedIn {
     pub(crate) tried: Option<Tried>,
     /// Why it failed, where only the page's words say so.
     pub(crate) failure: Option<Refusal>,
+    /// What it was, where nobody signed in or out.
+    pub(crate) kind: Option<HistoryKind>,
+    /// What the history says about it.
+    pub(crate) detail: Option<&'static str>,
 }
 
 /// A try to get into an account.
@@ -86,6 +92,8 @@ impl SignedIn {
             user,
             tried: None,
             failure: None,
+            kind: None,
+            detail: None,
         }
     }
 }
@@ -97,7 +105,12 @@ impl From<Response> for SignedIn {
 }
 
 /// `POST /login`. Passwords and codes are passed on and forgotten.
-pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings) -> Result<SignedIn> {
+pub(crate) async fn submit(
+    env: &Env,
+    action: &'static str,
+    request: &mut Request,
+    settings: &Settings,
+) -> Result<SignedIn> {
     if !from_our_page(request.headers(), settings) {
         return Err(Refusal::WrongOrigin.into());
     }
@@ -105,7 +118,10 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
         return Err(Refusal::BadForm.into());
     };
     rate_limiter::count_account(env, request.headers(), &form.email).await?;
-    let from = header(request.headers(), "cf-connecting-ip");
+    let called = Called {
+        action,
+        headers: request.headers(),
+    };
     match &form.way {
         SignInMethod::Password(password) => {
             let grant = Grant::Password {
@@ -113,7 +129,7 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
                 password,
             };
             let wrong = (Message::WrongPassword, "a wrong password");
-            sign_in_with(env, settings, &form, from.as_deref(), grant, wrong).await
+            sign_in_with(env, called, settings, &form, grant, wrong).await
         }
         SignInMethod::Code(code) => {
             let grant = Grant::Mailed {
@@ -121,27 +137,31 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
                 code,
             };
             let wrong = (Message::WrongCode, "a wrong code");
-            sign_in_with(env, settings, &form, from.as_deref(), grant, wrong).await
+            sign_in_with(env, called, settings, &form, grant, wrong).await
         }
-        SignInMethod::Link => Ok(mail_link(settings, &form, from.as_deref()).await?.into()),
+        SignInMethod::Link => Ok(mail_link(settings, &form, called.address().as_deref())
+            .await?
+            .into()),
     }
 }
 
 /// `wrong` is what a person and what the history is told where the provider refuses.
 async fn sign_in_with(
     env: &Env,
+    called: Called<'_>,
     settings: &Settings,
     form: &LoginForm,
-    from: Option<&str>,
     grant: Grant<'_>,
     wrong: (Message, &'static str),
 ) -> Result<SignedIn> {
     let mut tried = None;
-    let failed = match auth_api::exchange(settings, from, grant).await {
-        Ok(Granted::Tokens(tokens, app)) => match begin(env, settings, tokens, app, &Wish::of(form)).await? {
-            Ok(signed_in) => return Ok(signed_in),
-            Err(failed) => failed,
-        },
+    let failed = match auth_api::exchange(settings, called.address().as_deref(), grant).await {
+        Ok(Granted::Tokens(tokens, app)) => {
+            match begin(env, called, settings, tokens, app, &Wish::of(form)).await? {
+                Ok(signed_in) => return Ok(signed_in),
+                Err(failed) => failed,
+            }
+        }
         Ok(Granted::Refused) => {
             let (message, with) = wrong;
             let email = form.email.clone();
@@ -201,7 +221,12 @@ pub(crate) async fn start(request: &Request, settings: &Settings, provider: Prov
 }
 
 /// `GET /auth/callback`: back from a provider or from a mailed link.
-pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) -> Result<SignedIn> {
+pub(crate) async fn callback(
+    env: &Env,
+    action: &'static str,
+    request: &Request,
+    settings: &Settings,
+) -> Result<SignedIn> {
     let (code, state) = (query(request, "code")?, query(request, "state")?);
     let Some(code) = code else {
         // The provider's own words are not shown: whoever made the link could have written them. An error
@@ -226,10 +251,13 @@ pub(crate) async fn callback(env: &Env, request: &Request, settings: &Settings) 
         code: &code,
         verifier: &flow.verifier,
     };
-    let from = header(request.headers(), "cf-connecting-ip");
-    let failed = match auth_api::exchange(settings, from.as_deref(), grant).await {
+    let called = Called {
+        action,
+        headers: request.headers(),
+    };
+    let failed = match auth_api::exchange(settings, called.address().as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
-            match begin(env, settings, tokens, app, &Wish::at(&flow.next)).await? {
+            match begin(env, called, settings, tokens, app, &Wish::at(&flow.next)).await? {
                 Ok(begun) => {
                     let response = reply::with_cookie(begun.response, &flow::forget())?;
                     return Ok(SignedIn { response, ..begun });
@@ -289,6 +317,7 @@ impl From<Message> for Failed {
 /// Otherwise says what to tell the person.
 async fn begin(
     env: &Env,
+    called: Called<'_>,
     settings: &Settings,
     tokens: Tokens,
     app: Option<FactorId>,
@@ -301,7 +330,7 @@ async fn begin(
         Err(_) => return Ok(Err(Message::NotForThisAccount.into())),
     };
     let user = Some(identity.user);
-    match users::admit(env, &identity, settings, Freshness::Minute).await {
+    match users::admit(env, called, &identity, settings, Freshness::Minute).await {
         Ok(()) => {}
         Err(Refusal::DirectoryUnavailable) => return Ok(Err(Message::Unavailable.into())),
         Err(Refusal::NotInvited) => return Ok(Err(Message::NotForThisAccount.into())),

@@ -5,6 +5,7 @@
 //! enrol an app of its own with the cookie.
 
 use moltworker_core::api::route::safe_next;
+use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::{
@@ -34,6 +35,7 @@ pub(super) async fn wait(
     let pending = PendingSignIn {
         session,
         factor,
+        is_new: false,
         next: next.to_owned(),
         ends_at: clock::now_seconds().saturating_add(PENDING_SECONDS),
     };
@@ -124,12 +126,18 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
             let cookie = caller::session_cookie(&Session { identity, id }, settings, SESSION_COOKIE).await?;
             let onward = reply::with_cookie(reply::see_other(safe_next(Some(&pending.next)))?, &cookie)?;
             let response = reply::with_cookie(onward, &cookies::clear(PENDING_COOKIE))?;
-            return Ok(SignedIn::of(response, user));
+            return Ok(SignedIn {
+                detail: pending
+                    .is_new
+                    .then_some("with an authenticator app that was enrolled on the way"),
+                ..SignedIn::of(response, user)
+            });
         }
         SecondFactor::Known(factor) => {
             let page = answer(200, &SecondFactorPage::new(Ask::Code, &pending.next))?;
             let pending = PendingSignIn {
                 factor: Some(factor),
+                is_new: false,
                 ..pending.clone()
             };
             keep(page, settings, &pending).await?
@@ -139,9 +147,15 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
             let page = answer(200, &page)?;
             let pending = PendingSignIn {
                 factor: Some(enrolment.factor),
+                is_new: true,
                 ..pending.clone()
             };
-            keep(page, settings, &pending).await?
+            // The first factor was enough for it.
+            return Ok(SignedIn {
+                kind: Some(HistoryKind::Changed),
+                detail: Some("enrols an authenticator app"),
+                ..SignedIn::of(keep(page, settings, &pending).await?, user)
+            });
         }
         // The person sees in their history that somebody had their password.
         SecondFactor::WrongCode => return told(&pending, Message::WrongCode),

@@ -96,7 +96,7 @@ export class FakeContainer {
     Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
     if (pathname === "/v1/logs") return new Response(`the last ${search.replace("?lines=", "")} lines`);
-    if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(pathname, search);
+    if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(request.method, pathname, search);
     const misspoken = misspeak(this.behaviour.says);
     if (misspoken) return misspoken;
     return Response.json({
@@ -118,12 +118,15 @@ export class FakeContainer {
     });
   }
 
-  #snapshots(pathname, search) {
+  #snapshots(method, pathname, search) {
     const { snapshots, files } = this.behaviour;
     if (pathname === "/v1/snapshots") return Response.json(snapshots);
-    const path = decodeURIComponent(search.replace("?path=", ""));
+    const asked = Object.fromEntries(search.slice(1).split("&").map((pair) => pair.split("=")));
+    // A path that is no text stays as it came.
+    const path = /%[89A-F]/i.test(asked.path) && !isText(asked.path) ? asked.path : decodeURIComponent(asked.path);
     if (pathname.endsWith("/files")) return Response.json([{ name: `in ${path}`, kind: "file", bytes: 1, modified_at: null }]);
-    if (path in files) return new Response(files[path], { headers: { "content-type": "text/html" } });
+    if (path in files && pathname.endsWith("/archive")) return new Response(breaksOff(files[path]));
+    if (path in files) return part(files[path], method, asked);
     return Response.json({ code: "no-such-path", detail: "the snapshot has nothing of that name" }, { status: 404 });
   }
 
@@ -188,6 +191,41 @@ export class FakeContainer {
         return Response.json({ method: request.method, url: request.url, headers: Object.fromEntries(headers) });
     }
   }
+}
+
+function isText(encoded) {
+  try {
+    return decodeURIComponent(encoded) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+/** A file, or the one range of it that the tests ask for. */
+function part(bytes, method, { range, if_range: tag }) {
+  const headers = { "content-type": "text/html", etag: `"${"e".repeat(64)}"` };
+  const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(decodeURIComponent(range ?? "")) ?? [];
+  if (method === "HEAD") return new Response(null, { headers: { ...headers, "content-length": bytes.length } });
+  if (first === undefined || (tag && decodeURIComponent(tag) !== headers.etag)) return new Response(bytes, { headers });
+  if (Number(first) >= bytes.length) {
+    return Response.json({ code: "bad-range" }, { status: 416, headers: { "content-range": `bytes */${bytes.length}` } });
+  }
+  const some = bytes.slice(Number(first), Number(last) + 1);
+  return new Response(some, { status: 206, headers: { ...headers, "content-range": `bytes ${first}-${last}/${bytes.length}` } });
+}
+
+/** A body that ends in an error behind these bytes, if there are some. */
+function breaksOff(bytes) {
+  const encoder = new TextEncoder();
+  let sent = false;
+  return new ReadableStream({
+    pull(controller) {
+      if (sent && bytes.startsWith("broken")) return controller.error(new Error("it broke off"));
+      if (sent) return controller.close();
+      sent = true;
+      controller.enqueue(encoder.encode(bytes));
+    },
+  });
 }
 
 /** A body that goes on for as long as somebody reads it. */

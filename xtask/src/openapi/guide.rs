@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use moltworker_core::api::audit::kind;
-use moltworker_core::api::contract::{Access, Hosts, Input, MAX_BODY_BYTES, Output, RateClass};
+use moltworker_core::api::contract::{Access, Audit, Hosts, Input, MAX_BODY_BYTES, Output, RateClass};
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::openapi::{GROUPS, group};
 use moltworker_core::api::parameter::Takes;
@@ -173,7 +173,11 @@ fn table(page: &mut String, heading: &str, rows: &[&Endpoint]) {
             endpoint.access().as_str(),
             takes(endpoint.input()),
             answers(endpoint.output()),
-            event.map_or_else(|| "nothing".to_owned(), |event| format!("`{event}`")),
+            match (endpoint.audit(), event) {
+                (Audit::Operator, _) => "of an operator alone, `inspected` or `changed`".to_owned(),
+                (_, Some(event)) => format!("`{event}`"),
+                (_, None) => "nothing".to_owned(),
+            },
             match endpoint.rate() {
                 RateClass::Ordinary => "as ever",
                 RateClass::SignIn => "as a try to sign in",
@@ -220,8 +224,12 @@ fn answers(output: Output) -> String {
         Output::Json(document) => format!("200 `{document:?}`"),
         Output::Accepted(document) => format!("202 `{document:?}`"),
         Output::JsonOrBack(document) => format!("200 `{document:?}`, or 303 to the page with the button"),
+        Output::AcceptedOrOn(document) => {
+            format!("202 `{document:?}`, or 303 from a page with the button to where it goes on")
+        }
         Output::Text => "200, text".into(),
         Output::Bytes => "200, bytes".into(),
+        Output::File => "200, bytes, or 206, some of them (`Range`)".into(),
         Output::Page => "a page, or a redirect".into(),
         Output::Upstream => "what is behind it answers".into(),
     }

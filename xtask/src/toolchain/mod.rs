@@ -7,6 +7,7 @@ mod cargo_tools;
 mod chromium;
 mod command;
 mod docker;
+mod function_order;
 mod js_tools;
 mod node;
 mod report;

@@ -41,6 +41,10 @@ pub(super) async fn listen(
                 output.answer(&answer);
                 continue;
             }
+            Ok(Some(Line::WhoRuns)) => {
+                output.answer(&Answer::Processes(launcher.tenants()));
+                continue;
+            }
             Ok(Some(Line::Thaw)) => {
                 let answer = goes_on(hold.take()).await;
                 hurry(pid, NICENESS);

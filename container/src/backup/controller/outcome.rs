@@ -217,12 +217,14 @@ impl BackupController {
     /// Changes the status of the backups.
     pub(super) fn update_status(&self, change: impl FnOnce(&mut BackupStatus)) {
         let changed = self.schedule.has_changed();
+        let partly_watched = self.watching.as_ref().is_some_and(Watch::is_partial);
         let unsaved_at_ms = self.schedule.unsaved_since().map(millis);
         self.status.send_modify(|status| {
             let status = status.get_or_insert_default();
             change(status);
             status.changed = changed;
             status.unsaved_at_ms = unsaved_at_ms;
+            status.partly_watched = partly_watched;
         });
     }
 }

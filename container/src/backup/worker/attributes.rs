@@ -113,6 +113,11 @@ pub(crate) fn copy_differs(meta: &mut Metadata) {
     meta.ctime = meta.ctime.map(just_before);
 }
 
+/// Whatever an earlier or a later snapshot has of it, it is to be read.
+pub(crate) fn always_differs(meta: &mut Metadata) {
+    meta.ctime = Some(Timestamp::now());
+}
+
 fn go_mode(mode: u32, kind: FileType) -> u32 {
     let bit = |is: bool, bit: u32| if is { bit } else { 0 };
     (mode & PERMISSIONS)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::copy_file_range;
 
-use super::content::{Bytes, state};
+use super::content::{Bytes, State, state};
 use super::databases::{Databases, Located};
 use super::now_ms;
 
@@ -26,6 +26,8 @@ const MAX_MEMORY: u64 = 32 * 1024 * 1024;
 const AT_REST_MS: i64 = 1_000;
 /// So many files are held open to be read later. A process may have 1,024 where nobody said more.
 const MAX_OPEN: usize = 256;
+/// What no file is: whatever is read of it later is of another moment.
+const NEVER: State = (u64::MAX, 0, 0, 0, 0);
 /// So much is copied between two looks at the clock.
 const PIECE: usize = 4 * 1024 * 1024;
 
@@ -55,16 +57,22 @@ impl Capture {
         }
     }
 
+    /// Until when the bot stands still.
+    pub(crate) fn until(&self) -> Instant {
+        self.until
+    }
+
     /// Whether the bot has stood still for long enough.
     pub(crate) fn is_over(&self) -> bool {
         Instant::now() >= self.until
     }
 
-    /// What is in a file, and how long that is.
+    /// What is in a file, and how long that is. One that `is_mapped` by somebody may be written without a trace as soon as the
+    /// bot goes on.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn take(&mut self, file: File, stat: &Stat) -> io::Result<(Bytes, u64)> {
+    pub(super) fn take(&mut self, file: File, stat: &Stat, is_mapped: bool) -> io::Result<(Bytes, u64)> {
         let length = stat.len();
         if length <= MAX_IN_MEMORY && self.memory.saturating_add(length) <= MAX_MEMORY {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
@@ -74,7 +82,7 @@ impl Capture {
             return Ok((Bytes::Memory(Cursor::new(bytes)), read));
         }
         let age = now_ms().saturating_sub(stat.mtime().saturating_mul(1_000));
-        let is_at_rest = age > AT_REST_MS && length > MAX_IN_MEMORY && self.open < MAX_OPEN;
+        let is_at_rest = !is_mapped && age > AT_REST_MS && length > MAX_IN_MEMORY && self.open < MAX_OPEN;
         if !is_at_rest && let Some(copied) = self.copy(&file, length) {
             return Ok((copied, length));
         }
@@ -83,7 +91,8 @@ impl Capture {
             // Nothing can be copied any more: the rest is looked at while the bot runs.
             self.until = Instant::now();
         }
-        Ok((Bytes::Later(file, length, state(stat)), length))
+        let as_it_was = if is_mapped { NEVER } else { state(stat) };
+        Ok((Bytes::Later(file, length, as_it_was), length))
     }
 
     /// A name for the copy of one more database.
@@ -186,7 +195,7 @@ mod tests {
         };
         futimens(&file, &times).unwrap();
         let stat = file.metadata().unwrap();
-        let (bytes, taken) = capture.take(file.try_clone().unwrap(), &stat).unwrap();
+        let (bytes, taken) = capture.take(file.try_clone().unwrap(), &stat, false).unwrap();
         assert_eq!(taken, stat.len());
         file.write_all_at(b"later", 0).unwrap();
         let findings = Arc::new(Mutex::new(Findings::default()));
@@ -215,5 +224,32 @@ mod tests {
         let (read, findings) = taken(60, &mut capture, LENGTH);
         assert_eq!(read.len(), LENGTH);
         assert_eq!(findings.moments.first, ["file: it was written while it was read"]);
+    }
+
+    #[test]
+    fn a_mapped_file_is_copied_at_once_or_named() {
+        let scratch = tempfile::tempdir().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(LENGTH as u64).unwrap();
+        let long_ago = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let times = Timestamps {
+            last_access: long_ago,
+            last_modification: long_ago,
+        };
+        futimens(&file, &times).unwrap();
+        let stat = file.metadata().unwrap();
+        let mut capture = Capture::begin(scratch.path());
+        let (bytes, _) = capture.take(file.try_clone().unwrap(), &stat, true).unwrap();
+        assert!(matches!(bytes, Bytes::Spooled(..)));
+        capture.until = Instant::now();
+        let (bytes, _) = capture.take(file, &stat, true).unwrap();
+        let findings = Arc::new(Mutex::new(Findings::default()));
+        let source = Source::new(bytes, PathBuf::from("file"), &findings);
+        source.open().unwrap().read_to_end(&mut Vec::new()).unwrap();
+        let named = std::mem::take(&mut *findings.lock().unwrap()).moments.first;
+        assert_eq!(named, ["file: it was written while it was read"]);
     }
 }

@@ -89,8 +89,10 @@ fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
 /// How a database is read.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
-    /// In its place: that takes nothing but locks.
+    /// In its place and beside its writers: that takes nothing but locks.
     InPlace,
+    /// In its place while nobody writes: it has no write-ahead log.
+    BetweenWrites,
     /// As a copy of its files.
     Aside,
 }
@@ -187,7 +189,7 @@ impl Databases {
         }
         let name = OsStr::new(COPY);
         let mut file = self.make(name, "").map_err(failed)?;
-        let is_copied = way == Way::InPlace && self.in_place(database, bytes)?;
+        let is_copied = way != Way::Aside && self.in_place(database, bytes)?;
         if !is_copied {
             aside::copy(self, database, &file)?;
         }
@@ -288,10 +290,10 @@ fn way(database: &Located<'_>) -> Result<(Way, Metadata), NotCopied> {
     } else {
         !database.has("-wal")
     };
-    let way = if is_known_to_sqlite && is_read_only {
-        Way::InPlace
-    } else {
-        Way::Aside
+    let way = match (is_known_to_sqlite && is_read_only, is_log) {
+        (true, true) => Way::InPlace,
+        (true, false) => Way::BetweenWrites,
+        (false, _) => Way::Aside,
     };
     Ok((way, file.metadata().map_err(refused)?))
 }

@@ -160,7 +160,7 @@ impl Findings {
 }
 
 /// A path with a reason, and of a long path its beginning only.
-fn short(path: &str, reason: &str) -> String {
+pub(super) fn short(path: &str, reason: &str) -> String {
     /// Bytes; with the usual reason that is no more than is named.
     const MAX: usize = 120;
     match path.char_indices().find(|(at, _)| *at >= MAX) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moltworker_core::backup::retention::{Held, forgettable};
-use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot};
+use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot, lines};
 use moltworker_core::wire::job::MaintenanceJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
@@ -24,8 +24,6 @@ use super::swap::{exchange, failed, remove};
 use super::wire::Access;
 use super::write::NotExtracted;
 
-/// So many problems are reported in full.
-const MAX_REPORTED: usize = 10;
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
 /// one turn.
 const DRILL_SPARE: u64 = 512 * 1024 * 1024;
@@ -89,7 +87,7 @@ pub(crate) fn maintain(
     } else {
         note("nothing is deleted from a repository with problems");
     }
-    problems.truncate(MAX_REPORTED);
+    let problems = lines(problems);
     Ok(MaintenanceReport {
         finished_at: now_ms(),
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -4,6 +4,7 @@
 //! nothing but itself, and it can be killed at a deadline. It gets one [`JobInput`] on standard input and says
 //! [`Line`]s on standard output. Its exit code says nothing that the last line does not.
 
+mod archive;
 mod attributes;
 mod backend;
 mod capture;
@@ -19,8 +20,10 @@ mod keys;
 mod leases;
 mod left_out;
 mod maintain;
+mod mapped;
 mod passes;
 mod patterns;
+mod pieces;
 mod place;
 mod ranges;
 mod read;
@@ -31,6 +34,7 @@ mod restore;
 mod say;
 mod snapshot;
 mod sources;
+pub(crate) mod stream;
 mod swap;
 mod tree;
 mod walk;
@@ -43,11 +47,12 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
-use self::confined::{Keeper, USER};
+use self::confined::Keeper;
 use self::databases::{BUSY, Databases};
 use self::passes::Copies;
 use self::read::ReadError;
@@ -55,6 +60,7 @@ use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
 use self::say::{Ticker, pieces, say};
 use self::wire::{JobInput, Line};
+use crate::confinement::USER;
 
 pub(crate) use self::exclusions::is_excluded;
 
@@ -72,6 +78,9 @@ const TREES: (&str, u64) = ("trees", 128 * 1024 * 1024);
 /// So much nicer than the supervisor is what the bot does not wait for: beside a gateway that wants the same processor it gets
 /// a tenth of it, so that it goes on and is not noticed.
 pub(crate) const NICENESS: i32 = 10;
+
+/// Between two looks whether the token is to be renewed. It is when a third of its time is over.
+const RENEWAL_LOOK: Duration = Duration::from_secs(1);
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
@@ -132,8 +141,8 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
             .flatten()
     });
     let remote = Arc::new(Remote::new(&access, kept));
-    // After the line that says how long it is, a file is all that is said.
-    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..)))).then(|| {
+    // After the line that says what it is, a file or a directory is all that is said.
+    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..) | ReadJob::Archive(..)))).then(|| {
         let (moves, waits) = (Arc::clone(&remote), Arc::clone(&remote));
         // Begun here, with root's rights: only they may look at what this process reads and writes.
         let moves = Ticker::reporting(move || Line::Moves(moves.traffic(), pieces()));
@@ -151,6 +160,9 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
+    // What follows the length of a file is nothing but its bytes, and what maintenance may is nobody else's.
+    let is_said = !matches!(job, BackupJob::Maintain(_) | BackupJob::Read(ReadJob::File(..)));
+    keep_renewing(Arc::clone(&remote), is_said);
     // With root's rights, which it takes to start a process that has none and to end it.
     let keeper = Keeper::start(owner, database_time);
     let done = match job {
@@ -189,6 +201,21 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         }
     };
     Ok(done)
+}
+
+/// Renews the token in time for as long as this process lives: a job may take longer than a token holds. Whether that is said.
+fn keep_renewing(remote: Arc<Remote>, is_said: bool) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::park_timeout(RENEWAL_LOOK);
+            // What fails is tried again while there is time.
+            if let Ok(Some(renewed)) = remote.renew()
+                && is_said
+            {
+                say(&Line::Token(renewed));
+            }
+        }
+    });
 }
 
 /// Ends this process with the supervisor: nobody would know what comes of it, and what it wrote would come as a

@@ -19,9 +19,10 @@ use rustic_core::{
 };
 
 use super::capture::Capture;
-use super::changes::Changes;
+use super::changes::{Changed, Changes, How};
 use super::databases::Databases;
 use super::findings::Findings;
+use super::mapped::Mapped;
 use super::patterns::Patterns;
 use super::record::Record;
 use super::remote::Remote;
@@ -87,6 +88,20 @@ impl ReadSource for Again {
     }
 }
 
+/// What the bot's processes have mapped now, as far as that can be seen until then.
+fn mapped(until: Instant) -> Mapped {
+    match ask(&Line::WhoRuns) {
+        Ok(Answer::Processes(processes)) => Mapped::by(&processes, until),
+        Ok(_) | Err(_) => Mapped::unknown(),
+    }
+}
+
+/// How long may be looked for what is mapped while the bot runs.
+fn patience() -> Instant {
+    let now = Instant::now();
+    now.checked_add(LONG_PASS).unwrap_or(now)
+}
+
 fn taken<T: Default>(from: &Mutex<T>) -> T {
     std::mem::take(&mut *from.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -126,7 +141,9 @@ impl Passes<'_> {
             parent = Some(snapshot);
             opened = repository.drop_index();
         };
-        let is_of_one_moment = home.changes.count() == Some(0);
+        // In this order: what was closed since is among the changes.
+        let is_mapped = Self::has_mapped(&home);
+        let is_of_one_moment = !is_mapped && home.changes.count() == Some(0);
         let mut stored = if is_of_one_moment || !first.findings.failures.is_empty() {
             first
         } else {
@@ -177,12 +194,30 @@ impl Passes<'_> {
     /// Looks at what has changed while the bot stands still, and for how long it did. Where it does not, or not for long
     /// enough, that is noted, and the rest is looked at while it runs.
     fn stand_still(&self, home: &Home, record: &Arc<Record>) -> (Walk, Option<u64>) {
-        let again = |changed| Walk::again(home.clone(), Since::new(Arc::clone(record), changed));
         let by_inode = record.by_inode();
+        let again = |mapped: Mapped, mut changed: Changed| {
+            for at in mapped.inodes().filter_map(|inode| by_inode.get(inode)).flatten() {
+                let path = record.path(*at);
+                let directory = path.parent().unwrap_or(Path::new(""));
+                changed.add(directory, path.file_name().unwrap_or_default(), How::Written);
+            }
+            let home = Home {
+                mapped: Arc::new(mapped),
+                ..home.clone()
+            };
+            Walk::again(home, Since::new(Arc::clone(record), changed))
+        };
         let capture = Capture::begin(self.copies.scratch);
         let why = match ask(&Line::Freeze) {
             Ok(Answer::Still) => {
-                let mut walk = again(home.changes.take());
+                let mapped = mapped(capture.until());
+                if mapped.is_more() {
+                    home.note(|findings| {
+                        let said = "not all of what is mapped into memory is known";
+                        findings.of_another_moment(Path::new(""), said);
+                    });
+                }
+                let mut walk = again(mapped, home.changes.take());
                 let is_all = walk.capture(capture, &by_inode);
                 let (throughout, pause_ms) = match ask(&Line::Thaw) {
                     Ok(Answer::GoesOn { throughout, pause_ms }) => (throughout, Some(pause_ms)),
@@ -204,7 +239,7 @@ impl Passes<'_> {
             let said = format!("the bot did not stand still: {why}");
             findings.of_another_moment(Path::new(""), &said);
         });
-        (again(home.changes.take()), None)
+        (again(mapped(patience()), home.changes.take()), None)
     }
 
     fn source(&self, patterns: &Arc<Patterns>, changes: Arc<Changes>) -> Home {
@@ -218,7 +253,14 @@ impl Passes<'_> {
             findings: Arc::default(),
             record: Arc::default(),
             changes,
+            mapped: Arc::new(mapped(patience())),
         }
+    }
+
+    /// Whether something of what the walk has found may change without a trace.
+    fn has_mapped(home: &Home) -> bool {
+        let mapped = mapped(patience());
+        mapped.is_more() || home.record().has_any(&mapped)
     }
 
     /// Stores what a source has.

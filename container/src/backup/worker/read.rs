@@ -1,24 +1,32 @@
-//! Looks into snapshots without restoring them: which there are, what is in a directory, one file.
+//! Looks into snapshots without restoring them: which there are, what is in a directory, one file, a directory as a tar.
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
+use moltworker_core::backup::repository::range::Range;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::{EntryKind, Snapshot, SnapshotEntry};
-use moltworker_core::wire::job::ReadJob;
+use moltworker_core::wire::home_path::HomePath;
+use moltworker_core::wire::job::{FileRequest, ReadJob};
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
-use rustic_core::{IndexedTree, Open, Repository};
+use rustic_core::{DataId, IndexedTree, Open, Repository};
 
+use super::archive;
+use super::pieces::{Pieces, digest, length};
 use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, explain, home_of, open, snapshot_report};
 use super::say::say;
-use super::wire::{Access, Line};
+use super::stream::Chunks;
+use super::wire::{Access, FileHead, Line};
 
 /// Bytes of a path that a home can have.
 const MAX_PATH: usize = 4096;
+/// What the home is called in an archive of all of it.
+const HOME: &str = "home";
 
 /// Why something was not read.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +49,8 @@ pub(crate) fn read(access: &Access, remote: &Arc<Remote>, job: &ReadJob) -> Resu
         ReadJob::Directory(id, path) => {
             browse(access, remote, id, path).map(|entries| Some(Line::Entries(entries)))
         }
-        ReadJob::File(id, path) => download(access, remote, id, path).map(|()| None),
+        ReadJob::File(id, request) => download(access, remote, id, request),
+        ReadJob::Archive(id, path) => pack(access, remote, id, path),
     }
 }
 
@@ -58,7 +67,7 @@ fn browse(
     access: &Access,
     remote: &Arc<Remote>,
     id: &SnapshotId,
-    path: &str,
+    path: &HomePath,
 ) -> Result<Vec<SnapshotEntry>, ReadError> {
     let names = names(path)?;
     let (opened, snapshot) = find(access, remote, id)?;
@@ -116,8 +125,11 @@ fn kind_of(node: &Node) -> &'static str {
 }
 
 fn entry(node: &Node) -> Option<SnapshotEntry> {
+    let name = node.name();
+    let is_text = name.to_str().is_some();
     Some(SnapshotEntry {
-        name: node.name().to_string_lossy().into_owned(),
+        name: name.to_string_lossy().into_owned(),
+        encoded_name: (!is_text).then(|| HomePath::of(name.as_bytes())),
         kind: match node.node_type {
             NodeType::File => EntryKind::File,
             NodeType::Dir => EntryKind::Dir,
@@ -129,28 +141,113 @@ fn entry(node: &Node) -> Option<SnapshotEntry> {
     })
 }
 
-/// Says how long a file of a snapshot is and writes its bytes to standard output.
-fn download(access: &Access, remote: &Arc<Remote>, id: &SnapshotId, path: &str) -> Result<(), ReadError> {
-    let names = names(path)?;
-    let (opened, snapshot) = find(access, remote, id)?;
-    let indexed = opened.repository.to_indexed();
-    let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
-    let node = look(remote, &indexed, &snapshot, &names)?;
+/// Says how long a file of a snapshot is and writes its bytes to standard output, or those of them that were asked for.
+fn download(
+    access: &Access,
+    remote: &Arc<Remote>,
+    id: &SnapshotId,
+    request: &FileRequest,
+) -> Result<Option<Line>, ReadError> {
+    let (pieces, node) = locate(access, remote, id, &request.path)?;
     if !node.is_file() {
         let what = format!("that is {} and no file", kind_of(&node));
         return Err(ReadError::Refused(Refusal::NotAFile, what));
     }
-    let mut length = 0_u64;
-    for piece in node.content.iter().flatten() {
-        let entry = indexed.get_index_entry(piece);
-        let entry = entry.map_err(|error| explain(remote, "looking for a piece of the file", &error))?;
-        length = length.saturating_add(entry.data_length().into());
+    let content = pieces.of(&node)?;
+    let size = length(&content);
+    let tag = tag(&node);
+    let is_same = request.if_range.as_ref().is_none_or(|wanted| *wanted == tag);
+    // By HEAD nothing is said of a range (RFC 9110, section 14.2).
+    let range = request.range.as_deref().filter(|_| is_same && !request.head);
+    let part = match range.and_then(Range::parse) {
+        None => None,
+        Some(range) => match range.within(size) {
+            Some(part) => Some(part),
+            None => return Ok(Some(Line::Unsatisfiable(size))),
+        },
+    };
+    say(&Line::File(FileHead { size, tag, part }));
+    if !request.head {
+        let (first, count) = part.unwrap_or((0, size));
+        write_part(&pieces, content, first, count)?;
     }
-    say(&Line::File(length));
+    Ok(None)
+}
+
+/// The `ETag` of a file's content.
+fn tag(node: &Node) -> String {
+    let digest = digest(node);
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digits}\"")
+}
+
+/// Writes so many bytes to standard output, from the first on; no piece is read that has none of them.
+fn write_part(
+    pieces: &Pieces,
+    content: Vec<(DataId, usize)>,
+    first: u64,
+    count: u64,
+) -> Result<(), RepositoryError> {
+    let unsent = |error: std::io::Error| RepositoryError(format!("passing the file on: {error}"));
     let mut out = std::io::stdout().lock();
-    let dumped = indexed.dump(&node, &mut out);
-    dumped.map_err(|error| explain(remote, "reading the file", &error))?;
-    Ok(out.flush().map_err(|error| RepositoryError(error.to_string()))?)
+    let (mut before, mut left) = (first, count);
+    for (id, length) in content {
+        let long = u64::try_from(length).unwrap_or(u64::MAX);
+        if before >= long {
+            before = before.saturating_sub(long);
+            continue;
+        }
+        if left == 0 {
+            break;
+        }
+        let piece = pieces.read(id)?;
+        let from = usize::try_from(before).unwrap_or(usize::MAX);
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        let to = from.saturating_add(most).min(piece.len());
+        let wanted = piece.get(from..to).unwrap_or_default();
+        out.write_all(wanted).map_err(unsent)?;
+        left = left.saturating_sub(u64::try_from(wanted.len()).unwrap_or(u64::MAX));
+        before = 0;
+    }
+    out.flush().map_err(unsent)
+}
+
+/// Writes a directory of a snapshot to standard output as a tar.
+fn pack(
+    access: &Access,
+    remote: &Arc<Remote>,
+    id: &SnapshotId,
+    path: &HomePath,
+) -> Result<Option<Line>, ReadError> {
+    let (pieces, node) = locate(access, remote, id, path)?;
+    if !node.is_dir() {
+        let what = format!("that is {} and no directory", kind_of(&node));
+        return Err(ReadError::Refused(Refusal::NotADirectory, what));
+    }
+    let names = names(path)?;
+    let top = names.last().map_or(HOME.as_bytes(), |name| name.as_bytes());
+    say(&Line::Archive);
+    let mut out = Chunks::new(std::io::stdout().lock());
+    archive::write(&pieces, &node, top, &mut out)?;
+    let ended = out.end();
+    ended.map_err(|error| RepositoryError(format!("passing the directory on: {error}")))?;
+    Ok(None)
+}
+
+/// What there is at a path of a snapshot, and what reads it.
+fn locate(
+    access: &Access,
+    remote: &Arc<Remote>,
+    id: &SnapshotId,
+    path: &HomePath,
+) -> Result<(Pieces, Node), ReadError> {
+    let names = names(path)?;
+    let (opened, snapshot) = find(access, remote, id)?;
+    let indexed = opened.repository.to_indexed();
+    let repository = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
+    let node = look(remote, &repository, &snapshot, &names)?;
+    let remote = Arc::clone(remote);
+    Ok((Pieces { remote, repository }, node))
 }
 
 fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opened, SnapshotFile), ReadError> {
@@ -168,10 +265,14 @@ fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opene
 }
 
 /// The names a path consists of, from the home on.
-fn names(path: &str) -> Result<Vec<&OsStr>, ReadError> {
+fn names(path: &HomePath) -> Result<Vec<&OsStr>, ReadError> {
+    let bytes = path.as_bytes();
     let mut names = Vec::new();
-    let bad = path.len() > MAX_PATH || path.contains('\0');
-    for part in Path::new(path).components().take_while(|_| !bad) {
+    let bad = bytes.len() > MAX_PATH || bytes.contains(&0);
+    for part in Path::new(OsStr::from_bytes(bytes))
+        .components()
+        .take_while(|_| !bad)
+    {
         match part {
             Component::Normal(name) => names.push(name),
             _ => return Err(bad_path()),
@@ -192,16 +293,18 @@ mod tests {
     #[test]
     fn a_path_from_the_home_on_is_taken_apart_and_others_are_refused() {
         for (path, expected) in [
-            ("", Vec::new()),
-            ("a", vec!["a"]),
-            ("a/b c/", vec!["a", "b c"]),
-            (" /ü", vec![" ", "ü"]),
+            (&b""[..], Vec::new()),
+            (b"a", vec![&b"a"[..]]),
+            (b"a/b c/", vec![b"a", b"b c"]),
+            (b" /\xff", vec![b" ", b"\xff"]),
         ] {
-            assert_eq!(names(path).unwrap(), expected, "{path:?}");
+            let expected: Vec<_> = expected.into_iter().map(OsStr::from_bytes).collect();
+            assert_eq!(names(&HomePath::of(path)).unwrap(), expected, "{path:?}");
         }
         let long = "x".repeat(MAX_PATH + 1);
         for path in ["/", "/etc", "..", "../a", "a/../b", "./a", "a\0", "\0", &long] {
-            let refused = names(path);
+            let path = HomePath::of(path);
+            let refused = names(&path);
             assert!(
                 matches!(refused, Err(ReadError::Refused(Refusal::BadPath, _))),
                 "{path:?}: {refused:?}"

@@ -9,6 +9,7 @@ use rustic_core::jiff::Timestamp;
 use rustic_core::repofile::{Metadata, Node, NodeType};
 
 use super::findings::Findings;
+use super::mapped::Mapped;
 
 /// What is at a place, in as little memory as it takes: there may be 100,000 of them.
 struct Kept {
@@ -224,6 +225,12 @@ impl Record {
             let next = self.end(*at);
             (next < end).then_some(next)
         })
+    }
+
+    /// Whether one of these files is in it.
+    pub(crate) fn has_any(&self, mapped: &Mapped) -> bool {
+        let mut kept = self.seen.iter().filter_map(|seen| seen.kept.as_ref());
+        kept.any(|kept| matches!(kept.kind, Kind::File) && mapped.has(kept.inode))
     }
 
     /// Where each file is, by its number.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use moltworker_core::wire::control::{Amount, LeftOut, Lost, Named, Snapshot, SnapshotReason};
+use moltworker_core::wire::control::{Amount, LeftOut, Lost, Named, Snapshot, SnapshotReason, lines};
 use rustic_core::repofile::{IndexId, MasterKey, Node, SnapshotFile, SnapshotId};
 use rustic_core::{
     ConfigOptions, Credentials, IndexedTree, KeyOptions, Open, OpenStatus, Repository, RepositoryBackends,
@@ -12,6 +12,7 @@ use rustic_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::findings::short;
 use super::keys::{self, KeyError};
 use super::remote::Remote;
 use super::say::say;
@@ -24,8 +25,8 @@ pub(crate) const HOST: &str = "moltbot";
 
 /// So many sound databases of a snapshot are named in it, and as many others. A large home has some hundred.
 const MAX_NAMED_DATABASES: usize = 2_000;
-/// So many of those that are not known to be sound are reported to the Sandbox, which keeps them.
-const MAX_REPORTED_RAW: usize = 20;
+/// Bytes all of these names may take: a snapshot of more than 1 MiB is refused, and a path may have 16 KiB.
+const MAX_NAMED_BYTES: usize = 384 * 1024;
 
 /// Packs are filled up to this. A pack is one request, and what is held in memory while it fills: so large that
 /// requests are few, so small that a handful of them fits into a small container.
@@ -97,6 +98,15 @@ impl Description {
     /// Leaves out names that are too many: a description is part of each snapshot, and read with every list of them.
     pub(crate) fn bound(&mut self) {
         let before = self.databases.len().saturating_add(self.raw.len());
+        let mut left = MAX_NAMED_BYTES;
+        let mut fits = |name: &str, reason: &str| {
+            let bytes = serde_json::to_string(&(name, reason)).map_or(usize::MAX, |text| text.len());
+            let is_room = bytes <= left;
+            left = left.saturating_sub(if is_room { bytes } else { 0 });
+            is_room
+        };
+        self.raw.retain(|name, reason| fits(name, reason));
+        self.databases.retain(|name| fits(name, ""));
         while self.databases.len() > MAX_NAMED_DATABASES && self.databases.pop_last().is_some() {}
         while self.raw.len() > MAX_NAMED_DATABASES && self.raw.pop_last().is_some() {}
         let left = self.databases.len().saturating_add(self.raw.len());
@@ -105,13 +115,8 @@ impl Description {
 
     /// Those that are not known to be sound, in words: the first of them, and how many more there are.
     fn unsound(&self) -> Vec<String> {
-        let words = self.raw.iter().map(|(name, reason)| format!("{name}: {reason}"));
-        let mut words: Vec<_> = words.take(MAX_REPORTED_RAW).collect();
-        let more = self.raw.len().saturating_sub(words.len());
-        if more > 0 {
-            words.push(format!("and {more} more databases"));
-        }
-        words
+        let words = self.raw.iter().map(|(name, reason)| short(name, reason));
+        lines(words.collect())
     }
 }
 
@@ -324,8 +329,46 @@ pub(crate) fn snapshot_report(snapshot: &SnapshotFile) -> Option<Snapshot> {
         left_out: description.left_out,
         moments: description.moments,
         pause_ms: description.pause_ms,
+        accepted: snapshot.tags.iter().any(|tag| tag == ACCEPTED),
     })
 }
 
 /// Tag of a snapshot that `latest` passes over.
 pub(crate) const SUSPICIOUS: &str = "suspicious";
+/// Tag of a snapshot that somebody ordered with whatever is gone.
+pub(crate) const ACCEPTED: &str = "accepted";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_of_many_long_names_fits_into_a_snapshot() {
+        let mut description = Description::default();
+        for number in 0..1_000 {
+            let name = format!("{number}/{}", "\u{1}é".repeat(4_000));
+            description.raw.insert(name.clone(), "it is held".to_owned());
+            description.databases.insert(format!("{name}.sqlite"));
+        }
+        description.bound();
+        let left = description.raw.len() + description.databases.len();
+        assert!(left > 0);
+        assert_eq!(description.unnamed, 2_000 - u64::try_from(left).unwrap());
+        assert_eq!(description.all(), None);
+        let bytes = serde_json::to_string(&description).unwrap().len();
+        assert!(bytes < 512 * 1024, "{bytes}");
+        assert!(description.unsound().iter().all(|line| line.len() < 200));
+    }
+
+    #[test]
+    fn a_description_of_many_databases_names_them() {
+        let mut description = Description::default();
+        for number in 0..2_000 {
+            description
+                .databases
+                .insert(format!("project-{number}/data/memory.sqlite"));
+        }
+        description.bound();
+        assert_eq!((description.databases.len(), description.unnamed), (2_000, 0));
+    }
+}

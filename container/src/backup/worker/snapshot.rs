@@ -14,7 +14,7 @@ use super::passes::{Copies, Passes, Stored};
 use super::place::look;
 use super::remote::Remote;
 use super::repository::{
-    Description, Opened, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
+    ACCEPTED, Description, Opened, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
 };
 use super::say::{note, say};
 use super::wire::{Access, JobContext, Line};
@@ -137,6 +137,9 @@ pub(crate) fn take(
         description.lost = Some(Lost { what, before });
     }
     snapshot.tags = tags(job.reason, context, amount, is_suspicious);
+    if job.accept {
+        snapshot.tags.add(ACCEPTED.to_owned());
+    }
     snapshot.description = serde_json::to_string(&description).ok();
 
     remote.let_snapshots_pass();

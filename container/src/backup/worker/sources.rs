@@ -12,6 +12,7 @@ use super::changes::Changes;
 use super::content::{Bytes, state};
 use super::databases::Databases;
 use super::findings::{Findings, WRITTEN};
+use super::mapped::Mapped;
 use super::patterns::Patterns;
 use super::record::Record;
 
@@ -34,6 +35,8 @@ pub(crate) struct Home {
     pub(crate) record: Arc<Mutex<Record>>,
     /// What changes meanwhile.
     pub(crate) changes: Arc<Changes>,
+    /// What may change without a trace.
+    pub(crate) mapped: Arc<Mapped>,
 }
 
 /// How the bytes of a file are come by.

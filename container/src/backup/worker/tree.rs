@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use moltworker_core::wire::control::Amount;
-use rustic_core::repofile::{BlobType, Node, SnapshotFile};
-use rustic_core::{DataId, FileType, Id, IndexedFullStatus, LsOptions, Repository};
+use rustic_core::repofile::{Node, SnapshotFile};
+use rustic_core::{DataId, FileType, Id, LsOptions};
 use sha2::{Digest, Sha256};
 
+use super::pieces::Pieces;
 use super::ranges::{Located, Part};
 use super::remote::{InHand, Remote, path_of};
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
@@ -25,7 +26,7 @@ const ZEROS: usize = 512 * 1024;
 pub(crate) struct Tree {
     /// The client of its repository.
     pub(crate) remote: Arc<Remote>,
-    repository: Repository<IndexedFullStatus>,
+    pieces: Pieces,
     /// Everything in it below the home, the home itself first; a directory before its content. Whole paths would be far
     /// longer than all names where a tree is deep.
     entries: Vec<Entry>,
@@ -116,8 +117,8 @@ impl Tree {
             }
         }
         Ok(Self {
-            remote,
-            repository,
+            remote: Arc::clone(&remote),
+            pieces: Pieces { remote, repository },
             entries,
             disk_bytes: Description::of(snapshot).disk_bytes,
             zeros: DataId::from(Id::new(Sha256::digest(vec![0; ZEROS]).into())),
@@ -128,7 +129,7 @@ impl Tree {
     pub(crate) fn close(self) -> Opened {
         Opened {
             remote: self.remote,
-            repository: self.repository.drop_index(),
+            repository: self.pieces.repository.drop_index(),
         }
     }
 
@@ -209,13 +210,7 @@ impl Tree {
     /// # Errors
     /// When the repository does not know one of them.
     pub(crate) fn pieces(&self, node: &Node) -> Result<Vec<(DataId, usize)>, RepositoryError> {
-        let known = |id: &DataId| {
-            let entry = self.repository.get_index_entry(id);
-            let entry =
-                entry.map_err(|error| explain(&self.remote, "looking for a piece of a file", &error))?;
-            Ok((*id, usize::try_from(entry.data_length()).unwrap_or(usize::MAX)))
-        };
-        node.content.iter().flatten().map(known).collect()
+        self.pieces.of(node)
     }
 
     /// Where the pieces of a file lie that are no holes, and where they go; and how long the file is.
@@ -226,7 +221,7 @@ impl Tree {
         let mut located = Vec::new();
         let mut offset = 0_u64;
         for id in node.content.iter().flatten() {
-            let entry = self.repository.get_index_entry(id);
+            let entry = self.pieces.repository.get_index_entry(id);
             let entry =
                 entry.map_err(|error| explain(&self.remote, "looking for a piece of a file", &error))?;
             let length = entry.data_length();
@@ -262,15 +257,7 @@ impl Tree {
     /// # Errors
     /// When they cannot be read as they were written.
     pub(crate) fn piece(&self, id: DataId) -> Result<Bytes, RepositoryError> {
-        let read = self.repository.cat_blob(BlobType::Data, id.to_hex().as_str());
-        let bytes = read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))?;
-        if Id::new(Sha256::digest(&bytes).into()) != *id {
-            return Err(RepositoryError(format!(
-                "reading a piece of a file: {} is not what its name says",
-                id.to_hex().as_str()
-            )));
-        }
-        Ok(bytes)
+        self.pieces.read(id)
     }
 
     /// Does something with every node that fits, several side by side, until one fails.

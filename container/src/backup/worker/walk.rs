@@ -18,7 +18,7 @@ use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
 use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::attributes::{has_attributes, metadata, store_attributes, stored_attributes};
+use super::attributes::{always_differs, has_attributes, metadata, store_attributes, stored_attributes};
 use super::content::Bytes;
 use super::descent::Descent;
 use super::exclusions::is_excluded;
@@ -333,11 +333,12 @@ impl Walk {
                 Stored::Not => return Ok(None),
             }
         }
-        let is_changed = self.is_changed(&stat);
+        let is_mapped = self.home.mapped.has(stat.ino());
+        let is_changed = is_mapped || self.is_changed(&stat);
         let capture = self.since.as_mut().and_then(|since| since.capture.as_mut());
         let bytes = match capture {
             Some(capture) => {
-                let (bytes, length) = capture.take(file, &stat)?;
+                let (bytes, length) = capture.take(file, &stat, is_mapped)?;
                 meta.size = length;
                 bytes
             }
@@ -357,6 +358,9 @@ impl Walk {
             None => Bytes::File(file, meta.size),
         };
         self.differs(name, &mut meta);
+        if is_mapped {
+            always_differs(&mut meta);
+        }
         Ok(Some(Step::Entry(self.stored(
             path,
             meta,

@@ -116,6 +116,8 @@ pub(crate) enum Line {
     Freeze,
     /// It may go on; that is answered with [`Answer::GoesOn`].
     Thaw,
+    /// Which processes the bot has; that is answered with [`Answer::Processes`].
+    WhoRuns,
     /// The home is about to change places with the restored one, or to be removed for it: if nothing more is said, it is
     /// the one, the other, or none.
     Replacing,
@@ -132,14 +134,29 @@ pub(crate) enum Line {
     Snapshots(Vec<Snapshot>),
     /// What is in a directory.
     Entries(Vec<SnapshotEntry>),
-    /// A file of so many bytes follows.
-    File(u64),
+    /// This of a file follows.
+    File(FileHead),
+    /// A file has so many bytes, and none of them is in the range that was asked for.
+    Unsatisfiable(u64),
+    /// A directory follows as a tar, in pieces (`stream`).
+    Archive,
     /// Maintenance is over.
     Maintained(MaintenanceReport),
     /// What was to be read is not there, or nothing of that kind; what exactly.
     Refused(Refusal, String),
     /// It did not work; the text is fit for the bot's owner.
     Failed(String),
+}
+
+/// What there is to say about a file before its bytes.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileHead {
+    /// Bytes in it.
+    pub(crate) size: u64,
+    /// What tells its content from any other, as an `ETag`.
+    pub(crate) tag: String,
+    /// The first byte and the number of those that follow, where not all of it does.
+    pub(crate) part: Option<(u64, u64)>,
 }
 
 /// What a job is answered, one on a line of its standard input, after the [`JobInput`] on the first.
@@ -150,6 +167,8 @@ pub(crate) enum Answer {
     Still,
     /// They go on as before, and why.
     NotStill(String),
+    /// The processes of the bot.
+    Processes(Vec<u32>),
     /// They go on.
     GoesOn {
         /// Whether none has run meanwhile.

@@ -4,16 +4,15 @@
 //! A process that starts others while it is being stopped is met again in the next look. All stand still when two looks in a
 //! row find nobody who runs: whoever could have started one had been stopped before the second.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::oneshot;
 
+use super::Tenant;
 use super::group::TenantGroup;
-use super::{Kin, Tenant};
-use crate::backup::stillness::{Held, Hold, HoldOrder, MAX_HOLD, Stillness};
+use crate::backup::stillness::{Held, Hold, HoldOrder, Jobs, MAX_HOLD, Stillness};
 use crate::supervisor::processes;
 
 /// How long stopping all may take. The kernel stops a process when it leaves what it does for it: microseconds, and longer
@@ -51,7 +50,7 @@ fn signal(pid: u32, signal: Signal) {
 
 impl Tenant {
     /// Stops everything of the bot.
-    fn stop(&self, jobs: &BTreeSet<u32>, until: Instant) -> Result<Still<'_>, String> {
+    fn stop(&self, jobs: &Jobs, until: Instant) -> Result<Still<'_>, String> {
         let group = self.group.as_ref();
         let frozen = group.filter(|group| group.freeze(true).is_ok());
         let mut still = Still {
@@ -60,17 +59,12 @@ impl Tenant {
         };
         let mut is_second = false;
         loop {
-            let all = processes::living();
-            let kin = Kin::of(&all, std::process::id(), jobs, self.user);
+            let tenants = self.look(jobs).kin.tenants;
             let within = frozen.filter(|group| group.is_frozen());
             let within = within.map(TenantGroup::members).unwrap_or_default();
             let is_going = frozen.is_some_and(|group| !group.is_frozen());
             let mut running = 0_usize;
-            for process in kin
-                .tenants
-                .iter()
-                .filter(|process| !within.contains(&process.pid))
-            {
+            for process in tenants.iter().filter(|process| !within.contains(&process.pid)) {
                 // Those in a group that is about to freeze have another moment.
                 if processes::is_stopped(process.pid) || is_going {
                     continue;
@@ -109,7 +103,7 @@ impl Tenant {
 
     fn stand_still(
         &self,
-        jobs: &BTreeSet<u32>,
+        jobs: &Jobs,
         order: &HoldOrder,
         begun: oneshot::Sender<Result<(), String>>,
     ) -> Held {
@@ -135,8 +129,13 @@ impl Tenant {
 }
 
 impl Stillness for Arc<Tenant> {
+    fn processes(&self, jobs: &Jobs) -> Vec<u32> {
+        let tenants = self.look(jobs).kin.tenants;
+        tenants.iter().map(|process| process.pid).collect()
+    }
+
     /// On a thread of its own: it is the last to be held up by anything.
-    fn hold(&self, jobs: BTreeSet<u32>) -> Hold {
+    fn hold(&self, jobs: Jobs) -> Hold {
         let order = Arc::new(HoldOrder::default());
         let (begun, begins) = oneshot::channel();
         let (over, ends) = oneshot::channel();

@@ -71,7 +71,7 @@ fn root_and_the_supervisors_own_user_are_never_killed_as_a_whole() {
         (Container, Some(0), 7, None),
         (Container, Some(BOT), BOT, None),
         (Container, Some(killer::USER), 0, None),
-        (Container, Some(confined::USER), 0, None),
+        (Container, Some(confinement::USER), 0, None),
         (Container, None, 0, None),
         (Descendants, Some(BOT), 0, None),
     ] {
@@ -105,4 +105,31 @@ fn what_outlived_its_gateway_is_told_in_one_short_line() {
     }
     assert_eq!(outlived.count(), 993);
     assert!(outlived.to_string().len() < 400, "{outlived}");
+}
+
+#[test]
+fn a_job_that_begins_while_the_bot_is_stopped_is_spared() {
+    let tenant = Tenant {
+        user: None,
+        group: None,
+        holding: Mutex::default(),
+    };
+    let jobs = std::cell::RefCell::new(Vec::<std::process::Child>::new());
+    // Another one begins as soon as this was answered.
+    let ours = || {
+        let ours = jobs.borrow().iter().map(std::process::Child::id).collect();
+        let job = std::process::Command::new("sleep").arg("60").spawn();
+        jobs.borrow_mut().push(job.unwrap());
+        ours
+    };
+    let looks: Vec<_> = (0..3).map(|_| tenant.look(ours).kin.tenants).collect();
+    let jobs = jobs.into_inner();
+    let is_job = |process: &Relative| jobs.iter().any(|job| job.id() == process.pid);
+    let stopped = looks.iter().flatten().filter(|process| is_job(process));
+    let stopped = stopped.count();
+    for mut job in jobs {
+        job.kill().unwrap();
+        job.wait().unwrap();
+    }
+    assert_eq!(stopped, 0);
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BotState, BotStatus, Health};
 use crate::backup::state::MAX_NAMED;
+use crate::bot::history::truncate_detail;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
 
@@ -89,6 +90,16 @@ fn idle_ms(status: &Status) -> u64 {
     }
 }
 
+fn done(status: &Status) -> u64 {
+    let under_way = status
+        .backup
+        .as_ref()
+        .and_then(|backup| backup.under_way.as_ref());
+    under_way.map_or(0, |progress| {
+        progress.done.files.saturating_add(progress.done.bytes)
+    })
+}
+
 impl From<&Status> for SupervisorReport {
     fn from(status: &Status) -> Self {
         let gateway = match status.phase {
@@ -102,7 +113,7 @@ impl From<&Status> for SupervisorReport {
             GatewayPhase::CrashLooped => GatewayCondition::GivenUp(status.crash_loop.as_ref().map_or_else(
                 || "it did not say why".to_owned(),
                 |given_up| match &given_up.message {
-                    Some(words) => format!("{}: {words}", given_up.reason.as_str()),
+                    Some(words) => truncate_detail(&format!("{}: {words}", given_up.reason.as_str())),
                     None => given_up.reason.as_str().to_owned(),
                 },
             )),
@@ -110,6 +121,7 @@ impl From<&Status> for SupervisorReport {
         Self {
             gateway,
             idle_ms: idle_ms(status),
+            done: done(status),
         }
     }
 }

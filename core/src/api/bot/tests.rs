@@ -20,6 +20,21 @@ fn state_names_match_their_serialized_form() {
     }
 }
 
+#[test]
+fn the_last_words_of_a_gateway_are_kept_in_no_great_length() {
+    use crate::bot::history::MAX_DETAIL;
+    use crate::bot::lifecycle::{GatewayCondition, SupervisorReport};
+    let golden = include_str!("../../../../tests/contract/status.json");
+    let mut status: serde_json::Value = serde_json::from_str(golden).unwrap();
+    status["phase"] = "crash-looped".into();
+    status["crash_loop"]["message"] = "é".repeat(100_000).into();
+    let status: crate::wire::control::Status = serde_json::from_value(status).unwrap();
+    let GatewayCondition::GivenUp(words) = SupervisorReport::from(&status).gateway else {
+        panic!("it is given up");
+    };
+    assert_eq!(words.chars().count(), MAX_DETAIL);
+}
+
 fn listed(user: &str) -> ListedBot {
     ListedBot {
         user_id: user.parse().unwrap(),
@@ -31,6 +46,7 @@ fn listed(user: &str) -> ListedBot {
         pinned: false,
         active_at: 7,
         snapshot_at: Some(9),
+        backup_key: Some(1),
         incidents: vec![],
     }
 }
@@ -43,6 +59,7 @@ fn a_fleet_query_is_read_name_by_name() {
     for (name, value) in [
         ("state", "running"),
         ("health", "unknown"),
+        ("key", "older"),
         ("search", "ali"),
         ("sort", "active"),
     ] {
@@ -54,6 +71,7 @@ fn a_fleet_query_is_read_name_by_name() {
     let expected = FleetQuery {
         state: Some(BotState::Running),
         health: Some(Health::Unknown),
+        needs_older_key: true,
         search: Some("ali".into()),
         order: FleetOrder::Active,
         after: Some((7, ALICE.parse().unwrap())),
@@ -67,6 +85,7 @@ fn a_fleet_query_says_what_it_takes() {
         ("state", "Running"),
         ("state", ""),
         ("health", "good"),
+        ("key", "1"),
         ("sort", "email"),
         ("cursor", "7"),
         ("cursor", &format!("x.{ALICE}")),
@@ -90,4 +109,23 @@ fn every_value_in_the_description_of_the_query_is_taken() {
     for state in BotState::ALL {
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
+}
+
+#[test]
+fn the_history_tells_what_was_looked_for_in_the_fleet() {
+    assert_eq!(FleetQuery::default().history_detail(), None);
+    let mut query = FleetQuery::default();
+    let user = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+    let cursor = format!("17.{user}");
+    for (name, value) in [
+        ("state", "running"),
+        ("health", "healthy"),
+        ("search", "alice@"),
+        ("sort", "active"),
+        ("cursor", &cursor),
+    ] {
+        query.read(name, value).unwrap();
+    }
+    let told = format!("state running, health healthy, search alice@, after {user}");
+    assert_eq!(query.history_detail(), Some(told));
 }

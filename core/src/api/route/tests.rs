@@ -55,7 +55,8 @@ fn the_platforms_host_has_every_endpoint() {
         ("POST", "/api/bot/snapshots/restore", "restore-snapshot"),
         ("GET", "/api/bot/snapshots/restore", "405 POST"),
         ("GET", "/api/bot/snapshots/file", "download-file"),
-        ("HEAD", "/api/bot/snapshots/file", "405 GET"),
+        ("HEAD", "/api/bot/snapshots/file", "download-file"),
+        ("HEAD", "/api/bot/snapshots/archive", "405 GET"),
         ("GET", "/api/bot/snapshotsx", "404"),
         ("GET", "/api/bot/snapshots/", "404"),
         ("POST", "/api/bot/sleep", "sleep-bot"),
@@ -195,6 +196,7 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/chat?session=main",
         "/a/b#c",
         "/auth/hand-over?host=claw.example.org",
+        "/api/bot/snapshots/choice",
     ] {
         assert_eq!(safe_next(Some(good)), good);
     }
@@ -211,6 +213,8 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/login",
         "/auth/sign-out",
         "/auth/hand-over",
+        "/api/bot",
+        "/api/bot/snapshots/choice/..",
         "/Auth/hand-over?host=claw.example.org",
         "/auth/hand-over/../sign-out",
         "/é",

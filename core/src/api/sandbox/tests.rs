@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::api::bot::{BotState, BotStatusSummary, Health};
+use crate::bot::lifecycle::{Lifecycle, LifecycleRules, LifecycleState};
 use crate::identity::session::{SessionId, Tokens};
 use crate::identity::token::Identity;
+use crate::wire::home_path::HomePath;
+use crate::wire::job::FileRequest;
 use crate::wire::run::RestorePoint;
 
 fn identity() -> Identity {
@@ -97,17 +100,25 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         ),
         (SnapshotCommand::Keep, r#""keep""#.to_owned()),
         (
-            SnapshotCommand::ListAfter(id()),
-            format!(r#"{{"list-after":"{snapshot}"}}"#),
+            SnapshotCommand::ListAfter(format!("7.{snapshot}").parse().unwrap()),
+            format!(r#"{{"list-after":"7.{snapshot}"}}"#),
         ),
         (
-            SnapshotCommand::Browse(id(), "nötes".into()),
-            format!(r#"{{"browse":["{snapshot}","nötes"]}}"#),
+            SnapshotCommand::Browse(id(), HomePath::of("nötes")),
+            format!(r#"{{"browse":["{snapshot}","n%C3%B6tes"]}}"#),
         ),
         (
-            SnapshotCommand::Download(id(), "a".into()),
-            format!(r#"{{"download":["{snapshot}","a"]}}"#),
+            SnapshotCommand::Download(id(), FileRequest::default()),
+            format!(
+                r#"{{"download":["{snapshot}",{{"path":"","range":null,"if_range":null,"head":false}}]}}"#
+            ),
         ),
+        (
+            SnapshotCommand::Archive(id(), HomePath::of(&b"\xff"[..])),
+            format!(r#"{{"archive":["{snapshot}","%FF"]}}"#),
+        ),
+        (SnapshotCommand::PutBack, r#""put-back""#.to_owned()),
+        (SnapshotCommand::Choose, r#""choose""#.to_owned()),
     ];
     for (command, text) in snapshots {
         let text = format!(r#"{{"snapshots":{text}}}"#);
@@ -248,5 +259,69 @@ fn debug_output_hides_what_opens_a_repository() {
     assert!(!format!("{answer:?}").contains("secret"));
     for (command, _) in commands() {
         assert!(!format!("{command:?}").contains("AAAA"), "a session's name");
+    }
+}
+
+/// A life in each state a bot can be in.
+fn lives(desired: Desired) -> Vec<Lifecycle> {
+    let reason = || "x".to_owned();
+    let states = [
+        LifecycleState::Asleep,
+        LifecycleState::Starting {
+            deadline: 9,
+            met: true,
+        },
+        LifecycleState::Restoring { deadline: 9, done: 0 },
+        LifecycleState::Running,
+        LifecycleState::Unhealthy { deadline: 9 },
+        LifecycleState::Stopping {
+            deadline: 9,
+            wanted: false,
+        },
+        LifecycleState::BackingOff {
+            until: 9,
+            reason: reason(),
+        },
+        LifecycleState::CrashLooped {
+            until: Some(9),
+            reason: reason(),
+        },
+        LifecycleState::CrashLooped {
+            until: None,
+            reason: reason(),
+        },
+    ];
+    let life = |state| Lifecycle {
+        state,
+        desired,
+        ..Lifecycle::new(0)
+    };
+    states.into_iter().map(life).collect()
+}
+
+#[test]
+fn an_order_is_refused_where_the_bot_would_ignore_it() {
+    let rules = LifecycleRules { sleep_after_ms: None };
+    for desired in [Desired::Available, Desired::Stopped, Desired::Suspended] {
+        for before in lives(desired) {
+            for (by, order) in [Authority::Owner, Authority::Admin]
+                .into_iter()
+                .flat_map(|by| Order::ALL.map(|order| (by, order)))
+                .filter(|(by, order)| order.may_come_from(*by))
+            {
+                let mut life = before.clone();
+                life.on(&rules, 1, 0.0, order.event(by));
+                let refusal = order.refusal(by, desired);
+                assert_eq!(
+                    life.ignored > before.ignored,
+                    refusal.is_some(),
+                    "{by:?} {order:?} {before:?}"
+                );
+                assert!(
+                    refusal.is_none_or(|refusal| order.problems(by).contains(&refusal)),
+                    "{by:?} {order:?} is refused as its endpoint does not say"
+                );
+            }
+        }
     }
 }

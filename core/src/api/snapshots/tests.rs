@@ -2,15 +2,18 @@
 
 use super::*;
 
-const CALLS: [SnapshotCall; 8] = [
+const CALLS: [SnapshotCall; 11] = [
     SnapshotCall::List,
     SnapshotCall::Take,
     SnapshotCall::Restore,
     SnapshotCall::Pin,
     SnapshotCall::Unpin,
     SnapshotCall::Keep,
+    SnapshotCall::PutBack,
+    SnapshotCall::Choose,
     SnapshotCall::Browse,
     SnapshotCall::Download,
+    SnapshotCall::Archive,
 ];
 
 fn id() -> SnapshotId {
@@ -21,7 +24,7 @@ fn request(snapshot: bool, accept: bool, path: bool) -> SnapshotRequest {
     SnapshotRequest {
         snapshot: snapshot.then(id),
         accept: accept.then_some(true),
-        path: path.then(|| "notes/a.md".to_owned()),
+        path: path.then(|| HomePath::of("notes/a.md")),
         after: None,
     }
 }
@@ -50,6 +53,11 @@ fn a_call_with_its_particulars_is_a_command() {
         (SnapshotCall::Pin, (true, false, false), "pin snapshot ID"),
         (SnapshotCall::Unpin, (true, false, false), "unpin snapshot ID"),
         (SnapshotCall::Keep, (false, false, false), "keep what there is"),
+        (
+            SnapshotCall::PutBack,
+            (false, false, false),
+            "put back what was passed over",
+        ),
         (SnapshotCall::Browse, (true, false, false), "browse snapshot ID"),
         (
             SnapshotCall::Browse,
@@ -58,6 +66,11 @@ fn a_call_with_its_particulars_is_a_command() {
         ),
         (
             SnapshotCall::Download,
+            (true, false, true),
+            "download snapshot ID: notes/a.md",
+        ),
+        (
+            SnapshotCall::Archive,
             (true, false, true),
             "download snapshot ID: notes/a.md",
         ),
@@ -81,7 +94,7 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
                     ..SnapshotRequest::default()
                 },
                 "snapshot",
-                "Restore Pin Unpin Browse Download",
+                "Restore Pin Unpin Browse Download Archive",
             ),
             (
                 SnapshotRequest {
@@ -93,11 +106,11 @@ fn what_does_not_go_with_a_call_is_refused_even_as_the_default() {
             ),
             (
                 SnapshotRequest {
-                    path: Some(String::new()),
+                    path: Some(HomePath::default()),
                     ..request(call.names_snapshot(), false, false)
                 },
                 "path",
-                "Browse Download",
+                "Browse Download Archive",
             ),
         ] {
             let goes = calls.split(' ').any(|one| one == format!("{call:?}"));
@@ -119,21 +132,25 @@ fn a_call_about_one_snapshot_has_to_name_it() {
 
 #[test]
 fn a_snapshot_request_with_unknown_fields_is_refused() {
-    let read = serde_json::from_str::<SnapshotRequest>;
+    let read = |text: &str| crate::json::exactly::<SnapshotRequest>(text.as_bytes());
     assert_eq!(read("{}").unwrap(), SnapshotRequest::default());
     assert!(read(r#"{"snapshot":"latest"}"#).is_err());
     assert!(read(r#"{"snapshots":null}"#).is_err());
 }
-#[test]
-fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
-    let shown = |number: usize| ShownSnapshot {
+
+fn shown(number: usize) -> ShownSnapshot {
+    ShownSnapshot {
         id: format!("{number:064x}").parse().unwrap(),
-        stored_at: 1,
+        stored_at: u64::try_from(number / 2).unwrap(),
         details: None,
         verified_at: None,
         pinned: false,
         held_until: None,
-    };
+    }
+}
+
+#[test]
+fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
     for total in [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE] {
         let all: Vec<_> = (0..total).map(shown).collect();
         let (mut seen, mut after) = (Vec::new(), None);
@@ -146,8 +163,35 @@ fn a_list_comes_in_pages_that_miss_and_repeat_nothing() {
                 break;
             }
         }
+        seen.reverse();
         assert_eq!(seen, all, "{total}");
     }
-    let gone = shown(7).id;
-    assert_eq!(SnapshotList::page(vec![shown(1)], Some(&gone)).snapshots.len(), 1);
+}
+
+#[test]
+fn a_list_goes_on_where_a_snapshot_has_been_deleted() {
+    let all: Vec<_> = (0..PAGE + 7).map(shown).collect();
+    let first = SnapshotList::page(all.clone(), None);
+    let last = first.snapshots.last().unwrap();
+    let left = all.iter().filter(|snapshot| snapshot.id != last.id);
+    let second = SnapshotList::page(left.cloned().collect(), first.next.as_ref());
+    let ids: Vec<_> = second.snapshots.into_iter().map(|snapshot| snapshot.id).collect();
+    let expected: Vec<_> = (0..7).rev().map(|number| shown(number).id).collect();
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn a_cursor_of_a_list_is_read_as_it_was_written() {
+    let page = SnapshotList::page((0..=PAGE).map(shown).collect(), None);
+    let cursor = page.next.unwrap();
+    assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    let id = shown(1).id;
+    for other in [
+        String::new(),
+        id.to_string(),
+        format!("x.{id}"),
+        "1.ab".to_owned(),
+    ] {
+        assert!(other.parse::<SnapshotCursor>().is_err(), "{other}");
+    }
 }

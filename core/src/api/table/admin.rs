@@ -1,8 +1,8 @@
 //! What admins have: everybody's bots, users, and who may become one.
 
 use super::rows::{
-    AFTER, AFTER_SNAPSHOT, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry,
-    order_of, snapshots_of, status,
+    AFTER, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry, order_of,
+    snapshots_of, status,
 };
 use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
@@ -104,7 +104,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots",
         "Somebody's snapshots, newest first",
     )
-    .takes(Input::Query(&[AFTER_SNAPSHOT]))
+    .takes(Input::Query(&[AFTER]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::admin_look(
         Operation::SnapshotsOf(SnapshotCall::Browse),
@@ -121,10 +121,19 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots/file",
         "A file of somebody's snapshot",
     )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::File)
+    .or(SnapshotCall::Download.problems()),
+    Endpoint::admin_look(
+        Operation::SnapshotsOf(SnapshotCall::Archive),
+        "admin-download-directory",
+        "/api/admin/bots/{user}/snapshots/archive",
+        "A directory of somebody's snapshot with all that is below it, as a tar",
+    )
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(SnapshotCall::Download.problems()),
+    .or(SnapshotCall::Archive.problems()),
     snapshots_of(
         SnapshotCall::Take,
         "admin-take-snapshot",

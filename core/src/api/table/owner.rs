@@ -1,12 +1,15 @@
 //! What an owner has: their bot and its domains.
 
-use super::rows::{AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshots};
+use super::rows::{
+    AFTER, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button, snapshots,
+};
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
+use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
 
 pub(super) static OWNER: &[Endpoint] = &[
@@ -78,7 +81,7 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots",
         "The bot's snapshots, newest first",
     )
-    .takes(Input::Query(&[AFTER_SNAPSHOT]))
+    .takes(Input::Query(&[AFTER]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Browse),
@@ -95,10 +98,19 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots/file",
         "A file of a snapshot",
     )
+    .takes(Input::Query(&[SNAPSHOT, PATH]))
+    .answers(Output::File)
+    .or(SnapshotCall::Download.problems()),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::Archive),
+        "download-directory",
+        "/api/bot/snapshots/archive",
+        "A directory of a snapshot with all that is below it, as a tar",
+    )
     .without_head()
     .takes(Input::Query(&[SNAPSHOT, PATH]))
     .answers(Output::Bytes)
-    .or(SnapshotCall::Download.problems()),
+    .or(SnapshotCall::Archive.problems()),
     snapshots(
         SnapshotCall::Take,
         "take-snapshot",
@@ -123,12 +135,25 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots/unpin",
         "Leave a snapshot to the retention policy again",
     ),
-    snapshots(
+    snapshot_button(
         SnapshotCall::Keep,
         "keep-home",
         "/api/bot/snapshots/keep",
         "Keep what there is: what a start passed over is no question any more",
     ),
+    snapshot_button(
+        SnapshotCall::PutBack,
+        "put-back-home",
+        "/api/bot/snapshots/put-back",
+        "Make the home what it was in the newest snapshot that a start passed over",
+    ),
+    Endpoint::own(
+        Operation::Snapshots(SnapshotCall::Choose),
+        "show-choice",
+        CHOICE_PATH,
+        "The page on which one decides about what a start passed over, and sees what comes of it; never wakes the bot",
+    )
+    .on(Hosts::Both),
     // One's own domains.
     Endpoint::own(
         Operation::ListDomains,

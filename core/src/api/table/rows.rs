@@ -7,6 +7,7 @@ use crate::api::operation::{Document, Operation};
 use crate::api::parameter::{Parameter, Takes};
 use crate::api::sandbox::{MAX_LOG_LINES, Order};
 use crate::api::snapshots::SnapshotCall;
+use crate::bot::lifecycle::Authority;
 use crate::http::problem::Refusal;
 use crate::identity::users::UserStatus;
 
@@ -61,16 +62,10 @@ pub(super) const SNAPSHOT: Parameter = Parameter {
     meaning: "the id of a snapshot",
     required: true,
 };
-pub(super) const AFTER_SNAPSHOT: Parameter = Parameter {
-    name: "after",
-    takes: Takes::SnapshotId,
-    meaning: "the `next` of the page before",
-    required: false,
-};
 pub(super) const PATH: Parameter = Parameter {
     name: "path",
     takes: Takes::Text,
-    meaning: "where in the home; empty for the home itself",
+    meaning: "where in the home, as percent-encoded bytes, so that names need not be UTF-8; empty for the home itself",
     required: false,
 };
 
@@ -87,7 +82,7 @@ pub(super) const fn order(
     summary: &'static str,
 ) -> Endpoint {
     let endpoint = Endpoint::own_change(Operation::OrderBot(order), name, path, summary, Post);
-    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
+    ordering(endpoint, order, Authority::Owner).answers(Output::Json(Document::BotStatus))
 }
 
 /// An order that our pages have a button for, on a bot's own host too.
@@ -97,17 +92,17 @@ pub(super) const fn button(
     path: &'static str,
     summary: &'static str,
 ) -> Endpoint {
-    Endpoint::own_button(Operation::OrderBot(order), name, path, summary)
+    let endpoint = Endpoint::own_button(Operation::OrderBot(order), name, path, summary);
+    ordering(endpoint, order, Authority::Owner)
         .on(Hosts::Both)
         .answers(Output::JsonOrBack(Document::BotStatus))
 }
 
-/// One that is refused for what it would lose takes the word that it may be lost.
-const fn sparing(endpoint: Endpoint, order: Order) -> Endpoint {
+/// What an order can be refused for. One that is refused for what it would lose takes the word that it may be lost.
+const fn ordering(endpoint: Endpoint, order: Order, by: Authority) -> Endpoint {
+    let endpoint = endpoint.or(order.problems(by));
     if order.spares_changes() {
-        endpoint
-            .takes(Input::OptionalJson(Document::OrderRequest))
-            .or(&[Refusal::UnsavedChanges])
+        endpoint.takes(Input::OptionalJson(Document::OrderRequest))
     } else {
         endpoint
     }
@@ -120,7 +115,7 @@ pub(super) const fn order_of(
     summary: &'static str,
 ) -> Endpoint {
     let endpoint = Endpoint::admin_change(Operation::OrderBotOf(order), name, path, summary, Post);
-    sparing(endpoint, order).answers(Output::Json(Document::BotStatus))
+    ordering(endpoint, order, Authority::Admin).answers(Output::Json(Document::BotStatus))
 }
 
 pub(super) const fn status(
@@ -156,6 +151,19 @@ pub(super) const fn snapshots_of(
         Endpoint::admin_change(Operation::SnapshotsOf(call), name, path, summary, Post),
         call,
     )
+}
+
+/// A decision about a bot's snapshots that our pages have a button for, on a bot's own host too.
+pub(super) const fn snapshot_button(
+    call: SnapshotCall,
+    name: &'static str,
+    path: &'static str,
+    summary: &'static str,
+) -> Endpoint {
+    Endpoint::own_button(Operation::Snapshots(call), name, path, summary)
+        .on(Hosts::Both)
+        .answers(Output::AcceptedOrOn(Document::BotStatus))
+        .or(call.problems())
 }
 
 const fn snapshot_change(endpoint: Endpoint, call: SnapshotCall) -> Endpoint {

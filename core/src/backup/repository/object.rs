@@ -16,6 +16,9 @@ pub const MAX_SNAPSHOT_BYTES: u64 = 1024 * 1024;
 /// Bytes a key, a lock or the config may have; they have some 500.
 pub const MAX_SMALL_BYTES: u64 = 64 * 1024;
 
+/// Bytes the list of what is held may have: some 100 for each, so that there is room for thousands.
+pub const MAX_HOLDS_BYTES: u64 = 1024 * 1024;
+
 /// The objects that are named by their content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectKind {
@@ -147,6 +150,11 @@ impl Name {
 /// What the keys of everything in a bot's repository begin with.
 pub fn repository_prefix(user: UserId) -> String {
     format!("users/{user}/repo/")
+}
+
+/// Where it is written down which of a bot's snapshots are held. Not in the repository, which others read.
+pub fn holds_key(user: UserId) -> String {
+    format!("users/{user}/holds.json")
 }
 
 /// The object a key names; `None` for what was put there by hand.

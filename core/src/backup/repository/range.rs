@@ -44,6 +44,21 @@ impl Range {
         (first < end).then(|| (first, end - first))
     }
 
+    /// The size of a file none of which was in the range: what the `Content-Range` of that answer says.
+    pub fn size_in(content_range: &str) -> Option<u64> {
+        content_range.strip_prefix("bytes */")?.parse().ok()
+    }
+
+    /// Whether this is the `Content-Range` of some of a file's bytes.
+    pub fn is_content_range(text: &str) -> bool {
+        let parts = text.strip_prefix("bytes ").and_then(|text| text.split_once('/'));
+        let numbers = parts.and_then(|(range, size)| Some((range.split_once('-')?, size)));
+        numbers.is_some_and(|((first, last), size)| {
+            let [first, last, size] = [first, last, size].map(|text| text.parse::<u64>().ok());
+            first.is_some() && first <= last && last < size
+        })
+    }
+
     /// The `Content-Range` of the answer, for the bytes [`Range::within`] found.
     pub fn content_range((first, length): (u64, u64), size: u64) -> String {
         let last = first.saturating_add(length).saturating_sub(1);
@@ -74,6 +89,19 @@ mod tests {
             let range = Range::parse(header).unwrap_or_else(|| panic!("{header}"));
             assert_eq!(range.within(size), bytes, "{header}");
         }
+        for (text, is_one) in [
+            ("bytes 3-5/10", true),
+            ("bytes 0-0/1", true),
+            ("bytes 5-3/10", false),
+            ("bytes 3-10/10", false),
+            ("bytes */10", false),
+            ("bytes 3-5/*", false),
+            ("items 3-5/10", false),
+        ] {
+            assert_eq!(Range::is_content_range(text), is_one, "{text}");
+        }
+        assert_eq!(Range::size_in("bytes */10"), Some(10));
+        assert_eq!(Range::size_in("bytes 3-5/10"), None);
         // The largest whole number below which a double leaves none out.
         assert_eq!(
             Range::parse("bytes=99999999999999999999-"),

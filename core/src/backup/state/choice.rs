@@ -9,6 +9,9 @@ use crate::wire::run::SnapshotId;
 /// So many snapshots are named: the last is nearly always the one that somebody wants.
 pub const MAX_NAMED: usize = 10;
 
+/// The page on which an owner decides, on the platform's host and on a bot's own.
+pub const CHOICE_PATH: &str = "/api/bot/snapshots/choice";
+
 /// Newer snapshots than the one a home was made from, until somebody decides. Each of them can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -86,14 +89,9 @@ impl BackupState {
         true
     }
 
-    /// A question that nobody answered in time is over.
-    pub(super) fn lapse_choice(&mut self, now: u64) {
-        if self
-            .choice
-            .as_ref()
-            .is_some_and(|choice| choice.kept_until <= now)
-        {
-            self.decide(now);
-        }
+    /// A question that nobody answered in time is over. Whether one was.
+    pub fn lapse_choice(&mut self, now: u64) -> bool {
+        let has_lapsed = |choice: &PassedOver| choice.kept_until <= now;
+        self.choice.as_ref().is_some_and(has_lapsed) && self.decide(now)
     }
 }

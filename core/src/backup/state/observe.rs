@@ -1,6 +1,6 @@
 //! Taking note of what a supervisor says.
 
-use super::{BackupChanges, BackupState, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
+use super::{BackupChanges, BackupState, CHOICE_PATH, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{
@@ -25,7 +25,8 @@ impl BackupState {
             self.incidents.close(now, IncidentKind::BackupOverdue);
         }
         self.lapse_choice(now);
-        self.observe_restores(now, backup, &mut changes);
+        self.partly_watched = backup.partly_watched;
+        self.observe_restores(now, run, backup, &mut changes);
         self.observe_snapshots(now, backup, &mut changes);
         self.observe_unsaved(now, status.uptime_ms, backup, &mut changes);
         self.observe_trouble(now, status, backup);
@@ -35,12 +36,13 @@ impl BackupState {
         changes
     }
 
-    fn observe_restores(&mut self, now: u64, backup: &BackupStatus, changes: &mut BackupChanges) {
+    fn observe_restores(&mut self, now: u64, run: Run, backup: &BackupStatus, changes: &mut BackupChanges) {
         let Some(report) = &backup.restored else { return };
         if self.restored.as_ref() == Some(report) {
             return;
         }
         self.restored = Some(report.clone());
+        self.key.restored(run);
         let is_news = self.is_news(report);
         self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
@@ -74,8 +76,8 @@ impl BackupState {
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let instead = report.snapshot.as_ref().map_or("nothing", short_id);
             let detail = format!(
-                "{newest}{why}: passed over at this start, which is made from {instead}. Restore it to go back to it, or \
-                 keep what there is; until then nothing of it is deleted"
+                "{newest}{why}: passed over at this start, which is made from {instead}. Its owner puts it back, or keeps \
+                 what there is, at {CHOICE_PATH}; until then nothing of it is deleted"
             );
             changes
                 .history_events
@@ -147,6 +149,9 @@ impl BackupState {
             if fresh.iter().any(|snapshot| snapshot.suspicious.is_none()) {
                 self.wanted.take_if(|wanted| wanted.done_at.is_some());
             }
+        }
+        if fresh.iter().any(|snapshot| snapshot.accepted) {
+            self.decide(now);
         }
         for snapshot in &fresh {
             self.observe_loss(now, snapshot, changes);

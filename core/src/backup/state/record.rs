@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::key::KeyState;
 use super::{
     BackupState, MaintenanceState, NewestSnapshot, OVERDUE_AFTER_MS, OrderedRestore, PassedOver, Trouble,
     VerifiedSnapshot,
@@ -29,6 +30,8 @@ pub(super) struct BackupRecord {
     saved_at: Option<u64>,
     trouble: Option<Trouble>,
     maintenance: MaintenanceState,
+    partly_watched: bool,
+    key: KeyState,
     /// Not in one with latches.
     incidents: Option<Incidents>,
     overdue: bool,
@@ -55,6 +58,8 @@ impl From<BackupRecord> for BackupState {
             saved_at: record.saved_at,
             trouble: record.trouble,
             maintenance: record.maintenance,
+            partly_watched: record.partly_watched,
+            key: record.key,
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn snapshot(digit: char, taken_at: i64) -> Snapshot {
         left_out: LeftOut::default(),
         moments: Named::default(),
         pause_ms: None,
+        accepted: false,
     }
 }
 

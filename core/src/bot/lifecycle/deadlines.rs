@@ -3,9 +3,11 @@
 /// How long a start may take until the gateway answers. Measured: 45 s on half a core (`standard-1`),
 /// 92 s on a quarter; allocation and image pull come on top.
 pub const START_DEADLINE_MS: u64 = 180_000;
-/// How long a restore may take. A home of 10 GB at 10 MB/s takes 17 min; the supervisor tries again by
-/// itself meanwhile, and a bot without its memory is not started for being late.
+/// How long a restore may make no progress: twice what a job may be silent before its supervisor ends it and tries again.
+/// How long all of it takes depends on the home, and a bot without its memory is not started for being late.
 pub const RESTORE_DEADLINE_MS: u64 = 30 * 60_000;
+/// Progress of a restore is written down this often.
+pub const RESTORE_NOTED_MS: u64 = 60_000;
 /// How long a stop may take before the container is killed. The supervisor gives the gateway 25 s to drain, what it
 /// leaves running 5 s to end and the last snapshot 60 s (`crate::bot::gateway`); this is that, and the way there and
 /// back.

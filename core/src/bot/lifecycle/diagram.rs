@@ -43,7 +43,10 @@ pub(super) fn lives() -> Vec<Lifecycle> {
                 wanted: flag,
             });
         }
-        states.push(LifecycleState::Restoring { deadline: at });
+        states.push(LifecycleState::Restoring {
+            deadline: at,
+            done: 0,
+        });
         states.push(LifecycleState::Unhealthy { deadline: at });
         states.push(LifecycleState::BackingOff {
             until: at,
@@ -90,6 +93,7 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
                 Some(SupervisorReport {
                     gateway: gateway.clone(),
                     idle_ms,
+                    done: 0,
                 })
             })
         })

@@ -28,7 +28,11 @@ fn any_report() -> impl Strategy<Value = Option<SupervisorReport>> {
     ];
     prop::option::weighted(
         0.8,
-        (gateway, 0..2 * QUARTER).prop_map(|(gateway, idle_ms)| SupervisorReport { gateway, idle_ms }),
+        (gateway, 0..2 * QUARTER, 0..3_u64).prop_map(|(gateway, idle_ms, done)| SupervisorReport {
+            gateway,
+            idle_ms,
+            done,
+        }),
     )
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, Desired, GatewayCondition, Lifecycle,
-    LifecycleEffect, LifecycleRules, LifecycleState, MaySleep, RESTORE_DEADLINE_MS, SELF_STARTS,
-    START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport, UNHEALTHY_DEADLINE_MS,
+    LifecycleEffect, LifecycleRules, LifecycleState, MaySleep, RESTORE_DEADLINE_MS, RESTORE_NOTED_MS,
+    SELF_STARTS, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport, UNHEALTHY_DEADLINE_MS,
 };
 
 impl Lifecycle {
@@ -15,7 +15,7 @@ impl Lifecycle {
     fn deadline(&self) -> Option<u64> {
         match self.state {
             LifecycleState::Starting { deadline, .. }
-            | LifecycleState::Restoring { deadline }
+            | LifecycleState::Restoring { deadline, .. }
             | LifecycleState::Unhealthy { deadline }
             | LifecycleState::Stopping { deadline, .. } => Some(deadline),
             LifecycleState::Asleep
@@ -78,6 +78,11 @@ impl Lifecycle {
         if let LifecycleState::Stopping { wanted, .. } = &mut self.state {
             *wanted = false;
             return Vec::new();
+        }
+        // A pinned one would come back by itself.
+        if matches!(self.state, LifecycleState::BackingOff { .. }) && self.restarts_automatically() {
+            self.enter(now, LifecycleState::Asleep);
+            return vec![LifecycleEffect::ClearAlarm];
         }
         if !self.is_awake() {
             return Vec::new();
@@ -163,7 +168,12 @@ impl Lifecycle {
         if !self.is_awake() || matches!(self.state, LifecycleState::Stopping { .. }) {
             return self.ignore();
         }
-        let Some(SupervisorReport { gateway, idle_ms }) = report else {
+        let Some(SupervisorReport {
+            gateway,
+            idle_ms,
+            done,
+        }) = report
+        else {
             return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
         };
         match gateway {
@@ -181,9 +191,23 @@ impl Lifecycle {
                 self.while_idle(rules, now, idle_ms)
             }
             GatewayCondition::Restoring => {
-                if !matches!(self.state, LifecycleState::Restoring { .. }) {
-                    let deadline = now.saturating_add(RESTORE_DEADLINE_MS);
-                    self.enter(now, LifecycleState::Restoring { deadline });
+                let later = now.saturating_add(RESTORE_DEADLINE_MS);
+                match &mut self.state {
+                    LifecycleState::Restoring {
+                        deadline,
+                        done: before,
+                    } => {
+                        if *before != done && later.saturating_sub(*deadline) >= RESTORE_NOTED_MS {
+                            (*deadline, *before) = (later, done);
+                        }
+                    }
+                    _ => self.enter(
+                        now,
+                        LifecycleState::Restoring {
+                            deadline: later,
+                            done,
+                        },
+                    ),
                 }
                 self.look_again(now, ASK_UNHEALTHY_AGAIN_MS)
             }
@@ -287,12 +311,12 @@ impl Lifecycle {
                     self.back_off(now, jitter, reason)
                 }
             }
-            LifecycleState::Restoring { deadline } if deadline <= now => {
+            LifecycleState::Restoring { deadline, .. } if deadline <= now => {
                 let minutes = RESTORE_DEADLINE_MS / 60_000;
                 self.failed(
                     now,
                     jitter,
-                    format!("the home was not restored within {minutes} minutes"),
+                    format!("the restore of the home made no progress for {minutes} minutes"),
                 )
             }
             LifecycleState::Unhealthy { deadline } if deadline <= now => self.replace(now),

@@ -2,6 +2,7 @@
 
 mod desired;
 mod failing;
+mod restoring;
 
 use super::*;
 use crate::api::bot::BotState;
@@ -26,7 +27,14 @@ fn on(life: &mut Lifecycle, now: u64, event: LifecycleEvent) -> Vec<LifecycleEff
 }
 
 pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) -> LifecycleEvent {
-    LifecycleEvent::Reported(run, Some(SupervisorReport { gateway, idle_ms }))
+    LifecycleEvent::Reported(
+        run,
+        Some(SupervisorReport {
+            gateway,
+            idle_ms,
+            done: 0,
+        }),
+    )
 }
 
 pub(super) fn ready(run: Run) -> LifecycleEvent {
@@ -112,7 +120,10 @@ fn every_state_answers_who_it_serves_and_what_it_needs() {
             [false, true, false, false, true],
         ),
         (
-            LifecycleState::Restoring { deadline: 100 },
+            LifecycleState::Restoring {
+                deadline: 100,
+                done: 0,
+            },
             [false, true, false, false, true],
         ),
         (LifecycleState::Running, [true, true, false, false, false]),
@@ -203,61 +214,6 @@ fn events_of_an_older_run_are_dropped() {
             assert_eq!(life, expected);
         }
     }
-}
-
-#[test]
-fn the_start_deadline_begins_after_the_restore() {
-    let mut life = life();
-    on(&mut life, 0, LifecycleEvent::Wanted);
-    let restoring = report_event(R1, GatewayCondition::Restoring, 0);
-    assert_eq!(
-        on(&mut life, 1_000, restoring.clone()),
-        [LifecycleEffect::SetAlarm(1_000 + ASK_UNHEALTHY_AGAIN_MS)]
-    );
-    assert_eq!(
-        on(&mut life, START_DEADLINE_MS + 1, LifecycleEvent::AlarmRang),
-        ASKED
-    );
-    on(&mut life, START_DEADLINE_MS + 2, restoring);
-    let deadline = 1_000 + RESTORE_DEADLINE_MS;
-    assert_eq!(
-        life.state,
-        LifecycleState::Restoring { deadline },
-        "the deadline stands"
-    );
-    let late = START_DEADLINE_MS + 3;
-    on(&mut life, late, report_event(R1, GatewayCondition::Starting, 0));
-    let deadline = late + START_DEADLINE_MS;
-    assert_eq!(life.state, LifecycleState::Starting { deadline, met: true });
-    on(&mut life, late + 1, ready(R1));
-    assert_eq!(life.state, LifecycleState::Running);
-
-    let mut stuck = Lifecycle::new(0);
-    on(&mut stuck, 0, LifecycleEvent::Wanted);
-    on(&mut stuck, 0, report_event(R1, GatewayCondition::Restoring, 0));
-    assert_eq!(
-        on(&mut stuck, RESTORE_DEADLINE_MS, LifecycleEvent::AlarmRang),
-        [LifecycleEffect::ClearAlarm, LifecycleEffect::Kill]
-    );
-}
-
-#[test]
-fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
-    let mut life = running();
-    let asked_again = |now: u64| vec![LifecycleEffect::SetAlarm(now + ASK_UNHEALTHY_AGAIN_MS)];
-    for (now, gateway, state) in [
-        (1_000, GatewayCondition::Troubled, BotState::Unhealthy),
-        (2_000, GatewayCondition::Restoring, BotState::Restoring),
-        (3_000, GatewayCondition::Restoring, BotState::Restoring),
-        (4_000, GatewayCondition::Starting, BotState::Starting),
-        (5_000, GatewayCondition::Starting, BotState::Starting),
-    ] {
-        assert_eq!(on(&mut life, now, report_event(R1, gateway, 0)), asked_again(now));
-        assert_eq!(life.bot_state(), state);
-        assert_eq!(on(&mut life, now + 1, LifecycleEvent::AlarmRang), ASKED);
-    }
-    on(&mut life, 6_000, ready(R1));
-    assert_eq!(life.state, LifecycleState::Running);
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Refusal {
                 "object-too-large",
                 "The upload is larger than an object of that kind may be.",
             ),
-            Self::BadRange => (416, "bad-range", "The object has no such bytes."),
+            Self::BadRange => (416, "bad-range", "It has no such bytes."),
             Self::StorageUnavailable => (
                 503,
                 "storage-unavailable",
@@ -245,6 +245,11 @@ impl Refusal {
                 400,
                 "not-a-directory",
                 "That is no directory; only directories can be listed.",
+            ),
+            Self::NothingPassedOver => (
+                409,
+                "nothing-passed-over",
+                "No start passed a snapshot over that somebody still has to decide about.",
             ),
             Self::BotAsleep => (
                 409,

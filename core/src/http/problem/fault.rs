@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 68] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -94,6 +94,7 @@ impl Refusal {
         Self::BadPath,
         Self::NotAFile,
         Self::NotADirectory,
+        Self::NothingPassedOver,
         Self::BotAsleep,
         Self::UnsavedChanges,
         Self::Internal,
@@ -144,6 +145,7 @@ impl Refusal {
             | Self::BadPath
             | Self::NotAFile
             | Self::NotADirectory
+            | Self::NothingPassedOver
             | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited

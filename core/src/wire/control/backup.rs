@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LeftOut, Named};
+use crate::wire::home_path::HomePath;
 use crate::wire::job_kind::JobKind;
 use crate::wire::run::SnapshotId;
 
@@ -12,8 +13,10 @@ use crate::wire::run::SnapshotId;
 /// from before.
 pub const SNAPSHOT_PATH: &str = "/v1/snapshot";
 /// `GET`: all snapshots of the bot, newest first, as a list of [`Snapshot`]. Below it, of one snapshot:
-/// `<id>/files?path=…` what is in a directory, as a list of [`SnapshotEntry`]; `<id>/file?path=…` the bytes of a file.
-/// A path counts from the home, is percent-encoded, and is empty for the home itself.
+/// `<id>/files?path=…` what is in a directory, as a list of [`SnapshotEntry`]; `<id>/file?path=…` the bytes of a file, with
+/// `range` and `if_range` as the headers of these names, and by `HEAD` without them; `<id>/archive?path=…` a directory with
+/// all that is below it, as a tar. A path counts from the home, is a percent-encoded [`HomePath`], and is empty for the home
+/// itself.
 pub const SNAPSHOTS_PATH: &str = "/v1/snapshots";
 /// `POST`: make the home what it was in a snapshot; the body is that of an
 /// [`OrderedJob`](crate::wire::job::OrderedJob). What there is now is saved
@@ -125,6 +128,9 @@ pub struct Snapshot {
     /// For how many milliseconds the bot stood still for it. `None` where it did not: nothing had changed meanwhile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_ms: Option<u64>,
+    /// Whether somebody ordered it with whatever is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub accepted: bool,
 }
 
 /// What a snapshot lacks that an earlier one has.
@@ -270,6 +276,9 @@ pub struct BackupStatus {
     /// that is being taken is none. `None` where there is no such change, or from a supervisor that does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsaved_at_ms: Option<u64>,
+    /// Whether there are more directories than are watched: what changes in the others is noticed every five minutes only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partly_watched: bool,
 }
 
 /// Something in a directory of a snapshot.
@@ -278,6 +287,10 @@ pub struct BackupStatus {
 pub struct SnapshotEntry {
     /// Its name; what is not UTF-8 in it is replaced.
     pub name: String,
+    /// Where something had to be replaced: its name percent-encoded, as it stands in the `path` of a query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<String>, nullable = false))]
+    pub encoded_name: Option<HomePath>,
     /// What it is.
     pub kind: EntryKind,
     /// Bytes in it.

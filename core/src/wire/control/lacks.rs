@@ -27,6 +27,12 @@ impl Named {
         }
     }
 
+    /// Names no more than are named.
+    pub(super) fn bound(&mut self) {
+        self.first.truncate(MAX_NAMED);
+        self.first.iter_mut().for_each(|text| *text = bounded(text));
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.total == 0
@@ -85,13 +91,22 @@ impl LeftOut {
         }
     }
 
+    /// Names no more than are named.
+    pub(super) fn bound(&mut self) {
+        self.largest.truncate(MAX_NAMED);
+        for place in &mut self.largest {
+            place.path = bounded(&place.path);
+        }
+    }
+
     /// Whether there is nothing of it.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-fn bounded(text: &str) -> String {
+/// At most so much of a text, without control characters.
+pub(super) fn bounded(text: &str) -> String {
     let mut bounded = String::new();
     for character in text.chars() {
         let character = if character.is_control() {

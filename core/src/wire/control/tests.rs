@@ -67,6 +67,7 @@ fn backup() -> BackupStatus {
             },
             moments: named("large.bin: it was written all the time"),
             pause_ms: Some(80),
+            accepted: true,
         }],
         error: Some(BackupError {
             failed_at: 1_790_000_300_000,
@@ -91,6 +92,7 @@ fn backup() -> BackupStatus {
             message: "the repository does not answer".into(),
         }),
         unsaved_at_ms: Some(13_000),
+        partly_watched: true,
     }
 }
 

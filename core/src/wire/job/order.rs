@@ -75,24 +75,22 @@ impl OrderedJob {
     /// When no such job is ordered.
     pub fn to_request(&self) -> Result<(&'static str, String), BadOrder> {
         let path = self.path().ok_or(BadOrder::Path)?;
-        let fields = match &self.job {
-            BackupJob::Restore(point) => serde_json::to_value(RestoreBody {
-                snapshot: match point {
-                    RestorePoint::Latest => None,
-                    RestorePoint::Snapshot(id) => Some(id.clone()),
+        let token = self.token.as_ref().map(RepositoryToken::reveal);
+        let body = match &self.job {
+            BackupJob::Restore(point) => body(
+                RestoreBody {
+                    snapshot: match point {
+                        RestorePoint::Latest => None,
+                        RestorePoint::Snapshot(id) => Some(id.clone()),
+                    },
                 },
-            }),
-            BackupJob::Snapshot(job) => serde_json::to_value(job),
-            BackupJob::Maintain(job) => serde_json::to_value(job),
+                token,
+            ),
+            BackupJob::Snapshot(job) => body(job, token),
+            BackupJob::Maintain(job) => body(job, token),
             BackupJob::RenewToken | BackupJob::Read(_) => return Err(BadOrder::Path),
         };
-        let Ok(Value::Object(mut body)) = fields else {
-            return Err(BadOrder::Fields);
-        };
-        if let Some(token) = &self.token {
-            body.insert(TOKEN.into(), token.reveal().into());
-        }
-        Ok((path, Value::Object(body).to_string()))
+        Ok((path, body?))
     }
 
     /// The order that came to `path` with this body.
@@ -124,6 +122,20 @@ impl OrderedJob {
 
 /// The field of a body that is the token.
 const TOKEN: &str = "token";
+
+/// A body as it is written. Straight from its type: through a [`Value`] it would bring how floats are written into the
+/// Worker.
+#[derive(Serialize)]
+struct Body<'a, T> {
+    #[serde(flatten)]
+    fields: T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+fn body(fields: impl Serialize, token: Option<&str>) -> Result<String, BadOrder> {
+    serde_json::to_string(&Body { fields, token }).map_err(|_| BadOrder::Fields)
+}
 
 fn read<T: DeserializeOwned>(fields: Value) -> Result<T, BadOrder> {
     serde_json::from_value(fields).map_err(|_| BadOrder::Fields)

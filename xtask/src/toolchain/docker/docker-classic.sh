@@ -3,6 +3,8 @@
 # Everything but `pull` and `build` passes through unchanged.
 docker='@DOCKER@'
 buildx='@BUILDX@'
+# For sed: from each pinned image that a stand-in takes the place of, to the name that this has.
+stood_in='@STOOD_IN@'
 
 case "${1-}" in
 pull)
@@ -31,7 +33,31 @@ build)
             *) set -- "$@" "$word" ;;
             esac
         done
-        DOCKER_BUILDKIT=0 exec "$docker" "$@"
+        export DOCKER_BUILDKIT=0
+    fi
+    if [ -n "$stood_in" ]; then
+        file=
+        left=$#
+        while [ "$left" -gt 0 ]; do
+            word=$1
+            shift
+            left=$((left - 1))
+            case "$word" in
+            -f | --file)
+                file=$1
+                shift
+                left=$((left - 1))
+                ;;
+            --file=*) file=${word#--file=} ;;
+            *) set -- "$@" "$word" ;;
+            esac
+        done
+        # The context stands last.
+        dockerfile=$(sed -e "$stood_in" "${file:-$word/Dockerfile}") || exit
+        shift
+        exec "$docker" build --file - "$@" <<END
+$dockerfile
+END
     fi
     ;;
 esac

@@ -16,17 +16,22 @@ use super::stand_in::{LABEL, label, pipe};
 const SIDECAR: &str = "moltworker/stand-in-sidecar:latest";
 const RELAY: &str = include_str!("sidecar.mjs");
 
-/// The images the Dockerfile starts from. A stand-in for one has its name.
-pub(super) fn base(root: &Path, cache: &Cache, report: &Report) -> Result<()> {
+/// The images the Dockerfile starts from. Those that a stand-in takes the place of, which has the name without the
+/// digest: no image made here could have that.
+pub(super) fn base(root: &Path, cache: &Cache, report: &Report) -> Result<Vec<String>> {
     report.step("base images", |say| {
         let dockerfile = fs::read_to_string(root.join("Dockerfile"))
             .with_context(|| format!("there is no Dockerfile in {}", root.display()))?;
-        let mut outcome = Vec::new();
+        let (mut stood_in_for, mut outcome) = (Vec::new(), Vec::new());
         for image in external_images(&dockerfile) {
-            let (_, how) = provide(cache, say, &image, &image, Recipe::of(&image))?;
-            outcome.push(format!("{image} ({how})"));
+            let name = without_digest(&image);
+            let (is_stand_in, how) = provide(cache, say, &image, name, Recipe::of(&image))?;
+            outcome.push(format!("{name} ({how})"));
+            if is_stand_in {
+                stood_in_for.push(image);
+            }
         }
-        Ok(((), outcome.join(", ")))
+        Ok((stood_in_for, outcome.join(", ")))
     })
 }
 
@@ -89,8 +94,8 @@ enum Recipe {
 
 impl Recipe {
     fn of(image: &str) -> Option<Self> {
-        let (name, tag) = image.split_once(':')?;
-        let parts: Vec<&str> = tag.split('@').next()?.split('-').collect();
+        let (name, tag) = without_digest(image).split_once(':')?;
+        let parts: Vec<&str> = tag.split('-').collect();
         let fits = |version| versions::NODE == version || versions::NODE.starts_with(&format!("{version}."));
         match (name, parts.as_slice()) {
             ("node", [version, versions::DEBIAN, "slim"]) if fits(*version) => Some(Self::Node),
@@ -175,6 +180,11 @@ COPY sidecar.mjs /sidecar.mjs
 ENTRYPOINT ["node", "--max-old-space-size=64", "/sidecar.mjs"]
 "#;
 
+/// The name and the tag of an image.
+pub(super) fn without_digest(image: &str) -> &str {
+    image.split_once('@').map_or(image, |(name, _)| name)
+}
+
 /// The images a Dockerfile starts from, without its own stages.
 fn external_images(dockerfile: &str) -> Vec<String> {
     let mut stages: Vec<&str> = vec!["scratch"];
@@ -198,7 +208,22 @@ fn external_images(dockerfile: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recipe, external_images};
+    use super::{Recipe, external_images, without_digest};
+
+    #[test]
+    fn every_base_image_is_pinned_by_digest() {
+        let images = external_images(include_str!("../../../../Dockerfile"));
+        assert!(!images.is_empty());
+        for image in images {
+            let name = without_digest(&image);
+            let digest = image
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix("@sha256:"));
+            let is_whole = |digest: &str| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(digest.is_some_and(is_whole), "{image}");
+            assert!(Recipe::of(&image).is_some(), "no stand-in is known for {image}");
+        }
+    }
 
     #[test]
     fn each_external_image_is_listed_once() {

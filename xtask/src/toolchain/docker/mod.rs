@@ -29,9 +29,10 @@ pub(crate) struct Docker {
 
 pub(crate) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<Docker> {
     let engine = engine::find(cache, report)?;
-    images::base(root, cache, report)?;
+    let stood_in_for = images::base(root, cache, report)?;
     let sidecar = images::sidecar(cache, report)?;
-    let program = client(cache, report, sidecar.is_some())?;
+    let stand_ins = sidecar.is_some() || !stood_in_for.is_empty();
+    let program = client(cache, report, stand_ins, &stood_in_for)?;
     let mut env: Vec<(OsString, OsString)> = vec![("WRANGLER_DOCKER_BIN".into(), program.clone().into())];
     if let Some(image) = sidecar {
         env.push(("MINIFLARE_CONTAINER_EGRESS_IMAGE".into(), image.into()));
@@ -44,7 +45,7 @@ pub(crate) fn find(root: &Path, cache: &Cache, report: &Report) -> Result<Docker
 }
 
 /// wrangler speaks to `docker` as if buildx and a registry were there. Where they are not, it gets a wrapper.
-fn client(cache: &Cache, report: &Report, stand_ins: bool) -> Result<PathBuf> {
+fn client(cache: &Cache, report: &Report, stand_ins: bool, stood_in_for: &[String]) -> Result<PathBuf> {
     report.step("docker build", |_| {
         let docker = on_path("docker").context("docker is not on PATH")?;
         let (buildx, what) = match succeeds(command(&docker).args(["buildx", "version"])) {
@@ -52,9 +53,7 @@ fn client(cache: &Cache, report: &Report, stand_ins: bool) -> Result<PathBuf> {
             true => ("yes", "buildx; stand-in images are not pulled"),
             false => ("no", "the engine's classic builder"),
         };
-        let script = CLASSIC
-            .replace("@DOCKER@", &docker.to_string_lossy())
-            .replace("@BUILDX@", buildx);
+        let script = script(&docker.to_string_lossy(), buildx, stood_in_for);
         let entry = format!("docker/{}", fingerprint([script.as_bytes()]));
         let dir = cache.entry(&entry, 1, |dir| {
             let path = dir.join("docker");
@@ -63,4 +62,90 @@ fn client(cache: &Cache, report: &Report, stand_ins: bool) -> Result<PathBuf> {
         })?;
         Ok((dir.join("docker"), what.to_owned()))
     })
+}
+
+/// The wrapper around this `docker`.
+fn script(docker: &str, buildx: &str, stood_in_for: &[String]) -> String {
+    let mut names = String::new();
+    for image in stood_in_for {
+        let name = images::without_digest(image);
+        let pattern = image.replace('.', r"\.");
+        names.push_str(&format!("s|{pattern}|{name}|;"));
+    }
+    CLASSIC
+        .replace("@DOCKER@", docker)
+        .replace("@BUILDX@", buildx)
+        .replace("@STOOD_IN@", &names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    const PINNED: &str = "node:24.21-bookworm-slim@sha256:0e0ff40c";
+
+    /// What the wrapper, given these words and input, says to a `docker` that repeats its words and its input.
+    fn said(buildx: &str, stood_in_for: &[String], words: &[&str], input: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let docker = dir.path().join("docker");
+        fs::write(&docker, "#!/bin/sh\necho \"$@\"\ncat\n").unwrap();
+        fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(dir.path().join("Dockerfile"), format!("FROM {PINNED}\n")).unwrap();
+        let mut child = Command::new("sh")
+            .args([
+                "-c",
+                &script(&docker.to_string_lossy(), buildx, stood_in_for),
+                "docker",
+            ])
+            .args(words)
+            .current_dir(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn a_build_on_a_stand_in_asks_for_it_by_its_name() {
+        let stood_in_for = [PINNED.to_owned()];
+        let dockerfile = format!("FROM {PINNED} AS app\nFROM rust:1@sha256:00\n");
+        let built = "FROM node:24.21-bookworm-slim AS app\nFROM rust:1@sha256:00\n";
+        let wranglers = [
+            "build",
+            "--load",
+            "-t",
+            "x:y",
+            "--platform",
+            "linux/amd64",
+            "-f",
+            "-",
+            ".",
+        ];
+        assert_eq!(
+            said("no", &stood_in_for, &wranglers, &dockerfile),
+            format!("build --file - -t x:y .\n{built}")
+        );
+        assert_eq!(
+            said(
+                "yes",
+                &stood_in_for,
+                &["build", "--load", "--file=Dockerfile", "."],
+                ""
+            ),
+            "build --file - --load .\nFROM node:24.21-bookworm-slim\n"
+        );
+        assert_eq!(
+            said("yes", &stood_in_for, &["build", "--tag", "x", "."], ""),
+            "build --file - --tag x .\nFROM node:24.21-bookworm-slim\n"
+        );
+        // Pulled images keep their digests.
+        assert_eq!(
+            said("yes", &[], &wranglers, &dockerfile),
+            format!("{}\n{dockerfile}", wranglers.join(" "))
+        );
+    }
 }

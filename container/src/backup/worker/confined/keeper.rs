@@ -16,9 +16,8 @@ use rustix::io::Errno;
 
 use super::{Answer, BEGUN, Limits, NotCopied, Request, SUBCOMMAND, Work, bounded, bytes_of};
 use crate::backup::worker::say::count_piece;
+use crate::confinement::PROGRAM;
 
-/// This very program, whatever became of its file.
-const PROGRAM: &str = "/proc/self/exe";
 /// An answer is a few words and a reason.
 const MAX_ANSWER: usize = 4 * 1024;
 /// `SIGXCPU`, by which the kernel says that there is no more processor time.
@@ -254,7 +253,24 @@ fn listen(child: &mut Child, wait: Duration, begun: &dyn Fn() -> bool) -> io::Re
 }
 
 #[cfg(test)]
+static WORK: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+#[cfg(test)]
 impl Keeper {
+    /// How much those have been given to do that count it.
+    pub(crate) fn counted() -> u32 {
+        WORK.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// One that copies nothing and counts what it is given to do.
+    pub(crate) fn counting() -> Self {
+        Self::serving(None, Duration::from_secs(10), |_, _, begun| {
+            WORK.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            begun();
+            Answer::Copied
+        })
+    }
+
     /// One whose work is done by this very process: the tests' binary is no supervisor. What a process of its own gives up is
     /// tested with the real one.
     pub(crate) fn in_this_process() -> Self {

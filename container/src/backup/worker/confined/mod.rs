@@ -3,11 +3,9 @@
 //!
 //! What lies in a database decides what SQLite does with it: how long it takes, how much memory, and, should SQLite have a
 //! fault, anything at all. So nobody who holds a secret or a right opens one. It is opened by the supervisor's own binary,
-//! started anew for this one piece of work (`process.rs`), which has given up for good whatever it had: its only rights are
-//! those of the home's owner, its only files those beneath the one directory it is given, and its time and memory are
-//! counted. It answers one line. Whatever it does not do in its time is not waited for (`keeper.rs`).
+//! started anew for this one piece of work (`process.rs`), which has given up for good whatever it had
+//! (`container/src/confinement/mod.rs`). It answers one line. Whatever it does not do in its time is not waited for (`keeper.rs`).
 
-mod filter;
 mod keeper;
 mod process;
 mod sqlite;
@@ -24,9 +22,6 @@ pub(crate) use self::process::main;
 
 /// The argument that makes the supervisor's binary this process.
 pub(crate) const SUBCOMMAND: &str = "read-database";
-/// The user it is, and the group that the directory for copies belongs to. Nobody else is: the bot can neither signal nor
-/// trace such a process, and does not get at the copies. Within the first 65,536, which are all that some containers have.
-pub(crate) const USER: u32 = 65_532;
 /// Bytes it may take another second of processor time for: a tenth of what a slow core copies or checks.
 const BYTES_A_SECOND: u64 = 8 * 1024 * 1024;
 /// So much longer than processor time may an answer take: beside a gateway that wants the same core, a job gets a tenth of

@@ -54,7 +54,7 @@ impl Databases {
     /// has no write-ahead log and a reader would be in its writers' way.
     pub(crate) fn hold(&self, database: &Located<'_>, name: OsString) -> Option<Held> {
         let (way, stat) = way(database).ok()?;
-        if way == Way::Aside || is_hollow(&stat) {
+        if way != Way::InPlace || is_hollow(&stat) {
             return None;
         }
         self.make(&name, "").ok()?;
@@ -115,5 +115,41 @@ impl Databases {
             bytes: bytes.len(),
             found,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::backup::worker::confined::Keeper;
+
+    fn holds(path: &Path, scratch: &Path) -> bool {
+        let directory: OwnedFd = File::open(path.parent().unwrap()).unwrap().into();
+        let located = Located {
+            directory: &directory,
+            name: path.file_name().unwrap(),
+            path,
+        };
+        let databases = Databases::new(Keeper::counting(), scratch, Duration::ZERO).unwrap();
+        databases.hold(&located, "held".into()).is_some()
+    }
+
+    #[test]
+    fn a_database_without_a_log_is_not_held_and_starts_no_process() {
+        let (home, scratch) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for (mode, is_held) in [("DELETE", false), ("WAL", true)] {
+            let path = home.path().join(mode);
+            let connection = Connection::open(&path).unwrap();
+            connection.pragma_update(None, "journal_mode", mode).unwrap();
+            connection.execute_batch("CREATE TABLE a(n);").unwrap();
+            let before = Keeper::counted();
+            assert_eq!(holds(&path, scratch.path()), is_held, "{mode}");
+            assert_eq!(Keeper::counted() - before, u32::from(is_held), "{mode}");
+        }
     }
 }

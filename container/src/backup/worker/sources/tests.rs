@@ -20,6 +20,7 @@ fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
         findings: Arc::default(),
         record: Arc::default(),
         changes: Arc::new(Changes::begin()),
+        mapped: Arc::default(),
     };
     let entries = source.entries().map(|entry| entry.unwrap());
     let files = entries.filter_map(|entry| {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rustic_core::repofile::{Metadata, NodeType};
 use rustix::fs::{AtFlags, statat};
 
 use super::{Walk, entry_of};
-use crate::backup::worker::attributes::{copy_differs, exact_metadata, metadata};
+use crate::backup::worker::attributes::{always_differs, copy_differs, exact_metadata, metadata};
 use crate::backup::worker::capture::Capture;
 use crate::backup::worker::changes::{Changed, How};
 use crate::backup::worker::content::Bytes;
@@ -152,8 +153,13 @@ impl Walk {
             }
             let taken = open(&home.here(), path.as_os_str()).and_then(|file| {
                 let stat = file.metadata()?;
-                let (bytes, length) = capture.take(file, &stat)?;
-                Ok((metadata(&stat), bytes, length))
+                let is_mapped = self.home.mapped.has(stat.ino());
+                let (bytes, length) = capture.take(file, &stat, is_mapped)?;
+                let mut meta = metadata(&stat);
+                if is_mapped {
+                    always_differs(&mut meta);
+                }
+                Ok((meta, bytes, length))
             });
             let Ok((mut meta, bytes, length)) = taken else {
                 continue;
@@ -212,7 +218,7 @@ impl Walk {
                 return None;
             }
             let stat = statat(here, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-            if !seen.is_still(&exact_metadata(&stat)) {
+            if self.home.mapped.has(stat.st_ino) || !seen.is_still(&exact_metadata(&stat)) {
                 return None;
             }
         } else {

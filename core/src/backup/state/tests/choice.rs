@@ -134,6 +134,37 @@ fn an_open_question_outlives_good_snapshots_and_later_losses() {
 }
 
 #[test]
+fn a_question_that_is_only_looked_at_lapses_in_its_time() {
+    let mut backup_state = BackupState::default();
+    observe_backup(&mut backup_state, 1, R1, passing_over("a"));
+    assert!(!backup_state.lapse_choice(HELD_FOR_MS));
+    assert_eq!(named(&backup_state), [id('a')]);
+    assert!(backup_state.lapse_choice(1 + HELD_FOR_MS));
+    assert_eq!(named(&backup_state), []);
+    assert!(!backup_state.incidents().is_open(IncidentKind::PassedOver));
+    assert!(!backup_state.lapse_choice(2 + HELD_FOR_MS), "once");
+}
+
+#[test]
+fn a_snapshot_that_was_accepted_decides_once_it_is_there() {
+    let mut backup_state = BackupState::default();
+    let mut backup = passing_over("ba");
+    observe_backup(&mut backup_state, 1, R1, backup.clone());
+    backup.taken = vec![snapshot('c', 50)];
+    observe_backup(&mut backup_state, 2, R1, backup.clone());
+    assert_eq!(
+        named(&backup_state),
+        [id('b'), id('a')],
+        "one that nobody accepted"
+    );
+    let mut accepted = snapshot('d', 60);
+    accepted.accepted = true;
+    backup.taken.push(accepted);
+    observe_backup(&mut backup_state, 3, R1, backup);
+    assert_eq!(named(&backup_state), []);
+}
+
+#[test]
 fn a_question_about_many_snapshots_names_some() {
     let mut backup_state = BackupState::default();
     let mut backup = passing_over("");

@@ -234,6 +234,7 @@ fn any_status() -> impl Strategy<Value = BackupStatus> {
                 changed,
                 held_up: None,
                 unsaved_at_ms: None,
+                partly_watched: false,
             },
         )
 }

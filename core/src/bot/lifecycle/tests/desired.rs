@@ -175,3 +175,18 @@ fn an_owner_cannot_undo_a_suspension() {
     );
     assert_eq!(life.desired, Desired::Stopped);
 }
+
+#[test]
+fn a_pinned_bot_that_is_ordered_to_sleep_does_not_return_by_itself() {
+    let mut life = running();
+    on(&mut life, 1, LifecycleEvent::Pinned(true));
+    on(&mut life, 2, LifecycleEvent::Exited(R1, String::new()));
+    assert!(matches!(life.state, LifecycleState::BackingOff { .. }));
+    assert_eq!(
+        on(&mut life, 4, LifecycleEvent::SleepWanted),
+        [LifecycleEffect::ClearAlarm]
+    );
+    assert_eq!(life.state, LifecycleState::Asleep);
+    assert_eq!(on(&mut life, u64::MAX, LifecycleEvent::AlarmRang), []);
+    assert!(on(&mut life, u64::MAX, LifecycleEvent::Wanted).contains(&LifecycleEffect::Start(Run(2))));
+}

@@ -66,14 +66,14 @@ const REFUSED_HERE: [i64; 2] = [libc::SYS_fork, libc::SYS_vfork];
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: [i64; 0] = [];
 
-/// Refuses them from now on. A kernel without such filters leaves it at what the other limits are.
+/// Refuses them from now on. False where the kernel has no such filters: it is left at what the other limits are.
 ///
 /// # Errors
 /// When the filter cannot be made: it is the same each time.
-pub(super) fn apply() -> Result<(), String> {
+pub(super) fn apply() -> Result<bool, String> {
     match apply_filter(&filter()?) {
-        Ok(()) => Ok(()),
-        Err(Error::Prctl(_) | Error::Seccomp(_)) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Error::Prctl(_) | Error::Seccomp(_)) => Ok(false),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -1,0 +1,52 @@
+//! What an owner is asked when a start passed a snapshot over: what that is about, and a button for each answer.
+
+use maud::{Markup, html};
+use moltworker_core::api::bot::BotStatus;
+use moltworker_core::backup::state::PassedOver;
+
+/// Where nobody has said what was lost.
+const UNKNOWN: &str = "what is missing is not known";
+
+/// What waits for somebody to decide.
+pub(super) fn choice(status: &BotStatus) -> Option<&PassedOver> {
+    status.backups.as_ref()?.choice.as_ref()
+}
+
+/// The question and its answers. There from the start and hidden where nothing is asked: a script may have to.
+pub(super) fn section(status: &BotStatus, heading: Option<&str>, otherwise: &Markup) -> Markup {
+    let choice = choice(status);
+    html! {
+        section #choice hidden[choice.is_none()] {
+            @if let Some(heading) = heading { h2 { (heading) } }
+            p {
+                "The newest snapshot has lost what it should have, so your bot is started from the one before: "
+                span #why { (choice.and_then(|choice| choice.why.as_deref()).unwrap_or(UNKNOWN)) }
+                ". You decide which of the two it goes on from. Neither answer deletes anything: the other state can be "
+                "restored for 30 days."
+            }
+            (button(
+                "/api/bot/snapshots/put-back",
+                "Put back what was there",
+                "",
+                "Your bot goes back to the newest snapshot, with all that is in it and without what it has lost. What your \
+                 bot has now is saved first; then it starts again, which takes a minute or two.",
+            ))
+            (button(
+                "/api/bot/snapshots/keep",
+                "Keep what is here now",
+                "quiet",
+                "Your bot goes on from the earlier state, as it is now, and you are not asked about this again.",
+            ))
+            (otherwise)
+        }
+    }
+}
+
+fn button(path: &str, words: &str, class: &str, meaning: &str) -> Markup {
+    html! {
+        form method="post" action=(path) {
+            button type="submit" class=(class) { (words) }
+            p { (meaning) }
+        }
+    }
+}
