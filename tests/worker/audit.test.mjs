@@ -216,7 +216,7 @@ test("a body that an admin's endpoint does not take is an event", async (t) => {
 test("whom an admin looks for among all is in the event", async (t) => {
   const worker = await startWorker(t);
   const long = "a".repeat(2_000);
-  for (const query of ["", "?search=alice", "?search=bob&state=running", "?search=bob&state=running", `?cursor=0.${ALICE}`, `?search=${long}`]) {
+  for (const query of ["", "?search=alice", "?search=bob&state=running", "?search=bob&state=running", `?cursor=user.0.${ALICE}`, `?search=${long}`]) {
     assert.ok((await worker.asAdmin("GET", `/api/admin/bots${query}`)).bots, query);
   }
   for (const query of ["", `?after=${BOB}`]) assert.ok((await worker.asAdmin("GET", `/api/admin/users${query}`)).users);

@@ -261,6 +261,7 @@ impl FleetQuery {
         let told = [
             self.state.map(|state| format!("state {}", state.as_str())),
             self.health.map(|health| format!("health {}", health.as_str())),
+            self.needs_older_key.then(|| format!("key {OLDER_KEY}")),
             self.search.as_ref().map(|search| format!("search {search}")),
             after,
         ];
