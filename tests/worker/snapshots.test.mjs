@@ -256,7 +256,7 @@ test("a name that is not UTF-8 reaches the bot's container as it is", async (t) 
   assert.ok(orders.some((order) => order.endsWith(`/${OLD}/file?path=caf%E9/%25%FF`)), orders);
 });
 
-test("a directory is served as a tar, and one that breaks off is no whole answer", async (t) => {
+test("a directory is served as a tar; one that breaks off is no whole answer", async (t) => {
   const { worker } = await start(t, OLD);
   await run(worker);
   await worker.fake(ALICE, "set", { files: { notes: "whole", other: "broken" } });
