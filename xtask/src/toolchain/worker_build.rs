@@ -154,8 +154,8 @@ impl WorkerTools {
 /// Functions with one caller stay functions unless they are tiny. Merged into that caller, whose locals they share,
 /// they are 1 % fewer bytes and compress a tenth worse.
 ///
-/// Last they are put in an order in which gzip sees that they are alike ([`function_order`]). That is 26 kB; the order by use,
-/// which it replaces, saves 7 bytes.
+/// Last they are put in an order in which gzip sees that they are alike ([`function_order`]): 11 kB less than in the order
+/// of their names, and 25 kB less than in the order by use, which saves 7 bytes.
 ///
 /// The lowest kilobyte is the far end of the stack: nothing is there that an offset could be folded away from.
 fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
