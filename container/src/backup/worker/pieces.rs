@@ -38,15 +38,24 @@ impl Pieces {
     /// When they cannot be read as they were written.
     pub(crate) fn read(&self, id: DataId) -> Result<Bytes, RepositoryError> {
         let read = self.repository.cat_blob(BlobType::Data, id.to_hex().as_str());
-        let bytes = read.map_err(|error| explain(&self.remote, "reading a piece of a file", &error))?;
+        let bytes = read.map_err(|error| match self.remote.last_failure() {
+            Some(_) => explain(&self.remote, "reading a piece of a file", &error),
+            // It was read, and cannot be decrypted or unpacked.
+            None => damaged(id),
+        })?;
         if Id::new(Sha256::digest(&bytes).into()) != *id {
-            return Err(RepositoryError(format!(
-                "reading a piece of a file: {} is not what its name says",
-                id.to_hex().as_str()
-            )));
+            return Err(damaged(id));
         }
         Ok(bytes)
     }
+}
+
+fn damaged(id: DataId) -> RepositoryError {
+    let id = id.to_hex();
+    RepositoryError(format!(
+        "reading a piece of a file: {} is damaged in the repository",
+        id.as_str()
+    ))
 }
 
 /// How many bytes these pieces have.
