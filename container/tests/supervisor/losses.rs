@@ -100,19 +100,26 @@ fn what_an_owner_deletes_stays_deleted_and_is_told() {
 }
 
 #[test]
-fn a_restore_says_what_its_snapshot_lacks() {
+fn a_restore_says_what_the_last_snapshots_of_a_run_lack() {
     let repository = Repository::start();
     let fixture = settled(&repository);
     database(&fixture.home.join("dev.sqlite"));
     hand_over(&fixture.home);
     let before = snapshot(&fixture);
     std::fs::remove_file(fixture.home.join("dev.sqlite")).unwrap();
+    let without = snapshot(&fixture);
+    // Compared with that one, the next lacks nothing.
+    std::fs::write(fixture.home.join("today.md"), "goes on").unwrap();
     let last = snapshot(&fixture);
+    assert_eq!(last.lost, None);
     lose(fixture);
 
     let fixture = start_after(&repository, &last);
     let restored = fixture.status().backup.unwrap().restored.unwrap();
-    assert_eq!(restored.lost.unwrap().before, before.id);
+    assert_eq!(
+        (restored.lost.unwrap().before, restored.lost_at),
+        (before.id, Some(without.taken_at))
+    );
 }
 
 #[test]

@@ -179,6 +179,7 @@ mod tests {
             passed_over: Vec::new(),
             passed_over_for: None,
             lost: None,
+            lost_at: None,
             disk_bytes: None,
             unset: Named::default(),
         });

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::wire::control::{Amount, Named, Progress, RestoreReport};
+use moltworker_core::wire::control::{Amount, Lost, Named, Progress, RestoreReport};
 use moltworker_core::wire::job::JobKind;
 use moltworker_core::wire::run::RestorePoint;
 use rustic_core::jiff::Zoned;
@@ -47,6 +47,7 @@ pub(crate) fn restore(
         snapshot,
         passed_over,
         newest,
+        lost,
     }) = choose(access, remote, point)?
     else {
         return Ok(RestoreReport {
@@ -60,6 +61,7 @@ pub(crate) fn restore(
             passed_over: Vec::new(),
             passed_over_for: None,
             lost: None,
+            lost_at: None,
             disk_bytes: None,
             unset: Named::default(),
         });
@@ -74,13 +76,15 @@ pub(crate) fn restore(
     mark_before_upgrade(&opened, &snapshot, &newest, context)?;
     replace(home, fresh)?;
     let ids = passed_over.iter();
+    let (lost, lost_at) = lost.unzip();
     let newest = passed_over.first().and_then(snapshot_report);
     Ok(RestoreReport {
         passed_over: ids
             .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
             .collect(),
         passed_over_for: newest.and_then(|newest| newest.suspicious),
-        lost: Description::of(&snapshot).lost,
+        lost,
+        lost_at,
         ..report
     })
 }
@@ -109,6 +113,8 @@ struct Chosen {
     passed_over: Vec<SnapshotFile>,
     /// When the newest of all was taken.
     newest: Zoned,
+    /// What the last run lost, and when the first snapshot without it was taken.
+    lost: Option<(Lost, i64)>,
 }
 
 /// The snapshot to restore; `None` when there is nothing to restore.
@@ -131,6 +137,7 @@ fn choose(
         }
     };
     let newest = snapshots.first().map(|newest| newest.time.clone());
+    let mut lost = None;
     let (chosen, passed_over) = match point {
         RestorePoint::Latest if snapshots.is_empty() => return Ok(None),
         RestorePoint::Latest => {
@@ -141,6 +148,7 @@ fn choose(
                 ));
             };
             let passed_over = snapshots.drain(..at).collect();
+            lost = lost_in_run(&snapshots);
             (snapshots.into_iter().next(), passed_over)
         }
         RestorePoint::Snapshot(id) => {
@@ -156,7 +164,21 @@ fn choose(
         snapshot,
         passed_over,
         newest,
+        lost,
     }))
+}
+
+/// What the first of these, newest first, or one before it in the same run, lacks that an earlier one has, and when that one was
+/// taken. A run that ends takes one while it stops and one when nothing of it is left: what is gone is in the description of the
+/// first.
+fn lost_in_run(snapshots: &[SnapshotFile]) -> Option<(Lost, i64)> {
+    let run = |snapshot: &SnapshotFile| snapshot.tags.iter().find(|tag| tag.starts_with("run:")).cloned();
+    let last = run(snapshots.first()?);
+    let mut of_run = snapshots.iter().take_while(|snapshot| run(snapshot) == last);
+    of_run.find_map(|snapshot| {
+        let lost = Description::of(snapshot).lost?;
+        Some((lost, snapshot.time.timestamp().as_millisecond()))
+    })
 }
 
 /// Writes a snapshot into a directory that is not there yet and compares it, where beside it `spare` bytes stay free; what it
@@ -217,6 +239,7 @@ pub(crate) fn extract(
         passed_over: Vec::new(),
         passed_over_for: None,
         lost: None,
+        lost_at: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
     };

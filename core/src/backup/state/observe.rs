@@ -43,7 +43,7 @@ impl BackupState {
         }
         self.restored = Some(report.clone());
         self.key.restored(run);
-        let is_news = self.is_news(report);
+        let (is_news, lost) = self.news(report);
         self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
             0 => String::new(),
@@ -57,7 +57,7 @@ impl BackupState {
         if let (true, Some(id)) = (is_news, &report.snapshot) {
             let at = report.taken_at.unwrap_or_default();
             self.newest = Some(NewestSnapshot { id: id.clone(), at });
-            if let Some(lost) = &report.lost {
+            if let Some(lost) = lost {
                 self.observe_content_gone(now, id, lost, changes);
             }
         }
@@ -90,11 +90,13 @@ impl BackupState {
         }
     }
 
-    /// Whether the snapshot of a restore is newer than any that is known, as the last one of a run is: it was taken when
-    /// nobody asked any more.
-    fn is_news(&self, report: &RestoreReport) -> bool {
-        let Some(newest) = &self.newest else { return true };
-        report.taken_at.is_some_and(|at| at > newest.at)
+    /// Whether the snapshot of a restore is newer than any that is known, as the last ones of a run are: they were taken when
+    /// nobody asked any more. And what these lack.
+    fn news<'r>(&self, report: &'r RestoreReport) -> (bool, Option<&'r Lost>) {
+        let known = self.newest.as_ref().map(|newest| newest.at);
+        let is_new = |at: Option<i64>| known.is_none_or(|known| at.is_some_and(|at| at > known));
+        let lost = report.lost.as_ref().filter(|_| is_new(report.lost_at));
+        (is_new(report.taken_at), lost)
     }
 
     /// Whether this is the last one that was found suspicious, be that over or not.

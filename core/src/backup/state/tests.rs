@@ -54,6 +54,7 @@ pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport 
         passed_over: Vec::new(),
         passed_over_for: None,
         lost: None,
+        lost_at: None,
         disk_bytes: None,
         unset: Named::default(),
     }

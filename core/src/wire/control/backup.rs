@@ -170,10 +170,15 @@ pub struct RestoreReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub passed_over_for: Option<String>,
-    /// What the snapshot lacks that an earlier one has: of the last one of a run nobody else says it.
+    /// What the newest snapshot lacks that an earlier one has, or what one before it in the same run does: of those at the end
+    /// of a run nobody else says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
     pub lost: Option<Lost>,
+    /// When the first snapshot that lacks it was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub lost_at: Option<i64>,
     /// Bytes that were written: holes are not. `None` from a supervisor that wrote them all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]

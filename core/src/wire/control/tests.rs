@@ -30,6 +30,7 @@ fn backup() -> BackupStatus {
         passed_over: vec![id('b')],
         passed_over_for: Some("a database is gone".into()),
         lost: None,
+        lost_at: None,
         disk_bytes: Some(150_000_000),
         unset: named("notes: its time differs"),
     };

@@ -218,21 +218,26 @@ fn what_the_last_snapshot_of_a_run_lacks_is_told_once_at_the_next_start() {
     let mut first = at_rest();
     first.taken.push(snapshot('a', 20));
     observe_backup(&mut backup_state, 1, R1, first);
-    let starting_from = |digit, taken_at, restored_at| {
+    let starting_from = |digit, (taken_at, lost_at), restored_at| {
         let mut backup = at_rest();
         let restored = report(Some(digit), restored_at);
         backup.restored = Some(RestoreReport {
             taken_at: Some(taken_at),
             lost: lost(),
+            lost_at: Some(lost_at),
             ..restored
         });
         backup
     };
-    let told = observe_backup(&mut backup_state, 2, R2, starting_from('b', 30, 40));
+    let told = observe_backup(&mut backup_state, 2, R2, starting_from('b', (30, 29), 40));
     assert_eq!(told, [HistoryKind::Restored, HistoryKind::ContentGone]);
     assert_eq!(backup_state.summary().newest.unwrap().id, id('b'));
     // Another start from the same, a day later, and a return to one before it.
-    for (run, backup) in [(3, starting_from('b', 30, 50)), (4, starting_from('a', 20, 60))] {
+    for (run, backup) in [
+        (3, starting_from('b', (30, 29), 50)),
+        (4, starting_from('a', (20, 19), 60)),
+        (5, starting_from('c', (40, 29), 70)),
+    ] {
         let later = 2 + 24 * LOSS_TOLD_EVERY_MS;
         assert_eq!(
             observe_backup(&mut backup_state, later, Run(run), backup),
