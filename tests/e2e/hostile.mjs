@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Bot, HOME } from "./bot.mjs";
 import { Device } from "./device.mjs";
-import { docker } from "./stack.mjs";
 import { until } from "../until.mjs";
 
 const GATEWAY = "/opt/openclaw/node_modules/openclaw/openclaw.mjs";
@@ -15,9 +14,6 @@ const ATTACKERS = 4;
 const MIN_ATTACKS = 200;
 const DOWNLOAD_BYTES = 100 << 20;
 const WORDS = 3;
-// What the supervisor gives the gateway (`Rules::stop_grace`); the engine would kill the container later.
-const DRAIN_MS = 25_000;
-const ENGINE_KILLS_AFTER_S = "60";
 
 /** Answers of no gateway: whole ones, of which the caller is to hear nothing but that, and others that end somehow. */
 const ODD = ["600 X", "999 X", "777", "101 X", "200 X\r\nx-v: a\u0001b", "200 X\r\nx-v: \u007f", "abc X"].map(
@@ -183,56 +179,9 @@ export async function hostileHomesAreSaved(t, stack, name) {
   return snapshot;
 }
 
-/** Processes that do not want to go, each kind in its own way, and that write into the home all the time. */
-const FIGHTERS = `trap '' TERM HUP INT QUIT
-mkdir -p fought
-for i in 1 2 3 4 5 6 7 8; do ( while :; do echo "$i stays" > fought/memory; echo x > fought/new.$i; rm -f fought/new.$i; done & ); done
-for i in 1 2 3 4 5 6; do ( perl -e 'while (1) { exit if fork; open(my $file, ">", "fought/memory"); print $file "hops"; }' & ); done
-cp /bin/sleep "fought/[kworker]"
-( ulimit -u 200; setsid perl -e 'while (1) { fork }' & )
-( setsid "./fought/[kworker]" 1000 & )
-( setsid sh -c 'kill -STOP $$' & )`;
-
 /** Starts a program from within the gateway, as an agent does. */
 function startInGateway(bot, program, words) {
   const options = JSON.stringify({ cwd: HOME, detached: true, stdio: "ignore" });
   const call = `spawn(${JSON.stringify(program)}, ${JSON.stringify(words)}, ${options}).unref()`;
   return bot.inGateway(`process.getBuiltinModule("child_process").${call}`);
-}
-
-const fights = (bot) => until(async () => (await bot.processesOnHost()).length > 60, "they fight", { pauseMs: 500 });
-
-/** What the bot runs is gone before its home is restored, which stays as it was; and within the time of a stop. */
-export async function fightersAreGone(t, stack, name) {
-  const token = await stack.token(name);
-  const bot = new Bot((await stack.containerOf(name)).id);
-  await bot.own("mkdir -p fought && echo of years > fought/memory && head -c 300000 /dev/urandom > fought/bytes");
-  const digest = () => bot.run(`cd ${HOME} && find fought -type f | sort | xargs sha256sum; ls -A fought`);
-  const before = await digest();
-  const snapshot = await saved(stack, token, bot);
-  const { gateway_pid } = await bot.status();
-  await startInGateway(bot, "bash", ["-c", FIGHTERS]);
-  await fights(bot);
-
-  const ordered = await stack.fetch("/api/bot/snapshots/restore", {
-    token, method: "POST", body: JSON.stringify({ snapshot }), headers: { "content-type": "application/json" },
-  });
-  assert.equal(ordered.status, 202);
-  const status = await bot.readyAfter(gateway_pid);
-  assert.equal(status.backup.restored.snapshot, snapshot);
-  assert.ok(status.outlived > 10, `${status.outlived} were ended`);
-  // Each look takes longer than a fighter takes to write.
-  for (let look = 0; look < 20; look += 1) assert.equal(await digest(), before);
-
-  await startInGateway(bot, "bash", ["-c", FIGHTERS]);
-  await fights(bot);
-  const processes = await bot.processesOnHost();
-  const begun = performance.now();
-  const stopped = docker("stop", "--time", ENGINE_KILLS_AFTER_S, bot.id);
-  const code = await docker("wait", bot.id);
-  const took = performance.now() - begun;
-  await stopped;
-  t.diagnostic(`${status.outlived} were ended before the restore; ${processes.length} processes ended with the container in ${(took / 1_000).toFixed(1)} s`);
-  assert.equal(code, "0", "nothing was left, and all was saved");
-  assert.ok(took < DRAIN_MS, `it took ${took} ms`);
 }
