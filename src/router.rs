@@ -148,7 +148,9 @@ impl Call<'_> {
             _ => match self.permitted(incoming, Freshness::Minute, Some(&audit)).await {
                 Ok(caller) => Some(caller),
                 Err(refusal) => {
-                    audit.refused(refusal).await;
+                    if !self.has_to_sign_in(incoming, refusal) {
+                        audit.refused(refusal).await;
+                    }
                     return self.turn_away(incoming, refusal).await;
                 }
             },
@@ -176,10 +178,15 @@ impl Call<'_> {
         Ok(answer?.into())
     }
 
+    /// Whether this is a person who only has to sign in, at an address that leads there.
+    fn has_to_sign_in(&self, incoming: &Incoming, refusal: Refusal) -> bool {
+        let would_do = matches!(refusal, Refusal::SignInRequired | Refusal::SecondFactorRequired);
+        self.endpoint.leads_to_sign_in() && would_do && incoming.is_for_person()
+    }
+
     /// A refusal, or, for a person who only has to sign in, the way to where they can.
     async fn turn_away(&self, incoming: &Incoming, refusal: Refusal) -> Result<web_sys::Response> {
-        let has_to_sign_in = matches!(refusal, Refusal::SignInRequired | Refusal::SecondFactorRequired);
-        if !(self.endpoint.leads_to_sign_in() && has_to_sign_in && incoming.is_for_person()) {
+        if !self.has_to_sign_in(incoming, refusal) {
             return Err(refusal.into());
         }
         let request = incoming.request();

@@ -115,6 +115,9 @@ fn path(address: &Address) -> Result<Option<HomePath>> {
     let query = address.query().unwrap_or_default();
     let path = query.split('&').find_map(|pair| pair.strip_prefix("path="));
     // What a form writes as a plus is a space.
+    if path.is_none() && address.query_value("path").is_some() {
+        return Err(bad("the name `path` is not percent-encoded in a query"));
+    }
     let decoded = path.map(|path| HomePath::decode(&path.replace('+', "%20")));
     match decoded {
         Some(None) => Err(bad(

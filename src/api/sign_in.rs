@@ -98,7 +98,8 @@ pub(super) async fn show_sign_out(ctx: &Context<'_>, request: &Request) -> Resul
 /// On the platform's host: a code with which the browser's session goes on to a bot's own host.
 pub(super) async fn issue_code(ctx: &Context<'_>, request: &Request) -> Result<Response> {
     let Some(session) = live_session(ctx, request.headers()).await else {
-        // It was ended on another host: here as well.
+        // It was ended on another host: here as well. Nobody has signed in by that.
+        ctx.audit.failed(Refusal::SignInRequired);
         let to_login = sign_in::redirect_to_login(request, Refusal::SignInRequired)?;
         return Ok(reply::with_cookie(to_login, &cookies::clear(SESSION_COOKIE))?);
     };

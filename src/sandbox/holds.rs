@@ -1,6 +1,6 @@
 //! Pins and holds outlive the Sandbox's storage: they lie in the bucket as well, beside the repository.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures::lock::Mutex;
@@ -20,6 +20,8 @@ const NOTHING: &str = "[]";
 pub(super) struct KeptHolds {
     turn: Mutex<()>,
     written: RefCell<Option<String>>,
+    /// The bucket has not said yet what was held.
+    unread: Cell<bool>,
 }
 
 impl Inner {
@@ -39,6 +41,9 @@ impl Inner {
     }
 
     async fn write_holds(&self) -> Result<()> {
+        if self.kept_holds.unread.get() {
+            self.read_holds().await?;
+        }
         let holds = Store::open(&self.state)?.holds_record(clock::now_ms())?;
         // Where nothing was ever held nothing is written.
         if self.kept_holds.written.borrow().as_deref().unwrap_or(NOTHING) == holds {
@@ -49,18 +54,25 @@ impl Inner {
         Ok(())
     }
 
-    /// Takes up what was held: a Sandbox without a life is a new one, or has lost what it had stored.
-    ///
-    /// # Errors
-    /// When the bucket does not say.
-    pub(super) async fn recover_holds(&self) -> Result<()> {
+    /// Takes up what was held: a Sandbox without a life is a new one, or has lost what it had stored. A bucket that does not
+    /// say keeps nobody from their bot's status, or an admin from suspending it: it is asked again before anything is written.
+    pub(super) async fn recover_holds(&self) {
+        if let Err(error) = self.read_holds().await {
+            self.kept_holds.unread.set(true);
+            log::line("holds-not-read", &[("reason", &error)]);
+        }
+    }
+
+    async fn read_holds(&self) -> Result<()> {
         let Some(holds) = repository::holds(&self.env, self.user()?).await? else {
+            self.kept_holds.unread.set(false);
             return Ok(());
         };
         if let Err(error) = Store::open(&self.state)?.take_holds(&holds) {
             log::line("holds-unreadable", &[("user", &self.user()?), ("reason", &error)]);
         }
         self.kept_holds.written.replace(Some(holds));
+        self.kept_holds.unread.set(false);
         Ok(())
     }
 }

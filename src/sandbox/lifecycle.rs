@@ -39,7 +39,7 @@ impl Inner {
         }
         let store = Store::open(&self.state)?;
         if store.life()?.is_none() {
-            self.recover_holds().await?;
+            self.recover_holds().await;
             // Somebody else may have loaded it meanwhile.
             if self.memory.borrow().life.is_some() {
                 return Ok(());

@@ -14,7 +14,7 @@ use moltworker_core::wire::control::{
     MAX_ANSWER_BYTES, MAX_SNAPSHOTS_BYTES, SNAPSHOTS_PATH, Snapshot, SnapshotReason,
 };
 use moltworker_core::wire::job::{BackupJob, SnapshotJob};
-use moltworker_core::wire::run::{RestorePoint, Run, SnapshotId};
+use moltworker_core::wire::run::{REFUSAL_HEADER, RestorePoint, Run, SnapshotId};
 use serde::Deserialize;
 use worker::{Response, Result};
 
@@ -213,12 +213,17 @@ pub(super) fn unanswered(run: Run, error: &worker::Error) -> SandboxAnswer {
 /// could know what to do about.
 pub(super) async fn refused(mut answer: Response, problems: &[Refusal]) -> SandboxAnswer {
     let status = answer.status_code();
+    // All that an answer to HEAD says.
+    let named = answer.headers().get(REFUSAL_HEADER).ok().flatten();
     let said = clock::within(
         REFUSAL_DEADLINE,
         json::within::<Refused>(&mut answer, MAX_ANSWER_BYTES),
     )
     .await;
-    let (code, detail) = said.map_or_else(|_| Default::default(), |said| (said.code, said.detail));
+    let (code, detail) = match said {
+        Ok(said) => (said.code, said.detail),
+        Err(_) => (named.unwrap_or_default(), None),
+    };
     let mut passed_on = [Refusal::BadRequest].iter().chain(problems).copied();
     let refusal = passed_on.find(|refusal| refusal.facts().1 == code);
     log::line(

@@ -117,7 +117,11 @@ pub(crate) async fn edited(
     logs: &Logs,
 ) -> Result<Option<String>, NotEdited> {
     let unread = |error: io::Error| NotEdited::NotRead(format!("openclaw.json cannot be read: {error}"));
-    let answer = ask(state, settings).await.map_err(unread)?;
+    let mut answer = ask(state, settings).await.map_err(unread)?;
+    if answer.is_none() {
+        // A machine that is short of memory or time ends it as well, and the next try does not meet that again.
+        answer = ask(state, settings).await.map_err(unread)?;
+    }
     let answer = answer.ok_or_else(|| NotEdited::Refused(TOO_MUCH.to_owned()))?;
     for gap in answer.gaps {
         logs.say_once(gap.meaning());

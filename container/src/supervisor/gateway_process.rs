@@ -21,6 +21,7 @@ use crate::supervisor::gateway_config;
 use crate::supervisor::home::{Fingerprint, HomeError, STATE_DIRECTORY, StateDirectory};
 use crate::supervisor::locks;
 use crate::supervisor::platform_settings::{self, GatewayPlace};
+use crate::supervisor::tenant::Tenant;
 use crate::supervisor::tenant::entrance;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -88,7 +89,7 @@ pub(crate) fn owner(settings: &Settings, pid: u32) -> Option<String> {
 
 impl Gateway {
     /// Puts the config in order, removes what an earlier gateway left and starts the process. Its output goes
-    /// to `logs`, its processes are in the control group `group`, if there is one.
+    /// to `logs`, its processes are in the control group of `tenant`, if there is one.
     ///
     /// # Errors
     /// The reason, when there is no process afterwards.
@@ -96,7 +97,7 @@ impl Gateway {
         settings: &Settings,
         password: &str,
         logs: &Arc<Logs>,
-        group: Option<&Path>,
+        tenant: &Tenant,
     ) -> Result<(Self, Readers), SpawnError> {
         let (state, done) =
             StateDirectory::open_without_links(&settings.home, settings.owner, gateway_config::FILE)?;
@@ -118,7 +119,9 @@ impl Gateway {
             program: settings.program.display().to_string(),
             error,
         };
-        let command = command(settings, password, group).map_err(failed)?;
+        let command = command(settings, password, tenant.group()).map_err(failed)?;
+        // In a group that stands still it would begin to stand still, and this would wait for it.
+        tenant.go_on();
         let mut child = entrance::start(command).map_err(failed)?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.ok_or_else(|| failed(io::Error::other("has no process id")))?;

@@ -248,10 +248,9 @@ impl Supervision {
     async fn spawn(&mut self, launch: Launch) -> Option<GatewayEffect> {
         let first_line = self.logs.before_last(0);
         let oom_kills = Cgroup::here().oom_kills();
-        // In a group that stands still it would begin to stand still, and this would wait for it.
+        // What puts the config in order would stand still with the bot.
         self.tenant.go_on();
-        let group = self.tenant.group();
-        match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs, group).await {
+        match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs, &self.tenant).await {
             Ok((gateway, readers)) => {
                 self.running = Some(Running {
                     launch,

@@ -39,8 +39,16 @@ pub(crate) struct Tenant {
     group: Option<TenantGroup>,
     /// What makes them stand still, while something does.
     holding: Mutex<Weak<HoldOrder>>,
-    /// Those that were killed while their gateway still died.
-    struck: Mutex<Outlived>,
+    /// What was killed while its gateway still died.
+    struck: Mutex<Struck>,
+}
+
+/// What was killed at once, and by what.
+#[derive(Default)]
+struct Struck {
+    outlived: Outlived,
+    /// Processes of ours that do it.
+    killers: BTreeSet<u32>,
 }
 
 /// What outlived its gateway and was ended.
@@ -86,7 +94,9 @@ impl Tenant {
     /// Whose processes there are now. Which are ours is asked for afterwards: one that is seen is known by then.
     fn look(&self, jobs: impl Fn() -> BTreeSet<u32>) -> Look {
         let all = processes::living();
-        let kin = Kin::of(&all, std::process::id(), &jobs(), self.user);
+        let mut ours = jobs();
+        ours.extend(&self.struck().killers);
+        let kin = Kin::of(&all, std::process::id(), &ours, self.user);
         Look { all, kin }
     }
 
@@ -95,15 +105,16 @@ impl Tenant {
     pub(crate) fn strike(&self, gateway: u32, jobs: impl Fn() -> BTreeSet<u32>) {
         let Look { mut kin, .. } = self.look(jobs);
         self.kill(&kin);
-        if let Some(user) = self.user.filter(|_| !kin.is_entangled) {
-            // Where it does not start, they are ended when the gateway has.
-            let _ = killer::start(user);
-        }
+        // Where it does not start, they are ended when the gateway has.
+        let user = self.user.filter(|_| !kin.is_entangled);
+        let killer = user.and_then(|user| killer::start(user).ok());
         kin.tenants.retain(|process| process.pid != gateway);
-        self.struck().add(&kin.tenants);
+        let mut struck = self.struck();
+        struck.killers.extend(killer);
+        struck.outlived.add(&kin.tenants);
     }
 
-    fn struck(&self) -> MutexGuard<'_, Outlived> {
+    fn struck(&self) -> MutexGuard<'_, Struck> {
         self.struck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -123,12 +134,13 @@ impl Tenant {
     /// Ends and collects every process of the bot, and returns when none is left. `jobs` are processes of ours, which
     /// go on with what they have started; they are asked for again and again, because one may begin meanwhile.
     pub(crate) async fn end(&self, jobs: impl Fn() -> BTreeSet<u32>) -> Outlived {
-        let mut outlived = std::mem::take(&mut *self.struck());
+        let mut outlived = std::mem::take(&mut self.struck().outlived);
         let mut killer = None;
         loop {
             reaper::ended();
             let Look { all, kin } = self.look(|| jobs().into_iter().chain(killer).collect());
             if kin.tenants.is_empty() {
+                self.struck().killers.clear();
                 return outlived;
             }
             outlived.add(&kin.tenants);

@@ -63,6 +63,8 @@ pub struct BackupState {
     decided: Option<SnapshotId>,
     /// When the history was last told that something is gone.
     loss_told_at: Option<u64>,
+    /// When the last snapshot was taken of which it was observed what it lacks, by its container's clock.
+    judged_until: Option<i64>,
     /// Since when something is not saved.
     unsaved_since: Option<u64>,
     /// When the run was last known to have nothing that is not saved.

@@ -160,8 +160,12 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     if let Some(renewed) = renewed.map_err(|error| RepositoryError(format!("renewing the token: {error}")))? {
         say(&Line::Token(renewed));
     }
-    // What follows the length of a file is nothing but its bytes, and what maintenance may is nobody else's.
-    let is_said = !matches!(job, BackupJob::Maintain(_) | BackupJob::Read(ReadJob::File(..)));
+    // What follows the length of a file, or the word that a directory comes, is nothing but that, and what maintenance may is
+    // nobody else's.
+    let is_said = !matches!(
+        job,
+        BackupJob::Maintain(_) | BackupJob::Read(ReadJob::File(..) | ReadJob::Archive(..))
+    );
     keep_renewing(Arc::clone(&remote), is_said);
     // With root's rights, which it takes to start a process that has none and to end it.
     let keeper = Keeper::start(owner, database_time);

@@ -17,7 +17,7 @@ use super::confined::Keeper;
 use super::leases;
 use super::now_ms;
 use super::remote::Remote;
-use super::repository::{Description, Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
+use super::repository::{ACCEPTED, Description, Opened, RepositoryError, SUSPICIOUS, open, snapshot_report};
 use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
@@ -174,11 +174,17 @@ fn choose(
 fn lost_in_run(snapshots: &[SnapshotFile]) -> Option<(Lost, i64)> {
     let run = |snapshot: &SnapshotFile| snapshot.tags.iter().find(|tag| tag.starts_with("run:")).cloned();
     let last = run(snapshots.first()?);
-    let mut of_run = snapshots.iter().take_while(|snapshot| run(snapshot) == last);
-    of_run.find_map(|snapshot| {
-        let lost = Description::of(snapshot).lost?;
-        Some((lost, snapshot.time.timestamp().as_millisecond()))
-    })
+    let is_marked = |snapshot: &SnapshotFile, mark: &str| snapshot.tags.iter().any(|tag| tag == mark);
+    for snapshot in snapshots.iter().take_while(|snapshot| run(snapshot) == last) {
+        // Whoever accepted one accepted what it lacks, and so did whoever mended what made one suspicious.
+        if is_marked(snapshot, ACCEPTED) || is_marked(snapshot, SUSPICIOUS) {
+            return None;
+        }
+        if let Some(lost) = Description::of(snapshot).lost {
+            return Some((lost, snapshot.time.timestamp().as_millisecond()));
+        }
+    }
+    None
 }
 
 /// Writes a snapshot into a directory that is not there yet and compares it, where beside it `spare` bytes stay free; what it

@@ -7,6 +7,7 @@ use crate::backup::state::MAX_NAMED;
 use crate::bot::history::truncate_detail;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
 use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
+use crate::wire::job::JobKind;
 
 /// How far a start is, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +96,8 @@ fn done(status: &Status) -> u64 {
         .backup
         .as_ref()
         .and_then(|backup| backup.under_way.as_ref());
-    under_way.map_or(0, |progress| {
+    let restore = under_way.filter(|progress| progress.job == JobKind::Restore);
+    restore.map_or(0, |progress| {
         progress.done.files.saturating_add(progress.done.bytes)
     })
 }

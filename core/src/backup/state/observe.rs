@@ -44,6 +44,7 @@ impl BackupState {
         self.restored = Some(report.clone());
         self.key.restored(run);
         let (is_news, lost) = self.news(report);
+        self.judged_until = self.judged_until.max(report.taken_at);
         self.record_verified(now, report, changes);
         let passed_over = match report.passed_over.len() {
             0 => String::new(),
@@ -57,9 +58,9 @@ impl BackupState {
         if let (true, Some(id)) = (is_news, &report.snapshot) {
             let at = report.taken_at.unwrap_or_default();
             self.newest = Some(NewestSnapshot { id: id.clone(), at });
-            if let Some(lost) = lost {
-                self.observe_content_gone(now, id, lost, changes);
-            }
+        }
+        if let (Some(lost), Some(id)) = (lost, &report.snapshot) {
+            self.observe_content_gone(now, id, lost, changes);
         }
         let Some(newest) = report.passed_over.first() else {
             return;
@@ -90,13 +91,15 @@ impl BackupState {
         }
     }
 
-    /// Whether the snapshot of a restore is newer than any that is known, as the last ones of a run are: they were taken when
-    /// nobody asked any more. And what these lack.
+    /// Whether the snapshot of a restore is newer than any that is known. And what the last ones of a run lack: they were taken
+    /// when nobody asked any more, so that the bucket may have told of them, but not what is in them.
     fn news<'r>(&self, report: &'r RestoreReport) -> (bool, Option<&'r Lost>) {
-        let known = self.newest.as_ref().map(|newest| newest.at);
-        let is_new = |at: Option<i64>| known.is_none_or(|known| at.is_some_and(|at| at > known));
-        let lost = report.lost.as_ref().filter(|_| is_new(report.lost_at));
-        (is_new(report.taken_at), lost)
+        let is_newer =
+            |known: Option<i64>, at: Option<i64>| known.is_none_or(|known| at.is_some_and(|at| at > known));
+        let newest = self.newest.as_ref().map(|newest| newest.at);
+        let is_judged = !is_newer(self.judged_until, report.lost_at);
+        let lost = report.lost.as_ref().filter(|_| !is_judged);
+        (is_newer(newest, report.taken_at), lost)
     }
 
     /// Whether this is the last one that was found suspicious, be that over or not.
@@ -157,6 +160,7 @@ impl BackupState {
         }
         for snapshot in &fresh {
             self.observe_loss(now, snapshot, changes);
+            self.judged_until = self.judged_until.max(Some(snapshot.taken_at));
         }
         // `latest` is this one: nothing is passed over any more.
         if fresh.last().is_some_and(|newest| newest.suspicious.is_none()) {

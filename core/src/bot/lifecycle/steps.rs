@@ -197,7 +197,8 @@ impl Lifecycle {
                         deadline,
                         done: before,
                     } => {
-                        if *before != done && later.saturating_sub(*deadline) >= RESTORE_NOTED_MS {
+                        // Each attempt begins at nothing: only what none before it had done gets it on.
+                        if done > *before && later.saturating_sub(*deadline) >= RESTORE_NOTED_MS {
                             (*deadline, *before) = (later, done);
                         }
                     }

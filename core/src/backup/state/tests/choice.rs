@@ -229,6 +229,13 @@ fn what_the_last_snapshot_of_a_run_lacks_is_told_once_at_the_next_start() {
         });
         backup
     };
+    // The bucket tells of them at the end of the run, with when they were stored.
+    backup_state.ended(
+        2,
+        R1,
+        Ended::Saved,
+        &[stored('a', 21, false), stored('b', 35, false)],
+    );
     let told = observe_backup(&mut backup_state, 2, R2, starting_from('b', (30, 29), 40));
     assert_eq!(told, [HistoryKind::Restored, HistoryKind::ContentGone]);
     assert_eq!(backup_state.summary().newest.unwrap().id, id('b'));
