@@ -148,6 +148,27 @@ fn an_archive_that_cannot_be_read_whole_breaks_off() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_not_answered_with_other_bytes() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    let objects = repository.objects();
+    std::fs::write(fixture.home.join("short"), "thirty bytes, and a few besides").unwrap();
+    hand_over(&fixture.home);
+    let id = snapshot(&fixture).id;
+    // The file's, and that of the directories, which is read first.
+    let packs = repository.packs_since(&objects);
+    let found = packs.iter().any(|pack| {
+        repository.rot(pack);
+        let broken = fetch(&fixture, "GET", id.as_str(), "file?path=short");
+        repository.rot(pack);
+        broken.status == 200 && broken.body.is_empty()
+    });
+    assert!(found, "one of them has the file, and nothing came of it");
+    let whole = fetch(&fixture, "GET", id.as_str(), "file?path=short");
+    assert_eq!(whole.text(), "thirty bytes, and a few besides");
+}
+
+#[test]
 fn a_name_that_is_not_utf8_is_listed_and_fetched() {
     let repository = Repository::start();
     let fixture = settled(&repository);

@@ -90,3 +90,25 @@ fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
     on(&mut life, 6_000, ready(R1));
     assert_eq!(life.state, LifecycleState::Running);
 }
+
+#[test]
+fn attempts_that_get_no_further_than_before_meet_the_deadline() {
+    let mut life = life();
+    on(&mut life, 0, LifecycleEvent::Wanted);
+    let gets_to = |done| {
+        let report = SupervisorReport {
+            gateway: GatewayCondition::Restoring,
+            idle_ms: 0,
+            done,
+        };
+        LifecycleEvent::Reported(R1, Some(report))
+    };
+    // The first one does something, and no other one more than that.
+    let mut now = 0;
+    for done in [0, 10, 0, 9, 0, 10, 3] {
+        on(&mut life, now, gets_to(done));
+        now += RESTORE_NOTED_MS;
+    }
+    let deadline = RESTORE_NOTED_MS + RESTORE_DEADLINE_MS;
+    assert_eq!(life.state, LifecycleState::Restoring { deadline, done: 10 });
+}
