@@ -42,7 +42,7 @@ test("decisions", { timeout: 20 * 60_000 }, async (t) => {
     const [told, ...others] = await events("content-gone");
     assert.deepEqual([others, await events("passed-over")], [[], []]);
     assert.match(told.detail, new RegExp(DEVELOPMENT));
-    assert.equal((await owner.state()).backups.choice, undefined);
+    assert.equal((await owner.state()).backups.choice, null);
   });
 
   await t.test("a destroyed gateway database is passed over and one step goes back", async () => {
