@@ -186,6 +186,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Takes::Text => json!({ "type": "string" }),
         Takes::SnapshotId => json!({ "$ref": "#/components/schemas/SnapshotId" }),
         Takes::FleetCursor => json!({ "type": "string", "pattern": schemas::fleet_cursor() }),
+        Takes::SnapshotCursor => json!({ "type": "string", "pattern": schemas::snapshot_cursor() }),
         Takes::OneOf(values) => json!({ "type": "string", "enum": values }),
     };
     json!({

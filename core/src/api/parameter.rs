@@ -1,6 +1,7 @@
 //! Names in queries, and which values they take.
 
 use super::fleet::FleetCursor;
+use super::snapshots::SnapshotCursor;
 use crate::wire::run::SnapshotId;
 
 /// A name in a query.
@@ -27,6 +28,8 @@ pub enum Takes {
     SnapshotId,
     /// The `next` of a page of the fleet; empty is the beginning.
     FleetCursor,
+    /// The `next` of a page of snapshots; empty is the beginning.
+    SnapshotCursor,
     /// One of these.
     OneOf(&'static [&'static str]),
 }
@@ -43,6 +46,7 @@ impl Takes {
             Self::Text => true,
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
             Self::FleetCursor => value.is_empty() || value.parse::<FleetCursor>().is_ok(),
+            Self::SnapshotCursor => value.is_empty() || value.parse::<SnapshotCursor>().is_ok(),
             Self::OneOf(values) => values.contains(&value),
         }
     }
@@ -53,7 +57,7 @@ impl Takes {
             Self::Number(most) => format!("a whole number up to {most}"),
             Self::Text => "a text".to_owned(),
             Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
-            Self::FleetCursor => "the `next` of the page before".to_owned(),
+            Self::FleetCursor | Self::SnapshotCursor => "the `next` of the page before".to_owned(),
             Self::OneOf(values) => format!("one of {}", values.join(", ")),
         }
     }

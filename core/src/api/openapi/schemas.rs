@@ -44,6 +44,11 @@ pub(super) fn fleet_cursor() -> String {
     format!("^((?:{orders})[.][0-9]{{1,{MAX_TIME_DIGITS}}}[.]{USER_ID})?$")
 }
 
+/// The cursor of a list of snapshots: a time in milliseconds and a snapshot's id, with a dot between. Empty is the beginning.
+pub(super) fn snapshot_cursor() -> String {
+    format!("^([0-9]{{1,{MAX_TIME_DIGITS}}}[.][0-9a-f]{{64}})?$")
+}
+
 /// Every schema, by name.
 pub(super) fn all() -> Value {
     let mut named = Document::schemas();

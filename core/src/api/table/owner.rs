@@ -1,7 +1,7 @@
 //! What an owner has: their bot and its domains.
 
 use super::rows::{
-    AFTER, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button, snapshots,
+    AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button, snapshots,
 };
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Hosts, Input, Output};
@@ -81,7 +81,7 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/snapshots",
         "The bot's snapshots, newest first",
     )
-    .takes(Input::Query(&[AFTER]))
+    .takes(Input::Query(&[AFTER_SNAPSHOT]))
     .answers(Output::Json(Document::SnapshotList)),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Browse),

@@ -50,6 +50,10 @@ pub(super) const AFTER: Parameter = Parameter {
     meaning: "the `next` of the page before",
     required: false,
 };
+pub(super) const AFTER_SNAPSHOT: Parameter = Parameter {
+    takes: Takes::SnapshotCursor,
+    ..AFTER
+};
 pub(super) const LINES: Parameter = Parameter {
     name: "lines",
     takes: Takes::Number(MAX_LOG_LINES as u64),
