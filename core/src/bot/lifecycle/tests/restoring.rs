@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// A restore has done so much.
+fn gets_to(done: u64) -> LifecycleEvent {
+    let report = SupervisorReport {
+        gateway: GatewayCondition::Restoring,
+        idle_ms: 0,
+        done,
+    };
+    LifecycleEvent::Reported(R1, Some(report))
+}
+
 #[test]
 fn the_start_deadline_begins_after_the_restore() {
     let mut life = life();
@@ -42,14 +52,6 @@ fn the_start_deadline_begins_after_the_restore() {
 fn the_deadline_of_a_restore_counts_time_without_progress() {
     let mut life = life();
     on(&mut life, 0, LifecycleEvent::Wanted);
-    let gets_to = |done| {
-        let report = SupervisorReport {
-            gateway: GatewayCondition::Restoring,
-            idle_ms: 0,
-            done,
-        };
-        LifecycleEvent::Reported(R1, Some(report))
-    };
     let mut now = 0;
     for done in 0..10 {
         on(&mut life, now, gets_to(done));
@@ -95,14 +97,6 @@ fn a_restore_ordered_while_running_is_tracked_until_it_ends() {
 fn attempts_that_get_no_further_than_before_meet_the_deadline() {
     let mut life = life();
     on(&mut life, 0, LifecycleEvent::Wanted);
-    let gets_to = |done| {
-        let report = SupervisorReport {
-            gateway: GatewayCondition::Restoring,
-            idle_ms: 0,
-            done,
-        };
-        LifecycleEvent::Reported(R1, Some(report))
-    };
     // The first one does something, and no other one more than that.
     let mut now = 0;
     for done in [0, 10, 0, 9, 0, 10, 3] {
