@@ -4,14 +4,13 @@
 use std::borrow::Cow;
 
 use moltworker_core::http::container_answer;
-use moltworker_core::http::header_list::HeaderList;
 use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
-use moltworker_core::wire::run::{CLIENT_IP_HEADER, RESTORED_HEADER};
+use moltworker_core::wire::run::{CLIENT_IP_HEADER, REQUEST_ID_HEADER, RESTORED_HEADER};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{Env, web_sys};
@@ -70,7 +69,7 @@ pub(crate) async fn serve(
     // What browsers keep of the platform's own host is not the bot's.
     let may_clear = matches!((served, caller), (Served::Bot(_), Caller::Browser(_)));
     let response = forward(env, settings, user, incoming, origin).await?;
-    toward_caller(response, may_clear.then_some(&incoming.headers))
+    toward_caller(response, incoming, may_clear)
 }
 
 /// What `fetch` takes beside an address. Handed over as one text: member by member, each would be a call to JavaScript.
@@ -141,6 +140,7 @@ fn headers_toward_bot<'a>(
         headers.push((CLIENT_IP_HEADER, Cow::Borrowed(address)));
     }
     headers.push(("accept-encoding", accepted_encodings(incoming)));
+    headers.push((REQUEST_ID_HEADER, Cow::Borrowed(incoming.request_id())));
     let (name, value) = sandbox_client::mark_to_serve()?;
     headers.push((name, Cow::Owned(value)));
     Ok(headers)
@@ -160,9 +160,13 @@ fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
 }
 
 /// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
-/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left. `browser` has
-/// the headers of a browser's request to the bot's own host: one that does not know of a restore is told.
-fn toward_caller(response: web_sys::Response, browser: Option<&HeaderList>) -> Result<web_sys::Response> {
+/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left. `may_clear` is
+/// for a browser's request to the bot's own host: one that does not know of a restore is told.
+fn toward_caller(
+    response: web_sys::Response,
+    incoming: &Incoming,
+    may_clear: bool,
+) -> Result<web_sys::Response> {
     let all = read_headers(&response.headers());
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
@@ -172,13 +176,21 @@ fn toward_caller(response: web_sys::Response, browser: Option<&HeaderList>) -> R
         .filter(|header| of(*header) != Verdict::Keep)
         .map(|(name, _)| name)
         .collect();
-    if changed.is_empty() {
+    let request_id = incoming.request_id();
+    // The ingress has said it, but for an answer of the Sandbox's own.
+    let has_request_id = all.get(REQUEST_ID_HEADER) == Some(request_id);
+    if changed.is_empty() && has_request_id {
         return Ok(response);
     }
-    let restored_at = browser
-        .and_then(|headers| site_data::restore_to_tell(all.get(RESTORED_HEADER), headers.get("cookie")));
+    let cookies = incoming.headers.get("cookie");
+    let restored_at = may_clear
+        .then(|| site_data::restore_to_tell(all.get(RESTORED_HEADER), cookies))
+        .flatten();
     let outcome =
         without(&response, &changed, all.iter().map(|header| (header, of(header)))).and_then(|copy| {
+            if !has_request_id {
+                copy.headers().set(REQUEST_ID_HEADER, request_id)?;
+            }
             if let Some(restored_at) = restored_at {
                 copy.headers().set("clear-site-data", site_data::CLEARED)?;
                 copy.headers()

@@ -14,6 +14,7 @@ use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::{SettingProblem, Settings};
+use moltworker_core::wire::run::REQUEST_ID_HEADER;
 use worker::{Env, Request, Response, web_sys};
 
 use crate::api::audit::AuditTrail;
@@ -25,7 +26,7 @@ use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
 use crate::http::reply;
 use crate::http::sites::{self, Served};
-use crate::http::{body, pages, rate_limiter};
+use crate::http::{body, headers, pages, rate_limiter};
 use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::Caller;
 use crate::identity::{session_handoff, sign_in, users};
@@ -41,21 +42,44 @@ pub(crate) async fn answer(
 ) -> worker::Result<web_sys::Response> {
     let incoming = match Incoming::read(same_request(&request)) {
         Ok(incoming) => incoming,
-        Err(error) => return Ok(tell(&request.into(), error.into())?.into()),
+        Err(error) => return Ok(tell(&request.into(), "", error.into())?.into()),
     };
     let outcome = dispatch(&incoming, env, invocation).await;
-    outcome.or_else(|error| Ok(tell(&incoming.request(), error)?.into()))
+    outcome.or_else(|error| told(&incoming, error))
+}
+
+/// An error as the answer to a request.
+fn told(incoming: &Incoming, error: Error) -> worker::Result<web_sys::Response> {
+    let response = tell(&incoming.request(), incoming.request_id(), error)?;
+    numbered(response.into(), incoming)
+}
+
+/// An answer of the platform's own with the id of its request. A bot's has got it in the ingress.
+fn numbered(response: web_sys::Response, incoming: &Incoming) -> worker::Result<web_sys::Response> {
+    let id = incoming.request_id();
+    if response.headers().set(REQUEST_ID_HEADER, id).is_ok() {
+        return Ok(response);
+    }
+    // The headers of an answer that came from elsewhere cannot be changed.
+    let copy = headers::copy(&response)?;
+    copy.headers().set(REQUEST_ID_HEADER, id)?;
+    Ok(copy)
 }
 
 /// An error, as the caller is told it.
-fn tell(request: &Request, error: Error) -> worker::Result<Response> {
+fn tell(request: &Request, id: &str, error: Error) -> worker::Result<Response> {
     match error {
         Error::Refused(refusal, detail) => reply::refuse(request, refusal, detail),
         Error::Runtime(error) => {
             let (method, path) = (method_of(request), request.path());
             log::line(
                 "internal-error",
-                &[("method", &method), ("path", &path), ("reason", &error)],
+                &[
+                    ("request", &id),
+                    ("method", &method),
+                    ("path", &path),
+                    ("reason", &error),
+                ],
             );
             reply::refuse(request, Refusal::Internal, None)
         }
@@ -70,11 +94,11 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         _ => None,
     };
     if let Some((_, Operation::Health, _)) = everywhere {
-        return Ok(reply::text(200, "ok\n")?.into());
+        return Ok(numbered(reply::text(200, "ok\n")?.into(), incoming)?);
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
-        Err(problems) => return Ok(not_configured(incoming, &problems)?.into()),
+        Err(problems) => return Ok(numbered(not_configured(incoming, &problems)?.into(), incoming)?),
     };
     if let Some((endpoint, Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere
     {
@@ -106,7 +130,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
             };
             let response = match call.answer(incoming).await {
                 Ok(response) => response,
-                Err(error) => tell(&incoming.request(), error)?.into(),
+                Err(error) => told(incoming, error)?,
             };
             match call.renewed.take() {
                 Some(cookie) => Ok(reply::with_cookie(response.into(), &cookie)?.into()),
@@ -115,7 +139,10 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         }
         Route::NotFound => Err(Refusal::NotFound.into()),
         Route::UnknownHost => Err(Refusal::UnknownHost.into()),
-        Route::WrongMethod { allow } => Ok(reply::wrong_method(&incoming.request(), &allow)?.into()),
+        Route::WrongMethod { allow } => {
+            let response = reply::wrong_method(&incoming.request(), &allow)?;
+            Ok(numbered(response.into(), incoming)?)
+        }
     }
 }
 
@@ -175,7 +202,7 @@ impl Call<'_> {
             Err(refusal) => Err(refusal),
         };
         ctx.audit.end(outcome(&answer), self.invocation).await;
-        Ok(answer?.into())
+        Ok(numbered(answer?.into(), incoming)?)
     }
 
     /// Whether this is a person who only has to sign in, at an address that leads there.
@@ -194,7 +221,7 @@ impl Call<'_> {
             Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
             Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
         };
-        Ok(response.into())
+        Ok(numbered(response.into(), incoming)?)
     }
 
     /// Who calls, if they may.

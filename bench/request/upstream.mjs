@@ -4,7 +4,9 @@ import { createServer } from "node:http";
 const body = Buffer.alloc(Number(process.argv[2]), "0123456789abcdef");
 
 const server = createServer((request, response) => {
-  response.writeHead(200, { "content-type": "text/plain; charset=utf-8", "content-length": body.length, "cache-control": "no-store" });
+  // As the ingress does; the smallest Worker sends none.
+  const id = request.headers["x-request-id"];
+  response.writeHead(200, { ...(id && { "x-request-id": id }), "content-type": "text/plain; charset=utf-8", "content-length": body.length, "cache-control": "no-store" });
   response.end(body);
 });
 server.keepAliveTimeout = 600_000;

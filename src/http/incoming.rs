@@ -6,6 +6,7 @@ use wasm_bindgen::prelude::*;
 use worker::{Request, Result, web_sys};
 
 use crate::http::address::Address;
+use crate::http::call::{RAY_HEADER, request_id};
 use crate::http::headers::read_headers;
 use crate::http::reply;
 
@@ -20,16 +21,26 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     /// # Errors
-    /// As [`Address::of`].
+    /// As [`Address::of`], and as [`request_id`].
     pub(crate) fn read(raw: web_sys::Request) -> Result<Self> {
         let url = raw.url();
+        let mut headers = read_headers(&raw.headers());
+        if headers.get(RAY_HEADER).is_none() {
+            let own = request_id(&headers)?;
+            headers.add(RAY_HEADER, &own);
+        }
         Ok(Self {
             method: raw.method(),
             address: Address::read(&url)?,
-            headers: read_headers(&raw.headers()),
+            headers,
             url,
             raw,
         })
+    }
+
+    /// By which its answer, its log lines and its entries in the history are found.
+    pub(crate) fn request_id(&self) -> &str {
+        self.headers.get(RAY_HEADER).unwrap_or_default()
     }
 
     /// The request as handlers take it; its body is still the one stream that arrived.

@@ -35,6 +35,34 @@ test("the bot sees the request without platform credentials", async (t) => {
   assert.equal(Object.fromEntries(served.at(-1).headers)["accept-encoding"], "br");
 });
 
+test("one id follows a request to the bot, back and into the history", async (t) => {
+  const worker = await startWorker(t);
+  const headers = { "cf-ray": "8a1b-TXL", "x-request-id": "a client's own" };
+  const asked = await worker.as(ALICE, "/some/path", { headers });
+  assert.equal((await asked.json()).headers["x-request-id"], "8a1b-TXL");
+  assert.equal(asked.headers.get("x-request-id"), "8a1b-TXL", "the bot said none");
+  for (const path of ["/forge", "/numbered", "/redirect", "/not-modified"]) {
+    const answer = await worker.as(ALICE, path, { headers });
+    assert.equal(answer.headers.get("x-request-id"), "8a1b-TXL", path);
+  }
+  const own = ["/api/bot", "/api/nothing", "/login", "/api/admin/bots", "/api/bot/snapshots", "/healthz"];
+  for (const path of own) {
+    const answer = await worker.as(ALICE, path, { headers });
+    assert.equal(answer.headers.get("x-request-id"), "8a1b-TXL", path);
+  }
+  const stranger = await worker.fetch("/", { headers });
+  assert.deepEqual([stranger.status, stranger.headers.get("x-request-id")], [401, "8a1b-TXL"]);
+  const unnumbered = await worker.as(ALICE, "/api/admin/users", { headers: { "x-request-id": "a client's own" } });
+  const id = unnumbered.headers.get("x-request-id");
+  assert.match(id, /^[0-9a-f]{16}$/, "where no Cloudflare is");
+  const database = await worker.database();
+  const { results } = await database.prepare("SELECT request_id FROM events WHERE kind = 'refused' ORDER BY id").all();
+  assert.deepEqual(results.map(({ request_id }) => request_id), ["8a1b-TXL", id]);
+  const { socket, headers: opened } = await worker.upgrade("/", { ...worker.bearer(ALICE), ...headers });
+  assert.equal(opened["x-request-id"], "8a1b-TXL");
+  socket.close();
+});
+
 test("a GET with a body reaches the bot without it", async (t) => {
   const worker = await startWorker(t);
   const answer = await worker.as(ALICE, "/some/path", { body: "x" });

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use hyper::header::{CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, UPGRADE};
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{
-    CLIENT_IP_HEADER, INGRESS_SECRET_HEADER, INTERNAL_HEADER_PREFIX, IngressSecret,
+    CLIENT_IP_HEADER, INGRESS_SECRET_HEADER, INTERNAL_HEADER_PREFIX, IngressSecret, REQUEST_ID_HEADER,
 };
 use subtle::ConstantTimeEq;
 
@@ -69,6 +69,20 @@ pub(crate) fn toward_client(from_gateway: &HeaderMap) -> HeaderMap {
 /// Never for a UUID; the type does not know that.
 pub(crate) fn owner(user: UserId) -> Result<HeaderValue, hyper::header::InvalidHeaderValue> {
     HeaderValue::from_str(&user.to_string())
+}
+
+/// The id of a request, as the Worker says it. One value only: a client's own never comes this far.
+pub(crate) fn request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut said = headers.get_all(REQUEST_ID_HEADER).into_iter();
+    said.next().filter(|_| said.next().is_none()).cloned()
+}
+
+/// Puts the id of its request into an answer, in place of what a gateway says there.
+pub(crate) fn number(headers: &mut HeaderMap, request_id: Option<HeaderValue>) {
+    headers.remove(REQUEST_ID_HEADER);
+    if let Some(id) = request_id {
+        headers.insert(REQUEST_ID_HEADER, id);
+    }
 }
 
 /// Whether who sent this message wants to open a WebSocket.
@@ -246,6 +260,21 @@ mod tests {
         ]));
         assert!(is_upgrade(&response));
         assert_eq!(response.len(), 2);
+    }
+
+    #[test]
+    fn an_answer_has_the_id_of_its_request_and_no_other() {
+        let said = |headers: &[(&str, &str)]| request_id(&map(headers));
+        let id = said(&[(REQUEST_ID_HEADER, "8a1b")]);
+        assert_eq!(id, Some(HeaderValue::from_static("8a1b")));
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&[(REQUEST_ID_HEADER, "a"), (REQUEST_ID_HEADER, "b")]), None);
+        let mut answer = map(&[(REQUEST_ID_HEADER, "the gateway's"), (REQUEST_ID_HEADER, "x")]);
+        number(&mut answer, id);
+        let all: Vec<_> = answer.get_all(REQUEST_ID_HEADER).into_iter().collect();
+        assert_eq!(all, ["8a1b"]);
+        number(&mut answer, None);
+        assert!(answer.is_empty());
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub(crate) async fn handle(
     open: Open,
 ) -> Response<Body> {
     let client_side = headers::opens_web_socket(request.headers()).then(|| upgrade(&mut request));
+    let request_id = headers::request_id(request.headers());
     let (parts, body) = request.into_parts();
     let (exchange, upload, answer) = Exchange::begin(body);
     let (counted, response) = match permitted(&ingress, &parts) {
@@ -91,7 +92,9 @@ pub(crate) async fn handle(
         }
         Err(refusal) => (None, answer::refuse(refusal)),
     };
-    response.map(|body| body.of(counted, answer))
+    let mut response = response.map(|body| body.of(counted, answer));
+    headers::number(response.headers_mut(), request_id);
+    response
 }
 
 /// Whether a request may go on. Who is not the Sandbox is not even counted: it must not keep a bot awake.

@@ -38,6 +38,17 @@ impl HeaderList {
             .map(move |(name, value)| (part(name), part(value)))
     }
 
+    /// Adds a header. Its name is in lower case, and neither has a line break.
+    pub fn add(&mut self, name: &str, value: &str) {
+        let mut part = |part: &str| {
+            let start = self.text.len();
+            self.text.push_str(part);
+            start..self.text.len()
+        };
+        let line = (part(name), part(value));
+        self.lines.push(line);
+    }
+
     /// The value of this name, which is in lower case.
     pub fn get(&self, wanted: &str) -> Option<&str> {
         self.iter()
@@ -70,6 +81,15 @@ mod tests {
         assert_eq!(list.get("x-empty"), Some(""));
         assert_eq!(list.get("accep"), None);
         assert_eq!(list.get("text/html"), None);
+    }
+
+    #[test]
+    fn an_added_header_is_found_beside_the_others() {
+        let mut list = HeaderList::read("accept,*/*".to_owned());
+        list.add("cf-ray", "8a,b");
+        let all: Vec<_> = list.iter().collect();
+        assert_eq!(all, [("accept", "*/*"), ("cf-ray", "8a,b")]);
+        assert_eq!(list.get("cf-ray"), Some("8a,b"));
     }
 
     #[test]

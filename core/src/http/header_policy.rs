@@ -2,7 +2,7 @@
 //! which pages may open a WebSocket or send a form.
 
 use crate::http::cookies::COOKIE_PREFIX;
-use crate::wire::run::INTERNAL_HEADER_PREFIX;
+use crate::wire::run::{INTERNAL_HEADER_PREFIX, REQUEST_ID_HEADER};
 
 /// What to do with one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,13 @@ pub fn toward_bot(name: &str, value: &str) -> Verdict {
     }
     let about_the_caller = matches!(
         name.as_str(),
-        "authorization" | "proxy-authorization" | "forwarded" | "x-real-ip" | "true-client-ip" | "via"
+        "authorization"
+            | "proxy-authorization"
+            | "forwarded"
+            | "x-real-ip"
+            | "true-client-ip"
+            | "via"
+            | REQUEST_ID_HEADER
     );
     let families = [INTERNAL_HEADER_PREFIX, "x-forwarded-", "cf-"];
     if about_the_caller || families.iter().any(|prefix| name.starts_with(prefix)) {
@@ -253,6 +259,7 @@ mod tests {
             "CF-Connecting-IP",
             "cf-ray",
             "True-Client-IP",
+            "X-Request-Id",
         ] {
             assert_eq!(toward_bot(name, "x"), Verdict::Drop, "{name}");
         }

@@ -28,6 +28,9 @@ pub const CLIENT_IP_HEADER: &str = "x-moltbot-client-ip";
 pub const INGRESS_SECRET_HEADER: &str = "x-moltbot-ingress-secret";
 /// The ingress names its own refusals in this header, by their code: an answer without it is the gateway's.
 pub const REFUSAL_HEADER: &str = "x-moltbot-refusal";
+/// The id of a request, in the log, in the history, in the gateway's request and in the answer. The ingress puts the one
+/// it was given into the gateway's answer, so that the Worker need not make a copy of every answer.
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
 /// The Sandbox tells the Worker in this header, for [`crate::http::site_data::CLEARED_FOR_MS`], when somebody's restore was
 /// done: milliseconds since 1970.
 pub const RESTORED_HEADER: &str = "x-moltbot-restored";

@@ -180,8 +180,11 @@ export class FakeContainer {
         return new Response(null, { status: 302, headers: { location: "https://elsewhere.example/" } });
       case "/not-modified":
         return new Response(null, { status: 304, headers: { etag: '"x"' } });
+      case "/numbered":
+        // As the ingress does.
+        return new Response("", { headers: { "x-request-id": request.headers.get("x-request-id"), etag: '"x"' } });
       case "/forge": {
-        const forged = new Headers({ "x-moltbot-state": "x", "clear-site-data": '"*"', "x-fine": "1" });
+        const forged = new Headers({ "x-request-id": "forged", "x-moltbot-state": "x", "clear-site-data": '"*"', "x-fine": "1" });
         forged.append("set-cookie", "__Host-moltbot-session=evil; Path=/; Secure");
         forged.append("set-cookie", "theme=dark");
         forged.append("set-cookie", "tone=low");
