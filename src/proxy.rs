@@ -18,6 +18,7 @@ use worker::{Env, web_sys};
 use crate::http::error::{Error, Result};
 use crate::http::headers::{self, read_headers};
 use crate::http::incoming::Incoming;
+use crate::http::reply;
 use crate::http::sites::Served;
 use crate::identity::caller::{self, Caller};
 use crate::identity::session_handoff;
@@ -53,7 +54,8 @@ pub(crate) async fn serve(
             }
             let origin = settings.public.of(&own_host(user, domain));
             let onward = format!("{origin}{}", incoming.address.path_and_query());
-            return Ok(session_handoff::onward(&onward)?.into());
+            let redirect = session_handoff::onward(&onward)?;
+            return Ok(reply::numbered(redirect.into(), incoming.request_id())?);
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark
@@ -199,7 +201,11 @@ fn toward_caller(
             Ok(copy)
         });
     outcome.map_err(|error| {
-        log::line("answer-not-copied", &[("reason", &worker::Error::from(error))]);
+        let reason = worker::Error::from(error);
+        log::line(
+            "answer-not-copied",
+            &[("request", &request_id), ("reason", &reason)],
+        );
         Refusal::BadAnswer.into()
     })
 }

@@ -14,7 +14,6 @@ use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::{SettingProblem, Settings};
-use moltworker_core::wire::run::REQUEST_ID_HEADER;
 use worker::{Env, Request, Response, web_sys};
 
 use crate::api::audit::AuditTrail;
@@ -26,7 +25,7 @@ use crate::http::incoming::{Incoming, same_request};
 use crate::http::nonce::Nonce;
 use crate::http::reply;
 use crate::http::sites::{self, Served};
-use crate::http::{body, headers, pages, rate_limiter};
+use crate::http::{body, pages, rate_limiter};
 use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::Caller;
 use crate::identity::{session_handoff, sign_in, users};
@@ -51,19 +50,7 @@ pub(crate) async fn answer(
 /// An error as the answer to a request.
 fn told(incoming: &Incoming, error: Error) -> worker::Result<web_sys::Response> {
     let response = tell(&incoming.request(), incoming.request_id(), error)?;
-    numbered(response.into(), incoming)
-}
-
-/// An answer of the platform's own with the id of its request. A bot's has got it in the ingress.
-fn numbered(response: web_sys::Response, incoming: &Incoming) -> worker::Result<web_sys::Response> {
-    let id = incoming.request_id();
-    if response.headers().set(REQUEST_ID_HEADER, id).is_ok() {
-        return Ok(response);
-    }
-    // The headers of an answer that came from elsewhere cannot be changed.
-    let copy = headers::copy(&response)?;
-    copy.headers().set(REQUEST_ID_HEADER, id)?;
-    Ok(copy)
+    reply::numbered(response.into(), incoming.request_id())
 }
 
 /// An error, as the caller is told it.
@@ -94,11 +81,19 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         _ => None,
     };
     if let Some((_, Operation::Health, _)) = everywhere {
-        return Ok(numbered(reply::text(200, "ok\n")?.into(), incoming)?);
+        return Ok(reply::numbered(
+            reply::text(200, "ok\n")?.into(),
+            incoming.request_id(),
+        )?);
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
-        Err(problems) => return Ok(numbered(not_configured(incoming, &problems)?.into(), incoming)?),
+        Err(problems) => {
+            return Ok(reply::numbered(
+                not_configured(incoming, &problems)?.into(),
+                incoming.request_id(),
+            )?);
+        }
     };
     if let Some((endpoint, Operation::ServeRepository, PathParameters { user: Some(user), .. })) = everywhere
     {
@@ -108,7 +103,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
             let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
             audit.used_by_operator(&call, &answered.response).await;
         }
-        return Ok(answered.response?.into());
+        return Ok(reply::numbered(answered.response?.into(), incoming.request_id())?);
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
     let found = route(method, served.host_kind(), path);
@@ -141,7 +136,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         Route::UnknownHost => Err(Refusal::UnknownHost.into()),
         Route::WrongMethod { allow } => {
             let response = reply::wrong_method(&incoming.request(), &allow)?;
-            Ok(numbered(response.into(), incoming)?)
+            Ok(reply::numbered(response.into(), incoming.request_id())?)
         }
     }
 }
@@ -202,7 +197,7 @@ impl Call<'_> {
             Err(refusal) => Err(refusal),
         };
         ctx.audit.end(outcome(&answer), self.invocation).await;
-        Ok(numbered(answer?.into(), incoming)?)
+        Ok(reply::numbered(answer?.into(), incoming.request_id())?)
     }
 
     /// Whether this is a person who only has to sign in, at an address that leads there.
@@ -221,7 +216,7 @@ impl Call<'_> {
             Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
             Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
         };
-        Ok(numbered(response.into(), incoming)?)
+        Ok(reply::numbered(response.into(), incoming.request_id())?)
     }
 
     /// Who calls, if they may.

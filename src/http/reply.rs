@@ -4,8 +4,9 @@
 use maud::Markup;
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::run::REQUEST_ID_HEADER;
 use serde::Serialize;
-use worker::{Headers, Request, Response, ResponseBuilder};
+use worker::{Headers, Request, Response, ResponseBuilder, web_sys};
 
 use crate::http::address::method_of;
 use crate::http::headers::ReadHeaders;
@@ -120,6 +121,12 @@ pub(crate) fn with_cookie(response: Response, cookie: &str) -> worker::Result<Re
     }
     headers.append("set-cookie", cookie)?;
     Ok(response.with_headers(headers))
+}
+
+/// An answer of the platform's own with the id of its request. A bot's has got it in the ingress.
+pub(crate) fn numbered(response: web_sys::Response, request_id: &str) -> worker::Result<web_sys::Response> {
+    response.headers().set(REQUEST_ID_HEADER, request_id)?;
+    Ok(response)
 }
 
 /// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform

@@ -45,7 +45,7 @@ test("one id follows a request to the bot, back and into the history", async (t)
     const answer = await worker.as(ALICE, path, { headers });
     assert.equal(answer.headers.get("x-request-id"), "8a1b-TXL", path);
   }
-  const own = ["/api/bot", "/api/nothing", "/login", "/api/admin/bots", "/api/bot/snapshots", "/healthz"];
+  const own = ["/api/bot", "/api/nothing", "/login", "/api/admin/bots", "/api/bot/snapshots", "/healthz", `/_repo/${ALICE}/config`];
   for (const path of own) {
     const answer = await worker.as(ALICE, path, { headers });
     assert.equal(answer.headers.get("x-request-id"), "8a1b-TXL", path);
