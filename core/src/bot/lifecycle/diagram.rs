@@ -103,7 +103,9 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
     let answers = [MaySleep::Yes, MaySleep::Busy { again_ms: 0 }, MaySleep::Unknown];
     events.extend(answers.map(|answer| LifecycleEvent::SleepAnswered(R1, answer)));
     let desires = [Desired::Available, Desired::Stopped, Desired::Suspended];
-    events.extend(desires.map(|desired| LifecycleEvent::Desired(Authority::Admin, desired)));
+    for by in [Authority::Owner, Authority::Admin] {
+        events.extend(desires.map(|desired| LifecycleEvent::Desired(by, desired)));
+    }
     events.extend([false, true].map(LifecycleEvent::Pinned));
     events.extend([false, true].map(|container_runs| LifecycleEvent::Loaded { container_runs }));
     events.extend([
