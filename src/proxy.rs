@@ -14,7 +14,7 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{CLIENT_IP_HEADER, RESTORED_HEADER};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use worker::{Env, web_sys};
+use worker::{Env, Response, web_sys};
 
 use crate::http::error::{Error, Result};
 use crate::http::headers::{self, read_headers};
@@ -54,7 +54,7 @@ pub(crate) async fn serve(
             }
             let origin = settings.public.of(&own_host(user, domain));
             let onward = format!("{origin}{}", incoming.address.path_and_query());
-            return Ok(session_handoff::onward(&onward)?.into());
+            return Ok(Response::from(session_handoff::onward(&onward)?).into());
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark

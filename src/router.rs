@@ -190,11 +190,11 @@ impl Call<'_> {
             return Err(refusal.into());
         }
         let request = incoming.request();
-        let response = match self.served {
+        let page = match self.served {
             Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
             Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
         };
-        Ok(response.into())
+        Ok(Response::from(page).into())
     }
 
     /// Who calls, if they may.
