@@ -10,7 +10,7 @@
 
 mod deadlines;
 #[cfg(test)]
-mod diagram;
+pub(crate) mod diagram;
 mod failing;
 mod history_events;
 #[cfg(test)]
