@@ -13,7 +13,7 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{CLIENT_IP_HEADER, REQUEST_ID_HEADER, RESTORED_HEADER};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
-use worker::{Env, web_sys};
+use worker::{Env, Response, web_sys};
 
 use crate::http::error::{Error, Result};
 use crate::http::headers::{self, read_headers};
@@ -54,8 +54,8 @@ pub(crate) async fn serve(
             }
             let origin = settings.public.of(&own_host(user, domain));
             let onward = format!("{origin}{}", incoming.address.path_and_query());
-            let redirect = session_handoff::onward(&onward)?;
-            return Ok(reply::numbered(redirect.into(), incoming.request_id())?);
+            let redirect = Response::from(session_handoff::onward(&onward)?);
+            return Ok(reply::numbered(redirect, incoming.request_id())?);
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark

@@ -50,7 +50,7 @@ pub(crate) async fn answer(
 /// An error as the answer to a request.
 fn told(incoming: &Incoming, error: Error) -> worker::Result<web_sys::Response> {
     let response = tell(&incoming.request(), incoming.request_id(), error)?;
-    reply::numbered(response.into(), incoming.request_id())
+    reply::numbered(response, incoming.request_id())
 }
 
 /// An error, as the caller is told it.
@@ -81,16 +81,13 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         _ => None,
     };
     if let Some((_, Operation::Health, _)) = everywhere {
-        return Ok(reply::numbered(
-            reply::text(200, "ok\n")?.into(),
-            incoming.request_id(),
-        )?);
+        return Ok(reply::numbered(reply::text(200, "ok\n")?, incoming.request_id())?);
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
         Err(problems) => {
             return Ok(reply::numbered(
-                not_configured(incoming, &problems)?.into(),
+                not_configured(incoming, &problems)?,
                 incoming.request_id(),
             )?);
         }
@@ -103,7 +100,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
             let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
             audit.used_by_operator(&call, &answered.response).await;
         }
-        return Ok(reply::numbered(answered.response?.into(), incoming.request_id())?);
+        return Ok(reply::numbered(answered.response?, incoming.request_id())?);
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
     let found = route(method, served.host_kind(), path);
@@ -136,7 +133,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         Route::UnknownHost => Err(Refusal::UnknownHost.into()),
         Route::WrongMethod { allow } => {
             let response = reply::wrong_method(&incoming.request(), &allow)?;
-            Ok(reply::numbered(response.into(), incoming.request_id())?)
+            Ok(reply::numbered(response, incoming.request_id())?)
         }
     }
 }
@@ -197,7 +194,7 @@ impl Call<'_> {
             Err(refusal) => Err(refusal),
         };
         ctx.audit.end(outcome(&answer), self.invocation).await;
-        Ok(reply::numbered(answer?.into(), incoming.request_id())?)
+        Ok(reply::numbered(answer?, incoming.request_id())?)
     }
 
     /// Whether this is a person who only has to sign in, at an address that leads there.
@@ -212,11 +209,11 @@ impl Call<'_> {
             return Err(refusal.into());
         }
         let request = incoming.request();
-        let response = match self.served {
+        let page = match self.served {
             Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,
             Served::Platform | Served::Nowhere => sign_in::redirect_to_login(&request, refusal)?,
         };
-        Ok(reply::numbered(response.into(), incoming.request_id())?)
+        Ok(reply::numbered(Response::from(page), incoming.request_id())?)
     }
 
     /// Who calls, if they may.

@@ -1,6 +1,6 @@
 //! A bot's state, orders to it, and the list of all bots.
 
-use moltworker_core::api::bot::{BotPage, BotState, FleetQuery, Health, ListedBot};
+use moltworker_core::api::bot::{BotPage, BotState, BotStatus, FleetQuery, Health, ListedBot};
 use moltworker_core::api::fleet::FleetOrder;
 use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::api::sandbox::Order;
@@ -9,31 +9,32 @@ use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
-use worker::{Request, Response};
+use worker::Request;
 
+use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::address::Address;
 use crate::http::error::{Error, Result, directory_unavailable};
-use crate::http::reply;
+use crate::http::reply::Page;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{json, sandbox_client};
 
 /// Never wakes the bot.
-pub(super) async fn status(ctx: &Context<'_>) -> Result<Response> {
+pub(super) async fn status(ctx: &Context<'_>) -> Result<Answer> {
     let status = sandbox_client::status(ctx.env, ctx.subject()?).await?;
-    Ok(reply::document(status.into_text())?)
+    Ok(Answer::raw::<BotStatus>(status))
 }
 
 /// Gives an order; a button of a page leads back to the bot.
-pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order, force: bool) -> Result<Response> {
+pub(super) async fn order(ctx: &Context<'_>, by: Authority, order: Order, force: bool) -> Result<Answer> {
     let lost = if force { ", whatever is lost" } else { "" };
     ctx.audit.note(format!("{}{lost}", order.as_str()));
     ctx.audit.begin().await;
     let status = sandbox_client::order(ctx.env, ctx.subject()?, by, order, force).await?;
     Ok(if ctx.by_button() {
-        reply::see_other("/")?
+        Page::elsewhere("/")?.into()
     } else {
-        reply::document(status.into_text())?
+        Answer::raw::<BotStatus>(status)
     })
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Before one is called the request was counted, the caller proven and permitted, and the size checked (`router`); around it
 //! the history is written ([`audit`]). A handler takes the [`context::Context`] and its typed input, and returns a typed
-//! output or an error.
+//! output ([`answer`]) or an error.
 
 pub(crate) mod audit;
 pub(crate) mod context;
 
 mod access_lists;
+mod answer;
 mod bot;
 mod domains;
 mod history;
@@ -19,18 +20,17 @@ mod snapshots;
 mod users;
 
 use js_sys::JsString;
-use moltworker_core::api::operation::Operation;
+use moltworker_core::api::operation::{Document, Operation};
 use moltworker_core::api::personal_tokens::PersonalTokenName;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
-use serde::Serialize;
 use wasm_bindgen::prelude::*;
 use worker::{Request, Response};
 
 use crate::http::body;
 use crate::http::error::Result;
-use crate::http::reply;
 use crate::identity::sign_in::second_factor;
+use answer::Answer;
 use context::Context;
 
 #[wasm_bindgen]
@@ -47,21 +47,29 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         input::check_query(ctx.endpoint, request)?;
         input::check_body(ctx.endpoint, request)?;
     }
+    let answer = dispatch(ctx, request).await?;
+    answer.into_response(ctx.endpoint.output())
+}
+
+async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
     match ctx.endpoint.operation() {
-        Operation::ReadApiDocument => Ok(reply::document(API_DOCUMENT.with(|text| String::from(text)))?),
+        Operation::ReadApiDocument => Ok(Answer::Document(
+            Document::OpenApi,
+            API_DOCUMENT.with(|text| String::from(text)),
+        )),
 
-        Operation::ShowLogin => sign_in::show(ctx, request).await,
-        Operation::SubmitLogin => sign_in::submit(ctx, request).await,
-        Operation::ShowSecondFactor => Ok(second_factor::show(request, ctx.settings).await?),
-        Operation::SubmitSecondFactor => sign_in::prove(ctx, request).await,
-        Operation::SignInWith => sign_in::start(ctx, request).await,
-        Operation::SignInCallback => sign_in::callback(ctx, request).await,
-        Operation::SignOut => sign_in::sign_out(ctx, request).await,
-        Operation::ShowSignOut => sign_in::show_sign_out(ctx, request).await,
-        Operation::IssueHandoffCode => sign_in::issue_code(ctx, request).await,
-        Operation::RedeemHandoffCode => sign_in::redeem_code(ctx, request).await,
+        Operation::ShowLogin => Ok(sign_in::show(ctx, request).await?.into()),
+        Operation::SubmitLogin => Ok(sign_in::submit(ctx, request).await?.into()),
+        Operation::ShowSecondFactor => Ok(second_factor::show(request, ctx.settings).await?.into()),
+        Operation::SubmitSecondFactor => Ok(sign_in::prove(ctx, request).await?.into()),
+        Operation::SignInWith => Ok(sign_in::start(ctx, request).await?.into()),
+        Operation::SignInCallback => Ok(sign_in::callback(ctx, request).await?.into()),
+        Operation::SignOut => Ok(sign_in::sign_out(ctx, request).await?.into()),
+        Operation::ShowSignOut => Ok(sign_in::show_sign_out(ctx, request).await?.into()),
+        Operation::IssueHandoffCode => Ok(sign_in::issue_code(ctx, request).await?.into()),
+        Operation::RedeemHandoffCode => Ok(sign_in::redeem_code(ctx, request).await?.into()),
 
-        Operation::ListBots => json(&bot::list(ctx, &bot::query(request)?).await?),
+        Operation::ListBots => Answer::of(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
         Operation::OrderBot(order) => {
             bot::order(ctx, Authority::Owner, order, input::force(request, order).await?).await
@@ -70,46 +78,44 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
             bot::order(ctx, Authority::Admin, order, input::force(request, order).await?).await
         }
         Operation::ListEvents | Operation::ListEventsOf => {
-            json(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
+            Answer::of(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
         }
-        Operation::ListAllEvents => json(&history::list(ctx, None, input::before(request)?).await?),
+        Operation::ListAllEvents => Answer::of(&history::list(ctx, None, input::before(request)?).await?),
         Operation::ReadLog | Operation::ReadLogOf => output::tail(ctx, input::lines(request)?).await,
         Operation::Snapshots(call) | Operation::SnapshotsOf(call) => {
             snapshots::call(ctx, input::snapshot_command(request, call).await?).await
         }
 
-        Operation::ListDomains | Operation::ListDomainsOf => json(&domains::list(ctx).await?),
-        Operation::AddDomain => json(&domains::add(ctx, input::domain(request).await?).await?),
-        Operation::CheckDomain => json(&domains::check(ctx, input::domain(request).await?).await?),
-        Operation::VerifyDomainOf => json(&domains::verify_for(ctx, input::domain(request).await?).await?),
+        Operation::ListDomains | Operation::ListDomainsOf => Answer::of(&domains::list(ctx).await?),
+        Operation::AddDomain => Answer::of(&domains::add(ctx, input::domain(request).await?).await?),
+        Operation::CheckDomain => Answer::of(&domains::check(ctx, input::domain(request).await?).await?),
+        Operation::VerifyDomainOf => {
+            Answer::of(&domains::verify_for(ctx, input::domain(request).await?).await?)
+        }
         Operation::RemoveDomain | Operation::RemoveDomainOf => {
-            json(&domains::remove(ctx, input::domain(request).await?).await?)
+            Answer::of(&domains::remove(ctx, input::domain(request).await?).await?)
         }
 
-        Operation::ListPersonalTokens => json(&personal_tokens::list(ctx).await?),
+        Operation::ListPersonalTokens => Answer::of(&personal_tokens::list(ctx).await?),
         Operation::CreatePersonalToken => {
-            json(&personal_tokens::create(ctx, body::json(request).await?).await?)
+            Answer::of(&personal_tokens::create(ctx, body::json(request).await?).await?)
         }
         Operation::RevokePersonalToken => {
             let PersonalTokenName { id } = body::json(request).await?;
-            json(&personal_tokens::revoke(ctx, &id).await?)
+            Answer::of(&personal_tokens::revoke(ctx, &id).await?)
         }
 
-        Operation::ListUsers => json(&users::list(ctx, input::after(request)?).await?),
-        Operation::GetUser => json(&users::get(ctx).await?),
-        Operation::SetUserStatus(status) => json(&users::set_status(ctx, status).await?),
-        Operation::ListInvitations => json(&access_lists::invitations(ctx).await?),
-        Operation::Invite => json(&access_lists::invite(ctx, input::entry(request).await?).await?),
-        Operation::Uninvite => json(&access_lists::uninvite(ctx, input::entry(request).await?).await?),
-        Operation::ListAllowList => json(&access_lists::allow_list(ctx).await?),
-        Operation::Allow => json(&access_lists::allow(ctx, input::entry(request).await?).await?),
-        Operation::Disallow => json(&access_lists::disallow(ctx, input::entry(request).await?).await?),
+        Operation::ListUsers => Answer::of(&users::list(ctx, input::after(request)?).await?),
+        Operation::GetUser => Answer::of(&users::get(ctx).await?),
+        Operation::SetUserStatus(status) => Answer::of(&users::set_status(ctx, status).await?),
+        Operation::ListInvitations => Answer::of(&access_lists::invitations(ctx).await?),
+        Operation::Invite => Answer::of(&access_lists::invite(ctx, input::entry(request).await?).await?),
+        Operation::Uninvite => Answer::of(&access_lists::uninvite(ctx, input::entry(request).await?).await?),
+        Operation::ListAllowList => Answer::of(&access_lists::allow_list(ctx).await?),
+        Operation::Allow => Answer::of(&access_lists::allow(ctx, input::entry(request).await?).await?),
+        Operation::Disallow => Answer::of(&access_lists::disallow(ctx, input::entry(request).await?).await?),
 
         // What has rules of its own is answered before: `router`, `proxy`, `repository`.
         Operation::Health | Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),
     }
-}
-
-fn json(document: &impl Serialize) -> Result<Response> {
-    Ok(reply::json(document)?)
 }

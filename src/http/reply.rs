@@ -5,7 +5,6 @@ use maud::Markup;
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::run::REQUEST_ID_HEADER;
-use serde::Serialize;
 use worker::{Headers, Request, Response, ResponseBuilder, web_sys};
 
 use crate::http::address::method_of;
@@ -26,15 +25,53 @@ const ALWAYS: [(&str, &str); 5] = [
 /// For everything that is not a page: nothing in it may run or load, were it ever shown as one.
 const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// A page. `status` is what programs see.
-pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
-    build(status, &policy(nonce))?.from_html(markup.into_string())
+/// A page of ours, or the way to one: all that a browser is answered on its way in and out.
+pub(crate) struct Page(Response);
+
+impl Page {
+    /// A page. `status` is what programs see.
+    pub(crate) fn new(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Self> {
+        page(status, nonce, markup).map(Self)
+    }
+
+    /// A page with a picture that it brings along.
+    pub(crate) fn with_drawing(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Self> {
+        let policy = format!("{}; img-src data:", policy(nonce));
+        html(status, &policy, markup).map(Self)
+    }
+
+    /// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform chose.
+    pub(crate) fn elsewhere(location: &str) -> worker::Result<Self> {
+        let response = build(303, NOTHING_RUNS)?.empty();
+        response.headers().set("location", location)?;
+        Ok(Self(response))
+    }
+
+    /// A refusal.
+    pub(crate) fn refusal(refusal: Refusal) -> worker::Result<Self> {
+        refusal_page(refusal).map(Self)
+    }
+
+    /// The same with one more cookie.
+    pub(crate) fn with_cookie(self, cookie: &str) -> worker::Result<Self> {
+        self.0.headers().append("set-cookie", cookie)?;
+        Ok(self)
+    }
 }
 
-/// A page with a picture that it brings along.
-pub(crate) fn page_with_drawing(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
-    let policy = format!("{}; img-src data:", policy(nonce));
-    build(status, &policy)?.from_html(markup.into_string())
+impl From<Page> for Response {
+    fn from(page: Page) -> Self {
+        page.0
+    }
+}
+
+/// A page. `status` is what programs see.
+pub(crate) fn page(status: u16, nonce: &Nonce, markup: Markup) -> worker::Result<Response> {
+    html(status, &policy(nonce), markup)
+}
+
+fn html(status: u16, policy: &str, markup: Markup) -> worker::Result<Response> {
+    build(status, policy)?.from_html(markup.into_string())
 }
 
 fn policy(nonce: &Nonce) -> String {
@@ -46,11 +83,6 @@ fn policy(nonce: &Nonce) -> String {
 }
 
 /// A JSON document.
-pub(crate) fn json(value: &impl Serialize) -> worker::Result<Response> {
-    document(serde_json::to_string(value)?)
-}
-
-/// A JSON document that is text already.
 pub(crate) fn document(json: String) -> worker::Result<Response> {
     let response = build(200, NOTHING_RUNS)?.ok(json)?;
     response.headers().set("content-type", "application/json")?;
@@ -124,17 +156,9 @@ pub(crate) fn with_cookie(response: Response, cookie: &str) -> worker::Result<Re
 }
 
 /// An answer of the platform's own with the id of its request. A bot's has got it in the ingress.
-pub(crate) fn numbered(response: web_sys::Response, request_id: &str) -> worker::Result<web_sys::Response> {
+pub(crate) fn numbered(response: Response, request_id: &str) -> worker::Result<web_sys::Response> {
     response.headers().set(REQUEST_ID_HEADER, request_id)?;
-    Ok(response)
-}
-
-/// "See other": the browser goes on with GET. `location` is a path on this host, or an address the platform
-/// chose.
-pub(crate) fn see_other(location: &str) -> worker::Result<Response> {
-    let response = build(303, NOTHING_RUNS)?.empty();
-    response.headers().set("location", location)?;
-    Ok(response)
+    Ok(response.into())
 }
 
 /// A line of text.

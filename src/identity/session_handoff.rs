@@ -12,13 +12,13 @@ use moltworker_core::identity::session_handoff::{
 };
 use moltworker_core::settings::Settings;
 use worker::url::form_urlencoded;
-use worker::{Env, Headers, Request, Response};
+use worker::{Env, Headers, Request};
 
 use crate::http::address::Address;
 use crate::http::error::Result;
 use crate::http::nonce::Nonce;
 use crate::http::pages;
-use crate::http::reply;
+use crate::http::reply::Page;
 use crate::http::sites::{self, BotHost, Served};
 use crate::identity::caller::{self, header};
 use crate::identity::sealed;
@@ -34,7 +34,7 @@ pub(crate) async fn redirect_to_platform(
     request: &Request,
     host: &BotHost,
     settings: &Settings,
-) -> worker::Result<Response> {
+) -> worker::Result<Page> {
     // One for all tabs: each gets a code of its own, and whichever is back first must not spoil the others.
     let held = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
     let (verifier, is_new) = match held {
@@ -48,12 +48,12 @@ pub(crate) async fn redirect_to_platform(
         .append_pair("next", &Address::of(request)?.path_and_query())
         .finish();
     let platform = settings.public.as_str();
-    let response = reply::see_other(&format!("{platform}/auth/hand-over?{query}"))?;
+    let away = Page::elsewhere(&format!("{platform}/auth/hand-over?{query}"))?;
     if !is_new {
-        return Ok(response);
+        return Ok(away);
     }
     let cookie = cookies::set(VERIFIER_COOKIE, verifier.as_str(), VERIFIER_LIFETIME_SECONDS);
-    reply::with_cookie(response, &cookie)
+    away.with_cookie(&cookie)
 }
 
 /// On the platform's host: makes a code for a host that is the caller's, and sends the browser there with it.
@@ -62,7 +62,7 @@ pub(crate) async fn issue_code(
     env: &Env,
     settings: &Settings,
     session: &Session,
-) -> Result<Response> {
+) -> Result<Page> {
     let address = Address::of(request)?;
     let query_value = |wanted| address.query_value(wanted);
     let challenge = query_value("challenge").and_then(|text| Opaque::parse(&text));
@@ -100,9 +100,9 @@ pub(crate) async fn issue_code(
 
 /// Sends the browser to another host by a page of its own. A redirect would not do: it may be the end of the
 /// sign-in form's journey, and browsers hold forms to the hosts in `form-action`.
-pub(crate) fn onward(url: &str) -> worker::Result<Response> {
+pub(crate) fn onward(url: &str) -> worker::Result<Page> {
     let nonce = Nonce::new()?;
-    reply::page(200, &nonce, pages::onward(&nonce, url))
+    Page::new(200, &nonce, pages::onward(&nonce, url))
 }
 
 async fn keep(env: &Env, code: &Opaque, pending: &Pending) -> worker::Result<()> {
@@ -135,7 +135,7 @@ pub(crate) async fn redeem_code(
     env: &Env,
     host: &BotHost,
     settings: &Settings,
-) -> Result<Response> {
+) -> Result<Page> {
     let code = Address::of(request)?.query_value("code");
     let code = code.and_then(|text| Opaque::parse(&text));
     let verifier = cookie(request.headers(), VERIFIER_COOKIE).and_then(|text| Opaque::parse(&text));
@@ -165,14 +165,14 @@ pub(crate) async fn redeem_code(
         return Err(Refusal::HandoffRefused.into());
     };
     let cookie = caller::session_cookie(&session, settings, &purpose(&host.name)).await?;
-    let onward = reply::see_other(safe_next(Some(&pending.next)))?;
-    Ok(reply::with_cookie(onward, &cookie)?)
+    let onward = Page::elsewhere(safe_next(Some(&pending.next)))?;
+    Ok(onward.with_cookie(&cookie)?)
 }
 
 /// On the bot's host: the page that offers to sign out.
-pub(crate) fn sign_out_page(signed_in: bool) -> worker::Result<Response> {
+pub(crate) fn sign_out_page(signed_in: bool) -> worker::Result<Page> {
     let nonce = Nonce::new()?;
-    reply::page(200, &nonce, pages::sign_out(&nonce, signed_in))
+    Page::new(200, &nonce, pages::sign_out(&nonce, signed_in))
 }
 
 async fn digest(secret: &Opaque) -> worker::Result<Opaque> {

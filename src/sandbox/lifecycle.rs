@@ -233,6 +233,8 @@ impl Inner {
             // Nothing listens before the container is up; that is not worth a line in the log.
             if let Ok(status) = self.ask_supervisor(run).await {
                 let report = self.note(run, status);
+                // With every look, as the alarm does it. Not by way of an event: most looks find nothing new, and each event
+                // would set the alarm again, which is a write.
                 self.order_backup_jobs(run).await;
                 if last.as_ref() != Some(&report.gateway) {
                     last = Some(report.gateway.clone());

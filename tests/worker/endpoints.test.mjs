@@ -73,6 +73,8 @@ const ACCESS_CODES = [
 /** An answer in the matrix's words. */
 function verdict({ status, code, location }) {
   if (location?.startsWith("/login?")) return "to sign in";
+  // A handler whose answer is not what its row says fails so.
+  if (code === "internal") return `${status} ${code}`;
   return ACCESS_CODES.includes(code) ? `${status} ${code}` : "in";
 }
 

@@ -47,7 +47,7 @@ test("a stopped bot is woken only by its owner's start order", async (t) => {
   assert.equal((await worker.record(ALICE)).starts.length, 2);
 });
 
-test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
+test("a suspension ends by an admin's start and by no other order", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");
   assert.equal((await worker.admin(ALICE, "suspend")).status, 200);
@@ -57,8 +57,11 @@ test("an admin suspends a bot, and its owner cannot undo it", async (t) => {
     return `${answer.status} ${(await answer.json()).code ?? "done"}`;
   };
   for (const order of ["start", "stop", "restart"]) assert.equal(await ordered(order), "403 bot-suspended", order);
-  assert.equal(await ordered("restart", "admin"), "403 bot-suspended");
-  for (const order of ["sleep", "pin", "unpin"]) assert.equal(await ordered(order), "200 done", order);
+  for (const order of ["stop", "restart"]) assert.equal(await ordered(order, "admin"), "403 bot-suspended", order);
+  for (const order of ["sleep", "pin", "unpin"]) {
+    for (const by of ["order", "admin"]) assert.equal(await ordered(order, by), "200 done", `${by} ${order}`);
+  }
+  assert.equal((await worker.status(ALICE)).state, "suspended");
   const refused = await worker.as(ALICE, "/");
   assert.equal(refused.status, 403);
   assert.equal((await refused.json()).code, "bot-suspended");

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
 use crate::backup::worker::wire::{
-    Access, JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, Unlocked,
+    JobAnswer, JobContext, JobInput, Line, Renewed, RepositoryAccess, UNKNOWN_AGE, Unlocked,
 };
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ const MAX_READERS: usize = 2;
 
 /// Where backup jobs are started.
 pub(crate) struct JobLauncher {
-    access: Mutex<Access>,
+    access: Mutex<RepositoryAccess>,
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
@@ -123,7 +123,7 @@ impl JobLauncher {
         stillness: Arc<dyn Stillness>,
     ) -> Option<Arc<Self>> {
         let repository = settings.run.repository.as_ref()?;
-        let access = Access::new(
+        let access = RepositoryAccess::new(
             &repository.url,
             &repository.token,
             &repository.passwords,
@@ -144,7 +144,7 @@ impl JobLauncher {
         }))
     }
 
-    fn access(&self) -> std::sync::MutexGuard<'_, Access> {
+    fn access(&self) -> std::sync::MutexGuard<'_, RepositoryAccess> {
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -54,7 +54,7 @@ struct Request {
 
 /// What such a process says, once: what it goes on without, and what comes of its work.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer {
+struct ConfigAnswer {
     gaps: Vec<Gap>,
     work: Work,
 }
@@ -69,7 +69,7 @@ enum Work {
     NotRead(String),
 }
 
-impl Answer {
+impl ConfigAnswer {
     /// A byte for each gap, one for the kind, and the text: nothing that has to be parsed.
     fn to_bytes(&self) -> Vec<u8> {
         let (kind, text) = match &self.work {
@@ -135,7 +135,7 @@ pub(crate) async fn edited(
 }
 
 /// What a process says, or `None` where it does not within its limits.
-async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<Answer>> {
+async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<ConfigAnswer>> {
     let (home, way) = state.way()?;
     let owner = settings
         .owner
@@ -159,7 +159,7 @@ async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<A
     // Whoever collects all that ends collects it. One that has closed its output is at its end, or is to be.
     let _ = child.kill();
     match said {
-        Ok(said) => Ok(said?.and_then(|said| Answer::from_bytes(&said))),
+        Ok(said) => Ok(said?.and_then(|said| ConfigAnswer::from_bytes(&said))),
         Err(_) => Ok(None),
     }
 }
@@ -187,11 +187,11 @@ pub(crate) fn main() -> ExitCode {
         file_bytes: 0,
     };
     let answer = match confinement::confine(request.owner, &limits, || Ok::<(), NotConfined>(())) {
-        Ok(((), gaps)) => Answer {
+        Ok(((), gaps)) => ConfigAnswer {
             gaps,
             work: work(&request),
         },
-        Err(error) => Answer {
+        Err(error) => ConfigAnswer {
             gaps: Vec::new(),
             work: Work::NotRead(error.to_string()),
         },
@@ -237,8 +237,8 @@ mod tests {
                 Work::NotRead(String::new()),
             ] {
                 let gaps = gaps.clone();
-                let answer = Answer { gaps, work };
-                assert_eq!(Answer::from_bytes(&answer.to_bytes()), Some(answer));
+                let answer = ConfigAnswer { gaps, work };
+                assert_eq!(ConfigAnswer::from_bytes(&answer.to_bytes()), Some(answer));
             }
         }
     }
@@ -246,13 +246,13 @@ mod tests {
     #[test]
     fn what_such_a_process_would_not_say_is_no_answer() {
         for odd in [&b""[..], b"++", b"++x", b"++:\xff"] {
-            assert_eq!(Answer::from_bytes(odd), None, "{odd:?}");
+            assert_eq!(ConfigAnswer::from_bytes(odd), None, "{odd:?}");
         }
         let long = [&b"++!"[..], "ü".repeat(4_000).as_bytes()].concat();
-        let Some(Answer {
+        let Some(ConfigAnswer {
             work: Work::Refused(reason),
             ..
-        }) = Answer::from_bytes(&long)
+        }) = ConfigAnswer::from_bytes(&long)
         else {
             panic!("a reason of any length is one");
         };

@@ -27,6 +27,50 @@ pub struct Endpoint {
     problems: &'static [Refusal],
 }
 
+/// Constructors: what each is for, and its method, who may call, and what is written down.
+macro_rules! constructors {
+    ($($(#[$words:meta])+ $constructor:ident($($method:ident: $kind:ty)?): $by:expr, $access:ident, $audit:ident;)+) => {
+        impl Endpoint {
+            $(
+                $(#[$words])+
+                pub(in crate::api) const fn $constructor(
+                    operation: Operation,
+                    name: &'static str,
+                    path: &'static str,
+                    summary: &'static str,
+                    $($method: $kind,)?
+                ) -> Self {
+                    let row = (operation, name, path, summary);
+                    Self::new(row, $by, Access::$access, Audit::$audit)
+                }
+            )+
+        }
+    };
+}
+
+constructors! {
+    /// Anybody reads it.
+    public(): Method::Get, Public, Nothing;
+    /// Somebody ends their session, or arrives with it from another host.
+    session(method: Method): method, Public, SignIn;
+    /// Somebody takes their session to another host.
+    leave(): Method::GetOnly, Session, SignIn;
+    /// The owner reads their own.
+    own(): Method::Get, Owner, Nothing;
+    /// The owner changes something of their own.
+    own_change(method: ChangeMethod): method.method(), OwnerByToken, Change;
+    /// The owner looks at what opens their bot.
+    own_secrets(): Method::Get, OwnerInPerson, Nothing;
+    /// The owner changes what opens their bot.
+    own_secrets_change(method: ChangeMethod): method.method(), OwnerInPerson, Change;
+    /// The owner changes something, for which our pages have a button as well.
+    own_button(): Method::Post, OwnerOrButton, Change;
+    /// An admin looks at somebody's data.
+    admin_look(): Method::Get, Admin, Look;
+    /// An admin changes something.
+    admin_change(method: ChangeMethod): method.method(), Admin, Change;
+}
+
 impl Endpoint {
     const fn new(
         row: (Operation, &'static str, &'static str, &'static str),
@@ -52,21 +96,6 @@ impl Endpoint {
         }
     }
 
-    /// Anybody reads it.
-    pub(in crate::api) const fn public(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::Get,
-            Access::Public,
-            Audit::Nothing,
-        )
-    }
-
     /// Somebody signs in: with a form, or on the way back from elsewhere with a code in the query.
     pub(in crate::api) const fn sign_in(
         operation: Operation,
@@ -77,152 +106,8 @@ impl Endpoint {
     ) -> Self {
         Self {
             rate: RateClass::SignIn,
-            ..Self::new(
-                (operation, name, path, summary),
-                method,
-                Access::Public,
-                Audit::SignIn,
-            )
+            ..Self::session(operation, name, path, summary, method)
         }
-    }
-
-    /// Somebody ends their session, or arrives with it from another host.
-    pub(in crate::api) const fn session(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-        method: Method,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            method,
-            Access::Public,
-            Audit::SignIn,
-        )
-    }
-
-    /// Somebody takes their session to another host.
-    pub(in crate::api) const fn leave(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::GetOnly,
-            Access::Session,
-            Audit::SignIn,
-        )
-    }
-
-    /// The owner reads their own.
-    pub(in crate::api) const fn own(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::Get,
-            Access::Owner,
-            Audit::Nothing,
-        )
-    }
-
-    /// The owner changes something of their own.
-    pub(in crate::api) const fn own_change(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-        method: ChangeMethod,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            method.method(),
-            Access::OwnerByToken,
-            Audit::Change,
-        )
-    }
-
-    /// The owner looks at what opens their bot.
-    pub(in crate::api) const fn own_secrets(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::Get,
-            Access::OwnerInPerson,
-            Audit::Nothing,
-        )
-    }
-
-    /// The owner changes what opens their bot.
-    pub(in crate::api) const fn own_secrets_change(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-        method: ChangeMethod,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            method.method(),
-            Access::OwnerInPerson,
-            Audit::Change,
-        )
-    }
-
-    /// The owner changes something, for which our pages have a button as well.
-    pub(in crate::api) const fn own_button(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::Post,
-            Access::OwnerOrButton,
-            Audit::Change,
-        )
-    }
-
-    /// An admin looks at somebody's data.
-    pub(in crate::api) const fn admin_look(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            Method::Get,
-            Access::Admin,
-            Audit::Look,
-        )
-    }
-
-    /// An admin changes something.
-    pub(in crate::api) const fn admin_change(
-        operation: Operation,
-        name: &'static str,
-        path: &'static str,
-        summary: &'static str,
-        method: ChangeMethod,
-    ) -> Self {
-        Self::new(
-            (operation, name, path, summary),
-            method.method(),
-            Access::Admin,
-            Audit::Change,
-        )
     }
 
     /// The owner's traffic to their bot.

@@ -99,9 +99,24 @@ pub enum Operation {
     ServeRepository,
 }
 
+/// A type that is one of the documents that go out.
+pub trait OutputDocument {
+    /// Which one, in the table of endpoints.
+    const DOCUMENT: Document;
+}
+
 /// The documents, once: their names in the table of endpoints, and the types they are written from and read into.
 macro_rules! documents {
-    ($($name:ident: $type:ty,)*) => {
+    (out { $($out:ident: $out_type:ty,)* } in { $($in:ident: $in_type:ty,)* }) => {
+        documents!(@all $($out: $out_type,)* $($in: $in_type,)*);
+
+        $(
+            impl OutputDocument for $out_type {
+                const DOCUMENT: Document = Document::$out;
+            }
+        )*
+    };
+    (@all $($name:ident: $type:ty,)*) => {
         /// A JSON document of the API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Document {
@@ -141,25 +156,29 @@ macro_rules! documents {
 }
 
 documents! {
-    BotStatus: super::bot::BotStatus,
-    BotPage: super::bot::BotPage,
-    EventPage: super::history::EventPage,
-    OrderRequest: super::sandbox::OrderRequest,
-    SnapshotList: super::snapshots::SnapshotList,
-    TakeRequest: super::snapshots::TakeRequest,
-    RestoreRequest: super::snapshots::RestoreRequest,
-    SnapshotName: super::snapshots::SnapshotName,
-    DomainList: super::domains::DomainList,
-    Domain: super::domains::Domain,
-    DomainName: super::domains::DomainName,
-    PersonalTokenList: super::personal_tokens::PersonalTokenList,
-    PersonalTokenRequest: super::personal_tokens::PersonalTokenRequest,
-    NewPersonalToken: super::personal_tokens::NewPersonalToken,
-    PersonalTokenName: super::personal_tokens::PersonalTokenName,
-    UserPage: super::users::UserPage,
-    User: super::users::User,
-    InvitationList: super::users::InvitationList,
-    AllowList: super::users::AllowList,
-    AccessEntry: super::users::AccessEntry,
-    Invitee: super::users::Invitee,
+    out {
+        BotStatus: super::bot::BotStatus,
+        BotPage: super::bot::BotPage,
+        EventPage: super::history::EventPage,
+        SnapshotList: super::snapshots::SnapshotList,
+        DomainList: super::domains::DomainList,
+        Domain: super::domains::Domain,
+        PersonalTokenList: super::personal_tokens::PersonalTokenList,
+        NewPersonalToken: super::personal_tokens::NewPersonalToken,
+        UserPage: super::users::UserPage,
+        User: super::users::User,
+        InvitationList: super::users::InvitationList,
+        AllowList: super::users::AllowList,
+    }
+    in {
+        OrderRequest: super::sandbox::OrderRequest,
+        TakeRequest: super::snapshots::TakeRequest,
+        RestoreRequest: super::snapshots::RestoreRequest,
+        SnapshotName: super::snapshots::SnapshotName,
+        DomainName: super::domains::DomainName,
+        PersonalTokenRequest: super::personal_tokens::PersonalTokenRequest,
+        PersonalTokenName: super::personal_tokens::PersonalTokenName,
+        AccessEntry: super::users::AccessEntry,
+        Invitee: super::users::Invitee,
+    }
 }

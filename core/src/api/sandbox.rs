@@ -234,15 +234,13 @@ impl Order {
         matches!(self, Self::Sleep | Self::Stop)
     }
 
-    /// Why a bot of which that was decided would do nothing about this order, if it would not: what an admin suspended its
-    /// owner cannot stop or let run, and what is not to run is not started afresh. In every other state an order is carried
-    /// out, or it is so already.
+    /// Why a bot of which that was decided would do nothing about this order, if it would not: a suspension ends by an
+    /// admin's start and by nothing else, so not by a stop, after which its owner could start it. What is not to run is not
+    /// started afresh. In every other state an order is carried out, or it is so already.
     pub fn refusal(self, by: Authority, desired: Desired) -> Option<Refusal> {
         match (self, desired) {
-            (Self::Start | Self::Stop, Desired::Suspended) if by == Authority::Owner => {
-                Some(Refusal::BotSuspended)
-            }
-            (Self::Restart, Desired::Suspended) => Some(Refusal::BotSuspended),
+            (Self::Start, Desired::Suspended) if by == Authority::Owner => Some(Refusal::BotSuspended),
+            (Self::Stop | Self::Restart, Desired::Suspended) => Some(Refusal::BotSuspended),
             (Self::Restart, Desired::Stopped) => Some(Refusal::BotStopped),
             _ => None,
         }
@@ -251,8 +249,8 @@ impl Order {
     /// What it can be refused for, beside what follows from who may give it.
     pub const fn problems(self, by: Authority) -> &'static [Refusal] {
         match (self, by) {
-            (Self::Stop, Authority::Owner) => &[Refusal::UnsavedChanges, Refusal::BotSuspended],
-            (Self::Sleep | Self::Stop, _) => &[Refusal::UnsavedChanges],
+            (Self::Sleep, _) => &[Refusal::UnsavedChanges],
+            (Self::Stop, _) => &[Refusal::UnsavedChanges, Refusal::BotSuspended],
             (Self::Start, Authority::Owner) => &[Refusal::BotSuspended],
             (Self::Restart, _) => &[Refusal::BotStopped, Refusal::BotSuspended],
             (Self::Start | Self::Pin | Self::Unpin | Self::Suspend, _) => &[],

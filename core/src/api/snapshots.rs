@@ -64,19 +64,7 @@ impl SnapshotCall {
             // The Sandbox does it, or has it done when the bot is awake.
             Self::Restore | Self::Pin | Self::Unpin => &[Refusal::NoSuchSnapshot],
             // A container that is awake reads it.
-            Self::Download => &[
-                Refusal::BotAsleep,
-                Refusal::BotWaking,
-                Refusal::NoSuchSnapshot,
-                Refusal::NoSuchPath,
-                Refusal::BadPath,
-                Refusal::NotAFile,
-                Refusal::NotADirectory,
-                Refusal::BadRange,
-                Refusal::NoRepository,
-                Refusal::StorageUnavailable,
-            ],
-            Self::Browse | Self::Archive => &[
+            Self::Browse | Self::Download | Self::Archive => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::NoSuchSnapshot,

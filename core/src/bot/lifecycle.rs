@@ -10,7 +10,7 @@
 
 mod deadlines;
 #[cfg(test)]
-mod diagram;
+pub(crate) mod diagram;
 mod failing;
 mod history_events;
 #[cfg(test)]
@@ -44,7 +44,7 @@ pub enum Desired {
     Available,
     /// Its owner stopped it.
     Stopped,
-    /// An admin suspended it; its owner cannot undo that.
+    /// An admin suspended it; only an admin who makes it available undoes that.
     Suspended,
 }
 
@@ -300,9 +300,7 @@ impl Lifecycle {
             LifecycleEvent::SleepWanted => self.sleep_wanted(now),
             LifecycleEvent::SlotWanted => self.slot_wanted(),
             LifecycleEvent::RestartWanted => self.restart_wanted(now),
-            LifecycleEvent::Desired(Authority::Owner, _) if self.desired == Desired::Suspended => {
-                self.ignore()
-            }
+            LifecycleEvent::Desired(by, desired) if self.stays_suspended(by, desired) => self.ignore(),
             LifecycleEvent::Desired(_, desired) => self.set_desired(now, desired),
             LifecycleEvent::Pinned(pinned) => {
                 self.pinned = pinned;
@@ -323,6 +321,11 @@ impl Lifecycle {
             LifecycleEvent::AlarmRang | LifecycleEvent::Poll => self.alarm_rang(now, jitter),
             LifecycleEvent::Loaded { container_runs } => self.loaded(now, jitter, container_runs),
         }
+    }
+
+    /// Whether it is suspended and this decision is not the one that ends it. After a stop its owner could start it.
+    fn stays_suspended(&self, by: Authority, desired: Desired) -> bool {
+        self.desired == Desired::Suspended && (by == Authority::Owner || desired == Desired::Stopped)
     }
 
     /// Whether there may be a container: it costs money and takes a slot.

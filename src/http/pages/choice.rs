@@ -116,7 +116,7 @@ mod tests {
     use moltworker_core::api::bot::ObservedStatus;
     use moltworker_core::backup::state::{BackupState, PassedOver};
     use moltworker_core::bot::lifecycle::Lifecycle;
-    use moltworker_core::wire::control::{Amount, Named, RestoreReport};
+    use moltworker_core::wire::control::{Amount, RestoreReport};
 
     fn newest() -> SnapshotId {
         "ab".repeat(32).parse().unwrap()
@@ -170,18 +170,10 @@ mod tests {
         let mut back = status(BotState::Unhealthy, true, false);
         back.restored = Some(RestoreReport {
             snapshot: Some(newest()),
-            taken_at: None,
-            restored_at: 3,
             amount: Amount { files: 1, bytes: 1 },
             duration_ms: 1,
             compared: 1,
-            mismatches: 0,
-            passed_over: Vec::new(),
-            passed_over_for: None,
-            lost: None,
-            lost_at: None,
-            disk_bytes: None,
-            unset: Named::default(),
+            ..RestoreReport::of_nothing(3)
         });
         for (status, now) in [
             (status(BotState::Running, true, false), "saving"),

@@ -20,7 +20,7 @@ use moltworker_core::identity::users::Freshness;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use worker::url::form_urlencoded;
-use worker::{Env, Headers, Request, Response};
+use worker::{Env, Headers, Request};
 
 use crate::http::address::Address;
 use crate::http::call::Called;
@@ -28,7 +28,7 @@ use crate::http::error::Result;
 use crate::http::nonce::Nonce;
 use crate::http::pages::login::{self, LoginPage, Message};
 use crate::http::rate_limiter;
-use crate::http::reply;
+use crate::http::reply::{self, Page};
 use crate::identity::auth_api::{self, Grant, Granted};
 use crate::identity::caller::{self, Caller, header};
 use crate::identity::users;
@@ -37,11 +37,7 @@ use crate::platform::{log, webcrypto};
 use form::{LoginForm, SignInMethod};
 
 /// `GET /login`; `caller` is who is signed in already.
-pub(crate) fn show(
-    request: &Request,
-    settings: &Settings,
-    caller: Option<&Caller>,
-) -> worker::Result<Response> {
+pub(crate) fn show(request: &Request, settings: &Settings, caller: Option<&Caller>) -> worker::Result<Page> {
     let next = query(request, "next")?;
     let name = caller.map(|caller| {
         let identity = caller.identity();
@@ -57,14 +53,14 @@ pub(crate) fn show(
     answer(200, &page)
 }
 
-fn answer(status: u16, page: &LoginPage<'_>) -> worker::Result<Response> {
+fn answer(status: u16, page: &LoginPage<'_>) -> worker::Result<Page> {
     let nonce = Nonce::new()?;
-    reply::page(status, &nonce, login::page(&nonce, page))
+    Page::new(status, &nonce, login::page(&nonce, page))
 }
 
 /// An answer on the way in or out, and what the history has to say about it.
 pub(crate) struct SignedIn {
-    pub(crate) response: Response,
+    pub(crate) page: Page,
     /// Who that was, once it is known.
     pub(crate) user: Option<UserId>,
     /// The account that was tried, where nobody got in.
@@ -86,9 +82,9 @@ pub(crate) struct Tried {
 }
 
 impl SignedIn {
-    fn of(response: Response, user: Option<UserId>) -> Self {
+    fn of(page: Page, user: Option<UserId>) -> Self {
         Self {
-            response,
+            page,
             user,
             tried: None,
             failure: None,
@@ -98,9 +94,9 @@ impl SignedIn {
     }
 }
 
-impl From<Response> for SignedIn {
-    fn from(response: Response) -> Self {
-        Self::of(response, None)
+impl From<Page> for SignedIn {
+    fn from(page: Page) -> Self {
+        Self::of(page, None)
     }
 }
 
@@ -177,15 +173,15 @@ async fn sign_in_with(
         wants_second_factor: form.second_factor,
         ..LoginPage::new(settings, safe_next(Some(&form.next)))
     };
-    let response = answer(failed.message.status(), &page.with(failed.message))?;
+    let page = answer(failed.message.status(), &page.with(failed.message))?;
     Ok(SignedIn {
         tried,
-        ..SignedIn::of(response, failed.user)
+        ..SignedIn::of(page, failed.user)
     })
 }
 
 /// Has a link mailed. The page says the same for every address, so that nobody learns who has an account.
-async fn mail_link(settings: &Settings, form: &LoginForm, from: Option<&str>) -> worker::Result<Response> {
+async fn mail_link(settings: &Settings, form: &LoginForm, from: Option<&str>) -> worker::Result<Page> {
     let page = LoginPage {
         email: &form.email,
         wants_second_factor: form.second_factor,
@@ -201,23 +197,23 @@ async fn mail_link(settings: &Settings, form: &LoginForm, from: Option<&str>) ->
         asks_for_code: true,
         ..page
     };
-    reply::with_cookie(answer(200, &page)?, &begun.cookie)
+    answer(200, &page)?.with_cookie(&begun.cookie)
 }
 
 /// `GET /auth/sign-in/<provider>`: a link, because browsers hold a form's redirects to the page's `form-action`,
 /// and where a provider leads to is its own affair.
-pub(crate) async fn start(request: &Request, settings: &Settings, provider: Provider) -> Result<Response> {
+pub(crate) async fn start(request: &Request, settings: &Settings, provider: Provider) -> Result<Page> {
     if !settings.oauth_providers.contains(&provider) {
         return Err(Refusal::NotFound.into());
     }
     // Another site's link or picture must not begin a sign-in; it leads to the page where a person can.
     if header(request.headers(), "sec-fetch-site").is_some_and(|site| site != "same-origin") {
-        return Ok(reply::see_other("/login")?);
+        return Ok(Page::elsewhere("/login")?);
     }
     let next = query(request, "next")?;
     let begun = flow::begin(settings, safe_next(next.as_deref())).await?;
     let away = auth_api::authorize_url(settings, provider, &begun.challenge, &begun.callback);
-    Ok(reply::with_cookie(reply::see_other(&away)?, &begun.cookie)?)
+    Ok(Page::elsewhere(&away)?.with_cookie(&begun.cookie)?)
 }
 
 /// `GET /auth/callback`: back from a provider or from a mailed link.
@@ -259,8 +255,8 @@ pub(crate) async fn callback(
         Ok(Granted::Tokens(tokens, app)) => {
             match begin(env, called, settings, tokens, app, &SignInOptions::at(&flow.next)).await? {
                 Ok(begun) => {
-                    let response = reply::with_cookie(begun.response, &flow::forget())?;
-                    return Ok(SignedIn { response, ..begun });
+                    let page = begun.page.with_cookie(&flow::forget())?;
+                    return Ok(SignedIn { page, ..begun });
                 }
                 Err(failed) => failed,
             }
@@ -270,8 +266,8 @@ pub(crate) async fn callback(
         Err(error) => unavailable("sign-in-failed", &error).into(),
     };
     let page = LoginPage::new(settings, safe_next(Some(&flow.next))).with(failed.message);
-    let response = reply::with_cookie(answer(failed.message.status(), &page)?, &flow::forget())?;
-    Ok(SignedIn::of(response, failed.user))
+    let page = answer(failed.message.status(), &page)?.with_cookie(&flow::forget())?;
+    Ok(SignedIn::of(page, failed.user))
 }
 
 /// What a person wants beside being signed in.
@@ -365,8 +361,8 @@ async fn begin(
         }));
     }
     let cookie = caller::session_cookie(&session, settings, SESSION_COOKIE).await?;
-    let response = reply::with_cookie(reply::see_other(options.next)?, &cookie)?;
-    Ok(Ok(SignedIn::of(response, user)))
+    let page = Page::elsewhere(options.next)?.with_cookie(&cookie)?;
+    Ok(Ok(SignedIn::of(page, user)))
 }
 
 /// Where somebody signs out.
@@ -390,7 +386,7 @@ pub(crate) async fn sign_out(
         return Err(Refusal::WrongOrigin.into());
     }
     let forget = cookies::clear(SESSION_COOKIE);
-    let onward = || reply::with_cookie(reply::see_other(exit.then)?, &forget);
+    let onward = || Page::elsewhere(exit.then)?.with_cookie(&forget);
     let Some(session) = caller::session(request.headers(), settings, exit.purpose).await else {
         return Ok(onward()?.into());
     };
@@ -401,15 +397,15 @@ pub(crate) async fn sign_out(
     };
     log::line("session-not-ended", &[("user", &user), ("reason", &error)]);
     let failure = Refusal::SessionNotEnded;
-    let response = reply::with_cookie(reply::refusal_page(failure)?, &forget)?;
+    let page = Page::refusal(failure)?.with_cookie(&forget)?;
     Ok(SignedIn {
         failure: Some(failure),
-        ..SignedIn::of(response, Some(user))
+        ..SignedIn::of(page, Some(user))
     })
 }
 
 /// To the page that asks for what is missing, and from there back to what was asked for.
-pub(crate) fn redirect_to_login(request: &Request, missing: Refusal) -> worker::Result<Response> {
+pub(crate) fn redirect_to_login(request: &Request, missing: Refusal) -> worker::Result<Page> {
     let wanted = Address::of(request)?.path_and_query();
     let next = form_urlencoded::Serializer::new(String::new())
         .append_pair("next", &wanted)
@@ -418,7 +414,7 @@ pub(crate) fn redirect_to_login(request: &Request, missing: Refusal) -> worker::
         Refusal::SecondFactorRequired => "/login/second-factor",
         _ => "/login",
     };
-    reply::see_other(&format!("{page}?{next}"))
+    Page::elsewhere(&format!("{page}?{next}"))
 }
 
 fn unavailable(event: &str, error: &worker::Error) -> Message {

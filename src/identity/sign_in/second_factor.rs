@@ -13,14 +13,14 @@ use moltworker_core::identity::mfa::{
 };
 use moltworker_core::identity::session::Session;
 use moltworker_core::settings::Settings;
-use worker::{Env, Headers, Request, Response};
+use worker::{Env, Headers, Request};
 
 use super::{SignedIn, form, from_our_page, query};
 use crate::http::error::Result;
 use crate::http::nonce::Nonce;
 use crate::http::pages::login::{LoginPage, Message};
 use crate::http::pages::second_factor::{self, Ask, SecondFactorPage};
-use crate::http::reply;
+use crate::http::reply::Page;
 use crate::identity::caller::{self, header};
 use crate::identity::sealed;
 use crate::platform::{clock, sandbox_client};
@@ -31,7 +31,7 @@ pub(super) async fn wait(
     session: Session,
     factor: Option<FactorId>,
     next: &str,
-) -> worker::Result<Response> {
+) -> worker::Result<Page> {
     let pending = PendingSignIn {
         session,
         factor,
@@ -39,12 +39,12 @@ pub(super) async fn wait(
         next: next.to_owned(),
         ends_at: clock::now_seconds().saturating_add(PENDING_SECONDS),
     };
-    keep(reply::see_other("/login/second-factor")?, settings, &pending).await
+    keep(Page::elsewhere("/login/second-factor")?, settings, &pending).await
 }
 
-async fn keep(response: Response, settings: &Settings, pending: &PendingSignIn) -> worker::Result<Response> {
+async fn keep(page: Page, settings: &Settings, pending: &PendingSignIn) -> worker::Result<Page> {
     let sealed = sealed::seal(settings, PENDING_COOKIE, pending).await?;
-    reply::with_cookie(response, &cookies::set(PENDING_COOKIE, &sealed, PENDING_SECONDS))
+    page.with_cookie(&cookies::set(PENDING_COOKIE, &sealed, PENDING_SECONDS))
 }
 
 async fn pending(headers: &Headers, settings: &Settings) -> Option<PendingSignIn> {
@@ -55,7 +55,7 @@ async fn pending(headers: &Headers, settings: &Settings) -> Option<PendingSignIn
 }
 
 /// `GET /login/second-factor`.
-pub(crate) async fn show(request: &Request, settings: &Settings) -> worker::Result<Response> {
+pub(crate) async fn show(request: &Request, settings: &Settings) -> worker::Result<Page> {
     match pending(request.headers(), settings).await {
         Some(pending) => answer(200, &asking(&pending)),
         None => {
@@ -66,7 +66,7 @@ pub(crate) async fn show(request: &Request, settings: &Settings) -> worker::Resu
 }
 
 /// The form to sign in with, after which an app is enrolled if there is none.
-fn sign_in_first(settings: &Settings, status: u16, next: &str, message: Message) -> worker::Result<Response> {
+fn sign_in_first(settings: &Settings, status: u16, next: &str, message: Message) -> worker::Result<Page> {
     let page = LoginPage {
         wants_second_factor: true,
         ..LoginPage::new(settings, next)
@@ -82,9 +82,9 @@ fn asking(pending: &PendingSignIn) -> SecondFactorPage<'_> {
     SecondFactorPage::new(ask, &pending.next)
 }
 
-fn answer(status: u16, page: &SecondFactorPage<'_>) -> worker::Result<Response> {
+fn answer(status: u16, page: &SecondFactorPage<'_>) -> worker::Result<Page> {
     let nonce = Nonce::new()?;
-    reply::page_with_drawing(status, &nonce, second_factor::page(&nonce, page))
+    Page::with_drawing(status, &nonce, second_factor::page(&nonce, page))
 }
 
 /// `POST /login/second-factor`.
@@ -120,17 +120,17 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
         }
     };
     let user = Some(session.identity.user);
-    let response = match outcome {
+    let page = match outcome {
         SecondFactor::Proven(identity) => {
             let id = session.id.clone();
             let cookie = caller::session_cookie(&Session { identity, id }, settings, SESSION_COOKIE).await?;
-            let onward = reply::with_cookie(reply::see_other(safe_next(Some(&pending.next)))?, &cookie)?;
-            let response = reply::with_cookie(onward, &cookies::clear(PENDING_COOKIE))?;
+            let onward = Page::elsewhere(safe_next(Some(&pending.next)))?.with_cookie(&cookie)?;
+            let onward = onward.with_cookie(&cookies::clear(PENDING_COOKIE))?;
             return Ok(SignedIn {
                 detail: pending
                     .is_new
                     .then_some("with an authenticator app that was enrolled on the way"),
-                ..SignedIn::of(response, user)
+                ..SignedIn::of(onward, user)
             });
         }
         SecondFactor::Known(factor) => {
@@ -165,14 +165,14 @@ pub(crate) async fn submit(env: &Env, request: &mut Request, settings: &Settings
         SecondFactor::Ended => {
             let message = Message::NotStarted;
             let page = sign_in_first(settings, message.status(), &pending.next, message)?;
-            reply::with_cookie(page, &cookies::clear(PENDING_COOKIE))?
+            page.with_cookie(&cookies::clear(PENDING_COOKIE))?
         }
     };
-    Ok(response.into())
+    Ok(page.into())
 }
 
 /// The page once more, with what was wrong, and whose sign-in went no further.
 fn ask_again(pending: &PendingSignIn, message: Message) -> Result<SignedIn> {
-    let response = answer(message.status(), &asking(pending).with(message))?;
-    Ok(SignedIn::of(response, Some(pending.session.identity.user)))
+    let page = answer(message.status(), &asking(pending).with(message))?;
+    Ok(SignedIn::of(page, Some(pending.session.identity.user)))
 }

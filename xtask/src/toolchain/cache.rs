@@ -1,7 +1,7 @@
 //! The one directory all tools are installed into. An entry exists only when it is complete: it is filled
 //! under a temporary name and renamed.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -83,23 +83,35 @@ impl Cache {
 
     /// Held while tools are installed, so that two set-ups do not build the same thing side by side.
     pub(crate) fn lock(&self) -> Result<File> {
-        let file = self.lock_file("setup.lock")?;
-        if file.try_lock().is_err() {
-            eprintln!("  waiting for another set-up on this machine to finish");
-            file.lock()?;
-        }
-        Ok(file)
+        lock(&self.path("setup.lock"), "another set-up on this machine")
     }
 
     pub(crate) fn lock_file(&self, name: &str) -> Result<File> {
-        let path = self.path(name);
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .with_context(|| format!("cannot open {}", path.display()))
+        lock_file(&self.path(name))
     }
+}
+
+/// Holds what this file stands for until the value goes away, or its process ends. Says on whom it waits: `holder`.
+pub(super) fn lock(path: &Path, holder: &str) -> Result<File> {
+    let file = lock_file(path)?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => eprintln!("  waiting for {holder} to finish"),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
+    }
+    file.lock()?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
 }
 
 pub(crate) struct Scratch {
@@ -147,4 +159,34 @@ pub(crate) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Stri
         }
     }
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn only_one_holds_a_lock_at_a_time() {
+        const ROUNDS: u32 = 200;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let (inside, together) = (AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        let held = lock(&path, "another thread").unwrap();
+                        together.fetch_max(inside.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+                        thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(held);
+                    }
+                });
+            }
+        });
+        assert_eq!(together.into_inner(), 0);
+    }
 }

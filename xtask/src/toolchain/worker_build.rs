@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::cache::{Cache, fingerprint};
+use super::cache::{self, Cache, fingerprint};
 use super::cargo_tools::{self, CargoTools};
 use super::command::{command, path_with};
 use super::function_order;
@@ -86,6 +86,12 @@ impl WorkerTools {
         let started = Instant::now();
         // Beside the host's artefacts: another compiler and other locks.
         let target_dir = root.join("target/worker");
+        fs::create_dir_all(&target_dir)?;
+        // Two at once would each change what the other has just written: wrangler, the tests and a person may all build.
+        let _one_at_a_time = cache::lock(
+            &target_dir.join("build.lock"),
+            "another build of the Worker in this tree",
+        )?;
         let stamp_file = target_dir.join("build.stamp");
         let stamp = self.stamp(root)?;
         let text = root.join(ENTRY).with_file_name(TEXT_MODULE);
@@ -154,8 +160,8 @@ impl WorkerTools {
 /// Functions with one caller stay functions unless they are tiny. Merged into that caller, whose locals they share,
 /// they are 1 % fewer bytes and compress a tenth worse.
 ///
-/// Last they are put in an order in which gzip sees that they are alike ([`function_order`]): 11 kB less than in the order
-/// of their names, and 25 kB less than in the order by use, which saves 7 bytes.
+/// Last they are put in an order in which gzip sees that they are alike ([`function_order`]): 17 kB less than in the order
+/// of their names, which is better by far than the order by use, which saves 7 bytes.
 ///
 /// The lowest kilobyte is the far end of the stack: nothing is there that an offset could be folded away from.
 fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
@@ -169,9 +175,6 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         "--strip-producers",
     ];
     wasm_opt(root, node, js, &shrink)?;
-    let module = root.join(MODULE);
-    let named = function_order::named_by_place(&fs::read(&module)?).context(MODULE)?;
-    fs::write(&module, named)?;
     // Without the last four the module would be written less tightly than it was read.
     let put_in_order = [
         "--reorder-functions-by-name",
@@ -181,7 +184,14 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         "--generate-stack-ir",
         "--optimize-stack-ir",
     ];
-    wasm_opt(root, node, js, &put_in_order)
+    // Twice: a call names a function by its place, so that bodies are others once they were put in order.
+    for _ in 0..2 {
+        let module = root.join(MODULE);
+        let named = function_order::named_by_place(&fs::read(&module)?).context(MODULE)?;
+        fs::write(&module, named)?;
+        wasm_opt(root, node, js, &put_in_order)?;
+    }
+    Ok(())
 }
 
 fn wasm_opt(root: &Path, node: &Node, js: &JsTools, passes: &[&str]) -> Result<()> {

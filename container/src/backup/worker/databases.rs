@@ -25,7 +25,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 
 pub(crate) use self::moment::Held;
 
-use super::confined::{Answer, DatabaseTask, Found, Keeper, NotCopied, Work};
+use super::confined::{DatabaseAnswer, DatabaseTask, Found, Keeper, NotCopied, Work};
 use super::exclusions::SIDECARS;
 use super::place::{look, open};
 use crate::beneath;
@@ -220,8 +220,8 @@ impl Databases {
             patience: self.patience(),
         });
         match answer {
-            Answer::Copied => Ok(true),
-            Answer::NeedsWriting => Ok(false),
+            DatabaseAnswer::Copied => Ok(true),
+            DatabaseAnswer::NeedsWriting => Ok(false),
             other => Err(not(other)),
         }
     }
@@ -236,10 +236,12 @@ impl Databases {
             patience: Duration::ZERO,
         });
         match answer {
-            Answer::Found(found) => Ok(found),
-            Answer::Copied => Ok(unchecked()),
+            DatabaseAnswer::Found(found) => Ok(found),
+            DatabaseAnswer::Copied => Ok(unchecked()),
             // Nothing is missing from a copy but the check.
-            Answer::Not(NotCopied::Exceeded(reason)) if self.is_whole(name) => Ok(Found::Unchecked(reason)),
+            DatabaseAnswer::Not(NotCopied::Exceeded(reason)) if self.is_whole(name) => {
+                Ok(Found::Unchecked(reason))
+            }
             other => Err(not(other)),
         }
     }
@@ -259,9 +261,9 @@ fn unchecked() -> Found {
 }
 
 /// Why there is no copy.
-fn not(answer: Answer) -> NotCopied {
+fn not(answer: DatabaseAnswer) -> NotCopied {
     match answer {
-        Answer::Not(reason) => reason,
+        DatabaseAnswer::Not(reason) => reason,
         _ => NotCopied::Failed("the process that read it answered something else".to_owned()),
     }
 }

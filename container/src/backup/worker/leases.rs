@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::confined::{Answer, DatabaseTask, Keeper, Work};
+use super::confined::{DatabaseAnswer, DatabaseTask, Keeper, Work};
 use super::place::look;
 use crate::beneath;
 
@@ -51,8 +51,8 @@ pub(crate) fn release(home: &Path, keeper: &Keeper) -> Result<u64, String> {
         patience: Duration::ZERO,
     });
     match answer {
-        Answer::Released(count) => Ok(count),
-        Answer::Not(reason) => Err(reason.to_string()),
+        DatabaseAnswer::Released(count) => Ok(count),
+        DatabaseAnswer::Not(reason) => Err(reason.to_string()),
         _ => Err("the process that read it answered something else".to_owned()),
     }
 }

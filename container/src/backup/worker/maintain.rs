@@ -21,7 +21,7 @@ use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snap
 use super::restore::{extract, release_leases};
 use super::say::note;
 use super::swap::{exchange, failed, remove};
-use super::wire::Access;
+use super::wire::RepositoryAccess;
 use super::write::NotExtracted;
 
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
@@ -49,7 +49,7 @@ enum Rehearsed {
 /// # Errors
 /// When it could not be done. What a check finds is no error but in the report.
 pub(crate) fn maintain(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     job: &MaintenanceJob,
@@ -141,7 +141,7 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), RepositoryErro
 /// Restores the newest good snapshot where nobody uses it, with every step of a restore: the last one is that it takes the
 /// place of another directory.
 fn rehearse(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     keeper: &Keeper,

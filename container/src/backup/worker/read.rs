@@ -22,7 +22,7 @@ use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, explain, home_of, open, snapshot_report};
 use super::say::say;
 use super::stream::Chunks;
-use super::wire::{Access, FileHead, Line};
+use super::wire::{FileHead, Line, RepositoryAccess};
 
 /// Bytes of a path that a home can have.
 const MAX_PATH: usize = 4096;
@@ -44,7 +44,11 @@ pub(crate) enum ReadError {
 ///
 /// # Errors
 /// When it is not there, or cannot be read to its end.
-pub(crate) fn read(access: &Access, remote: &Arc<Remote>, job: &ReadJob) -> Result<Option<Line>, ReadError> {
+pub(crate) fn read(
+    access: &RepositoryAccess,
+    remote: &Arc<Remote>,
+    job: &ReadJob,
+) -> Result<Option<Line>, ReadError> {
     match job {
         ReadJob::Snapshots => list(access, remote).map(|snapshots| Some(Line::Snapshots(snapshots))),
         ReadJob::Directory(id, path) => {
@@ -56,7 +60,7 @@ pub(crate) fn read(access: &Access, remote: &Arc<Remote>, job: &ReadJob) -> Resu
 }
 
 /// All snapshots, newest first; none where there is no repository.
-fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadError> {
+fn list(access: &RepositoryAccess, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadError> {
     match open(access, remote)? {
         None => Ok(Vec::new()),
         Some(opened) => Ok(opened.snapshots()?.iter().filter_map(snapshot_report).collect()),
@@ -65,7 +69,7 @@ fn list(access: &Access, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadErro
 
 /// What is in a directory of a snapshot, by name.
 fn browse(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -144,7 +148,7 @@ fn entry(node: &Node) -> Option<SnapshotEntry> {
 
 /// Says how long a file of a snapshot is and writes its bytes to standard output, or those of them that were asked for.
 fn download(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     request: &FileRequest,
@@ -214,7 +218,7 @@ fn write_part(
 
 /// Writes a directory of a snapshot to standard output as a tar.
 fn pack(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -236,7 +240,7 @@ fn pack(
 
 /// What there is at a path of a snapshot, and what reads it.
 fn locate(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -250,7 +254,11 @@ fn locate(
     Ok((Pieces { remote, repository }, node))
 }
 
-fn find(access: &Access, remote: &Arc<Remote>, id: &SnapshotId) -> Result<(Opened, SnapshotFile), ReadError> {
+fn find(
+    access: &RepositoryAccess,
+    remote: &Arc<Remote>,
+    id: &SnapshotId,
+) -> Result<(Opened, SnapshotFile), ReadError> {
     let none = || {
         let what = format!("the repository has no snapshot {id}");
         ReadError::Refused(Refusal::NoSuchSnapshot, what)

@@ -16,7 +16,7 @@ use super::findings::short;
 use super::keys::{self, KeyError};
 use super::remote::Remote;
 use super::say::say;
-use super::wire::{Access, Line, Unlocked};
+use super::wire::{Line, RepositoryAccess, Unlocked};
 
 /// Where the home is in every snapshot, wherever it lies while it is taken or restored.
 pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
@@ -162,7 +162,10 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
 ///
 /// # Errors
 /// Whenever it is not certain what there is.
-pub(crate) fn open(access: &Access, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
+pub(crate) fn open(
+    access: &RepositoryAccess,
+    remote: &Arc<Remote>,
+) -> Result<Option<Opened>, RepositoryError> {
     let config = remote
         .config()
         .map_err(|error| RepositoryError(error.to_string()))?;
@@ -218,7 +221,7 @@ fn certainly_none(remote: &Arc<Remote>) -> Result<(), RepositoryError> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn init(access: &Access, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
+pub(crate) fn init(access: &RepositoryAccess, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
     let Some(newest) = access.passwords.first() else {
         return Err(RepositoryError::new(
             "there is no password to make the repository with",

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::wire::control::{Amount, Lost, Named, Progress, RestoreReport};
+use moltworker_core::wire::control::{Amount, Lost, Progress, RestoreReport};
 use moltworker_core::wire::job::JobKind;
 use moltworker_core::wire::run::RestorePoint;
 use rustic_core::jiff::Zoned;
@@ -22,7 +22,7 @@ use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
 use super::tree::{Done, Tree};
-use super::wire::{Access, JobContext};
+use super::wire::{JobContext, RepositoryAccess};
 use super::write::{NotExtracted, unwritten, write};
 
 /// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
@@ -33,7 +33,7 @@ const SPARE: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// Whenever it is not certain that the home is now what the snapshot says, or that there is none.
 pub(crate) fn restore(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     home: &Path,
     fresh: &Path,
@@ -51,19 +51,8 @@ pub(crate) fn restore(
     }) = choose(access, remote, point)?
     else {
         return Ok(RestoreReport {
-            snapshot: None,
-            taken_at: None,
-            restored_at: now_ms(),
-            amount: Amount::default(),
             duration_ms: millis(begun),
-            compared: 0,
-            mismatches: 0,
-            passed_over: Vec::new(),
-            passed_over_for: None,
-            lost: None,
-            lost_at: None,
-            disk_bytes: None,
-            unset: Named::default(),
+            ..RestoreReport::of_nothing(now_ms())
         });
     };
     for passed in &passed_over {
@@ -119,7 +108,7 @@ struct Chosen {
 
 /// The snapshot to restore; `None` when there is nothing to restore.
 fn choose(
-    access: &Access,
+    access: &RepositoryAccess,
     remote: &Arc<Remote>,
     point: &RestorePoint,
 ) -> Result<Option<Chosen>, RepositoryError> {
@@ -237,17 +226,12 @@ pub(crate) fn extract(
     let report = RestoreReport {
         snapshot: snapshot.id.to_hex().as_str().parse().ok(),
         taken_at: Some(snapshot.time.timestamp().as_millisecond()),
-        restored_at: now_ms(),
         amount: done.amount(),
         duration_ms: millis(begun),
         compared,
-        mismatches: 0,
-        passed_over: Vec::new(),
-        passed_over_for: None,
-        lost: None,
-        lost_at: None,
         disk_bytes: Some(written.disk_bytes()),
         unset,
+        ..RestoreReport::of_nothing(now_ms())
     };
     Ok((report, tree.close()))
 }

@@ -24,7 +24,8 @@ impl Endpoint {
         };
         let by_access: &[&[Refusal]] = match self.access {
             Access::Public => &[],
-            Access::Session | Access::Traffic => &[&OF_CALLERS],
+            Access::Session => &[&OF_CALLERS, &[Refusal::HandoffRefused]],
+            Access::Traffic => &[&OF_CALLERS],
             Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
             Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
             Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
@@ -50,6 +51,10 @@ impl Endpoint {
                 &[Refusal::BadRequest, Refusal::TooLarge]
             }
         };
+        let by_output: &[Refusal] = match self.output {
+            Output::File => &[Refusal::BadRange],
+            _ => &[],
+        };
         // On a bot's own host only its owner is anybody.
         let by_owner: &[Refusal] = match self.access {
             Access::Public | Access::Admin | Access::RepositoryToken => &[],
@@ -60,7 +65,7 @@ impl Endpoint {
         let lists = [&OF_EVERYBODY, by_host, by_path, by_owner]
             .into_iter()
             .chain(by_access.iter().copied())
-            .chain([by_input, self.problems]);
+            .chain([by_input, self.problems, by_output]);
         for refusal in lists.flatten() {
             if !all.contains(refusal) {
                 all.push(*refusal);

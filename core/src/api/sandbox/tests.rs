@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::api::bot::{BotState, BotStatusSummary, Health};
-use crate::bot::lifecycle::{Lifecycle, LifecycleRules, LifecycleState};
+use crate::bot::lifecycle::diagram::{NOW, lives};
+use crate::bot::lifecycle::{Lifecycle, LifecycleRules};
 use crate::identity::session::{SessionId, Tokens};
 use crate::identity::token::Identity;
 use crate::wire::home_path::HomePath;
@@ -261,55 +262,19 @@ fn debug_output_hides_what_opens_a_repository() {
     }
 }
 
-/// A life in each state a bot can be in.
-fn lives(desired: Desired) -> Vec<Lifecycle> {
-    let reason = || "x".to_owned();
-    let states = [
-        LifecycleState::Asleep,
-        LifecycleState::Starting {
-            deadline: 9,
-            met: true,
-        },
-        LifecycleState::Restoring { deadline: 9, done: 0 },
-        LifecycleState::Running,
-        LifecycleState::Unhealthy { deadline: 9 },
-        LifecycleState::Stopping {
-            deadline: 9,
-            wanted: false,
-        },
-        LifecycleState::BackingOff {
-            until: 9,
-            reason: reason(),
-        },
-        LifecycleState::CrashLooped {
-            until: Some(9),
-            reason: reason(),
-        },
-        LifecycleState::CrashLooped {
-            until: None,
-            reason: reason(),
-        },
-    ];
-    let life = |state| Lifecycle {
-        state,
-        desired,
-        ..Lifecycle::new(0)
-    };
-    states.into_iter().map(life).collect()
-}
-
 #[test]
 fn an_order_is_refused_where_the_bot_would_ignore_it() {
     let rules = LifecycleRules { sleep_after_ms: None };
     for desired in [Desired::Available, Desired::Stopped, Desired::Suspended] {
-        for before in lives(desired) {
+        for before in lives() {
+            let before = Lifecycle { desired, ..before };
             for (by, order) in [Authority::Owner, Authority::Admin]
                 .into_iter()
                 .flat_map(|by| Order::ALL.map(|order| (by, order)))
                 .filter(|(by, order)| order.may_come_from(*by))
             {
                 let mut life = before.clone();
-                life.on(&rules, 1, 0.0, order.event(by));
+                life.on(&rules, NOW, 0.0, order.event(by));
                 let refusal = order.refusal(by, desired);
                 assert_eq!(
                     life.ignored > before.ignored,

@@ -185,7 +185,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         UserStatus::Active,
         "admin-activate-user",
         "/api/admin/users/{user}/activate",
-        "Let a user in again",
+        "Let a user in again, and end a suspension of their bot",
     ),
     status(
         UserStatus::Suspended,

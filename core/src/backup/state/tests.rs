@@ -46,17 +46,10 @@ pub(super) fn report(snapshot: Option<char>, restored_at: i64) -> RestoreReport 
     RestoreReport {
         snapshot: snapshot.map(id),
         taken_at: Some(0),
-        restored_at,
         amount: Amount { files: 3, bytes: 4 },
         duration_ms: 1,
         compared: 5,
-        mismatches: 0,
-        passed_over: Vec::new(),
-        passed_over_for: None,
-        lost: None,
-        lost_at: None,
-        disk_bytes: None,
-        unset: Named::default(),
+        ..RestoreReport::of_nothing(restored_at)
     }
 }
 

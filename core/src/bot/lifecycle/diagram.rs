@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::tests::{QUARTER, R1, RULES};
 use super::*;
 
-pub(super) const NOW: u64 = 100 * STABLE_AFTER_MS;
+pub(crate) const NOW: u64 = 100 * STABLE_AFTER_MS;
 
 /// A state's name in the diagram.
 fn name(state: &LifecycleState) -> &'static str {
@@ -22,7 +22,7 @@ fn name(state: &LifecycleState) -> &'static str {
 }
 
 /// Each state, with its time over and not, and with everything that decides which way it is left.
-pub(super) fn lives() -> Vec<Lifecycle> {
+pub(crate) fn lives() -> Vec<Lifecycle> {
     let reason = String::new;
     let mut states = vec![
         LifecycleState::Asleep,
@@ -103,7 +103,9 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
     let answers = [MaySleep::Yes, MaySleep::Busy { again_ms: 0 }, MaySleep::Unknown];
     events.extend(answers.map(|answer| LifecycleEvent::SleepAnswered(R1, answer)));
     let desires = [Desired::Available, Desired::Stopped, Desired::Suspended];
-    events.extend(desires.map(|desired| LifecycleEvent::Desired(Authority::Admin, desired)));
+    for by in [Authority::Owner, Authority::Admin] {
+        events.extend(desires.map(|desired| LifecycleEvent::Desired(by, desired)));
+    }
     events.extend([false, true].map(LifecycleEvent::Pinned));
     events.extend([false, true].map(|container_runs| LifecycleEvent::Loaded { container_runs }));
     events.extend([

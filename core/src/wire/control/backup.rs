@@ -189,6 +189,27 @@ pub struct RestoreReport {
     pub unset: Named,
 }
 
+impl RestoreReport {
+    /// That nothing was restored, and that this was over at `restored_at`.
+    pub fn of_nothing(restored_at: i64) -> Self {
+        Self {
+            snapshot: None,
+            taken_at: None,
+            restored_at,
+            amount: Amount::default(),
+            duration_ms: 0,
+            compared: 0,
+            mismatches: 0,
+            passed_over: Vec::new(),
+            passed_over_for: None,
+            lost: None,
+            lost_at: None,
+            disk_bytes: None,
+            unset: Named::default(),
+        }
+    }
+}
+
 /// A job under way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

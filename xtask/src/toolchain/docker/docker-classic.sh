@@ -17,41 +17,38 @@ pull)
     done
     ;;
 build)
-    if [ "$buildx" = no ]; then
-        # Flags that only buildx knows; every word is looked at once and put back behind the others.
-        left=$#
-        while [ "$left" -gt 0 ]; do
-            word=$1
+    # Every word is looked at once and put back behind the others, unless it is left out: a flag that only buildx knows where
+    # there is none, and the file where another one stands in.
+    [ "$buildx" = no ] && classic=yes || classic=
+    file=
+    left=$#
+    while [ "$left" -gt 0 ]; do
+        word=$1
+        shift
+        left=$((left - 1))
+        case "$word" in
+        --load | --provenance=* | --platform | --platform=*) leave_out=$classic ;;
+        -f | --file | --file=*) leave_out=$stood_in ;;
+        *) leave_out= ;;
+        esac
+        if [ -z "$leave_out" ]; then
+            set -- "$@" "$word"
+            continue
+        fi
+        case "$word" in
+        --file=*) file=${word#--file=} ;;
+        -f | --file | --platform)
+            # Its value is the next word.
+            [ "$word" = --platform ] || file=$1
             shift
             left=$((left - 1))
-            case "$word" in
-            --load | --provenance=* | --platform=*) ;;
-            --platform)
-                shift
-                left=$((left - 1))
-                ;;
-            *) set -- "$@" "$word" ;;
-            esac
-        done
+            ;;
+        esac
+    done
+    if [ -n "$classic" ]; then
         export DOCKER_BUILDKIT=0
     fi
     if [ -n "$stood_in" ]; then
-        file=
-        left=$#
-        while [ "$left" -gt 0 ]; do
-            word=$1
-            shift
-            left=$((left - 1))
-            case "$word" in
-            -f | --file)
-                file=$1
-                shift
-                left=$((left - 1))
-                ;;
-            --file=*) file=${word#--file=} ;;
-            *) set -- "$@" "$word" ;;
-            esac
-        done
         # The context stands last.
         dockerfile=$(sed -e "$stood_in" "${file:-$word/Dockerfile}") || exit
         shift

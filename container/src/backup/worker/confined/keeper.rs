@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::{Answer, BEGUN, Limits, NotCopied, Request, SUBCOMMAND, Work, bounded, bytes_of};
+use super::{BEGUN, DatabaseAnswer, Limits, NotCopied, Request, SUBCOMMAND, Work, bounded, bytes_of};
 use crate::backup::worker::say::count_piece;
 use crate::confinement::PROGRAM;
 
@@ -54,18 +54,18 @@ struct Ordered {
     request: Request,
     /// Told when reading has begun, where somebody waits for that.
     begun: Option<mpsc::SyncSender<()>>,
-    done: mpsc::SyncSender<Answer>,
+    done: mpsc::SyncSender<DatabaseAnswer>,
 }
 
 /// Has a piece of work done; the last is called when it has begun to read, and says whether anybody wants that still.
-type Serve = fn(OwnedFd, &Request, &dyn Fn() -> bool) -> Answer;
+type Serve = fn(OwnedFd, &Request, &dyn Fn() -> bool) -> DatabaseAnswer;
 
 /// A piece of work that has begun.
-pub(crate) struct Pending(mpsc::Receiver<Answer>);
+pub(crate) struct Pending(mpsc::Receiver<DatabaseAnswer>);
 
 impl Pending {
     /// What comes of it.
-    pub(crate) fn wait(self) -> Answer {
+    pub(crate) fn wait(self) -> DatabaseAnswer {
         let gone = |_| failed(&io::Error::other("nobody starts processes any more"));
         let answer = self.0.recv().unwrap_or_else(gone);
         count_piece();
@@ -138,7 +138,7 @@ impl Keeper {
     }
 
     /// Has a piece of work done, or finds that it is not to be had in its time.
-    pub(crate) fn order(&self, order: &DatabaseTask<'_>) -> Answer {
+    pub(crate) fn order(&self, order: &DatabaseTask<'_>) -> DatabaseAnswer {
         match self.send(order, None) {
             Ok(pending) => pending.wait(),
             Err(error) => failed(&error),
@@ -146,17 +146,17 @@ impl Keeper {
     }
 }
 
-fn failed(error: &io::Error) -> Answer {
-    Answer::Not(NotCopied::Failed(format!("no process to read it: {error}")))
+fn failed(error: &io::Error) -> DatabaseAnswer {
+    DatabaseAnswer::Not(NotCopied::Failed(format!("no process to read it: {error}")))
 }
 
-fn too_long(limits: &Limits) -> Answer {
+fn too_long(limits: &Limits) -> DatabaseAnswer {
     let reason = format!("it takes longer than the {:?} it may", limits.cpu);
-    Answer::Not(NotCopied::Exceeded(reason))
+    DatabaseAnswer::Not(NotCopied::Exceeded(reason))
 }
 
 /// Starts a process, and ends it with its answer or its time.
-fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn() -> bool) -> Answer {
+fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn() -> bool) -> DatabaseAnswer {
     let started = serde_json::to_string(request)
         .map_err(io::Error::from)
         .and_then(|text| {
@@ -185,7 +185,7 @@ fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn() -> bool) -> An
                 Ok(Some(OUT_OF_TIME)) => too_long(&request.limits),
                 Ok(Some(signal)) => {
                     let reason = format!("the process that read it was ended by signal {signal}");
-                    Answer::Not(NotCopied::Exceeded(reason))
+                    DatabaseAnswer::Not(NotCopied::Exceeded(reason))
                 }
                 Ok(None) | Err(_) => failed(&io::Error::other("it said nothing")),
             }
@@ -196,19 +196,22 @@ fn attend(directory: OwnedFd, request: &Request, begun: &dyn Fn() -> bool) -> An
 }
 
 /// An answer, with no more of anybody's words in it than is passed on.
-fn parsed(said: &[u8]) -> Option<Answer> {
-    let mut answer: Answer = serde_json::from_slice(said).ok()?;
+fn parsed(said: &[u8]) -> Option<DatabaseAnswer> {
+    let mut answer: DatabaseAnswer = serde_json::from_slice(said).ok()?;
     match &mut answer {
-        Answer::Not(
+        DatabaseAnswer::Not(
             NotCopied::Damaged(reason)
             | NotCopied::Refused(reason)
             | NotCopied::Exceeded(reason)
             | NotCopied::Failed(reason),
         )
-        | Answer::Found(super::Found::Damaged(reason) | super::Found::Unchecked(reason)) => {
+        | DatabaseAnswer::Found(super::Found::Damaged(reason) | super::Found::Unchecked(reason)) => {
             *reason = bounded(reason);
         }
-        Answer::Found(super::Found::Sound) | Answer::Copied | Answer::NeedsWriting | Answer::Released(_) => {}
+        DatabaseAnswer::Found(super::Found::Sound)
+        | DatabaseAnswer::Copied
+        | DatabaseAnswer::NeedsWriting
+        | DatabaseAnswer::Released(_) => {}
     }
     Some(answer)
 }
@@ -267,7 +270,7 @@ impl Keeper {
         Self::serving(None, Duration::from_secs(10), |_, _, begun| {
             WORK.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             begun();
-            Answer::Copied
+            DatabaseAnswer::Copied
         })
     }
 
@@ -280,7 +283,7 @@ impl Keeper {
             let directory = std::fs::read_link(directory).unwrap();
             match super::sqlite::Target::open(&request.work) {
                 Ok(target) => super::sqlite::serve(request, &directory, target, begun),
-                Err(not) => Answer::Not(not),
+                Err(not) => DatabaseAnswer::Not(not),
             }
         })
     }

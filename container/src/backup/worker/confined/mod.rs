@@ -102,7 +102,7 @@ impl Request {
 /// What such a process says, once.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Answer {
+pub(crate) enum DatabaseAnswer {
     /// A database was copied as it was at one moment.
     Copied,
     /// What its place needs to be read is more than locks.

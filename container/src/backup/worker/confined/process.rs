@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::sqlite::{Target, serve};
-use super::{Answer, BEGUN, NotCopied, Request, bounded};
+use super::{BEGUN, DatabaseAnswer, NotCopied, Request, bounded};
 use crate::confinement::{self, NotConfined};
 
 /// Does one piece of work.
@@ -17,9 +17,9 @@ pub(crate) fn main() -> ExitCode {
                 let mut output = io::stdout().lock();
                 output.write_all(&[BEGUN]).and_then(|()| output.flush()).is_ok()
             }),
-            Err(reason) => Answer::Not(reason),
+            Err(reason) => DatabaseAnswer::Not(reason),
         },
-        Err(error) => Answer::Not(NotCopied::Failed(error.to_string())),
+        Err(error) => DatabaseAnswer::Not(NotCopied::Failed(error.to_string())),
     };
     let said = serde_json::to_vec(&answer).map_err(io::Error::from);
     match said.and_then(|said| io::stdout().lock().write_all(&said)) {

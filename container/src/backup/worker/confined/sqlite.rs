@@ -12,7 +12,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{Answer, Found, Limits, NotCopied, Request, Work};
+use super::{DatabaseAnswer, Found, Limits, NotCopied, Request, Work};
 
 /// What `PRAGMA integrity_check` answers when all is well.
 const SOUND: &str = "ok";
@@ -48,7 +48,7 @@ pub(super) fn serve(
     directory: &Path,
     target: Option<Target>,
     begun: &dyn Fn() -> bool,
-) -> Answer {
+) -> DatabaseAnswer {
     let path = directory.join(request.name());
     let done = match (&request.work, target) {
         (Work::Copy(_), Some(target)) => copy(&path, target, &request.limits),
@@ -56,11 +56,11 @@ pub(super) fn serve(
         (Work::Copy(_) | Work::Hold(_), None) => {
             Err(NotCopied::Failed("it has nothing to copy into".to_owned()))
         }
-        (Work::Merge, _) => merge(&path, &request.limits).map(|_| Answer::Copied),
-        (Work::Check, _) => check(&path, &request.limits).map(Answer::Found),
+        (Work::Merge, _) => merge(&path, &request.limits).map(|_| DatabaseAnswer::Copied),
+        (Work::Check, _) => check(&path, &request.limits).map(DatabaseAnswer::Found),
         (Work::Release, _) => release(&path, &request.limits),
     };
-    done.unwrap_or_else(Answer::Not)
+    done.unwrap_or_else(DatabaseAnswer::Not)
 }
 
 /// Opens a database of somebody else's.
@@ -107,7 +107,7 @@ fn touch(database: &Connection) -> Result<(), rusqlite::Error> {
     database.query_row("PRAGMA schema_version", [], |_| Ok(()))
 }
 
-fn copy(path: &PathBuf, target: Target, limits: &Limits) -> Result<Answer, NotCopied> {
+fn copy(path: &PathBuf, target: Target, limits: &Limits) -> Result<DatabaseAnswer, NotCopied> {
     use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
     let opened = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, limits)
         .and_then(|source| touch(&source).map(|()| source));
@@ -116,7 +116,7 @@ fn copy(path: &PathBuf, target: Target, limits: &Limits) -> Result<Answer, NotCo
         Err(error) => {
             return match error.sqlite_error_code() {
                 // What a killed program had not finished can be undone by writing only.
-                Some(CannotOpen | PermissionDenied | ReadOnly) => Ok(Answer::NeedsWriting),
+                Some(CannotOpen | PermissionDenied | ReadOnly) => Ok(DatabaseAnswer::NeedsWriting),
                 _ => Err(judge(&error)),
             };
         }
@@ -130,7 +130,7 @@ fn hold(
     target: Target,
     limits: &Limits,
     begun: &dyn Fn() -> bool,
-) -> Result<Answer, NotCopied> {
+) -> Result<DatabaseAnswer, NotCopied> {
     let source = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, limits).map_err(|error| judge(&error))?;
     let mode = source.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0));
     if mode.map_err(|error| judge(&error))? != "wal" {
@@ -146,7 +146,7 @@ fn hold(
     into(&source, target)
 }
 
-fn into(source: &Connection, Target(mut target): Target) -> Result<Answer, NotCopied> {
+fn into(source: &Connection, Target(mut target): Target) -> Result<DatabaseAnswer, NotCopied> {
     {
         let backup = Backup::new(source, &mut target).map_err(|error| judge(&error))?;
         // All pages in one step: the copy is of one moment, and no writer can start it over.
@@ -156,7 +156,7 @@ fn into(source: &Connection, Target(mut target): Target) -> Result<Answer, NotCo
         }
     }
     target.close().map_err(|(_, error)| judge(&error))?;
-    Ok(Answer::Copied)
+    Ok(DatabaseAnswer::Copied)
 }
 
 /// Puts into a copy of ours what its logs hold, or undoes what they say. The last one who closes it removes them.
@@ -190,12 +190,14 @@ fn check(path: &PathBuf, limits: &Limits) -> Result<Found, NotCopied> {
     Ok(found)
 }
 
-fn release(path: &PathBuf, limits: &Limits) -> Result<Answer, NotCopied> {
+fn release(path: &PathBuf, limits: &Limits) -> Result<DatabaseAnswer, NotCopied> {
     let released = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, limits).and_then(|database| {
         let released = remove_leases(&database)?;
         // Into the database itself: nothing of ours stays beside it.
         database.close().map_err(|(_, error)| error)?;
-        Ok(Answer::Released(u64::try_from(released).unwrap_or(u64::MAX)))
+        Ok(DatabaseAnswer::Released(
+            u64::try_from(released).unwrap_or(u64::MAX),
+        ))
     });
     released.map_err(|error| judge(&error))
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use super::{Copy, Databases, Located, Way, aside, is_hollow, not, way, with_suffix};
-use crate::backup::worker::confined::{Answer, DatabaseTask, NotCopied, Pending, Work};
+use crate::backup::worker::confined::{DatabaseAnswer, DatabaseTask, NotCopied, Pending, Work};
 use crate::backup::worker::place::look;
 use crate::beneath;
 
@@ -80,7 +80,7 @@ impl Databases {
     /// See [`NotCopied`].
     pub(crate) fn held(&self, held: Held) -> Result<Copy, NotCopied> {
         let copied = match held.pending.wait() {
-            Answer::Copied => self.counted(|| {
+            DatabaseAnswer::Copied => self.counted(|| {
                 let (file, bytes) = self.opened(&held.name)?;
                 self.checked(&held.name, file, bytes)
             }),

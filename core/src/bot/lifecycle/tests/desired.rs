@@ -1,5 +1,6 @@
 //! Sleep, and the states that an owner or an admin wants.
 
+use super::super::diagram::{NOW, events, lives};
 use super::*;
 
 #[test]
@@ -152,17 +153,28 @@ fn a_disabled_bot_is_stopped_and_does_not_start() {
 }
 
 #[test]
-fn an_owner_cannot_undo_a_suspension() {
+fn only_an_admin_who_makes_it_available_ends_a_suspension() {
+    for suspended in lives() {
+        for event in events() {
+            let mut life = Lifecycle {
+                desired: Desired::Suspended,
+                ..suspended.clone()
+            };
+            let ends = event == LifecycleEvent::Desired(Authority::Admin, Desired::Available);
+            on(&mut life, NOW, event.clone());
+            assert_eq!(
+                life.desired != Desired::Suspended,
+                ends,
+                "{event:?} in {suspended:?}"
+            );
+        }
+    }
     let mut life = life();
     on(
         &mut life,
         0,
         LifecycleEvent::Desired(Authority::Admin, Desired::Suspended),
     );
-    for desired in [Desired::Available, Desired::Stopped] {
-        on(&mut life, 1, LifecycleEvent::Desired(Authority::Owner, desired));
-        assert_eq!(life.desired, Desired::Suspended);
-    }
     on(
         &mut life,
         2,
