@@ -35,7 +35,6 @@ use crate::http::listener::Port;
 use crate::ingress::Ingress;
 use crate::ingress::headers;
 use crate::output::Logs;
-use crate::supervisor::confined_config;
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::run_loop::Supervision;
@@ -43,6 +42,7 @@ use crate::supervisor::signals;
 use crate::supervisor::status::Account;
 use crate::supervisor::tenant::entrance::{self, MAX_CORE_BYTES};
 use crate::supervisor::tenant::killer;
+use crate::supervisor::{confined_config, locks};
 
 pub use crate::settings::{Owner, Settings, TenantScope};
 
@@ -61,6 +61,7 @@ where
         Some(worker::SUBCOMMAND) => return worker::main(),
         Some(confined::SUBCOMMAND) => return confined::main(),
         Some(confined_config::SUBCOMMAND) => return confined_config::main(),
+        Some(locks::SUBCOMMAND) => return locks::main(),
         Some(entrance::SUBCOMMAND) => return entrance::main(),
         Some(killer::SUBCOMMAND) => return killer::main(),
         _ => {}

@@ -11,7 +11,7 @@ use js_sys::Date;
 use moltworker_core::backup::state::Ended;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::{
-    Lifecycle, LifecycleEffect, LifecycleEvent, LifecycleState, history_event,
+    Lifecycle, LifecycleEffect, LifecycleEvent, LifecycleState, history_events,
 };
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::{JsCast, JsValue};
@@ -105,7 +105,7 @@ impl Inner {
             return Ok(effects);
         }
         Store::open(&self.state)?.save_lifecycle(&life)?;
-        if let Some((kind, detail)) = history_event(&before, event, &life) {
+        for (kind, detail) in history_events(&before, event, &life) {
             self.record_history_event(kind, life.run, detail)?;
         }
         if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {

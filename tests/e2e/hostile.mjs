@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Bot, HOME } from "./bot.mjs";
 import { Device } from "./device.mjs";
+import { docker } from "./stack.mjs";
 import { until } from "../until.mjs";
 
 const GATEWAY = "/opt/openclaw/node_modules/openclaw/openclaw.mjs";
@@ -14,6 +15,14 @@ const ATTACKERS = 4;
 const MIN_ATTACKS = 200;
 const DOWNLOAD_BYTES = 100 << 20;
 const WORDS = 3;
+// What the supervisor gives a stop: the gateway 25 s to drain, what it leaves 5 s to be ended, the last snapshot 60 s
+// (`core/src/bot/gateway`). The engine would kill the container later.
+const STOPPED_MS = 90_000;
+const ENGINE_KILLS_AFTER_S = "100";
+/** How long a restored home is looked at. */
+const UNCHANGED_MS = 60_000;
+// Far more than a bot at rest has.
+const MIN_FIGHTERS = 60;
 
 /** Answers of no gateway: whole ones, of which the caller is to hear nothing but that, and others that end somehow. */
 const ODD = ["600 X", "999 X", "777", "101 X", "200 X\r\nx-v: a\u0001b", "200 X\r\nx-v: \u007f", "abc X"].map(
@@ -177,6 +186,78 @@ export async function hostileHomesAreSaved(t, stack, name) {
   assert.ok(entries.length >= 12, `${entries.length} databases are stored`);
   assert.equal((await stack.fetch("/", { token })).status, 200, "the bot serves");
   return snapshot;
+}
+
+/** Processes that do not want to go, each kind in its own way, and that write into the home all the time. */
+const FIGHTERS = `trap '' TERM HUP INT QUIT
+mkdir -p fought
+for i in 1 2 3 4 5 6 7 8; do ( while :; do echo "$i stays" > fought/memory; echo x > fought/new.$i; rm -f fought/new.$i; done & ); done
+for i in 1 2 3 4 5 6; do ( perl -e 'while (1) { exit if fork; open(my $file, ">", "fought/memory"); print $file "hops"; }' & ); done
+cp /bin/sleep "fought/[kworker]"
+( ulimit -u 200; setsid perl -e 'while (1) { fork }' & )
+( setsid "./fought/[kworker]" 1000 & )
+( setsid sh -c 'kill -STOP $$' & )`;
+
+/** Has a bot's agent start what does not want to go, and waits until they are many. Says how many. */
+async function fight(bot) {
+  await startInGateway(bot, "bash", ["-c", FIGHTERS]);
+  const fighting = async () => {
+    const { length } = await bot.processesOnHost();
+    return length > MIN_FIGHTERS && length;
+  };
+  return until(fighting, "they fight", { pauseMs: 500 });
+}
+
+/** What a bot runs is gone before its home is restored, which stays as it was for a minute. */
+async function restoredInAFight(t, stack, name, meanwhile) {
+  const token = await stack.token(name);
+  const bot = new Bot((await stack.containerOf(name)).id);
+  await bot.own("mkdir -p fought && echo of years > fought/memory && head -c 300000 /dev/urandom > fought/bytes");
+  const digest = () => bot.run(`cd ${HOME} && find fought -type f | sort | xargs sha256sum; ls -A fought`);
+  const before = await digest();
+  const snapshot = await saved(stack, token, bot);
+  const { gateway_pid } = await bot.status();
+  const fighters = await fight(bot);
+
+  const begun = performance.now();
+  const ordered = await stack.fetch("/api/bot/snapshots/restore", {
+    token, method: "POST", body: JSON.stringify({ snapshot }), headers: { "content-type": "application/json" },
+  });
+  assert.equal(ordered.status, 202);
+  const status = await bot.readyAfter(gateway_pid);
+  assert.equal(status.backup.restored.snapshot, snapshot);
+  assert.ok(status.outlived > 10, `${status.outlived} were ended`);
+  t.diagnostic(`${fighters} processes; ${status.outlived} were ended before the restore, ${((performance.now() - begun) / 1_000).toFixed(1)} s from its order to the next gateway`);
+  const end = performance.now() + UNCHANGED_MS;
+  const unchanged = async () => {
+    let looks = 0;
+    // Each takes longer than a fighter takes to write.
+    for (; performance.now() < end; looks += 1) assert.equal(await digest(), before);
+    t.diagnostic(`${looks} looks at the restored home`);
+  };
+  await Promise.all([unchanged(), meanwhile()]);
+  const told = async () => (await (await stack.fetch("/api/bot/events", { token })).json()).events.filter(({ kind }) => kind === "outlived");
+  const [{ detail }] = await until(async () => (await told()).length > 0 && told(), "its owner is told");
+  assert.match(detail, /^\d+ processes that the bot had started went on/);
+}
+
+/** It is gone within the time of a stop as well, with nothing left and all saved. */
+async function stoppedInAFight(t, stack, name) {
+  const bot = new Bot((await stack.containerOf(name)).id);
+  const fighters = await fight(bot);
+  const begun = performance.now();
+  const stopped = docker("stop", "--time", ENGINE_KILLS_AFTER_S, bot.id);
+  const code = await docker("wait", bot.id);
+  const took = performance.now() - begun;
+  await stopped;
+  t.diagnostic(`${fighters} processes ended with their container in ${(took / 1_000).toFixed(1)} s`);
+  assert.equal(code, "0", "nothing was left, and all was saved");
+  assert.ok(took < STOPPED_MS, `it took ${took} ms`);
+}
+
+/** Two bots whose agents fight: one is restored, and one is stopped meanwhile. */
+export function fightersAreGone(t, stack, restored, stopped) {
+  return restoredInAFight(t, stack, restored, () => stoppedInAFight(t, stack, stopped));
 }
 
 /** Starts a program from within the gateway, as an agent does. */

@@ -352,6 +352,28 @@ test("the registry is updated, and cron checks only bots listed as awake", async
   assert.equal((await worker.record(ALICE)).kills, 0);
 });
 
+test("what outlived a gateway is in its owner's history, once", async (t) => {
+  const worker = await startWorker(t);
+  await worker.as(ALICE, "/");
+  const told = async () => {
+    const { events } = await (await worker.as(ALICE, "/api/bot/events")).json();
+    return events.filter(({ kind }) => kind === "outlived").map(({ run, actor, detail }) => [run, actor, Number.parseInt(detail, 10)]);
+  };
+  for (const outlived of [25, 25, 30]) {
+    await worker.fake(ALICE, "set", { outlived });
+    await worker.fake(ALICE, "command", "poll");
+  }
+  await until(async () => (await told()).length > 1, "both are told");
+  assert.deepEqual(await told(), [[1, "platform", 5], [1, "platform", 25]]);
+  // One that is loaded anew knows what it told.
+  await worker.fake(ALICE, "evict");
+  await worker.fake(ALICE, "command", "poll");
+  await worker.fake(ALICE, "set", { outlived: 31 });
+  await worker.fake(ALICE, "command", "poll");
+  await until(async () => (await told()).length > 2, "the next one is told");
+  assert.deepEqual((await told()).map(([, , count]) => count), [1, 5, 25]);
+});
+
 test("a bot's history can be read by its owner and by admins", async (t) => {
   const worker = await startWorker(t);
   await worker.as(ALICE, "/");

@@ -6,18 +6,16 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Command, ExitCode, Stdio};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
-use tokio::time::timeout;
 
-use crate::confinement::{self, Gap, NotConfined, PROGRAM};
+use crate::confinement::{self, Gap, NotConfined};
 use crate::output::Logs;
 use crate::settings::Settings;
+use crate::supervisor::confined_process;
 use crate::supervisor::gateway_config;
 use crate::supervisor::home::{HomeWay, MAX_FILE_BYTES, StateDirectory};
 use crate::supervisor::platform_settings::PlatformConfig;
@@ -28,6 +26,8 @@ pub(crate) const SUBCOMMAND: &str = "edit-config";
 const CPU: Duration = Duration::from_secs(5);
 /// So long is waited, beside a whole machine of other work. No gateway runs then, and an order to stop waits as long.
 const MAX_WAIT: Duration = Duration::from_secs(20);
+/// Bytes that stand before the text.
+const HEAD: u64 = 16;
 /// Bytes of a reason that are passed on.
 const MAX_REASON: usize = 1_000;
 const TOO_MUCH: &str =
@@ -145,34 +145,9 @@ async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<C
         owner,
         platform: PlatformConfig::new(&settings.run, settings.gateway),
     };
-    let mut child = Command::new(PROGRAM)
-        .args([SUBCOMMAND, &serde_json::to_string(&request)?])
-        .env_clear()
-        .stdin(Stdio::from(home))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let said = match child.stdout.take() {
-        Some(output) => timeout(MAX_WAIT, read(OwnedFd::from(output))).await,
-        None => Ok(Err(io::Error::other("it has no output"))),
-    };
-    // Whoever collects all that ends collects it. One that has closed its output is at its end, or is to be.
-    let _ = child.kill();
-    match said {
-        Ok(said) => Ok(said?.and_then(|said| ConfigAnswer::from_bytes(&said))),
-        Err(_) => Ok(None),
-    }
-}
-
-/// All that it says; `None` when that is more than a config may have.
-async fn read(output: OwnedFd) -> io::Result<Option<Vec<u8>>> {
-    /// The kinds that stand before the text.
-    const HEAD: u64 = 16;
     let most = MAX_FILE_BYTES.saturating_add(HEAD);
-    let mut said = Vec::new();
-    let mut output = pipe::Receiver::from_owned_fd(output)?.take(most);
-    output.read_to_end(&mut said).await?;
-    Ok(Some(said).filter(|said| u64::try_from(said.len()).is_ok_and(|length| length < most)))
+    let said = confined_process::said(SUBCOMMAND, &request, home, most, MAX_WAIT).await?;
+    Ok(said.and_then(|said| ConfigAnswer::from_bytes(&said)))
 }
 
 /// The process: puts the config in order and says what it should be.

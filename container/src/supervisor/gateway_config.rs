@@ -227,6 +227,12 @@ mod tests {
             config["gateway"]["auth"]["trustedProxy"]["allowUsers"],
             json!([USER])
         );
+        // What comes in by the ingress is the owner's, with a device key or without.
+        let auth = &config["gateway"]["auth"];
+        assert_eq!(
+            auth["identityScopes"][USER],
+            auth["trustedProxy"]["deviceAutoApprove"]["scopes"]
+        );
         assert_eq!(
             config["gateway"]["controlUi"]["allowedOrigins"],
             json!(["https://bots.example.com"])

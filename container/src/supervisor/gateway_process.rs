@@ -81,12 +81,6 @@ pub(crate) fn config_fingerprint(settings: &Settings) -> Option<Fingerprint> {
     state.fingerprint(gateway_config::FILE)
 }
 
-/// How the gateway of this process calls itself, by its lock.
-pub(crate) fn owner(settings: &Settings, pid: u32) -> Option<String> {
-    let state = StateDirectory::open(&settings.home, settings.owner).ok()?;
-    locks::owner(&state, pid)
-}
-
 impl Gateway {
     /// Puts the config in order, removes what an earlier gateway left and starts the process. Its output goes
     /// to `logs`, its processes are in the control group of `tenant`, if there is one.
@@ -107,7 +101,7 @@ impl Gateway {
         if let Some(text) = confined_config::edited(&state, settings, logs).await? {
             state.replace(gateway_config::FILE, &text)?;
         }
-        let stale = locks::remove_stale(&state)?;
+        let stale = locks::remove_all(&state)?;
         if stale > 0 {
             logs.say(&format!("removed {stale} locks of a gateway that is gone"));
         }

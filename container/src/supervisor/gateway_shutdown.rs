@@ -7,26 +7,41 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::output::Logs;
+use crate::settings::Settings;
 use crate::supervisor::gateway_rpc::Rpc;
+use crate::supervisor::locks;
 
 /// What ends after the budget: connections, databases, the process. Measured: one second on an idle machine.
 const EXIT_MARGIN: Duration = Duration::from_secs(8);
 /// How long the gateway may take to say that it has understood. Measured: 15 to 60 ms.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
 
+/// Asks the gateway `pid` in the way that has an end. False where it did not understand: then a signal is what is left.
+pub(crate) async fn end_well(settings: &Settings, rpc: Rpc, pid: u32, grace: Duration, logs: &Logs) -> bool {
+    let Some(owner) = locks::owner(settings, pid).await else {
+        return false;
+    };
+    let understood = GracefulStop { rpc, pid, owner }.request(grace).await;
+    if !understood {
+        logs.say("gateway: did not understand that it is to end; it gets a signal");
+    }
+    understood
+}
+
 /// The gateway that is to end.
-pub(crate) struct GracefulStop {
+struct GracefulStop {
     /// The way to it.
-    pub(crate) rpc: Rpc,
+    rpc: Rpc,
     /// Its process.
-    pub(crate) pid: u32,
+    pid: u32,
     /// Who holds its state, in its own words; from its lock.
-    pub(crate) owner: String,
+    owner: String,
 }
 
 impl GracefulStop {
     /// Whether the gateway has understood that it is to end within `grace`.
-    pub(crate) async fn request(&self, grace: Duration) -> bool {
+    async fn request(&self, grace: Duration) -> bool {
         let budget = u64::try_from(budget(grace).as_millis()).unwrap_or(u64::MAX);
         let params = json!({
             "reason": "host.stop",

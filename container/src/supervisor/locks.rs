@@ -2,18 +2,38 @@
 //!
 //! A gateway that was killed leaves them behind, and so does a home that was restored on another machine. The
 //! next one takes over a lock whose process is gone; one whose number is taken by another process meanwhile it
-//! may respect for ever.
+//! may respect for ever. So all of them are removed before one starts, and none is read for that: nothing that the bot had
+//! started lives then.
+//!
+//! What a gateway calls itself is read when it is to end, by a process that has nothing to lose
+//! (`container/src/confinement/mod.rs`).
 
-use serde::Deserialize;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::supervisor::home::{HomeError, StateDirectory};
-use crate::supervisor::processes;
+use serde::{Deserialize, Serialize};
 
+use crate::confinement::{self, NotConfined};
+use crate::settings::Settings;
+use crate::supervisor::confined_process;
+use crate::supervisor::home::{HomeError, HomeWay, StateDirectory};
+
+/// The argument that makes the supervisor's binary the process that reads who holds the state.
+pub(crate) const SUBCOMMAND: &str = "read-lock";
 const DIRECTORY: &str = "tmp";
 const OF_ONE_USER: &str = "openclaw-";
 const ENDING: &str = ".lock";
 /// Who holds the state as a whole.
 const STATE_LOCK: &str = "gateway.state.lock";
+/// Bytes of how a gateway calls itself. It is a UUID.
+const MAX_OWNER: usize = 64;
+/// Processor time for locks of some hundred bytes.
+const CPU: Duration = Duration::from_secs(1);
+/// So long is waited for it, of the time in which the gateway is to end.
+const MAX_WAIT: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,30 +43,81 @@ struct Lock {
     owner_id: String,
 }
 
-/// Removes the locks of processes that are gone. Says how many there were.
+/// What such a process is started with; nothing of it is secret.
+#[derive(Serialize, Deserialize)]
+struct Request {
+    way: HomeWay,
+    owner: Option<(u32, u32)>,
+    pid: u32,
+}
+
+/// Removes the locks, whatever they say. Says how many there were.
 ///
 /// # Errors
 /// When the state directory cannot be read.
-pub(crate) fn remove_stale(state: &StateDirectory) -> Result<usize, HomeError> {
+pub(crate) fn remove_all(state: &StateDirectory) -> Result<usize, HomeError> {
     let mut removed = 0;
     for directory in of_users(state)? {
-        for name in directory.names()? {
-            // Whatever else lies there is not ours to judge.
-            let stale =
-                name.ends_with(ENDING) && matches!(directory.read(&name), Ok(Some(text)) if !is_held(&text));
-            if stale {
-                directory.remove(&name)?;
-                removed += 1;
-            }
+        // Whatever else lies there is not ours to judge.
+        for name in directory.names()?.iter().filter(|name| name.ends_with(ENDING)) {
+            // A directory of that name is nobody's lock.
+            removed += usize::from(directory.remove(name).is_ok());
         }
     }
     Ok(removed)
 }
 
-/// How the gateway `pid` calls itself as the holder of its state.
-pub(crate) fn owner(state: &StateDirectory, pid: u32) -> Option<String> {
+/// How the gateway `pid` calls itself as the holder of its state, if that can be read.
+pub(crate) async fn owner(settings: &Settings, pid: u32) -> Option<String> {
+    let state = StateDirectory::open(&settings.home, settings.owner).ok()?;
+    let (home, way) = state.way().ok()?;
+    let owner = settings
+        .owner
+        .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw()));
+    let request = Request { way, owner, pid };
+    let most = u64::try_from(MAX_OWNER).unwrap_or(u64::MAX);
+    let said = confined_process::said(SUBCOMMAND, &request, home, most, MAX_WAIT).await;
+    named(&said.ok()??)
+}
+
+/// What is said, if it is a name.
+fn named(said: &[u8]) -> Option<String> {
+    let is_name = !said.is_empty()
+        && said
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    is_name.then(|| said.iter().copied().map(char::from).collect())
+}
+
+/// The process: says how the gateway calls itself, or nothing.
+pub(crate) fn main() -> ExitCode {
+    let request = std::env::args_os().nth(2).map(OsString::into_string);
+    let request = request.and_then(|text| serde_json::from_str::<Request>(&text.ok()?).ok());
+    let Some(request) = request else {
+        return ExitCode::FAILURE;
+    };
+    let limits = confinement::Limits {
+        cpu: CPU,
+        file_bytes: 0,
+    };
+    // Of what it goes on without, the process that reads the config has told.
+    let confined = confinement::confine(request.owner, &limits, || Ok::<(), NotConfined>(()));
+    let name = confined.ok().and_then(|_| {
+        let home = io::stdin().as_fd().try_clone_to_owned().ok()?;
+        held_by(&StateDirectory::open_again(home, &request.way).ok()?, request.pid)
+    });
+    match io::stdout().lock().write_all(name.unwrap_or_default().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn held_by(state: &StateDirectory, pid: u32) -> Option<String> {
     let texts = of_users(state).ok()?.into_iter();
-    let mut locks = texts.filter_map(|directory| parsed(&directory.read(STATE_LOCK).ok()??));
+    let mut locks = texts.filter_map(|directory| {
+        let text = directory.read(STATE_LOCK).ok()??;
+        serde_json::from_str::<Lock>(&text).ok()
+    });
     locks.find(|lock| lock.pid == pid).map(|lock| lock.owner_id)
 }
 
@@ -60,15 +131,6 @@ fn of_users(state: &StateDirectory) -> Result<Vec<StateDirectory>, HomeError> {
         .filter(|name| name.starts_with(OF_ONE_USER));
     let opened = names.map(|name| all.within(&name));
     opened.filter_map(Result::transpose).collect()
-}
-
-fn is_held(text: &str) -> bool {
-    // A lock that names no process was cut off while it was written.
-    parsed(text).is_some_and(|lock| processes::exists(lock.pid) && lock.pid != std::process::id())
-}
-
-fn parsed(text: &str) -> Option<Lock> {
-    serde_json::from_str(text).ok()
 }
 
 #[cfg(test)]
@@ -86,39 +148,44 @@ mod tests {
     }
 
     #[test]
-    fn only_locks_of_exited_processes_are_removed() {
+    fn every_lock_is_removed_and_none_is_read() {
         let (_temp, state, locks) = state();
-        let mut other = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         for (name, text) in [
             (
                 "gateway.state.lock",
-                r#"{"pid":4294967295,"ownerId":"x"}    "#.to_owned(),
+                &br#"{"pid":4294967295,"ownerId":"x"}    "#[..],
             ),
-            ("gateway.1a2b.lock", "{\"pid\":42949".to_owned()),
-            ("ours.lock", format!("{{\"pid\":{}}}", std::process::id())),
-            ("held.lock", format!("{{\"pid\":{}}}", other.id())),
-            ("notes.txt", "{}".to_owned()),
+            ("gateway.1a2b.lock", b"{\"pid\":42949"),
+            ("bytes.lock", b"\xff\x00"),
+            ("notes.txt", b"{}"),
         ] {
             fs::write(locks.join(name), text).unwrap();
         }
+        // A pipe is as good a lock: whoever opened it would wait.
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            locks.join("pipe.lock"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        fs::create_dir(locks.join("directory.lock")).unwrap();
         let elsewhere = locks.join("../../../elsewhere");
         fs::create_dir_all(&elsewhere).unwrap();
         fs::write(elsewhere.join("a.lock"), r#"{"pid":4294967295}"#).unwrap();
         std::os::unix::fs::symlink(&elsewhere, locks.join("../openclaw-link")).unwrap();
-        let removed = remove_stale(&state);
-        other.kill().unwrap();
-        other.wait().unwrap();
         // A link is no directory of locks: nothing behind it is touched.
-        assert_eq!(removed.unwrap(), 3);
+        assert_eq!(remove_all(&state).unwrap(), 4);
         assert!(elsewhere.join("a.lock").exists());
         let mut left: Vec<_> = fs::read_dir(&locks)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["held.lock", "notes.txt"]);
+        assert_eq!(left, ["directory.lock", "notes.txt"]);
         fs::remove_dir_all(locks.parent().unwrap()).unwrap();
-        assert_eq!(remove_stale(&state).unwrap(), 0);
+        assert_eq!(remove_all(&state).unwrap(), 0);
     }
 
     #[test]
@@ -129,7 +196,15 @@ mod tests {
             r#"{"pid":77,"ownerId":"o-1","port":1}   "#,
         )
         .unwrap();
-        assert_eq!(owner(&state, 77).as_deref(), Some("o-1"));
-        assert_eq!(owner(&state, 78), None);
+        assert_eq!(held_by(&state, 77).as_deref(), Some("o-1"));
+        assert_eq!(held_by(&state, 78), None);
+    }
+
+    #[test]
+    fn only_a_name_is_taken_from_whoever_reads_a_lock() {
+        assert_eq!(named(b"5e4f-1A").as_deref(), Some("5e4f-1A"));
+        for odd in [&b""[..], b"a b", b"a\n", b"\xff", b"\"}"] {
+            assert_eq!(named(odd), None, "{odd:?}");
+        }
     }
 }

@@ -195,6 +195,8 @@ pub(crate) fn keys(platform: &PlatformConfig) -> Vec<PlatformKey> {
         "mode": "trusted-proxy",
         // The gateway fills it in from its environment, so that no copy of the file holds the secret.
         "password": format!("${{{PASSWORD_VARIABLE}}}"),
+        // A program that shows no device key, as its command line does at first, may do what the owner's page may.
+        "identityScopes": { platform.user.to_string(): OWNER_SCOPES },
         "trustedProxy": {
             "userHeader": USER_HEADER,
             "allowUsers": [platform.user],

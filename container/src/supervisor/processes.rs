@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use moltworker_core::wire::control::{Process, ProcessCount};
 
@@ -98,11 +97,6 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     })
 }
 
-/// Whether there is anything of this process.
-pub(crate) fn exists(pid: u32) -> bool {
-    Path::new(PROC).join(pid.to_string()).exists()
-}
-
 /// The supervisor's own resident memory in bytes.
 pub(crate) fn own_resident() -> u64 {
     resident(std::process::id())
@@ -162,8 +156,6 @@ mod tests {
         let found = all.iter().find(|process| process.pid == own).unwrap();
         assert!(found.resident > 1024 * 1024 && found.parent > 0);
         assert!(own_resident() > 1024 * 1024);
-        assert!(exists(own));
-        assert!(!exists(u32::MAX));
         assert!(count().all as usize >= all.len() / 2);
     }
 

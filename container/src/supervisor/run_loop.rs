@@ -22,11 +22,10 @@ use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
 use crate::supervisor::gateway_process::{self, Gateway, Readers};
 use crate::supervisor::gateway_rpc::Rpc;
-use crate::supervisor::gateway_shutdown::GracefulStop;
 use crate::supervisor::home::Fingerprint;
 use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::tenant::{Outlived, Tenant};
-use crate::supervisor::{probe, reaper};
+use crate::supervisor::{gateway_shutdown, probe, reaper};
 
 /// How long the last words of an ended gateway may take to arrive. They are in the pipe already, unless
 /// something out of reach holds its other end.
@@ -302,21 +301,18 @@ impl Supervision {
         let gateway = running.gateway;
         let pid = reaper::number(gateway.pid);
         let was_ready = self.life.view().ready_since.is_some();
-        let owner = gateway_process::owner(&self.settings, pid).filter(|_| was_ready);
-        let Some(owner) = owner else {
+        if !was_ready {
             gateway.signal_group(Signal::TERM);
             return;
-        };
-        let farewell = GracefulStop {
-            rpc: self.rpc.clone(),
-            pid,
-            owner,
-        };
-        let logs = Arc::clone(&self.logs);
+        }
+        let (settings, rpc, logs) = (
+            Arc::clone(&self.settings),
+            self.rpc.clone(),
+            Arc::clone(&self.logs),
+        );
         // Dropped when the process has ended, so that no signal reaches another process of this number.
         let stopping = tokio::spawn(async move {
-            if !farewell.request(grace).await {
-                logs.say("gateway: did not understand that it is to end; it gets a signal");
+            if !gateway_shutdown::end_well(&settings, rpc, pid, grace, &logs).await {
                 gateway.signal_group(Signal::TERM);
             }
         });

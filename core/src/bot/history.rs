@@ -32,6 +32,8 @@ pub enum HistoryKind {
     Unhealthy,
     /// It answers again.
     Healed,
+    /// Processes that it had started did not end with its gateway, and were ended; the detail says how many.
+    Outlived,
     /// Its supervisor could not help it; it gets another container.
     Replaced,
     /// Starting it again is pointless for now.
@@ -86,7 +88,7 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -96,6 +98,7 @@ impl HistoryKind {
         Self::StartFailed,
         Self::Unhealthy,
         Self::Healed,
+        Self::Outlived,
         Self::Replaced,
         Self::CrashLooped,
         Self::MadeAvailable,
@@ -135,6 +138,7 @@ impl HistoryKind {
             Self::StartFailed => "start-failed",
             Self::Unhealthy => "unhealthy",
             Self::Healed => "healed",
+            Self::Outlived => "outlived",
             Self::Replaced => "replaced",
             Self::CrashLooped => "crash-looped",
             Self::MadeAvailable => "made-available",

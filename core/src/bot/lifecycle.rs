@@ -23,7 +23,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use deadlines::*;
-pub use history_events::history_event;
+pub use history_events::history_events;
 
 use super::incidents::Incidents;
 use crate::wire::run::Run;
@@ -134,6 +134,8 @@ pub struct Lifecycle {
     /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
     #[serde(rename = "works_alone")]
     pub has_background_work: bool,
+    /// Processes of the bot that outlived a gateway of this run, as far as the history was told.
+    pub outlived: u32,
     /// What is wrong, and what was.
     #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
@@ -163,6 +165,8 @@ pub struct SupervisorReport {
     pub idle_ms: u64,
     /// How far the backup job under way is: another number whenever it gets on.
     pub done: u64,
+    /// Processes that outlived a gateway and were ended, in this run.
+    pub outlived: u32,
 }
 
 /// Whether a bot without traffic may be put to sleep.
@@ -257,6 +261,7 @@ impl Lifecycle {
             desired: Desired::Available,
             pinned: false,
             has_background_work: false,
+            outlived: 0,
             incidents: Incidents::default(),
         }
     }

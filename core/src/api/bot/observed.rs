@@ -124,6 +124,7 @@ impl From<&Status> for SupervisorReport {
             gateway,
             idle_ms: idle_ms(status),
             done: done(status),
+            outlived: status.outlived,
         }
     }
 }

@@ -3,13 +3,31 @@
 use super::{Desired, Lifecycle, LifecycleEvent, LifecycleState};
 use crate::bot::history::HistoryKind;
 
-/// What happened, if it is worth an entry, and why, where there is more to say. `before` and `after` are the
-/// life around `event`.
-pub fn history_event(
-    before: &Lifecycle,
-    event: &LifecycleEvent,
-    after: &Lifecycle,
-) -> Option<(HistoryKind, Option<String>)> {
+/// An entry's kind and why, where there is more to say.
+type Entry = (HistoryKind, Option<String>);
+
+/// What happened, as far as it is worth entries. `before` and `after` are the life around `event`.
+pub fn history_events(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Vec<Entry> {
+    let step = step(before, event, after);
+    outlived(before, after).into_iter().chain(step).collect()
+}
+
+/// What its gateway left running. Told by the report that follows, so once for each end of a gateway, or for several.
+fn outlived(before: &Lifecycle, after: &Lifecycle) -> Option<Entry> {
+    let detail = match after.outlived.checked_sub(before.outlived)? {
+        0 => return None,
+        1 => {
+            "1 process that the bot had started went on when its gateway had ended, and was ended".to_owned()
+        }
+        many => format!(
+            "{many} processes that the bot had started went on when its gateway had ended, and were ended"
+        ),
+    };
+    Some((HistoryKind::Outlived, Some(detail)))
+}
+
+/// What the step from one state to another tells.
+fn step(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Option<Entry> {
     let because = |reason: &String| Some(reason.clone());
     if before.desired != after.desired {
         let kind = match after.desired {
@@ -67,10 +85,15 @@ pub fn history_event(
 #[cfg(test)]
 mod tests {
     use super::super::tests::{R1, RULES, idle, ready, report_event};
+    use crate::wire::run::Run;
+
     use super::super::{
-        Authority, GatewayCondition, MaySleep, START_DEADLINE_MS, STOP_DEADLINE_MS, UNHEALTHY_DEADLINE_MS,
+        Authority, GatewayCondition, MaySleep, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport,
+        UNHEALTHY_DEADLINE_MS,
     };
     use super::*;
+
+    const DAY: u64 = 24 * 60 * 60 * 1_000;
 
     /// The entries that a sequence of events leaves, with their times and reasons.
     fn told(events: Vec<(u64, LifecycleEvent)>) -> Vec<(u64, HistoryKind, Option<String>)> {
@@ -79,7 +102,8 @@ mod tests {
         for (now, event) in events {
             let before = life.clone();
             life.on(&RULES, now, 0.0, event.clone());
-            told.extend(history_event(&before, &event, &life).map(|(kind, why)| (now, kind, why)));
+            let entries = history_events(&before, &event, &life).into_iter();
+            told.extend(entries.map(|(kind, why)| (now, kind, why)));
         }
         told
     }
@@ -164,6 +188,42 @@ mod tests {
         );
     }
 
+    fn reported(run: Run, gateway: GatewayCondition, outlived: u32) -> LifecycleEvent {
+        let LifecycleEvent::Reported(run, Some(report)) = report_event(run, gateway, 0) else {
+            panic!("a report");
+        };
+        LifecycleEvent::Reported(run, Some(SupervisorReport { outlived, ..report }))
+    }
+
+    #[test]
+    fn what_outlived_a_gateway_is_recorded_once_with_its_number() {
+        use GatewayCondition::{Answering, Troubled};
+        let days = vec![
+            (0, LifecycleEvent::Wanted),
+            (1, reported(R1, Answering, 0)),
+            (2, reported(R1, Troubled, 25)),
+            (3, reported(R1, Troubled, 25)),
+            (4, reported(R1, Answering, 26)),
+            (5, LifecycleEvent::Reported(R1, None)),
+            (6, reported(R1, Answering, 26)),
+            (7, LifecycleEvent::Exited(R1, String::new())),
+            (DAY, LifecycleEvent::Wanted),
+            // Another container counts anew.
+            (DAY + 1, reported(R1.next(), Answering, 2)),
+        ];
+        let told: Vec<_> = told(days)
+            .into_iter()
+            .filter_map(|(at, kind, why)| Some((at, why.filter(|_| kind == HistoryKind::Outlived)?)))
+            .collect();
+        let many = |count| {
+            format!(
+                "{count} processes that the bot had started went on when its gateway had ended, and were ended"
+            )
+        };
+        let one = "1 process that the bot had started went on when its gateway had ended, and was ended";
+        assert_eq!(told, [(2, many(25)), (4, one.to_owned()), (DAY + 1, many(2))]);
+    }
+
     #[test]
     fn an_unobserved_exit_is_recorded_at_the_next_event() {
         use HistoryKind::{Died, Ready, Started};
@@ -191,7 +251,7 @@ mod tests {
         let before = life.clone();
         let event = LifecycleEvent::StartFailed(R1, "no machine".into());
         life.on(&RULES, 1, 0.0, event.clone());
-        let told = history_event(&before, &event, &life);
-        assert_eq!(told, Some((HistoryKind::StartFailed, Some("no machine".into()))));
+        let told = history_events(&before, &event, &life);
+        assert_eq!(told, [(HistoryKind::StartFailed, Some("no machine".into()))]);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct LifecycleRecord {
     #[serde(default)]
     works_alone: bool,
     #[serde(default)]
+    outlived: u32,
+    #[serde(default)]
     incidents: Incidents,
 }
 
@@ -82,6 +84,7 @@ impl TryFrom<LifecycleRecord> for Lifecycle {
             desired: record.desired,
             pinned: record.pinned,
             has_background_work: record.works_alone,
+            outlived: record.outlived,
             incidents: record.incidents,
         })
     }

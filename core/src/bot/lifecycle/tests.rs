@@ -33,6 +33,7 @@ pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) ->
             gateway,
             idle_ms,
             done: 0,
+            outlived: 0,
         }),
     )
 }
@@ -60,7 +61,7 @@ fn a_poll_does_what_the_alarm_does_for_it_may_be_lost() {
             "{before:?}"
         );
         assert_eq!(polled, rang, "{before:?}");
-        let history = |event, after| history_event(&before, &event, after);
+        let history = |event, after| history_events(&before, &event, after);
         let told = history(LifecycleEvent::Poll, &polled);
         assert_eq!(told, history(LifecycleEvent::AlarmRang, &rang), "{before:?}");
     }
