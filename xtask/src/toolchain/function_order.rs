@@ -9,11 +9,14 @@ use anyhow::{Context as _, Result, bail};
 /// Bytes in a row that two functions have to share to be alike: two or three instructions.
 const GRAM: usize = 6;
 /// By how many functions a row is shared that says something: what half of all have is close by wherever they lie.
-const SHARED_BY: RangeInclusive<usize> = 2..=60;
+const SHARED_BY: RangeInclusive<usize> = 2..=200;
+/// What a row says that is in one function alone. One that several share says as much less: so much likelier is another of
+/// them close by. Where each said the same the Worker was 6 kB larger, compressed.
+const RARITY: i64 = 600;
 /// How far back gzip looks, less what it spends on the function itself.
 const WINDOW: usize = 30_000;
 /// Added to a function's length where likeness is compared, so that the tiny ones do not all come first.
-const WEIGHT: u64 = 20;
+const WEIGHT: u64 = 150;
 
 const MAGIC: usize = 8;
 const CUSTOM: u8 = 0;
@@ -78,12 +81,15 @@ fn order(bodies: &[&[u8]]) -> Vec<usize> {
             }
         }
     }
-    // How many rows each shares with what lies in the window; `None` once it has its place.
+    // What each shares with what lies in the window, rows by their rarity; `None` once it has its place.
     let mut likeness = vec![Some(0_u64); bodies.len()];
     let change = |function: usize, by: i64, likeness: &mut Vec<Option<u64>>| {
-        for &user in shared.get(function).into_iter().flatten().copied().flatten() {
-            if let Some(Some(count)) = likeness.get_mut(user) {
-                *count = count.saturating_add_signed(by);
+        for users in shared.get(function).into_iter().flatten() {
+            let rarity = RARITY / i64::try_from(users.len()).unwrap_or(RARITY);
+            for &user in *users {
+                if let Some(Some(sum)) = likeness.get_mut(user) {
+                    *sum = sum.saturating_add_signed(by * rarity);
+                }
             }
         }
     };
@@ -233,6 +239,99 @@ mod tests {
             named.strip_prefix(module.as_slice()).unwrap(),
             b"\x00\x18\x04name\x01\x11\x02\x01\x06000001\x02\x06000000"
         );
+    }
+
+    #[test]
+    fn imports_of_every_kind_are_counted_or_passed_over() {
+        let mut module = b"\0asm\x01\0\0\0".to_vec();
+        let imports = [
+            &b"\x01m\x01a\x00\x00"[..],
+            b"\x01m\x01b\x01\x70\x01\x01\x02",
+            b"\x01m\x01c\x02\x00\x01",
+            b"\x01m\x01d\x03\x7f\x01",
+            b"\x01m\x01e\x04\x00\x00",
+            b"\x01m\x01f\x00\x00",
+        ]
+        .concat();
+        module.extend([IMPORTS, 1 + u8::try_from(imports.len()).unwrap(), 6]);
+        module.extend(imports);
+        module.extend(b"\x00\x02\x01x\x0a\x03\x01\x01a");
+        let named = named_by_place(&module).unwrap();
+        assert_eq!(
+            named.strip_prefix(module.as_slice()).unwrap(),
+            b"\x00\x10\x04name\x01\x09\x01\x02\x06000000"
+        );
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_is_written() {
+        for (value, length) in [(0, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (1 << 31, 5)] {
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, value);
+            assert_eq!(bytes.len(), length, "{value}");
+            assert_eq!(number(&mut bytes.as_slice()).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_window_draws_nothing_near() {
+        let mut big = b"apples and pears".to_vec();
+        let mut state = 1_u32;
+        while big.len() <= WINDOW {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            big.push(0x80 | state.to_be_bytes()[0]);
+        }
+        let bodies: [&[u8]; 5] = [
+            b"of apples and pears",
+            &big,
+            b"a long function without any of it: 0123456789",
+            b"0123456789",
+            b"another one, like nobody",
+        ];
+        assert_eq!(order(&bodies), [1, 2, 3, 4, 0]);
+    }
+
+    #[test]
+    fn a_row_that_few_share_says_more() {
+        let bodies: [&[u8]; 5] = [
+            b"in the longest of them: abcdef and 123456",
+            b"abcdef, some more of it",
+            b"123456 x",
+            b"123456 yy",
+            b"123456 zzz",
+        ];
+        assert_eq!(order(&bodies).get(..2), Some(&[0, 1][..]));
+    }
+
+    #[test]
+    fn a_row_counts_once_however_often_it_is_there() {
+        let bodies: [&[u8]; 3] = [
+            b"abcdef.abcdef.abcdef.abcdef",
+            b"123456 and whatever else.",
+            b"in the longest of them are abcdef, and 123456",
+        ];
+        assert_eq!(order(&bodies), [2, 1, 0]);
+    }
+
+    #[test]
+    fn what_too_many_share_says_nothing() {
+        let most = u8::try_from(*SHARED_BY.end()).unwrap();
+        let bodies: Vec<_> = (0..=most)
+            .map(|function| [&b"common"[..], &vec![function; usize::from(function)]].concat())
+            .collect();
+        let bodies: Vec<_> = bodies.iter().map(Vec::as_slice).collect();
+        let longest_first: Vec<_> = (0..bodies.len()).rev().collect();
+        assert_eq!(order(&bodies), longest_first);
+    }
+
+    #[test]
+    fn tiny_functions_do_not_all_come_first() {
+        let bodies: [&[u8]; 3] = [
+            b"abcdef",
+            b"123456789, and another 20 bytes",
+            b"in the longest of them are abcdef and 123456789",
+        ];
+        assert_eq!(order(&bodies), [2, 1, 0]);
     }
 
     #[test]
