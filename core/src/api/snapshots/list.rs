@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ShownSnapshot;
 use crate::api::page;
+use crate::backup::newest_first;
 use crate::wire::run::SnapshotId;
 
 /// A place in the list, by the last snapshot before it: the place stays where it is when that one is deleted.
@@ -72,9 +73,12 @@ pub struct SnapshotList {
 
 impl SnapshotList {
     /// The page of all of them that begins at this place, or the first one.
-    pub fn page(mut all: Vec<ShownSnapshot>, after: Option<&SnapshotCursor>) -> Self {
-        all.sort_by_cached_key(|snapshot| std::cmp::Reverse(SnapshotCursor::of(snapshot)));
+    pub fn page(all: Vec<ShownSnapshot>, after: Option<&SnapshotCursor>) -> Self {
         let total = all.len();
+        // What is moved about is small.
+        let boxed = all.into_iter().map(Box::new);
+        let sorted = newest_first(boxed, |snapshot| (snapshot.stored_at, &snapshot.id));
+        let mut all: Vec<_> = sorted.into_iter().map(|snapshot| *snapshot).collect();
         all.retain(|snapshot| after.is_none_or(|after| SnapshotCursor::of(snapshot) < *after));
         let (snapshots, next) = page::cut(all, SnapshotCursor::of);
         Self {

@@ -1,6 +1,7 @@
 //! What the bucket says when no run is there to be asked: at the end of one, and before the next.
 
 use super::{BackupState, NewestSnapshot};
+use crate::backup::newest_first;
 use crate::bot::history::{HistoryKind, truncate_detail};
 use crate::bot::incidents::IncidentKind;
 use crate::wire::job::JobKind;
@@ -144,8 +145,7 @@ impl BackupState {
     /// What of `stored` the start will pass over is known before it begins, unless nobody could say of the last one what is
     /// in it: then the report of the restore says so.
     fn expect_passed_over(&mut self, now: u64, stored: &[StoredSnapshot]) {
-        let mut newest_first: Vec<&StoredSnapshot> = stored.iter().collect();
-        newest_first.sort_by(|a, b| (b.stored_at, &b.id).cmp(&(a.stored_at, &a.id)));
+        let newest_first = newest_first(stored, |snapshot| (snapshot.stored_at, &snapshot.id));
         let good = newest_first
             .iter()
             .position(|snapshot| snapshot.suspicious.is_none());
