@@ -2,9 +2,8 @@
 //!
 //! Three steps, each a type, so that none can be left out: [`ParsedToken`] (well-formed, algorithm
 //! allowed) → [`SignedToken`] (its signature held, checked by the caller with WebCrypto) → [`Identity`]
-//! (every claim holds). Of `jsonwebtoken` the algorithms' names are taken; claims are judged here because that crate
-//! reads the clock itself and takes an array of issuers, and headers and keys are read here because it brings readers for
-//! much that no access token has.
+//! (every claim holds). Not by the crate `jsonwebtoken`: it reads the clock itself, takes an array of issuers, and brings
+//! readers for much that no access token has.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -220,10 +219,10 @@ pub fn parse(token: &str) -> Result<ParsedToken<'_>, TokenError> {
         return Err(TokenError::Malformed);
     }
     let header: Header = decoded(header)?;
-    let algorithm = match header.alg.parse() {
-        Ok(jsonwebtoken::Algorithm::ES256) => Algorithm::Es256,
-        Ok(jsonwebtoken::Algorithm::RS256) => Algorithm::Rs256,
-        Ok(jsonwebtoken::Algorithm::HS256) => Algorithm::Hs256,
+    let algorithm = match header.alg.as_str() {
+        "ES256" => Algorithm::Es256,
+        "RS256" => Algorithm::Rs256,
+        "HS256" => Algorithm::Hs256,
         _ => return Err(TokenError::Algorithm),
     };
     // A key the token brings along proves nothing, and an extension we do not know may change what the
