@@ -238,6 +238,44 @@ fn an_unknown_member_is_refused_where_all_have_to_be_known() {
 }
 
 #[test]
+fn an_unknown_member_is_refused_at_every_depth() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    #[expect(dead_code, reason = "only whether it is read counts")]
+    enum Deep {
+        Wrapped(Strict),
+        Pair(u8, Strict),
+        Named { strict: Strict },
+        List(Vec<Strict>),
+        ByName(BTreeMap<String, Strict>),
+        Optional(Option<Newtype>),
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only whether it is read counts")]
+    struct Newtype(Strict);
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "only whether it is read counts")]
+    struct Strict {
+        known: u8,
+    }
+    for form in [
+        r#"{"wrapped": STRICT}"#,
+        r#"{"pair": [1, STRICT]}"#,
+        r#"{"named": {"strict": STRICT}}"#,
+        r#"{"list": [STRICT]}"#,
+        r#"{"by-name": {"any": STRICT}}"#,
+        r#"{"optional": STRICT}"#,
+    ] {
+        let known = form.replace("STRICT", r#"{"known": 1}"#);
+        exactly::<Deep>(known.as_bytes()).unwrap();
+        let more = form.replace("STRICT", r#"{"known": 1, "new": 2}"#);
+        read::<Deep>(&more).unwrap();
+        let error = exactly::<Deep>(more.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("unknown field `new`"), "{form}: {error}");
+    }
+}
+
+#[test]
 fn a_missing_member_is_named_also_behind_optional_ones() {
     #[derive(Debug, PartialEq, Deserialize)]
     struct Fields {
