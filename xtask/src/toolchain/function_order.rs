@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Bytes in a row that two functions have to share to be alike: two or three instructions.
-const GRAM: usize = 6;
+/// Bytes in a row that two functions have to share to be alike: some two instructions, and again if it is more of them.
+const ROWS: [usize; 3] = [4, 8, 16];
 /// By how many functions a row is shared that says something: what half of all have is close by wherever they lie.
 const SHARED_BY: RangeInclusive<usize> = 2..=200;
 /// What a row says that is in one function alone. One that several share says as much less: so much likelier is another of
@@ -66,8 +66,8 @@ pub(super) fn named_by_place(module: &[u8]) -> Result<Vec<u8>> {
 fn order(bodies: &[&[u8]]) -> Vec<usize> {
     let mut users: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (function, body) in bodies.iter().enumerate() {
-        for gram in body.windows(GRAM) {
-            let users = users.entry(gram).or_default();
+        for row in ROWS.into_iter().flat_map(|length| body.windows(length)) {
+            let users = users.entry(row).or_default();
             if users.last() != Some(&function) {
                 users.push(function);
             }
@@ -294,11 +294,11 @@ mod tests {
     #[test]
     fn a_row_that_few_share_says_more() {
         let bodies: [&[u8]; 5] = [
-            b"in the longest of them: abcdef and 123456",
-            b"abcdef, some more of it",
-            b"123456 x",
-            b"123456 yy",
-            b"123456 zzz",
+            b"in the longest of them: abcd and 1234",
+            b"abcd?!?!?!?!?!?!?!?",
+            b"1234 x",
+            b"1234 yy",
+            b"1234 zzz",
         ];
         assert_eq!(order(&bodies).get(..2), Some(&[0, 1][..]));
     }
@@ -306,9 +306,9 @@ mod tests {
     #[test]
     fn a_row_counts_once_however_often_it_is_there() {
         let bodies: [&[u8]; 3] = [
-            b"abcdef.abcdef.abcdef.abcdef",
-            b"123456 and whatever else.",
-            b"in the longest of them are abcdef, and 123456",
+            b"abcd.abcd.abcd.abcd.",
+            b"1234?!?!?!?!?!?!?!?",
+            b"in the longest of them are abcd, and 1234",
         ];
         assert_eq!(order(&bodies), [2, 1, 0]);
     }

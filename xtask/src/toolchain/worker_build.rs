@@ -175,9 +175,6 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         "--strip-producers",
     ];
     wasm_opt(root, node, js, &shrink)?;
-    let module = root.join(MODULE);
-    let named = function_order::named_by_place(&fs::read(&module)?).context(MODULE)?;
-    fs::write(&module, named)?;
     // Without the last four the module would be written less tightly than it was read.
     let put_in_order = [
         "--reorder-functions-by-name",
@@ -187,7 +184,14 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         "--generate-stack-ir",
         "--optimize-stack-ir",
     ];
-    wasm_opt(root, node, js, &put_in_order)
+    // Again and again: a call names a function by its place, so that bodies are others once they were put in order.
+    for _ in 0..3 {
+        let module = root.join(MODULE);
+        let named = function_order::named_by_place(&fs::read(&module)?).context(MODULE)?;
+        fs::write(&module, named)?;
+        wasm_opt(root, node, js, &put_in_order)?;
+    }
+    Ok(())
 }
 
 fn wasm_opt(root: &Path, node: &Node, js: &JsTools, passes: &[&str]) -> Result<()> {
