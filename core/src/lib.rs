@@ -9,6 +9,7 @@
 
 pub mod api;
 pub mod backup;
+pub mod base64;
 pub mod bot;
 pub mod hex;
 pub mod http;

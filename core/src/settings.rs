@@ -1,8 +1,6 @@
 //! What an operator must set, read once per request into one value, or a list of what is wrong.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::base64;
 use crate::bot::lifecycle::LifecycleRules;
 pub use crate::http::origin::Origin;
 use crate::identity::sign_in::Provider;
@@ -217,7 +215,7 @@ impl Settings {
             tokens::public_key(&text)
         });
         let session_key = checked(session_key, SESSION_KEY, &mut problems, |text| {
-            let bytes = STANDARD.decode(text.trim()).map_err(|_| "is not base64")?;
+            let bytes = base64::decode(text.trim()).ok_or("is not base64")?;
             let bytes = <[u8; 32]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
             Ok(Secret::new(bytes))
         });

@@ -1,9 +1,8 @@
 //! What only this Worker can have written: cookies, and secrets at rest. AES-GCM with a key of the operator's.
 
+use moltworker_core::base64;
 use std::cell::RefCell;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use moltworker_core::settings::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +25,7 @@ pub(crate) async fn seal(
 
 async fn seal_bytes(settings: &Settings, purpose: &str, plain: &[u8]) -> worker::Result<String> {
     let sealed = webcrypto::seal(&key(settings).await?, purpose, plain).await?;
-    Ok(URL_SAFE_NO_PAD.encode(sealed))
+    Ok(base64::encode_url(sealed))
 }
 
 /// The inverse of [`seal`]; `None` for anything it did not make.
@@ -36,7 +35,7 @@ pub(crate) async fn open<T: DeserializeOwned>(settings: &Settings, purpose: &str
 }
 
 async fn open_bytes(settings: &Settings, purpose: &str, text: &str) -> Option<Vec<u8>> {
-    let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let sealed = base64::decode_url(text)?;
     let key = key(settings).await.ok()?;
     webcrypto::open(&key, purpose, &sealed).await.ok()?
 }

@@ -1,7 +1,6 @@
 //! The identity provider's public keys: which of them count, and when to ask for them again.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::base64;
 use serde::Deserialize;
 
 use crate::identity::token::Algorithm;
@@ -136,9 +135,7 @@ fn public_key(jwk: &Json) -> Option<PublicKey> {
 
 /// Bits of an RSA modulus; none if it is not base64url.
 fn rsa_bits(modulus: &str) -> usize {
-    URL_SAFE_NO_PAD
-        .decode(modulus)
-        .map_or(0, |bytes| bytes.iter().skip_while(|byte| **byte == 0).count() * 8)
+    base64::decode_url(modulus).map_or(0, |bytes| bytes.iter().skip_while(|byte| **byte == 0).count() * 8)
 }
 
 #[cfg(test)]
@@ -199,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_key_accepts_one_algorithm_only() {
-        let modulus = |bytes: usize| URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+        let modulus = |bytes: usize| base64::encode_url(vec![0xff; bytes]);
         let document = json!({ "keys": [
             { "kty": "EC", "crv": "P-256", "x": "AQ", "y": "Ag", "kid": "ec", "use": "sig", "alg": "ES256", "key_ops": ["verify"] },
             { "kty": "RSA", "n": modulus(256), "e": "AQAB", "kid": "rsa" },

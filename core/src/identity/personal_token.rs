@@ -4,8 +4,7 @@
 //! A token is random, and known to the platform by its SHA-256 alone. It is looked up with each request and remembered
 //! nowhere, so that one that was revoked opens nothing from then on.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use crate::base64;
 use serde::{Deserialize, Serialize};
 
 use crate::http::problem::Refusal;
@@ -58,7 +57,7 @@ impl TokenScope {
 
 /// Writes a token of random bytes.
 pub fn write(secret: &[u8]) -> String {
-    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret))
+    format!("{PREFIX}{}", base64::encode_url(secret))
 }
 
 /// The personal token in an `Authorization` header: as bearer token, or as the password of HTTP Basic with any name.
@@ -72,7 +71,7 @@ pub fn in_authorization(value: &str) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let decoded = String::from_utf8(base64::decode(rest)?).ok()?;
     let (_name, password) = decoded.split_once(':')?;
     is_one(password).then(|| password.to_owned())
 }
@@ -165,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_in_the_headers_programs_can_send() {
-        let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
+        let basic = |text: &str| format!("Basic {}", base64::encode(text));
         for (value, expected) in [
             ("Bearer mwk_a".to_owned(), Some("mwk_a")),
             ("bearer  mwk_a ".to_owned(), Some("mwk_a")),

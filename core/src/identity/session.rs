@@ -5,10 +5,9 @@
 //! their own, would each spend it, and the provider takes a second use for theft and ends the session. The
 //! Sandbox is one for one person, so there it is spent by one at a time and all others get what came of it.
 
+use crate::base64;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::token::Identity;
@@ -30,7 +29,7 @@ pub struct SessionId(String);
 impl SessionId {
     /// Makes one of 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(bytes))
+        Self(base64::encode_url(bytes))
     }
 
     /// The text it is stored under.

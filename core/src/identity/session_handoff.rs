@@ -6,8 +6,7 @@
 //! from: who reads a code in a log cannot use it, and who makes somebody else's browser open a code of their
 //! own signs nobody in.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::base64;
 use serde::Deserialize;
 
 use crate::http::cookies::SESSION_COOKIE;
@@ -33,12 +32,12 @@ pub struct Opaque(String);
 impl Opaque {
     /// Writes 32 bytes.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(URL_SAFE_NO_PAD.encode(bytes))
+        Self(base64::encode_url(bytes))
     }
 
     /// Reads what [`Opaque::of`] wrote, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = base64::decode_url(text)?;
         u32::try_from(bytes.len())
             .is_ok_and(|length| length == SECRET_BYTES)
             .then(|| Self(text.to_owned()))

@@ -5,8 +5,7 @@
 //! (every claim holds). Not by the crate `jsonwebtoken`: it reads the clock itself, takes an array of issuers, and brings
 //! readers for much that no access token has.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::base64;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
@@ -236,9 +235,7 @@ pub fn parse(token: &str) -> Result<ParsedToken<'_>, TokenError> {
         return Err(TokenError::Header);
     }
     let claims = decoded(claims)?;
-    let signature = URL_SAFE_NO_PAD
-        .decode(signature)
-        .map_err(|_| TokenError::Malformed)?;
+    let signature = base64::decode_url(signature).ok_or(TokenError::Malformed)?;
     Ok(ParsedToken {
         signing_input,
         signature,
@@ -250,7 +247,7 @@ pub fn parse(token: &str) -> Result<ParsedToken<'_>, TokenError> {
 
 /// One of the two parts that are JSON.
 fn decoded<T: DeserializeOwned>(part: &str) -> Result<T, TokenError> {
-    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)?;
+    let bytes = base64::decode_url(part).ok_or(TokenError::Malformed)?;
     json::from_bytes(&bytes).map_err(|_| TokenError::Malformed)
 }
 

@@ -1,7 +1,6 @@
 //! Settings about the identity provider's access tokens: who issues them, for whom, and how much they have to prove.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::base64;
 use serde::Deserialize;
 
 use super::{Origin, Setting, SettingProblem};
@@ -131,7 +130,7 @@ fn is_service_key(text: &str) -> bool {
         role: String,
     }
     let payload = text.split('.').nth(1).unwrap_or_default();
-    let claims = URL_SAFE_NO_PAD.decode(payload).ok();
+    let claims = base64::decode_url(payload);
     let claims = claims.and_then(|bytes| json::from_bytes::<Claims>(&bytes).ok());
     claims.is_some_and(|claims| claims.role == "service_role")
 }
@@ -202,7 +201,7 @@ mod tests {
     fn a_secret_key_is_refused_where_the_public_one_belongs() {
         let legacy = |role: &str| {
             let claims = format!(r#"{{"iss":"supabase","ref":"abcd","role":"{role}"}}"#);
-            format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(claims))
+            format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", base64::encode_url(claims))
         };
         for key in ["sb_publishable_abc", "anon", &legacy("anon"), "a.b.c"] {
             assert_eq!(public_key(&format!(" {key} ")), Ok(key.to_owned()));

@@ -1,8 +1,7 @@
 //! The second step of signing in: a code, and before the first one the enrolment of the app that makes it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
+use moltworker_core::base64;
 use moltworker_core::identity::mfa::Enrolment;
 
 use super::login::{Message, again};
@@ -91,7 +90,7 @@ fn code_form(page: &SecondFactorPage<'_>) -> Markup {
 }
 
 fn drawing(svg: &str) -> String {
-    format!("data:image/svg+xml;base64,{}", STANDARD.encode(svg))
+    format!("data:image/svg+xml;base64,{}", base64::encode(svg))
 }
 
 #[cfg(test)]

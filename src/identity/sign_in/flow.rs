@@ -1,7 +1,6 @@
 //! A sign-in that goes by way of another site: begun with a sealed cookie, ended only by the browser that has it.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use moltworker_core::base64;
 use moltworker_core::http::cookies::{clear, find, set};
 use moltworker_core::identity::sign_in::{FLOW_COOKIE, FLOW_SECONDS, Flow};
 use moltworker_core::settings::Settings;
@@ -27,14 +26,14 @@ pub(super) struct Begun {
 
 /// Begins one that is to end at `next`.
 pub(super) async fn begin(settings: &Settings, next: &str) -> worker::Result<Begun> {
-    let random = || Ok::<_, worker::Error>(URL_SAFE_NO_PAD.encode(webcrypto::random_bytes(RANDOM_BYTES)?));
+    let random = || Ok::<_, worker::Error>(base64::encode_url(webcrypto::random_bytes(RANDOM_BYTES)?));
     let flow = Flow {
         state: random()?,
         verifier: random()?,
         next: next.to_owned(),
         ends_at: clock::now_seconds().saturating_add(FLOW_SECONDS),
     };
-    let challenge = URL_SAFE_NO_PAD.encode(webcrypto::sha256(flow.verifier.as_bytes()).await?);
+    let challenge = base64::encode_url(webcrypto::sha256(flow.verifier.as_bytes()).await?);
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("state", &flow.state)
         .finish();

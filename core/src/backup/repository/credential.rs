@@ -1,8 +1,6 @@
 //! The secret in an `Authorization` header: a bearer token, or the password of HTTP Basic.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::base64;
 use crate::secret::Secret;
 
 /// Finds the secret. restic speaks Basic only; whatever user name it sends says nothing.
@@ -12,7 +10,7 @@ pub fn read(authorization: &str) -> Option<Secret<String>> {
     let secret = if scheme.eq_ignore_ascii_case("bearer") {
         value.to_owned()
     } else if scheme.eq_ignore_ascii_case("basic") {
-        let pair = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
+        let pair = String::from_utf8(base64::decode(value)?).ok()?;
         pair.split_once(':')?.1.to_owned()
     } else {
         return None;
@@ -29,7 +27,7 @@ mod tests {
     }
 
     fn basic(pair: &str) -> String {
-        format!("Basic {}", STANDARD.encode(pair))
+        format!("Basic {}", base64::encode(pair))
     }
 
     #[test]
@@ -57,7 +55,7 @@ mod tests {
             "Basic !".into(),
             basic("t.1"),
             basic("x:"),
-            format!("Basic {}", STANDARD.encode([b'x', b':', 0xff])),
+            format!("Basic {}", base64::encode([b'x', b':', 0xff])),
         ] {
             assert_eq!(found(&bad), None, "{bad}");
         }

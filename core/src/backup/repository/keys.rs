@@ -3,9 +3,7 @@
 //! Everything is HKDF-SHA256 (RFC 5869) of one key with an empty salt and an `info` of its own, 32 bytes long:
 //! any tool that knows HKDF can derive a bot's password without this program (docs/recovery.md).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::base64;
 use crate::secret::Secret;
 use crate::user_id::UserId;
 
@@ -58,7 +56,7 @@ impl BackupKeys {
                     );
                 }
             };
-            let bytes = STANDARD.decode(encoded.trim()).map_err(|_| "is not base64")?;
+            let bytes = base64::decode(encoded.trim()).ok_or("is not base64")?;
             let bytes = <[u8; KEY_BYTES]>::try_from(bytes).map_err(|_| "is not exactly 32 bytes")?;
             keys.push(BackupKey {
                 version,
@@ -97,7 +95,7 @@ mod tests {
     use super::*;
 
     fn key(byte: u8) -> String {
-        STANDARD.encode([byte; KEY_BYTES])
+        base64::encode([byte; KEY_BYTES])
     }
 
     #[test]
@@ -135,7 +133,7 @@ mod tests {
         for (text, reason) in [
             ("".to_owned(), size.as_str()),
             ("nonsense!".into(), "base64"),
-            (STANDARD.encode([1; KEY_BYTES - 1]), size.as_str()),
+            (base64::encode([1; KEY_BYTES - 1]), size.as_str()),
             (format!("x:{}", key(1)), "version"),
             (format!("{},{}", key(2), key(1)), "without its version"),
             (format!("1:{},2:{}", key(1), key(2)), "newest first"),

@@ -3,10 +3,8 @@
 //! `mr1.<version of the key>.<user>.<run>.<scope>.<expiry, ms since 1970>.<MAC, base64url>`. The MAC is an
 //! HMAC-SHA256 over everything before its dot, made and checked by whoever holds the key ([`super::keys`]).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
 use super::scope::{Bearer, Scope};
+use crate::base64;
 use crate::user_id::UserId;
 use crate::wire::run::{RepositoryToken, Run};
 
@@ -78,7 +76,7 @@ impl Claims {
 /// # Errors
 /// The reason, when that is not a text that can travel as a token.
 pub fn assemble(signed: &str, mac: &[u8]) -> Result<RepositoryToken, &'static str> {
-    RepositoryToken::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac)))
+    RepositoryToken::new(format!("{signed}.{}", base64::encode_url(mac)))
 }
 
 /// A token that is well-formed; its MAC is not checked yet.
@@ -99,9 +97,7 @@ pub struct Unchecked<'a> {
 /// [`TokenError::Malformed`].
 pub fn parse(text: &str) -> Result<Unchecked<'_>, TokenError> {
     let (signed, mac) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
-    let mac = URL_SAFE_NO_PAD
-        .decode(mac)
-        .ok()
+    let mac = base64::decode_url(mac)
         .filter(|mac| mac.len() == MAC_BYTES)
         .ok_or(TokenError::Malformed)?;
     let parts: Vec<&str> = signed.split('.').collect();

@@ -9,7 +9,7 @@ const CLIENT: &str = "9a8b7c6d-5e4f-4a2b-9c0d-9e8f7a6b5c4d";
 const NOW: u64 = 1_800_000_000;
 
 fn token(header: &Value, claims: &Value) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let part = |value: &Value| base64::encode_url(value.to_string());
     format!("{}.{}.c2ln", part(header), part(claims))
 }
 
@@ -321,14 +321,14 @@ fn text_that_is_not_a_token_is_malformed() {
     }
     let duplicate = format!(
         "{}.{}.c2ln",
-        URL_SAFE_NO_PAD.encode(header().to_string()),
-        URL_SAFE_NO_PAD.encode(claims().to_string().replacen('{', r#"{"sub":"x","#, 1)),
+        base64::encode_url(header().to_string()),
+        base64::encode_url(claims().to_string().replacen('{', r#"{"sub":"x","#, 1)),
     );
     assert_eq!(parse(&duplicate).unwrap_err(), TokenError::Malformed);
     let header_twice = format!(
         "{}.{}.c2ln",
-        URL_SAFE_NO_PAD.encode(header().to_string().replacen('{', r#"{"alg":"ES256","#, 1)),
-        URL_SAFE_NO_PAD.encode(claims().to_string()),
+        base64::encode_url(header().to_string().replacen('{', r#"{"alg":"ES256","#, 1)),
+        base64::encode_url(claims().to_string()),
     );
     assert_eq!(parse(&header_twice).unwrap_err(), TokenError::Malformed);
     assert_eq!(
