@@ -184,8 +184,8 @@ fn optimize(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
         "--generate-stack-ir",
         "--optimize-stack-ir",
     ];
-    // Twice: a call names a function by its place, so that bodies are others once they were put in order.
-    for _ in 0..2 {
+    // Again and again: a call names a function by its place, so that bodies are others once they were put in order.
+    for _ in 0..3 {
         let module = root.join(MODULE);
         let named = function_order::named_by_place(&fs::read(&module)?).context(MODULE)?;
         fs::write(&module, named)?;
