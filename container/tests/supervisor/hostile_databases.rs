@@ -258,6 +258,7 @@ fn every_kind_of_hostile_database_is_saved_in_its_time() {
         ("generated", Some("longer")),
         ("slow-index", Some("longer")),
         ("large-index", Some("memory")),
+        ("hungry-index", Some("memory")),
         ("hollow", Some("holes")),
         // Nothing of it is run.
         ("check", None),

@@ -38,6 +38,13 @@ fn kinds() -> Vec<(&'static str, String)> {
         )
     );
     let large_index = slow_index.replace("2000000", "900000000");
+    // Each column takes 40 MB, and all of them are there at once: together what only a limit on memory refuses.
+    let hungry = ["hex(zeroblob(20000000 + length(n)))"; 12].join(", ");
+    let hungry_index = format!(
+        "CREATE TABLE t(n TEXT); CREATE INDEX i ON t(n || ''); INSERT INTO t VALUES ('1');
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = 'CREATE INDEX i ON t({hungry})' WHERE name = 'i';"
+    );
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
     let mut views = format!("CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v0 AS {endless};");
     for number in 1..60 {
@@ -63,6 +70,7 @@ fn kinds() -> Vec<(&'static str, String)> {
         ),
         ("slow-index", slow_index),
         ("large-index", large_index),
+        ("hungry-index", hungry_index),
         (
             "trigger",
             format!(
