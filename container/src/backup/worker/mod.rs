@@ -53,7 +53,7 @@ use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::confined::Keeper;
-use self::databases::{BUSY, Databases};
+use self::databases::{BUSY, Databases, KnownCopies};
 use self::passes::Copies;
 use self::read::ReadError;
 use self::remote::{KeptObjects, Remote};
@@ -69,6 +69,7 @@ pub(crate) const SUBCOMMAND: &str = "backup";
 /// Names beside the home, on the same file system, that are ours.
 const FRESH: &str = "restoring";
 const SCRATCH: &str = "scratch";
+const DATABASES: &str = "databases";
 /// What is kept of the repository for the run, and how many bytes of it. Small objects: of some 10,000 snapshots of a small home,
 /// read in 20 ms.
 const OBJECTS: (&str, u64) = ("objects", 64 * 1024 * 1024);
@@ -182,12 +183,14 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         }
         BackupJob::Snapshot(job) => {
             let scratch = scratch(&home, owner)?;
+            let known = KnownCopies::open(&beside(&home, DATABASES));
             become_reader(owner)?;
             let databases = Databases::new(keeper, &scratch, BUSY)
                 .map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
             let copies = Copies {
                 scratch: &scratch,
                 databases: &Arc::new(databases),
+                known: &known,
             };
             let taken = snapshot::take(&access, &remote, &home, copies, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
