@@ -82,6 +82,8 @@ pub(crate) const NICENESS: i32 = 10;
 
 /// Between two looks whether the token is to be renewed. It is when a third of its time is over.
 const RENEWAL_LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts to renew it, after some that failed.
+const MAX_RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
@@ -213,14 +215,19 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
 /// Renews the token in time for as long as this process lives: a job may take longer than a token holds. Whether that is said.
 fn keep_renewing(remote: Arc<Remote>, is_said: bool) {
     std::thread::spawn(move || {
+        let mut pause = RENEWAL_LOOK;
         loop {
-            std::thread::park_timeout(RENEWAL_LOOK);
-            // What fails is tried again while there is time.
-            if let Ok(Some(renewed)) = remote.renew()
-                && is_said
-            {
-                say(&Line::Token(renewed));
-            }
+            std::thread::park_timeout(pause);
+            pause = match remote.renew() {
+                Ok(renewed) => {
+                    if let Some(renewed) = renewed.filter(|_| is_said) {
+                        say(&Line::Token(renewed));
+                    }
+                    RENEWAL_LOOK
+                }
+                // Tried again while there is time, but whoever refuses it is not asked each second.
+                Err(_) => pause.saturating_mul(2).min(MAX_RENEWAL_PAUSE),
+            };
         }
     });
 }
