@@ -19,6 +19,7 @@ mod findings;
 mod keys;
 mod leases;
 mod left_out;
+mod loaders;
 mod maintain;
 mod mapped;
 mod passes;
