@@ -21,7 +21,7 @@ const ROUNDS = 15;
 const DATABASE_BYTES = 1e9;
 const ROW_BYTES = 100_000;
 // What a supervisor leaves on its machine.
-const LEFT = ["moltbot", ".moltbot.objects", ".moltbot.trees", ".moltbot.restoring", ".moltbot.scratch"];
+const LEFT = ["moltbot", ".moltbot.objects", ".moltbot.trees", ".moltbot.databases", ".moltbot.restoring", ".moltbot.scratch"];
 // Only homes whose names contain one of these.
 const ONLY = process.env.BENCH_ONLY?.split(",");
 

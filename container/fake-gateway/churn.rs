@@ -18,14 +18,15 @@ const LARGE: u64 = 300 * 1024 * 1024;
 const BLOCK: u64 = 64 * 1024;
 /// A file that is written through a mapping, in such blocks.
 const MAPPED: u64 = 8 * 1024 * 1024;
-/// Writes it without end. Another program, because none of ours may be unsafe.
+/// Writes it until its parent has ended, however that was. Another program, because none of ours may be unsafe.
 const WRITES_MAPPED: &str = "
-import mmap, sys
+import mmap, os, sys
+parent = os.getppid()
 with open(sys.argv[1], 'r+b') as file:
     mapped = mmap.mmap(file.fileno(), 0)
 print('mapped', flush=True)
 number = 0
-while True:
+while os.getppid() == parent:
     number += 1
     for at in range(0, len(mapped), 65536):
         mapped[at : at + 8] = number.to_bytes(8, 'big')

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moltworker_core::wire::job::OrderedJob;
 use moltworker_core::wire::run::RepositoryToken;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -79,7 +79,7 @@ pub(crate) struct Stalled(Duration);
 pub(crate) struct JobOutput {
     lines: BufReader<pipe::Receiver>,
     /// Where it is answered.
-    answers: ChildStdin,
+    answers: pipe::Sender,
     patience: Duration,
 }
 
@@ -93,12 +93,12 @@ impl JobOutput {
         read.map_err(|_| Stalled(self.patience))
     }
 
-    /// Answers it. One that does not listen any more is about to end.
-    pub(crate) fn answer(&mut self, answer: &JobAnswer) {
+    /// Answers it. One that does not listen any more is about to end; one that hangs is waited for as long as for a line of its.
+    pub(crate) async fn answer(&mut self, answer: &JobAnswer) {
         if let Ok(mut text) = serde_json::to_vec(answer) {
             text.push(b'\n');
-            // Some ten bytes: they fit into the pipe, whoever reads them when.
-            let _ = self.answers.write_all(&text);
+            // A list of processes may be longer than a pipe takes at once.
+            let _ = tokio::time::timeout(self.patience, self.answers.write_all(&text)).await;
         }
     }
 
@@ -244,20 +244,22 @@ impl JobLauncher {
         drop(running);
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
-        let mut said = JobOutput {
-            lines: BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(output))?),
-            answers: child.stdin.take().ok_or_else(broken)?,
-            patience: self.patience,
-        };
+        let mut stdin = child.stdin.take().ok_or_else(broken)?;
+        let lines = BufReader::new(pipe::Receiver::from_owned_fd(OwnedFd::from(output))?);
         if let Some(errors) = child.stderr.take() {
             // Nothing but a panic goes there.
             let errors = pipe::Receiver::from_owned_fd(OwnedFd::from(errors))?;
             tokio::spawn(Arc::clone(&self.logs).follow(errors));
         }
-        // Some hundred bytes: they fit into the pipe, whoever reads them when.
+        // Some hundred bytes, which fit into the pipe; a job reads them before it does anything else.
         let mut input = serde_json::to_vec(&input)?;
         input.push(b'\n');
-        said.answers.write_all(&input)?;
+        stdin.write_all(&input)?;
+        let said = JobOutput {
+            lines,
+            answers: pipe::Sender::from_owned_fd(OwnedFd::from(stdin))?,
+            patience: self.patience,
+        };
         Ok((process, said))
     }
 }

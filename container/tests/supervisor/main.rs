@@ -40,5 +40,6 @@ mod strangers;
 mod swapped;
 mod tokens;
 mod tree;
+mod unchanged;
 mod upgrade;
 mod writes;

@@ -38,17 +38,17 @@ pub(super) async fn listen(
                         JobAnswer::NotStill(reason)
                     }
                 };
-                output.answer(&answer);
+                output.answer(&answer).await;
                 continue;
             }
             Ok(Some(Line::WhoRuns)) => {
-                output.answer(&JobAnswer::Processes(launcher.tenants()));
+                output.answer(&JobAnswer::Processes(launcher.tenants())).await;
                 continue;
             }
             Ok(Some(Line::Thaw)) => {
                 let answer = goes_on(hold.take()).await;
                 hurry(pid, NICENESS);
-                output.answer(&answer);
+                output.answer(&answer).await;
                 continue;
             }
             Ok(Some(line)) => BackupActivity::Said(Box::new(line)),

@@ -28,6 +28,8 @@ pub(super) enum Bytes {
     Later(File, u64, State),
     /// Nowhere: what an earlier walk could not read either.
     Unread,
+    /// In the snapshot before, which has this unchanged; it took so many blocks.
+    Before(u64),
     /// From a place in a file of ours.
     Spooled(Arc<File>, u64, u64),
 }

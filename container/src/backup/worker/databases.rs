@@ -11,6 +11,7 @@
 
 mod aside;
 mod moment;
+mod unchanged;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 
 pub(crate) use self::moment::Held;
+pub(crate) use self::unchanged::{Copies, DatabaseState, KnownCopies, Unchanged};
 
 use super::confined::{DatabaseAnswer, DatabaseTask, Found, Keeper, NotCopied, Work};
 use super::exclusions::SIDECARS;
@@ -117,6 +119,8 @@ pub(crate) struct Databases {
     patience: Duration,
     /// Those that took all the time one may.
     troublesome: AtomicU32,
+    /// So often one was copied.
+    copies: AtomicU32,
 }
 
 impl Databases {
@@ -131,6 +135,7 @@ impl Databases {
             scratch_path: scratch.to_owned(),
             patience,
             troublesome: AtomicU32::new(0),
+            copies: AtomicU32::new(0),
         })
     }
 
@@ -155,6 +160,7 @@ impl Databases {
     /// Does one of these pieces of work, and counts one that took all the time there is and came to nothing.
     fn counted(&self, work: impl FnOnce() -> Result<Copy, NotCopied>) -> Result<Copy, NotCopied> {
         let begun = Instant::now();
+        self.copies.fetch_add(1, Ordering::Relaxed);
         let copied = work();
         let is_done = match &copied {
             Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
@@ -165,6 +171,11 @@ impl Databases {
             self.troublesome.fetch_add(1, Ordering::Relaxed);
         }
         copied
+    }
+
+    /// How often one was copied.
+    pub(crate) fn copies(&self) -> u32 {
+        self.copies.load(Ordering::Relaxed)
     }
 
     fn is_out_of_time(&self) -> bool {

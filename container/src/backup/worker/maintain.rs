@@ -2,6 +2,7 @@
 //! good snapshot is restored into scratch and compared. Needs a token that may delete.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -108,7 +109,12 @@ fn check(opened: &Opened, remote: &Remote, job: &MaintenanceJob) -> Result<Vec<S
     let options = CheckOptions::default()
         .read_data(true)
         .read_data_subset(ReadSubsetOption::IdSubSet((part, parts)));
-    let checked = opened.repository.check(options);
+    // Where it cannot go on, it may panic instead (`loaders.rs`): that says nothing about the repository.
+    let checked = catch_unwind(AssertUnwindSafe(|| opened.repository.check(options)));
+    let checked = checked.map_err(|_| {
+        let why = remote.last_failure().unwrap_or_else(|| "it broke off".to_owned());
+        RepositoryError(format!("checking the repository: {why}"))
+    })?;
     let checked = checked.map_err(|error| explain(remote, "checking the repository", &error))?;
     if checked.is_ok().is_ok() {
         return Ok(Vec::new());

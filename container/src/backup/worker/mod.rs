@@ -19,6 +19,7 @@ mod findings;
 mod keys;
 mod leases;
 mod left_out;
+mod loaders;
 mod maintain;
 mod mapped;
 mod passes;
@@ -53,7 +54,7 @@ use moltworker_core::wire::job::{BackupJob, ReadJob};
 use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::confined::Keeper;
-use self::databases::{BUSY, Databases};
+use self::databases::{BUSY, Databases, KnownCopies};
 use self::passes::Copies;
 use self::read::ReadError;
 use self::remote::{KeptObjects, Remote};
@@ -69,6 +70,7 @@ pub(crate) const SUBCOMMAND: &str = "backup";
 /// Names beside the home, on the same file system, that are ours.
 const FRESH: &str = "restoring";
 const SCRATCH: &str = "scratch";
+const DATABASES: &str = "databases";
 /// What is kept of the repository for the run, and how many bytes of it. Small objects: of some 10,000 snapshots of a small home,
 /// read in 20 ms.
 const OBJECTS: (&str, u64) = ("objects", 64 * 1024 * 1024);
@@ -81,6 +83,8 @@ pub(crate) const NICENESS: i32 = 10;
 
 /// Between two looks whether the token is to be renewed. It is when a third of its time is over.
 const RENEWAL_LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts to renew it, after some that failed.
+const MAX_RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 
 /// The time of day in Unix milliseconds.
 pub(crate) fn now_ms() -> i64 {
@@ -182,12 +186,14 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         }
         BackupJob::Snapshot(job) => {
             let scratch = scratch(&home, owner)?;
+            let known = KnownCopies::open(&beside(&home, DATABASES));
             become_reader(owner)?;
             let databases = Databases::new(keeper, &scratch, BUSY)
                 .map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
             let copies = Copies {
                 scratch: &scratch,
                 databases: &Arc::new(databases),
+                known: &known,
             };
             let taken = snapshot::take(&access, &remote, &home, copies, job, &context)?;
             Some(Line::Taken(taken, remote.traffic()))
@@ -210,14 +216,19 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
 /// Renews the token in time for as long as this process lives: a job may take longer than a token holds. Whether that is said.
 fn keep_renewing(remote: Arc<Remote>, is_said: bool) {
     std::thread::spawn(move || {
+        let mut pause = RENEWAL_LOOK;
         loop {
-            std::thread::park_timeout(RENEWAL_LOOK);
-            // What fails is tried again while there is time.
-            if let Ok(Some(renewed)) = remote.renew()
-                && is_said
-            {
-                say(&Line::Token(renewed));
-            }
+            std::thread::park_timeout(pause);
+            pause = match remote.renew() {
+                Ok(renewed) => {
+                    if let Some(renewed) = renewed.filter(|_| is_said) {
+                        say(&Line::Token(renewed));
+                    }
+                    RENEWAL_LOOK
+                }
+                // Tried again while there is time, but whoever refuses it is not asked each second.
+                Err(_) => pause.saturating_mul(2).min(MAX_RENEWAL_PAUSE),
+            };
         }
     });
 }

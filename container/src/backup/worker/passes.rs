@@ -20,7 +20,7 @@ use rustic_core::{
 
 use super::capture::Capture;
 use super::changes::{Changed, Changes, How};
-use super::databases::Databases;
+use super::databases::{self, Databases, KnownCopies, Unchanged};
 use super::findings::Findings;
 use super::mapped::Mapped;
 use super::patterns::Patterns;
@@ -49,6 +49,8 @@ pub(super) struct Stored {
     pub(super) findings: Findings,
     /// For how many milliseconds the bot stood still.
     pub(super) pause_ms: Option<u64>,
+    /// Which copies of databases it has.
+    pub(super) copies: databases::Copies,
 }
 
 /// Where copies are made, and by whom.
@@ -58,6 +60,8 @@ pub(super) struct Copies<'a> {
     pub(super) scratch: &'a Path,
     /// Who copies databases.
     pub(super) databases: &'a Arc<Databases>,
+    /// Which the snapshot before has as they are.
+    pub(super) known: &'a KnownCopies,
 }
 
 /// What is the same in each pass.
@@ -111,7 +115,11 @@ impl Passes<'_> {
     ///
     /// # Errors
     /// When something could not be stored.
-    pub(super) fn store(&self, opened: Opened) -> Result<Stored, RepositoryError> {
+    pub(super) fn store(
+        &self,
+        opened: Opened,
+        mut copies: databases::Copies,
+    ) -> Result<Stored, RepositoryError> {
         let patterns = Patterns::of(self.home);
         for said in &patterns.ignored {
             note(said);
@@ -123,7 +131,8 @@ impl Passes<'_> {
         let mut pass = 1;
         let (first, home) = loop {
             let since = Instant::now();
-            let home = self.source(&patterns, Arc::new(Changes::begin()));
+            let unchanged = Arc::new(Unchanged::since(copies));
+            let home = self.source(&patterns, Arc::new(Changes::begin()), unchanged);
             let (repository, snapshot) = self.pass(opened, &home, &home, parent.as_ref(), &mut added)?;
             let findings = taken(&home.findings);
             let changed = home.changes.count();
@@ -134,12 +143,14 @@ impl Passes<'_> {
                     snapshot,
                     findings,
                     pause_ms: None,
+                    copies: databases::Copies::new(),
                 };
                 break (first, home);
             }
             pass = pass.saturating_add(1);
             parent = Some(snapshot);
             opened = repository.drop_index();
+            copies = home.unchanged.take();
         };
         // In this order: what was closed since is among the changes.
         let is_mapped = Self::has_mapped(&home);
@@ -149,6 +160,7 @@ impl Passes<'_> {
         } else {
             self.again(first, &home, &patterns, &mut added)?
         };
+        stored.copies = home.unchanged.take();
         added.put_into(&mut stored.snapshot);
         let parents = self.parent.map(|parent| parent.id);
         stored.snapshot.parent = parents;
@@ -164,7 +176,11 @@ impl Passes<'_> {
         patterns: &Arc<Patterns>,
         added: &mut Added,
     ) -> Result<Stored, RepositoryError> {
-        let home = self.source(patterns, Arc::clone(&before.changes));
+        let home = self.source(
+            patterns,
+            Arc::clone(&before.changes),
+            Arc::clone(&before.unchanged),
+        );
         let record = Arc::new(taken(&before.record));
         let (walk, pause_ms) = self.stand_still(&home, &record);
         let left_out = first.findings.left_out.clone();
@@ -188,6 +204,7 @@ impl Passes<'_> {
             snapshot,
             findings,
             pause_ms,
+            copies: first.copies,
         })
     }
 
@@ -242,7 +259,7 @@ impl Passes<'_> {
         (again(mapped(patience()), home.changes.take()), None)
     }
 
-    fn source(&self, patterns: &Arc<Patterns>, changes: Arc<Changes>) -> Home {
+    fn source(&self, patterns: &Arc<Patterns>, changes: Arc<Changes>, unchanged: Arc<Unchanged>) -> Home {
         let since = self.parent.map(|parent| parent.time.timestamp().as_second());
         Home {
             path: self.home.to_owned(),
@@ -253,6 +270,7 @@ impl Passes<'_> {
             findings: Arc::default(),
             record: Arc::default(),
             changes,
+            unchanged,
             mapped: Arc::new(mapped(patience())),
         }
     }

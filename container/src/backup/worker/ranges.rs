@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustic_core::{DataId, Id};
 
@@ -72,6 +72,47 @@ pub(super) fn parts(mut pieces: Vec<Located>) -> Vec<Part> {
     parts
 }
 
+/// What of [`MEMORY`] is free.
+struct Memory {
+    free: Mutex<u64>,
+    freed: Condvar,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            free: Mutex::new(MEMORY),
+            freed: Condvar::new(),
+        }
+    }
+}
+
+/// Some of it, given back also by work that panics: the others would wait for it for ever.
+struct Room<'a>(&'a Memory, u64);
+
+impl Memory {
+    fn free(&self) -> MutexGuard<'_, u64> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is as much.
+    fn take(&self, bytes: u64) -> Room<'_> {
+        let free = self.freed.wait_while(self.free(), |free| *free < bytes);
+        let mut free = free.unwrap_or_else(PoisonError::into_inner);
+        *free = free.saturating_sub(bytes);
+        Room(self, bytes)
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let mut free = self.0.free();
+        *free = free.saturating_add(self.1);
+        drop(free);
+        self.0.freed.notify_all();
+    }
+}
+
 /// Works on parts, as many at a time as there is memory for, until one fails.
 ///
 /// # Errors
@@ -81,22 +122,14 @@ pub(super) fn for_each_part<E: Send>(
     work: impl Fn(&Part) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
-    let (free, freed) = (Mutex::new(MEMORY), Condvar::new());
+    let memory = Memory::default();
     std::thread::scope(|scope| {
         for _ in 0..SIDE_BY_SIDE.min(parts.len()) {
             scope.spawn(|| {
                 while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let memory = part.memory();
-                    let guard = free.lock().unwrap_or_else(PoisonError::into_inner);
-                    let guard = freed.wait_while(guard, |free| *free < memory);
-                    let mut guard = guard.unwrap_or_else(PoisonError::into_inner);
-                    *guard = guard.saturating_sub(memory);
-                    drop(guard);
+                    let room = memory.take(part.memory());
                     let done = work(part);
-                    let mut guard = free.lock().unwrap_or_else(PoisonError::into_inner);
-                    *guard = guard.saturating_add(memory);
-                    drop(guard);
-                    freed.notify_all();
+                    drop(room);
                     if let Err(failed) = done {
                         next.store(parts.len(), Ordering::Relaxed);
                         let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,5 +212,18 @@ mod tests {
         });
         assert_eq!(failed, Err("no"));
         assert!(begun.into_inner() <= 2 * SIDE_BY_SIDE);
+    }
+
+    #[test]
+    fn work_that_panics_gives_its_memory_back() {
+        let memory = Memory::default();
+        std::thread::scope(|scope| {
+            let broken = scope.spawn(|| {
+                let _room = memory.take(MEMORY);
+                panic!("as a library does");
+            });
+            assert!(broken.join().is_err());
+        });
+        assert_eq!(*memory.free(), MEMORY);
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::findings::short;
 use super::keys::{self, KeyError};
+use super::loaders::Loaders;
 use super::remote::Remote;
 use super::say::say;
 use super::wire::{Line, RepositoryAccess, Unlocked};
@@ -154,7 +155,9 @@ fn locked_out(remote: &Remote, error: &KeyError) -> RepositoryError {
 fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
     let options = RepositoryOptions::default().no_cache(true);
     let backends = RepositoryBackends::new(Arc::clone(remote) as Arc<_>, None);
-    Repository::new(&options, &backends).map_err(|error| explain(remote, "opening the repository", &error))
+    let progress = Loaders(Arc::clone(remote));
+    Repository::new_with_progress(&options, &backends, progress)
+        .map_err(|error| explain(remote, "opening the repository", &error))
 }
 
 /// Opens the repository with whichever password fits, and lets the newest one open it from now on, with the least work;

@@ -56,6 +56,9 @@ pub(crate) fn take(
         .find(named)
         .or_else(|| earlier.iter().find(is_good));
 
+    let id = |snapshot: &SnapshotFile| snapshot.id.to_hex().as_str().to_owned();
+    let known = parent.map(|parent| copies.known.take(context.run, &id(parent)));
+    let known = known.unwrap_or_default();
     let passes = Passes {
         remote,
         home,
@@ -69,7 +72,9 @@ pub(crate) fn take(
         mut snapshot,
         findings,
         pause_ms,
-    } = passes.store(opened)?;
+        copies: now_known,
+    } = passes.store(opened, known)?;
+    note(&format!("{} databases were copied", copies.databases.copies()));
     for said in &findings.notes {
         note(said);
     }
@@ -123,7 +128,8 @@ pub(crate) fn take(
     let is_suspicious = lost.as_ref().is_some_and(|(loss, _)| loss.is_suspicious);
     // One that was passed over, and is not any more, is written anew: by then it is known who deleted what it lacks.
     let is_same = |parent: &SnapshotFile| parent.tree == snapshot.tree && (is_suspicious || is_good(&parent));
-    if parent.is_some_and(is_same) && !job.accept {
+    if let Some(parent) = parent.filter(|parent| is_same(parent) && !job.accept) {
+        copies.known.put(context.run, &id(parent), now_known);
         return Ok(None);
     }
     if let Some((loss, before)) = lost {
@@ -149,6 +155,7 @@ pub(crate) fn take(
         .written_snapshot()
         .map(Into::into)
         .ok_or_else(|| RepositoryError::new("the snapshot was not written"))?;
+    copies.known.put(context.run, &id(&snapshot), now_known);
     Ok(snapshot_report(&snapshot))
 }
 

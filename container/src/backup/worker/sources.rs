@@ -10,7 +10,7 @@ use rustic_core::{ReadSourceOpen, RusticResult};
 
 use super::changes::Changes;
 use super::content::{Bytes, state};
-use super::databases::Databases;
+use super::databases::{Databases, Unchanged};
 use super::findings::{Findings, WRITTEN};
 use super::mapped::Mapped;
 use super::patterns::Patterns;
@@ -35,6 +35,8 @@ pub(crate) struct Home {
     pub(crate) record: Arc<Mutex<Record>>,
     /// What changes meanwhile.
     pub(crate) changes: Arc<Changes>,
+    /// Which databases are as they were.
+    pub(crate) unchanged: Arc<Unchanged>,
     /// What may change without a trace.
     pub(crate) mapped: Arc<Mapped>,
 }
@@ -97,6 +99,13 @@ impl Read for Reader {
                 self.note(|findings, path| {
                     findings.amount.files = findings.amount.files.saturating_sub(1);
                     findings.lacks(path, "it could not be read");
+                });
+                return Err(IoKind::NotFound.into());
+            }
+            Bytes::Before(_) => {
+                self.note(|findings, path| {
+                    let said = "the snapshot before has it no more; the next attempt copies it again";
+                    findings.failures.push(format!("{}: {said}", path.display()));
                 });
                 return Err(IoKind::NotFound.into());
             }

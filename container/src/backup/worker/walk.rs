@@ -328,6 +328,10 @@ impl Walk {
                     let bytes = Bytes::File(copy.file, copy.bytes);
                     return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
                 }
+                Stored::AsBefore(blocks) => {
+                    let bytes = Bytes::Before(blocks);
+                    return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
+                }
                 Stored::Taken(step) => return Ok(Some(*step)),
                 Stored::AsItIs => {}
                 Stored::Not => return Ok(None),
@@ -382,6 +386,7 @@ impl Walk {
         let blocks = match (stat, &bytes) {
             (Some(stat), _) if stat.nlink() > 1 && !self.linked.insert((stat.dev(), stat.ino())) => 0,
             (Some(stat), _) => stat.blocks(),
+            (None, Bytes::Before(blocks)) => *blocks,
             (None, Bytes::File(file, _)) => file.metadata().map_or(0, |stat| stat.blocks()),
             (None, _) => 0,
         };

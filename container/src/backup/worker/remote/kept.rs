@@ -44,34 +44,36 @@ struct Places {
 }
 
 impl KeptObjects {
-    /// Opens the file or makes it; nothing where that does not work, which costs requests only.
+    /// Opens the file or makes it; nothing where that does not work, which costs requests only. One that has become too long
+    /// gives its name to a new one: others may read it meanwhile.
     pub(crate) fn open(path: &Path, max: u64) -> Option<Self> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).ok()?)
-            .open(path)
-            .ok()?;
-        let may_add = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-        let mut places = Places::read(&file);
-        let long = file.metadata().ok()?.len();
-        if may_add && (long > max || long > places.end) {
-            // Also what a process that was killed has left half written.
-            let end = if long > max { 0 } else { places.end };
-            file.set_len(end).ok()?;
-            places.known.retain(|_, (at, _)| *at < end);
-            places.end = end;
+        let file = opened(path)?;
+        let may_add = is_ours(&file);
+        if may_add && file.metadata().ok()?.len() > max {
+            let mut new = path.as_os_str().to_owned();
+            new.push(".new");
+            let _ = std::fs::remove_file(&new);
+            let file = opened(Path::new(&new))?;
+            let may_add = is_ours(&file);
+            std::fs::rename(&new, path).ok()?;
+            return Some(Self::of(file, may_add, max, Places::default()));
         }
-        Some(Self {
+        let places = Places::read(&file);
+        if may_add && file.metadata().ok()?.len() > places.end {
+            // What a process that was killed has left half written: no place that anybody knows.
+            file.set_len(places.end).ok()?;
+        }
+        Some(Self::of(file, may_add, max, places))
+    }
+
+    fn of(file: File, may_add: bool, max: u64, places: Places) -> Self {
+        Self {
             file,
             may_add,
             max,
             places: Mutex::new(places),
             whole: Mutex::default(),
-        })
+        }
     }
 
     /// An object, if it is here and whole.
@@ -165,6 +167,23 @@ impl Places {
         self.known.insert(id, (at, length));
         self.end = at.saturating_add(number(length));
     }
+}
+
+fn opened(path: &Path) -> Option<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).ok()?)
+        .open(path)
+        .ok()
+}
+
+/// Whether this process is the one that may add to it.
+fn is_ours(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 fn head(file: &File, at: u64) -> io::Result<(Id, usize)> {
@@ -281,9 +300,13 @@ mod tests {
         let kept = KeptObjects::open(&path, MAX).unwrap();
         kept.put(&id(b"one"), b"one");
         kept.file.set_len(MAX + 1).unwrap();
+        let reader = KeptObjects::open(&path, MAX).unwrap();
+        assert_eq!(reader.part(&id(b"one"), 0, 3).unwrap(), b"one".as_slice());
         drop(kept);
         let kept = KeptObjects::open(&path, MAX).unwrap();
         assert_eq!(kept.get(&id(b"one")), None);
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+        kept.put(&id(b"two"), b"two");
+        assert_eq!(reader.part(&id(b"one"), 0, 3).unwrap(), b"one".as_slice());
     }
 }

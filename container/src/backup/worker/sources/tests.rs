@@ -20,6 +20,7 @@ fn stored(home: &Path, raw: &[&str]) -> (Vec<(String, Vec<u8>)>, Findings) {
         findings: Arc::default(),
         record: Arc::default(),
         changes: Arc::new(Changes::begin()),
+        unchanged: Arc::default(),
         mapped: Arc::default(),
     };
     let entries = source.entries().map(|entry| entry.unwrap());
@@ -185,4 +186,18 @@ fn one_bad_file_is_named_and_a_failing_machine_fails_the_snapshot() {
         "{:?}",
         findings.lacks
     );
+}
+
+#[test]
+fn what_the_snapshot_before_has_no_more_fails_this_one() {
+    let findings = Arc::default();
+    let source = Source::new(Bytes::Before(8), PathBuf::from("a.sqlite"), &findings);
+    assert!(source.open().unwrap().read_to_end(&mut Vec::new()).is_err());
+    let findings = std::mem::take(&mut *findings.lock().unwrap());
+    assert!(
+        findings.failures[0].starts_with("a.sqlite: "),
+        "{:?}",
+        findings.failures
+    );
+    assert!(findings.lacks.is_empty());
 }

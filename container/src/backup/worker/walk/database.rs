@@ -11,8 +11,8 @@ use rustic_core::repofile::Metadata;
 use super::Walk;
 use super::again::Step;
 use crate::backup::worker::attributes::{copy_differs, metadata};
-use crate::backup::worker::confined::NotCopied;
-use crate::backup::worker::databases::{self, HEADER, Located};
+use crate::backup::worker::confined::{Found, NotCopied};
+use crate::backup::worker::databases::{self, DatabaseState, HEADER, Located};
 use crate::backup::worker::exclusions::{LOGS, SIDECARS};
 use crate::backup::worker::place::look;
 
@@ -22,6 +22,8 @@ const MAX_UNCOPIED: usize = 100;
 /// What becomes of a database.
 pub(super) enum Stored {
     Copied(databases::Copy),
+    /// The snapshot before has it as it is, in so many blocks.
+    AsBefore(u64),
     /// Its files were taken.
     Taken(Box<Step>),
     AsItIs,
@@ -64,6 +66,9 @@ impl Walk {
             name,
             path: &whole,
         };
+        if self.since.is_some() {
+            self.home.unchanged.forget(path);
+        }
         if self.is_still() {
             if !self.was_as_it_is(name)
                 && let Some(step) = self.take_database(&located, path, of_copy)
@@ -77,11 +82,26 @@ impl Walk {
             }
         } else {
             let said = path.to_string_lossy().into_owned();
+            let state = DatabaseState::of(&located, &self.home.mapped);
+            // A second walk looks at what has changed.
+            let is_first = self.since.is_none();
+            if is_first
+                && let Some(state) = &state
+                && let Some(known) = self.home.unchanged.find(path, state)
+            {
+                of_copy.size = known.bytes;
+                *meta = of_copy;
+                self.noted.copied(&said, &Found::Sound);
+                return Stored::AsBefore(known.blocks);
+            }
             match self.home.databases.copy(&located) {
                 Ok(copy) => {
                     of_copy.size = copy.bytes;
                     *meta = of_copy;
                     self.noted.copied(&said, &copy.found);
+                    if is_first && copy.found == Found::Sound {
+                        self.home.unchanged.remember(path, state, &copy);
+                    }
                     return Stored::Copied(copy);
                 }
                 Err(_) if look(here, name).is_err() => return Stored::Not,

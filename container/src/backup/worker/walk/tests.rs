@@ -39,6 +39,7 @@ fn source(home: &Path, scratch: &Path) -> Home {
         findings: Arc::default(),
         record: Arc::default(),
         changes: Arc::new(Changes::begin()),
+        unchanged: Arc::default(),
         mapped: Arc::default(),
     }
 }
