@@ -2,7 +2,9 @@
 
 mod bench;
 mod dependencies;
+mod deploy;
 mod dev;
+mod doctor;
 mod fuzz;
 mod openapi;
 mod test;
@@ -42,6 +44,10 @@ enum Command {
     Dependencies,
     /// Write what the Worker, the supervisor, the gateway and the tools are made of to target/sbom, as CycloneDX
     Sbom,
+    /// Check wrangler.toml and the deployment, and say for each finding what to type; changes nothing
+    Doctor(doctor::DoctorArgs),
+    /// Check, migrate the database, deploy, see whether it works, and go back if it does not
+    Deploy(deploy::DeployArgs),
     /// Print an access token of a local user (dev-1, dev-2, ...)
     Token(dev::TokenArgs),
     /// Run the local identity provider alone; `dev` runs it too
@@ -80,6 +86,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Openapi => openapi::write(&root),
         Command::Dependencies => dependencies::judge(&root),
         Command::Sbom => dependencies::sbom(&root),
+        Command::Doctor(args) => doctor::doctor(&root, &args),
+        Command::Deploy(args) => deploy::deploy(&root, &args),
         Command::Token(args) => dev::print_token(&root, &args),
         Command::Identity(args) => dev::identity(&root, &args),
         Command::Model(args) => dev::model(&args),
