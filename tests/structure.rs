@@ -17,7 +17,7 @@ const CRATES: [(&str, &[&str]); 3] = [
         "core/src",
         &[
             "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings",
-            "api",
+            "jobs", "api",
         ],
     ),
     (
