@@ -16,8 +16,8 @@ const CRATES: [(&str, &[&str]); 3] = [
     (
         "core/src",
         &[
-            "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "settings",
-            "jobs", "api",
+            "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup", "alerts",
+            "settings", "jobs", "api",
         ],
     ),
     (
