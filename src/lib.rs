@@ -1,9 +1,11 @@
 //! The Worker: thin adapters around `moltworker-core`, in the order a request travels.
 //!
 //! A request: `router` → `identity` → `proxy` → `sandbox` → the container, or `router` → `identity` → `api` where the
-//! platform itself answers. A container or an operator at a bot's snapshots: `repository`. The cron trigger and the queue: `jobs`.
+//! platform itself answers. A container or an operator at a bot's snapshots: `repository`. The cron trigger and the queue: `jobs`,
+//! and what is told of what is wrong: `alerts`.
 //! What all of them stand on: `http` and `platform`.
 
+mod alerts;
 mod api;
 mod http;
 mod identity;

@@ -26,6 +26,7 @@ const CRATES: [(&str, &[&str]); 3] = [
             "platform",
             "http",
             "identity",
+            "alerts",
             "repository",
             "sandbox",
             "proxy",

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod context;
 
 mod access_lists;
+mod alerts;
 mod bot;
 mod domains;
 mod history;
@@ -104,6 +105,8 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::ListAllowList => json(&access_lists::allow_list(ctx).await?),
         Operation::Allow => json(&access_lists::allow(ctx, input::entry(request).await?).await?),
         Operation::Disallow => json(&access_lists::disallow(ctx, input::entry(request).await?).await?),
+
+        Operation::Alerts(call) => alerts::call(ctx, request, call).await,
 
         // What has rules of its own is answered before: `router`, `proxy`, `repository`.
         Operation::Health | Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),

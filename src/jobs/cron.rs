@@ -8,6 +8,7 @@ use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
 
 use super::consumer;
+use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::queue;
 use crate::platform::{clock, log};
@@ -55,12 +56,27 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     if let Err(error) = forget_old(&database, tick).await {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
+    alert(env).await;
     if !has_queue {
         for job in jobs {
             consumer::perform(env, job).await;
         }
     }
     Ok(())
+}
+
+/// What is wrong is told: by cron itself, which needs no queue for it, so that a queue that fails is told as well. At most fifty
+/// messages, each with its deadline.
+async fn alert(env: &Env) {
+    let told = async {
+        if alerts::evaluate_due(env).await? {
+            alerts::deliver_due(env).await?;
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = told.await {
+        log::line("alerts-failed", &[("reason", &error)]);
+    }
 }
 
 async fn begin(database: &D1Database, now: u64) -> Result<u64> {

@@ -32,6 +32,7 @@ use futures::channel::oneshot;
 use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
 use moltworker_core::api::sandbox::{Order, SandboxAnswer, SandboxCommand};
+use moltworker_core::bot::incidents::IncidentKind;
 use moltworker_core::bot::lifecycle::{
     Authority, Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport,
 };
@@ -257,13 +258,15 @@ impl Inner {
         let backups = self
             .update_backup_state(|backup_state| {
                 // Nothing else is heard of a bot that stays stopped.
-                (backup_state.lapse_choice(clock::now_ms()), backup_state.summary())
+                let has_lapsed = backup_state.lapse_choice(clock::now_ms());
+                let kinds: Vec<IncidentKind> = backup_state.incidents().open_kinds().collect();
+                (has_lapsed, (backup_state.summary(), kinds))
             })
-            .map(|(has_lapsed, summary)| {
+            .map(|(has_lapsed, said)| {
                 if has_lapsed {
                     self.update_registry();
                 }
-                summary
+                said
             })
             .inspect_err(|error| {
                 log::line(
@@ -271,10 +274,11 @@ impl Inner {
                     &[("run", &life.run), ("reason", error)],
                 )
             });
-        BotStatus {
-            backups: backups.ok(),
-            ..life.status(observed)
-        }
+        let (backups, kinds) = backups.ok().unzip();
+        let mut status = life.status(observed);
+        status.backups = backups;
+        status.incidents.extend(kinds.unwrap_or_default());
+        status
     }
 
     /// Asks this run's supervisor how it is and takes note of it. No answer makes its health unknown, nothing

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::facts::{Facts, Sighting};
 use super::incident::{ESCALATES_AFTER_MS, Incident, Notice, NoticeKind, SIGHTING_MS, UNSEEN_MS};
 use super::policy::{AlertSettings, Mute};
@@ -23,6 +25,56 @@ pub struct Changes {
     pub dropped: Vec<Incident>,
     /// What is to be told, each in the same step as the change of its incident.
     pub notices: Vec<Notice>,
+}
+
+/// One message to one sink, to be written down with the change of its incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// Nothing of this id is made twice.
+    pub message_id: String,
+    /// Of which incident.
+    pub incident: String,
+    /// As it then has to be stored.
+    pub revision: u64,
+    /// What of it.
+    pub kind: NoticeKind,
+    /// To which sink.
+    pub sink: String,
+    /// The notice, as JSON.
+    pub notice: String,
+}
+
+impl Changes {
+    /// What is to be sent to these sinks.
+    ///
+    /// # Errors
+    /// A notice cannot be written as JSON, which none is.
+    pub fn deliveries(&self, sinks: &[String]) -> Result<Vec<Delivery>, serde_json::Error> {
+        let revisions: BTreeMap<&str, u64> = self
+            .added
+            .iter()
+            .chain(&self.changed)
+            .map(|incident| (incident.id.as_str(), incident.revision))
+            .collect();
+        let mut deliveries = Vec::new();
+        for notice in &self.notices {
+            let text = serde_json::to_string(notice)?;
+            for sink in sinks.iter().filter(|sink| notice.is_for(sink)) {
+                deliveries.push(Delivery {
+                    message_id: notice.message_id(sink),
+                    incident: notice.incident.clone(),
+                    revision: revisions
+                        .get(notice.incident.as_str())
+                        .copied()
+                        .unwrap_or_default(),
+                    kind: notice.kind,
+                    sink: sink.clone(),
+                    notice: text.clone(),
+                });
+            }
+        }
+        Ok(deliveries)
+    }
 }
 
 /// What admins decided.

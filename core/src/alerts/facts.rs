@@ -78,7 +78,7 @@ pub struct BotFacts {
 pub struct ComponentFacts {
     /// Its name.
     pub component: String,
-    /// `ok`, `bad`, or `unknown`.
+    /// `ok`, `degraded`, `down`, or `unknown`.
     pub state: String,
     /// Since when.
     pub since: Option<u64>,
@@ -179,7 +179,9 @@ impl Facts {
                 .iter()
                 .find(|component| component.component == name);
             match found.map(|component| (component.state.as_str(), component)) {
-                Some(("bad", component)) => self.see(rule, name, component.since, component.reason.clone()),
+                Some(("degraded" | "down", component)) => {
+                    self.see(rule, name, component.since, component.reason.clone())
+                }
                 Some(("ok", _)) => {}
                 _ => self.unknown.push(rule),
             }

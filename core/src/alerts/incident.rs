@@ -167,8 +167,9 @@ impl Notice {
         self.rule != Some(Rule::SinkFailing) || self.subject != sink
     }
 
-    /// The message's id at a sink: the same whenever it is tried, and no second one like it is ever made.
+    /// The message's id at a sink: the same whenever it is tried, and no second one like it is ever made. Without a full stop, which
+    /// Standard Webhooks puts behind it.
     pub fn message_id(&self, sink: &str) -> String {
-        format!("{}.{}.{sink}", self.incident, self.kind.as_str())
+        format!("{}_{}_{sink}", self.incident, self.kind.as_str())
     }
 }

@@ -63,9 +63,10 @@ macro_rules! rules {
         opens $opens:expr, closes $closes:expr, $title:literal, [$($cause:ident),*];)*) => {
         /// A rule by which something is an incident.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub enum Rule {
-            $($(#[$doc])* #[serde(rename = $name)] $rule,)*
+            $($(#[$doc])* $rule,)*
         }
 
         impl Rule {

@@ -1,5 +1,6 @@
 //! What can be asked of the platform, one value for each endpoint, and the JSON documents that go in and out, by name.
 
+use super::alerts::AlertCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
 use crate::identity::users::UserStatus;
@@ -93,6 +94,8 @@ pub enum Operation {
     Allow,
     /// An admin takes from the allow-list.
     Disallow,
+    /// An admin: incidents, and where and when they are told.
+    Alerts(AlertCall),
     /// The owner's traffic to their bot.
     ServeBot,
     /// A machine at a bot's repository of snapshots.
@@ -162,4 +165,16 @@ documents! {
     AllowList: super::users::AllowList,
     AccessEntry: super::users::AccessEntry,
     Invitee: super::users::Invitee,
+    IncidentPage: super::alerts::IncidentPage,
+    ListedIncident: super::alerts::ListedIncident,
+    IncidentName: super::alerts::IncidentName,
+    SinkList: super::alerts::SinkList,
+    SinkRequest: crate::alerts::sink::SinkRequest,
+    SinkName: super::alerts::SinkName,
+    SinkTest: super::alerts::SinkTest,
+    MuteList: super::alerts::MuteList,
+    MuteRequest: super::alerts::MuteRequest,
+    MuteName: super::alerts::MuteName,
+    AlertRules: super::alerts::AlertRules,
+    AlertSettings: crate::alerts::policy::AlertSettings,
 }
