@@ -1,9 +1,11 @@
 //! The Worker: thin adapters around `moltworker-core`, in the order a request travels.
 //!
 //! A request: `router` → `identity` → `proxy` → `sandbox` → the container, or `router` → `identity` → `api` where the
-//! platform itself answers. A container or an operator at a bot's snapshots: `repository`. The cron trigger: `jobs`.
+//! platform itself answers. A container or an operator at a bot's snapshots: `repository`. The cron trigger and the queue: `jobs`,
+//! and what is told of what is wrong: `alerts`.
 //! What all of them stand on: `http` and `platform`.
 
+mod alerts;
 mod api;
 mod http;
 mod identity;
@@ -15,6 +17,7 @@ mod router;
 #[expect(missing_docs, reason = "wasm_bindgen exports methods of its own making")]
 mod sandbox;
 
+use crate::platform::queue::MessageBatch;
 use crate::platform::{log, tasks};
 use js_sys::Promise;
 use wasm_bindgen::prelude::*;
@@ -40,6 +43,15 @@ pub fn fetch(request: web_sys::Request, env: Env, invocation: tasks::Invocation)
     tasks::promise(async move {
         let answer = router::answer(request, &env, &invocation).await;
         Ok(answer.or_else(unanswered)?.into())
+    })
+}
+
+/// Every batch of a queue. Exported by hand as well: what `#[event(queue)]` is given may fail, and then it panics.
+#[wasm_bindgen]
+pub fn queue(batch: MessageBatch, env: Env, _invocation: tasks::Invocation) -> Promise {
+    tasks::promise(async move {
+        jobs::consume(&batch, &env).await;
+        Ok(JsValue::UNDEFINED)
     })
 }
 

@@ -17,7 +17,7 @@ const CRATES: [(&str, &[&str]); 3] = [
         "core/src",
         &[
             "base64", "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup",
-            "settings", "api",
+            "alerts", "settings", "jobs", "api",
         ],
     ),
     (
@@ -26,6 +26,7 @@ const CRATES: [(&str, &[&str]); 3] = [
             "platform",
             "http",
             "identity",
+            "alerts",
             "repository",
             "sandbox",
             "proxy",

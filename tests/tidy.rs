@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use moltworker_core::alerts::rules::Rule;
 use moltworker_core::settings::{OPTIONAL, REQUIRED};
 
 use texts::{read, root, toml};
@@ -231,6 +232,32 @@ fn test_names_are_short_enough_for_a_report() {
         }
     }
     assert!(checked > 500, "only {checked} names were found");
+}
+
+#[test]
+fn every_alert_says_what_to_do() {
+    let page = read("docs/operations.md");
+    for rule in Rule::ALL {
+        let name = rule.as_str();
+        let section = page.split(&format!("\n### `{name}`\n\n")).nth(1);
+        let section = section.unwrap_or_else(|| panic!("docs/operations.md has no section {name}"));
+        let steps = section
+            .split("\n#")
+            .next()
+            .expect("a text")
+            .matches("\n1. ")
+            .count();
+        assert_eq!(steps, 1, "{name}: its section says in steps what to do");
+        let facts = rule.facts();
+        let time = |ms: u64| match ms {
+            0 => "at once".to_owned(),
+            ms if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
+            ms => format!("{} s", ms / 1_000),
+        };
+        let (opens, closes) = (time(facts.opens_after_ms), time(facts.closes_after_ms));
+        let row = format!("| `{name}` | {} | {opens} | {closes} |", facts.severity.as_str());
+        assert!(page.contains(&row), "docs/operations.md lacks {row}");
+    }
 }
 
 #[test]

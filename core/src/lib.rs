@@ -4,9 +4,11 @@
 //! randomness come in as arguments, decisions go out as values. What is here is proven by tables and
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 //!
-//! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `settings`, `api`.
+//! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `alerts`,
+//! `settings`, `jobs`, `api`.
 //! Each imports only what lies below it.
 
+pub mod alerts;
 pub mod api;
 pub mod backup;
 pub mod base64;
@@ -14,6 +16,7 @@ pub mod bot;
 pub mod hex;
 pub mod http;
 pub mod identity;
+pub mod jobs;
 pub mod json;
 pub mod secret;
 pub mod settings;

@@ -9,8 +9,8 @@ use crate::wire::run::OfferedModel;
 
 mod access;
 pub use access::{
-    ADMIN_USER_IDS, ALLOW_LIST, AccessSettings, BOT_DOMAIN, CF_API_TOKEN, CF_API_URL, CF_ZONE_ID, Cloudflare,
-    DNS_QUERY_URL, SIGN_UP,
+    ADMIN_USER_IDS, ALERT_INTERNAL_HOSTS, ALLOW_LIST, AccessSettings, BOT_DOMAIN, CF_API_TOKEN, CF_API_URL,
+    CF_ZONE_ID, Cloudflare, DNS_QUERY_URL, SIGN_UP,
 };
 
 mod backups;
@@ -103,7 +103,7 @@ pub const REQUIRED: [Setting; 5] = [
     BACKUP_KEY,
 ];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 19] = [
+pub const OPTIONAL: [Setting; 20] = [
     SUPABASE_JWT_SECRET,
     SUPABASE_ISSUER,
     ALLOWED_OAUTH_CLIENTS,
@@ -123,6 +123,7 @@ pub const OPTIONAL: [Setting; 19] = [
     CF_API_URL,
     REPOSITORY_URL,
     REPOSITORY_OPERATOR_TOKEN,
+    ALERT_INTERNAL_HOSTS,
 ];
 
 /// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
@@ -380,6 +381,7 @@ mod tests {
             ("OAUTH_PROVIDERS", "github,GOOGLE"),
             ("MAX_AWAKE", "0"),
             ("MAX_AWAKE", "many"),
+            ("ALERT_INTERNAL_HOSTS", "http://10.0.0.5:9093"),
             ("SLEEP_AFTER", "15"),
             ("SLEEP_AFTER", "m"),
             ("SLEEP_AFTER", "é"),

@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod context;
 
 mod access_lists;
+mod alerts;
 mod answer;
 mod bot;
 mod domains;
@@ -114,6 +115,8 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::ListAllowList => Answer::of(&access_lists::allow_list(ctx).await?),
         Operation::Allow => Answer::of(&access_lists::allow(ctx, input::entry(request).await?).await?),
         Operation::Disallow => Answer::of(&access_lists::disallow(ctx, input::entry(request).await?).await?),
+
+        Operation::Alerts(call) => alerts::call(ctx, request, call).await,
 
         // What has rules of its own is answered before: `router`, `proxy`, `repository`.
         Operation::Health | Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),

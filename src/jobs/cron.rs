@@ -1,159 +1,150 @@
-//! Cron's part: once a minute, look at every bot that ought to be awake and write down how it is.
-//! Never starts one.
+//! Cron's part: the dead man's switch. A bot that is awake is looked after by its own Sandbox, which says so in the registry; once a
+//! minute those whose heartbeat is late are put on the queue. Never starts a bot.
 
-use std::cell::{Cell, RefCell};
-use std::future;
-use std::task::Poll;
-use std::time::Duration;
-use std::vec;
-
-use moltworker_core::api::bot::{BotStatusSummary, Health};
+use moltworker_core::bot::{heartbeat, history};
+use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
 use moltworker_core::user_id::UserId;
-use serde::{Deserialize, Serialize};
-use worker::{D1Database, Env};
+use serde::Deserialize;
+use worker::{D1Database, Env, Error, Result};
 
+use super::consumer;
+use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
-use crate::platform::history;
-use crate::platform::sandbox_client;
+use crate::platform::queue;
 use crate::platform::{clock, log};
 
-/// Sandboxes asked per tick. A Worker may make 1,000 subrequests per invocation; each bot costs one, and what it
-/// said a fiftieth ([`WRITTEN_AT_ONCE`]). Those asked longest ago come first, so a larger fleet is covered over a
-/// few minutes.
-const MAX_PER_TICK: u32 = 500;
-/// Answers written down with one statement. Each is about 120 bytes of JSON, and D1 takes 2 MB; a tick that is cut
-/// short loses no more than these.
-const WRITTEN_AT_ONCE: usize = 50;
-/// Sandboxes asked side by side. Six connections may wait for headers at once (Workers limits); more would
-/// only queue behind them with their deadlines running.
-const SIDE_BY_SIDE: usize = 6;
-/// How long one Sandbox may take: it asks its container how it is, which gets five seconds, and an idle one
-/// whether it may sleep, which gets fifteen.
-const TICK_DEADLINE: Duration = Duration::from_secs(25);
+/// Ticks that are remembered: those of a day.
+const KEPT_TICKS: u32 = 24 * 60;
 
 #[derive(Deserialize)]
-struct DueRow {
+struct BegunRow {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct ClaimedRow {
     user_id: UserId,
 }
 
 /// One tick.
-pub(super) async fn tick(env: &Env) -> worker::Result<()> {
+pub(super) async fn tick(env: &Env) -> Result<()> {
     let database = database::open(env)?;
-    let due = database
-        .prepare("SELECT user_id FROM bots WHERE awake = 1 ORDER BY ticked_at LIMIT ?1")
-        .bind(&[MAX_PER_TICK.into()])?
-        .rows::<DueRow>()
-        .await?;
-    let tick = Tick {
-        env,
-        database: &database,
-        due: RefCell::new(due.into_iter()),
-        seen: RefCell::default(),
-        asked: Cell::default(),
-        healthy: Cell::default(),
+    let began_at = clock::now_ms();
+    let tick = begin(&database, began_at).await?;
+    let has_queue = queue::is_bound(env);
+    let most = if has_queue {
+        MAX_PER_TICK
+    } else {
+        MAX_WITHOUT_QUEUE
     };
-    let mut lanes: Vec<_> = (0..SIDE_BY_SIDE).map(|_| Box::pin(tick.lane())).collect();
-    // Each is polled whenever one may go on. They are few, and the library's way to poll only that one is 2 kB of code.
-    future::poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        match lanes.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+    let late = claim(&database, began_at, most).await?;
+    let jobs = Job::of_tick(tick, &late);
+    let queued = if has_queue {
+        match queue::send(env, &jobs).await {
+            Ok(()) => jobs.len(),
+            Err(error) => {
+                log::line("jobs-not-queued", &[("bots", &late.len()), ("reason", &error)]);
+                release(&database, &late).await?;
+                0
+            }
         }
-    })
-    .await;
-    tick.write().await;
-    if let Err(error) = history::forget_old(&database).await {
+    } else {
+        0
+    };
+    finish(&database, tick, late.len(), queued).await?;
+    log::line("tick", &[("late", &late.len()), ("queued", &queued)]);
+    if let Err(error) = forget_old(&database, tick).await {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
-    let (asked, healthy) = (tick.asked.get(), tick.healthy.get());
-    log::line("tick", &[("asked", &asked), ("healthy", &healthy)]);
+    alert(env).await;
+    if !has_queue {
+        for job in jobs {
+            consumer::perform(env, job).await;
+        }
+    }
     Ok(())
 }
 
-struct Tick<'a> {
-    env: &'a Env,
-    database: &'a D1Database,
-    due: RefCell<vec::IntoIter<DueRow>>,
-    /// What is not written down yet.
-    seen: RefCell<Vec<Seen>>,
-    asked: Cell<usize>,
-    healthy: Cell<usize>,
-}
-
-impl Tick<'_> {
-    /// Looks at one bot after the other, until all were looked at.
-    async fn lane(&self) {
-        while let Some(user) = self.next() {
-            let bot = look_at(self.env, user).await;
-            if self.add(bot) >= WRITTEN_AT_ONCE {
-                self.write().await;
-            }
+/// What is wrong is told: by cron itself, which needs no queue for it, so that a queue that fails is told as well. At most fifty
+/// messages, each with its deadline.
+async fn alert(env: &Env) {
+    let told = async {
+        if alerts::evaluate_due(env).await? {
+            alerts::deliver_due(env).await?;
         }
-    }
-
-    fn next(&self) -> Option<UserId> {
-        Some(self.due.borrow_mut().next()?.user_id)
-    }
-
-    /// Takes note of one; how many are noted.
-    fn add(&self, bot: Seen) -> usize {
-        self.asked.set(self.asked.get() + 1);
-        self.healthy
-            .set(self.healthy.get() + usize::from(bot.health == Health::Healthy));
-        let mut seen = self.seen.borrow_mut();
-        seen.push(bot);
-        seen.len()
-    }
-
-    async fn write(&self) {
-        let seen = self.seen.take();
-        if seen.is_empty() {
-            return;
-        }
-        if let Err(error) = record_state(self.database, &seen).await {
-            log::line("tick-not-recorded", &[("bots", &seen.len()), ("reason", &error)]);
-        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = told.await {
+        log::line("alerts-failed", &[("reason", &error)]);
     }
 }
 
-/// What cron saw of one bot.
-#[derive(Serialize)]
-struct Seen {
-    user: UserId,
-    health: Health,
-    /// When the owner's traffic last did something; 0 where nobody knows.
-    active_at: u64,
+async fn begin(database: &D1Database, now: u64) -> Result<u64> {
+    let begun = database
+        .prepare("INSERT INTO cron_ticks (started_at) VALUES (?1) RETURNING id")
+        .bind(&[d1_timestamp(now)])?
+        .row::<BegunRow>()
+        .await?;
+    let missing = || Error::RustError("D1 numbered no tick".into());
+    Ok(begun.ok_or_else(missing)?.id)
 }
 
-async fn look_at(env: &Env, user: UserId) -> Seen {
-    let summary = ask(env, user).await;
-    let idle_ms = summary.as_ref().and_then(|summary| summary.idle_ms);
-    Seen {
-        user,
-        health: summary.map_or(Health::Unknown, |summary| summary.health),
-        active_at: idle_ms.map_or(0, |idle| clock::now_ms().saturating_sub(idle)),
-    }
-}
-
-async fn ask(env: &Env, user: UserId) -> Option<BotStatusSummary> {
-    let answer = async { Ok(sandbox_client::poll(env, user).await?) };
-    clock::within(TICK_DEADLINE, answer)
-        .await
-        .map_err(|error| log::line("tick-unanswered", &[("user", &user), ("reason", &error)]))
-        .ok()
-}
-
-/// Health, and when each bot was last active; what nobody knows stays as it was.
-async fn record_state(database: &D1Database, seen: &[Seen]) -> worker::Result<()> {
-    database
+/// The bots whose heartbeat is late, those first that are silent longest. In the same statement they are taken from every other
+/// tick, for as long as a look may take: a tick that is cut short loses none of them for longer.
+async fn claim(database: &D1Database, now: u64, most: u32) -> Result<Vec<UserId>> {
+    let claimed = database
         .prepare(
-            "UPDATE bots SET ticked_at = ?1, health = seen.value ->> 'health',
-                 active_at = max(active_at, seen.value ->> 'active_at')
-             FROM json_each(?2) AS seen WHERE user_id = seen.value ->> 'user'",
+            "UPDATE bots SET ticked_at = ?1 WHERE user_id IN (SELECT user_id FROM bots WHERE awake = 1 \
+             AND heartbeat_at <= ?2 AND ticked_at <= ?3 ORDER BY heartbeat_at LIMIT ?4) RETURNING user_id",
         )
-        .bind(&[d1_timestamp(clock::now_ms()), serde_json::to_string(seen)?.into()])?
+        .bind(&[
+            d1_timestamp(now),
+            d1_timestamp(heartbeat::late_before(now)),
+            d1_timestamp(heartbeat::claimed_before(now)),
+            most.into(),
+        ])?
+        .rows::<ClaimedRow>()
+        .await?;
+    Ok(claimed.into_iter().map(|row| row.user_id).collect())
+}
+
+/// Nobody looks at them: the next tick may.
+async fn release(database: &D1Database, users: &[UserId]) -> Result<()> {
+    database
+        .prepare("UPDATE bots SET ticked_at = 0 WHERE user_id IN (SELECT value FROM json_each(?1))")
+        .bind(&[serde_json::to_string(users)?.into()])?
         .run()
         .await
         .map(drop)
+}
+
+async fn finish(database: &D1Database, tick: u64, late: usize, queued: usize) -> Result<()> {
+    let count = |count: usize| d1_timestamp(u64::try_from(count).unwrap_or(u64::MAX));
+    database
+        .prepare("UPDATE cron_ticks SET finished_at = ?2, late = ?3, queued = ?4 WHERE id = ?1")
+        .bind(&[
+            d1_timestamp(tick),
+            d1_timestamp(clock::now_ms()),
+            count(late),
+            count(queued),
+        ])?
+        .run()
+        .await
+        .map(drop)
+}
+
+/// Forgets what is older than it has to be kept.
+async fn forget_old(database: &D1Database, tick: u64) -> Result<()> {
+    let over = d1_timestamp(clock::now_ms().saturating_sub(history::KEPT_MS));
+    for (statement, oldest) in [
+        ("DELETE FROM events WHERE at < ?1", over.clone()),
+        ("DELETE FROM dead_jobs WHERE at < ?1", over),
+        (
+            "DELETE FROM cron_ticks WHERE id <= ?1",
+            d1_timestamp(tick.saturating_sub(KEPT_TICKS.into())),
+        ),
+    ] {
+        database.prepare(statement).bind(&[oldest])?.run().await?;
+    }
+    Ok(())
 }

@@ -1,10 +1,13 @@
 //! Work that no request asks for: what the runtime calls by itself.
 
+mod consumer;
 mod cron;
+mod look;
 
 use worker::{Env, ScheduleContext, ScheduledEvent, event};
 
 use crate::platform::log;
+pub(crate) use consumer::consume;
 
 /// Every cron trigger.
 #[event(scheduled)]

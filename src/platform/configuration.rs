@@ -24,7 +24,7 @@ pub(crate) fn read(env: &Env) -> Result<Rc<Settings>, Vec<SettingProblem>> {
 fn judge(env: &Env) -> Result<Settings, Vec<SettingProblem>> {
     let missing_bindings: Vec<SettingProblem> = BINDINGS
         .iter()
-        .filter(|binding| bindings::get::<JsValue>(env, binding.name).is_err())
+        .filter(|binding| binding.required && bindings::get::<JsValue>(env, binding.name).is_err())
         .map(|binding| SettingProblem {
             setting: Setting {
                 name: binding.name,

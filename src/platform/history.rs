@@ -1,12 +1,12 @@
 //! The history of bots and accounts in D1, as it is written. Owners and admins read it through `api::history`.
 
 use moltworker_core::api::audit::Outcome;
-use moltworker_core::bot::history::{Actor, HistoryKind, KEPT_MS, truncate_detail};
+use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, Env, Result};
+use worker::{Env, Result};
 
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, log};
@@ -130,14 +130,4 @@ pub(crate) async fn complete(env: &Env, id: u64, outcome: Outcome) {
             &[("event", &id), ("status", &outcome.status), ("reason", &error)],
         );
     }
-}
-
-/// Forgets what is older than it has to be kept.
-pub(crate) async fn forget_old(database: &D1Database) -> Result<()> {
-    database
-        .prepare("DELETE FROM events WHERE at < ?1")
-        .bind(&[d1_timestamp(clock::now_ms().saturating_sub(KEPT_MS))])?
-        .run()
-        .await
-        .map(drop)
 }

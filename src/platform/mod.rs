@@ -9,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod log;
 pub(crate) mod outgoing;
+pub(crate) mod queue;
 pub(crate) mod sandbox_client;
 pub(crate) mod tasks;
 pub(crate) mod webcrypto;

@@ -32,6 +32,7 @@ use futures::channel::oneshot;
 use js_sys::Promise;
 use moltworker_core::api::bot::{BotStatus, Health, ObservedStatus};
 use moltworker_core::api::sandbox::{Order, SandboxAnswer, SandboxCommand};
+use moltworker_core::bot::incidents::IncidentKind;
 use moltworker_core::bot::lifecycle::{
     Authority, Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport,
 };
@@ -79,6 +80,10 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, Rc<Status>)>,
+    /// The run whose supervisor did not answer when it was asked last.
+    silent: Option<Run>,
+    /// When the owner's traffic last did something, by what it said; zero while it has said nothing.
+    active_at: u64,
     /// When it was last asked.
     asked_at: u64,
     /// The run whose container was killed last.
@@ -119,9 +124,20 @@ impl Sandbox {
         let inner = Rc::clone(&self.inner);
         tasks::promise(async move {
             inner.handle_event(LifecycleEvent::AlarmRang).await?;
+            inner.update_registry();
             Ok(JsValue::UNDEFINED)
         })
     }
+}
+
+/// What was observed of a gateway counts only while there is one to observe.
+fn has_health(life: &Lifecycle) -> bool {
+    matches!(
+        life.state,
+        LifecycleState::Running
+            | LifecycleState::Unhealthy { .. }
+            | LifecycleState::CrashLooped { until: None, .. }
+    )
 }
 
 impl Inner {
@@ -146,6 +162,9 @@ impl Inner {
             }
             SandboxCommand::Poll => {
                 self.handle_event(LifecycleEvent::Poll).await?;
+                // Its row is not what it should be.
+                self.registry.forget();
+                self.update_registry();
                 self.status_answer()?.into()
             }
             SandboxCommand::FreeSlot => {
@@ -232,26 +251,22 @@ impl Inner {
         let life = self.life();
         let said = self.said_by(life.run);
         let mut observed = said.map_or(ObservedStatus::NOTHING, |status| ObservedStatus::from(&status));
-        // What was observed counts only while there is somebody to observe.
-        if !matches!(
-            life.state,
-            LifecycleState::Running
-                | LifecycleState::Unhealthy { .. }
-                | LifecycleState::CrashLooped { until: None, .. }
-        ) {
+        if !has_health(&life) {
             observed.health = Health::Unknown;
         }
         // A backup state that cannot be read must not hide the rest from whoever looks for what is wrong.
         let backups = self
             .update_backup_state(|backup_state| {
                 // Nothing else is heard of a bot that stays stopped.
-                (backup_state.lapse_choice(clock::now_ms()), backup_state.summary())
+                let has_lapsed = backup_state.lapse_choice(clock::now_ms());
+                let kinds: Vec<IncidentKind> = backup_state.incidents().open_kinds().collect();
+                (has_lapsed, (backup_state.summary(), kinds))
             })
-            .map(|(has_lapsed, summary)| {
+            .map(|(has_lapsed, said)| {
                 if has_lapsed {
                     self.update_registry();
                 }
-                summary
+                said
             })
             .inspect_err(|error| {
                 log::line(
@@ -259,10 +274,11 @@ impl Inner {
                     &[("run", &life.run), ("reason", error)],
                 )
             });
-        BotStatus {
-            backups: backups.ok(),
-            ..life.status(observed)
-        }
+        let (backups, kinds) = backups.ok().unzip();
+        let mut status = life.status(observed);
+        status.backups = backups;
+        status.incidents.extend(kinds.unwrap_or_default());
+        status
     }
 
     /// Asks this run's supervisor how it is and takes note of it. No answer makes its health unknown, nothing
@@ -272,7 +288,9 @@ impl Inner {
             Ok(status) => Some(self.note(run, status)),
             Err(error) => {
                 log::line("supervisor-unanswered", &[("run", &run), ("reason", &error)]);
-                self.memory.borrow_mut().observed = None;
+                let mut memory = self.memory.borrow_mut();
+                memory.observed = None;
+                memory.silent = Some(run);
                 None
             }
         }
@@ -290,7 +308,9 @@ impl Inner {
         let report = SupervisorReport::from(&status);
         let mut memory = self.memory.borrow_mut();
         memory.observed = Some((run, Rc::new(status)));
+        memory.silent = None;
         memory.asked_at = clock::now_ms();
+        memory.active_at = memory.asked_at.saturating_sub(report.idle_ms);
         memory.recorded = recorded.is_ok();
         report
     }

@@ -1,26 +1,37 @@
 //! The bot's row in the registry (D1): what cron, other Sandboxes and the list of the fleet know of it.
 //!
-//! The Sandbox's own store is the truth. When D1 is away the bot goes on, and the next change writes the row again.
+//! The Sandbox's own store is the truth. When D1 is away the bot goes on, and the next change writes the row again, as does the
+//! next alarm. Of a bot that is awake the row is written every few minutes though nothing changes: cron looks at those of
+//! which it is not.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use futures::lock::Mutex;
-use moltworker_core::api::bot::{BotState, Health};
+use moltworker_core::api::bot::{BotState, Health, ObservedStatus};
+use moltworker_core::bot::heartbeat::{self, Heartbeat};
+use moltworker_core::bot::lifecycle::Lifecycle;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 use worker::Result;
 
-use super::Inner;
 use super::store::Store;
+use super::{Inner, has_health};
 use crate::platform::database::{self, d1_timestamp};
-use crate::platform::log;
+use crate::platform::{clock, log};
 
 /// What this object wrote last, and whose turn it is: two writes must not overtake each other on the way.
 #[derive(Default)]
 pub(super) struct Registry {
     turn: Mutex<()>,
-    written: RefCell<Option<RegistryRow>>,
+    written: RefCell<Option<(RegistryRow, Heartbeat)>>,
+}
+
+impl Registry {
+    /// Whatever was written, the next time it is written again.
+    pub(super) fn forget(&self) {
+        self.written.replace(None);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +45,12 @@ struct RegistryRow {
     backup_key: Option<u32>,
     /// The kinds of the open ones, as a JSON list.
     incidents: String,
+    /// How its gateway is; nothing while nobody has asked, as after an eviction.
+    health: Option<Health>,
 }
 
 impl Inner {
-    /// Has the registry follow, without waiting for it.
+    /// Has the registry follow, if it is behind, without waiting for it.
     pub(super) fn update_registry(self: &Rc<Self>) {
         let inner = Rc::clone(self);
         spawn_local(async move {
@@ -52,19 +65,27 @@ impl Inner {
     }
 
     async fn write_row(&self) -> Result<()> {
-        let row = self.row()?;
-        if self.registry.written.borrow().as_ref() == Some(&row) {
+        let (row, beat) = (self.row()?, self.heartbeat());
+        let is_news = match &*self.registry.written.borrow() {
+            Some((before, last)) => {
+                *before != row || heartbeat::is_due(*last, row.awake, beat.active_at, beat.at)
+            }
+            None => true,
+        };
+        if !is_news {
             return Ok(());
         }
         database::open(&self.env)?
             // An object that was evicted may still have a write under way: only newer news counts.
             .prepare(
                 "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents, \
-                 backup_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9) \
+                 backup_key, health, heartbeat_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?11, ?7, ?8, ?9, coalesce(?10, 'unknown'), ?12) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
-                 health = CASE WHEN excluded.awake THEN bots.health ELSE ?10 END, \
-                 snapshot_at = excluded.snapshot_at, incidents = excluded.incidents, backup_key = excluded.backup_key \
+                 active_at = max(bots.active_at, excluded.active_at), health = coalesce(?10, bots.health), \
+                 snapshot_at = excluded.snapshot_at, incidents = excluded.incidents, \
+                 backup_key = excluded.backup_key, heartbeat_at = excluded.heartbeat_at \
                  WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
             )
             .bind(&[
@@ -77,12 +98,32 @@ impl Inner {
                 row.snapshot_at.map_or(JsValue::NULL, d1_timestamp),
                 row.incidents.as_str().into(),
                 row.backup_key.map_or(JsValue::NULL, JsValue::from),
-                Health::Unknown.as_str().into(),
+                database::text_or_null(row.health.map(Health::as_str)),
+                d1_timestamp(beat.active_at),
+                d1_timestamp(beat.at),
             ])?
             .run()
             .await?;
-        self.registry.written.replace(Some(row));
+        self.registry.written.replace(Some((row, beat)));
         Ok(())
+    }
+
+    /// When this is, and when the owner's traffic last did something, as far as its supervisor has said.
+    fn heartbeat(&self) -> Heartbeat {
+        Heartbeat {
+            at: clock::now_ms(),
+            active_at: self.memory.borrow().active_at,
+        }
+    }
+
+    fn health(&self, life: &Lifecycle) -> Option<Health> {
+        if !has_health(life) {
+            return Some(Health::Unknown);
+        }
+        match self.said_by(life.run) {
+            Some(status) => Some(ObservedStatus::from(&status).health),
+            None => (self.memory.borrow().silent == Some(life.run)).then_some(Health::Unknown),
+        }
     }
 
     fn row(&self) -> Result<RegistryRow> {
@@ -102,6 +143,7 @@ impl Inner {
             snapshot_at: backups.newest_at(),
             backup_key: backups.backup_key(),
             incidents: serde_json::to_string(&open)?,
+            health: self.health(&life),
         })
     }
 }

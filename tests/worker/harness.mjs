@@ -38,6 +38,23 @@ function limitOf(name) {
   return Number(/^simple = \{ limit = (\d+), period = 60 \}$/m.exec(entry)[1]);
 }
 
+/** How a queue is consumed in wrangler.toml, as miniflare names it. */
+function consumers() {
+  const tables = wrangler.split("[[queues.consumers]]").slice(1).map((text) => text.split(/^\[/m)[0]);
+  return Object.fromEntries(tables.map((text) => {
+    const value = (name) => new RegExp(`^${name} = (.+)$`, "m").exec(text)?.[1];
+    const parsed = (name) => value(name) && JSON.parse(value(name));
+    const [maxBatchSize, maxBatchTimeout] = [parsed("max_batch_size"), parsed("max_batch_timeout")];
+    const [maxRetries, deadLetterQueue] = [parsed("max_retries"), parsed("dead_letter_queue")];
+    return [parsed("queue"), { maxBatchSize, maxBatchTimeout, maxRetries, ...(deadLetterQueue && { deadLetterQueue }) }];
+  }));
+}
+/** The queue that is written to by this name. */
+function queueOf(name) {
+  const producer = wrangler.split("[[queues.producers]]").find((text) => text.includes(`binding = "${name}"`));
+  return { queueName: /^queue = "(.+)"$/m.exec(producer)[1] };
+}
+
 export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider } = {}) {
   provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
   const settings = {
@@ -68,6 +85,8 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     d1Databases: bound("d1_databases", (name) => name),
     r2Buckets: bound("r2_buckets", (name) => name),
     ratelimits: bound("ratelimits", (name) => ({ namespace_id: name, simple: { limit: limits[name] ?? limitOf(name), period: 60 } })),
+    queueProducers: bound("queues.producers", queueOf),
+    queueConsumers: without.includes("JOBS") ? {} : consumers(),
     bindings: settings,
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
@@ -217,9 +236,31 @@ class Worker {
   ahead(ms) {
     return this.fake("any", `clock?ahead=${ms}`);
   }
-  async tick() {
+  /** Cron's trigger, as it comes once a minute. */
+  async cron() {
     const worker = await this.mf.getWorker();
     return worker.scheduled({ cron: "* * * * *" });
+  }
+  /** The ticks of cron so far, the newest first. */
+  async ticks() {
+    const database = await this.mf.getD1Database("DB");
+    return (await database.prepare("SELECT * FROM cron_ticks ORDER BY id DESC").all()).results;
+  }
+  /** Cron's trigger when every heartbeat is late; waits until what it put on the queue is done. */
+  async tick() {
+    const database = await this.mf.getD1Database("DB");
+    await database.prepare("UPDATE bots SET heartbeat_at = 0, ticked_at = 0").run();
+    await this.cron();
+    await this.consumed();
+  }
+  /** Waits until what cron put on the queue is done. */
+  consumed() {
+    return until(async () => (await this.ticks()).every(({ queued, consumed }) => consumed >= queued), "the queue is empty");
+  }
+  /** A batch of a queue, as the runtime hands it out; what became of it. */
+  async queue(name, messages) {
+    const worker = await this.mf.getWorker();
+    return worker.queue(name, messages.map((body, i) => ({ id: `${i}`, timestamp: new Date(), attempts: 1, body })));
   }
   async bots() {
     const database = await this.mf.getD1Database("DB");

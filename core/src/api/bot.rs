@@ -107,6 +107,10 @@ pub struct BotStatus {
     pub failures: u32,
     /// Events its Sandbox could make nothing of.
     pub ignored: u64,
+    /// What is wrong with it: the kinds of its open incidents; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schema(required = false))]
+    pub incidents: Vec<IncidentKind>,
 }
 
 /// A bot in the list of the fleet, as the registry knows it. Times are milliseconds since 1970.

@@ -5,6 +5,7 @@
 //! documents that go in and out, and what the Worker asks of a Sandbox.
 
 pub mod access;
+pub mod alerts;
 pub mod audit;
 pub mod bot;
 pub mod contract;

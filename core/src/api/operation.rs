@@ -1,5 +1,6 @@
 //! What can be asked of the platform, one value for each endpoint, and the JSON documents that go in and out, by name.
 
+use super::alerts::AlertCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
 use crate::identity::users::UserStatus;
@@ -93,6 +94,8 @@ pub enum Operation {
     Allow,
     /// An admin takes from the allow-list.
     Disallow,
+    /// An admin: incidents, and where and when they are told.
+    Alerts(AlertCall),
     /// The owner's traffic to their bot.
     ServeBot,
     /// A machine at a bot's repository of snapshots.
@@ -169,6 +172,12 @@ documents! {
         User: super::users::User,
         InvitationList: super::users::InvitationList,
         AllowList: super::users::AllowList,
+        IncidentPage: super::alerts::IncidentPage,
+        ListedIncident: super::alerts::ListedIncident,
+        SinkList: super::alerts::SinkList,
+        SinkTest: super::alerts::SinkTest,
+        MuteList: super::alerts::MuteList,
+        AlertRules: super::alerts::AlertRules,
     }
     in {
         OrderRequest: super::sandbox::OrderRequest,
@@ -180,5 +189,11 @@ documents! {
         PersonalTokenName: super::personal_tokens::PersonalTokenName,
         AccessEntry: super::users::AccessEntry,
         Invitee: super::users::Invitee,
+        IncidentName: super::alerts::IncidentName,
+        SinkRequest: crate::alerts::sink::SinkRequest,
+        SinkName: super::alerts::SinkName,
+        MuteRequest: super::alerts::MuteRequest,
+        MuteName: super::alerts::MuteName,
+        AlertSettings: crate::alerts::policy::AlertSettings,
     }
 }

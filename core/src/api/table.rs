@@ -12,6 +12,7 @@ use crate::http::problem::Refusal;
 use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
 
 mod admin;
+mod alerts;
 mod owner;
 mod rows;
 
@@ -21,6 +22,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         .iter()
         .chain(owner::OWNER)
         .chain(admin::ADMIN)
+        .chain(alerts::ALERTS)
         .chain(UPSTREAM)
 }
 

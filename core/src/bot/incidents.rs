@@ -207,6 +207,14 @@ impl Incidents {
         self.0.iter()
     }
 
+    /// The kinds of those that go on.
+    pub fn open_kinds(&self) -> impl Iterator<Item = IncidentKind> {
+        self.0
+            .iter()
+            .filter(|incident| incident.is_open())
+            .map(|incident| incident.kind)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,9 +1,10 @@
-//! A bot's life: its container's as the Sandbox sees it, its gateway's as the supervisor sees it, its history, and its
-//! incidents.
+//! A bot's life: its container's as the Sandbox sees it, its gateway's as the supervisor sees it, its heartbeat, its
+//! history, and its incidents.
 
 pub mod admission;
 pub mod bot_state;
 pub mod gateway;
+pub mod heartbeat;
 pub mod history;
 pub mod incidents;
 pub mod lifecycle;

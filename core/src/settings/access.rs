@@ -1,6 +1,7 @@
 //! Settings about who gets in, and under which names bots are reached. All of them may be left out.
 
 use super::{Setting, SettingProblem};
+use crate::alerts::internal_hosts::InternalHosts;
 use crate::http::host::HostName;
 use crate::identity::users::{AllowListEntry, SignUp};
 use crate::secret::Secret;
@@ -55,6 +56,13 @@ pub const CF_API_URL: Setting = Setting {
     how: "leave it out",
 };
 
+/// Where alerts may be sent beside the public.
+pub const ALERT_INTERNAL_HOSTS: Setting = Setting {
+    name: "ALERT_INTERNAL_HOSTS",
+    meaning: "hosts that are not public and yet may get alerts, also by http, for example alertmanager.internal:9093",
+    how: "set it under [vars] in wrangler.toml, or leave it out",
+};
+
 const DEFAULT_DNS_QUERY_URL: &str = "https://cloudflare-dns.com/dns-query";
 const DEFAULT_CF_API_URL: &str = "https://api.cloudflare.com/client/v4";
 
@@ -84,6 +92,8 @@ pub struct AccessSettings {
     pub dns_query_url: String,
     /// Where custom hostnames are made, if they are.
     pub cloudflare: Option<Cloudflare>,
+    /// Hosts that are not public and yet may get alerts.
+    pub alert_internal_hosts: InternalHosts,
 }
 
 /// Reads these settings; what is malformed is added to `problems`.
@@ -125,6 +135,11 @@ pub(super) fn read(
     if admin_user_ids.len() != admins.len() {
         complain(ADMIN_USER_IDS, not_ids);
     }
+    let hosts = InternalHosts::parse(&given(ALERT_INTERNAL_HOSTS).unwrap_or_default());
+    let alert_internal_hosts = hosts.unwrap_or_else(|reason| {
+        complain(ALERT_INTERNAL_HOSTS, reason);
+        InternalHosts::default()
+    });
     let bot_domain = given(BOT_DOMAIN).and_then(|text| {
         text.parse()
             .map_err(|_| complain(BOT_DOMAIN, "is not a domain name such as claws.example.net"))
@@ -164,6 +179,7 @@ pub(super) fn read(
         }
     };
     AccessSettings {
+        alert_internal_hosts,
         sign_up,
         allow_list,
         admin_user_ids,

@@ -10,23 +10,34 @@ pub const SANDBOX_BINDING: &str = "SANDBOX";
 pub const DATABASE_BINDING: &str = "DB";
 /// The R2 bucket of backups.
 pub const BUCKET_BINDING: &str = "BUCKET";
+/// The queue of jobs.
+pub const JOBS_BINDING: &str = "JOBS";
 
-/// Every binding. The Worker cannot do without any of them.
-pub const BINDINGS: [Binding; 6] = [
+/// Every binding.
+pub const BINDINGS: [Binding; 7] = [
     Binding {
         name: SANDBOX_BINDING,
         kind: BindingKind::DurableObject,
         meaning: "the Durable Object namespace of the bots",
+        required: true,
     },
     Binding {
         name: DATABASE_BINDING,
         kind: BindingKind::Database,
         meaning: "the D1 database",
+        required: true,
     },
     Binding {
         name: BUCKET_BINDING,
         kind: BindingKind::Bucket,
         meaning: "the R2 bucket of the backups",
+        required: true,
+    },
+    Binding {
+        name: JOBS_BINDING,
+        kind: BindingKind::Queue,
+        meaning: "the queue of jobs",
+        required: false,
     },
     rate_limit(ADDRESS_LIMIT),
     rate_limit(USER_LIMIT),
@@ -38,6 +49,7 @@ const fn rate_limit(name: &'static str) -> Binding {
         name,
         kind: BindingKind::RateLimit,
         meaning: "a rate limit",
+        required: true,
     }
 }
 
@@ -50,6 +62,8 @@ pub struct Binding {
     pub kind: BindingKind,
     /// What it is for, in a few words.
     pub meaning: &'static str,
+    /// Whether the Worker cannot do without it.
+    pub required: bool,
 }
 
 /// What a binding is.
@@ -61,6 +75,8 @@ pub enum BindingKind {
     Database,
     /// An R2 bucket.
     Bucket,
+    /// A queue that is written to.
+    Queue,
     /// A rate limit.
     RateLimit,
 }
@@ -72,6 +88,7 @@ impl BindingKind {
             Self::DurableObject => ("durable_objects.bindings", "name"),
             Self::Database => ("d1_databases", "binding"),
             Self::Bucket => ("r2_buckets", "binding"),
+            Self::Queue => ("queues.producers", "binding"),
             Self::RateLimit => ("ratelimits", "name"),
         }
     }

@@ -73,6 +73,9 @@ export default {
   async scheduled(event, env, ctx) {
     return new Product(ctx, env).scheduled(event);
   },
+  async queue(batch, env, ctx) {
+    return new Product(ctx, env).queue(batch);
+  },
 };
 
 // What the tests on the other side of the process see and steer: http://fake.test/<user>/<verb>

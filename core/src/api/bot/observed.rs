@@ -189,6 +189,7 @@ impl Lifecycle {
             retry_at,
             failures: self.failures,
             ignored: self.ignored,
+            incidents: self.incidents.open_kinds().collect(),
         }
     }
 }

@@ -25,14 +25,20 @@ const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 9] = [
+pub(super) const REQUESTS: [&str; 15] = [
     "AccessEntry",
+    "AlertSettings",
     "DomainName",
+    "IncidentName",
     "Invitee",
+    "MuteName",
+    "MuteRequest",
     "OrderRequest",
     "PersonalTokenName",
     "PersonalTokenRequest",
     "RestoreRequest",
+    "SinkName",
+    "SinkRequest",
     "SnapshotName",
     "TakeRequest",
 ];

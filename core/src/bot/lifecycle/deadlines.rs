@@ -20,6 +20,10 @@ pub const ASK_UNHEALTHY_AGAIN_MS: u64 = 10_000;
 /// How soon a running bot is asked again whether it is idle when it could not say: soon enough that a bot
 /// whose supervisor hung is not paid for all night, seldom enough that the question costs nothing.
 pub const ASK_ACTIVITY_AGAIN_MS: u64 = 60_000;
+/// Between two looks of a running bot's own alarm: how its gateway is, whether it is idle, which backup job is overdue.
+/// Nobody else looks at it. A look is a request, a written row and some 50 ms of its object: five cents a month for
+/// a bot that runs all of it, which then costs some thirty dollars.
+pub const PROBE_AGAIN_MS: u64 = 60_000;
 
 /// The pause after the first failed start. Doubles with each further failure.
 pub const FIRST_BACKOFF_MS: u64 = 2_000;

@@ -2,8 +2,9 @@
 
 use super::{
     ASK_ACTIVITY_AGAIN_MS, ASK_UNHEALTHY_AGAIN_MS, CRASH_LOOP_AFTER, Desired, GatewayCondition, Lifecycle,
-    LifecycleEffect, LifecycleRules, LifecycleState, MaySleep, RESTORE_DEADLINE_MS, RESTORE_NOTED_MS,
-    SELF_STARTS, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport, UNHEALTHY_DEADLINE_MS,
+    LifecycleEffect, LifecycleRules, LifecycleState, MaySleep, PROBE_AGAIN_MS, RESTORE_DEADLINE_MS,
+    RESTORE_NOTED_MS, SELF_STARTS, START_DEADLINE_MS, STOP_DEADLINE_MS, SupervisorReport,
+    UNHEALTHY_DEADLINE_MS,
 };
 
 impl Lifecycle {
@@ -276,11 +277,9 @@ impl Lifecycle {
                 effects.push(LifecycleEffect::AskMaySleep(self.run));
                 effects
             }
-            Some(limit) => {
-                let left = limit.saturating_sub(idle_ms);
-                self.look_again(now, left.max(ASK_ACTIVITY_AGAIN_MS.min(limit)))
-            }
-            None => vec![LifecycleEffect::ClearAlarm],
+            // The end of a short limit is met exactly, but never in a hurry.
+            Some(limit) => self.look_again(now, PROBE_AGAIN_MS.min(limit)),
+            None => self.look_again(now, PROBE_AGAIN_MS),
         }
     }
 

@@ -102,7 +102,7 @@ fn the_first_request_starts_a_container_and_later_ones_wait() {
     }
     assert_eq!(
         on(&mut life, 60, ready(R1)),
-        [LifecycleEffect::SetAlarm(60 + QUARTER)]
+        [LifecycleEffect::SetAlarm(60 + PROBE_AGAIN_MS)]
     );
     assert_eq!(life.state, LifecycleState::Running);
     assert_eq!(on(&mut life, 61, LifecycleEvent::Wanted), []);

@@ -10,11 +10,10 @@ fn an_idle_bot_sleeps_only_after_its_supervisor_permits_it() {
         let effects = on(&mut life, 1_000_000, event);
         (life.state, effects)
     };
-    // Asked again exactly when the quarter of an hour is over, but never in a hurry.
+    // Looked at once a minute, also by itself: nobody else does.
     for (report, again) in [
-        (idle(R1, 0), QUARTER),
-        (idle(R1, 100_000), 800_000),
-        (idle(R1, QUARTER - 1), 60_000),
+        (idle(R1, 0), PROBE_AGAIN_MS),
+        (idle(R1, QUARTER - 1), PROBE_AGAIN_MS),
         (LifecycleEvent::Reported(R1, None), 60_000),
     ] {
         assert_eq!(
@@ -94,14 +93,16 @@ fn a_pinned_bot_and_one_that_never_sleeps_stay_awake() {
     );
     on(&mut pinned, 7, LifecycleEvent::Pinned(false));
     assert!(on(&mut pinned, 8, idle(R1, 10 * QUARTER)).contains(&LifecycleEffect::AskMaySleep(R1)));
-    let mut never = running();
-    let effects = never.on(
-        &LifecycleRules { sleep_after_ms: None },
-        5,
-        0.0,
-        idle(R1, u64::MAX),
-    );
-    assert_eq!(effects, [LifecycleEffect::ClearAlarm]);
+    for (sleep_after_ms, again) in [(None, PROBE_AGAIN_MS), (Some(20_000), 20_000)] {
+        let mut life = running();
+        let rules = LifecycleRules { sleep_after_ms };
+        let effects = life.on(&rules, 5, 0.0, idle(R1, 0));
+        assert_eq!(
+            effects,
+            [LifecycleEffect::SetAlarm(5 + again)],
+            "{sleep_after_ms:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! Facts: what is wrong at this moment, as far as anybody knows.
+
+use serde::{Deserialize, Serialize};
+
+use super::rules::{PLATFORM, Rule, Watches};
+use crate::bot::bot_state::BotState;
+use crate::bot::history::truncate_detail;
+use crate::bot::incidents::IncidentKind;
+use crate::user_id::UserId;
+
+/// Bots with something wrong that are looked at in one tick: more than any but a failure of the platform makes. What is behind
+/// them is unknown in that tick.
+pub const MAX_BOTS: usize = 2_000;
+/// At how many taken slots of a hundred it is time to get more.
+const SHORT_PERCENT: u64 = 90;
+
+/// Something wrong with one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// What is wrong.
+    pub rule: Rule,
+    /// With what.
+    pub subject: String,
+    /// Since when, where that is known.
+    pub since: Option<u64>,
+    /// What there is to say about it.
+    pub detail: Option<String>,
+}
+
+/// All that is wrong at this moment. What is not there is not wrong, unless it is unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What is wrong.
+    pub sightings: Vec<Sighting>,
+    /// Bots behind this one, by user id, were not looked at.
+    pub bots_known_to: Option<String>,
+    /// Parts of the platform that nobody knows about.
+    pub unknown: Vec<Rule>,
+}
+
+impl Facts {
+    /// Whether nobody knows if this is wrong.
+    pub fn is_unknown(&self, rule: Rule, subject: &str) -> bool {
+        let not_looked_at = || {
+            let last = self.bots_known_to.as_deref();
+            last.is_some_and(|last| subject > last)
+        };
+        self.unknown.contains(&rule) || (rule.facts().watches == Watches::Bots && not_looked_at())
+    }
+
+    fn see(&mut self, rule: Rule, subject: impl Into<String>, since: Option<u64>, detail: Option<String>) {
+        self.sightings.push(Sighting {
+            rule,
+            subject: subject.into(),
+            since,
+            detail: detail.map(|detail| truncate_detail(&detail)),
+        });
+    }
+}
+
+/// A bot with something wrong, as the registry has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BotFacts {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Where it is in its life.
+    pub state: BotState,
+    /// Since when.
+    pub since: u64,
+    /// What was last observed of its gateway.
+    pub health: String,
+    /// The kinds of its open incidents, a JSON list.
+    pub incidents: String,
+}
+
+/// How a part of the platform is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComponentFacts {
+    /// Its name.
+    pub component: String,
+    /// `ok`, `degraded`, `down`, or `unknown`.
+    pub state: String,
+    /// Since when.
+    pub since: Option<u64>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// A sink that does not take its messages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkFacts {
+    /// Which one.
+    pub name: String,
+    /// Since when.
+    pub failing_since: u64,
+    /// Why.
+    pub last_error: Option<String>,
+}
+
+/// What there is to read of the fleet.
+#[derive(Debug, Default)]
+pub struct Observed<'a> {
+    /// Bots with something wrong, by user id.
+    pub bots: &'a [BotFacts],
+    /// How the parts of the platform are; nothing where that could not be read.
+    pub components: Option<&'a [ComponentFacts]>,
+    /// Sinks that fail.
+    pub sinks: &'a [SinkFacts],
+    /// Bots that take a slot.
+    pub awake: u64,
+    /// How many may.
+    pub max_awake: Option<u64>,
+}
+
+/// What all that means by the rules.
+pub fn facts(observed: &Observed<'_>) -> Facts {
+    let mut facts = Facts::default();
+    let mut refused = None;
+    for bot in observed.bots {
+        facts.see_bot(bot, &mut refused);
+    }
+    if observed.bots.len() >= MAX_BOTS {
+        facts.bots_known_to = observed.bots.last().map(|bot| bot.user_id.to_string());
+    }
+    if let Some(user) = refused {
+        facts.see(
+            Rule::CapacityRefused,
+            PLATFORM,
+            None,
+            Some(format!("first of them {user}")),
+        );
+    }
+    if let Some(max) = observed.max_awake
+        && observed.awake.saturating_mul(100) >= max.saturating_mul(SHORT_PERCENT)
+    {
+        let detail = format!("at least {SHORT_PERCENT} of 100, of {max} slots");
+        facts.see(Rule::CapacityShort, PLATFORM, None, Some(detail));
+    }
+    facts.see_components(observed.components);
+    for sink in observed.sinks {
+        let detail = sink.last_error.clone();
+        facts.see(Rule::SinkFailing, &sink.name, Some(sink.failing_since), detail);
+    }
+    facts
+}
+
+impl Facts {
+    fn see_bot(&mut self, bot: &BotFacts, refused: &mut Option<UserId>) {
+        let user = bot.user_id.to_string();
+        let since = Some(bot.since);
+        match bot.state {
+            BotState::CrashLooped => self.see(Rule::CrashLoop, user.as_str(), since, None),
+            BotState::Starting => self.see(Rule::StartSlow, user.as_str(), since, None),
+            BotState::Unhealthy => self.see(Rule::BotUnhealthy, user.as_str(), since, None),
+            BotState::Running if bot.health != "healthy" => {
+                let detail = format!("last observed: {}", bot.health);
+                self.see(Rule::BotUnhealthy, user.as_str(), None, Some(detail));
+            }
+            _ => {}
+        }
+        let kinds: Vec<IncidentKind> = crate::json::read(&bot.incidents).unwrap_or_default();
+        for kind in kinds {
+            if kind == IncidentKind::NoCapacity {
+                refused.get_or_insert(bot.user_id);
+            }
+            if let Some(rule) = rule_of(kind) {
+                self.see(rule, user.as_str(), None, None);
+            }
+        }
+    }
+
+    fn see_components(&mut self, components: Option<&[ComponentFacts]>) {
+        for rule in Rule::ALL {
+            let Watches::Component(name) = rule.facts().watches else {
+                continue;
+            };
+            let found = components
+                .unwrap_or_default()
+                .iter()
+                .find(|component| component.component == name);
+            match found.map(|component| (component.state.as_str(), component)) {
+                Some(("degraded" | "down", component)) => {
+                    self.see(rule, name, component.since, component.reason.clone())
+                }
+                Some(("ok", _)) => {}
+                _ => self.unknown.push(rule),
+            }
+        }
+    }
+}
+
+/// The rule about what a Sandbox says is wrong with its bot.
+fn rule_of(kind: IncidentKind) -> Option<Rule> {
+    match kind {
+        IncidentKind::BackupOverdue => Some(Rule::BackupOverdue),
+        IncidentKind::BackupFailing => Some(Rule::BackupFailing),
+        IncidentKind::RestoreFailing => Some(Rule::RestoreFailing),
+        IncidentKind::MaintenanceFailing => Some(Rule::MaintenanceFailing),
+        IncidentKind::PassedOver => Some(Rule::PassedOver),
+        IncidentKind::RepositoryDamaged => Some(Rule::RepositoryDamaged),
+        // The first is the platform's. A suspicious snapshot is passed over at the next start, and then it is told; a
+        // database that is stored as the files it is loses nothing.
+        IncidentKind::NoCapacity
+        | IncidentKind::SnapshotSuspicious
+        | IncidentKind::DatabaseNotCopied
+        | IncidentKind::Unknown => None,
+    }
+}

@@ -1,0 +1,159 @@
+//! What is seen of the registry, and that the table of rules fits together.
+
+use super::{MINUTE_MS, Opened, Recovered, Stored, run};
+use crate::alerts::facts::{BotFacts, ComponentFacts, MAX_BOTS, Observed, SinkFacts, facts};
+use crate::alerts::policy::AlertSettings;
+use crate::alerts::rules::{Rule, Watches};
+use crate::bot::bot_state::BotState;
+
+fn bot(n: u32, state: BotState, health: &str, incidents: &str) -> BotFacts {
+    BotFacts {
+        user_id: format!("de000000-0000-4000-8000-{n:012}").parse().unwrap(),
+        state,
+        since: 7,
+        health: health.into(),
+        incidents: incidents.into(),
+    }
+}
+
+#[test]
+fn each_thing_that_is_wrong_is_seen_by_its_rule() {
+    let seen = |observed: Observed<'_>| -> Vec<Rule> {
+        facts(&observed)
+            .sightings
+            .into_iter()
+            .map(|one| one.rule)
+            .collect()
+    };
+    for (state, health, incidents, expected) in [
+        (BotState::Running, "healthy", "[]", vec![]),
+        (BotState::Running, "unhealthy", "[]", vec![Rule::BotUnhealthy]),
+        (BotState::Running, "unknown", "[]", vec![Rule::BotUnhealthy]),
+        (BotState::Unhealthy, "healthy", "[]", vec![Rule::BotUnhealthy]),
+        (BotState::Starting, "unknown", "[]", vec![Rule::StartSlow]),
+        (BotState::Restoring, "unknown", "[]", vec![]),
+        (BotState::Stopping, "unknown", "[]", vec![]),
+        (BotState::CrashLooped, "unknown", "[]", vec![Rule::CrashLoop]),
+        (
+            BotState::Asleep,
+            "unknown",
+            r#"["backup-overdue"]"#,
+            vec![Rule::BackupOverdue],
+        ),
+        (
+            BotState::Asleep,
+            "unknown",
+            r#"["no-capacity"]"#,
+            vec![Rule::CapacityRefused],
+        ),
+        (BotState::Asleep, "unknown", r#"["a-newer-kind"]"#, vec![]),
+        (BotState::Asleep, "unknown", "broken", vec![]),
+        (
+            BotState::Running,
+            "healthy",
+            r#"["backup-failing","restore-failing","maintenance-failing","snapshot-suspicious","passed-over","database-not-copied","repository-damaged"]"#,
+            vec![
+                Rule::BackupFailing,
+                Rule::RestoreFailing,
+                Rule::MaintenanceFailing,
+                Rule::PassedOver,
+                Rule::RepositoryDamaged,
+            ],
+        ),
+    ] {
+        let bots = [bot(1, state, health, incidents)];
+        let observed = Observed {
+            bots: &bots,
+            ..Observed::default()
+        };
+        assert_eq!(seen(observed), expected, "{state:?} {health} {incidents}");
+    }
+    for (awake, max_awake, expected) in [
+        (17, Some(20), vec![]),
+        (18, Some(20), vec![Rule::CapacityShort]),
+        (1_000, None, vec![]),
+    ] {
+        let observed = Observed {
+            awake,
+            max_awake,
+            ..Observed::default()
+        };
+        assert_eq!(seen(observed), expected, "{awake}");
+    }
+    let sinks = [SinkFacts {
+        name: "ops".into(),
+        failing_since: 1,
+        last_error: None,
+    }];
+    let observed = Observed {
+        sinks: &sinks,
+        ..Observed::default()
+    };
+    assert_eq!(seen(observed), [Rule::SinkFailing]);
+}
+
+#[test]
+fn what_nobody_knows_neither_opens_nor_closes_anything() {
+    let component = |state: &str| ComponentFacts {
+        component: "r2".into(),
+        state: state.into(),
+        since: None,
+        reason: None,
+    };
+    let mut stored = Stored::default();
+    let settings = AlertSettings::default();
+    run(0..60, &mut stored, &settings, &[], |minute| {
+        let state = match minute {
+            0..3 => "down",
+            3..5 => "degraded",
+            30.. => "ok",
+            _ => "unknown",
+        };
+        facts(&Observed {
+            components: (minute != 20).then_some(&[component(state)]),
+            ..Observed::default()
+        })
+    });
+    assert_eq!(
+        stored.told(),
+        [(2, Opened, Rule::BucketDown), (35, Recovered, Rule::BucketDown)]
+    );
+
+    // More bots than are looked at: those behind them stay as they were.
+    let most = u32::try_from(MAX_BOTS).unwrap();
+    let many: Vec<_> = (0..most)
+        .map(|n| bot(n, BotState::CrashLooped, "unknown", "[]"))
+        .collect();
+    let seen = facts(&Observed {
+        bots: &many,
+        ..Observed::default()
+    });
+    let behind = bot(most, BotState::Asleep, "unknown", "[]").user_id.to_string();
+    assert!(seen.is_unknown(Rule::CrashLoop, &behind));
+    assert!(!seen.is_unknown(Rule::CrashLoop, &many[0].user_id.to_string()));
+    assert!(!seen.is_unknown(Rule::SinkFailing, "zzz"));
+}
+
+#[test]
+fn the_table_of_rules_fits_together() {
+    for rule in Rule::ALL {
+        let facts = rule.facts();
+        assert_eq!(serde_json::to_value(rule).unwrap(), rule.as_str());
+        assert_eq!(Rule::parse(rule.as_str()), Some(rule));
+        assert!(
+            facts.closes_after_ms >= MINUTE_MS,
+            "{rule:?} flaps from tick to tick"
+        );
+        for cause in facts.explained_by {
+            assert!(
+                cause.facts().explained_by.is_empty(),
+                "{rule:?}: a cause is judged first"
+            );
+            assert!(matches!(cause.facts().watches, Watches::Component(_)), "{rule:?}");
+            assert!(
+                cause.facts().closes_after_ms > facts.closes_after_ms,
+                "{rule:?}: it would be told while it ends with its cause"
+            );
+        }
+    }
+}

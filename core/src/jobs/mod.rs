@@ -1,0 +1,3 @@
+//! The clock's rules: what goes on the queue and who looks at it. `src/jobs` carries it out.
+
+pub mod message;

@@ -1,0 +1,82 @@
+//! Alerts: what is wrong by the registry becomes incidents, and what is to be told of them reaches its sinks. The rules are in
+//! core (`core::alerts`).
+
+mod deliver;
+mod send;
+mod store;
+
+pub(crate) mod sinks;
+
+pub(crate) use deliver::deliver_due;
+pub(crate) use store::{forget_mute, mute, mutes, set_settings, settings};
+
+use moltworker_core::alerts::evaluate::{Policy, evaluate};
+use moltworker_core::alerts::facts::{Observed, facts};
+use moltworker_core::alerts::rules::MINUTE_MS;
+use moltworker_core::hex;
+use worker::{Env, Result};
+
+use crate::platform::{clock, configuration, database, log, webcrypto};
+
+/// Bytes of an incident's id.
+const ID_BYTES: u32 = 8;
+/// Forgotten is once an hour: in its first minute.
+const FORGETS_EVERY_MINUTES: u64 = 60;
+
+/// Looks at what is wrong now, and writes down what that changes. Whether there is something to deliver.
+///
+/// One question to the registry, and one transaction where something changes. Of two that run at once, what the second one
+/// changes is refused by the revision of each incident; one that is killed has changed nothing.
+///
+/// # Errors
+/// D1 does not answer, so that nobody knows what is wrong.
+pub(crate) async fn evaluate_due(env: &Env) -> Result<bool> {
+    let now = clock::now_ms();
+    let Ok(platform) = configuration::read(env) else {
+        // Said at every address.
+        return Ok(false);
+    };
+    let database = database::open(env)?;
+    let max_awake = platform.max_awake.map(u64::from);
+    let read = store::read(&database, now, max_awake.is_some()).await?;
+    let components = store::components(&database).await;
+    let facts = facts(&Observed {
+        bots: &read.bots,
+        components: components.as_deref(),
+        sinks: &read.failing,
+        awake: read.awake,
+        max_awake,
+    });
+    let policy = Policy {
+        settings: &read.settings,
+        mutes: &read.mutes,
+    };
+    // Made before, because making them may fail.
+    let mut ids = store::ids(facts.sightings.len())?.into_iter();
+    let changes = evaluate(&facts, read.incidents, policy, now, || {
+        ids.next().unwrap_or_default()
+    });
+    let told = changes.notices.len();
+    for notice in &changes.notices {
+        let kind = notice.kind.as_str();
+        let rule = notice.rule.map_or("", |rule| rule.as_str());
+        log::line(
+            "alert",
+            &[
+                ("kind", &kind),
+                ("rule", &rule),
+                ("subject", &notice.subject),
+                ("incident", &notice.incident),
+            ],
+        );
+    }
+    store::write(&database, &changes, &read.sinks, now).await?;
+    if (now / MINUTE_MS).is_multiple_of(FORGETS_EVERY_MINUTES) {
+        store::forget_old(&database, now).await?;
+    }
+    Ok(read.due || told > 0)
+}
+
+fn new_id() -> Result<String> {
+    Ok(hex::encode(&webcrypto::random_bytes(ID_BYTES)?))
+}

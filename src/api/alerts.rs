@@ -1,0 +1,238 @@
+//! Incidents, sinks, mutes and thresholds, for admins.
+
+use moltworker_core::alerts::incident::Incident;
+use moltworker_core::alerts::policy::{AlertSettings, MAX_MUTE_DAYS, Mute};
+use moltworker_core::alerts::rules::Rule;
+use moltworker_core::alerts::sink::{MAX_SINKS, SinkRequest};
+use moltworker_core::api::alerts::{
+    AlertCall, AlertRules, IncidentName, IncidentPage, IncidentQuery, IncidentState, ListedIncident,
+    MuteList, MuteName, MuteRequest, SinkList, SinkName, SinkTest,
+};
+use moltworker_core::api::page::{self, PAGE_ROWS};
+use moltworker_core::http::problem::Refusal;
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use worker::Request;
+
+use crate::alerts::{self, sinks};
+use crate::api::answer::Answer;
+use crate::api::context::Context;
+use crate::http::address::Address;
+use crate::http::body;
+use crate::http::error::{Error, Result, directory_unavailable};
+use crate::platform::clock;
+use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
+use crate::platform::json::read as of_text;
+
+/// Characters of a subject that is muted: more than a user id or a name has.
+const MAX_SUBJECT: usize = 64;
+const DAY_MS: u64 = 24 * 60 * 60_000;
+
+/// Answers one of these calls.
+pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: AlertCall) -> Result<Answer> {
+    match call {
+        AlertCall::Incidents => Answer::of(&incidents(ctx, request).await?),
+        AlertCall::Acknowledge => Answer::of(&acknowledge(ctx, body::json(request).await?).await?),
+        AlertCall::Sinks => Answer::of(&list_sinks(ctx).await?),
+        AlertCall::SetSink => Answer::of(&set_sink(ctx, body::json(request).await?).await?),
+        AlertCall::RemoveSink => Answer::of(&remove_sink(ctx, body::json(request).await?).await?),
+        AlertCall::TestSink => Answer::of(&test_sink(ctx, body::json(request).await?).await?),
+        AlertCall::Mutes => Answer::of(&mutes(ctx).await?),
+        AlertCall::Mute => Answer::of(&mute(ctx, body::json(request).await?).await?),
+        AlertCall::Unmute => Answer::of(&unmute(ctx, body::json(request).await?).await?),
+        AlertCall::Settings => {
+            let settings = alerts::settings(ctx.env).await.map_err(directory_unavailable)?;
+            Answer::of(&AlertRules::from(settings))
+        }
+        AlertCall::SetSettings => Answer::of(&set_settings(ctx, body::json(request).await?).await?),
+    }
+}
+
+fn bad(detail: impl Into<String>) -> Error {
+    Error::detailed(Refusal::BadRequest, detail)
+}
+
+/// Writes down what is about to be changed.
+async fn begin(ctx: &Context<'_>, detail: String) {
+    ctx.audit.note(detail);
+    ctx.audit.begin().await;
+}
+
+const COLUMNS: &str = "json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
+    'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, 'gone_since', gone_since, \
+    'count', count, 'told_at', told_at, 'escalated_at', escalated_at, 'closed_at', closed_at, \
+    'closed_reason', closed_reason, 'settled', settled, 'detail', detail, 'parent', parent, \
+    'acknowledged_by', acknowledged_by, 'acknowledged_at', acknowledged_at) AS said";
+
+#[derive(Deserialize)]
+struct IncidentRow {
+    num: u64,
+    said: String,
+}
+
+async fn incidents(ctx: &Context<'_>, request: &Request) -> Result<IncidentPage> {
+    let address = Address::of(request)?;
+    let pairs: Vec<_> = address.pairs().collect();
+    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
+    let query = IncidentQuery::read(pairs);
+    let rows = read(ctx, &query).await.map_err(directory_unavailable)?;
+    let (rows, next) = page::cut(rows, |last| last.num);
+    let incidents = rows.iter().map(|row| of_text::<Incident>(&row.said));
+    let incidents = incidents.collect::<worker::Result<Vec<_>>>()?;
+    Ok(IncidentPage {
+        incidents: incidents.into_iter().map(ListedIncident::from).collect(),
+        next,
+    })
+}
+
+async fn read(ctx: &Context<'_>, query: &IncidentQuery) -> worker::Result<Vec<IncidentRow>> {
+    let state = match query.state {
+        None => "",
+        Some(IncidentState::Open) => "AND closed_at IS NULL",
+        Some(IncidentState::Closed) => "AND closed_at IS NOT NULL",
+    };
+    database::open(ctx.env)?
+        .prepare(format!(
+            "SELECT num, {COLUMNS} FROM incidents WHERE opened_at IS NOT NULL AND num < ?1 {state} \
+             AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR subject = ?3) ORDER BY num DESC LIMIT ?4"
+        ))
+        .bind(&[
+            query
+                .before
+                .map_or_else(|| d1_timestamp(u64::from(u32::MAX)), JsValue::from),
+            text_or_null(query.rule.map(Rule::as_str)),
+            text_or_null(query.subject.as_deref()),
+            PAGE_ROWS.into(),
+        ])?
+        .rows()
+        .await
+}
+
+async fn acknowledge(ctx: &Context<'_>, IncidentName { id }: IncidentName) -> Result<ListedIncident> {
+    begin(ctx, id.chars().take(MAX_SUBJECT).collect()).await;
+    let admin = ctx.admin()?.to_string();
+    let written = async {
+        database::open(ctx.env)?
+            .prepare(format!(
+                "UPDATE incidents SET revision = revision + 1, \
+                 acknowledged_by = coalesce(acknowledged_by, ?2), acknowledged_at = coalesce(acknowledged_at, ?3) \
+                 WHERE id = ?1 AND opened_at IS NOT NULL RETURNING num, {COLUMNS}"
+            ))
+            .bind(&[id.as_str().into(), admin.into(), d1_timestamp(clock::now_ms())])?
+            .row::<IncidentRow>()
+            .await
+    };
+    let row = written.await.map_err(directory_unavailable)?;
+    let row = row.ok_or(Refusal::NoSuchEntry)?;
+    Ok(of_text::<Incident>(&row.said)?.into())
+}
+
+async fn list_sinks(ctx: &Context<'_>) -> Result<SinkList> {
+    let sinks = sinks::list(ctx.env).await.map_err(directory_unavailable)?;
+    Ok(SinkList { sinks })
+}
+
+async fn set_sink(ctx: &Context<'_>, wanted: SinkRequest) -> Result<SinkList> {
+    let name = wanted.name.clone();
+    let (access, host) = wanted
+        .check(&ctx.settings.access.alert_internal_hosts)
+        .map_err(|error| bad(error.to_string()))?;
+    // Not the address: it opens some sinks.
+    begin(ctx, format!("{name} {} {host}", access.kind.as_str())).await;
+    let admin = ctx.admin()?.to_string();
+    let set = sinks::set(ctx.env, ctx.settings, &name, &host, &access, &admin).await;
+    if !set.map_err(directory_unavailable)? {
+        return Err(bad(format!("there are at most {MAX_SINKS} sinks")));
+    }
+    list_sinks(ctx).await
+}
+
+async fn remove_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<SinkList> {
+    begin(ctx, name.chars().take(MAX_SUBJECT).collect()).await;
+    let removed = sinks::remove(ctx.env, &name)
+        .await
+        .map_err(directory_unavailable)?;
+    if !removed {
+        return Err(Refusal::NoSuchEntry.into());
+    }
+    list_sinks(ctx).await
+}
+
+async fn test_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<SinkTest> {
+    begin(ctx, name.chars().take(MAX_SUBJECT).collect()).await;
+    let tried = sinks::test(ctx.env, ctx.settings, &name).await;
+    let tried = tried
+        .map_err(directory_unavailable)?
+        .ok_or(Refusal::NoSuchEntry)?;
+    Ok(SinkTest {
+        delivered: tried.error().is_none(),
+        error: tried.error().map(str::to_owned),
+    })
+}
+
+async fn mutes(ctx: &Context<'_>) -> Result<MuteList> {
+    let mutes = alerts::mutes(ctx.env, clock::now_ms()).await;
+    Ok(MuteList {
+        mutes: mutes.map_err(directory_unavailable)?,
+    })
+}
+
+/// What a mute is about, in the history's words.
+fn muted(rule: Option<Rule>, subject: Option<&str>) -> String {
+    format!(
+        "{} at {}",
+        rule.map_or("every rule", Rule::as_str),
+        subject.unwrap_or("every subject")
+    )
+}
+
+async fn mute(ctx: &Context<'_>, MuteRequest { rule, subject, until }: MuteRequest) -> Result<MuteList> {
+    let now = clock::now_ms();
+    if rule.is_none() && subject.is_none() {
+        return Err(bad("rule or subject: nothing is muted altogether"));
+    }
+    if subject
+        .as_ref()
+        .is_some_and(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT)
+    {
+        return Err(bad("subject: a user id, a part of the platform, or a sink"));
+    }
+    if until <= now || until > now.saturating_add(MAX_MUTE_DAYS * DAY_MS) {
+        let detail =
+            format!("until: a time from now on, within {MAX_MUTE_DAYS} days, in milliseconds since 1970");
+        return Err(bad(detail));
+    }
+    begin(ctx, format!("{} until {until}", muted(rule, subject.as_deref()))).await;
+    let mute = Mute {
+        rule,
+        subject,
+        until,
+        muted_by: ctx.admin()?.to_string(),
+        muted_at: now,
+    };
+    alerts::mute(ctx.env, &mute)
+        .await
+        .map_err(directory_unavailable)?;
+    mutes(ctx).await
+}
+
+async fn unmute(ctx: &Context<'_>, MuteName { rule, subject }: MuteName) -> Result<MuteList> {
+    let subject = subject.filter(|subject| subject.len() <= MAX_SUBJECT);
+    begin(ctx, muted(rule, subject.as_deref())).await;
+    let ended = alerts::forget_mute(ctx.env, rule, subject.as_deref()).await;
+    ended.map_err(directory_unavailable)?;
+    mutes(ctx).await
+}
+
+async fn set_settings(ctx: &Context<'_>, settings: AlertSettings) -> Result<AlertRules> {
+    settings.check().map_err(|error| bad(error.to_string()))?;
+    begin(
+        ctx,
+        serde_json::to_string(&settings).map_err(worker::Error::from)?,
+    )
+    .await;
+    let admin = ctx.admin()?.to_string();
+    let set = alerts::set_settings(ctx.env, &settings, &admin, clock::now_ms()).await;
+    set.map_err(directory_unavailable)?;
+    Ok(settings.into())
+}

@@ -1,0 +1,280 @@
+// Alerts: what the registry says is wrong reaches its sinks once, and so does its end.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Webhook } from "standardwebhooks";
+import { ADMIN, ADMIN_CLAIMS, ALICE, startWorker } from "./harness.mjs";
+import { startReceiver } from "./receiver.mjs";
+import { until } from "../until.mjs";
+
+const MINUTE = 60_000;
+const SECRET = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
+const SINKS = "/api/admin/alerts/sinks";
+const bot = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
+
+async function start(t, { bindings, answer } = {}) {
+  const receiver = await startReceiver(t, answer);
+  const worker = await startWorker(t, { bindings: { ALERT_INTERNAL_HOSTS: `${receiver.host}, 127.0.0.1:1`, ...bindings } });
+  // Their time goes ahead of this machine's by hours.
+  const admin = { ...ADMIN_CLAIMS, exp: Math.floor(Date.now() / 1_000) + 6 * 3_600 };
+  worker.asAdmin = (...call) => worker.call(admin, ...call);
+  const database = await worker.database();
+  let minute = 0;
+  return {
+    receiver, worker, database,
+    /** A minute after the other, each with its tick. */
+    async minutes(count) {
+      for (let i = 0; i < count; i++) {
+        await worker.ahead(minute++ * MINUTE);
+        await worker.cron();
+      }
+    },
+    async sink(name, document = { kind: "webhook", secret: SECRET }) {
+      const set = await worker.asAdmin("POST", SINKS, { name, url: `${receiver.url}/${name}`, ...document });
+      assert.equal(set.status, 200, JSON.stringify(set));
+    },
+    /** A row of the registry, as a Sandbox would have written it. */
+    wrong: (number, { state = "asleep", awake = 0, health = "unknown", incidents = [], since = Date.now() } = {}) => database
+      .prepare(
+        "INSERT OR REPLACE INTO bots (user_id, state, awake, run, since, health, incidents, heartbeat_at) VALUES (?, ?, ?, 9, ?, ?, ?, ?)",
+      )
+      // Never late, so that no Sandbox is asked and says otherwise.
+      .bind(bot(number), state, awake, since, health, JSON.stringify(incidents), Date.now() + 1_440 * MINUTE).run(),
+    well: () => database.prepare("DELETE FROM bots").run(),
+    async component(name, state) {
+      await database.prepare("INSERT OR REPLACE INTO platform_health (component, state, since, reason, checked_at) VALUES (?, ?, 1, 'a test', 1)")
+        .bind(name, state).run();
+    },
+    /** `rule kind` of what arrived at a sink, sorted by nothing. */
+    told: (name = "ops") => receiver.at(`/${name}`).map(({ type, data }) => `${data.rule} ${type.split(".")[1]}`),
+  };
+}
+
+/** As the receiver of a webhook checks it, at the Worker's time. */
+function verify(t, { headers, body }) {
+  t.mock.timers.enable({ apis: ["Date"], now: Number(headers["webhook-timestamp"]) * 1_000 });
+  try {
+    return new Webhook(SECRET).verify(body, headers);
+  } finally {
+    t.mock.timers.reset();
+  }
+}
+
+test("each thing that is wrong is told once, signed, and its end once", async (t) => {
+  const { receiver, minutes, sink, wrong, well, component, told } = await start(t, { bindings: { MAX_AWAKE: "2" } });
+  await sink("ops");
+  await wrong(1, { state: "running", awake: 1, health: "unhealthy" });
+  await wrong(2, { state: "crash-looped" });
+  await wrong(3, { state: "starting", awake: 1 });
+  await wrong(4, {
+    incidents: ["backup-failing", "backup-overdue", "restore-failing", "passed-over", "maintenance-failing", "repository-damaged"],
+  });
+  await wrong(5, { incidents: ["no-capacity"] });
+  for (const name of ["cron", "identity", "queue"]) await component(name, "down");
+  await minutes(14);
+  const rules = [
+    "backup-failing", "backup-overdue", "bot-unhealthy", "capacity-refused", "capacity-short", "crash-loop", "cron-late", "identity-down",
+    "maintenance-failing", "passed-over", "queue-failing", "repository-damaged", "restore-failing", "start-slow",
+  ];
+  assert.deepEqual(told().sort(), rules.map((rule) => `${rule} opened`));
+
+  await well();
+  for (const name of ["cron", "identity", "queue"]) await component(name, "ok");
+  await minutes(8);
+  assert.deepEqual(told().sort(), rules.flatMap((rule) => [`${rule} opened`, `${rule} recovered`]));
+  for (const one of receiver.got) assert.equal(verify(t, one).data.incident, JSON.parse(one.body).data.incident);
+  const forged = { ...receiver.got[0], body: receiver.got[0].body.replace("opened", "closed") };
+  assert.throws(() => verify(t, forged), /signature/i);
+  assert.equal(new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size, receiver.got.length);
+  await minutes(3);
+  assert.equal(receiver.got.length, 2 * rules.length, "and nothing else");
+});
+
+test("a bucket that fails is told once, and not a hundred bots with it", async (t) => {
+  const { worker, minutes, sink, wrong, well, component, told } = await start(t);
+  await sink("ops");
+  await component("r2", "down");
+  for (let number = 1; number <= 100; number++) await wrong(number, { incidents: ["restore-failing"] });
+  await minutes(5);
+  assert.deepEqual(told(), ["bucket-down opened"]);
+  const { incidents } = await worker.asAdmin("GET", "/api/admin/incidents?state=open&rule=restore-failing");
+  assert.equal(incidents.length, 100);
+  assert.ok(incidents.every(({ parent, told_at }) => parent && told_at === null));
+  await component("r2", "ok");
+  await well();
+  await wrong(7, { incidents: ["restore-failing"] });
+  await minutes(7);
+  assert.deepEqual(told(), ["bucket-down opened", "bucket-down recovered", "restore-failing opened"]);
+});
+
+test("a sink that is down loses nothing, and the other sink is told of it", async (t) => {
+  let down = true;
+  const { receiver, worker, minutes, sink, wrong, well, told } = await start(t, {
+    answer: (path) => (down && path === "/ops" ? 503 : 200),
+  });
+  await sink("ops");
+  await sink("spare");
+  await wrong(1, { state: "crash-looped" });
+  await minutes(10);
+  await well();
+  await minutes(50);
+  const failed = receiver.got.filter(({ path }) => path === "/ops");
+  assert.ok(failed.length >= 5 && failed.length <= 12, `${failed.length} tries in an hour`);
+  assert.deepEqual(new Set(failed.map(({ headers }) => headers["webhook-id"])).size, 1, "its end waits behind its beginning");
+  assert.deepEqual(told("spare"), ["crash-loop opened", "sink-failing opened", "crash-loop recovered"]);
+  const [ops] = (await worker.asAdmin("GET", SINKS)).sinks;
+  assert.deepEqual([ops.name, ops.waiting, ops.last_error], ["ops", 2, "it answered 503"]);
+
+  down = false;
+  receiver.got.length = 0;
+  await minutes(20);
+  assert.deepEqual(told("ops"), ["crash-loop opened", "crash-loop recovered"]);
+  assert.deepEqual(told("spare"), ["sink-failing recovered"]);
+});
+
+test("ticks that overlap, and one that is cut short, tell nothing twice", async (t) => {
+  const { receiver, worker, database, minutes, sink, wrong, told } = await start(t);
+  await sink("ops");
+  for (let number = 1; number <= 20; number++) await wrong(number, { state: "crash-looped" });
+  await Promise.all(Array.from({ length: 4 }, () => worker.cron()));
+  await minutes(2);
+  assert.equal(told().length, 20);
+  assert.equal(new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size, 20);
+  // Whoever took these was killed before it sent them: they are taken again.
+  await database.prepare("UPDATE alert_deliveries SET done_at = NULL, delivered = 0 WHERE num <= 3").run();
+  await minutes(15);
+  assert.equal(told().length, 23);
+  assert.equal(new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size, 20, "with the ids they had");
+});
+
+test("every kind of sink is sent to in its own form, and tried on demand", async (t) => {
+  const { receiver, worker, sink } = await start(t);
+  await sink("slack", { kind: "slack" });
+  await sink("discord", { kind: "discord" });
+  await sink("telegram", { kind: "telegram", url: receiver.url, secret: "1:abc", chat: "-100" });
+  await sink("alertmanager", { kind: "alertmanager", url: receiver.url, secret: "let-me-in" });
+  for (const name of ["slack", "discord", "telegram", "alertmanager"]) {
+    const tried = await worker.asAdmin("POST", `${SINKS}/test`, { name });
+    assert.deepEqual([tried.delivered, tried.error], [true, null], name);
+  }
+  assert.match(receiver.at("/slack")[0].text, /^\[test\] /);
+  assert.match(receiver.at("/discord")[0].content, /^\[test\] /);
+  assert.equal(receiver.at("/bot1:abc/sendMessage")[0].chat_id, "-100");
+  assert.equal(receiver.at("/api/v2/alerts")[0][0].labels.alertname, "test");
+  assert.equal(receiver.got.at(-1).headers.authorization, "Bearer let-me-in");
+
+  receiver.answer = () => [302, { location: `${receiver.url}/elsewhere` }];
+  const tried = await worker.asAdmin("POST", `${SINKS}/test`, { name: "slack" });
+  assert.deepEqual([tried.delivered, tried.error], [false, "it answered 302"]);
+  assert.equal(receiver.at("/elsewhere").length, 0, "a redirect is not followed");
+  assert.equal((await worker.asAdmin("POST", `${SINKS}/test`, { name: "none" })).code, "no-such-entry");
+  assert.equal((await worker.asAdmin("DELETE", SINKS, { name: "slack" })).sinks.length, 3);
+  assert.equal((await worker.asAdmin("DELETE", SINKS, { name: "slack" })).code, "no-such-entry");
+});
+
+test("alerts are sent to no address inside a network", async (t) => {
+  const { worker } = await start(t);
+  const set = (url, more) => worker.asAdmin("POST", SINKS, { name: "x", kind: "slack", url, ...more });
+  for (const url of [
+    "https://127.0.0.1/x", "https://2130706433/x", "https://0x7f.1/x", "https://[::1]/x", "https://[::ffff:169.254.169.254]/x",
+    "https://localhost/x", "https://metadata.google.internal/x", "https://169.254.169.254/latest/meta-data", "http://example.com/x",
+    "https://user@example.com/x", "https://a.local./x", "ftp://example.com/x", "https://10.0.0.5:9093/x",
+  ]) {
+    const refused = await set(url);
+    assert.deepEqual([refused.status, refused.code], [400, "bad-request"], url);
+    assert.match(refused.detail, /^url: /, url);
+  }
+  assert.equal((await set("https://hooks.example.com/x", { secret: "x" })).status, 400);
+  assert.deepEqual((await worker.asAdmin("GET", SINKS)).sinks, []);
+});
+
+test("what opens a sink is in no answer, no row, no event and no log", async (t) => {
+  const { receiver, worker, database, minutes, sink, wrong } = await start(t, { answer: () => 500 });
+  const secrets = ["opens-slack", "123:opens-telegram", "opens-alertmanager", SECRET, SECRET.slice(6)];
+  await sink("slack", { kind: "slack", url: `${receiver.url}/opens-slack` });
+  await sink("telegram", { kind: "telegram", url: receiver.url, secret: "123:opens-telegram", chat: "-100" });
+  await sink("am", { kind: "alertmanager", secret: "opens-alertmanager" });
+  await sink("ops");
+  // An address where nobody answers, as the runtime's own error would name it.
+  await sink("gone", { kind: "slack", url: "http://127.0.0.1:1/opens-slack" });
+  await wrong(1, { state: "crash-looped" });
+  await minutes(3);
+  for (const name of ["slack", "telegram", "am", "ops", "gone"]) await worker.asAdmin("POST", `${SINKS}/test`, { name });
+  assert.ok(receiver.got.some(({ path }) => path.includes("opens-telegram")), "they are used");
+  const shown = [JSON.stringify(await worker.asAdmin("GET", SINKS)), JSON.stringify(await worker.asAdmin("GET", "/api/admin/events"))];
+  for (const table of ["alert_sinks", "alert_deliveries", "incidents", "events"]) {
+    shown.push(JSON.stringify((await database.prepare(`SELECT * FROM ${table}`).all()).results));
+  }
+  await worker.logged("alert-not-delivered");
+  shown.push(worker.log.text);
+  for (const secret of secrets) assert.ok(!shown.some((text) => text.includes(secret)), secret);
+});
+
+test("admins mute, acknowledge and set thresholds, and all of it is recorded", async (t) => {
+  const { worker, minutes, sink, wrong, told } = await start(t);
+  await sink("ops");
+  const until = Date.now() + 20 * MINUTE;
+  const muted = await worker.asAdmin("POST", "/api/admin/alerts/mutes", { subject: bot(1), until });
+  assert.deepEqual(muted.mutes.map(({ rule, subject, muted_by }) => [rule, subject, muted_by]), [[null, bot(1), ADMIN]]);
+  await wrong(1, { state: "crash-looped" });
+  await wrong(2, { incidents: ["passed-over"] });
+  await minutes(3);
+  assert.deepEqual(told(), ["passed-over opened"]);
+  await worker.asAdmin("DELETE", "/api/admin/alerts/mutes", { subject: bot(1) });
+  await minutes(1);
+  assert.deepEqual(told(), ["passed-over opened", "crash-loop opened"]);
+
+  const page = await worker.asAdmin("GET", `/api/admin/incidents?state=open&subject=${bot(1)}`);
+  assert.deepEqual(page.incidents.map(({ rule, severity, runbook }) => [rule, severity, runbook]), [
+    ["crash-loop", "critical", "docs/operations.md#crash-loop"],
+  ]);
+  const known = await worker.asAdmin("POST", "/api/admin/incidents/acknowledge", { id: page.incidents[0].id });
+  assert.equal(known.acknowledged_by, ADMIN);
+  await minutes(65);
+  assert.deepEqual(told().slice(2), ["passed-over escalated"], "what somebody knows of is not told again");
+  const off = { rules: [{ rule: "passed-over", off: true }], quiet: { from: "22:00", to: "06:30" } };
+  const set = await worker.asAdmin("POST", "/api/admin/alerts/settings", off);
+  assert.equal(set.rules.find(({ rule }) => rule === "passed-over").off, true);
+  const again = await worker.asAdmin("GET", "/api/admin/alerts/settings");
+  assert.deepEqual([again.quiet, again.rules], [set.quiet, set.rules]);
+
+  for (const [path, document] of [
+    ["mutes", { until }], ["mutes", { rule: "crash-loop", until: 1 }], ["mutes", { rule: "crash-loop", until: until + 32 * 1_440 * MINUTE }],
+    ["mutes", { rule: "bored", until }], ["settings", { quiet: { from: "22:00", to: "25:00" } }], ["settings", { quite: null }],
+    ["settings", { rules: [{ rule: "crash-loop", opens_after_s: 86_401 }] }],
+  ]) {
+    const refused = await worker.asAdmin("POST", `/api/admin/alerts/${path}`, document);
+    assert.equal(refused.status, 400, JSON.stringify([path, document, refused]));
+  }
+  const { events } = await worker.asAdmin("GET", "/api/admin/events");
+  const changed = events.filter(({ kind }) => kind === "changed").map(({ action, detail }) => `${action}: ${detail}`);
+  assert.ok(changed.includes(`admin-mute: every rule at ${bot(1)} until ${until}`), changed.join("\n"));
+  assert.ok(changed.some((text) => text.startsWith("admin-set-alert-sink: ops webhook 127.0.0.1:")), changed.join("\n"));
+});
+
+test("an owner is told what is wrong with their bot", async (t) => {
+  const { worker } = await start(t);
+  await worker.as(ALICE, "/");
+  assert.equal((await worker.status(ALICE)).incidents, undefined);
+  const restored = { snapshot: null, restored_at: 10, duration_ms: 1, amount: { files: 0, bytes: 0 }, compared: 0, mismatches: 0 };
+  const error = { doing: "snapshot", message: "the disk is full", attempts: 3, failed_at: 5 };
+  await worker.fake(ALICE, "set", { backup: { restored, error } });
+  await worker.fake(ALICE, "command", "poll");
+  const told = await until(async () => (await worker.status(ALICE)).incidents, "the incident is told");
+  assert.deepEqual(told, ["backup-failing"]);
+});
+
+test("a sleeping fleet changes no row, and only what is wrong is read", async (t) => {
+  const { worker, database, minutes, sink, wrong } = await start(t);
+  await sink("ops");
+  for (let number = 1; number <= 50; number++) await wrong(number);
+  await minutes(3);
+  for (const table of ["incidents", "alert_deliveries"]) {
+    assert.equal((await database.prepare(`SELECT count(*) AS rows FROM ${table}`).first()).rows, 0, table);
+  }
+  const plan = await database.prepare(
+    "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state = 'crash-looped' " +
+    "OR incidents <> '[]' ORDER BY user_id LIMIT 2000",
+  ).all();
+  assert.match(plan.results.map(({ detail }) => detail).join("; "), /^SCAN bots USING INDEX bots_wrong$/);
+  assert.equal((await worker.record(ALICE)).starts.length, 0);
+});

@@ -1,0 +1,23 @@
+// Where alerts arrive: a server of this machine, which the Worker may send to because the operator's setting names it.
+import { once } from "node:events";
+import { createServer } from "node:http";
+
+/** `answer(path)` is the status, or `[status, headers]`; every request is kept in `got`. */
+export async function startReceiver(t, answer = () => 200) {
+  const receiver = { got: [], answer };
+  const server = createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    receiver.got.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
+    const [status, headers] = [receiver.answer(request.url)].flat();
+    response.writeHead(status, headers).end("what nobody reads");
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  receiver.host = `127.0.0.1:${server.address().port}`;
+  receiver.url = `http://${receiver.host}`;
+  /** What arrived at a path, as JSON. */
+  receiver.at = (path) => receiver.got.filter((one) => one.path === path).map(({ body }) => JSON.parse(body));
+  return receiver;
+}
