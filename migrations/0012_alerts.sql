@@ -28,7 +28,7 @@ CREATE INDEX incidents_by_end ON incidents (closed_at) WHERE closed_at IS NOT NU
 
 -- Only what is wrong is read each minute, however many bots there are.
 CREATE INDEX bots_wrong ON bots (user_id)
-  WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state = 'crash-looped' OR incidents <> '[]';
+  WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') OR incidents <> '[]';
 
 -- Where alerts are told. What opens a sink is sealed with the key of the sessions.
 CREATE TABLE alert_sinks (

@@ -54,7 +54,7 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// What is due, the oldest first; that an incident is over never before that it began.
+/// What is due, of each sink the oldest first, so that no sink with many waits before another; that an incident is over never before that it began.
 async fn take(database: &D1Database) -> Result<Vec<DueRow>> {
     let now = clock::now_ms();
     let mut rows = database
@@ -62,7 +62,7 @@ async fn take(database: &D1Database) -> Result<Vec<DueRow>> {
             "UPDATE alert_deliveries SET next_at = ?1 WHERE num IN (SELECT num FROM alert_deliveries AS due \
              WHERE done_at IS NULL AND next_at <= ?2 AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
              WHERE earlier.done_at IS NULL AND earlier.sink = due.sink AND earlier.incident = due.incident \
-             AND earlier.num < due.num) ORDER BY next_at, num LIMIT ?3) \
+             AND earlier.num < due.num) ORDER BY row_number() OVER (PARTITION BY sink ORDER BY next_at, num), num LIMIT ?3) \
              RETURNING num, message_id, sink, notice, attempts, created_at",
         )
         .bind(&[
@@ -86,9 +86,13 @@ async fn lane(database: &D1Database, settings: &Settings, sink: String, rows: Ve
 async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: &[DueRow]) -> Result<()> {
     let access = sinks::access(database, settings, sink).await?;
     let mut rows = rows.iter();
+    let mut failed = 0;
     for row in rows.by_ref() {
-        let notice: Notice = json::read(&row.notice)?;
-        let tried = sinks::tell(settings, &access, &notice, &row.message_id).await;
+        let tried = match json::read::<Notice>(&row.notice) {
+            Ok(notice) => sinks::tell(settings, &access, &notice, &row.message_id).await,
+            // Of a newer version, before somebody went back: what is behind it does not wait for that.
+            Err(_) => Tried::Refused("this version cannot read the message".to_owned()),
+        };
         record(database, sink, row, &tried).await?;
         if let Some(reason) = tried.error() {
             log::line(
@@ -97,6 +101,7 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
             );
         }
         if matches!(tried, Tried::Failed { .. }) {
+            failed = row.num;
             break;
         }
     }
@@ -104,11 +109,17 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
     if left.is_empty() {
         return Ok(());
     }
+    // The one that failed says when: the others would only be in the way of other sinks' until then.
     database
         .prepare(
-            "UPDATE alert_deliveries SET next_at = ?1 WHERE done_at IS NULL AND num IN (SELECT value FROM json_each(?2))",
+            "UPDATE alert_deliveries SET next_at = coalesce((SELECT next_at FROM alert_deliveries WHERE num = ?1 \
+             AND done_at IS NULL), ?2) WHERE done_at IS NULL AND num IN (SELECT value FROM json_each(?3))",
         )
-        .bind(&[d1_timestamp(clock::now_ms()), serde_json::to_string(&left)?.into()])?
+        .bind(&[
+            d1_timestamp(failed),
+            d1_timestamp(clock::now_ms()),
+            serde_json::to_string(&left)?.into(),
+        ])?
         .run()
         .await
         .map(drop)

@@ -52,7 +52,7 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
             // In two halves: D1 takes five terms in one.
             "SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
                'health', health, 'incidents', incidents) AS said FROM (SELECT * FROM bots \
-               WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state = 'crash-looped' \
+               WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') \
                OR incidents <> '[]' ORDER BY user_id LIMIT ?1) \
              UNION ALL SELECT 'incident', json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
                'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, \
@@ -148,12 +148,16 @@ pub(super) async fn write(
     let dropped = "DELETE FROM incidents WHERE opened_at IS NULL AND (id, revision) IN \
          (SELECT value ->> 'id', value ->> 'revision' FROM json_each(?1))";
     each(database, &mut statements, dropped, &changes.dropped)?;
-    // Only of an incident that is now as this tick left it.
+    // Only of an incident that is now as this tick left it, and its end only where its beginning has arrived or may yet.
     let told = format!(
         "INSERT OR IGNORE INTO alert_deliveries (message_id, incident, kind, sink, notice, created_at, next_at) \
          SELECT one.value ->> 'message_id', one.value ->> 'incident', one.value ->> 'kind', one.value ->> 'sink', \
          one.value ->> 'notice', {now}, {now} FROM json_each(?1) AS one WHERE EXISTS (SELECT 1 FROM incidents \
-         WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision')"
+         WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision' \
+         AND CASE one.value ->> 'kind' WHEN 'opened' THEN told_at = {now} WHEN 'escalated' THEN escalated_at = {now} \
+         ELSE settled = 1 END) AND (one.value ->> 'kind' <> 'recovered' OR EXISTS (SELECT 1 FROM alert_deliveries AS before \
+         WHERE before.message_id = (one.value ->> 'incident') || '_opened_' || (one.value ->> 'sink') \
+         AND (before.delivered = 1 OR before.done_at IS NULL)))"
     );
     let deliveries: Vec<Delivery> = changes.deliveries(sinks)?;
     each(database, &mut statements, &told, &deliveries)?;
@@ -189,7 +193,7 @@ pub(super) async fn forget_old(database: &D1Database, now: u64) -> Result<()> {
             KEPT_MS,
         )?,
         before(
-            "DELETE FROM alert_deliveries WHERE done_at < ?1",
+            "DELETE FROM alert_deliveries WHERE done_at < ?1 AND incident NOT IN (SELECT id FROM incidents WHERE settled = 0)",
             DELIVERIES_KEPT_MS,
         )?,
         before("DELETE FROM alert_mutes WHERE until < ?1", 0)?,

@@ -272,7 +272,7 @@ test("a sleeping fleet changes no row, and only what is wrong is read", async (t
     assert.equal((await database.prepare(`SELECT count(*) AS rows FROM ${table}`).first()).rows, 0, table);
   }
   const plan = await database.prepare(
-    "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state = 'crash-looped' " +
+    "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') " +
     "OR incidents <> '[]' ORDER BY user_id LIMIT 2000",
   ).all();
   assert.match(plan.results.map(({ detail }) => detail).join("; "), /^SCAN bots USING INDEX bots_wrong$/);

@@ -38,14 +38,16 @@ impl Tried {
         let reason = format!("it answered {status}");
         match status {
             200..=299 => Self::Delivered,
-            408 | 429 | 500.. => Self::Failed {
+            // It will not take this message, however often it is sent.
+            400 | 410 | 413 | 422 => Self::Refused(reason),
+            // A gateway before a sink that is down answers 403 or 404, and a token that is mended is let in again.
+            _ => Self::Failed {
                 reason,
                 // A date is left alone: the usual pause is as good.
                 retry_after_ms: retry_after
                     .and_then(|seconds| seconds.trim().parse::<u64>().ok())
                     .map(|seconds| seconds.saturating_mul(1_000).min(MAX_RETRY_AFTER_MS)),
             },
-            _ => Self::Refused(reason),
         }
     }
 
@@ -81,10 +83,10 @@ mod tests {
         for (status, retry_after, expected) in [
             (200, None, Some(None)),
             (204, None, Some(None)),
-            (302, None, None),
             (400, None, None),
-            (404, Some("5"), None),
-            (410, None, None),
+            (410, Some("5"), None),
+            (413, None, None),
+            (422, None, None),
         ] {
             let tried = Tried::answered(status, retry_after);
             let delivered = tried == Tried::Delivered;
@@ -92,6 +94,9 @@ mod tests {
             assert_eq!(tried.next_at(0, 1, 0), None, "{status}");
         }
         for (status, retry_after, expected) in [
+            (302, None, failed(FIRST_PAUSE_MS)),
+            (401, None, failed(FIRST_PAUSE_MS)),
+            (404, None, failed(FIRST_PAUSE_MS)),
             (408, None, failed(FIRST_PAUSE_MS)),
             (429, Some("300"), failed(300_000)),
             (429, Some("1"), failed(FIRST_PAUSE_MS)),

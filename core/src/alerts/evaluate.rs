@@ -141,16 +141,17 @@ pub fn evaluate(
             true => Seen::No,
             false => seen(facts, &sightings, &incident),
         };
-        let cause = incident
-            .rule
-            .facts()
-            .explained_by
-            .iter()
-            .find_map(|rule| causes.get(rule));
+        // One that is open explains it, whatever else may soon be.
+        let explained_by = incident.rule.facts().explained_by.iter();
+        let cause = explained_by
+            .filter_map(|rule| causes.get(rule))
+            .max_by_key(|(_, is_open)| *is_open);
         let keep = incident.advance(&seen, cause, policy.settings, now);
         if keep {
             changes.notices.extend(incident.tell(&seen, cause, policy, now));
-            if incident.closed_at.is_none() {
+            // What nobody has known about for long explains nothing: what it would explain is told.
+            let is_known = !matches!(seen, Seen::Unknown) || !incident.is_out_of_sight(now);
+            if incident.closed_at.is_none() && is_known {
                 causes.insert(incident.rule, (incident.id.clone(), incident.is_open()));
             }
         }
@@ -203,7 +204,7 @@ impl Incident {
                 }
                 return true;
             }
-            Seen::Unknown => return true,
+            Seen::Unknown => return self.opened_at.is_some() || !self.is_out_of_sight(now),
         }
         let held = now.saturating_sub(self.first_seen_at);
         if self.opened_at.is_none() && held >= settings.opens_after_ms(self.rule) {
@@ -220,10 +221,14 @@ impl Incident {
         true
     }
 
+    fn is_out_of_sight(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_seen_at) > UNSEEN_MS
+    }
+
     fn sighted(&mut self, sighting: &Sighting, now: u64) {
         let since = sighting.since.map(|since| since.min(now));
         if self.opened_at.is_none() {
-            if now.saturating_sub(self.last_seen_at) > UNSEEN_MS {
+            if self.is_out_of_sight(now) {
                 self.first_seen_at = since.unwrap_or(now);
             }
             // Between two looks it was over and began again.
@@ -261,22 +266,22 @@ impl Incident {
             self.settled = 1;
             return told.then(|| Notice::of(NoticeKind::Recovered, self));
         }
-        let opened_at = self.opened_at?;
+        self.opened_at?;
         let held_back = quiet || policy.mutes.iter().any(|mute| mute.covers(self, now));
         if held_back || !matches!(seen, Seen::Yes(_)) {
             return None;
         }
-        if self.told_at.is_none() {
+        let Some(told_at) = self.told_at else {
             let explained = cause.is_some_and(|(_, open)| *open) && self.parent.is_some();
             if explained {
                 return None;
             }
             self.told_at = Some(now);
             return Some(Notice::of(NoticeKind::Opened, self));
-        }
+        };
         let due = self.escalated_at.is_none()
             && self.acknowledged_at.is_none()
-            && now.saturating_sub(opened_at) >= ESCALATES_AFTER_MS;
+            && now.saturating_sub(told_at) >= ESCALATES_AFTER_MS;
         if !due {
             return None;
         }

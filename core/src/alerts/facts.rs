@@ -1,5 +1,7 @@
 //! Facts: what is wrong at this moment, as far as anybody knows.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::rules::{PLATFORM, Rule, Watches};
@@ -36,6 +38,8 @@ pub struct Facts {
     pub bots_known_to: Option<String>,
     /// Parts of the platform that nobody knows about.
     pub unknown: Vec<Rule>,
+    /// Bots on their way from one state to the next: whether they are well again is seen when they have got there.
+    pub under_way: BTreeSet<String>,
 }
 
 impl Facts {
@@ -45,7 +49,10 @@ impl Facts {
             let last = self.bots_known_to.as_deref();
             last.is_some_and(|last| subject > last)
         };
-        self.unknown.contains(&rule) || (rule.facts().watches == Watches::Bots && not_looked_at())
+        let is_of_state = matches!(rule, Rule::CrashLoop | Rule::BotUnhealthy);
+        self.unknown.contains(&rule)
+            || (is_of_state && self.under_way.contains(subject))
+            || (rule.facts().watches == Watches::Bots && not_looked_at())
     }
 
     fn see(&mut self, rule: Rule, subject: impl Into<String>, since: Option<u64>, detail: Option<String>) {
@@ -150,7 +157,13 @@ impl Facts {
         let since = Some(bot.since);
         match bot.state {
             BotState::CrashLooped => self.see(Rule::CrashLoop, user.as_str(), since, None),
-            BotState::Starting => self.see(Rule::StartSlow, user.as_str(), since, None),
+            BotState::Starting => {
+                self.see(Rule::StartSlow, user.as_str(), since, None);
+                self.under_way.insert(user.clone());
+            }
+            BotState::Restoring | BotState::Stopping | BotState::BackingOff => {
+                self.under_way.insert(user.clone());
+            }
             BotState::Unhealthy => self.see(Rule::BotUnhealthy, user.as_str(), since, None),
             BotState::Running if bot.health != "healthy" => {
                 let detail = format!("last observed: {}", bot.health);

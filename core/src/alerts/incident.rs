@@ -9,7 +9,7 @@ pub const SIGHTING_MS: u64 = 5 * 60_000;
 /// What waits to become an incident begins anew after so long without a look: nobody knows that it held meanwhile. Twice as long
 /// as a sighting may be old.
 pub const UNSEEN_MS: u64 = 2 * SIGHTING_MS;
-/// An incident that nobody has acknowledged is told once more after an hour.
+/// An incident that nobody has acknowledged is told once more an hour after it was told.
 pub const ESCALATES_AFTER_MS: u64 = 60 * 60_000;
 /// How long closed incidents are kept: as long as the history.
 pub const KEPT_MS: u64 = crate::bot::history::KEPT_MS;

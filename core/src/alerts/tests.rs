@@ -289,7 +289,6 @@ fn quiet_hours_let_only_what_is_critical_through() {
             // At their end: that what was told is over, and what still goes on. What came and went in between is on the page.
             (at(31, 0), Recovered, Rule::PassedOver),
             (at(31, 0), Opened, Rule::MaintenanceFailing),
-            (at(31, 1), Escalated, Rule::MaintenanceFailing),
         ]
     );
     assert!(

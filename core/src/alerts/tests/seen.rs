@@ -17,6 +17,24 @@ fn bot(n: u32, state: BotState, health: &str, incidents: &str) -> BotFacts {
 }
 
 #[test]
+fn a_bot_on_its_way_is_neither_well_nor_ill_until_it_is_there() {
+    use BotState::{BackingOff, Restoring, Running, Starting, Stopping};
+    for state in [Starting, Restoring, Stopping, BackingOff, Running] {
+        let bots = [bot(1, state, "healthy", "[]")];
+        let observed = Observed {
+            bots: &bots,
+            ..Observed::default()
+        };
+        let seen = facts(&observed);
+        let subject = bots[0].user_id.to_string();
+        for rule in [Rule::CrashLoop, Rule::BotUnhealthy] {
+            assert_eq!(seen.is_unknown(rule, &subject), state != Running, "{state:?}");
+        }
+        assert!(!seen.is_unknown(Rule::PassedOver, &subject));
+    }
+}
+
+#[test]
 fn each_thing_that_is_wrong_is_seen_by_its_rule() {
     let seen = |observed: Observed<'_>| -> Vec<Rule> {
         facts(&observed)
