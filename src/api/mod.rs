@@ -10,6 +10,7 @@ pub(crate) mod context;
 mod access_lists;
 mod bot;
 mod domains;
+mod health;
 mod history;
 mod input;
 mod output;
@@ -61,6 +62,7 @@ pub(crate) async fn handle(ctx: &Context<'_>, request: &mut Request) -> Result<R
         Operation::IssueHandoffCode => sign_in::issue_code(ctx, request).await,
         Operation::RedeemHandoffCode => sign_in::redeem_code(ctx, request).await,
 
+        Operation::ReadHealth => health::report(ctx, request).await,
         Operation::ListBots => json(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
         Operation::OrderBot(order) => {

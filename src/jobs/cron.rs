@@ -3,6 +3,7 @@
 
 use moltworker_core::bot::{heartbeat, history};
 use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
+use moltworker_core::jobs::watch;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
@@ -10,6 +11,7 @@ use worker::{D1Database, Env, Error, Result};
 use super::consumer;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::queue;
+use crate::platform::watch as health;
 use crate::platform::{clock, log};
 
 /// Ticks that are remembered: those of a day.
@@ -31,6 +33,9 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     let began_at = clock::now_ms();
     let tick = begin(&database, began_at).await?;
     let has_queue = queue::is_bound(env);
+    if let Err(error) = watch_itself(&database, has_queue).await {
+        log::line("health-not-recorded", &[("reason", &error)]);
+    }
     let most = if has_queue {
         MAX_PER_TICK
     } else {
@@ -61,6 +66,14 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Concludes from the last ticks how cron and the queue are.
+async fn watch_itself(database: &D1Database, has_queue: bool) -> Result<()> {
+    let ticks = health::ticks(database).await?;
+    let now = clock::now_ms();
+    let verdicts = [watch::cron(&ticks, now), watch::queue(has_queue, &ticks, now)];
+    health::record(database, &verdicts).await
 }
 
 async fn begin(database: &D1Database, now: u64) -> Result<u64> {

@@ -225,6 +225,21 @@ impl Endpoint {
         )
     }
 
+    /// A monitor looks how the platform is, once a minute for ever: nothing of anybody's, and no event each time.
+    pub(in crate::api) const fn monitored(
+        operation: Operation,
+        name: &'static str,
+        path: &'static str,
+        summary: &'static str,
+    ) -> Self {
+        Self::new(
+            (operation, name, path, summary),
+            Method::Get,
+            Access::Monitor,
+            Audit::Nothing,
+        )
+    }
+
     /// The owner's traffic to their bot.
     pub(in crate::api) const fn bot(
         operation: Operation,

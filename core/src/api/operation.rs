@@ -55,6 +55,8 @@ pub enum Operation {
     CreatePersonalToken,
     /// Revoke a personal access token.
     RevokePersonalToken,
+    /// How the platform is.
+    ReadHealth,
     /// An admin: the fleet.
     ListBots,
     /// An admin: the state of somebody's bot.
@@ -142,6 +144,7 @@ macro_rules! documents {
 
 documents! {
     BotStatus: super::bot::BotStatus,
+    HealthReport: super::health::HealthReport,
     BotPage: super::bot::BotPage,
     EventPage: super::history::EventPage,
     OrderRequest: super::sandbox::OrderRequest,
