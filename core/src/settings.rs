@@ -94,6 +94,13 @@ pub const MAX_AWAKE: Setting = Setting {
     how: "set it under [vars] in wrangler.toml, or leave it out for no limit but the platform's",
 };
 
+/// For a monitor outside.
+pub const MONITOR_TOKEN: Setting = Setting {
+    name: "MONITOR_TOKEN",
+    meaning: "a secret of at least 32 characters with which a monitor reads how the platform is, and nothing else",
+    how: "run: openssl rand -hex 32 | wrangler secret put MONITOR_TOKEN, or leave it out",
+};
+
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
 pub const REQUIRED: [Setting; 5] = [
     PUBLIC_URL,
@@ -103,7 +110,7 @@ pub const REQUIRED: [Setting; 5] = [
     BACKUP_KEY,
 ];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 20] = [
+pub const OPTIONAL: [Setting; 21] = [
     SUPABASE_JWT_SECRET,
     SUPABASE_ISSUER,
     ALLOWED_OAUTH_CLIENTS,
@@ -124,6 +131,7 @@ pub const OPTIONAL: [Setting; 20] = [
     REPOSITORY_URL,
     REPOSITORY_OPERATOR_TOKEN,
     ALERT_INTERNAL_HOSTS,
+    MONITOR_TOKEN,
 ];
 
 /// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
@@ -135,6 +143,9 @@ const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
 const MIN_JWT_SECRET_LENGTH: usize = 32;
+
+/// Characters a monitor's token has at least.
+const MIN_MONITOR_TOKEN_LENGTH: usize = 32;
 
 /// Everything the Worker was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +174,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// What encrypts backups, and where they go.
     pub backups: Backups,
+    /// With which a monitor reads how the platform is, if there is one.
+    pub monitor_token: Option<Secret<String>>,
 }
 
 impl Settings {
@@ -228,6 +241,14 @@ impl Settings {
             Ok(Secret::new(secret))
         });
 
+        let monitor_token = checked(given(MONITOR_TOKEN), MONITOR_TOKEN, &mut problems, |token| {
+            let token = token.trim();
+            if token.len() < MIN_MONITOR_TOKEN_LENGTH {
+                return Err("is shorter than 32 characters");
+            }
+            Ok(Secret::new(token.to_owned()))
+        });
+
         let oauth_providers = given(OAUTH_PROVIDERS).unwrap_or_default();
         let oauth_providers = checked(Some(oauth_providers), OAUTH_PROVIDERS, &mut problems, |list| {
             let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
@@ -276,6 +297,7 @@ impl Settings {
                 max_awake,
                 access,
                 backups,
+                monitor_token,
             }),
             _ => Err(problems),
         }

@@ -16,7 +16,7 @@ use moltworker_core::alerts::rules::MINUTE_MS;
 use moltworker_core::hex;
 use worker::{Env, Result};
 
-use crate::platform::{clock, configuration, database, log, webcrypto};
+use crate::platform::{clock, configuration, database, log, watch, webcrypto};
 
 /// Bytes of an incident's id.
 const ID_BYTES: u32 = 8;
@@ -30,7 +30,7 @@ const FORGETS_EVERY_MINUTES: u64 = 60;
 ///
 /// # Errors
 /// D1 does not answer, so that nobody knows what is wrong.
-pub(crate) async fn evaluate_due(env: &Env) -> Result<bool> {
+async fn evaluate_due(env: &Env) -> Result<bool> {
     let now = clock::now_ms();
     let Ok(platform) = configuration::read(env) else {
         // Said at every address.
@@ -39,7 +39,7 @@ pub(crate) async fn evaluate_due(env: &Env) -> Result<bool> {
     let database = database::open(env)?;
     let max_awake = platform.max_awake.map(u64::from);
     let read = store::read(&database, now, max_awake.is_some()).await?;
-    let components = store::components(&database).await;
+    let components = store::components(&database, now).await;
     let facts = facts(&Observed {
         bots: &read.bots,
         components: components.as_deref(),
@@ -75,6 +75,30 @@ pub(crate) async fn evaluate_due(env: &Env) -> Result<bool> {
         store::forget_old(&database, now).await?;
     }
     Ok(read.due || told > 0)
+}
+
+/// Tells what is wrong: judges what there is, and sends what is due by now even where that fails.
+pub(crate) async fn tell(env: &Env) {
+    if judge(env).await
+        && let Err(error) = deliver_due(env).await
+    {
+        log::line("alerts-not-sent", &[("reason", &error)]);
+    }
+}
+
+/// Judges what there is; whether there may be something to deliver.
+pub(crate) async fn judge(env: &Env) -> bool {
+    evaluate_due(env).await.unwrap_or_else(|error| {
+        log::line("alerts-failed", &[("reason", &error)]);
+        true
+    })
+}
+
+/// Tells in place of cron where that does not come any more, its own absence with it.
+pub(crate) async fn look_for_cron(env: &Env) {
+    if watch::is_cron_missing(env).await {
+        tell(env).await;
+    }
 }
 
 fn new_id() -> Result<String> {

@@ -6,6 +6,7 @@ use moltworker_core::alerts::facts::{BotFacts, ComponentFacts, MAX_BOTS, SinkFac
 use moltworker_core::alerts::incident::{Incident, KEPT_MS};
 use moltworker_core::alerts::policy::{AlertSettings, Mute};
 use moltworker_core::alerts::rules::Rule;
+use moltworker_core::api::health::STALE_MS;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
@@ -109,10 +110,15 @@ fn known<T: serde::de::DeserializeOwned>(said: &str) -> Option<T> {
         .ok()
 }
 
-/// How the parts of the platform are, as far as anybody has written that down.
-pub(super) async fn components(database: &D1Database) -> Option<Vec<ComponentFacts>> {
+/// How the parts of the platform are, as far as anybody has looked lately.
+pub(super) async fn components(database: &D1Database, now: u64) -> Option<Vec<ComponentFacts>> {
     database
-        .prepare("SELECT component, state, since, reason FROM platform_health")
+        .prepare(
+            "SELECT component, CASE WHEN checked_at < ?1 THEN 'unknown' ELSE state END AS state, since, reason \
+             FROM platform_health",
+        )
+        .bind(&[d1_timestamp(now.saturating_sub(STALE_MS))])
+        .ok()?
         .rows()
         .await
         .ok()

@@ -12,6 +12,7 @@ mod alerts;
 mod answer;
 mod bot;
 mod domains;
+mod health;
 mod history;
 mod input;
 mod output;
@@ -70,6 +71,7 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::IssueHandoffCode => Ok(sign_in::issue_code(ctx, request).await?.into()),
         Operation::RedeemHandoffCode => Ok(sign_in::redeem_code(ctx, request).await?.into()),
 
+        Operation::ReadHealth => health::report(ctx, request).await,
         Operation::ListBots => Answer::of(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
         Operation::OrderBot(order) => {

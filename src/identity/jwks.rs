@@ -97,6 +97,17 @@ pub(crate) async fn find(
     }
 }
 
+/// Asks the provider for its keys, whatever is known of them.
+///
+/// # Errors
+/// It does not answer, or not with keys.
+pub(crate) async fn answers(settings: &Settings) -> worker::Result<()> {
+    let document = fetch_document(&settings.auth_url()).await?;
+    let read = public_keys(&document).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    drop(read);
+    Ok(())
+}
+
 /// Whether what was verified with these keys would be verified again without asking anybody.
 pub(crate) fn still_trusted(settings: &Settings, keys: KeySet) -> bool {
     let Some(set) = keys else { return true };

@@ -4,7 +4,8 @@
 use moltworker_core::jobs::message::{DEAD_LETTERS, Job, RETRY_AFTER_S};
 use worker::{Env, Result};
 
-use super::look;
+use super::{look, probe};
+use crate::alerts;
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::queue::{Message, MessageBatch};
 use crate::platform::{clock, log};
@@ -39,7 +40,18 @@ pub(super) async fn perform(env: &Env, job: Job) {
             look::look_at(env, users).await;
             tick
         }
-        Job::Probe { tick } => tick,
+        Job::Probe { tick } => {
+            if let Err(error) = probe::probe(env).await {
+                log::line("probe-failed", &[("reason", &error)]);
+            }
+            tick
+        }
+        Job::Deliver => {
+            if let Err(error) = alerts::deliver_due(env).await {
+                log::line("alerts-not-sent", &[("reason", &error)]);
+            }
+            return;
+        }
     };
     if let Err(error) = mark_done(env, tick).await {
         log::line("job-not-marked", &[("tick", &tick), ("reason", &error)]);

@@ -3,6 +3,7 @@
 
 use moltworker_core::bot::{heartbeat, history};
 use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
+use moltworker_core::jobs::watch;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
@@ -11,6 +12,7 @@ use super::consumer;
 use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::queue;
+use crate::platform::watch as health;
 use crate::platform::{clock, log};
 
 /// Ticks that are remembered: those of a day.
@@ -32,6 +34,9 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     let began_at = clock::now_ms();
     let tick = begin(&database, began_at).await?;
     let has_queue = queue::is_bound(env);
+    if let Err(error) = watch_itself(&database, has_queue).await {
+        log::line("health-not-recorded", &[("reason", &error)]);
+    }
     let most = if has_queue {
         MAX_PER_TICK
     } else {
@@ -56,7 +61,7 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     if let Err(error) = forget_old(&database, tick).await {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
-    alert(env).await;
+    alert(env, has_queue).await;
     if !has_queue {
         for job in jobs {
             consumer::perform(env, job).await;
@@ -65,18 +70,27 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong is told: by cron itself, which needs no queue for it, so that a queue that fails is told as well. At most fifty
-/// messages, each with its deadline.
-async fn alert(env: &Env) {
-    let told = async {
-        if alerts::evaluate_due(env).await? {
-            alerts::deliver_due(env).await?;
-        }
-        Ok::<(), Error>(())
-    };
-    if let Err(error) = told.await {
-        log::line("alerts-failed", &[("reason", &error)]);
+/// What is wrong is judged here, so that a queue that fails is told as well, and sent by the consumer, so that a slow sink holds up
+/// nothing else.
+async fn alert(env: &Env, has_queue: bool) {
+    if !alerts::judge(env).await {
+        return;
     }
+    if has_queue {
+        match queue::send(env, &[Job::Deliver]).await {
+            Ok(()) => return,
+            Err(error) => log::line("alerts-not-queued", &[("reason", &error)]),
+        }
+    }
+    consumer::perform(env, Job::Deliver).await;
+}
+
+/// Concludes from the last ticks how cron and the queue are.
+async fn watch_itself(database: &D1Database, has_queue: bool) -> Result<()> {
+    let ticks = health::ticks(database).await?;
+    let now = clock::now_ms();
+    let verdicts = [watch::cron(&ticks, now), watch::queue(has_queue, &ticks, now)];
+    health::record(database, &verdicts).await
 }
 
 async fn begin(database: &D1Database, now: u64) -> Result<u64> {

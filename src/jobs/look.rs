@@ -7,10 +7,11 @@ use std::time::Duration;
 use std::vec;
 
 use moltworker_core::api::bot::Health;
+use moltworker_core::bot::heartbeat;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
-use crate::platform::database;
+use crate::platform::database::{self, d1_timestamp};
 use crate::platform::sandbox_client;
 use crate::platform::{clock, log};
 
@@ -83,11 +84,13 @@ async fn record_silent(env: &Env, silent: &[UserId]) -> worker::Result<()> {
     }
     database::open(env)?
         .prepare(
-            "UPDATE bots SET health = ?1 WHERE awake = 1 AND user_id IN (SELECT value FROM json_each(?2))",
+            "UPDATE bots SET health = ?1 WHERE awake = 1 AND heartbeat_at <= ?3 AND user_id IN (SELECT value FROM json_each(?2))",
         )
         .bind(&[
             Health::Unknown.as_str().into(),
             serde_json::to_string(silent)?.into(),
+            // One that has spoken since is not silent.
+            d1_timestamp(heartbeat::late_before(clock::now_ms())),
         ])?
         .run()
         .await

@@ -3,6 +3,7 @@
 mod consumer;
 mod cron;
 mod look;
+mod probe;
 
 use worker::{Env, ScheduleContext, ScheduledEvent, event};
 

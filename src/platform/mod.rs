@@ -12,4 +12,5 @@ pub(crate) mod outgoing;
 pub(crate) mod queue;
 pub(crate) mod sandbox_client;
 pub(crate) mod tasks;
+pub(crate) mod watch;
 pub(crate) mod webcrypto;

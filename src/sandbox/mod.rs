@@ -42,10 +42,12 @@ use moltworker_core::user_id::UserId;
 use moltworker_core::wire::control::Status;
 use moltworker_core::wire::run::{IngressSecret, Run};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State, web_sys};
 
-use crate::platform::{clock, configuration, log, tasks};
+use crate::alerts;
+use crate::platform::{clock, configuration, log, tasks, watch};
 use answer::Reply;
 use holds::KeptHolds;
 use registry::Registry;
@@ -125,6 +127,9 @@ impl Sandbox {
         tasks::promise(async move {
             inner.handle_event(LifecycleEvent::AlarmRang).await?;
             inner.update_registry();
+            if watch::is_due() {
+                spawn_local(async move { alerts::look_for_cron(&inner.env).await });
+            }
             Ok(JsValue::UNDEFINED)
         })
     }

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures::lock::Mutex;
 use moltworker_core::api::bot::{BotState, Health, ObservedStatus};
@@ -19,6 +20,9 @@ use super::store::Store;
 use super::{Inner, has_health};
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::{clock, log};
+
+/// How long D1 may take for a row; it gives up on a statement itself after 30 seconds.
+const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What this object wrote last, and whose turn it is: two writes must not overtake each other on the way.
 #[derive(Default)]
@@ -55,7 +59,8 @@ impl Inner {
         let inner = Rc::clone(self);
         spawn_local(async move {
             let _turn = inner.registry.turn.lock().await;
-            if let Err(error) = inner.write_row().await {
+            // With a deadline: one that never settled would hold the turn of all that come after it.
+            if let Err(error) = clock::within(WRITE_DEADLINE, inner.write_row()).await {
                 log::line(
                     "registry-not-written",
                     &[("run", &inner.life().run), ("reason", &error)],

@@ -5,12 +5,12 @@ import { ALICE, ORIGIN } from "./harness.mjs";
 /** Every kind of caller; endpoints.test.mjs makes what each sends. The sessions are browsers' cookies. */
 const CALLERS = [
   "nobody", "expired", "owner", "stranger", "admin", "session", "hostSession", "adminSession", "connect", "manage", "adminManage",
-  "revoked", "run", "maintain", "operator",
+  "revoked", "run", "maintain", "operator", "monitor",
 ];
 const everybody = (answer) => Object.fromEntries(CALLERS.map((caller) => [caller, answer]));
 const IN = everybody("in");
 /** What opens repositories opens nothing else. */
-const MACHINES = { run: "401 token-refused", maintain: "401 token-refused", operator: "401 token-refused" };
+const MACHINES = { run: "401 token-refused", maintain: "401 token-refused", operator: "401 token-refused", monitor: "401 token-refused" };
 /** Who is nobody on the platform's host; a session of a bot's own host is none there. */
 const NOBODY = { nobody: "401 sign-in-required", expired: "401 token-expired", revoked: "401 token-refused", hostSession: "401 sign-in-required", ...MACHINES };
 /** Who is nobody on the host of Alice's bot, or somebody else. */
@@ -36,6 +36,9 @@ const KINDS = {
   ownByButton: { ...IN, ...NOBODY, ...CONNECTS_ONLY, session: "403 wrong-origin", adminSession: "403 wrong-origin" },
   ownInPerson: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL },
   admin: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin" },
+  monitored: {
+    ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin", monitor: "in",
+  },
   bot: { ...IN, ...NOBODY },
   // On the host of Alice's bot.
   ownThere: { ...IN, ...ELSEWHERE, ...CONNECTS_ONLY },
@@ -95,6 +98,7 @@ const ENDPOINTS = [
   ["list-personal-tokens", "ownInPerson", "GET", "/api/bot/tokens"],
   ["create-personal-token", "ownInPerson", "POST", "/api/bot/tokens", { name: "phone", scope: "connect" }, true],
   ["revoke-personal-token", "ownInPerson", "DELETE", "/api/bot/tokens", { id: "0000000000000000" }, true],
+  ["admin-read-health", "monitored", "GET", "/api/admin/health"],
   ["admin-list-bots", "admin", "GET", "/api/admin/bots", null, true],
   ["admin-get-bot", "admin", "GET", `/api/admin/bots/${USER}`, null, true],
   ["admin-sleep-bot", "admin", "POST", `/api/admin/bots/${USER}/sleep`, null, true],

@@ -2,7 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, OPERATOR_TOKEN, bearer, startWorker } from "./harness.mjs";
+import { ADMIN, ADMIN_CLAIMS, ALICE, BOB, ORIGIN, MONITOR_TOKEN, OPERATOR_TOKEN, bearer, startWorker } from "./harness.mjs";
 import { NAVIGATION, signIn } from "./browser.mjs";
 import { BOT_HOST, matrix } from "./access-matrix.mjs";
 import { mint } from "./repository.mjs";
@@ -37,6 +37,7 @@ async function callers(worker) {
     run: bearer(mint(ALICE)),
     maintain: bearer(mint(ALICE, { scope: "maintain" })),
     operator: bearer(OPERATOR_TOKEN),
+    monitor: bearer(MONITOR_TOKEN),
     ...(await personal(worker)),
   };
 }

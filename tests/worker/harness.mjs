@@ -15,6 +15,7 @@ export const ORIGIN = `https://${HOST}`;
 export { ADMIN, ALICE, ALICE_LOGIN, BOB } from "./provider.mjs";
 export const BACKUP_KEY = Buffer.alloc(32, 9).toString("base64");
 export const OPERATOR_TOKEN = "operator-".repeat(4);
+export const MONITOR_TOKEN = "monitor-".repeat(4);
 
 /** What an admin's token says. */
 export const ADMIN_CLAIMS = { sub: ADMIN, aal: "aal2", app_metadata: { role: "admin" } };
@@ -63,6 +64,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     SESSION_KEY: SESSION_KEY.toString("base64"),
     BACKUP_KEY,
     REPOSITORY_OPERATOR_TOKEN: OPERATOR_TOKEN,
+    MONITOR_TOKEN,
     ...bindings,
   };
   for (const name of without) delete settings[name];
@@ -75,6 +77,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     modules: [
       { type: "ESModule", path: "entry.mjs", contents: await text("tests/worker/seam/entry.mjs") },
       { type: "ESModule", path: "fake-container.mjs", contents: await text("tests/worker/seam/fake-container.mjs") },
+      { type: "ESModule", path: "meter.mjs", contents: await text("tests/worker/seam/meter.mjs") },
       { type: "ESModule", path: "wasm-memory.mjs", contents: await text("tests/worker/seam/wasm-memory.mjs") },
       { type: "ESModule", path: "index.js", contents: await text("build/index.js") },
       { type: "Text", path: "openapi.txt", contents: await text("build/openapi.txt") },

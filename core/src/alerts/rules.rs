@@ -135,16 +135,16 @@ rules! {
     CronLate = "cron-late": Watches::Component("cron"), Critical, opens 0, closes 5 * MINUTE_MS,
         "Cron is late", [];
     /// R2 does not answer. It closes late, so that what it explains has the time to end as well.
-    BucketDown = "bucket-down": Watches::Component("r2"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
+    BucketDown = "bucket-down": Watches::Component("bucket"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
         "The bucket of the snapshots does not answer", [];
     /// Nobody can sign in.
-    IdentityDown = "identity-down": Watches::Component("identity"), Critical, opens 3 * MINUTE_MS, closes 3 * MINUTE_MS,
+    IdentityDown = "identity-down": Watches::Component("identity-provider"), Critical, opens 3 * MINUTE_MS, closes 3 * MINUTE_MS,
         "The identity provider does not answer", [];
     /// Messages wait in the queue or ended as dead letters.
     QueueFailing = "queue-failing": Watches::Component("queue"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
         "The queue of the platform's jobs fails", [];
     /// The container platform starts nothing. It closes late, as `bucket-down`.
-    ContainersRefused = "containers-refused": Watches::Component("containers"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
+    ContainersRefused = "containers-refused": Watches::Component("container-platform"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
         "The container platform refuses to start bots", [];
     /// Alerts do not arrive.
     SinkFailing = "sink-failing": Watches::Sinks, Warning, opens 5 * MINUTE_MS, closes MINUTE_MS,

@@ -10,7 +10,7 @@ use crate::http::host::HostName;
 pub const MAX_URL: usize = 2_000;
 /// Last labels of names that mean something only inside a network (RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what routers and
 /// clouds use).
-const INSIDE: [&str; 15] = [
+const INSIDE: [&str; 17] = [
     "localhost",
     "local",
     "localdomain",
@@ -25,6 +25,8 @@ const INSIDE: [&str; 15] = [
     "invalid",
     "example",
     "onion",
+    "svc",
+    "consul",
     "alt",
 ];
 

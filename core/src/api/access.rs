@@ -44,7 +44,9 @@ pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
         Access::Session if by_token => Err(Refusal::HandoffRefused),
         Access::Session => Ok(()),
         // Whoever has found such a token can neither make further ones nor be an admin.
-        Access::OwnerInPerson | Access::Admin if personal.is_some() => Err(Refusal::PersonalTokenRefused),
+        Access::OwnerInPerson | Access::Admin | Access::Monitor if personal.is_some() => {
+            Err(Refusal::PersonalTokenRefused)
+        }
         Access::Owner | Access::OwnerOrButton | Access::OwnerByToken
             if personal == Some(TokenScope::Connect) =>
         {
@@ -54,13 +56,13 @@ pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
         Access::OwnerOrButton if by_token || caller.from_own_page => Ok(()),
         Access::OwnerOrButton => Err(Refusal::WrongOrigin),
         // A bot's page may run on this host, and would bring the session's cookie.
-        Access::OwnerByToken | Access::OwnerInPerson | Access::Admin if !by_token => {
+        Access::OwnerByToken | Access::OwnerInPerson | Access::Admin | Access::Monitor if !by_token => {
             Err(Refusal::BearerRequired)
         }
         Access::OwnerByToken | Access::OwnerInPerson => Ok(()),
-        Access::Admin if !caller.is_admin => Err(Refusal::NotAnAdmin),
-        Access::Admin if caller.lacks_second_factor => Err(Refusal::SecondFactorRequired),
-        Access::Admin => Ok(()),
+        Access::Admin | Access::Monitor if !caller.is_admin => Err(Refusal::NotAnAdmin),
+        Access::Admin | Access::Monitor if caller.lacks_second_factor => Err(Refusal::SecondFactorRequired),
+        Access::Admin | Access::Monitor => Ok(()),
         // A repository asks for a token of its own kind.
         Access::RepositoryToken => Err(Refusal::RepositoryTokenRequired),
     }
@@ -73,7 +75,8 @@ mod tests {
     #[test]
     fn access_depends_on_credential_role_and_origin() {
         use Access::{
-            Admin, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken, Session, Traffic,
+            Admin, Monitor, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken, Session,
+            Traffic,
         };
         let caller = |credential, is_admin, from_own_page| Caller {
             credential,
@@ -119,6 +122,11 @@ mod tests {
             (OwnerByToken, token, Ok(())),
             (OwnerByToken, button, Err(Refusal::BearerRequired)),
             (Admin, token, Err(Refusal::NotAnAdmin)),
+            (Monitor, token, Err(Refusal::NotAnAdmin)),
+            (Monitor, admin, Ok(())),
+            (Monitor, lacking(admin), Err(Refusal::SecondFactorRequired)),
+            (Monitor, admins, Err(Refusal::PersonalTokenRefused)),
+            (Monitor, admins_session, Err(Refusal::BearerRequired)),
             (Admin, admin, Ok(())),
             (Admin, lacking(admin), Err(Refusal::SecondFactorRequired)),
             (Admin, lacking(token), Err(Refusal::NotAnAdmin)),

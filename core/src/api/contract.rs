@@ -119,6 +119,8 @@ pub enum Access {
     OwnerInPerson,
     /// An admin, by an access token only.
     Admin,
+    /// A monitor with the operator's `MONITOR_TOKEN`, or an admin as above.
+    Monitor,
     /// A machine with a repository's token.
     RepositoryToken,
 }
@@ -135,6 +137,7 @@ impl Access {
             Self::OwnerByToken => "owner-by-token",
             Self::OwnerInPerson => "owner-in-person",
             Self::Admin => "admin",
+            Self::Monitor => "monitor",
             Self::RepositoryToken => "repository-token",
         }
     }

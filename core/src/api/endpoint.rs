@@ -69,6 +69,8 @@ constructors! {
     admin_look(): Method::Get, Admin, Look;
     /// An admin changes something.
     admin_change(method: ChangeMethod): method.method(), Admin, Change;
+    /// A monitor looks how the platform is, once a minute for ever: nothing of anybody's, and no event each time.
+    monitored(): Method::Get, Monitor, Nothing;
 }
 
 impl Endpoint {

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod domains;
 pub mod endpoint;
 pub mod fleet;
+pub mod health;
 pub mod history;
 #[cfg(feature = "schema")]
 pub mod openapi;

@@ -165,7 +165,7 @@ fn security(access: Access) -> Value {
             json!([{ BEARER: [] }, { PERSONAL: [] }, { SESSION: [] }])
         }
         Access::OwnerByToken => json!([{ BEARER: [] }, { PERSONAL: [] }]),
-        Access::OwnerInPerson | Access::Admin => json!([{ BEARER: [] }]),
+        Access::OwnerInPerson | Access::Admin | Access::Monitor => json!([{ BEARER: [] }]),
         Access::RepositoryToken => json!([{ REPOSITORY: [] }]),
     }
 }

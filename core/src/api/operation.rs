@@ -56,6 +56,8 @@ pub enum Operation {
     CreatePersonalToken,
     /// Revoke a personal access token.
     RevokePersonalToken,
+    /// How the platform is.
+    ReadHealth,
     /// An admin: the fleet.
     ListBots,
     /// An admin: the state of somebody's bot.
@@ -161,6 +163,7 @@ macro_rules! documents {
 documents! {
     out {
         BotStatus: super::bot::BotStatus,
+        HealthReport: super::health::HealthReport,
         BotPage: super::bot::BotPage,
         EventPage: super::history::EventPage,
         SnapshotList: super::snapshots::SnapshotList,

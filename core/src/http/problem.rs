@@ -149,6 +149,8 @@ pub enum Refusal {
     BotAsleep,
     /// To end the run now would lose what could not be saved.
     UnsavedChanges,
+    /// Something of the platform is not as it should be.
+    PlatformUnhealthy,
     /// Something went wrong on our side.
     Internal,
 }

@@ -35,6 +35,8 @@ pub enum Job {
         /// Which tick.
         tick: u64,
     },
+    /// Send the alerts that are due.
+    Deliver,
 }
 
 impl Job {
@@ -96,6 +98,7 @@ mod tests {
                 r#"{"tick":{"tick":7,"users":["00000000-0000-4000-8000-000000000001"]}}"#,
             ),
             (Job::Probe { tick: 7 }, r#"{"probe":{"tick":7}}"#),
+            (Job::Deliver, r#""deliver""#),
         ] {
             assert_eq!(serde_json::to_string(&job).unwrap(), text);
             assert_eq!(Job::read(text), Some(job));

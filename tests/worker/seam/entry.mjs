@@ -4,8 +4,11 @@ import { DurableObject } from "cloudflare:workers";
 import { wasmBytes, wasmInstances } from "./wasm-memory.mjs";
 import Product, { Sandbox as Built } from "./index.js";
 import { FakeContainer } from "./fake-container.mjs";
+import { meter, metered } from "./meter.mjs";
 
 const fakes = new Map();
+/** Sandboxes that do not answer when cron looks at them. */
+const hanging = new Set();
 /** Every question any Sandbox was asked, by whom it belongs to. */
 const asked = [];
 /** By how much the Worker's clock is ahead of this machine's. */
@@ -40,7 +43,7 @@ export class Sandbox extends DurableObject {
         return typeof value === "function" ? value.bind(target) : value;
       },
     });
-    this.built = new Built(seam, env);
+    this.built = new Built(seam, metered(env));
   }
   async fetch(request) {
     if (request.headers.has("x-test-abort")) this.ctx.abort("evicted by a test");
@@ -57,6 +60,7 @@ export class Sandbox extends DurableObject {
     // A command travels beside a request that goes on to the bot, any other is the whole body.
     const command = request.headers.get("x-moltbot-command") ?? (await request.clone().text());
     asked.push([this.ctx.id.name, JSON.parse(command)]);
+    while (command === '"poll"' && hanging.has(this.ctx.id.name)) await scheduler.wait(20);
     return this.built.fetch(request);
   }
   alarm() {
@@ -68,13 +72,13 @@ export default {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
     if (url.hostname === "fake.test") return control(url, request, env);
-    return new Product(ctx, env).fetch(request);
+    return new Product(ctx, metered(env)).fetch(request);
   },
   async scheduled(event, env, ctx) {
-    return new Product(ctx, env).scheduled(event);
+    return new Product(ctx, metered(env)).scheduled(event);
   },
   async queue(batch, env, ctx) {
-    return new Product(ctx, env).queue(batch);
+    return new Product(ctx, metered(env)).queue(batch);
   },
 };
 
@@ -97,6 +101,11 @@ async function control(url, request, env) {
       return new Response();
     case "wasm-bytes":
       return Response.json(wasmBytes());
+    case "hang":
+      hanging[url.searchParams.has("on") ? "add" : "delete"](name);
+      return new Response();
+    case "meter":
+      return Response.json(meter);
     case "record":
       return Response.json(fake.record());
     case "set":

@@ -82,6 +82,11 @@ fn bindings(configuration: &Configuration) -> Vec<Check> {
             continue;
         }
         let (list, key) = binding.kind.place();
+        if !binding.required {
+            let reason = format!("{} is not bound; the platform does without", binding.meaning);
+            checks.push(Check::unknown(format!("binding {}", binding.name), reason));
+            continue;
+        }
         checks.push(Check::bad(
             format!("binding {}", binding.name),
             format!("{} is not bound", binding.meaning),

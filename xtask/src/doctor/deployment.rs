@@ -190,7 +190,7 @@ fn deployed_bindings(answer: &Answer<Value>, configuration: &Configuration) -> V
     let mut checks = Vec::new();
     let missing: Vec<_> = BINDINGS
         .iter()
-        .filter(|binding| has(deployed_type(binding.kind), binding.name).is_none())
+        .filter(|binding| binding.required && has(deployed_type(binding.kind), binding.name).is_none())
         .map(|binding| binding.name)
         .collect();
     checks.push(if missing.is_empty() {

@@ -109,7 +109,7 @@ pub(crate) async fn sign_in_page(platform: &Platform) -> Check {
     }
 }
 
-/// The components of `GET /api/admin/health`: `{"components": [{"component", "state", "since", "reason"}]}`.
+/// The components of `GET /api/admin/health`: `{"components": [{"component", "health", "since", "reason"}]}`.
 pub(crate) async fn components(platform: &Platform) -> Vec<Check> {
     const CHECK: &str = "components";
     let Some(token) = &platform.monitor_token else {
@@ -118,7 +118,7 @@ pub(crate) async fn components(platform: &Platform) -> Vec<Check> {
                 .remedied_by("set MOLTWORKER_MONITOR_TOKEN to the deployment's read-only token"),
         ];
     };
-    let url = format!("{}/api/admin/health", platform.url);
+    let url = format!("{}/api/admin/health?status=200", platform.url);
     match answer(platform.client.get(&url).bearer_auth(token)).await {
         Err(why) => vec![Check::unknown(CHECK, why)],
         Ok((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) => vec![
@@ -141,7 +141,7 @@ pub(crate) async fn components(platform: &Platform) -> Vec<Check> {
     }
 }
 
-/// Fields that are not known are passed over; a component whose state is no known word is not taken for good.
+/// Fields that are not known are passed over; a component whose health is no known word is not taken for good.
 fn read_components(body: &str) -> Option<Vec<Check>> {
     let document: Value = serde_json::from_str(body).ok()?;
     let listed = document.get("components")?.as_array()?;
@@ -167,14 +167,14 @@ fn read_components(body: &str) -> Option<Vec<Check>> {
         if let Some(since) = since {
             reason = format!("{reason} (since {since})");
         }
-        checks.push(match text("state")? {
-            "ok" => Check::ok(check, text("reason").unwrap_or("works")),
+        checks.push(match text("health")? {
+            "healthy" => Check::ok(check, text("reason").unwrap_or("works")),
             "unknown" => Check::unknown(check, reason),
-            "bad" | "failing" | "failed" | "down" | "degraded" => {
+            "unhealthy" => {
                 let remedy = format!("docs/operations.md says what to do when {name} fails");
                 Check::bad(check, reason, remedy)
             }
-            other => Check::unknown(check, format!("is in the state {other}: {reason}")),
+            other => Check::unknown(check, format!("is said to be {other}: {reason}")),
         });
     }
     (!checks.is_empty()).then_some(checks)

@@ -73,8 +73,8 @@ fn healthy() -> Counterpart {
         components: Some((
             200,
             json!({ "components": [
-            { "component": "cron", "state": "ok", "since": "2026-11-26T10:00:00Z", "reason": null },
-            { "component": "d1", "state": "ok", "since": 1_790_000_000_000_i64, "more": [1] },
+            { "component": "cron", "health": "healthy", "since": "2026-11-26T10:00:00Z", "reason": null },
+            { "component": "database", "health": "healthy", "since": 1_790_000_000_000_i64, "more": [1] },
         ] }),
         )),
         ..Account::default()
@@ -206,8 +206,9 @@ fn each_defect_of_a_deployment_is_the_only_finding_with_its_remedy() {
             account.hostnames.push(host);
         }),
         ("component cron", "docs/operations.md", |account| {
-            let component = json!({ "component": "cron", "state": "bad", "since": null, "reason": "late" });
-            account.components = Some((503, json!({ "components": [component] })));
+            let component =
+                json!({ "component": "cron", "health": "unhealthy", "since": null, "reason": "late" });
+            account.components = Some((200, json!({ "components": [component] })));
         }),
     ];
     for (check, remedy, plant) in planted {
@@ -344,7 +345,7 @@ fn no_secret_is_in_what_is_printed() {
 #[test]
 fn a_component_of_an_unknown_state_or_form_is_not_taken_for_good() {
     for document in [
-        json!({ "components": [{ "component": "cron", "state": "purple" }] }),
+        json!({ "components": [{ "component": "cron", "health": "purple" }] }),
         json!({ "components": [{ "component": "cron" }] }),
         json!({ "components": [] }),
         json!({ "parts": 1 }),

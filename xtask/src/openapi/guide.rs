@@ -113,6 +113,10 @@ fn rules(page: &mut String) {
         ),
         (Access::Admin, "an admin, by the access token of a sign-in only"),
         (
+            Access::Monitor,
+            "a monitor with the operator's `MONITOR_TOKEN` as bearer token, or an admin as above",
+        ),
+        (
             Access::RepositoryToken,
             "a machine with the repository's token, as bearer token or as the password of HTTP Basic",
         ),

@@ -33,7 +33,7 @@ impl Endpoint {
                 &OF_CALLERS,
                 &[Refusal::BearerRequired, Refusal::PersonalTokenRefused],
             ],
-            Access::Admin => &[
+            Access::Admin | Access::Monitor => &[
                 &OF_CALLERS,
                 &[
                     Refusal::BearerRequired,
@@ -57,7 +57,7 @@ impl Endpoint {
         };
         // On a bot's own host only its owner is anybody.
         let by_owner: &[Refusal] = match self.access {
-            Access::Public | Access::Admin | Access::RepositoryToken => &[],
+            Access::Public | Access::Admin | Access::Monitor | Access::RepositoryToken => &[],
             _ if self.hosts == Hosts::Platform => &[],
             _ => &[Refusal::NotYourBot],
         };

@@ -8,6 +8,7 @@ use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
 use crate::api::contract::{Input, Output};
 use crate::api::endpoint::Endpoint;
+use crate::api::health::HEALTH_QUERY;
 use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
@@ -15,6 +16,15 @@ use crate::http::problem::Refusal;
 use crate::identity::users::UserStatus;
 
 pub(super) static ADMIN: &[Endpoint] = &[
+    Endpoint::monitored(
+        Operation::ReadHealth,
+        "admin-read-health",
+        "/api/admin/health",
+        "How the platform is, by its parts; 503 while one is unhealthy",
+    )
+    .takes(Input::Query(&HEALTH_QUERY))
+    .answers(Output::Json(Document::HealthReport))
+    .or(&[Refusal::PlatformUnhealthy]),
     // Somebody's bot, for an admin.
     Endpoint::admin_look(
         Operation::ListBots,

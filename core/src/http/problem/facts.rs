@@ -261,6 +261,11 @@ impl Refusal {
                 "unsaved-changes",
                 "What has changed cannot be saved right now and would be lost; wait, or send force.",
             ),
+            Self::PlatformUnhealthy => (
+                503,
+                "platform-unhealthy",
+                "Something of the platform is not as it should be.",
+            ),
             Self::Internal => (500, "internal", "Something went wrong on our side."),
         }
     }

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 68] = [
+    pub const ALL: [Self; 69] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -97,6 +97,7 @@ impl Refusal {
         Self::NothingPassedOver,
         Self::BotAsleep,
         Self::UnsavedChanges,
+        Self::PlatformUnhealthy,
         Self::Internal,
     ];
 
@@ -159,6 +160,7 @@ impl Refusal {
             | Self::DnsUnavailable
             | Self::StorageUnavailable
             | Self::SessionNotEnded
+            | Self::PlatformUnhealthy
             | Self::Internal => Fault::Platform,
             Self::ServiceWorker
             | Self::BotStopped

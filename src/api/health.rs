@@ -1,0 +1,42 @@
+//! How the platform is. D1 is asked, which is its own probe; everything else was looked at within the last minute, by cron.
+
+use std::time::Duration;
+
+use moltworker_core::api::bot::Health;
+use moltworker_core::api::health::{ALWAYS_OK, HealthReport, HealthRow};
+use moltworker_core::http::problem::Refusal;
+use worker::{D1Database, Request};
+
+use crate::api::answer::Answer;
+use crate::api::context::Context;
+use crate::http::address::Address;
+use crate::http::error::{Error, Result, directory_unavailable};
+use crate::platform::database::{self, Rows};
+use crate::platform::{clock, queue, watch};
+
+/// How long D1 may take: who asks asks again in a minute.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The report, or while something is wrong 503 with what that is, which any monitor understands.
+pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
+    let asked = async {
+        let database = database::open(ctx.env)?;
+        Ok((rows(&database).await?, watch::ticks(&database).await?))
+    };
+    let (rows, ticks) = clock::within(DEADLINE, asked)
+        .await
+        .map_err(directory_unavailable)?;
+    let report = HealthReport::of(&rows, &ticks, queue::is_bound(ctx.env), clock::now_ms());
+    let always = Address::of(request)?.query_value("status").as_deref() == Some(ALWAYS_OK);
+    if report.health == Health::Unhealthy && !always {
+        return Err(Error::detailed(Refusal::PlatformUnhealthy, report.faults()));
+    }
+    Answer::of(&report)
+}
+
+async fn rows(database: &D1Database) -> worker::Result<Vec<HealthRow>> {
+    database
+        .prepare("SELECT component, state, since, reason, checked_at FROM platform_health")
+        .rows()
+        .await
+}

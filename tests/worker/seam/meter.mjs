@@ -1,0 +1,39 @@
+// Counts what D1 bills, where a test asks for it: queries, rows read, rows written.
+export const meter = { queries: 0, rowsRead: 0, rowsWritten: 0 };
+
+function counted(answer) {
+  meter.queries += 1;
+  meter.rowsRead += answer.meta.rows_read;
+  meter.rowsWritten += answer.meta.rows_written;
+  return answer;
+}
+
+const bound = (target, member) => {
+  const value = Reflect.get(target, member);
+  return typeof value === "function" ? value.bind(target) : value;
+};
+
+function statement(target) {
+  const own = {
+    bind: (...given) => statement(target.bind(...given)),
+    all: async () => counted(await target.all()),
+    run: async () => counted(await target.run()),
+    first: async () => counted(await target.all()).results[0] ?? null,
+  };
+  return new Proxy(target, { get: (_, member) => own[member] ?? bound(target, member) });
+}
+
+const database = (target) => new Proxy(target, {
+  get: (_, member) => (member === "prepare" ? (sql) => statement(target.prepare(sql)) : bound(target, member)),
+});
+
+const known = new WeakMap();
+/** The environment with a database that is counted, if the test wants that. */
+export function metered(env) {
+  if (!env.METER) return env;
+  if (!known.has(env)) {
+    const counting = database(env.DB);
+    known.set(env, new Proxy(env, { get: (_, member) => (member === "DB" ? counting : Reflect.get(env, member)) }));
+  }
+  return known.get(env);
+}
