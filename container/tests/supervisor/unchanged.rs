@@ -33,6 +33,10 @@ fn copied(fixture: &Fixture) -> (u32, Duration) {
 }
 
 /// Waits until this was changed long enough ago for another change to have another time.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long ago the test has changed a file"
+)]
 fn until_settled(fixture: &Fixture, path: &Path) {
     let changed = path.metadata().unwrap().ctime();
     fixture.wait_for("another change has another time", || {
