@@ -234,7 +234,9 @@ impl Settings {
             Ok(Secret::new(secret))
         });
 
-        let monitor_token = checked(given(MONITOR_TOKEN), MONITOR_TOKEN, &mut problems, monitor::token);
+        let monitor_token = checked(given(MONITOR_TOKEN), MONITOR_TOKEN, &mut problems, |token| {
+            monitor::token(&token)
+        });
 
         let oauth_providers = given(OAUTH_PROVIDERS).unwrap_or_default();
         let oauth_providers = checked(Some(oauth_providers), OAUTH_PROVIDERS, &mut problems, |list| {

@@ -14,7 +14,7 @@ pub const MONITOR_TOKEN: Setting = Setting {
 const MIN_LENGTH: usize = 32;
 
 /// A token that is long enough not to be guessed.
-pub(super) fn token(text: String) -> Result<Secret<String>, &'static str> {
+pub(super) fn token(text: &str) -> Result<Secret<String>, &'static str> {
     let token = text.trim();
     if token.len() < MIN_LENGTH {
         return Err("is shorter than 32 characters");
@@ -28,8 +28,8 @@ mod tests {
 
     #[test]
     fn a_token_that_could_be_guessed_is_refused() {
-        assert!(token("x".repeat(MIN_LENGTH - 1)).is_err());
-        let read = token(format!(" {} ", "x".repeat(MIN_LENGTH)));
+        assert!(token(&"x".repeat(MIN_LENGTH - 1)).is_err());
+        let read = token(&format!(" {} ", "x".repeat(MIN_LENGTH)));
         assert_eq!(read.map(|token| token.reveal().len()), Ok(MIN_LENGTH));
         assert!(
             MONITOR_TOKEN
