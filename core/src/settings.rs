@@ -19,7 +19,9 @@ pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL
 pub use tokens::{ALLOWED_OAUTH_CLIENTS, REQUIRE_MFA, SUPABASE_ISSUER, TokenPolicy};
 
 mod bindings;
+mod monitor;
 pub use bindings::*;
+pub use monitor::MONITOR_TOKEN;
 
 /// One variable or secret of the Worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +96,6 @@ pub const MAX_AWAKE: Setting = Setting {
     how: "set it under [vars] in wrangler.toml, or leave it out for no limit but the platform's",
 };
 
-/// For a monitor outside.
-pub const MONITOR_TOKEN: Setting = Setting {
-    name: "MONITOR_TOKEN",
-    meaning: "a secret of at least 32 characters with which a monitor reads how the platform is, and nothing else",
-    how: "run: openssl rand -hex 32 | wrangler secret put MONITOR_TOKEN, or leave it out",
-};
-
 /// Settings without which the Worker answers nothing but 503; `tests/tidy.rs` compares the names.
 pub const REQUIRED: [Setting; 5] = [
     PUBLIC_URL,
@@ -143,9 +138,6 @@ const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
 const MIN_JWT_SECRET_LENGTH: usize = 32;
-
-/// Characters a monitor's token has at least.
-const MIN_MONITOR_TOKEN_LENGTH: usize = 32;
 
 /// Everything the Worker was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,11 +234,7 @@ impl Settings {
         });
 
         let monitor_token = checked(given(MONITOR_TOKEN), MONITOR_TOKEN, &mut problems, |token| {
-            let token = token.trim();
-            if token.len() < MIN_MONITOR_TOKEN_LENGTH {
-                return Err("is shorter than 32 characters");
-            }
-            Ok(Secret::new(token.to_owned()))
+            monitor::token(&token)
         });
 
         let oauth_providers = given(OAUTH_PROVIDERS).unwrap_or_default();

@@ -166,7 +166,7 @@ test("a message that cannot be read ends among the dead letters", async (t) => {
   assert.equal(await worker.fake("any", "instances"), instances, "no instance has ended");
 });
 
-test("a day of ticks over a fleet that sleeps asks no Sandbox and starts none", async (t) => {
+test("a day of ticks over a sleeping fleet starts and asks nothing", async (t) => {
   const worker = await startWorker(t);
   const users = Array.from({ length: 100 }, (_, i) => id(i));
   await register(worker, users, { state: "asleep", awake: 0 });

@@ -26,7 +26,7 @@ async function workerdCpu() {
   return ticks * 10;
 }
 
-test("ten thousand registered bots and a thousand awake cost cron next to nothing", async (t) => {
+test("ten thousand bots, a thousand of them awake, cost cron next to nothing", async (t) => {
   const worker = await startWorker(t, { bindings: { METER: "1" } });
   const database = await worker.database();
   const numbered = (of) => `'00000000-0000-4000-8000-' || printf('%012d', ${of})`;

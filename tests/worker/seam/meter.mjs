@@ -10,7 +10,8 @@ function counted(answer) {
 
 const bound = (target, member) => {
   const value = Reflect.get(target, member);
-  return typeof value === "function" ? value.bind(target) : value;
+  // By its constructor's name the Worker knows what it was given.
+  return typeof value === "function" && member !== "constructor" ? value.bind(target) : value;
 };
 
 function statement(target) {

@@ -14,7 +14,8 @@ impl Refusal {
             Self::BotWaking => Some(3),
             Self::NoCapacity => Some(10),
             Self::BotInterrupted => Some(1),
-            Self::NotConfigured | Self::BotCrashLooped => Some(60),
+            // By then cron has looked again.
+            Self::NotConfigured | Self::BotCrashLooped | Self::PlatformUnhealthy => Some(60),
             Self::DirectoryUnavailable | Self::DnsUnavailable | Self::SessionNotEnded => Some(5),
             Self::TooMany => Some(RATE_PERIOD_SECONDS),
             _ => None,
