@@ -8,7 +8,7 @@ use moltworker_core::wire::run::REQUEST_ID_HEADER;
 use worker::{Headers, Request, Response, ResponseBuilder, web_sys};
 
 use crate::http::address::method_of;
-use crate::http::headers::ReadHeaders;
+use crate::http::headers::{self, ReadHeaders};
 use crate::http::nonce::Nonce;
 use crate::http::pages;
 
@@ -157,8 +157,14 @@ pub(crate) fn with_cookie(response: Response, cookie: &str) -> worker::Result<Re
 
 /// An answer of the platform's own with the id of its request. A bot's has got it in the ingress.
 pub(crate) fn numbered(response: Response, request_id: &str) -> worker::Result<web_sys::Response> {
-    response.headers().set(REQUEST_ID_HEADER, request_id)?;
-    Ok(response.into())
+    let response: web_sys::Response = response.into();
+    if response.headers().set(REQUEST_ID_HEADER, request_id).is_ok() {
+        return Ok(response);
+    }
+    // The headers of an answer that came from a Sandbox cannot be changed.
+    let copy = headers::copy(&response)?;
+    copy.headers().set(REQUEST_ID_HEADER, request_id)?;
+    Ok(copy)
 }
 
 /// A line of text.

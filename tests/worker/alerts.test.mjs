@@ -11,9 +11,10 @@ const SECRET = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
 const SINKS = "/api/admin/alerts/sinks";
 const bot = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
 
-async function start(t, { bindings, answer } = {}) {
+async function start(t, { bindings, answer, queue = false } = {}) {
   const receiver = await startReceiver(t, answer);
-  const worker = await startWorker(t, { bindings: { ALERT_INTERNAL_HOSTS: `${receiver.host}, 127.0.0.1:1`, ...bindings } });
+  // Without a queue a tick is over when all that it found is told.
+  const worker = await startWorker(t, { without: queue ? [] : ["JOBS"], bindings: { ALERT_INTERNAL_HOSTS: `${receiver.host}, 127.0.0.1:1`, ...bindings } });
   // Their time goes ahead of this machine's by hours.
   const admin = { ...ADMIN_CLAIMS, exp: Math.floor(Date.now() / 1_000) + 6 * 3_600 };
   worker.asAdmin = (...call) => worker.call(admin, ...call);
@@ -40,9 +41,12 @@ async function start(t, { bindings, answer } = {}) {
       // Never late, so that no Sandbox is asked and says otherwise.
       .bind(bot(number), state, awake, since, health, JSON.stringify(incidents), Date.now() + 1_440 * MINUTE).run(),
     well: () => database.prepare("DELETE FROM bots").run(),
+    /** How a part is from now on, whatever cron itself finds. */
     async component(name, state) {
-      await database.prepare("INSERT OR REPLACE INTO platform_health (component, state, since, reason, checked_at) VALUES (?, ?, 1, 'a test', 1)")
+      await database.prepare("DROP TRIGGER IF EXISTS held").run();
+      await database.prepare("INSERT OR REPLACE INTO platform_health (component, state, since, reason, checked_at) VALUES (?, ?, 1, 'a test', 9e15)")
         .bind(name, state).run();
+      await database.prepare("CREATE TRIGGER held BEFORE UPDATE ON platform_health WHEN old.reason = 'a test' BEGIN SELECT RAISE(IGNORE); END").run();
     },
     /** `rule kind` of what arrived at a sink, sorted by nothing. */
     told: (name = "ops") => receiver.at(`/${name}`).map(({ type, data }) => `${data.rule} ${type.split(".")[1]}`),
@@ -69,7 +73,7 @@ test("each thing that is wrong is told once, signed, and its end once", async (t
     incidents: ["backup-failing", "backup-overdue", "restore-failing", "passed-over", "maintenance-failing", "repository-damaged"],
   });
   await wrong(5, { incidents: ["no-capacity"] });
-  for (const name of ["cron", "identity", "queue"]) await component(name, "down");
+  for (const name of ["cron", "identity-provider", "queue"]) await component(name, "down");
   await minutes(14);
   const rules = [
     "backup-failing", "backup-overdue", "bot-unhealthy", "capacity-refused", "capacity-short", "crash-loop", "cron-late", "identity-down",
@@ -78,7 +82,7 @@ test("each thing that is wrong is told once, signed, and its end once", async (t
   assert.deepEqual(told().sort(), rules.map((rule) => `${rule} opened`));
 
   await well();
-  for (const name of ["cron", "identity", "queue"]) await component(name, "ok");
+  for (const name of ["cron", "identity-provider", "queue"]) await component(name, "ok");
   await minutes(8);
   assert.deepEqual(told().sort(), rules.flatMap((rule) => [`${rule} opened`, `${rule} recovered`]));
   for (const one of receiver.got) assert.equal(verify(t, one).data.incident, JSON.parse(one.body).data.incident);
@@ -89,17 +93,28 @@ test("each thing that is wrong is told once, signed, and its end once", async (t
   assert.equal(receiver.got.length, 2 * rules.length, "and nothing else");
 });
 
+test("what is to be told goes through the queue where there is one", async (t) => {
+  const { worker, minutes, sink, wrong, told } = await start(t, { queue: true });
+  await sink("ops");
+  await wrong(1, { state: "crash-looped" });
+  await minutes(1);
+  await until(() => told().length > 0, "the message");
+  assert.deepEqual(told(), ["crash-loop opened"]);
+  const [{ queued, consumed }] = await worker.ticks();
+  assert.ok(queued === 1 && consumed <= 1, "which is not counted as one of the tick's looks");
+});
+
 test("a bucket that fails is told once, and not a hundred bots with it", async (t) => {
   const { worker, minutes, sink, wrong, well, component, told } = await start(t);
   await sink("ops");
-  await component("r2", "down");
+  await component("bucket", "down");
   for (let number = 1; number <= 100; number++) await wrong(number, { incidents: ["restore-failing"] });
   await minutes(5);
   assert.deepEqual(told(), ["bucket-down opened"]);
   const { incidents } = await worker.asAdmin("GET", "/api/admin/incidents?state=open&rule=restore-failing");
   assert.equal(incidents.length, 100);
   assert.ok(incidents.every(({ parent, told_at }) => parent && told_at === null));
-  await component("r2", "ok");
+  await component("bucket", "ok");
   await well();
   await wrong(7, { incidents: ["restore-failing"] });
   await minutes(7);

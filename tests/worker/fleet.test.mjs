@@ -42,7 +42,7 @@ test("the fleet shows what its bots last said, and wakes none", async (t) => {
   assert.deepEqual(
     { ...alice, since: typeof alice.since, active_at: typeof alice.active_at },
     {
-      user_id: ALICE, email: alice.email, state: "running", since: "number", run: 1, health: "unknown", pinned: false, active_at: "number",
+      user_id: ALICE, email: alice.email, state: "running", since: "number", run: 1, health: "healthy", pinned: false, active_at: "number",
       snapshot_at: null, backup_key: null, incidents: [],
     },
   );
