@@ -113,7 +113,7 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
 #[test]
 fn what_nobody_knows_neither_opens_nor_closes_anything() {
     let component = |state: &str| ComponentFacts {
-        component: "r2".into(),
+        component: "bucket".into(),
         state: state.into(),
         since: None,
         reason: None,
