@@ -11,7 +11,7 @@ use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::address::Address;
 use crate::http::error::{Error, Result, directory_unavailable};
-use crate::platform::database::{self, Rows};
+use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, queue, watch};
 
 /// How long D1 may take: who asks asks again in a minute.
@@ -36,7 +36,14 @@ pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answe
 
 async fn rows(database: &D1Database) -> worker::Result<Vec<HealthRow>> {
     database
-        .prepare("SELECT component, state, since, reason, checked_at FROM platform_health")
+        .prepare(
+            "SELECT component, state, since, reason, checked_at FROM platform_health UNION ALL \
+             SELECT 'alert-sinks', CASE WHEN count(*) = 0 THEN 'unknown' WHEN count(failing_since) > 0 THEN 'degraded' ELSE 'ok' END, \
+             min(failing_since), CASE WHEN count(*) = 0 THEN 'no sink is set up' \
+             ELSE group_concat(CASE WHEN failing_since IS NOT NULL THEN name || ': ' || last_error END, '; ') END, ?1 \
+             FROM alert_sinks",
+        )
+        .bind(&[d1_timestamp(clock::now_ms())])?
         .rows()
         .await
 }

@@ -3,7 +3,7 @@
 
 use moltworker_core::bot::{heartbeat, history};
 use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
-use moltworker_core::jobs::watch;
+use moltworker_core::jobs::watch::{self, ComponentState};
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
@@ -34,9 +34,10 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     let began_at = clock::now_ms();
     let tick = begin(&database, began_at).await?;
     let has_queue = queue::is_bound(env);
-    if let Err(error) = watch_itself(&database, has_queue).await {
+    let queue_is_well = watch_itself(&database, has_queue).await.unwrap_or_else(|error| {
         log::line("health-not-recorded", &[("reason", &error)]);
-    }
+        false
+    });
     let most = if has_queue {
         MAX_PER_TICK
     } else {
@@ -61,7 +62,7 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     if let Err(error) = forget_old(&database, tick).await {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
-    alert(env, has_queue).await;
+    alert(env, has_queue && queue_is_well).await;
     if !has_queue {
         for job in jobs {
             consumer::perform(env, job).await;
@@ -70,13 +71,13 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong is judged here, so that a queue that fails is told as well, and sent by the consumer, so that a slow sink holds up
-/// nothing else.
-async fn alert(env: &Env, has_queue: bool) {
+/// What is wrong is judged here, and sent by the consumer, so that a slow sink holds up nothing else. Where the queue is not known to
+/// work it is sent here as well: that a queue fails is to be told too.
+async fn alert(env: &Env, by_queue: bool) {
     if !alerts::judge(env).await {
         return;
     }
-    if has_queue {
+    if by_queue {
         match queue::send(env, &[Job::Deliver]).await {
             Ok(()) => return,
             Err(error) => log::line("alerts-not-queued", &[("reason", &error)]),
@@ -85,12 +86,14 @@ async fn alert(env: &Env, has_queue: bool) {
     consumer::perform(env, Job::Deliver).await;
 }
 
-/// Concludes from the last ticks how cron and the queue are.
-async fn watch_itself(database: &D1Database, has_queue: bool) -> Result<()> {
+/// Concludes from the last ticks how cron and the queue are; whether the queue does what it should.
+async fn watch_itself(database: &D1Database, has_queue: bool) -> Result<bool> {
     let ticks = health::ticks(database).await?;
     let now = clock::now_ms();
-    let verdicts = [watch::cron(&ticks, now), watch::queue(has_queue, &ticks, now)];
-    health::record(database, &verdicts).await
+    let queue = watch::queue(has_queue, &ticks, now);
+    let is_well = queue.state == ComponentState::Ok;
+    health::record(database, &[watch::cron(&ticks, now), queue]).await?;
+    Ok(is_well)
 }
 
 async fn begin(database: &D1Database, now: u64) -> Result<u64> {

@@ -96,6 +96,9 @@ test("each thing that is wrong is told once, signed, and its end once", async (t
 test("what is to be told goes through the queue where there is one", async (t) => {
   const { worker, minutes, sink, wrong, told } = await start(t, { queue: true });
   await sink("ops");
+  await minutes(1);
+  // Only what has taken a message is known to work.
+  await worker.consumed();
   await wrong(1, { state: "crash-looped" });
   await minutes(1);
   await until(() => told().length > 0, "the message");
@@ -138,12 +141,19 @@ test("a sink that is down loses nothing, and the other sink is told of it", asyn
   assert.deepEqual(told("spare"), ["crash-loop opened", "sink-failing opened", "crash-loop recovered"]);
   const [ops] = (await worker.asAdmin("GET", SINKS)).sinks;
   assert.deepEqual([ops.name, ops.waiting, ops.last_error], ["ops", 2, "it answered 503"]);
+  const sinks = async () => {
+    const { components } = await worker.asAdmin("GET", "/api/admin/health?status=200");
+    const { health, reason } = components.find(({ component }) => component === "alert-sinks");
+    return [health, reason];
+  };
+  assert.deepEqual(await sinks(), ["unhealthy", "ops: it answered 503"]);
 
   down = false;
   receiver.got.length = 0;
   await minutes(20);
   assert.deepEqual(told("ops"), ["crash-loop opened", "crash-loop recovered"]);
   assert.deepEqual(told("spare"), ["sink-failing recovered"]);
+  assert.deepEqual(await sinks(), ["healthy", null]);
 });
 
 test("ticks that overlap, and one that is cut short, tell nothing twice", async (t) => {

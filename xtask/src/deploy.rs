@@ -313,7 +313,8 @@ fn what_will_change(plan: &Plan, before: Option<&Version>, pending: &Pending) ->
         )),
     }
     line(
-        "resources   a bucket or a queue with a binding that does not exist yet is made by wrangler"
+        "resources   a bucket or a queue with a binding is made by wrangler, a queue without one (dead letters) by this \
+         command, where it does not exist yet"
             .to_owned(),
     );
     line(

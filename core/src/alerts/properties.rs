@@ -14,8 +14,8 @@ use super::tests::{BOT, Stored, sighting};
 
 /// What can be wrong: two causes, what they explain, and what nothing explains.
 const WRONG: [(Rule, &str); 7] = [
-    (Rule::BucketDown, "r2"),
-    (Rule::ContainersRefused, "containers"),
+    (Rule::BucketDown, "bucket"),
+    (Rule::ContainersRefused, "container-platform"),
     (Rule::RestoreFailing, BOT),
     (Rule::BackupFailing, BOT),
     (Rule::BotUnhealthy, BOT),

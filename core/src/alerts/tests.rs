@@ -199,7 +199,7 @@ fn a_platform_wide_cause_swallows_what_it_explains() {
         .map(|n| format!("de000000-0000-4000-8000-{n:012}"))
         .collect();
     let failing = |with_cause: bool, bots: &[String]| {
-        let cause = with_cause.then(|| sighting(Rule::BucketDown, "r2"));
+        let cause = with_cause.then(|| sighting(Rule::BucketDown, "bucket"));
         let children = bots.iter().map(|bot| sighting(Rule::RestoreFailing, bot));
         Facts {
             sightings: cause.into_iter().chain(children).collect(),
@@ -243,7 +243,7 @@ fn a_platform_wide_cause_swallows_what_it_explains() {
 fn a_cause_that_turns_out_to_be_none_holds_nothing_back() {
     let stored = run_plain(0..20, |minute| match minute {
         // One bad answer of the bucket's is no incident.
-        5 => these(&[(Rule::BucketDown, "r2"), (Rule::MaintenanceFailing, BOT)]),
+        5 => these(&[(Rule::BucketDown, "bucket"), (Rule::MaintenanceFailing, BOT)]),
         6.. => these(&[(Rule::MaintenanceFailing, BOT)]),
         _ => these(&[]),
     });

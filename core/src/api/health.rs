@@ -63,8 +63,8 @@ pub struct HealthRow {
     pub component: String,
     /// How it was found.
     pub state: ComponentState,
-    /// Since when.
-    pub since: u64,
+    /// Since when; nothing where nobody knows.
+    pub since: Option<u64>,
     /// Why.
     pub reason: Option<String>,
     /// When it was last looked at.
@@ -145,7 +145,7 @@ fn component_health(
     ComponentHealth {
         component,
         health,
-        since: as_written.map(|row| row.since),
+        since: as_written.and_then(|row| row.since),
         reason,
         checked_at: match component {
             "database" | "cron" | "queue" => Some(now),
@@ -164,7 +164,7 @@ mod tests {
         HealthRow {
             component: component.into(),
             state,
-            since: 7,
+            since: Some(7),
             reason: Some("a reason".into()),
             checked_at,
         }

@@ -42,7 +42,7 @@ pub enum Desired {
     /// It may run.
     #[default]
     Available,
-    /// Its owner stopped it.
+    /// Its owner or an admin stopped it.
     Stopped,
     /// An admin suspended it; only an admin who makes it available undoes that.
     Suspended,

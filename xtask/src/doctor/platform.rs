@@ -203,7 +203,7 @@ async fn sign_in_and_wake(
         Ok((StatusCode::OK, _)) => {}
         Ok((status, body)) => {
             let reason = format!("GET /api/bot answers {status}: {}", problem(&body));
-            let remedy = "look the answer's code up in docs/operations.md, under Answers";
+            let remedy = "look the answer's code up in docs/operations.md, under What a refusal means";
             checks.push(Check::bad("test bot", reason, remedy));
             return checks;
         }
@@ -236,7 +236,7 @@ async fn sign_in_and_wake(
                 started.elapsed().as_secs(),
                 problem(&body)
             ),
-            "read `reason` in GET /api/bot, and look the code up in docs/operations.md, under Answers",
+            "read `reason` in GET /api/bot, and look the code up in docs/operations.md, under What a refusal means",
         ),
         Err(why) => Check::unknown("test bot", why),
     });
