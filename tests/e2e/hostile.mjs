@@ -238,7 +238,7 @@ async function restoredInAFight(t, stack, name, meanwhile) {
   await Promise.all([unchanged(), meanwhile()]);
   const told = async () => (await (await stack.fetch("/api/bot/events", { token })).json()).events.filter(({ kind }) => kind === "outlived");
   const [{ detail }] = await until(async () => (await told()).length > 0 && told(), "its owner is told");
-  assert.match(detail, /^\d+ processes that the bot had started went on/);
+  assert.match(detail, /^\d+ process(es)? that the bot had started went on/);
 }
 
 /** It is gone within the time of a stop as well, with nothing left and all saved. */

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -227,7 +227,7 @@ impl JobLauncher {
         };
         // Whoever sees it and then asks which processes are ours is told of it.
         let mut running = self.running();
-        let mut child = Command::new(PROGRAM)
+        let child = Command::new(PROGRAM)
             .arg(SUBCOMMAND)
             .env_clear()
             // Threads side by side otherwise keep what each of them has freed.
@@ -242,6 +242,13 @@ impl JobLauncher {
         };
         running.insert(process.pid);
         drop(running);
+        // Nobody would listen to one that has got its order all the same.
+        let said = self.converse(child, &input).inspect_err(|_| process.kill())?;
+        Ok((process, said))
+    }
+
+    /// Gives a job its order.
+    fn converse(&self, mut child: Child, input: &JobInput) -> io::Result<JobOutput> {
         let broken = || io::Error::other("a backup process without its pipes");
         let output = child.stdout.take().ok_or_else(broken)?;
         let mut stdin = child.stdin.take().ok_or_else(broken)?;
@@ -252,14 +259,13 @@ impl JobLauncher {
             tokio::spawn(Arc::clone(&self.logs).follow(errors));
         }
         // Some hundred bytes, which fit into the pipe; a job reads them before it does anything else.
-        let mut input = serde_json::to_vec(&input)?;
+        let mut input = serde_json::to_vec(input)?;
         input.push(b'\n');
         stdin.write_all(&input)?;
-        let said = JobOutput {
+        Ok(JobOutput {
             lines,
             answers: pipe::Sender::from_owned_fd(OwnedFd::from(stdin))?,
             patience: self.patience,
-        };
-        Ok((process, said))
+        })
     }
 }

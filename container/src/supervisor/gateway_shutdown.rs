@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -19,10 +20,14 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
 
 /// Asks the gateway `pid` in the way that has an end. False where it did not understand: then a signal is what is left.
 pub(crate) async fn end_well(settings: &Settings, rpc: Rpc, pid: u32, grace: Duration, logs: &Logs) -> bool {
+    let begun = Instant::now();
     let Some(owner) = locks::owner(settings, pid).await else {
+        logs.say("gateway: does not say how it calls itself; it gets a signal");
         return false;
     };
-    let understood = GracefulStop { rpc, pid, owner }.request(grace).await;
+    // What the reading took is not the gateway's any more.
+    let left = grace.saturating_sub(begun.elapsed());
+    let understood = GracefulStop { rpc, pid, owner }.request(left).await;
     if !understood {
         logs.say("gateway: did not understand that it is to end; it gets a signal");
     }

@@ -61,10 +61,23 @@ impl<T: Send + Sync + 'static> RusticProgress for Reading<T> {
     fn inc(&self, _: u64) {}
 
     fn finish(&self) {
+        self.wait();
+    }
+}
+
+impl<T> Reading<T> {
+    fn wait(&self) {
         let begun = Instant::now();
         while Arc::strong_count(&self.client) > self.holders && begun.elapsed() < DEADLINE {
             std::thread::park_timeout(LOOK_AGAIN);
         }
+    }
+}
+
+/// A tree that cannot be read ends the reading without its end being said, while others are still being read.
+impl<T> Drop for Reading<T> {
+    fn drop(&mut self) {
+        self.wait();
     }
 }
 
@@ -86,6 +99,23 @@ mod tests {
             drop(held);
         });
         progress.finish();
+        assert_eq!(has_ended.try_recv(), Ok(()));
+        loader.join().unwrap();
+    }
+
+    #[test]
+    fn a_reading_that_breaks_off_waits_as_well() {
+        let client = Arc::new(());
+        let loaders = Loaders(Arc::clone(&client));
+        let progress = loaders.progress(ProgressType::Counter, CHECKING_TREES);
+        let (ended, has_ended) = mpsc::channel();
+        let held = Arc::clone(&client);
+        let loader = std::thread::spawn(move || {
+            std::thread::park_timeout(Duration::from_millis(300));
+            ended.send(()).unwrap();
+            drop(held);
+        });
+        drop(progress);
         assert_eq!(has_ended.try_recv(), Ok(()));
         loader.join().unwrap();
     }
