@@ -259,13 +259,13 @@ test("a monitor reads how the platform is, and 503 while something is wrong", as
   const lookedAt = "unknown: nobody has looked yet";
   assert.deepEqual(await look(), [200, "unknown", {
     cron: "unknown: no tick has been recorded", database: "healthy", bucket: lookedAt, queue: "unknown: no message has been done yet",
-    "identity-provider": lookedAt, "container-platform": lookedAt, "alert-sinks": lookedAt,
+    "identity-provider": lookedAt, "container-platform": lookedAt, "alert-sinks": "unknown: no sink is set up",
   }]);
   await worker.cron();
   await worker.consumed();
   const well = {
     cron: "healthy", database: "healthy", bucket: "healthy", queue: "healthy", "identity-provider": "healthy",
-    "container-platform": "unknown: nothing was started lately", "alert-sinks": lookedAt,
+    "container-platform": "unknown: nothing was started lately", "alert-sinks": "unknown: no sink is set up",
   };
   assert.deepEqual(await look(), [200, "healthy", well]);
   assert.deepEqual(await look("", worker.adminBearer()), [200, "healthy", well]);

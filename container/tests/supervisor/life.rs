@@ -301,14 +301,18 @@ fn a_stop_waits_for_running_work_within_the_drain_budget() {
         } else {
             fixture.signal("TERM");
         }
-        let budget = if drain { 3_000 } else { 4_000 };
+        // Half of the grace, without what it took to read how the gateway calls itself.
+        let most = if drain { 3_000 } else { 4_000 };
         assert_eq!(fixture.ended().code(), Some(0), "{}", fixture.output());
-        assert!(
-            told.elapsed().as_millis() >= budget,
-            "the work was not waited for"
-        );
-        let told = format!("asked to end within {budget} ms, 1 requests under way");
-        assert!(fixture.output().contains(&told), "{}", fixture.output());
+        let took = told.elapsed().as_millis();
+        let output = fixture.output();
+        let asked = output.lines().find_map(|line| {
+            let (_, asked) = line.split_once("asked to end within ")?;
+            asked.strip_suffix(" ms, 1 requests under way")?.parse().ok()
+        });
+        let budget: u128 = asked.unwrap_or_else(|| panic!("{output}"));
+        assert!((most / 2..=most).contains(&budget), "{budget}");
+        assert!(took >= budget, "the work was not waited for");
         // Within its grace: it was not killed.
         assert!(fixture.output().contains("ended with 0"), "{}", fixture.output());
     }

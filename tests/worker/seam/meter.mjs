@@ -1,4 +1,4 @@
-// Counts what D1 bills, where a test asks for it: queries, rows read, rows written.
+// Counts what D1 bills, where a test asks for it: queries, rows read, rows written. Those of a batch are not seen.
 export const meter = { queries: 0, rowsRead: 0, rowsWritten: 0 };
 
 function counted(answer) {
