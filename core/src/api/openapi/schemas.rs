@@ -25,7 +25,7 @@ const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 15] = [
+pub(super) const REQUESTS: [&str; 16] = [
     "AccessEntry",
     "AlertSettings",
     "DomainName",
@@ -37,6 +37,7 @@ pub(super) const REQUESTS: [&str; 15] = [
     "PersonalTokenName",
     "PersonalTokenRequest",
     "RestoreRequest",
+    "RuleSetting",
     "SinkName",
     "SinkRequest",
     "SnapshotName",
