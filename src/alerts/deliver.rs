@@ -1,8 +1,6 @@
 //! Brings what is to be told to its sinks.
 
 use std::collections::BTreeMap;
-use std::future;
-use std::task::Poll;
 
 use moltworker_core::alerts::delivery::{LEASE_MS, MAX_AT_ONCE, Tried};
 use moltworker_core::alerts::incident::Notice;
@@ -13,7 +11,7 @@ use worker::{D1Database, Env, Result};
 
 use super::sinks;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
-use crate::platform::{clock, configuration, json, log};
+use crate::platform::{clock, configuration, json, log, tasks};
 
 #[derive(Deserialize)]
 struct DueRow {
@@ -39,18 +37,10 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
     for row in take(&database).await? {
         lanes.entry(row.sink.clone()).or_default().push(row);
     }
-    let mut lanes: Vec<_> = lanes
+    let lanes = lanes
         .into_iter()
-        .map(|(sink, rows)| Box::pin(lane(&database, &settings, sink, rows)))
-        .collect();
-    future::poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        match lanes.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
+        .map(|(sink, rows)| lane(&database, &settings, sink, rows));
+    tasks::all(lanes).await;
     Ok(())
 }
 

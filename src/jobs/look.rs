@@ -1,8 +1,6 @@
 //! Looks at Sandboxes whose heartbeat is late: side by side, each with a deadline of its own.
 
 use std::cell::{Cell, RefCell};
-use std::future;
-use std::task::Poll;
 use std::time::Duration;
 use std::vec;
 
@@ -13,7 +11,7 @@ use worker::Env;
 
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::sandbox_client;
-use crate::platform::{clock, log};
+use crate::platform::{clock, log, tasks};
 
 /// Sandboxes asked side by side. Six connections may wait for headers at once (Workers limits); more would
 /// only queue behind them with their deadlines running.
@@ -31,16 +29,7 @@ pub(super) async fn look_at(env: &Env, users: Vec<UserId>) {
         silent: RefCell::default(),
         asked: Cell::default(),
     };
-    let mut lanes: Vec<_> = (0..SIDE_BY_SIDE).map(|_| Box::pin(look.lane())).collect();
-    // Each is polled whenever one may go on. They are few, and the library's way to poll only that one is 2 kB of code.
-    future::poll_fn(|context| {
-        lanes.retain_mut(|lane| lane.as_mut().poll(context).is_pending());
-        match lanes.is_empty() {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
-    })
-    .await;
+    tasks::all((0..SIDE_BY_SIDE).map(|_| look.lane())).await;
     let silent = look.silent.take();
     log::line(
         "looked",

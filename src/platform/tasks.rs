@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +33,20 @@ extern "C" {
     // As `Promise.then`, without a type for what it returns.
     #[wasm_bindgen(method)]
     fn then(this: &Settling, fulfilled: &JsValue, rejected: &JsValue);
+}
+
+/// Waits until all of these are over. Each is polled whenever one may go on: they are few, and the library's way to poll only
+/// that one is 2 kB of code.
+pub(crate) async fn all(futures: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut under_way: Vec<_> = futures.map(Box::pin).collect();
+    future::poll_fn(|context| {
+        under_way.retain_mut(|future| future.as_mut().poll(context).is_pending());
+        match under_way.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
 }
 
 #[derive(Default)]

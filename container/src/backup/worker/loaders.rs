@@ -86,8 +86,8 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    #[test]
-    fn what_has_read_trees_is_waited_for() {
+    /// Somebody holds the client a while longer; whether they do not any more once `wait` is over.
+    fn is_waited_for(wait: impl FnOnce(Progress)) -> bool {
         let client = Arc::new(());
         let loaders = Loaders(Arc::clone(&client));
         let progress = loaders.progress(ProgressType::Counter, CHECKING_TREES);
@@ -98,26 +98,24 @@ mod tests {
             ended.send(()).unwrap();
             drop(held);
         });
-        progress.finish();
-        assert_eq!(has_ended.try_recv(), Ok(()));
+        wait(progress);
+        let is_over = has_ended.try_recv().is_ok();
         loader.join().unwrap();
+        is_over
+    }
+
+    #[test]
+    fn what_has_read_trees_is_waited_for() {
+        assert!(is_waited_for(|progress| {
+            progress.finish();
+            // Its end would wait as well.
+            std::mem::forget(progress);
+        }));
     }
 
     #[test]
     fn a_reading_that_breaks_off_waits_as_well() {
-        let client = Arc::new(());
-        let loaders = Loaders(Arc::clone(&client));
-        let progress = loaders.progress(ProgressType::Counter, CHECKING_TREES);
-        let (ended, has_ended) = mpsc::channel();
-        let held = Arc::clone(&client);
-        let loader = std::thread::spawn(move || {
-            std::thread::park_timeout(Duration::from_millis(300));
-            ended.send(()).unwrap();
-            drop(held);
-        });
-        drop(progress);
-        assert_eq!(has_ended.try_recv(), Ok(()));
-        loader.join().unwrap();
+        assert!(is_waited_for(drop));
     }
 
     #[test]
