@@ -4,7 +4,6 @@
 //! all. PID 1 is root and holds the secrets of the run, so it parses none of it: it passes the home on, waits for the text that
 //! the file should have, and writes that.
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -152,9 +151,7 @@ async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<C
 
 /// The process: puts the config in order and says what it should be.
 pub(crate) fn main() -> ExitCode {
-    let request = std::env::args_os().nth(2).map(OsString::into_string);
-    let request = request.and_then(|text| serde_json::from_str::<Request>(&text.ok()?).ok());
-    let Some(request) = request else {
+    let Some(request) = confined_process::request::<Request>() else {
         return ExitCode::FAILURE;
     };
     let limits = confinement::Limits {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
@@ -49,6 +50,12 @@ pub(crate) async fn said(
         Ok(said) => said,
         Err(_) => Ok(None),
     }
+}
+
+/// What such a process was started with, where that can be read.
+pub(crate) fn request<R: DeserializeOwned>() -> Option<R> {
+    let text = std::env::args_os().nth(2)?.into_string().ok()?;
+    serde_json::from_str(&text).ok()
 }
 
 /// All that it says; `None` when that is too much.

@@ -8,7 +8,6 @@
 //! What a gateway calls itself is read when it is to end, by a process that has nothing to lose
 //! (`container/src/confinement/mod.rs`).
 
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -91,9 +90,7 @@ fn named(said: &[u8]) -> Option<String> {
 
 /// The process: says how the gateway calls itself, or nothing.
 pub(crate) fn main() -> ExitCode {
-    let request = std::env::args_os().nth(2).map(OsString::into_string);
-    let request = request.and_then(|text| serde_json::from_str::<Request>(&text.ok()?).ok());
-    let Some(request) = request else {
+    let Some(request) = confined_process::request::<Request>() else {
         return ExitCode::FAILURE;
     };
     let limits = confinement::Limits {
