@@ -2,11 +2,13 @@
 
 mod count;
 mod process;
+mod processors;
 
 use std::cell::OnceCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -16,7 +18,8 @@ use crate::dependencies;
 use crate::fuzz;
 use crate::toolchain::{Detail, Part, Toolchain};
 use count::{Counts, Runner};
-use process::Stop;
+use process::{Ended, Output, Stop};
+use processors::Busy;
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -65,6 +68,14 @@ impl Phase {
         }
     }
 
+    /// The phase that starts beside this one, because both spend much of their time waiting. What it says is shown at its turn.
+    const fn beside(self) -> Option<Self> {
+        match self {
+            Self::Worker => Some(Self::Image),
+            _ => None,
+        }
+    }
+
     /// What must have passed for this phase to mean anything.
     const fn needs(self) -> &'static [Self] {
         match self {
@@ -79,7 +90,16 @@ struct Row {
     phase: Phase,
     counts: Counts,
     took: Duration,
+    /// How much of the processors the machine used meanwhile.
+    busy: Option<u8>,
     remark: String,
+}
+
+/// A phase that runs beside others.
+struct Started {
+    phase: Phase,
+    began: Instant,
+    program: JoinHandle<Result<(Ended, Vec<String>)>>,
 }
 
 /// The tools, set up when the first phase needs them: format and lints wait for nothing.
@@ -140,20 +160,32 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
     };
     let chosen = |phase: &Phase| args.phases.is_empty() || args.phases.contains(phase);
     let mut rows: Vec<Row> = Vec::new();
+    let mut beside: Option<Started> = None;
+    let began = Instant::now();
     for phase in Phase::value_variants().iter().copied().filter(chosen) {
         if stop.asked() {
             break;
         }
         println!("\n== {phase}");
-        let started = Instant::now();
+        let (started, busy) = (Instant::now(), Busy::now());
         let failed = |needed: &&Phase| {
             rows.iter()
                 .any(|row| row.phase == **needed && row.counts.failed > 0)
         };
         let (counts, remark) = match phase.needs().iter().find(failed) {
             Some(needed) => (Counts::default(), format!("not run: {needed} failed")),
-            None => run_phase(phase, &tools, &stop)
-                .unwrap_or_else(|error| (Counts { passed: 0, failed: 1 }, format!("{error:#}"))),
+            None => {
+                let run = match beside.take_if(|started| started.phase == phase) {
+                    Some(started) => started.finish(),
+                    None => {
+                        if let Some(other) = phase.beside().filter(&chosen) {
+                            beside = Some(start(other, &tools, &stop));
+                        }
+                        run_phase(phase, &tools, &stop)
+                    }
+                };
+                run.unwrap_or_else(|error| (Counts { passed: 0, failed: 1 }, format!("{error:#}")))
+            }
         };
         if !remark.is_empty() {
             println!("{phase}: {remark}");
@@ -162,12 +194,17 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
             phase,
             counts,
             took: started.elapsed(),
+            busy: busy.share(),
             remark,
         });
     }
+    // Asked to stop: it ends before what it needs does.
+    if let Some(started) = beside {
+        started.finish()?;
+    }
     // Stops what the set-up started before the last line says that all is over.
     drop(tools);
-    Ok(summary(&rows, stop.asked()))
+    Ok(summary(&rows, began.elapsed(), stop.asked()))
 }
 
 fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, String)> {
@@ -199,11 +236,7 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
         }
         Phase::Api => fuzz::api_command(tools.api()?, fuzz::API_SECONDS)?,
         Phase::Dependencies => dependencies::by_lock_file(tools.deny()?)?,
-        Phase::Image => {
-            let mut docker = tools.all()?.docker()?;
-            docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);
-            docker
-        }
+        Phase::Image => image(tools)?,
         Phase::Deploy => {
             let mut wrangler = tools.all()?.wrangler()?;
             wrangler.args(["deploy", "--dry-run", "--outdir", "target/worker/dry-run"]);
@@ -215,9 +248,16 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
 }
 
 fn run_command(phase: Phase, mut command: Command, stop: &Stop) -> Result<(Counts, String)> {
-    let runner = phase.runner();
     let mut counted = Counts::default();
-    let ended = process::run(&mut command, stop, |line| counted = counted + runner.count(line))?;
+    let ended = process::run(&mut command, stop, Output::Shown, |line| {
+        counted = counted + phase.runner().count(line);
+    })?;
+    Ok(settle(phase, counted, &ended))
+}
+
+/// What a phase came to, by what its program said and how that ended.
+fn settle(phase: Phase, counted: Counts, ended: &Ended) -> (Counts, String) {
+    let runner = phase.runner();
     let mut counts = runner.settle(counted, ended.success);
     let mut remark = String::new();
     if counts.failed > 0 && counted == Counts::default() && runner != Runner::Check {
@@ -227,7 +267,52 @@ fn run_command(phase: Phase, mut command: Command, stop: &Stop) -> Result<(Count
         counts.failed += 1;
         remark = format!("left running: {}", ended.left.join(", "));
     }
-    Ok((counts, remark))
+    (counts, remark)
+}
+
+/// Starts a phase whose turn has not come.
+fn start(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Started {
+    let command = match phase {
+        Phase::Image => image(tools),
+        other => Err(anyhow!("{other} runs at its turn only")),
+    };
+    let stop = stop.clone();
+    let program = thread::spawn(move || {
+        let mut lines = Vec::new();
+        let ended = process::run(&mut command?, &stop, Output::Kept, |line| {
+            lines.push(line.to_owned())
+        })?;
+        Ok((ended, lines))
+    });
+    Started {
+        phase,
+        began: Instant::now(),
+        program,
+    }
+}
+
+impl Started {
+    /// Waits for its end and shows what it said.
+    fn finish(self) -> Result<(Counts, String)> {
+        let gone = |_| anyhow!("what ran {} beside other phases panicked", self.phase);
+        let (ended, lines) = self.program.join().map_err(gone)??;
+        for line in &lines {
+            println!("{line}");
+        }
+        let counted = lines.iter().map(|line| self.phase.runner().count(line)).sum();
+        let (counts, mut remark) = settle(self.phase, counted, &ended);
+        if remark.is_empty() {
+            let seconds = self.began.elapsed().as_secs();
+            remark = format!("began {seconds} s before, beside other phases");
+        }
+        Ok((counts, remark))
+    }
+}
+
+fn image(tools: &Tools<'_>) -> Result<Command> {
+    let mut docker = tools.all()?.docker()?;
+    docker.args(["build", "--tag", "moltbot-sandbox:test", "."]);
+    Ok(docker)
 }
 
 fn cargo(root: &Path, args: &[&str]) -> Command {
@@ -266,27 +351,28 @@ fn node_tests(tools: &Toolchain, files: &str) -> Result<Command> {
     Ok(command)
 }
 
-fn summary(rows: &[Row], interrupted: bool) -> ExitCode {
+fn summary(rows: &[Row], took: Duration, interrupted: bool) -> ExitCode {
     println!(
-        "\n{:<8} {:>8} {:>7} {:>7}",
-        "phase", "seconds", "passed", "failed"
+        "\n{:<12} {:>8} {:>5} {:>7} {:>7}",
+        "phase", "seconds", "busy", "passed", "failed"
     );
     for row in rows {
         println!(
-            "{:<8} {:>8.1} {:>7} {:>7}  {}",
+            "{:<12} {:>8.1} {:>5} {:>7} {:>7}  {}",
             row.phase,
             row.took.as_secs_f32(),
+            row.busy.map_or_else(String::new, |percent| format!("{percent}%")),
             row.counts.passed,
             row.counts.failed,
             row.remark
         );
     }
-    let took: Duration = rows.iter().map(|row| row.took).sum();
     let total: Counts = rows.iter().map(|row| row.counts).sum();
     println!(
-        "{:<8} {:>8.1} {:>7} {:>7}",
+        "{:<12} {:>8.1} {:>5} {:>7} {:>7}",
         "all",
         took.as_secs_f32(),
+        "",
         total.passed,
         total.failed
     );

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -23,32 +23,29 @@ const MARK: &str = "MOLTWORKER_TEST_RUN";
 /// How long a program may take to clean up after it was asked to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Knows whether somebody asked the whole run to stop, and passes that on to the program that runs.
-#[derive(Clone)]
+/// Knows whether somebody asked the whole run to stop, and passes that on to the programs that run.
+#[derive(Clone, Default)]
 pub(super) struct Stop {
     asked: Arc<AtomicBool>,
-    group: Arc<AtomicI32>,
+    groups: Arc<Mutex<Vec<Pid>>>,
 }
 
 impl Stop {
     /// From here on Ctrl-C no longer ends this process by itself: what it started must be stopped first.
     pub(super) fn listen() -> Result<Self> {
-        let stop = Self {
-            asked: Arc::default(),
-            group: Arc::default(),
-        };
+        let stop = Self::default();
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot listen for signals")?;
         let heard = stop.clone();
         std::thread::spawn(move || {
             for _ in signals.forever() {
                 heard.asked.store(true, Ordering::SeqCst);
-                if heard.group.load(Ordering::SeqCst) == 0 {
-                    // The set-up or the Worker's build: what they run fails and says so.
-                    for child in descendants() {
-                        kill_process(child, Signal::TERM).ok();
-                    }
-                } else {
-                    heard.signal_group(Signal::INT);
+                let groups = heard.groups().clone();
+                for group in &groups {
+                    signal_group(*group, Signal::INT);
+                }
+                // The set-up or the Worker's build: what they run fails and says so.
+                for child in descendants(&groups) {
+                    kill_process(child, Signal::TERM).ok();
                 }
             }
         });
@@ -59,12 +56,14 @@ impl Stop {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn signal_group(&self, signal: Signal) {
-        if let Some(group) = Pid::from_raw(self.group.load(Ordering::SeqCst)) {
-            // It may have ended by itself in this moment.
-            kill_process_group(group, signal).ok();
-        }
+    fn groups(&self) -> MutexGuard<'_, Vec<Pid>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn signal_group(group: Pid, signal: Signal) {
+    // It may have ended by itself in this moment.
+    kill_process_group(group, signal).ok();
 }
 
 /// How a program ended.
@@ -74,8 +73,22 @@ pub(super) struct Ended {
     pub(super) left: Vec<String>,
 }
 
-/// Runs a program, shows its output as it comes and hands every line to `each`.
-pub(super) fn run(command: &mut Command, stop: &Stop, mut each: impl FnMut(&str)) -> Result<Ended> {
+/// Where a program's output goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Output {
+    /// To this program's own, as it comes.
+    Shown,
+    /// Nowhere: its lines are handed over, and that is all.
+    Kept,
+}
+
+/// Runs a program and hands every line of its output to `each`.
+pub(super) fn run(
+    command: &mut Command,
+    stop: &Stop,
+    output: Output,
+    mut each: impl FnMut(&str),
+) -> Result<Ended> {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     let mark = format!("{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::SeqCst));
     let mut child = command
@@ -86,20 +99,20 @@ pub(super) fn run(command: &mut Command, stop: &Stop, mut each: impl FnMut(&str)
         .process_group(0)
         .spawn()
         .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
-    let number = i32::try_from(child.id()).unwrap_or(0);
-    stop.group.store(number, Ordering::SeqCst);
-    let lines = follow(&mut child);
+    let group = Pid::from_child(&child);
+    stop.groups().push(group);
+    let lines = follow(&mut child, output);
     let status = loop {
         match lines.recv_timeout(Duration::from_millis(100)) {
             Ok(line) => each(&line),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                if let Some(status) = wait_or_kill(&mut child, stop)? {
+                if let Some(status) = wait_or_kill(&mut child, group, stop)? {
                     break status;
                 }
             }
         }
     };
-    stop.group.store(0, Ordering::SeqCst);
+    stop.groups().retain(|other| *other != group);
     let left = end_orphans(&mark);
     // The pipes are closed now, by their owners' ends.
     while let Ok(line) = lines.recv_timeout(Duration::from_secs(5)) {
@@ -111,7 +124,7 @@ pub(super) fn run(command: &mut Command, stop: &Stop, mut each: impl FnMut(&str)
     })
 }
 
-fn wait_or_kill(child: &mut Child, stop: &Stop) -> Result<Option<std::process::ExitStatus>> {
+fn wait_or_kill(child: &mut Child, group: Pid, stop: &Stop) -> Result<Option<std::process::ExitStatus>> {
     if let Some(status) = child.try_wait()? {
         return Ok(Some(status));
     }
@@ -122,28 +135,30 @@ fn wait_or_kill(child: &mut Child, stop: &Stop) -> Result<Option<std::process::E
     while child.try_wait()?.is_none() && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(50));
     }
-    stop.signal_group(Signal::KILL);
+    signal_group(group, Signal::KILL);
     child.wait().map(Some).context("the program cannot be waited for")
 }
 
-fn follow(child: &mut Child) -> Receiver<String> {
+fn follow(child: &mut Child, output: Output) -> Receiver<String> {
     let (sender, receiver) = channel();
     if let Some(stdout) = child.stdout.take() {
-        pass_on(stdout, sender.clone());
+        pass_on(stdout, output, sender.clone());
     }
     if let Some(stderr) = child.stderr.take() {
-        pass_on(stderr, sender);
+        pass_on(stderr, output, sender);
     }
     receiver
 }
 
-fn pass_on(stream: impl Read + Send + 'static, lines: Sender<String>) {
+fn pass_on(stream: impl Read + Send + 'static, output: Output, lines: Sender<String>) {
     std::thread::spawn(move || {
         let mut reader = BufReader::new(stream);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            // A reader of ours that went away must not stop the tests.
-            std::io::stdout().write_all(&line).ok();
+            if output == Output::Shown {
+                // A reader of ours that went away must not stop the tests.
+                std::io::stdout().write_all(&line).ok();
+            }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
             if lines.send(text).is_err() {
                 break;
@@ -180,8 +195,9 @@ fn end_orphans(mark: &str) -> Vec<String> {
     left
 }
 
-/// Everything this process started, and what that started. The engine is not among them: it was handed to init.
-fn descendants() -> Vec<Pid> {
+/// Everything this process started, and what that started, but for these groups. The engine is not among them: it was handed
+/// to init.
+fn descendants(groups: &[Pid]) -> Vec<Pid> {
     let parents: Vec<(i32, i32)> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -193,6 +209,7 @@ fn descendants() -> Vec<Pid> {
             let (_, tail) = stat.rsplit_once(')')?;
             Some((pid, tail.split_whitespace().nth(1)?.parse().ok()?))
         })
+        .filter(|(pid, _)| !groups.iter().any(|group| group.as_raw_nonzero().get() == *pid))
         .collect();
     let mut family = vec![i32::try_from(std::process::id()).unwrap_or(0)];
     let mut next = 0;
@@ -227,14 +244,7 @@ fn marked(mark: &str) -> Vec<(Pid, String)> {
 mod tests {
     use std::process::Command;
 
-    use super::{Stop, run};
-
-    fn stop() -> Stop {
-        Stop {
-            asked: Default::default(),
-            group: Default::default(),
-        }
-    }
+    use super::{Output, Stop, run};
 
     #[test]
     fn output_lines_are_passed_on_and_leftover_processes_ended() {
@@ -244,14 +254,18 @@ mod tests {
             "-c",
             "echo one; echo two >&2; setsid sleep 600 >/dev/null & exit 3",
         ]);
-        let ended = run(&mut command, &stop(), |line| lines.push(line.to_owned())).expect("sh runs");
+        let ended = run(&mut command, &Stop::default(), Output::Kept, |line| {
+            lines.push(line.to_owned());
+        })
+        .expect("sh runs");
         lines.sort();
         assert_eq!(lines, ["one", "two"]);
         assert!(!ended.success);
         assert_eq!(ended.left.len(), 1, "{:?}", ended.left);
         assert!(ended.left[0].starts_with("sleep ("), "{:?}", ended.left);
 
-        let ended = run(&mut Command::new("true"), &stop(), |_| {}).expect("true runs");
+        let ended =
+            run(&mut Command::new("true"), &Stop::default(), Output::Kept, |_| {}).expect("true runs");
         assert!(ended.success);
         assert!(ended.left.is_empty(), "{:?}", ended.left);
     }
