@@ -15,6 +15,7 @@ import { once } from "node:events";
 import { ALICE, BACKUP_KEY, HOST, ORIGIN } from "../tests/worker/harness.mjs";
 import { startProvider } from "../tests/worker/provider.mjs";
 import { SESSION_KEY } from "../tests/worker/sealed.mjs";
+import { profile } from "./request/profile.mjs";
 import { CF_HEADER, cpuMicroseconds, startWorkerd } from "./request/workerd.mjs";
 
 const BYTES = 1_024;
@@ -25,6 +26,7 @@ const WARM_UP = 6_000;
 const REQUESTS = 500;
 const ROUNDS = 80;
 const COUNTED = 1_000;
+const PROFILED = 4_000;
 const AIM = 1.35;
 const OPERATIONS = { d1: "operations of D1", r2: "operations of R2", storage: "operations of the object's storage" };
 // So many names of calls are listed.
@@ -70,8 +72,9 @@ const OURS = [
 const COUNTING = ["bench/request/counted.mjs", "bench/request/calls.mjs", ...OURS];
 
 class Side {
-  constructor({ pid, port }, headers) {
+  constructor({ pid, port, inspector }, headers) {
     this.pid = pid;
+    this.inspector = inspector;
     this.headers = headers;
     this.agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE });
     this.address = { hostname: "127.0.0.1", port, path: "/assets/chat.js?v=2026.9.6", agent: this.agent };
@@ -143,6 +146,13 @@ try {
   if (!(d1 && storage)) throw new Error(`counted ${d1} of D1 and ${storage} of storage for a start`);
   await counting.askMany(COUNTED);
   printCounts(before, await counts(counting));
+
+  console.log(`\nmicroseconds of one request by V8's profiler, ${PROFILED} of them, without what a function calls`);
+  for (const [name, options] of [["the smallest JavaScript Worker", { modules: BARE }], ["ours", { modules: OURS, bindings }]]) {
+    const one = await side({ ...options, inspected: true });
+    await one.askMany(WARM_UP);
+    printProfile(name, await profile(one.inspector, () => one.askMany(PROFILED)));
+  }
 } finally {
   for (const ending of endings.reverse()) await ending();
 }
@@ -174,6 +184,13 @@ function printCosts(bare, ours) {
   cells("the smallest JavaScript Worker", whole(bare.costs));
   cells("ours", whole(ours.costs));
   cells("ours against it, by pairs of rounds", quartiles(ratios).map((ratio) => `× ${ratio.toFixed(2)}`), `aim: at most × ${AIM}`);
+}
+
+function printProfile(name, functions) {
+  const busy = functions.filter(([one]) => one !== "(idle)");
+  const each = ([one, time]) => `${one} ${(time / PROFILED).toFixed(1)}`;
+  cells(name, [(busy.reduce((sum, [, time]) => sum + time, 0) / PROFILED).toFixed(0)]);
+  console.log(`    ${busy.slice(0, NAMES).map(each).join(", ")}`);
 }
 
 /** The median, and where the lower and the upper quarter end: the extremes are the machine's. */

@@ -18,8 +18,11 @@ export const CF_HEADER = "CF-Blob";
 
 const MODULE_TYPES = { ".js": "esModule", ".mjs": "esModule", ".txt": "text", ".wasm": "wasm" };
 
-/** Runs a Worker; `modules` are paths in this repository, the first of them is the main one. */
-export async function startWorkerd(t, { modules, upstream, bindings = {} }) {
+/**
+ * Runs a Worker; `modules` are paths in this repository, the first of them is the main one. `inspected`: a debugger may
+ * come in, at the port that is told.
+ */
+export async function startWorkerd(t, { modules, upstream, bindings = {}, inspected = false }) {
   const dir = await mkdtemp(join(tmpdir(), "moltworker-bench-"));
   t.after(() => rm(dir, { recursive: true, force: true }));
   // A configuration embeds nothing from outside its own folder.
@@ -29,7 +32,8 @@ export async function startWorkerd(t, { modules, upstream, bindings = {} }) {
   }
   await mkdir(join(dir, "storage"));
   await writeFile(join(dir, "config.capnp"), configuration(modules, upstream, bindings));
-  const child = spawn(workerd.default ?? workerd, ["serve", "config.capnp", "--control-fd=3"], {
+  const args = ["serve", "config.capnp", "--control-fd=3", ...(inspected ? ["--inspector-addr=127.0.0.1:0"] : [])];
+  const child = spawn(workerd.default ?? workerd, args, {
     cwd: dir,
     // Set LOG=1 to see what the Worker logs.
     stdio: ["ignore", process.env.LOG ? "inherit" : "ignore", "inherit", "pipe"],
@@ -40,8 +44,16 @@ export async function startWorkerd(t, { modules, upstream, bindings = {} }) {
   });
   const ended = once(child, "exit").then(() => Promise.reject(new Error("workerd has ended")));
   ended.catch(() => {});
-  const [line] = await Promise.race([once(createInterface({ input: child.stdio[3] }), "line"), ended]);
-  return { pid: child.pid, port: JSON.parse(line).port };
+  const ports = {};
+  const told = (async () => {
+    for await (const line of createInterface({ input: child.stdio[3] })) {
+      const { event, port } = JSON.parse(line);
+      ports[event] = port;
+      if (ports.listen && (ports["listen-inspector"] || !inspected)) return;
+    }
+  })();
+  await Promise.race([told, ended]);
+  return { pid: child.pid, port: ports.listen, inspector: ports["listen-inspector"] };
 }
 
 function configuration(modules, upstream, bindings) {

@@ -17,7 +17,7 @@ pub(crate) struct BenchArgs {
 /// In the order they run: the quick ones first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 enum Subject {
-    /// A warm request beside the smallest JavaScript Worker: CPU, calls from wasm, billed operations
+    /// A warm request beside the smallest JavaScript Worker: CPU, calls from wasm, billed operations, a profile
     Request,
     /// Verifying an access token, the first time and again
     Verification,
