@@ -32,7 +32,8 @@ pub(super) async fn create(ctx: &Context<'_>, wanted: PersonalTokenRequest) -> R
         used_at: None,
     };
     note(ctx, &entry).await;
-    let made = personal_tokens::create(ctx.env, ctx.subject()?, entry).await;
+    let mfa = ctx.caller()?.identity().mfa;
+    let made = personal_tokens::create(ctx.env, ctx.subject()?, mfa, entry).await;
     made.map_err(directory_unavailable)?.ok_or_else(|| {
         let detail = format!("one may have {MAX_TOKENS} at a time");
         Error::detailed(Refusal::TooManyPersonalTokens, detail)
@@ -41,6 +42,8 @@ pub(super) async fn create(ctx: &Context<'_>, wanted: PersonalTokenRequest) -> R
 
 /// Revokes one: from then on it opens nothing.
 pub(super) async fn revoke(ctx: &Context<'_>, id: &str) -> Result<PersonalTokenList> {
+    // Of what they have never had as well.
+    ctx.audit.note(id);
     let listed = list(ctx).await?.tokens;
     let entry = listed.iter().find(|entry| entry.id == id);
     note(ctx, entry.ok_or(Refusal::NoSuchEntry)?).await;

@@ -48,8 +48,7 @@ pub(crate) async fn find(env: &Env, token: &str) -> Result<(Identity, Recorded),
         // As it is recorded, so that nothing about the person changes by this. No admin's endpoint takes the token.
         admin: recorded.role == "admin",
         email: None,
-        // Who made it had proven whatever was asked for.
-        mfa: true,
+        mfa: recorded.mfa != 0,
         expires_at: recorded.expires_at / 1_000,
     };
     Ok((identity, recorded))
@@ -58,7 +57,7 @@ pub(crate) async fn find(env: &Env, token: &str) -> Result<(Identity, Recorded),
 async fn look_up(env: &Env, token: &str) -> worker::Result<Option<Recorded>> {
     database::open(env)?
         .prepare(
-            "SELECT t.token_id, t.user_id, t.scope, t.expires_at, t.used_at, u.status, u.role \
+            "SELECT t.token_id, t.user_id, t.scope, t.expires_at, t.used_at, t.mfa, u.status, u.role \
              FROM personal_tokens t JOIN users u ON u.user_id = t.user_id WHERE t.hash = ?1",
         )
         .bind(&[hash(token).await?.as_str().into()])?
@@ -84,10 +83,12 @@ pub(crate) fn new_id() -> worker::Result<String> {
     Ok(hex::encode(&webcrypto::random_bytes(ID_BYTES)?))
 }
 
-/// Makes one; `None` if the person has as many as one may have. Those that have ended make room.
+/// Makes one for somebody who has or has not proven a second factor (`mfa`); `None` if they have as many as one may have.
+/// Those that have ended make room.
 pub(crate) async fn create(
     env: &Env,
     user: UserId,
+    mfa: bool,
     entry: PersonalToken,
 ) -> worker::Result<Option<NewPersonalToken>> {
     let token = write(&webcrypto::random_bytes(SECRET_BYTES)?);
@@ -99,8 +100,8 @@ pub(crate) async fn create(
     // Counted and added in one statement, so that two requests at once add not one too many.
     let insert = database
         .prepare(
-            "INSERT INTO personal_tokens (token_id, hash, user_id, name, scope, created_at, expires_at) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 \
+            "INSERT INTO personal_tokens (token_id, hash, user_id, name, scope, created_at, expires_at, mfa) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9 \
              WHERE (SELECT count(*) FROM personal_tokens WHERE user_id = ?3) < ?8",
         )
         .bind(&[
@@ -112,6 +113,7 @@ pub(crate) async fn create(
             d1_timestamp(entry.created_at),
             d1_timestamp(entry.expires_at),
             MAX_TOKENS.into(),
+            u32::from(mfa).into(),
         ])?;
     database.batch(vec![clean, insert]).await?;
     let made = list(env, user).await?.into_iter().any(|made| made.id == entry.id);

@@ -198,7 +198,10 @@ test("a token opens no host but its owner's", async (t) => {
 test("where everyone needs two factors, a token made with both goes on", async (t) => {
   const worker = await startWorker(t, { bindings: { REQUIRE_MFA: "everyone" } });
   assert.equal((await call(worker, "POST", { name: "phone", scope: "connect" })).code, "second-factor-required");
-  const { token } = await make(worker, {}, { sub: ALICE, aal: "aal2" });
+  const { token, entry } = await make(worker, {}, { sub: ALICE, aal: "aal2" });
   assert.equal(await asked(worker, "/", bearer(token)), 200);
   assert.equal((await worker.fetch("/", { headers: { ...bearer(token), origin: ORIGIN } })).status, 200);
+  // As one that was made while a password alone was enough.
+  await (await worker.database()).prepare("UPDATE personal_tokens SET mfa = 0 WHERE token_id = ?").bind(entry.id).run();
+  assert.equal(await asked(worker, "/", bearer(token)), "second-factor-required");
 });

@@ -98,6 +98,8 @@ pub struct Recorded {
     pub status: UserStatus,
     /// The owner's role as their last access token said it.
     pub role: String,
+    /// Not zero where its owner had proven a second factor when they made it.
+    pub mfa: u8,
 }
 
 impl Recorded {
