@@ -1,6 +1,7 @@
 //! What owners and admins ask about a bot's snapshots. Which there are the bucket says; what is in them only the bot's
 //! container can read, so what is known of each is kept, and the container is asked only while it is up.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -96,6 +97,7 @@ impl Inner {
         after: Option<SnapshotCursor>,
     ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
+        store.keep_only(&stored)?;
         let mut shown = store.shown(stored.clone(), clock::now_ms())?;
         // One call of the bot's is asked for what nobody knew so far, a last snapshot before a sleep above all.
         if shown.iter().any(|snapshot| snapshot.details.is_none())
@@ -103,8 +105,12 @@ impl Inner {
         {
             match self.ask_for_snapshots(run).await {
                 Ok(snapshots) => {
+                    // Only what the bucket has: the list is a container's word.
+                    let stored_ids: BTreeSet<_> = stored.iter().map(|stored| &stored.id).collect();
                     for snapshot in snapshots {
-                        store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
+                        if stored_ids.contains(&snapshot.id) {
+                            store.describe(&snapshot.id.clone(), &Details::from(snapshot))?;
+                        }
                     }
                     shown = store.shown(stored, clock::now_ms())?;
                 }

@@ -2,6 +2,7 @@
 
 use moltworker_core::api::snapshots::{Details, ShownSnapshot};
 use moltworker_core::backup::state::{BackupState, StoredSnapshot};
+use moltworker_core::wire::job::MAX_HOLDS;
 use moltworker_core::wire::run::SnapshotId;
 use serde::{Deserialize, Serialize};
 use worker::Result;
@@ -9,6 +10,10 @@ use worker::Result;
 use super::store::{Store, sql_integer};
 use crate::platform::json;
 use crate::repository::Stored;
+
+/// Snapshots that are described here: a busy bot takes 1,440 a day, and what nobody maintains for a week is not read by
+/// everybody who looks at a list. They are read whole, and a row is some 400 bytes of an isolate's 128 MB.
+const MAX_DESCRIBED: u32 = 10_000;
 
 #[derive(Deserialize)]
 struct Record {
@@ -53,11 +58,17 @@ impl Store {
         )
     }
 
-    /// What a snapshot holds.
+    /// What a snapshot holds, by the word of a container. Of more than [`MAX_DESCRIBED`] it is not remembered, and asked for
+    /// when somebody looks.
     pub(super) fn describe(&self, id: &SnapshotId, details: &Details) -> Result<()> {
         self.exec(
-            "INSERT INTO snapshots (id, details) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET details = ?2",
-            vec![id.as_str().into(), serde_json::to_string(details)?.into()],
+            "INSERT INTO snapshots (id, details) SELECT ?1, ?2 WHERE (SELECT count(*) FROM snapshots) < ?3 \
+             OR EXISTS (SELECT 1 FROM snapshots WHERE id = ?1) ON CONFLICT (id) DO UPDATE SET details = ?2",
+            vec![
+                id.as_str().into(),
+                serde_json::to_string(details)?.into(),
+                MAX_DESCRIBED.into(),
+            ],
         )
     }
 
@@ -69,10 +80,18 @@ impl Store {
         )
     }
 
-    /// Nobody needs to remember it any more.
+    /// Nobody needs to remember it any more. What is held stays held: maintenance leaves it, whatever a container says.
     pub(super) fn forget(&self, id: &SnapshotId) -> Result<()> {
-        self.exec("DELETE FROM snapshots WHERE id = ?", vec![id.as_str().into()])?;
-        self.exec("DELETE FROM holds WHERE id = ?", vec![id.as_str().into()])
+        self.exec("DELETE FROM snapshots WHERE id = ?", vec![id.as_str().into()])
+    }
+
+    /// Nothing is known any more of snapshots that are not these.
+    pub(super) fn keep_only(&self, stored: &[Stored]) -> Result<()> {
+        let ids: Vec<&SnapshotId> = stored.iter().map(|stored| &stored.id).collect();
+        self.exec(
+            "DELETE FROM snapshots WHERE id NOT IN (SELECT value FROM json_each(?))",
+            vec![serde_json::to_string(&ids)?.into()],
+        )
     }
 
     /// Keeps a snapshot whatever the policy says: for ever, or until then.
@@ -91,12 +110,14 @@ impl Store {
 
     /// Keeps a snapshot until then at least. Each start passes the same ones over, and then it is the same time.
     pub(super) fn hold_until(&self, id: &SnapshotId, until: u64) -> Result<()> {
-        let values = || Ok::<_, worker::Error>(vec![id.as_str().into(), sql_integer(until)?]);
-        self.exec("DELETE FROM holds WHERE id = ? AND until < ?", values()?)?;
+        let mut values = vec![id.as_str().into(), sql_integer(until)?];
+        self.exec("DELETE FROM holds WHERE id = ? AND until < ?", values.clone())?;
+        values.push(MAX_HOLDS.into());
         self.exec(
             "INSERT INTO holds (id, until) SELECT ?1, ?2 \
-             WHERE NOT EXISTS (SELECT 1 FROM holds WHERE id = ?1 AND until IS NOT NULL)",
-            values()?,
+             WHERE NOT EXISTS (SELECT 1 FROM holds WHERE id = ?1 AND until IS NOT NULL) \
+             AND (SELECT count(*) FROM holds) < ?3",
+            values,
         )
     }
 

@@ -32,8 +32,8 @@ use crate::http::answer;
 use crate::http::body::Body;
 use crate::supervisor::signals::SupervisorCommand;
 
-/// An order is some hundred bytes; with a thousand pins it is 70 KB.
-const MAX_ORDER: usize = 128 * 1024;
+/// An order is some hundred bytes; with all that a Sandbox may hold (`MAX_HOLDS`, 67 bytes a piece) it is 670 kB.
+const MAX_ORDER: usize = 1024 * 1024;
 /// How long a question waits for its turn: longer than most answers take, a second or two, and no page waits longer.
 const TURN: Duration = Duration::from_secs(10);
 

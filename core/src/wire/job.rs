@@ -110,6 +110,10 @@ pub struct FileRequest {
     pub head: bool,
 }
 
+/// Snapshots that a Sandbox holds: what is held goes into each order of maintenance, 67 bytes a piece, and into one object of
+/// the bucket of at most 1 MiB.
+pub const MAX_HOLDS: u32 = 10_000;
+
 /// The value of a header by which part of a file is asked for may be so long; no such header that means anything is longer.
 pub const MAX_RANGE_HEADER: usize = 128;
 
