@@ -186,6 +186,7 @@ impl Call<'_> {
             served: self.served,
             endpoint: self.endpoint,
             parameters: self.parameters,
+            called: self.called(incoming),
             caller,
             renewed: &self.renewed,
             audit,
@@ -277,16 +278,20 @@ impl Call<'_> {
         Ok(identified.caller)
     }
 
+    fn called<'i>(&self, incoming: &'i Incoming) -> Called<'i> {
+        Called {
+            action: self.endpoint.name(),
+            headers: &incoming.headers,
+        }
+    }
+
     async fn admit(
         &self,
         incoming: &Incoming,
         caller: &Caller,
         freshness: Freshness,
     ) -> std::result::Result<(), Refusal> {
-        let called = Called {
-            action: self.endpoint.name(),
-            headers: &incoming.headers,
-        };
+        let called = self.called(incoming);
         admission::admit(self.env, called, self.settings, self.served, caller, freshness).await
     }
 }

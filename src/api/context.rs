@@ -12,6 +12,7 @@ use moltworker_core::user_id::UserId;
 use worker::Env;
 
 use crate::api::audit::AuditTrail;
+use crate::http::call::Called;
 use crate::http::error::{Error, Result};
 use crate::http::sites::Served;
 use crate::identity::caller::Caller;
@@ -23,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) served: &'a Served,
     pub(crate) endpoint: &'static Endpoint,
     pub(crate) parameters: PathParameters,
+    /// The call as the history keeps it.
+    pub(crate) called: Called<'a>,
     /// Nobody, where the endpoint is for anybody.
     pub(crate) caller: Option<Caller>,
     /// The cookie of a session that was renewed on the way; the browser gets it with the answer.

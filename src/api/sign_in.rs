@@ -29,7 +29,7 @@ pub(super) async fn show(ctx: &Context<'_>, request: &Request) -> Result<Page> {
 pub(super) async fn submit(ctx: &Context<'_>, request: &mut Request) -> Result<Page> {
     Ok(noted(
         ctx,
-        sign_in::submit(ctx.env, ctx.endpoint.name(), request, ctx.settings).await?,
+        sign_in::submit(ctx.env, ctx.called, request, ctx.settings).await?,
     ))
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn start(ctx: &Context<'_>, request: &Request) -> Result<Page> 
 pub(super) async fn callback(ctx: &Context<'_>, request: &Request) -> Result<Page> {
     Ok(noted(
         ctx,
-        sign_in::callback(ctx.env, ctx.endpoint.name(), request, ctx.settings).await?,
+        sign_in::callback(ctx.env, ctx.called, request, ctx.settings).await?,
     ))
 }
 

@@ -19,6 +19,9 @@ test("a browser without a session is led to the sign-in page and back", async (t
   assert.equal(done.headers.get("location"), "/chat?session=main");
   const cookie = done.headers.get("set-cookie");
   assert.match(cookie, /^__Host-moltbot-session=[\w-]+; Path=\/; Max-Age=\d+; Secure; HttpOnly; SameSite=Lax$/);
+  const written = "SELECT DISTINCT request_id FROM events WHERE user_id = ?";
+  const { results } = await (await worker.database()).prepare(written).bind(ALICE).all();
+  assert.deepEqual(results, [{ request_id: done.headers.get("x-request-id") }], "who became a user, and who signed in");
   const [call, ...more] = await worker.provider.calls();
   assert.deepEqual(more, []);
   assert.equal(call.apikey, worker.provider.anonKey);

@@ -103,7 +103,7 @@ impl From<Page> for SignedIn {
 /// `POST /login`. Passwords and codes are passed on and forgotten.
 pub(crate) async fn submit(
     env: &Env,
-    action: &'static str,
+    called: Called<'_>,
     request: &mut Request,
     settings: &Settings,
 ) -> Result<SignedIn> {
@@ -114,10 +114,6 @@ pub(crate) async fn submit(
         return Err(Refusal::BadForm.into());
     };
     rate_limiter::count_account(env, request.headers(), &form.email).await?;
-    let called = Called {
-        action,
-        headers: request.headers(),
-    };
     match &form.way {
         SignInMethod::Password(password) => {
             let grant = Grant::Password {
@@ -219,7 +215,7 @@ pub(crate) async fn start(request: &Request, settings: &Settings, provider: Prov
 /// `GET /auth/callback`: back from a provider or from a mailed link.
 pub(crate) async fn callback(
     env: &Env,
-    action: &'static str,
+    called: Called<'_>,
     request: &Request,
     settings: &Settings,
 ) -> Result<SignedIn> {
@@ -246,10 +242,6 @@ pub(crate) async fn callback(
     let grant = Grant::Callback {
         code: &code,
         verifier: &flow.verifier,
-    };
-    let called = Called {
-        action,
-        headers: request.headers(),
     };
     let failed = match auth_api::exchange(settings, called.address().as_deref(), grant).await {
         Ok(Granted::Tokens(tokens, app)) => {
