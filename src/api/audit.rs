@@ -158,6 +158,8 @@ impl<'a> AuditTrail<'a> {
             Audit::SignIn if self.user.get().is_none() && !outcome.is_refused() => {}
             Audit::SignIn if outcome.is_refused() => self.write_once(HistoryKind::Refused, outcome).await,
             Audit::SignIn if self.kind.get().is_none() => self.write(kind, outcome).await,
+            // Its handler did not say that it began: late is better than not at all.
+            Audit::Change if !outcome.is_refused() => self.write(kind, outcome).await,
             // Refused before anything was changed, or looked at; or what can be done again and again.
             _ => self.write_once(self.kind.get().unwrap_or(kind), outcome).await,
         }
@@ -233,7 +235,7 @@ impl<'a> AuditTrail<'a> {
 
     /// Whether it is a refusal of somebody at another person's bot.
     fn is_of_another(&self, entry: &HistoryEntry<'_>) -> bool {
-        let at_owners = self.endpoint.access() != Access::Admin;
+        let at_owners = !matches!(self.endpoint.access(), Access::Admin | Access::Monitor);
         entry.kind == HistoryKind::Refused && at_owners && matches!(entry.actor, Actor::User(_))
     }
 

@@ -112,6 +112,9 @@ async fn look_up(
         if changed || now >= row.seen_at.saturating_add(SEEN_AGAIN_AFTER_MS) {
             record_user(&database, identity, role, now).await?;
         }
+        if row.role != role {
+            record_change(env, called, identity, &format!("role {role}, was {}", row.role)).await?;
+        }
         return Ok(Some(row.status));
     }
     let admitted = match role {
@@ -121,20 +124,29 @@ async fn look_up(
     let Some(by) = admitted else {
         return Ok(None);
     };
-    let call = called.facts()?;
     record_user(&database, identity, role, now).await?;
-    let detail = format!("became a user {by}");
-    let joined = HistoryEntry {
+    record_change(env, called, identity, &format!("became a user {by}")).await?;
+    Ok(Some(UserStatus::Active))
+}
+
+/// An event about what a call changed of its caller's account, beside what it was for.
+async fn record_change(
+    env: &Env,
+    called: Called<'_>,
+    identity: &Identity,
+    detail: &str,
+) -> worker::Result<()> {
+    let change = HistoryEntry {
         user: Some(identity.user),
         run: None,
         kind: HistoryKind::Changed,
         actor: Actor::Owner,
-        detail: Some(&detail),
-        call: Some(&call),
+        detail: Some(detail),
+        call: Some(&called.facts()?),
         outcome: None,
     };
-    history::record(env, &joined).await;
-    Ok(Some(UserStatus::Active))
+    history::record(env, &change).await;
+    Ok(())
 }
 
 /// Makes the row or brings it up to date; never touches the status.

@@ -71,12 +71,15 @@ const ACCESS_CODES = [
   "deletion-refused",
 ];
 
+/** The codes of a request that reached no endpoint, or one that could not find out. */
+const NOWHERE = ["not-found", "wrong-method", "unknown-host", "directory-unavailable", "not-configured"];
+
 /** An answer in the matrix's words. */
 function verdict({ status, code, location }) {
   if (location?.startsWith("/login?")) return "to sign in";
   // A handler whose answer is not what its row says fails so.
   if (code === "internal") return `${status} ${code}`;
-  return ACCESS_CODES.includes(code) ? `${status} ${code}` : "in";
+  return ACCESS_CODES.includes(code) || NOWHERE.includes(code) ? `${status} ${code}` : "in";
 }
 
 test("the matrix has every endpoint of the table, on each of its hosts", async () => {
@@ -108,7 +111,7 @@ test("each kind of caller is let in exactly where the matrix says", async (t) =>
 test("no endpoint of an admin answers a cookie, whatever else is sent", async (t) => {
   const worker = await startWorker(t, { limits: LIMITS });
   const { adminSession } = await callers(worker);
-  for (const endpoint of matrix(ALICE).filter(({ kind }) => kind === "admin")) {
+  for (const endpoint of matrix(ALICE).filter(({ path }) => path.startsWith("/api/admin/"))) {
     for (const extra of [{}, { origin: ORIGIN }, { "sec-fetch-site": "same-origin", origin: ORIGIN }]) {
       const { status, code } = await ask(worker, endpoint, { ...adminSession, ...extra });
       assert.deepEqual([status, code], [401, "bearer-required"], endpoint.name);
@@ -162,7 +165,7 @@ test("every change and every admin's look leaves one complete event", async (t) 
 
 /** Who the event names when the admin calls an admin's endpoint, and Bob any other. */
 function expectedActor({ kind, event }) {
-  if (event === "stranger") return BOB;
+  if (["stranger", "refused"].includes(event)) return BOB;
   return event === true ? (kind === "admin" ? ADMIN : "owner") : event;
 }
 
@@ -170,7 +173,7 @@ function expectedActor({ kind, event }) {
 function aboutWhom({ kind, path, event }) {
   if (event === "stranger") return ALICE;
   if (event === "operator") return path.includes(BOB) ? BOB : ALICE;
-  return event === "anonymous" || (kind === "admin" && !path.includes(BOB)) ? null : BOB;
+  return ["anonymous", "refused"].includes(event) || (kind === "admin" && !path.includes(BOB)) ? null : BOB;
 }
 
 test("an owner's refused change is an event, once a minute", async (t) => {

@@ -80,10 +80,11 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
 /// would have been changed by somebody who proved who they are (`proven`). Of a stranger at an owner's endpoint nobody would
 /// know in whose history to look, and what a limit turns away is meant to cost nothing.
 pub fn records_refusal(endpoint: &Endpoint, proven: bool, refusal: Refusal) -> bool {
-    let matters = endpoint.access() == Access::Admin || (proven && endpoint.changes());
+    let is_admins = matches!(endpoint.access(), Access::Admin | Access::Monitor);
+    let matters = is_admins || (proven && endpoint.changes());
     // Who is nobody here has no history, and accounts of the project may be free.
     let is_nobody = matches!(refusal, Refusal::NotInvited | Refusal::AccountDeleted);
-    let is_countless = is_nobody && endpoint.access() != Access::Admin;
+    let is_countless = is_nobody && !is_admins;
     matters && !is_countless && refusal != Refusal::TooMany
 }
 
@@ -236,7 +237,7 @@ mod tests {
     #[test]
     fn refusals_of_admin_endpoints_and_of_proven_changes_are_recorded() {
         for endpoint in endpoints() {
-            let is_admins = endpoint.access() == Access::Admin;
+            let is_admins = endpoint.path().starts_with("/api/admin/");
             let (by_stranger, by_proven) = (
                 records_refusal(endpoint, false, Refusal::SignInRequired),
                 records_refusal(endpoint, true, Refusal::BearerRequired),
