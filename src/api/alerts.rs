@@ -186,17 +186,21 @@ fn muted(rule: Option<Rule>, subject: Option<&str>) -> String {
     )
 }
 
+fn check_subject(subject: Option<&str>) -> Result<()> {
+    match subject {
+        Some(subject) if subject.is_empty() || subject.len() > MAX_SUBJECT => {
+            Err(bad("subject: a user id, a part of the platform, or a sink"))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn mute(ctx: &Context<'_>, MuteRequest { rule, subject, until }: MuteRequest) -> Result<MuteList> {
     let now = clock::now_ms();
     if rule.is_none() && subject.is_none() {
         return Err(bad("rule or subject: nothing is muted altogether"));
     }
-    if subject
-        .as_ref()
-        .is_some_and(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT)
-    {
-        return Err(bad("subject: a user id, a part of the platform, or a sink"));
-    }
+    check_subject(subject.as_deref())?;
     if until <= now || until > now.saturating_add(MAX_MUTE_DAYS * DAY_MS) {
         let detail =
             format!("until: a time from now on, within {MAX_MUTE_DAYS} days, in milliseconds since 1970");
@@ -217,7 +221,7 @@ async fn mute(ctx: &Context<'_>, MuteRequest { rule, subject, until }: MuteReque
 }
 
 async fn unmute(ctx: &Context<'_>, MuteName { rule, subject }: MuteName) -> Result<MuteList> {
-    let subject = subject.filter(|subject| subject.len() <= MAX_SUBJECT);
+    check_subject(subject.as_deref())?;
     begin(ctx, muted(rule, subject.as_deref())).await;
     let ended = alerts::forget_mute(ctx.env, rule, subject.as_deref()).await;
     ended.map_err(directory_unavailable)?;

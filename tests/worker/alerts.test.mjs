@@ -244,6 +244,9 @@ test("admins mute, acknowledge and set thresholds, and all of it is recorded", a
   await wrong(2, { incidents: ["passed-over"] });
   await minutes(3);
   assert.deepEqual(told(), ["passed-over opened"]);
+  for (const subject of ["", "x".repeat(65)]) {
+    assert.equal((await worker.asAdmin("DELETE", "/api/admin/alerts/mutes", { subject })).code, "bad-request", "no other mute is ended");
+  }
   await worker.asAdmin("DELETE", "/api/admin/alerts/mutes", { subject: bot(1) });
   await minutes(1);
   assert.deepEqual(told(), ["passed-over opened", "crash-loop opened"]);
