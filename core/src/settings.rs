@@ -138,6 +138,8 @@ const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
 const MIN_JWT_SECRET_LENGTH: usize = 32;
+// As the refusal says.
+const _: () = assert!(MIN_JWT_SECRET_LENGTH == 32);
 
 /// Everything the Worker was configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,7 +67,7 @@ pub enum BadSettings {
     #[error("rules: a rule is there twice")]
     Twice,
     /// Longer than a day.
-    #[error("rules: a threshold is at most 86400 seconds")]
+    #[error("rules: a threshold is at most {MAX_THRESHOLD_SECONDS} seconds")]
     TooLong,
 }
 

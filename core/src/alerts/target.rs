@@ -43,7 +43,7 @@ pub enum BadTarget {
     #[error("url: this host is not a public name; an internal host has to be in ALERT_INTERNAL_HOSTS")]
     NotPublic,
     /// Too long.
-    #[error("url: it is longer than 2000 characters")]
+    #[error("url: it is longer than {MAX_URL} characters")]
     TooLong,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::user_id::UserId;
 
 /// Characters a name may have (RFC 1035 §2.3.4, without the root's dot).
-const MAX_CHARACTERS: usize = 253;
+pub const MAX_CHARACTERS: usize = 253;
 /// Characters between two dots (RFC 1035 §2.3.4).
 const MAX_LABEL_CHARACTERS: usize = 63;
 

@@ -10,7 +10,7 @@ use crate::http::problem::Refusal;
 use crate::user_id::UserId;
 
 /// Characters an e-mail address may have (RFC 5321 §4.5.3.1.3).
-const MAX_EMAIL_CHARACTERS: usize = 254;
+pub const MAX_EMAIL_CHARACTERS: usize = 254;
 
 /// Who may become a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

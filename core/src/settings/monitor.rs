@@ -12,6 +12,8 @@ pub const MONITOR_TOKEN: Setting = Setting {
 
 /// Characters it has at least.
 const MIN_LENGTH: usize = 32;
+// As the refusal says.
+const _: () = assert!(MIN_LENGTH == 32);
 
 /// A token that is long enough not to be guessed.
 pub(super) fn token(text: &str) -> Result<Secret<String>, &'static str> {

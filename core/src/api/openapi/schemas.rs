@@ -9,8 +9,10 @@ use crate::api::fleet::{FleetOrder, MAX_TIME_DIGITS};
 use crate::api::operation::Document;
 use crate::api::page::PAGE;
 use crate::api::snapshots;
+use crate::http::host::MAX_CHARACTERS;
 use crate::http::problem::{Problem, Refusal};
 use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTERS};
+use crate::identity::users::MAX_EMAIL_CHARACTERS;
 use crate::user_id::UserId;
 use crate::wire::control::SnapshotEntry;
 
@@ -192,8 +194,13 @@ fn constrain(all: &mut Map<String, Value>) {
         ),
         ("/SnapshotId", "examples", json!(["ab".repeat(32)])),
         ("/SnapshotId", "pattern", json!("^[0-9a-f]{64}$")),
-        ("/HostName", "maxLength", json!(253)),
-        ("/DomainName/properties/host", "maxLength", json!(254)),
+        ("/HostName", "maxLength", json!(MAX_CHARACTERS)),
+        (
+            "/DomainName/properties/host",
+            "maxLength",
+            // With the dot of the root.
+            json!(MAX_CHARACTERS + 1),
+        ),
         ("/HostName", "pattern", json!(format!("^{HOST}$"))),
         (
             "/DomainName/properties/host",
@@ -225,8 +232,16 @@ fn constrain(all: &mut Map<String, Value>) {
             "examples",
             json!(["bob@example.org"]),
         ),
-        ("/AccessEntry/properties/entry", "maxLength", json!(254)),
-        ("/Invitee/properties/entry", "maxLength", json!(254)),
+        (
+            "/AccessEntry/properties/entry",
+            "maxLength",
+            json!(MAX_EMAIL_CHARACTERS),
+        ),
+        (
+            "/Invitee/properties/entry",
+            "maxLength",
+            json!(MAX_EMAIL_CHARACTERS),
+        ),
         (
             "/PersonalTokenRequest/properties/name",
             "pattern",
@@ -269,8 +284,9 @@ fn constrain(all: &mut Map<String, Value>) {
         let mut parts = pointer.split('/').skip(1);
         let found = parts.next().and_then(|name| all.get_mut(name));
         let found = found.and_then(|schema| parts.try_fold(schema, |schema, part| schema.get_mut(part)));
-        if let Some(schema) = found.and_then(Value::as_object_mut) {
-            schema.insert(key.into(), value);
-        }
+        // A type that was renamed would lose its limits without a word.
+        let schema = found.and_then(Value::as_object_mut);
+        assert!(schema.is_some(), "the document has no {pointer}");
+        schema.map(|schema| schema.insert(key.into(), value));
     }
 }

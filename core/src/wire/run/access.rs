@@ -14,6 +14,8 @@ const SNAPSHOT_ID_DIGITS: usize = 64;
 const PASSWORD_DIGITS: usize = 64;
 /// Characters a token may have. It travels in a header; headers past 8 KiB are refused by many servers.
 const MAX_TOKEN: usize = 4096;
+// As the refusal says.
+const _: () = assert!(MAX_TOKEN == 4096);
 
 fn is_lower_hex(text: &str, digits: usize) -> bool {
     text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

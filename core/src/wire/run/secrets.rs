@@ -5,6 +5,8 @@ use std::fmt;
 
 /// Characters a secret has at least: 32 random bytes as hex are 64; fewer than 32 would be a mistake.
 const MIN_LENGTH: usize = 32;
+// As the refusal says.
+const _: () = assert!(MIN_LENGTH == 32);
 
 /// The bearer secret of one run's control port. Never printed: `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
