@@ -1,4 +1,4 @@
-//! The clock's rules: what goes on the queue and who looks at it. `src/jobs` carries it out.
+//! The rules of cron: what goes on the queue and who looks at it. `src/jobs` carries it out.
 
 pub mod message;
 pub mod watch;
