@@ -7,6 +7,7 @@
 
 mod alerts;
 mod api;
+mod bulk;
 mod http;
 mod identity;
 mod jobs;

@@ -27,6 +27,7 @@ const CRATES: [(&str, &[&str]); 3] = [
             "http",
             "identity",
             "alerts",
+            "bulk",
             "repository",
             "sandbox",
             "proxy",

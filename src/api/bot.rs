@@ -13,6 +13,7 @@ use worker::Request;
 
 use crate::api::answer::Answer;
 use crate::api::context::Context;
+use crate::bulk::FLEET_FILTER;
 use crate::http::address::Address;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::http::reply::Page;
@@ -74,7 +75,6 @@ pub(super) async fn list(ctx: &Context<'_>, query: &FleetQuery) -> Result<BotPag
 }
 
 async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRow>> {
-    // No LIKE: D1 takes patterns of 50 bytes, and addresses are longer.
     // By a time both columns descend, so that one comparison of both finds what is behind the last one.
     let (order, behind) = match query.order {
         FleetOrder::User => ("bots.user_id".to_owned(), "bots.user_id > ?5".to_owned()),
@@ -92,10 +92,7 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRo
             "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, backup_key, \
              incidents \
              FROM bots LEFT JOIN users ON users.user_id = bots.user_id \
-             WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR health = ?2) \
-             AND (?3 IS NULL OR lower(substr(email, 1, length(?3))) = lower(?3) \
-             OR substr(bots.user_id, 1, length(?3)) = lower(?3)) \
-             AND (?7 IS NULL OR (run > 0 AND coalesce(backup_key, -1) < ?7)) \
+             WHERE {FLEET_FILTER} AND (?7 IS NULL OR (run > 0 AND coalesce(backup_key, -1) < ?7)) \
              AND (?5 IS NULL OR {behind}) ORDER BY {order} LIMIT ?6"
         ))
         .bind(&[

@@ -11,6 +11,7 @@ mod access_lists;
 mod alerts;
 mod answer;
 mod bot;
+mod bulk;
 mod domains;
 mod health;
 mod history;
@@ -118,6 +119,7 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::Allow => Answer::of(&access_lists::allow(ctx, input::entry(request).await?).await?),
         Operation::Disallow => Answer::of(&access_lists::disallow(ctx, input::entry(request).await?).await?),
 
+        Operation::Bulk(call) => bulk::call(ctx, request, call).await,
         Operation::Alerts(call) => alerts::call(ctx, request, call).await,
 
         // What has rules of its own is answered before: `router`, `proxy`, `repository`.

@@ -4,7 +4,7 @@
 use moltworker_core::jobs::message::{DEAD_LETTERS, Job, RETRY_AFTER_S};
 use worker::{Env, Result};
 
-use super::{look, probe};
+use super::{look, order, probe};
 use crate::alerts;
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::queue::{Message, MessageBatch};
@@ -46,6 +46,7 @@ pub(super) async fn perform(env: &Env, job: Job) {
             }
             tick
         }
+        Job::Order { order, users } => return order::carry_out(env, order, users).await,
         Job::Deliver => {
             if let Err(error) = alerts::deliver_due(env).await {
                 log::line("alerts-not-sent", &[("reason", &error)]);

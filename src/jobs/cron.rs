@@ -8,7 +8,7 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
 
-use super::consumer;
+use super::{consumer, order};
 use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::queue;
@@ -63,6 +63,9 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
     alert(env, has_queue && queue_is_well).await;
+    if let Err(error) = order::resume(env, has_queue).await {
+        log::line("orders-not-resumed", &[("reason", &error)]);
+    }
     if !has_queue {
         for job in jobs {
             consumer::perform(env, job).await;
@@ -155,7 +158,12 @@ async fn forget_old(database: &D1Database, tick: u64) -> Result<()> {
     let over = d1_timestamp(clock::now_ms().saturating_sub(history::KEPT_MS));
     for (statement, oldest) in [
         ("DELETE FROM events WHERE at < ?1", over.clone()),
-        ("DELETE FROM dead_jobs WHERE at < ?1", over),
+        ("DELETE FROM dead_jobs WHERE at < ?1", over.clone()),
+        (
+            "DELETE FROM bulk_bots WHERE order_id IN (SELECT id FROM bulk_orders WHERE ordered_at < ?1)",
+            over.clone(),
+        ),
+        ("DELETE FROM bulk_orders WHERE ordered_at < ?1", over),
         (
             "DELETE FROM cron_ticks WHERE id <= ?1",
             d1_timestamp(tick.saturating_sub(KEPT_TICKS.into())),

@@ -3,6 +3,7 @@
 mod consumer;
 mod cron;
 mod look;
+mod order;
 mod probe;
 
 use worker::{Env, ScheduleContext, ScheduledEvent, event};

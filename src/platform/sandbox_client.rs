@@ -12,6 +12,7 @@ use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::{SecondFactor, SecondFactorCommand};
 use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
+use moltworker_core::jobs::bulk::BulkVerb;
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{Run, SnapshotId};
@@ -106,6 +107,26 @@ pub(crate) async fn order(
         SandboxCommand::Order(by, order)
     };
     status_after(env, user, &command).await
+}
+
+/// What became of an order to many at one bot.
+pub(crate) enum BulkDone {
+    /// It was ordered.
+    Ordered,
+    /// An earlier try had done it.
+    Before,
+    /// There was nothing to be ordered, and why.
+    Skipped(String),
+}
+
+/// Has the bot do what an admin orders of many. `tried_at` is when that was tried first, if it was.
+pub(crate) async fn bulk(env: &Env, user: UserId, verb: BulkVerb, tried_at: Option<u64>) -> Result<BulkDone> {
+    match ask(env, user, &SandboxCommand::Bulk(verb, tried_at)).await? {
+        SandboxAnswer::Status(_) => Ok(BulkDone::Ordered),
+        SandboxAnswer::Done => Ok(BulkDone::Before),
+        SandboxAnswer::Skipped(why) => Ok(BulkDone::Skipped(why)),
+        other => unexpected(&other),
+    }
 }
 
 /// Has the Sandbox ask its supervisor now; what cron wants to know of the state it is in then.
@@ -266,6 +287,7 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
         SandboxAnswer::File(_) => "a file",
         SandboxAnswer::Unsatisfiable(_) => "a size",
         SandboxAnswer::Done => "success",
+        SandboxAnswer::Skipped(_) => "that there was nothing to do",
         SandboxAnswer::Refused(..) => "a refusal",
     };
     Err(Error::RustError(format!("the Sandbox answered {name}, which was not the question")).into())

@@ -9,6 +9,7 @@
 
 mod answer;
 mod backups;
+mod bulk;
 mod container;
 mod holds;
 mod lifecycle;
@@ -49,7 +50,7 @@ use worker::{Env, State, web_sys};
 use crate::alerts;
 use crate::platform::{clock, configuration, log, tasks, watch};
 use answer::Reply;
-use holds::KeptHolds;
+use holds::HoldsTurn;
 use registry::Registry;
 use sessions::Renewing;
 
@@ -71,7 +72,7 @@ struct Inner {
     memory: RefCell<Memory>,
     renewing: Renewing,
     registry: Registry,
-    kept_holds: KeptHolds,
+    holds_turn: HoldsTurn,
 }
 
 #[derive(Default)]
@@ -112,7 +113,7 @@ impl Sandbox {
                 memory: RefCell::default(),
                 renewing: Renewing::default(),
                 registry: Registry::default(),
-                kept_holds: KeptHolds::default(),
+                holds_turn: HoldsTurn::default(),
             }),
         }
     }
@@ -184,6 +185,7 @@ impl Inner {
                 self.load().await?;
                 self.order(by, order, None).await?.into()
             }
+            SandboxCommand::Bulk(verb, tried_at) => self.bulk(verb, tried_at).await?,
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,

@@ -21,6 +21,11 @@ struct Record {
 }
 
 #[derive(Deserialize)]
+struct Kept {
+    record: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Known {
     id: SnapshotId,
     details: Option<String>,
@@ -142,6 +147,23 @@ impl Store {
     /// What is held, as it is kept elsewhere.
     pub(super) fn holds_record(&self, now: u64) -> Result<String> {
         Ok(serde_json::to_string(&self.holds(now)?)?)
+    }
+
+    /// What the bucket has of what is held. The outer `None` where it was not asked, the inner one where nobody knows.
+    pub(super) fn kept_holds(&self) -> Result<Option<Option<String>>> {
+        let row: Option<Kept> = self.one("SELECT record FROM kept_holds", vec![])?;
+        Ok(row.map(|row| row.record))
+    }
+
+    /// Remembers what the bucket has; nothing while that may be one or the other.
+    pub(super) fn set_kept_holds(&self, record: Option<&str>) -> Result<()> {
+        match record {
+            Some(record) => self.exec(
+                "INSERT OR REPLACE INTO kept_holds (only, record) VALUES (1, ?)",
+                vec![record.into()],
+            ),
+            None => self.exec("INSERT OR REPLACE INTO kept_holds (only) VALUES (1)", vec![]),
+        }
     }
 
     /// Takes up what was kept elsewhere.

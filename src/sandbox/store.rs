@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -31,6 +31,10 @@ const MIGRATIONS: [&str; 5] = [
     "CREATE TABLE wrong_codes (at INTEGER NOT NULL);",
     // NULL: a run that was started before there was this secret.
     "ALTER TABLE run_secret ADD COLUMN ingress_secret TEXT;",
+    // What the bucket has of `holds`; NULL while nobody knows, and no row while it was not asked. Of an object that lived
+    // before there was this table nobody knows.
+    "CREATE TABLE kept_holds (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT);
+     INSERT INTO kept_holds (only) SELECT 1 FROM life;",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

@@ -144,6 +144,10 @@ const ENDPOINTS = [
   ["admin-mute", "admin", "POST", "/api/admin/alerts/mutes", { rule: "crash-loop", until: Date.now() + 60_000 }, true],
   ["admin-unmute", "admin", "DELETE", "/api/admin/alerts/mutes", { rule: "crash-loop" }, true],
   ["admin-get-alert-settings", "admin", "GET", "/api/admin/alerts/settings", null, true],
+  ["admin-order-bots", "admin", "POST", "/api/admin/bulk", { verb: "snapshot", filter: {}, dryRun: true }, true],
+  ["admin-list-bulk-orders", "admin", "GET", "/api/admin/bulk", null, true],
+  ["admin-get-bulk-order", "admin", "GET", "/api/admin/bulk/1", null, true],
+  ["admin-stop-bulk-order", "admin", "POST", "/api/admin/bulk/1/stop", null, true],
   ["admin-set-alert-settings", "admin", "POST", "/api/admin/alerts/settings", { rules: [] }, true],
   // Pages and traffic. That a code, a form or a state is none is said after access was given.
   ["show-login", "anybody", "GET", "/login"],

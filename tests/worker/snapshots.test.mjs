@@ -418,3 +418,13 @@ test("pins and holds survive the loss of what the Sandbox had stored", async (t)
   await worker.fake(ALICE, "evict");
   assert.deepEqual(await held(), before);
 });
+
+test("the last unpin reaches the bucket although the Sandbox was evicted", async (t) => {
+  const { worker, bucket } = await start(t, OLD);
+  const kept = async () => (await bucket.get(`users/${ALICE}/holds.json`))?.text();
+  await call(worker, "POST", `${SNAPSHOTS}/pin`, { snapshot: OLD });
+  await until(async () => (await kept())?.includes(OLD), "the pin is written down");
+  await worker.fake(ALICE, "evict");
+  await call(worker, "POST", `${SNAPSHOTS}/unpin`, { snapshot: OLD });
+  await until(async () => (await kept()) === "[]", "its end is written down");
+});

@@ -37,7 +37,7 @@ pub(crate) fn text(status: &Status, more: &ExtraMetrics) -> String {
     text.counter(
         "moltbot_outlived_total",
         "Processes of the bot that outlived a gateway and were ended.",
-        status.outlived.into(),
+        status.outlived.unwrap_or_default().into(),
     );
     text.head(
         "moltbot_gateway_endings",

@@ -102,8 +102,15 @@ impl Gateway {
             state.replace(gateway_config::FILE, &text)?;
         }
         let stale = locks::remove_all(&state)?;
-        if stale > 0 {
-            logs.say(&format!("removed {stale} locks of a gateway that is gone"));
+        if stale.count > 0 {
+            let count = stale.count;
+            logs.say(&format!("removed {count} locks of a gateway that is gone"));
+        }
+        if let Some(reason) = stale.reason {
+            let left = stale.left;
+            logs.say(&format!(
+                "{left} locks of a gateway that is gone cannot be removed: {reason}"
+            ));
         }
         // The gateway itself takes half a minute to find that out.
         if is_taken(settings.gateway) {

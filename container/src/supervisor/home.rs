@@ -234,12 +234,16 @@ impl StateDirectory {
         Ok(names.filter(|name| name != "." && name != "..").collect())
     }
 
-    /// Removes a file.
+    /// Removes a file. False where there is none, or a directory.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub(crate) fn remove(&self, name: &str) -> Result<(), HomeError> {
-        unlinkat(&self.directory, name, AtFlags::empty()).map_err(|e| failed(&self.path.join(name), e))
+    pub(crate) fn remove(&self, name: &str) -> Result<bool, HomeError> {
+        match unlinkat(&self.directory, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT | Errno::ISDIR) => Ok(false),
+            Err(error) => Err(failed(&self.path.join(name), error)),
+        }
     }
 
     /// Which version of a file there is, if there is one.

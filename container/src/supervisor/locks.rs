@@ -50,17 +50,34 @@ struct Request {
     pid: u32,
 }
 
-/// Removes the locks, whatever they say. Says how many there were.
+/// What became of the locks.
+#[derive(Debug, Default)]
+pub(crate) struct Removed {
+    /// So many were removed.
+    pub(crate) count: usize,
+    /// So many could not be.
+    pub(crate) left: usize,
+    /// Why the first of them could not.
+    pub(crate) reason: Option<HomeError>,
+}
+
+/// Removes the locks, whatever they say. One that cannot be removed keeps no gateway from being started: it finds out by itself
+/// whether that lock is held.
 ///
 /// # Errors
 /// When the state directory cannot be read.
-pub(crate) fn remove_all(state: &StateDirectory) -> Result<usize, HomeError> {
-    let mut removed = 0;
+pub(crate) fn remove_all(state: &StateDirectory) -> Result<Removed, HomeError> {
+    let mut removed = Removed::default();
     for directory in of_users(state)? {
         // Whatever else lies there is not ours to judge.
         for name in directory.names()?.iter().filter(|name| name.ends_with(ENDING)) {
-            // A directory of that name is nobody's lock.
-            removed += usize::from(directory.remove(name).is_ok());
+            match directory.remove(name) {
+                Ok(is_file) => removed.count = removed.count.saturating_add(usize::from(is_file)),
+                Err(error) => {
+                    removed.left = removed.left.saturating_add(1);
+                    removed.reason.get_or_insert(error);
+                }
+            }
         }
     }
     Ok(removed)
@@ -134,7 +151,10 @@ fn of_users(state: &StateDirectory) -> Result<Vec<StateDirectory>, HomeError> {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::PathBuf;
+
+    use rustix::thread::{CapabilitySet, CapabilitySets};
 
     fn state() -> (tempfile::TempDir, StateDirectory, PathBuf) {
         let temp = tempfile::tempdir().unwrap();
@@ -173,7 +193,8 @@ mod tests {
         fs::write(elsewhere.join("a.lock"), r#"{"pid":4294967295}"#).unwrap();
         std::os::unix::fs::symlink(&elsewhere, locks.join("../openclaw-link")).unwrap();
         // A link is no directory of locks: nothing behind it is touched.
-        assert_eq!(remove_all(&state).unwrap(), 4);
+        let removed = remove_all(&state).unwrap();
+        assert_eq!((removed.count, removed.left), (4, 0), "{removed:?}");
         assert!(elsewhere.join("a.lock").exists());
         let mut left: Vec<_> = fs::read_dir(&locks)
             .unwrap()
@@ -182,7 +203,32 @@ mod tests {
         left.sort();
         assert_eq!(left, ["directory.lock", "notes.txt"]);
         fs::remove_dir_all(locks.parent().unwrap()).unwrap();
-        assert_eq!(remove_all(&state).unwrap(), 0);
+        assert_eq!(remove_all(&state).unwrap().count, 0);
+    }
+
+    #[test]
+    fn locks_that_cannot_be_removed_are_told_and_cost_the_others_nothing() {
+        let (_temp, state, locks) = state();
+        let kept = locks.with_file_name("openclaw-kept");
+        fs::create_dir(&kept).unwrap();
+        for lock in [kept.join("a.lock"), kept.join("b.lock"), locks.join("c.lock")] {
+            fs::write(lock, "{}").unwrap();
+        }
+        fs::set_permissions(&kept, PermissionsExt::from_mode(0o555)).unwrap();
+        // Root writes everywhere by a capability, which a thread may give up for itself.
+        let removed = std::thread::spawn(move || {
+            let none = CapabilitySets {
+                effective: CapabilitySet::empty(),
+                permitted: CapabilitySet::empty(),
+                inheritable: CapabilitySet::empty(),
+            };
+            rustix::thread::set_capabilities(None, none).unwrap();
+            remove_all(&state).unwrap()
+        });
+        let removed = removed.join().unwrap();
+        assert_eq!((removed.count, removed.left), (1, 2), "{removed:?}");
+        let reason = removed.reason.unwrap().to_string();
+        assert!(reason.contains(".lock") && reason.contains("denied"), "{reason}");
     }
 
     #[test]

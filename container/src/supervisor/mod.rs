@@ -10,6 +10,7 @@ pub(crate) mod gateway_shutdown;
 pub(crate) mod home;
 pub(crate) mod included;
 pub(crate) mod locks;
+pub(crate) mod log_line;
 pub(crate) mod platform_settings;
 pub(crate) mod probe;
 pub(crate) mod processes;

@@ -20,9 +20,10 @@ use crate::backup::stillness::Stillness;
 use crate::output::Logs;
 use crate::settings::Settings;
 use crate::supervisor::cgroup::Cgroup;
-use crate::supervisor::gateway_process::{self, Gateway, Readers};
+use crate::supervisor::gateway_process::{self, Gateway, Readers, SpawnError};
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::home::Fingerprint;
+use crate::supervisor::log_line::log_line;
 use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::tenant::{Outlived, Tenant};
 use crate::supervisor::{gateway_shutdown, probe, reaper};
@@ -63,6 +64,8 @@ pub(crate) struct Supervision {
     tenant: Arc<Tenant>,
     /// Which config the last gateway ended with.
     config: Option<Fingerprint>,
+    /// Which config was refused last, where no gateway was started for it.
+    refused: Option<Option<Fingerprint>>,
     reports: mpsc::Sender<GatewayEvent>,
     reported: mpsc::Receiver<GatewayEvent>,
     /// Keeps the home, where there is a repository.
@@ -111,6 +114,7 @@ impl Supervision {
             version,
             running: None,
             config: None,
+            refused: None,
             reports,
             reported,
             backups: None,
@@ -233,7 +237,9 @@ impl Supervision {
                 .say(&format!("{said} ({phase:?}, {elapsed} ms after the supervisor)"));
         }
         if view.phase != before && view.phase == GatewayPhase::CrashLooped {
-            self.config = gateway_process::config_fingerprint(&self.settings);
+            // A gateway writes its config as well: what it was started with says nothing of what it ended with.
+            let refused = self.refused.take();
+            self.config = refused.unwrap_or_else(|| gateway_process::config_fingerprint(&self.settings));
             self.logs
                 .say("gateway: given up until it is asked for or its config changes");
         }
@@ -249,6 +255,9 @@ impl Supervision {
         let oom_kills = Cgroup::here().oom_kills();
         // What puts the config in order would stand still with the bot.
         self.tenant.go_on();
+        // From before it is read: one that is mended while it is judged is another one.
+        let config = gateway_process::config_fingerprint(&self.settings);
+        self.refused = None;
         match Gateway::spawn(&self.settings, &self.rpc.password, &self.logs, &self.tenant).await {
             Ok((gateway, readers)) => {
                 self.running = Some(Running {
@@ -261,11 +270,14 @@ impl Supervision {
                 });
                 self.on(GatewayEvent::Spawned(launch, reaper::number(gateway.pid)))
             }
-            Err(error) => self.on(GatewayEvent::NotSpawned(
-                launch,
-                error.reason(),
-                error.to_string(),
-            )),
+            Err(error) => {
+                self.refused = matches!(error, SpawnError::Config(_)).then_some(config);
+                self.on(GatewayEvent::NotSpawned(
+                    launch,
+                    error.reason(),
+                    error.to_string(),
+                ))
+            }
         }
     }
 
@@ -395,29 +407,6 @@ async fn exit_event(mut ended: Running, exit: ExitReason, logs: &Logs) -> Gatewa
         last_output: &last_output,
     });
     GatewayEvent::Ended(ended.launch, exit, reason, message)
-}
-
-/// What is worth a line in the log.
-fn log_line(event: &GatewayEvent) -> Option<String> {
-    Some(match event {
-        GatewayEvent::Spawned(_, pid) => format!("gateway: process {pid} started"),
-        GatewayEvent::NotSpawned(_, _, reason) => format!("gateway: not started: {reason}"),
-        GatewayEvent::Listening(_) => "gateway: its port is open".to_owned(),
-        GatewayEvent::Started(_) => "gateway: ready".to_owned(),
-        GatewayEvent::Stop(_) => "told to stop".to_owned(),
-        GatewayEvent::Restart => "told to restart the gateway".to_owned(),
-        GatewayEvent::ConfigChanged => "gateway: its config has changed".to_owned(),
-        GatewayEvent::Restored => "the home is confirmed".to_owned(),
-        GatewayEvent::NotRestored { .. } => "the home is not restored".to_owned(),
-        GatewayEvent::Saved(well) => {
-            format!("the last snapshot was {}taken", if *well { "" } else { "not " })
-        }
-        GatewayEvent::RestoreTo(point) => format!("told to restore {point}"),
-        GatewayEvent::Ended(..)
-        | GatewayEvent::Cleared(..)
-        | GatewayEvent::Probed(..)
-        | GatewayEvent::Deadline => return None,
-    })
 }
 
 async fn next_activity(backups: &mut Option<BackupController>) -> BackupActivity {

@@ -49,7 +49,7 @@ impl Account {
             ready_for_ms: ready_for.map(millis),
             endings: view.endings.into(),
             crash_loop: view.crash_loop,
-            outlived: view.outlived,
+            outlived: Some(view.outlived),
             idle_ms: self.activity.idle_ms(),
             open: self.activity.open(),
             memory: Cgroup::here().memory(),

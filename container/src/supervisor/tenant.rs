@@ -24,6 +24,7 @@ use self::group::TenantGroup;
 use crate::backup::stillness::HoldOrder;
 use crate::confinement;
 use crate::settings::{Settings, TenantScope};
+use crate::supervisor::confined_process;
 use crate::supervisor::processes::{self, Relative};
 use crate::supervisor::reaper;
 
@@ -96,6 +97,7 @@ impl Tenant {
         let all = processes::living();
         let mut ours = jobs();
         ours.extend(&self.struck().killers);
+        ours.extend(confined_process::under_way());
         let kin = Kin::of(&all, std::process::id(), &ours, self.user);
         Look { all, kin }
     }

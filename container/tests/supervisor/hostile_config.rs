@@ -51,6 +51,34 @@ fn a_config_that_takes_too_much_is_refused_at_no_cost_to_pid_1() {
     fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
 }
 
+/// Whether a process that judges the config has read it: it works through it.
+fn is_judged(fixture: &Fixture) -> bool {
+    fixture.children().into_iter().any(|pid| {
+        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = after
+            .split_whitespace()
+            .nth(11)
+            .and_then(|ticks| ticks.parse::<u32>().ok());
+        arguments.split(|byte| *byte == 0).nth(1) == Some(b"edit-config") && ticks > Some(2)
+    })
+}
+
+#[test]
+fn a_config_that_is_mended_while_it_is_refused_is_noticed() {
+    // Long, and wrong at its end.
+    let wrong = format!("{{ mine: [{}", "0,".repeat(300_000));
+    let fixture = Fixture::start(&Setup {
+        config: Some(&wrong),
+        ..Setup::default()
+    });
+    fixture.wait_for("it is being judged", || is_judged(&fixture).then_some(()));
+    std::fs::write(fixture.home.join(".openclaw/openclaw.json"), "{}").unwrap();
+    let status = fixture.until("it is ready", is_ready);
+    assert_eq!(status.endings[0].reason, EndReason::ConfigRejected);
+}
+
 #[test]
 fn what_a_machine_lacks_to_confine_processes_is_told_once() {
     if !rustix::process::geteuid().is_root() {

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use crate::fixture::Fixture;
 use crate::kept::{settled, snapshot};
 use crate::repository::Repository;
+use crate::tree::hand_over;
 
 const DATABASES: u32 = 200;
 
@@ -105,4 +106,33 @@ fn a_database_is_copied_again_only_once_it_was_written() {
     until_settled(&fixture, &first);
     assert_eq!(copied(&fixture).0, 1);
     assert_eq!(restored(&repository, "many-0.sqlite"), "and then");
+}
+
+#[test]
+fn a_copy_that_the_snapshot_before_does_not_have_costs_the_others_nothing() {
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    let names = ["a.sqlite", "b.sqlite"];
+    for name in names {
+        let database = Connection::open(fixture.home.join(name)).unwrap();
+        database
+            .execute_batch("CREATE TABLE notes(what); INSERT INTO notes VALUES ('kept')")
+            .unwrap();
+    }
+    hand_over(&fixture.home);
+    until_settled(&fixture, &fixture.home.join("b.sqlite"));
+    assert!(copied(&fixture).0 > 1);
+    // What is known of one of them is of another length than what the snapshot has.
+    let known = fixture.home.with_file_name(".moltbot.databases");
+    let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&known).unwrap()).unwrap();
+    text["copies"]["a.sqlite"]["bytes"] = 12_345.into();
+    std::fs::write(&known, text.to_string()).unwrap();
+    std::fs::write(fixture.home.join("beside"), "it").unwrap();
+    let status = snapshot(&fixture);
+    assert!(status.lacks.is_empty(), "{:?}", status.lacks);
+    for name in names {
+        assert_eq!(restored(&repository, name), "kept", "{name}");
+    }
+    let (_target, home) = repository.restored("latest");
+    assert_eq!(std::fs::read_to_string(home.join("beside")).unwrap(), "it");
 }

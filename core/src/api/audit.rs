@@ -70,6 +70,7 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
             | Operation::OrderBotOf(_)
             | Operation::Snapshots(_)
             | Operation::SnapshotsOf(_)
+            | Operation::Bulk(_)
             | Operation::SetUserStatus(_),
         ) => Some(HistoryKind::Ordered),
         (Audit::Change, _) => Some(HistoryKind::Changed),

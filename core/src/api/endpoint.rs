@@ -202,7 +202,7 @@ impl Endpoint {
         self.method
     }
 
-    /// Its path; `{user}` and `{provider}` stand for one segment each, `{*}` for all that follow.
+    /// Its path; `{user}`, `{provider}` and `{order}` stand for one segment each, `{*}` for all that follow.
     pub fn path(&self) -> &'static str {
         self.path
     }

@@ -8,6 +8,7 @@ pub mod access;
 pub mod alerts;
 pub mod audit;
 pub mod bot;
+pub mod bulk;
 pub mod contract;
 pub mod domains;
 pub mod endpoint;

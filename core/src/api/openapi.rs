@@ -28,7 +28,7 @@ const SESSION: &str = "session";
 const REPOSITORY: &str = "repository-token";
 
 /// The groups endpoints are shown in: what their paths begin with, the group's name, and what it is.
-pub const GROUPS: [(&str, &str, &str); 7] = [
+pub const GROUPS: [(&str, &str, &str); 8] = [
     (
         "/api/bot/snapshots",
         "snapshots",
@@ -42,6 +42,7 @@ pub const GROUPS: [(&str, &str, &str); 7] = [
         "admin-users",
         "Users and their domains, for admins",
     ),
+    ("/api/admin/bulk", "admin-bulk", "Orders to many bots, for admins"),
     (
         "/api/admin",
         "admin-access",
@@ -66,6 +67,9 @@ pub fn document() -> Value {
         let path = paths.entry(endpoint.path()).or_default();
         if endpoint.path().contains("{user}") {
             path.insert("parameters".into(), json!([user_parameter()]));
+        }
+        if endpoint.path().contains("{order}") {
+            path.insert("parameters".into(), json!([order_parameter()]));
         }
         path.insert(
             endpoint.method().name().into(),
@@ -177,6 +181,16 @@ fn user_parameter() -> Value {
         "required": true,
         "description": "whose, by the user's id",
         "schema": { "$ref": "#/components/schemas/UserId" },
+    })
+}
+
+fn order_parameter() -> Value {
+    json!({
+        "name": "order",
+        "in": "path",
+        "required": true,
+        "description": "which order, by its number",
+        "schema": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
     })
 }
 

@@ -1,6 +1,7 @@
 //! What can be asked of the platform, one value for each endpoint, and the JSON documents that go in and out, by name.
 
 use super::alerts::AlertCall;
+use super::bulk::BulkCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
 use crate::identity::users::UserStatus;
@@ -98,6 +99,8 @@ pub enum Operation {
     Disallow,
     /// An admin: incidents, and where and when they are told.
     Alerts(AlertCall),
+    /// An admin: orders to many bots.
+    Bulk(BulkCall),
     /// The owner's traffic to their bot.
     ServeBot,
     /// A machine at a bot's repository of snapshots.
@@ -181,6 +184,10 @@ documents! {
         SinkTest: super::alerts::SinkTest,
         MuteList: super::alerts::MuteList,
         AlertRules: super::alerts::AlertRules,
+        BulkReceipt: super::bulk::BulkReceipt,
+        BulkOrderPage: super::bulk::BulkOrderPage,
+        BulkOrderBots: super::bulk::BulkOrderBots,
+        BulkOrder: super::bulk::BulkOrder,
     }
     in {
         OrderRequest: super::sandbox::OrderRequest,
@@ -198,5 +205,6 @@ documents! {
         MuteRequest: super::alerts::MuteRequest,
         MuteName: super::alerts::MuteName,
         AlertSettings: crate::alerts::policy::AlertSettings,
+        BulkRequest: super::bulk::BulkRequest,
     }
 }

@@ -36,6 +36,8 @@ pub struct PathParameters {
     pub user: Option<UserId>,
     /// `{provider}`
     pub provider: Option<Provider>,
+    /// `{order}`
+    pub order: Option<u32>,
 }
 
 /// The kind of host a request came to.
@@ -103,11 +105,18 @@ fn matched(template: &str, path: &str) -> Option<PathParameters> {
             "{*}" => return Some(parameters),
             "{user}" => parameters.user = Some(segment.parse().ok()?),
             "{provider}" => parameters.provider = Some(Provider::parse(segment)?),
+            "{order}" => parameters.order = Some(number(segment)?),
             literal if literal == segment => {}
             _ => return None,
         }
     }
     segments.next().is_none().then_some(parameters)
+}
+
+/// A number as it is written, and in no other way.
+fn number(segment: &str) -> Option<u32> {
+    let number: u32 = segment.parse().ok()?;
+    (number.to_string() == segment).then_some(number)
 }
 
 /// Whether the first segment is a reserved name in any spelling (`/Admin`, `/%61dmin`, `//admin`), or becomes

@@ -12,6 +12,7 @@ use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
 use crate::http::problem::Refusal;
 use crate::identity::mfa::{SecondFactor, SecondFactorCommand};
 use crate::identity::session::{Renewal, SessionCommand};
+use crate::jobs::bulk::BulkVerb;
 use crate::json;
 use crate::wire::run::{Run, SnapshotId};
 
@@ -38,6 +39,9 @@ pub enum SandboxCommand {
     Order(Authority, Order),
     /// The same, whatever is lost by it: [`SandboxAnswer::Status`].
     Force(Authority, Order),
+    /// What an admin orders of many bots, with when it was first tried here: [`SandboxAnswer::Status`] of a bot that was
+    /// ordered it, [`SandboxAnswer::Done`] where an earlier try has done it, or [`SandboxAnswer::Skipped`].
+    Bulk(BulkVerb, Option<u64>),
     /// One of the person's browser sessions: [`SandboxAnswer::Renewal`], or [`SandboxAnswer::Done`]. Never wakes the bot.
     Session(SessionCommand),
     /// The second factor of one of those sessions: [`SandboxAnswer::SecondFactor`]. Never wakes the bot.
@@ -104,6 +108,8 @@ pub enum SandboxAnswer {
     Unsatisfiable(u64),
     /// It is done, and there is nothing to say about it.
     Done,
+    /// There was nothing to be done, and why.
+    Skipped(String),
     /// It is not done, why not, and what exactly, when there is more to say.
     Refused(Refusal, Option<String>),
 }
@@ -210,6 +216,18 @@ impl Order {
         Self::Restart,
         Self::Suspend,
     ];
+
+    /// What is ordered of one bot where this is ordered of many; nothing where that is a snapshot.
+    pub const fn of_bulk(verb: BulkVerb) -> Option<Self> {
+        match verb {
+            BulkVerb::Restart => Some(Self::Restart),
+            BulkVerb::Sleep => Some(Self::Sleep),
+            BulkVerb::Stop => Some(Self::Stop),
+            BulkVerb::Suspend => Some(Self::Suspend),
+            BulkVerb::Resume => Some(Self::Start),
+            BulkVerb::Snapshot => None,
+        }
+    }
 
     /// Its name in paths and on the wire.
     pub fn as_str(self) -> &'static str {

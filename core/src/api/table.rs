@@ -13,6 +13,7 @@ use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
 
 mod admin;
 mod alerts;
+mod bulk;
 mod owner;
 mod rows;
 
@@ -23,6 +24,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         .chain(owner::OWNER)
         .chain(admin::ADMIN)
         .chain(alerts::ALERTS)
+        .chain(bulk::BULK)
         .chain(UPSTREAM)
 }
 

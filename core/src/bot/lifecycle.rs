@@ -134,8 +134,10 @@ pub struct Lifecycle {
     /// It had work of its own when it was last asked to sleep: a channel that listens, a turn under way.
     #[serde(rename = "works_alone")]
     pub has_background_work: bool,
-    /// Processes of the bot that outlived a gateway of this run, as far as the history was told.
-    pub outlived: u32,
+    /// Processes of the bot that outlived a gateway of this run, as far as the history was told. Nobody knows for a run that
+    /// began when that was not written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlived: Option<u32>,
     /// What is wrong, and what was.
     #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
@@ -165,8 +167,8 @@ pub struct SupervisorReport {
     pub idle_ms: u64,
     /// How far the backup job under way is: another number whenever it gets on.
     pub done: u64,
-    /// Processes that outlived a gateway and were ended, in this run.
-    pub outlived: u32,
+    /// Processes that outlived a gateway and were ended, in this run, where it says so.
+    pub outlived: Option<u32>,
 }
 
 /// Whether a bot without traffic may be put to sleep.
@@ -261,7 +263,7 @@ impl Lifecycle {
             desired: Desired::Available,
             pinned: false,
             has_background_work: false,
-            outlived: 0,
+            outlived: Some(0),
             incidents: Incidents::default(),
         }
     }

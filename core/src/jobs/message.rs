@@ -37,6 +37,13 @@ pub enum Job {
     },
     /// Send the alerts that are due.
     Deliver,
+    /// Do what an admin ordered about these bots.
+    Order {
+        /// Which order, by its number in `bulk_orders`.
+        order: u32,
+        /// At most [`MAX_USERS`] of its bots.
+        users: Vec<UserId>,
+    },
 }
 
 impl Job {
@@ -47,6 +54,19 @@ impl Job {
             users: users.to_vec(),
         });
         std::iter::once(Self::Probe { tick }).chain(looks).collect()
+    }
+
+    /// The messages that carry out orders: bots of one order stand one after the other.
+    pub fn of_orders(bots: &[(u32, UserId)]) -> Vec<Self> {
+        bots.chunk_by(|(one, _), (next, _)| one == next)
+            .flat_map(|of_one| of_one.chunks(MAX_USERS))
+            .filter_map(|bots| {
+                Some(Self::Order {
+                    order: bots.first()?.0,
+                    users: bots.iter().map(|(_, user)| *user).collect(),
+                })
+            })
+            .collect()
     }
 
     /// What a message says. `None` for one of another version, or for something that is none: it is tried again, because a newer
@@ -88,6 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn no_message_has_bots_of_two_orders_or_more_than_fifty() {
+        let bots = |order, count| (0..count).map(move |number| (order, user(number)));
+        let all: Vec<_> = bots(1, 120).chain(bots(2, 1)).chain(bots(5, 50)).collect();
+        let jobs = Job::of_orders(&all);
+        let lengths: Vec<_> = jobs
+            .iter()
+            .map(|job| match job {
+                Job::Order { order, users } => (*order, users.len()),
+                _ => panic!("{job:?}"),
+            })
+            .collect();
+        assert_eq!(lengths, [(1, 50), (1, 50), (1, 20), (2, 1), (5, 50)]);
+        assert!(Job::of_orders(&[]).is_empty());
+    }
+
+    #[test]
     fn the_form_of_a_message_is_fixed_and_others_are_not_read() {
         for (job, text) in [
             (
@@ -99,6 +135,13 @@ mod tests {
             ),
             (Job::Probe { tick: 7 }, r#"{"probe":{"tick":7}}"#),
             (Job::Deliver, r#""deliver""#),
+            (
+                Job::Order {
+                    order: 3,
+                    users: vec![user(1)],
+                },
+                r#"{"order":{"order":3,"users":["00000000-0000-4000-8000-000000000001"]}}"#,
+            ),
         ] {
             assert_eq!(serde_json::to_string(&job).unwrap(), text);
             assert_eq!(Job::read(text), Some(job));

@@ -1,4 +1,5 @@
 //! The rules of cron: what goes on the queue and who looks at it. `src/jobs` carries it out.
 
+pub mod bulk;
 pub mod message;
 pub mod watch;

@@ -311,9 +311,9 @@ pub struct Status {
     /// While crash-looped: why.
     #[serde(default)]
     pub crash_loop: Option<CrashLoop>,
-    /// Processes of the bot that outlived their gateway and were ended, in this run.
+    /// Processes of the bot that outlived their gateway and were ended, in this run. Older supervisors do not say.
     #[serde(default)]
-    pub outlived: u32,
+    pub outlived: Option<u32>,
     /// Milliseconds since the owner's traffic last did something: a request that began or ended, a frame that
     /// is no ping or pong. Health checks do not count.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
-use moltworker_core::backup::state::CHOICE_PATH;
+use moltworker_core::backup::state::{BackupSummary, CHOICE_PATH};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 use moltworker_core::wire::job::JobKind;
@@ -40,6 +40,8 @@ const STEPS: [(&str, &str, &str); 4] = [
     ),
     ("ready", "Ready", "Ready. One moment…"),
 ];
+/// Instead of the words about a snapshot, where none is known: what the bucket has is seen by the restore only.
+const NO_SNAPSHOT: &str = "A snapshot of its files is looked for. A new bot has none yet.";
 const STARTED_AGAIN: &str = "The bot ended while starting and is started again.";
 
 /// The page. It goes on by itself to the address that was asked for, as soon as the bot answers.
@@ -60,8 +62,8 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
         h1 { (title) }
         ol #steps data-state=(status.state.as_str()) data-started-again=(STARTED_AGAIN)
             data-again=[(refusal == Refusal::NoCapacity).then_some(SLOT_RETRY_MS)] {
-            @for (index, (step, line, words)) in STEPS.iter().enumerate() {
-                li data-step=(step) class=(standing(index, status)) data-words=(words) { (line) }
+            @for (index, (step, line, _)) in STEPS.iter().enumerate() {
+                li data-step=(step) class=(standing(index, status)) data-words=(words(index, status)) { (line) }
             }
         }
         p #words role="status" { (status_text(status, refusal)) }
@@ -114,6 +116,15 @@ fn reached(status: &BotStatus) -> usize {
     }
 }
 
+fn words(index: usize, status: &BotStatus) -> &'static str {
+    let knows = |backups: &BackupSummary| backups.newest.is_some();
+    match STEPS.get(index) {
+        Some(("restoring", ..)) if !status.backups.as_ref().is_some_and(knows) => NO_SNAPSHOT,
+        Some((.., words)) => words,
+        None => "",
+    }
+}
+
 fn standing(index: usize, status: &BotStatus) -> &'static str {
     match super::standing(index, reached(status)) {
         "now" if failed(status) => "failed",
@@ -141,7 +152,7 @@ fn status_text(status: &BotStatus, refusal: Refusal) -> &'static str {
              If this goes on, tell your administrator."
         }
         (_, Some(StartPhase::RestartingGateway)) => STARTED_AGAIN,
-        _ => STEPS.get(reached(status)).map_or("", |(.., words)| words),
+        _ => words(reached(status), status),
     }
 }
 
@@ -165,7 +176,7 @@ pub(super) fn progress_text(progress: &Progress) -> String {
 mod tests {
     use super::*;
     use moltworker_core::api::bot::ObservedStatus;
-    use moltworker_core::backup::state::{BackupState, PassedOver, Trouble};
+    use moltworker_core::backup::state::{BackupState, NewestSnapshot, PassedOver, Trouble};
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::Amount;
 
@@ -192,7 +203,7 @@ mod tests {
             ),
             (
                 StartPhase::Restoring,
-                "Its files are being",
+                NO_SNAPSHOT,
                 Some("allocating"),
                 "restoring",
             ),
@@ -236,6 +247,28 @@ mod tests {
                 asked.contains("id=\"choice\" hidden"),
                 "nothing to be done but wait"
             );
+        }
+    }
+
+    #[test]
+    fn files_come_back_from_a_snapshot_only_where_there_is_one() {
+        let mut status = status(BotState::Restoring, Some(StartPhase::Restoring));
+        let mut backups = BackupState::default().summary();
+        for (newest, is_said) in [
+            (None, false),
+            (
+                Some(NewestSnapshot {
+                    id: "ab".repeat(32).parse().unwrap(),
+                    at: 1,
+                }),
+                true,
+            ),
+        ] {
+            backups.newest = newest;
+            status.backups = Some(backups.clone());
+            let html = shown(&status);
+            assert_eq!(html.contains("from the last snapshot"), is_said, "{html}");
+            assert_eq!(html.contains(NO_SNAPSHOT), !is_said, "{html}");
         }
     }
 

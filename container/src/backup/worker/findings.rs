@@ -33,6 +33,8 @@ pub(crate) struct Findings {
     pub(crate) raw: BTreeMap<String, String>,
     /// Databases that could not be copied, stored as they are or not.
     pub(crate) uncopied: BTreeSet<String>,
+    /// Databases that were thought to be in the snapshot before, and are not.
+    pub(crate) missed: BTreeSet<String>,
     /// What is there and is not in the snapshot, because it cannot be read.
     pub(crate) lacks: Named,
     /// What is not in it because a rule says so.
@@ -56,6 +58,7 @@ impl Findings {
             databases,
             raw,
             uncopied,
+            missed,
             lacks,
             left_out,
             failures,
@@ -66,6 +69,7 @@ impl Findings {
         !(databases.is_empty()
             && raw.is_empty()
             && uncopied.is_empty()
+            && missed.is_empty()
             && lacks.is_empty()
             && left_out.is_empty()
             && failures.is_empty()
@@ -82,6 +86,7 @@ impl Findings {
             .map(|(name, reason)| (name.clone(), reason.clone()));
         self.raw.extend(raw);
         self.uncopied.extend(more.uncopied.iter().cloned());
+        self.missed.extend(more.missed.iter().cloned());
         for (all, some) in [(&mut self.lacks, &more.lacks), (&mut self.moments, &more.moments)] {
             some.first.iter().for_each(|said| all.push(said));
         }

@@ -129,6 +129,7 @@ impl Passes<'_> {
         let mut opened = opened.repository;
         let mut added = Added::default();
         let mut pass = 1;
+        let mut may_know = true;
         let (first, home) = loop {
             let since = Instant::now();
             let unchanged = Arc::new(Unchanged::since(copies));
@@ -136,6 +137,18 @@ impl Passes<'_> {
             let (repository, snapshot) = self.pass(opened, &home, &home, parent.as_ref(), &mut added)?;
             let findings = taken(&home.findings);
             let changed = home.changes.count();
+            if may_know && !findings.missed.is_empty() {
+                // What is known of copies is wrong: all databases are copied, and the rest is taken as it was just stored.
+                note(&format!(
+                    "the snapshot before has no copy of {} databases: all are copied again",
+                    findings.missed.len()
+                ));
+                may_know = false;
+                parent = Some(snapshot);
+                opened = repository.drop_index();
+                copies = databases::Copies::new();
+                continue;
+            }
             let is_long = since.elapsed() > LONG_PASS && changed.is_none_or(|changed| changed > FEW);
             if !is_long || pass >= MAX_PASSES || !findings.failures.is_empty() {
                 let first = Stored {

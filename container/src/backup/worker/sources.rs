@@ -104,8 +104,9 @@ impl Read for Reader {
             }
             Bytes::Before(_) => {
                 self.note(|findings, path| {
-                    let said = "the snapshot before has it no more; the next attempt copies it again";
-                    findings.failures.push(format!("{}: {said}", path.display()));
+                    findings.amount.files = findings.amount.files.saturating_sub(1);
+                    findings.missed.insert(path.to_string_lossy().into_owned());
+                    findings.lacks(path, "the snapshot before has no copy of it");
                 });
                 return Err(IoKind::NotFound.into());
             }

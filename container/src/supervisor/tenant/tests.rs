@@ -107,14 +107,38 @@ fn what_outlived_its_gateway_is_told_in_one_short_line() {
     assert!(outlived.to_string().len() < 400, "{outlived}");
 }
 
-#[test]
-fn a_job_that_begins_while_the_bot_is_stopped_is_spared() {
-    let tenant = Tenant {
+fn without_a_user() -> Tenant {
+    Tenant {
         user: None,
         group: None,
         holding: Mutex::default(),
         struck: Mutex::default(),
+    }
+}
+
+#[test]
+fn a_process_that_reads_the_lock_is_none_of_the_bots() {
+    let tenant = without_a_user();
+    let started = confined_process::UnderWay::start(std::process::Command::new("sleep").arg("60"));
+    let (wanted, mut reader) = started.unwrap().unwrap();
+    let found = |number| {
+        let tenants = tenant.look(BTreeSet::new).kin.tenants;
+        tenants.iter().any(|process| process.pid == number)
     };
+    let is_counted = found(reader.id());
+    drop(wanted);
+    reader.wait().unwrap();
+    // What is nobody's job is seen by the same look.
+    let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let is_other_counted = found(other.id());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!((is_counted, is_other_counted), (false, true));
+}
+
+#[test]
+fn a_job_that_begins_while_the_bot_is_stopped_is_spared() {
+    let tenant = without_a_user();
     let jobs = std::cell::RefCell::new(Vec::<std::process::Child>::new());
     // Another one begins as soon as this was answered.
     let ours = || {

@@ -45,6 +45,14 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (SandboxCommand::FreeSlot, r#""free-slot""#.to_owned()),
         (SandboxCommand::Logs(200), r#"{"logs":200}"#.to_owned()),
         (
+            SandboxCommand::Bulk(BulkVerb::Restart, None),
+            r#"{"bulk":["restart",null]}"#.to_owned(),
+        ),
+        (
+            SandboxCommand::Bulk(BulkVerb::Sleep, Some(5)),
+            r#"{"bulk":["sleep",5]}"#.to_owned(),
+        ),
+        (
             SandboxCommand::MayForget(Run(7), id()),
             format!(r#"{{"may-forget":[7,"{snapshot}"]}}"#),
         ),
@@ -220,6 +228,10 @@ fn an_answer_is_read_as_it_was_written() {
         ),
         (SandboxAnswer::Permission(false), r#"{"permission":false}"#),
         (SandboxAnswer::Done, r#""done""#),
+        (
+            SandboxAnswer::Skipped("it sleeps".into()),
+            r#"{"skipped":"it sleeps"}"#,
+        ),
         (Refusal::RunOver.into(), r#"{"refused":["run-over",null]}"#),
         (
             SandboxAnswer::Refused(Refusal::NotRestored, Some("nöch nicht".into())),

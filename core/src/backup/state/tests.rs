@@ -92,7 +92,7 @@ pub(super) fn status(run: Run, backup: BackupStatus) -> Status {
         ready_for_ms: Some(SETTLED_MS),
         endings: Vec::new(),
         crash_loop: None,
-        outlived: 0,
+        outlived: Some(0),
         idle_ms: 0,
         open: crate::wire::control::OpenTraffic::default(),
         memory: None,

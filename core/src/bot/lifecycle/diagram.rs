@@ -94,7 +94,7 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
                     gateway: gateway.clone(),
                     idle_ms,
                     done: 0,
-                    outlived: 0,
+                    outlived: Some(0),
                 })
             })
         })

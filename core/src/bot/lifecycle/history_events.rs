@@ -14,7 +14,7 @@ pub fn history_events(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecy
 
 /// What its gateway left running. Told by the report that follows, so once for each end of a gateway, or for several.
 fn outlived(before: &Lifecycle, after: &Lifecycle) -> Option<Entry> {
-    let detail = match after.outlived.checked_sub(before.outlived)? {
+    let detail = match after.outlived?.checked_sub(before.outlived?)? {
         0 => return None,
         1 => {
             "1 process that the bot had started went on when its gateway had ended, and was ended".to_owned()
@@ -188,7 +188,8 @@ mod tests {
         );
     }
 
-    fn reported(run: Run, gateway: GatewayCondition, outlived: u32) -> LifecycleEvent {
+    fn reported(run: Run, gateway: GatewayCondition, outlived: impl Into<Option<u32>>) -> LifecycleEvent {
+        let outlived = outlived.into();
         let LifecycleEvent::Reported(run, Some(report)) = report_event(run, gateway, 0) else {
             panic!("a report");
         };
@@ -222,6 +223,28 @@ mod tests {
         };
         let one = "1 process that the bot had started went on when its gateway had ended, and was ended";
         assert_eq!(told, [(2, many(25)), (4, one.to_owned()), (DAY + 1, many(2))]);
+    }
+
+    #[test]
+    fn what_outlived_a_gateway_before_anybody_counted_is_not_told_as_new() {
+        let mut life = Lifecycle::new(0);
+        life.on(&RULES, 0, 0.0, LifecycleEvent::Wanted);
+        // As a version left it that did not count.
+        life.outlived = None;
+        let text = serde_json::to_string(&life).unwrap();
+        assert!(
+            !text.contains("outlived"),
+            "an older version reads a number: {text}"
+        );
+        let mut life: Lifecycle = crate::json::read(&text).unwrap();
+        for (outlived, is_told) in [(None, false), (Some(25), false), (None, false), (Some(26), true)] {
+            let event = reported(R1, GatewayCondition::Answering, outlived);
+            let before = life.clone();
+            life.on(&RULES, 1, 0.0, event.clone());
+            let told = history_events(&before, &event, &life);
+            let told = told.iter().any(|(kind, _)| *kind == HistoryKind::Outlived);
+            assert_eq!(told, is_told, "{outlived:?}");
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn any_report() -> impl Strategy<Value = Option<SupervisorReport>> {
             gateway,
             idle_ms,
             done,
-            outlived: 0,
+            outlived: Some(0),
         }),
     )
 }

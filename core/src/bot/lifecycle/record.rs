@@ -32,7 +32,7 @@ pub(super) struct LifecycleRecord {
     #[serde(default)]
     works_alone: bool,
     #[serde(default)]
-    outlived: u32,
+    outlived: Option<u32>,
     #[serde(default)]
     incidents: Incidents,
 }

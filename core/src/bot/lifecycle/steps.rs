@@ -40,7 +40,7 @@ impl Lifecycle {
     pub(super) fn start(&mut self, now: u64) -> Vec<LifecycleEffect> {
         self.run = self.run.next();
         self.ready_at = None;
-        self.outlived = 0;
+        self.outlived = Some(0);
         let deadline = now.saturating_add(START_DEADLINE_MS);
         self.enter(now, LifecycleState::Starting { deadline, met: false });
         vec![
@@ -179,7 +179,7 @@ impl Lifecycle {
         else {
             return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
         };
-        self.outlived = outlived;
+        self.outlived = outlived.or(self.outlived);
         match gateway {
             GatewayCondition::Answering => {
                 if self.state != LifecycleState::Running {

@@ -33,7 +33,7 @@ pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) ->
             gateway,
             idle_ms,
             done: 0,
-            outlived: 0,
+            outlived: Some(0),
         }),
     )
 }

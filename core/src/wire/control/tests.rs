@@ -127,7 +127,7 @@ fn the_status_wire_format_is_fixed() {
             reason: EndReason::ConfigRejected,
             message: Some("Unrecognized key: \"foo\"".into()),
         }),
-        outlived: 25,
+        outlived: Some(25),
         idle_ms: 1_000,
         open: OpenTraffic {
             requests: 1,

@@ -189,15 +189,16 @@ fn one_bad_file_is_named_and_a_failing_machine_fails_the_snapshot() {
 }
 
 #[test]
-fn what_the_snapshot_before_has_no_more_fails_this_one() {
+fn what_the_snapshot_before_has_no_more_is_named() {
     let findings = Arc::default();
     let source = Source::new(Bytes::Before(8), PathBuf::from("a.sqlite"), &findings);
     assert!(source.open().unwrap().read_to_end(&mut Vec::new()).is_err());
     let findings = std::mem::take(&mut *findings.lock().unwrap());
+    assert_eq!(Vec::from_iter(findings.missed), ["a.sqlite"]);
     assert!(
-        findings.failures[0].starts_with("a.sqlite: "),
+        findings.lacks.first[0].starts_with("a.sqlite: "),
         "{:?}",
-        findings.failures
+        findings.lacks
     );
-    assert!(findings.lacks.is_empty());
+    assert!(findings.failures.is_empty());
 }

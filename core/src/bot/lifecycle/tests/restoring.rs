@@ -8,7 +8,7 @@ fn gets_to(done: u64) -> LifecycleEvent {
         gateway: GatewayCondition::Restoring,
         idle_ms: 0,
         done,
-        outlived: 0,
+        outlived: Some(0),
     };
     LifecycleEvent::Reported(R1, Some(report))
 }
