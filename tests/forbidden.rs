@@ -30,6 +30,10 @@ const BY_PATH: [(&str, &str); 18] = [
         "backup/worker/databases/unchanged.rs",
         "a directory of root's beside the home",
     ),
+    (
+        "backup/worker/databases/budget.rs",
+        "what the kernel says of a process",
+    ),
     ("backup/worker/mapped.rs", "what the kernel says of processes"),
     ("backup/worker/mod.rs", "a directory of root's beside the home"),
     (

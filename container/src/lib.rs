@@ -175,6 +175,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         gateway: settings.gateway,
         view: seen.clone(),
         hold: settings.hold,
+        answer_deadline: settings.answer_deadline,
         owner: headers::owner(settings.run.user)?,
         secret: settings.run.ingress_secret.clone(),
         activity: Arc::clone(&activity),

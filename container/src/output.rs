@@ -23,6 +23,9 @@ const CHUNK_BYTES: usize = 4 * 1024;
 /// Lines on their way to the container's output. When nobody reads that, further lines are counted, not
 /// waited for: PID 1 must never stand still for a reader of logs.
 const QUEUED_LINES: usize = 256;
+/// Secrets that are learned and still looked for: tokens, which hold for an hour. Once a minute one comes, and some more with
+/// orders and renewals; each is looked for in every line.
+const LEARNED_SECRETS: usize = 128;
 /// How long the last lines may take at the end.
 const LAST_LINES: Duration = Duration::from_secs(1);
 const HIDDEN: &str = "[hidden]";
@@ -42,7 +45,10 @@ pub(crate) enum Channel {
 
 /// The one place lines go through.
 pub(crate) struct Logs {
-    secrets: Mutex<Vec<String>>,
+    /// Those that are known from the start.
+    secrets: Vec<String>,
+    /// Those that came later, the newest last.
+    learned: Mutex<VecDeque<String>>,
     said_once: Mutex<BTreeSet<&'static str>>,
     kept: Mutex<StoredLines>,
     /// The number of the next line, for those who follow.
@@ -85,7 +91,8 @@ impl Logs {
                 }
             })?;
         let logs = Self {
-            secrets: Mutex::new(secrets),
+            secrets,
+            learned: Mutex::default(),
             said_once: Mutex::default(),
             kept: Mutex::default(),
             next: watch::Sender::new(0),
@@ -110,11 +117,17 @@ impl Logs {
         }
     }
 
-    /// From now on this is a secret as well. Those before it still are: what was said under one may be repeated.
+    /// From now on this is a secret as well. Those before it still are, up to [`LEARNED_SECRETS`]: what was said under one may be
+    /// repeated.
     pub(crate) fn hide(&self, secret: &str) {
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        if !secrets.iter().any(|known| known == secret) {
-            secrets.push(secret.to_owned());
+        if self.secrets.iter().any(|known| known == secret) {
+            return;
+        }
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        learned.retain(|known| known != secret);
+        learned.push_back(secret.to_owned());
+        if learned.len() > LEARNED_SECRETS {
+            learned.pop_front();
         }
     }
 
@@ -184,10 +197,9 @@ impl Logs {
     }
 
     fn redacted(&self, text: &str) -> String {
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets
-            .iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+        let learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let secrets = self.secrets.iter().chain(learned.iter());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 
     fn pass_on(&self, channel: Channel, line: String) {
@@ -331,7 +343,27 @@ mod tests {
             .follow(&b"s3cret-token, renewed-token\n"[..])
             .await;
         assert_eq!(logs.last(1), "[hidden], [hidden]\n");
-        assert_eq!(logs.secrets.lock().unwrap().len(), 2);
+        assert_eq!(logs.learned.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn only_secrets_that_may_still_be_good_are_looked_for() {
+        let logs = logs();
+        logs.hide("first-token");
+        for number in 0..LEARNED_SECRETS - 1 {
+            logs.hide(&format!("token-{number:03}"));
+            logs.hide("s3cret-token");
+        }
+        assert_eq!(logs.redacted("first-token"), HIDDEN);
+        // One that is heard again is as good as new.
+        logs.hide("first-token");
+        for number in 0..10 * LEARNED_SECRETS {
+            logs.hide(&format!("later-{number:04}"));
+            logs.hide("first-token");
+        }
+        assert_eq!(logs.learned.lock().unwrap().len(), LEARNED_SECRETS);
+        let text = "s3cret-token first-token later-1279 token-000";
+        assert_eq!(logs.redacted(text), "[hidden] [hidden] [hidden] token-000");
     }
 
     #[tokio::test(flavor = "current_thread")]

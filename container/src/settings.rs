@@ -31,6 +31,9 @@ const GATEWAY_PORT: u16 = 18789;
 /// that a restart loses none; shorter than the 100 s after which the edge gives up, so that the caller reads our
 /// reason and not somebody's time-out.
 const HOLD: Duration = Duration::from_secs(75);
+/// How long the gateway may take to begin an answer to a request that it has taken. Nobody waits for longer: the edge gives up
+/// then.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(100);
 /// How long the repository may take to begin an answer. A Durable Object and R2 are behind it: seconds at most.
 const REPOSITORY_DEADLINE: Duration = Duration::from_secs(30);
 /// How long a backup job may go without any progress. One request with a body that just fits its times takes five minutes at
@@ -69,6 +72,8 @@ pub struct Settings {
     pub control: SocketAddr,
     /// How long a request waits for a gateway that is not ready.
     pub hold: Duration,
+    /// How long the gateway may take to begin an answer.
+    pub answer_deadline: Duration,
     /// How its life is led.
     pub rules: GatewayRules,
     /// When snapshots are taken.
@@ -143,6 +148,7 @@ impl Settings {
             ingress: everywhere(INGRESS_PORT),
             control: everywhere(CONTROL_PORT),
             hold: HOLD,
+            answer_deadline: ANSWER_DEADLINE,
             rules: GatewayRules::default(),
             snapshots: SnapshotRules::default(),
             repository_patience: REPOSITORY_DEADLINE,

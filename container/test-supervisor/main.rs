@@ -21,8 +21,9 @@ use rustix::process::{Gid, Uid};
 
 type Time = fn(&mut Settings) -> &mut Duration;
 
-const TIMES: [(&str, Time); 12] = [
+const TIMES: [(&str, Time); 13] = [
     ("TEST_HOLD_MS", |all| &mut all.hold),
+    ("TEST_ANSWER_DEADLINE_MS", |all| &mut all.answer_deadline),
     ("TEST_STOP_GRACE_MS", |all| &mut all.rules.stop_grace),
     ("TEST_START_DEADLINE_MS", |all| &mut all.rules.start_deadline),
     ("TEST_PROBE_EVERY_MS", |all| &mut all.rules.probe_every),

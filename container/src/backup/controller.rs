@@ -239,9 +239,10 @@ impl BackupController {
 
     /// What there is to know for a job that begins now.
     fn context(&self, job: &BackupJob) -> JobContext {
-        let first = self.status.borrow().as_ref().is_some_and(|status| {
+        let (has_home, first) = self.status.borrow().as_ref().map_or((false, false), |status| {
             let restored = status.restored.as_ref();
-            status.taken.is_empty() && restored.is_some_and(|report| report.snapshot.is_none())
+            let is_of_nothing = restored.is_some_and(|report| report.snapshot.is_none());
+            (restored.is_some(), status.taken.is_empty() && is_of_nothing)
         });
         JobContext {
             run: self.run,
@@ -250,6 +251,7 @@ impl BackupController {
                 _ => self.version.get().cloned(),
             },
             first,
+            has_home,
             base: self.base.clone(),
             deletions: self.deleted.1.since(&self.deleted.0),
             raw: self.uncopied.tolerated(),

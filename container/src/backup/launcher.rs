@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use moltworker_core::wire::job::OrderedJob;
 use moltworker_core::wire::run::RepositoryToken;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,7 +25,7 @@ use crate::settings::Settings;
 
 /// This very program, whatever became of its file.
 const PROGRAM: &str = "/proc/self/exe";
-/// A longer line is broken: the longest, a directory of a snapshot, has some 100 bytes for each entry.
+/// A longer line is broken: the longest, the list of all snapshots, has some hundred bytes for most of them.
 const MAX_LINE: u64 = 16 * 1024 * 1024;
 /// So many processes read the repository for people at a time. Each holds its index, a few MB to 100 MB of the memory
 /// that the gateway needs.
@@ -46,10 +46,36 @@ pub(crate) struct JobLauncher {
     read_slots: Arc<Semaphore>,
 }
 
+/// A process that can be ended, and nobody else instead of it: its number may be another's once it was collected.
+struct Target {
+    pid: Option<Pid>,
+    /// What stands for it alone, where the kernel has that.
+    handle: Option<OwnedFd>,
+}
+
+impl Target {
+    /// One that was started just now and is not collected yet.
+    fn new(pid: u32) -> Self {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let handle = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Self { pid, handle }
+    }
+
+    fn kill(&self) {
+        // Ended already is as good.
+        let _ = match (&self.handle, self.pid) {
+            (Some(handle), _) => pidfd_send_signal(handle, Signal::KILL),
+            (None, Some(pid)) => kill_process(pid, Signal::KILL),
+            (None, None) => Ok(()),
+        };
+    }
+}
+
 /// The process of a job under way; known to be ours until it is dropped.
 pub(crate) struct JobProcess {
     /// Its id.
     pub(crate) pid: u32,
+    target: Target,
     launcher: Arc<JobLauncher>,
 }
 
@@ -62,11 +88,7 @@ impl Drop for JobProcess {
 impl JobProcess {
     /// Ends it.
     pub(crate) fn kill(&self) {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Ended already is as good.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        self.target.kill();
     }
 }
 
@@ -238,6 +260,7 @@ impl JobLauncher {
             .spawn()?;
         let process = JobProcess {
             pid: child.id(),
+            target: Target::new(child.id()),
             launcher: Arc::clone(self),
         };
         running.insert(process.pid);
@@ -267,5 +290,50 @@ impl JobLauncher {
             answers: pipe::Sender::from_owned_fd(OwnedFd::from(stdin))?,
             patience: self.patience,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    fn end(child: &mut Child, signal: Signal) -> Option<i32> {
+        let pid = Pid::from_child(child);
+        kill_process(pid, signal).unwrap();
+        child.wait().unwrap().signal()
+    }
+
+    #[test]
+    fn a_job_that_was_collected_is_not_killed_by_its_number() {
+        let mut job = sleeper();
+        let (pid, target) = (job.id(), Target::new(job.id()));
+        end(&mut job, Signal::TERM);
+        // Only root may say which number is next, and others start processes meanwhile.
+        let next = (0..100).find_map(|_| {
+            std::fs::write(LAST_PID, (pid - 1).to_string()).ok()?;
+            let mut other = sleeper();
+            if other.id() == pid {
+                return Some(other);
+            }
+            end(&mut other, Signal::TERM);
+            None
+        });
+        let Some(mut other) = next else { return };
+        target.kill();
+        assert_eq!(end(&mut other, Signal::TERM), Some(Signal::TERM.as_raw()));
+    }
+
+    #[test]
+    fn a_job_is_ended() {
+        let mut job = sleeper();
+        Target::new(job.id()).kill();
+        assert_eq!(job.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
     }
 }

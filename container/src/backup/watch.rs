@@ -18,7 +18,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::backup::worker::is_excluded;
@@ -30,6 +30,9 @@ const MAX_WATCHES: usize = 16_384;
 const UNWATCHED_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Room for some hundred events at a time.
 const BUFFER: usize = 16 * 1024;
+/// So many events are looked at in one go, which takes PID 1 some milliseconds: whoever makes them without end does not keep it
+/// from anything else.
+const MAX_EVENTS: usize = 4_096;
 /// Events are looked at this often at most: a program that writes all the time does not keep PID 1 busy.
 const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -37,6 +40,7 @@ const MIN_SCAN_INTERVAL: Duration = Duration::from_millis(250);
 pub(crate) struct Watch {
     seen: Arc<Mutex<Watched>>,
     changes: mpsc::Sender<()>,
+    found: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -82,37 +86,41 @@ impl Watch {
     /// Says `()` whenever something in `home` has changed, as long as somebody listens.
     pub(crate) fn begin(home: PathBuf, changes: mpsc::Sender<()>) -> Self {
         let seen = Arc::new(Mutex::new(Watched::new(home)));
+        let found = Arc::new(Notify::new());
+        let task = watch(Arc::clone(&seen), changes.clone(), Arc::clone(&found));
         Self {
-            task: tokio::spawn(watch(Arc::clone(&seen), changes.clone())),
+            task: tokio::spawn(task),
             seen,
             changes,
+            found,
         }
     }
 
     /// Whether there is more than it sees.
     pub(crate) fn is_partial(&self) -> bool {
-        self.seen.try_lock().is_ok_and(|seen| seen.is_partial)
+        locked(&self.seen).is_partial
     }
 
     /// What it has seen by now, up to the last deletion there was.
     pub(crate) fn totals(&self) -> Totals {
-        // Held for long by the first walk alone, and nobody knows then what is deleted.
-        let Ok(mut seen) = self.seen.try_lock() else {
-            return Totals::UNKNOWN;
-        };
-        if seen.read() {
+        let mut seen = locked(&self.seen);
+        let read = seen.read();
+        if read.changed {
             // Full, it says so already.
             let _ = self.changes.try_send(());
+        }
+        if !seen.new.is_empty() || !read.is_all {
+            self.found.notify_one();
         }
         seen.totals
     }
 }
 
-async fn watch(seen: Arc<Mutex<Watched>>, changes: mpsc::Sender<()>) {
+async fn watch(seen: Arc<Mutex<Watched>>, changes: mpsc::Sender<()>, found: Arc<Notify>) {
     let watched = Arc::clone(&seen);
-    let begun = tokio::task::spawn_blocking(move || locked(&watched).begin()).await;
+    let begun = tokio::task::spawn_blocking(move || begin(&watched)).await;
     let blind = match begun {
-        Ok(Ok(inotify)) => follow(inotify, &seen, &changes).await,
+        Ok(Ok(inotify)) => follow(inotify, &seen, &changes, &found).await,
         // Without inotify at all.
         Ok(Err(_)) | Err(_) => true,
     };
@@ -123,7 +131,12 @@ async fn watch(seen: Arc<Mutex<Watched>>, changes: mpsc::Sender<()>) {
 }
 
 /// Says when something changes; whether it stopped because it sees only a part.
-async fn follow(inotify: OwnedFd, seen: &Mutex<Watched>, changes: &mpsc::Sender<()>) -> bool {
+async fn follow(
+    inotify: OwnedFd,
+    seen: &Arc<Mutex<Watched>>,
+    changes: &mpsc::Sender<()>,
+    found: &Notify,
+) -> bool {
     #[expect(
         deprecated,
         reason = "what replaces it is unsafe; an owned descriptor stays the one it is"
@@ -136,14 +149,32 @@ async fn follow(inotify: OwnedFd, seen: &Mutex<Watched>, changes: &mpsc::Sender<
         if locked(seen).totals.is_blind {
             return true;
         }
-        let Ok(mut ready) = inotify.readable().await else {
+        let ready = tokio::select! {
+            ready = inotify.readable() => Some(ready),
+            // Somebody else has looked, and left something to be done.
+            () = found.notified() => None,
+        };
+        let Ok(ready) = ready.transpose() else {
             locked(seen).totals.is_blind = true;
             return true;
         };
-        let changed = locked(seen).read();
-        ready.clear_ready();
-        drop(ready);
-        if changed && changes.send(()).await.is_err() {
+        let (read, new) = {
+            let mut seen = locked(seen);
+            (seen.read(), std::mem::take(&mut seen.new))
+        };
+        if let (Some(mut ready), true) = (ready, read.is_all) {
+            ready.clear_ready();
+        }
+        if !new.is_empty() {
+            // What was moved in may be a tree of any size: PID 1 does not wait for it.
+            let watched = Arc::clone(seen);
+            // Without room for all of them it is blind from then on.
+            let walk = move || new.into_iter().all(|path| add(&watched, path));
+            if tokio::task::spawn_blocking(walk).await.is_err() {
+                locked(seen).totals.is_blind = true;
+            }
+        }
+        if read.changed && changes.send(()).await.is_err() {
             return false;
         }
         tokio::time::sleep(MIN_SCAN_INTERVAL).await;
@@ -154,10 +185,68 @@ fn locked(seen: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a look at the events has come to.
+struct Read {
+    /// Whether any of them counts.
+    changed: bool,
+    /// Whether that was all there is.
+    is_all: bool,
+}
+
+/// Begins to watch; the descriptor that says when there is something to read.
+fn begin(seen: &Mutex<Watched>) -> Result<OwnedFd, Errno> {
+    let home = beneath::root(&locked(seen).home)?;
+    let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    let ready = inotify.try_clone().map_err(|_| Errno::MFILE)?;
+    locked(seen).begun = Some(Arc::new((home, inotify)));
+    let is_whole = add(seen, PathBuf::new());
+    let mut seen = locked(seen);
+    seen.totals.is_blind = !is_whole;
+    // What went before it was watched.
+    seen.totals.gaps = seen.totals.gaps.saturating_add(1);
+    drop(seen);
+    Ok(ready)
+}
+
+/// Watches a directory and those in it; whether there was room for all. What is gone, or no directory, needs no watch. Others look
+/// at what is seen meanwhile: it is held for one directory at a time.
+fn add(seen: &Mutex<Watched>, path: PathBuf) -> bool {
+    let Some(begun) = locked(seen).begun.clone() else {
+        return true;
+    };
+    let (home, inotify) = &*begun;
+    let mut left = vec![path];
+    while let Some(path) = left.pop() {
+        if is_excluded(&path) {
+            continue;
+        }
+        let Ok(directory) = beneath::directory(home, &path) else {
+            continue;
+        };
+        match locked(seen).watch(inotify, &directory, &path) {
+            Ok(true) => {}
+            Ok(false) => return false,
+            Err(_) => continue,
+        }
+        let entries = Dir::new(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name().to_bytes();
+            // Where a file system does not say what it is, opening it does.
+            let may_be_one = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+            if may_be_one && name != b"." && name != b".." {
+                left.push(path.join(OsStr::from_bytes(name)));
+            }
+        }
+    }
+    true
+}
+
 struct Watched {
     home: PathBuf,
     /// The home, once it is watched, and what tells of changes.
-    begun: Option<(OwnedFd, OwnedFd)>,
+    begun: Option<Arc<(OwnedFd, OwnedFd)>>,
+    /// Directories that have come and are not watched yet.
+    new: Vec<PathBuf>,
     /// The path below the home of each watched directory.
     directories: HashMap<i32, PathBuf>,
     totals: Totals,
@@ -170,27 +259,15 @@ impl Watched {
         Self {
             home,
             begun: None,
+            new: Vec::new(),
             directories: HashMap::new(),
             totals: Totals::UNKNOWN,
             is_partial: false,
         }
     }
 
-    /// Begins to watch; the descriptor that says when there is something to read.
-    fn begin(&mut self) -> Result<OwnedFd, Errno> {
-        let home = beneath::root(&self.home)?;
-        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
-        let ready = inotify.try_clone().map_err(|_| Errno::MFILE)?;
-        self.begun = Some((home, inotify));
-        self.totals.is_blind = false;
-        self.add(PathBuf::new());
-        // What went before it was watched.
-        self.totals.gaps = self.totals.gaps.saturating_add(1);
-        Ok(ready)
-    }
-
-    /// Watches a directory and those in it. What is gone, or no directory, needs no watch.
-    fn add(&mut self, path: PathBuf) {
+    /// Watches one directory; false where there are more than can be watched.
+    fn watch(&mut self, inotify: &OwnedFd, directory: &OwnedFd, path: &Path) -> Result<bool, Errno> {
         let flags = WatchFlags::MODIFY
             | WatchFlags::ATTRIB
             | WatchFlags::CREATE
@@ -198,60 +275,54 @@ impl Watched {
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::ONLYDIR;
-        let Some((home, inotify)) = &self.begun else {
-            return;
-        };
-        let mut left = vec![path];
-        while let Some(path) = left.pop() {
-            if is_excluded(&path) {
-                continue;
+        if self.directories.len() >= MAX_WATCHES {
+            self.totals.is_blind = true;
+            return Ok(false);
+        }
+        // The kernel takes nothing but a path here: the one of what is open.
+        let here = format!("/proc/self/fd/{}", directory.as_raw_fd());
+        match inotify::add_watch(inotify, here, flags) {
+            Ok(number) => {
+                self.directories.insert(number, path.to_owned());
+                Ok(true)
             }
-            if self.directories.len() >= MAX_WATCHES {
+            Err(Errno::NOSPC | Errno::NOMEM) => {
                 self.totals.is_blind = true;
-                return;
+                Ok(false)
             }
-            let Ok(directory) = beneath::directory(home, &path) else {
-                continue;
-            };
-            // The kernel takes nothing but a path here: the one of what is open.
-            let here = format!("/proc/self/fd/{}", directory.as_raw_fd());
-            match inotify::add_watch(inotify, here, flags) {
-                Ok(number) => {
-                    self.directories.insert(number, path.clone());
-                }
-                Err(Errno::NOSPC | Errno::NOMEM) => {
-                    self.totals.is_blind = true;
-                    return;
-                }
-                Err(_) => continue,
-            }
-            let entries = Dir::new(directory).into_iter().flatten().flatten();
-            for entry in entries {
-                let name = entry.file_name().to_bytes();
-                // Where a file system does not say what it is, opening it does.
-                let may_be_one = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
-                if may_be_one && name != b"." && name != b".." {
-                    left.push(path.join(OsStr::from_bytes(name)));
-                }
-            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Reads what there is; whether any of it counts.
-    fn read(&mut self) -> bool {
-        let (mut changed, mut new) = (false, Vec::new());
+    /// Reads what there is, or much of it.
+    fn read(&mut self) -> Read {
+        let mut read = Read {
+            changed: false,
+            is_all: true,
+        };
         // What was moved away, by the number that tells where to.
         let mut moved = HashMap::new();
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
-        let Some((_, inotify)) = &self.begun else {
-            return false;
+        let Some(begun) = self.begun.clone() else {
+            return read;
         };
-        let mut events = inotify::Reader::new(inotify, &mut buffer);
-        while let Ok(event) = events.next() {
+        let mut events = inotify::Reader::new(&begun.1, &mut buffer);
+        let mut left = MAX_EVENTS;
+        loop {
+            // What is in the buffer already would be lost.
+            if left == 0 && events.is_buffer_empty() {
+                read.is_all = false;
+                read.changed = true;
+                // What is deleted in the others nobody knows now.
+                self.totals.gaps = self.totals.gaps.saturating_add(1);
+                break;
+            }
+            left = left.saturating_sub(1);
+            let Ok(event) = events.next() else { break };
             let what = event.events();
             if what.contains(ReadFlags::QUEUE_OVERFLOW) {
                 self.totals.gaps = self.totals.gaps.saturating_add(1);
-                changed = true;
+                read.changed = true;
                 continue;
             }
             if what.contains(ReadFlags::IGNORED) {
@@ -266,7 +337,7 @@ impl Watched {
             if !counts(&path) {
                 continue;
             }
-            changed = true;
+            read.changed = true;
             let is_directory = what.contains(ReadFlags::ISDIR);
             if what.contains(ReadFlags::DELETE) {
                 self.totals.entries = self.totals.entries.saturating_add(1);
@@ -279,7 +350,7 @@ impl Watched {
             }
             let arrives = ReadFlags::CREATE | ReadFlags::MOVED_TO;
             if is_directory && what.intersects(arrives) {
-                new.push(path);
+                self.new.push(path);
             }
         }
         for is_directory in moved.into_values() {
@@ -287,10 +358,11 @@ impl Watched {
             let out = &mut self.totals.directories_moved_out;
             *out = out.saturating_add(is_directory.into());
         }
-        for path in new {
-            self.add(path);
+        if self.new.len() > MAX_WATCHES {
+            self.totals.is_blind = true;
+            self.new.clear();
         }
-        changed
+        read
     }
 }
 
@@ -300,101 +372,4 @@ fn counts(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn changes(changes: &mut mpsc::Receiver<()>) -> bool {
-        tokio::time::timeout(Duration::from_secs(2), changes.recv())
-            .await
-            .is_ok()
-    }
-
-    #[test]
-    fn changes_are_detected_at_any_depth_and_excluded_paths_are_not() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let directory = tempfile::tempdir().unwrap();
-            let home = directory.path().to_owned();
-            std::fs::create_dir_all(home.join(".openclaw/cache")).unwrap();
-            let (sender, mut seen) = mpsc::channel(1);
-            let _watch = begun(&home, sender, &mut seen).await;
-            std::fs::write(home.join(".openclaw/cache/x"), "1").unwrap();
-            std::fs::write(home.join("db-shm"), "1").unwrap();
-            assert!(!changes(&mut seen).await);
-            std::fs::create_dir_all(home.join("new/deep")).unwrap();
-            assert!(changes(&mut seen).await);
-            std::fs::write(home.join("new/deep/file"), "1").unwrap();
-            assert!(changes(&mut seen).await);
-        });
-    }
-
-    #[test]
-    fn deletions_are_counted_from_one_look_to_another() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let directory = tempfile::tempdir().unwrap();
-            let elsewhere = tempfile::tempdir().unwrap();
-            let home = directory.path().to_owned();
-            let (sender, mut seen) = mpsc::channel(1);
-            let watch = begun(&home, sender, &mut seen).await;
-            assert!(
-                !watch.totals().since(&Totals::default()).is_complete,
-                "what was before, nobody saw"
-            );
-            let before = watch.totals();
-            let deletions = || watch.totals().since(&before);
-            let none = Deletions {
-                is_complete: true,
-                entries: 0,
-                directory_moved_out: false,
-            };
-            for name in ["one", "two"] {
-                std::fs::create_dir(home.join(name)).unwrap();
-                assert!(changes(&mut seen).await);
-                std::fs::write(home.join(name).join("file"), "1").unwrap();
-            }
-            // Within the home nothing is lost by a move.
-            std::fs::rename(home.join("one/file"), home.join("two/moved")).unwrap();
-            std::fs::rename(home.join("one"), home.join("three")).unwrap();
-            assert_eq!(deletions(), none);
-            std::fs::remove_dir_all(home.join("three")).unwrap();
-            std::fs::remove_file(home.join("two/file")).unwrap();
-            assert_eq!(
-                deletions(),
-                Deletions {
-                    entries: 2,
-                    ..none.clone()
-                }
-            );
-            std::fs::rename(home.join("two"), elsewhere.path().join("two")).unwrap();
-            let moved = Deletions {
-                entries: 3,
-                directory_moved_out: true,
-                ..none
-            };
-            assert_eq!(deletions(), moved);
-        });
-    }
-
-    /// A watch that has begun.
-    async fn begun(home: &Path, sender: mpsc::Sender<()>, seen: &mut mpsc::Receiver<()>) -> Watch {
-        let watch = Watch::begin(home.to_owned(), sender);
-        let until = tokio::time::Instant::now() + Duration::from_secs(10);
-        // The first change that is noticed says that it watches.
-        loop {
-            std::fs::write(home.join("a"), "1").unwrap();
-            if tokio::time::timeout(MIN_SCAN_INTERVAL, seen.recv()).await.is_ok() {
-                break;
-            }
-            assert!(tokio::time::Instant::now() < until, "nothing is noticed");
-        }
-        while changes(seen).await {}
-        watch
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue};
+use hyper::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use moltworker_core::backup::repository::range::Range;
 use moltworker_core::bot::gateway::HomeState;
@@ -36,6 +36,8 @@ use crate::supervisor::signals::SupervisorCommand;
 const MAX_ORDER: usize = 1024 * 1024;
 /// How long a question waits for its turn: longer than most answers take, a second or two, and no page waits longer.
 const TURN: Duration = Duration::from_secs(10);
+/// Nobody who still reads takes longer for a piece: it has 64 KB, and there are few places for those who read.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 type Refused = (Refusal, Option<String>);
 
@@ -142,7 +144,7 @@ async fn read_for(
             }
             Ok(Some(Line::Note(_) | Line::Progress(_) | Line::Moves(..) | Line::HeldUp(_))) => continue,
             Ok(Some(Line::Snapshots(snapshots))) => Ok(answer::json(&snapshots)),
-            Ok(Some(Line::Entries(entries))) => Ok(answer::json(&entries)),
+            Ok(Some(Line::Entries(length))) => Ok(listing(reader, output, length)),
             Ok(Some(Line::File(file))) => Ok(download(reader, output, &file, head)),
             Ok(Some(Line::Unsatisfiable(size))) => Ok(unsatisfiable(size)),
             Ok(Some(Line::Archive)) => Ok(archive(reader, output)),
@@ -191,26 +193,56 @@ fn job(path: &str, query: Option<&str>, head: bool) -> Result<ReadJob, Refused> 
     }
 }
 
+/// What is read, on its way to whoever asked for it.
+type Pieces = mpsc::Sender<io::Result<Bytes>>;
+
+/// Hands a piece on. Whoever reads goes on with it, if there is somebody who takes it in time; else `reader` is over at once, and
+/// who still waits learns that it broke off.
+async fn hand_on<R>(reader: R, pieces: &Pieces, piece: io::Result<Bytes>, within: Duration) -> Option<R> {
+    let broken = piece.is_err();
+    match tokio::time::timeout(within, pieces.send(piece)).await {
+        Ok(sent) => (sent.is_ok() && !broken).then_some(reader),
+        Err(_) => {
+            drop(reader);
+            let _ = pieces.send(Err(io::ErrorKind::TimedOut.into())).await;
+            None
+        }
+    }
+}
+
+/// Passes so many bytes on as they come.
+async fn pass_on(mut reader: Reader, output: JobOutput, pieces: Pieces, length: u64) {
+    let (mut rest, patience) = output.rest();
+    let mut left = length;
+    while left > 0 {
+        let next = tokio::time::timeout(patience, piece(&mut rest, left)).await;
+        let next = next.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let count = next.as_ref().map_or(0, Bytes::len);
+        left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        let Some(still) = hand_on(reader, &pieces, next, TAKEN_WITHIN).await else {
+            return;
+        };
+        reader = still;
+    }
+}
+
+/// Passes on what is in a directory.
+fn listing(reader: Reader, output: JobOutput, length: u64) -> Response<Body> {
+    let (pieces, read) = mpsc::channel(1);
+    tokio::spawn(pass_on(reader, output, pieces, length));
+    let mut response = answer::bytes(read);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 /// Passes a file on as it comes, or what was wanted of it.
 fn download(reader: Reader, output: JobOutput, file: &FileHead, head: bool) -> Response<Body> {
     let length = file.part.map_or(file.size, |(_, length)| length);
     let (pieces, read) = mpsc::channel(1);
     if !head {
-        tokio::spawn(async move {
-            let (mut rest, patience) = output.rest();
-            let mut left = length;
-            while left > 0 {
-                let next = tokio::time::timeout(patience, piece(&mut rest, left)).await;
-                let next = next.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                let count = next.as_ref().map_or(0, Bytes::len);
-                left = left.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
-                let broken = next.is_err();
-                if pieces.send(next).await.is_err() || broken {
-                    break;
-                }
-            }
-            drop(reader);
-        });
+        tokio::spawn(pass_on(reader, output, pieces, length));
     }
     let mut response = answer::bytes(read);
     let headers = response.headers_mut();
@@ -250,7 +282,7 @@ fn unsatisfiable(size: u64) -> Response<Body> {
 }
 
 /// Passes a directory on as it comes.
-fn archive(reader: Reader, output: JobOutput) -> Response<Body> {
+fn archive(mut reader: Reader, output: JobOutput) -> Response<Body> {
     let (pieces, read) = mpsc::channel(1);
     tokio::spawn(async move {
         let (mut rest, patience) = output.rest();
@@ -258,10 +290,11 @@ fn archive(reader: Reader, output: JobOutput) -> Response<Body> {
             let next = tokio::time::timeout(patience, stream::next(&mut rest)).await;
             let next = next.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
             let Some(next) = next.transpose() else { break };
-            let broken = next.is_err();
-            if pieces.send(next.map(Bytes::from)).await.is_err() || broken {
-                break;
-            }
+            let next = next.map(Bytes::from);
+            let Some(still) = hand_on(reader, &pieces, next, TAKEN_WITHIN).await else {
+                return;
+            };
+            reader = still;
         }
         drop(reader);
     });
@@ -276,6 +309,25 @@ mod tests {
     fn only_home_paths_are_handled() {
         assert!(are_asked("/v1/snapshot") && are_asked("/v1/snapshots/x/files"));
         assert!(!are_asked("/v1/status") && !are_asked("/v1/restart"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_takes_nothing_holds_up_nobody_and_gets_no_whole_answer() {
+        let (pieces, mut read) = mpsc::channel(1);
+        let within = Duration::from_millis(20);
+        let (place, is_free) = tokio::sync::oneshot::channel::<()>();
+        let place = hand_on(place, &pieces, Ok("one".into()), within).await.unwrap();
+        let second = tokio::spawn(async move {
+            let held = hand_on(place, &pieces, Ok("two".into()), within).await;
+            held.is_some()
+        });
+        // The place is free although nothing was taken and nobody has gone.
+        let is_free = tokio::time::timeout(Duration::from_secs(10), is_free).await;
+        assert!(is_free.unwrap().is_err());
+        assert_eq!(read.recv().await.unwrap().unwrap(), "one");
+        let end = read.recv().await.unwrap().unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::TimedOut);
+        assert!(!second.await.unwrap());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Accepts connections on one port and lets each end well.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::http::body::Body;
 const CONNECTIONS: usize = 400;
 /// So many of them may be from inside the container. Who sits there can hold every place of theirs and still none of the
 /// platform's. Where the platform comes over loopback too (local development), 300 are more than one bot's owner opens.
-const MAX_LOOPBACK_CONNECTIONS: usize = 300;
+const MAX_INSIDE_CONNECTIONS: usize = 300;
 /// How much of a message is in memory at a time, per direction. Headers have to fit.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
 /// After the kernel refused a connection (no file descriptor, for example).
@@ -93,7 +93,7 @@ async fn accept<H, A>(
     A: Future<Output = Response<Body>> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let inside = Arc::new(Semaphore::new(MAX_LOOPBACK_CONNECTIONS));
+    let inside = Arc::new(Semaphore::new(MAX_INSIDE_CONNECTIONS));
     loop {
         let next = async {
             // An error would mean that the places were taken away, which nobody does.
@@ -109,7 +109,7 @@ async fn accept<H, A>(
             continue;
         };
         let mut taken = vec![place];
-        if peer.ip().to_canonical().is_loopback() {
+        if is_from_inside(peer, stream.local_addr().ok(), is_of_this_machine) {
             // To be turned away tells an honest client at once; to wait would take a place.
             let Ok(place) = Arc::clone(&inside).try_acquire_owned() else {
                 continue;
@@ -128,6 +128,24 @@ async fn accept<H, A>(
             open,
         ));
     }
+}
+
+/// Whether a connection comes from this machine, by whichever of its addresses: who sits here may connect to any of them, from
+/// any of them.
+fn is_from_inside(
+    peer: SocketAddr,
+    reached: Option<SocketAddr>,
+    is_of_this_machine: impl FnOnce(SocketAddr) -> bool,
+) -> bool {
+    let plain = |address: SocketAddr| -> IpAddr { address.ip().to_canonical() };
+    let from = plain(peer);
+    from.is_loopback() || reached.map(plain) == Some(from) || is_of_this_machine(peer)
+}
+
+/// The kernel gives only its own addresses; nothing is sent.
+fn is_of_this_machine(mut address: SocketAddr) -> bool {
+    address.set_port(0);
+    UdpSocket::bind(address).is_ok()
 }
 
 async fn serve<H, A>(
@@ -166,4 +184,40 @@ async fn serve<H, A>(
 async fn close_requested(closing: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to tell: that says the same.
     let _ = closing.wait_for(|closing| *closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_connects_from_an_address_of_this_machine_is_inside() {
+        let reached = Some("172.17.0.2:8081".parse().unwrap());
+        let other_interface: IpAddr = "10.0.0.7".parse().unwrap();
+        let is_own = |address: SocketAddr| address.ip() == other_interface;
+        for (peer, inside) in [
+            ("127.0.0.1:5", true),
+            ("127.8.8.8:5", true),
+            ("[::1]:5", true),
+            ("[::ffff:127.0.0.1]:5", true),
+            // From the very address it connects to, and from another one of this machine's.
+            ("172.17.0.2:5", true),
+            ("[::ffff:172.17.0.2]:5", true),
+            ("10.0.0.7:5", true),
+            ("172.17.0.1:5", false),
+            ("10.0.0.8:5", false),
+        ] {
+            let peer = peer.parse().unwrap();
+            assert_eq!(is_from_inside(peer, reached, is_own), inside, "{peer}");
+        }
+        assert!(!is_from_inside("10.0.0.8:5".parse().unwrap(), None, is_own));
+    }
+
+    #[test]
+    fn the_kernel_knows_which_addresses_are_this_machines() {
+        // Of a network that is nobody's (RFC 5737).
+        assert!(!is_of_this_machine("192.0.2.1:9".parse().unwrap()));
+        assert!(is_of_this_machine("127.3.2.1:9".parse().unwrap()));
+        assert!(is_of_this_machine("[::ffff:127.0.0.1]:9".parse().unwrap()));
+    }
 }

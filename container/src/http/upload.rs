@@ -49,13 +49,18 @@ impl Exchange {
         (exchange, upload, answer)
     }
 
+    /// How many pieces of the upload were passed on.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
     /// Resolves when the answer is complete and nobody takes anything of the upload any more.
     pub(crate) async fn is_over(self: Arc<Self>) {
         self.is_answered().await;
         loop {
-            let before = self.passed.load(Ordering::Relaxed);
+            let before = self.passed();
             tokio::time::sleep(MAX_LINGER).await;
-            if self.passed.load(Ordering::Relaxed) == before {
+            if self.passed() == before {
                 return;
             }
         }

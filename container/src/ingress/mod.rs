@@ -6,6 +6,7 @@ pub(crate) mod headers;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Ingress {
     pub(crate) view: watch::Receiver<GatewayView>,
     /// How long a request waits for it.
     pub(crate) hold: Duration,
+    /// How long the gateway may take to begin an answer.
+    pub(crate) answer_deadline: Duration,
     /// The owner's id.
     pub(crate) owner: HeaderValue,
     /// What proves that the Sandbox of this run speaks; `None` where that one knows of no such secret.
@@ -66,6 +69,8 @@ enum Unanswered {
     CrashLooped(Option<CrashLoop>),
     /// It has seen the request, perhaps.
     Interrupted,
+    /// It has taken the request, and does not begin to answer.
+    Silent,
     /// What it said is no answer.
     Bad(BadAnswer),
 }
@@ -115,6 +120,7 @@ fn refuse(unanswered: Unanswered) -> Response<Body> {
         Unanswered::NotThere(refusal) => answer::refuse(refusal),
         Unanswered::CrashLooped(why) => answer::explain(Refusal::BotCrashLooped, why.map(describe)),
         Unanswered::Interrupted => answer::refuse(Refusal::BotInterrupted),
+        Unanswered::Silent => answer::refuse(Refusal::BotSilent),
         Unanswered::Bad(why) => answer::explain(Refusal::BadAnswer, Some(why.to_string())),
     }
 }
@@ -171,16 +177,35 @@ async fn pass(
     let again = (parts.method == Method::GET || parts.method == Method::HEAD) && body.is_end_stream();
     let copy = again.then(|| copy(&parts));
     let request = Request::from_parts(parts, Either::<_, Empty<Bytes>>::Left(body));
-    let answered = send(stream, request, Arc::clone(&exchange).is_over()).await;
-    match (answered, copy) {
+    let deadline = ingress.answer_deadline;
+    let answered = send(stream, request, Arc::clone(&exchange).is_over());
+    match (in_time(answered, &exchange, deadline).await?, copy) {
         (Ok(response), _) => Ok(response),
         (Err(error), Some(copy)) if !error.is_parse() && ends(ingress, launch).await => {
             let (_, stream) = reach(ingress).await?;
             let request = copy.map(Either::<Upload, _>::Right);
-            let answered = send(stream, request, exchange.is_over()).await;
+            let answered = send(stream, request, Arc::clone(&exchange).is_over());
+            let answered = in_time(answered, &exchange, deadline).await?;
             answered.map_err(|error| unanswered(&error))
         }
         (Err(error), _) => Err(unanswered(&error)),
+    }
+}
+
+/// What comes of a request whose answer begins in time, counted from the last piece of it that went on.
+async fn in_time<T>(
+    answered: impl Future<Output = T>,
+    exchange: &Exchange,
+    deadline: Duration,
+) -> Result<T, Unanswered> {
+    let mut answered = pin!(answered);
+    loop {
+        let before = exchange.passed();
+        match tokio::time::timeout(deadline, answered.as_mut()).await {
+            Ok(answered) => return Ok(answered),
+            Err(_) if exchange.passed() != before => {}
+            Err(_) => return Err(Unanswered::Silent),
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use moltworker_core::wire::control::SnapshotEntry;
+
 use crate::fixture::{Answer, Fixture, authorised};
 use crate::kept::{settled, snapshot};
 use crate::repository::Repository;
@@ -71,6 +73,29 @@ fn odd(home: &Path, top: &Path) {
     ] {
         set_time(&top.join(name), seconds, nanoseconds);
     }
+}
+
+#[test]
+fn a_directory_of_any_number_of_entries_is_listed() {
+    // With their names, which are no text, more than 16 MiB of JSON.
+    const ENTRIES: usize = 11_000;
+    let repository = Repository::start();
+    let fixture = settled(&repository);
+    let full = fixture.home.join("full");
+    std::fs::create_dir(&full).unwrap();
+    for number in 0..ENTRIES {
+        let name = [&[0xff; 249][..], format!("{number:06}").as_bytes()].concat();
+        std::fs::File::create(full.join(OsStr::from_bytes(&name))).unwrap();
+    }
+    hand_over(&fixture.home);
+    let id = snapshot(&fixture).id;
+    let answer = fetch(&fixture, "GET", id.as_str(), "files?path=full");
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert!(answer.head.contains("application/json"), "{}", answer.head);
+    assert!(answer.body.len() > 16 * 1024 * 1024);
+    let entries: Vec<SnapshotEntry> = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!(entries.len(), ENTRIES);
+    assert!(entries.iter().all(|entry| entry.encoded_name.is_some()));
 }
 
 #[test]

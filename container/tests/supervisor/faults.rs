@@ -9,7 +9,7 @@ use moltworker_core::wire::job::JobKind;
 use crate::disk::Disk;
 use crate::fixture::{Fixture, Setup};
 use crate::kept::{
-    QUICK, failure, home, is_ready, lose, post, settled, snapshot, start, start_on, taken, until_settled,
+    QUICK, failure, home, is_ready, lose, own, post, settled, snapshot, start, start_on, taken, until_settled,
 };
 use crate::repository::{Fault, MAINTAIN, Repository, What};
 use crate::tree::{assert_same, furnish, hand_over, listed, noise, without_caches};
@@ -215,7 +215,7 @@ fn a_disk_too_small_for_the_home_prevents_gateway_start() {
     snapshot(&fixture);
     lose(fixture);
     for (what, too_small, large_enough, said) in [
-        ("too few bytes", "size=40m", "size=200m", "bytes free"),
+        ("too few bytes", "size=2m", "size=200m", "bytes free"),
         // Nothing tells beforehand: it ends in the middle.
         (
             "too few files",
@@ -245,6 +245,30 @@ fn a_disk_too_small_for_the_home_prevents_gateway_start() {
         }
         assert_same(&found, &expected);
     }
+}
+
+#[test]
+fn a_home_that_nearly_fills_its_disk_comes_back_on_one_of_that_size() {
+    // Less stays free than is kept free beside a home that is there.
+    let disk = || Disk::mount("size=40m");
+    let (Some(first), Some(second)) = (disk(), disk()) else {
+        return;
+    };
+    let repository = Repository::start();
+    let fixture = start_on(&first, &repository);
+    until_settled(&fixture);
+    std::fs::write(fixture.home.join("large"), noise(11, 30_000_000)).unwrap();
+    hand_over(&fixture.home);
+    let expected = own(&fixture);
+    snapshot(&fixture);
+    lose(fixture);
+    let fixture = start_on(&second, &repository);
+    fixture.until("it is restored", |status| {
+        is_ready(status) || failure(status, JobKind::Restore).is_some()
+    });
+    let status = fixture.status();
+    assert_eq!(failure(&status, JobKind::Restore), None);
+    assert_same(&own(&fixture), &expected);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
+use moltworker_core::wire::control::GatewayPhase;
+
 use crate::fixture::{Fixture, Setup, USER, ask, begin, read_head};
 
 #[test]
@@ -89,6 +91,32 @@ fn an_upgraded_connection_carries_every_byte_both_ways() {
     let (echo, rest) = received.split_at(every_byte.len());
     assert!(echo == every_byte);
     assert_eq!(rest, b"goodbye\n");
+}
+
+#[test]
+fn a_gateway_that_does_not_begin_to_answer_is_not_waited_for() {
+    let fixture = Fixture::start(&Setup {
+        env: &[("TEST_ANSWER_DEADLINE_MS", "300")],
+        ..Setup::default()
+    });
+    fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    let head = "GET /upgrade HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket";
+    let mut socket = begin(fixture.ingress, head);
+    let mut reader = BufReader::new(socket.try_clone().unwrap());
+    assert_eq!(read_head(&mut reader).0, 101);
+    let mut events = BufReader::new(begin(fixture.ingress, "GET /events HTTP/1.1"));
+    assert_eq!(read_head(&mut events).0, 200);
+    for method in ["GET", "POST"] {
+        let answer = ask(fixture.ingress, &format!("{method} /stall HTTP/1.1"), b"");
+        assert_eq!((answer.status, answer.code().as_str()), (504, "bot-silent"));
+    }
+    // What has begun goes on for longer than that.
+    socket.write_all(b"still\n").unwrap();
+    let mut lines = reader.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "still"));
+    assert_eq!(fixture.get("/events/next").status, 200);
+    let mut events = events.lines().map(Result::unwrap);
+    assert!(events.any(|line| line == "data: 1"));
 }
 
 #[test]

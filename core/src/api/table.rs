@@ -169,6 +169,7 @@ pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
     Refusal::BotCrashLooped,
     Refusal::BotInterrupted,
     Refusal::BadAnswer,
+    Refusal::BotSilent,
 ]);
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ pub enum Refusal {
     BotInterrupted,
     /// The bot answered with something that is no answer.
     BadAnswer,
+    /// The bot took a request and did not begin to answer it in time.
+    BotSilent,
     /// Somebody other than the Sandbox of its run spoke to an ingress.
     IngressSecretRequired,
     /// A repository was asked for without its token.
@@ -201,6 +203,7 @@ impl Refusal {
             Self::BotInterrupted,
             Self::BotCrashLooped,
             Self::BadAnswer,
+            Self::BotSilent,
             Self::IngressSecretRequired,
         ];
         its.into_iter().find(|refusal| refusal.facts().1 == code)

@@ -11,8 +11,9 @@ mod lacks;
 mod tagged;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MaintenanceReport, Progress,
-    RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry, SnapshotReason,
+    Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MAX_IDS, MaintenanceReport,
+    Progress, RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry,
+    SnapshotReason,
 };
 pub use bounds::lines;
 pub use lacks::{LeftOut, LeftOutPlace, Named};

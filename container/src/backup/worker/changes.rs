@@ -25,6 +25,9 @@ const MAX_WATCHES: usize = 16_384;
 const MAX_CHANGED: usize = 20_000;
 /// Room for some hundred events at a time.
 const BUFFER: usize = 32 * 1024;
+/// So many events are read in one go: four times what the kernel remembers. With more, somebody makes them as fast as they are
+/// read, and everything may have changed.
+const MAX_EVENTS: usize = 65_536;
 /// What the kernel remembers is read this often.
 const READ_AGAIN: Duration = Duration::from_millis(10);
 /// The memory that readers of a database share: it says nothing about what is in it.
@@ -210,7 +213,12 @@ impl Watching {
     fn read(&self, watched: &mut Watched) {
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
-        loop {
+        for read in 0_usize.. {
+            // What is in the buffer already would be lost, and with it that a directory is gone.
+            if read >= MAX_EVENTS && events.is_buffer_empty() {
+                watched.changed = Changed::anything();
+                return;
+            }
             let event = match events.next() {
                 Ok(event) => event,
                 Err(Errno::INTR) => continue,

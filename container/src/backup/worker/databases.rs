@@ -10,6 +10,7 @@
 //! directory of ours (`databases/aside.rs`).
 
 mod aside;
+mod budget;
 mod moment;
 mod unchanged;
 
@@ -27,6 +28,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 pub(crate) use self::moment::Held;
 pub(crate) use self::unchanged::{Copies, DatabaseState, KnownCopies, Unchanged};
 
+use self::budget::{Budget, spent};
 use super::confined::{DatabaseAnswer, DatabaseTask, Found, Keeper, NotCopied, Work};
 use super::exclusions::SIDECARS;
 use super::place::{look, open};
@@ -43,9 +45,6 @@ const MAX_SQLITE_PATH: usize = 500;
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// A copy's name while it is made.
 const COPY: &str = "database";
-/// In a snapshot so many databases may take all the time one may, or be held by somebody for as long. With more of them the others are copied without being waited for and without being checked: a home full of such
-/// databases would keep everything else from being saved.
-const MAX_TROUBLESOME: u32 = 12;
 /// What has holes for all but a part of its length takes more room as a copy than in its place. A database has none, as
 /// SQLite writes it.
 const HOLES: u64 = 8;
@@ -117,8 +116,7 @@ pub(crate) struct Databases {
     scratch_path: PathBuf,
     /// Whoever holds a database is waited for so long.
     patience: Duration,
-    /// Those that took all the time one may.
-    troublesome: AtomicU32,
+    budget: Budget,
     /// So often one was copied.
     copies: AtomicU32,
 }
@@ -130,11 +128,11 @@ impl Databases {
     /// When that cannot be opened.
     pub(crate) fn new(keeper: Keeper, scratch: &Path, patience: Duration) -> io::Result<Self> {
         Ok(Self {
+            budget: Budget::new(keeper.time()),
             keeper,
             scratch: beneath::root(scratch)?,
             scratch_path: scratch.to_owned(),
             patience,
-            troublesome: AtomicU32::new(0),
             copies: AtomicU32::new(0),
         })
     }
@@ -159,16 +157,18 @@ impl Databases {
 
     /// Does one of these pieces of work, and counts one that took all the time there is and came to nothing.
     fn counted(&self, work: impl FnOnce() -> Result<Copy, NotCopied>) -> Result<Copy, NotCopied> {
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), spent());
         self.copies.fetch_add(1, Ordering::Relaxed);
         let copied = work();
+        let took = begun.elapsed();
+        self.budget.wait(took, spent().saturating_sub(before));
         let is_done = match &copied {
             Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
             Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => false,
             Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => true,
         };
-        if !is_done && begun.elapsed() >= self.keeper.time() {
-            self.troublesome.fetch_add(1, Ordering::Relaxed);
+        if !is_done && took >= self.keeper.time() {
+            self.budget.fail();
         }
         copied
     }
@@ -178,16 +178,8 @@ impl Databases {
         self.copies.load(Ordering::Relaxed)
     }
 
-    fn is_out_of_time(&self) -> bool {
-        self.troublesome.load(Ordering::Relaxed) >= MAX_TROUBLESOME
-    }
-
     fn patience(&self) -> Duration {
-        if self.is_out_of_time() {
-            Duration::ZERO
-        } else {
-            self.patience
-        }
+        self.budget.patience(self.patience)
     }
 
     fn copied(&self, database: &Located<'_>) -> Result<Copy, NotCopied> {
@@ -198,13 +190,17 @@ impl Databases {
             let reason = "nearly all of it is holes, and a copy would not have them";
             return Err(NotCopied::Exceeded(reason.to_owned()));
         }
+        if self.budget.is_overdrawn() {
+            let reason = "others took all the time there is for databases";
+            return Err(NotCopied::Exceeded(reason.to_owned()));
+        }
         let name = OsStr::new(COPY);
         let mut file = self.make(name, "").map_err(failed)?;
         let is_copied = way != Way::Aside && self.in_place(database, bytes)?;
         if !is_copied {
             aside::copy(self, database, &file)?;
         }
-        let found = match (self.is_out_of_time(), is_copied) {
+        let found = match (self.budget.is_spent(), is_copied) {
             (false, _) => self.finish(name, Work::Check, bytes)?,
             (true, false) => self.finish(name, Work::Merge, bytes)?,
             (true, true) => unchecked(),
@@ -223,6 +219,7 @@ impl Databases {
 
     /// Copies it as it is; false where that takes more than locks.
     fn in_place(&self, database: &Located<'_>, bytes: u64) -> Result<bool, NotCopied> {
+        self.budget.explain(bytes);
         let answer = self.keeper.order(&DatabaseTask {
             work: Work::Copy(self.scratch_path.join(COPY)),
             directory: database.directory,
@@ -239,6 +236,7 @@ impl Databases {
 
     /// Makes one file of the copy and its logs, and, if that is the work, looks whether it is sound.
     fn finish(&self, name: &OsStr, work: Work, bytes: u64) -> Result<Found, NotCopied> {
+        self.budget.explain(bytes);
         let answer = self.keeper.order(&DatabaseTask {
             work,
             directory: &self.scratch,

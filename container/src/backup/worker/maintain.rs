@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moltworker_core::backup::retention::{Held, forgettable};
-use moltworker_core::wire::control::{MaintenanceReport, RestoreReport, Snapshot, lines};
+use moltworker_core::wire::control::{MAX_IDS, MaintenanceReport, RestoreReport, Snapshot, lines};
 use moltworker_core::wire::job::MaintenanceJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
@@ -213,7 +213,9 @@ fn clear(
         0 => now_ms(),
         said => said,
     };
-    let forgotten: Vec<SnapshotId> = forgettable(snapshots, held, now).into_iter().collect();
+    // The Sandbox is to hear of each of them. What is left is forgotten by the next maintenance.
+    let forgotten = forgettable(snapshots, held, now).into_iter().take(MAX_IDS);
+    let forgotten: Vec<SnapshotId> = forgotten.collect();
     let ids = forgotten.iter().filter_map(|id| id.as_str().parse().ok());
     let ids: Vec<rustic_core::repofile::SnapshotId> = ids.collect();
     // Nobody else works on this repository: a run is the only one, and this is its only backup process.

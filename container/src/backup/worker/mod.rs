@@ -146,7 +146,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     });
     let remote = Arc::new(Remote::new(&access, kept));
     // After the line that says what it is, a file or a directory is all that is said.
-    let _beat = (!matches!(job, BackupJob::Read(ReadJob::File(..) | ReadJob::Archive(..)))).then(|| {
+    let _beat = (!is_passed_on(&job)).then(|| {
         let (moves, waits) = (Arc::clone(&remote), Arc::clone(&remote));
         // Begun here, with root's rights: only they may look at what this process reads and writes.
         let moves = Ticker::reporting(move || Line::Moves(moves.traffic(), pieces()));
@@ -166,10 +166,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
     }
     // What follows the length of a file, or the word that a directory comes, is nothing but that, and what maintenance may is
     // nobody else's.
-    let is_said = !matches!(
-        job,
-        BackupJob::Maintain(_) | BackupJob::Read(ReadJob::File(..) | ReadJob::Archive(..))
-    );
+    let is_said = !matches!(job, BackupJob::Maintain(_)) && !is_passed_on(&job);
     keep_renewing(Arc::clone(&remote), is_said);
     // With root's rights, which it takes to start a process that has none and to end it.
     let keeper = Keeper::start(owner, database_time);
@@ -211,6 +208,14 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
         }
     };
     Ok(done)
+}
+
+/// Whether what was read follows the line that says what it is.
+fn is_passed_on(job: &BackupJob) -> bool {
+    matches!(
+        job,
+        BackupJob::Read(ReadJob::Directory(..) | ReadJob::File(..) | ReadJob::Archive(..))
+    )
 }
 
 /// Renews the token in time for as long as this process lives: a job may take longer than a token holds. Whether that is said.

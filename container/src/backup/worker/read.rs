@@ -51,9 +51,7 @@ pub(crate) fn read(
 ) -> Result<Option<Line>, ReadError> {
     match job {
         ReadJob::Snapshots => list(access, remote).map(|snapshots| Some(Line::Snapshots(snapshots))),
-        ReadJob::Directory(id, path) => {
-            browse(access, remote, id, path).map(|entries| Some(Line::Entries(entries)))
-        }
+        ReadJob::Directory(id, path) => browse(access, remote, id, path),
         ReadJob::File(id, request) => download(access, remote, id, request),
         ReadJob::Archive(id, path) => pack(access, remote, id, path),
     }
@@ -67,22 +65,28 @@ fn list(access: &RepositoryAccess, remote: &Arc<Remote>) -> Result<Vec<Snapshot>
     }
 }
 
-/// What is in a directory of a snapshot, by name.
+/// Writes what is in a directory of a snapshot, by name, to standard output.
 fn browse(
     access: &RepositoryAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
-) -> Result<Vec<SnapshotEntry>, ReadError> {
+) -> Result<Option<Line>, ReadError> {
     let names = names(path)?;
     let (opened, snapshot) = find(access, remote, id)?;
     let indexed = opened.repository.to_indexed_ids();
     let indexed = indexed.map_err(|error| explain(remote, "reading the index", &error))?;
     let node = look(remote, &indexed, &snapshot, &names)?;
-    Ok(directory(remote, &indexed, &node)?
-        .iter()
-        .filter_map(entry)
-        .collect())
+    let entries = directory(remote, &indexed, &node)?;
+    let entries: Vec<SnapshotEntry> = entries.iter().filter_map(entry).collect();
+    let failed =
+        |error: &dyn std::fmt::Display| RepositoryError(format!("passing the directory on: {error}"));
+    let listing = serde_json::to_vec(&entries).map_err(|error| failed(&error))?;
+    say(&Line::Entries(u64::try_from(listing.len()).unwrap_or(u64::MAX)));
+    let mut out = std::io::stdout().lock();
+    let sent = out.write_all(&listing).and_then(|()| out.flush());
+    sent.map_err(|error| failed(&error))?;
+    Ok(None)
 }
 
 /// The entries of a directory.

@@ -25,7 +25,8 @@ use super::tree::{Done, Tree};
 use super::wire::{JobContext, RepositoryAccess};
 use super::write::{NotExtracted, unwritten, write};
 
-/// Beside what is restored so much stays free: a disk that is full to the last byte is of no use to a gateway.
+/// Beside what is restored so much stays free where there is a home already: a disk that is full to the last byte is of no use to
+/// a gateway. A run without a home gets what fits: what nearly filled a disk has to come back on another one of that size.
 const SPARE: u64 = 64 * 1024 * 1024;
 
 /// Makes the home from a snapshot, or finds that there is nothing to make it from.
@@ -58,8 +59,9 @@ pub(crate) fn restore(
     for passed in &passed_over {
         note(&format!("snapshot {} is suspicious and passed over", passed.id));
     }
+    let spare = if context.has_home { SPARE } else { 0 };
     // Each byte is compared before it is written; reading it back would only ask the kernel's memory.
-    let (mut report, opened) = extract(opened, &snapshot, fresh, SPARE, Bytes::Written, begun)?;
+    let (mut report, opened) = extract(opened, &snapshot, fresh, spare, Bytes::Written, begun)?;
     release_leases(fresh, keeper, &mut report);
     // What fails before the home is replaced leaves the bot what it had.
     mark_before_upgrade(&opened, &snapshot, &newest, context)?;
@@ -67,7 +69,7 @@ pub(crate) fn restore(
     let ids = passed_over.iter();
     let (lost, lost_at) = lost.unzip();
     let newest = passed_over.first().and_then(snapshot_report);
-    Ok(RestoreReport {
+    let mut report = RestoreReport {
         passed_over: ids
             .filter_map(|passed| passed.id.to_hex().as_str().parse().ok())
             .collect(),
@@ -75,7 +77,9 @@ pub(crate) fn restore(
         lost,
         lost_at,
         ..report
-    })
+    };
+    report.bound_passed_over();
+    Ok(report)
 }
 
 /// Releases what the gateway of a lost machine held. The database is the tenant's: where that fails or takes too long, the
@@ -189,10 +193,11 @@ pub(crate) fn extract(
     bytes: Bytes,
     begun: Instant,
 ) -> Result<(RestoreReport, Opened), NotExtracted> {
+    let remote = Arc::clone(&opened.remote);
     let tree = Tree::open(opened, snapshot)?;
     let total = tree.amount();
     make_way(fresh).map_err(NotExtracted::Disk)?;
-    room_for(tree.disk_bytes()?, fresh, spare)?;
+    room_for(tree.disk_bytes()?, fresh, spare, &remote)?;
     let owners = rustix::process::geteuid().is_root();
 
     let written = Arc::new(Done::default());
@@ -249,12 +254,19 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether what is going to be written has room, and `spare` bytes beside it.
-fn room_for(bytes: u64, fresh: &Path, spare: u64) -> Result<(), NotExtracted> {
+/// Whether what is going to be written has room, and `spare` bytes beside it. Where there is little, what is kept of the
+/// repository makes way: to ask for it again costs requests only.
+fn room_for(bytes: u64, fresh: &Path, spare: u64, remote: &Remote) -> Result<(), NotExtracted> {
     let parent = fresh.parent().unwrap_or(fresh);
-    let room = statvfs(parent).map_err(|error| unwritten(parent, "asking for free space", &error.into()))?;
-    let free = room.f_bavail.saturating_mul(room.f_frsize);
-    let wanted = bytes.saturating_add(spare);
+    let free = || {
+        let room = statvfs(parent);
+        let room = room.map_err(|error| unwritten(parent, "asking for free space", &error.into()))?;
+        Ok::<_, NotExtracted>(room.f_bavail.saturating_mul(room.f_frsize))
+    };
+    if free()? < bytes.saturating_add(SPARE) {
+        remote.keep_nothing();
+    }
+    let (free, wanted) = (free()?, bytes.saturating_add(spare));
     if free < wanted {
         return Err(NotExtracted::NoRoom(RepositoryError(format!(
             "the disk has {free} bytes free; the snapshot needs {wanted}"

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use moltworker_core::backup::suspicion::Deletions;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot, SnapshotEntry};
+use moltworker_core::wire::control::{MaintenanceReport, Progress, RestoreReport, Snapshot};
 use moltworker_core::wire::job::BackupJob;
 use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId};
 use rustic_core::repofile::MasterKey;
@@ -85,6 +85,8 @@ pub(crate) struct JobContext {
     /// Whether this run began with nothing to restore and has taken no snapshot yet: that none is listed is no surprise
     /// then.
     pub(crate) first: bool,
+    /// Whether this run has a home that was confirmed.
+    pub(crate) has_home: bool,
     /// What the home is known to have held whole: what this run has restored, or its last good snapshot since. What is
     /// gone is judged by that, and not by a newer one that somebody has put aside.
     pub(crate) base: Option<SnapshotId>,
@@ -132,8 +134,8 @@ pub(crate) enum Line {
     Taken(Option<Snapshot>, Traffic),
     /// The snapshots there are, newest first.
     Snapshots(Vec<Snapshot>),
-    /// What is in a directory.
-    Entries(Vec<SnapshotEntry>),
+    /// What is in a directory follows, as JSON of so many bytes: a directory may have more entries than fit into a line.
+    Entries(u64),
     /// This of a file follows.
     File(FileHead),
     /// A file has so many bytes, and none of them is in the range that was asked for.

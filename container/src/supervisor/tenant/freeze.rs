@@ -89,6 +89,19 @@ impl Tenant {
         }
     }
 
+    /// Whether nothing of the bot runs.
+    fn stands(&self, jobs: &Jobs, still: &Still<'_>) -> bool {
+        let within = still.group.filter(|group| group.is_frozen());
+        let within = within.map(TenantGroup::members).unwrap_or_default();
+        let tenants = self.look(jobs).kin.tenants;
+        let others = tenants.iter().filter(|process| !within.contains(&process.pid));
+        let is_thawed = still.group.is_some_and(|group| !group.is_frozen());
+        !is_thawed
+            && others
+                .into_iter()
+                .all(|process| processes::is_stopped(process.pid))
+    }
+
     fn holding(&self) -> MutexGuard<'_, Weak<HoldOrder>> {
         self.holding.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,10 +123,12 @@ impl Tenant {
         let since = Instant::now();
         let stopped = self.stop(jobs, since.checked_add(STOP_DEADLINE).unwrap_or(since));
         let throughout = match &stopped {
-            Ok(_) => {
+            Ok(still) => {
                 // Whoever does not listen any more has dropped the hold.
                 let _ = begun.send(Ok(()));
-                order.wait(since.checked_add(MAX_HOLD).unwrap_or(since))
+                let ended = order.wait(since.checked_add(MAX_HOLD).unwrap_or(since));
+                // A signal that somebody has set for later makes a stopped process go on.
+                ended && self.stands(jobs, still)
             }
             Err(reason) => {
                 let _ = begun.send(Err(reason.clone()));
@@ -146,5 +161,42 @@ impl Stillness for Arc<Tenant> {
             let _ = over.send(held);
         });
         Hold::new(order, begins, ends)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn a_process_that_goes_on_during_a_standstill_is_noticed() {
+        let tenant = Tenant {
+            user: None,
+            group: None,
+            holding: Mutex::default(),
+            struck: Mutex::default(),
+        };
+        let child = std::process::Command::new("sleep").arg("60").spawn();
+        let mut child = child.unwrap();
+        // Those of other tests are none of the bot's.
+        let pid = child.id();
+        let jobs: Jobs = Box::new(move || {
+            let all = processes::living().into_iter().map(|process| process.pid);
+            all.filter(|other| *other != pid).collect()
+        });
+        let until = Instant::now() + Duration::from_secs(10);
+        let still = tenant.stop(&jobs, until).unwrap();
+        assert!(tenant.stands(&jobs, &still));
+        // As a timer of its own would do.
+        kill_process(Pid::from_child(&child), Signal::CONT).unwrap();
+        while processes::is_stopped(pid) {
+            assert!(Instant::now() < until, "it does not go on");
+        }
+        assert!(!tenant.stands(&jobs, &still));
+        drop(still);
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

@@ -46,7 +46,7 @@ impl BackupState {
         let (is_news, lost) = self.news(report);
         self.judged_until = self.judged_until.max(report.taken_at);
         self.record_verified(now, report, changes);
-        let passed_over = match report.passed_over.len() {
+        let passed_over = match report.passed_over_total() {
             0 => String::new(),
             more => format!("; {more} suspicious ones passed over"),
         };
@@ -73,6 +73,15 @@ impl BackupState {
         let passed = report.passed_over.clone();
         let why = report.passed_over_for.as_deref();
         if self.passes_over(now, &passed, why, report.snapshot.as_ref()) {
+            // Those that are not named are older than what is; where that is decided about, so are they.
+            let is_decided = |id: &SnapshotId| Some(id) == self.decided.as_ref();
+            let more = match passed.iter().any(is_decided) {
+                true => 0,
+                false => report.passed_over_more,
+            };
+            if let Some(choice) = &mut self.choice {
+                choice.total = choice.total.saturating_add(more);
+            }
             let why = self.choice.as_ref().and_then(|choice| choice.why.as_deref());
             let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
             let instead = report.snapshot.as_ref().map_or("nothing", short_id);

@@ -156,6 +156,7 @@ impl Refusal {
                 "bad-answer",
                 "The bot answered with something that cannot be passed on.",
             ),
+            Self::BotSilent => (504, "bot-silent", "The bot did not begin to answer in time."),
             Self::IngressSecretRequired => (
                 401,
                 "ingress-secret-required",

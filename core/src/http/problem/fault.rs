@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 69] = [
+    pub const ALL: [Self; 70] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -72,6 +72,7 @@ impl Refusal {
         Self::BotCrashLooped,
         Self::BotInterrupted,
         Self::BadAnswer,
+        Self::BotSilent,
         Self::IngressSecretRequired,
         Self::RepositoryTokenRequired,
         Self::RepositoryTokenExpired,
@@ -170,6 +171,7 @@ impl Refusal {
             | Self::BotCrashLooped
             | Self::BotInterrupted
             | Self::BadAnswer
+            | Self::BotSilent
             | Self::BotAsleep
             | Self::UnsavedChanges
             | Self::NotRestored => Fault::Bot,

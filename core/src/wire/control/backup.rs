@@ -26,6 +26,14 @@ pub const RESTORE_PATH: &str = "/v1/restore";
 /// [`Status`](super::Status) from before.
 pub const MAINTAIN_PATH: &str = "/v1/maintain";
 
+/// Snapshots in a list of ids. Each of those of a status, with what else is in it, has to fit into an answer
+/// ([`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES)): 67 KB.
+pub const MAX_IDS: usize = 1_000;
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Why a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -163,9 +171,13 @@ pub struct RestoreReport {
     pub compared: u64,
     /// How many of them differ. A run with any does not begin.
     pub mismatches: u64,
-    /// Newer snapshots that were passed over because they are marked suspicious.
+    /// Newer snapshots that were passed over because they are marked suspicious, newest first: at most [`MAX_IDS`].
     #[serde(default)]
     pub passed_over: Vec<SnapshotId>,
+    /// How many more were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub passed_over_more: u64,
     /// What the newest of these has lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(nullable = false))]
@@ -190,6 +202,20 @@ pub struct RestoreReport {
 }
 
 impl RestoreReport {
+    /// How many snapshots were passed over.
+    pub fn passed_over_total(&self) -> u64 {
+        let named = u64::try_from(self.passed_over.len()).unwrap_or(u64::MAX);
+        self.passed_over_more.saturating_add(named)
+    }
+
+    /// Names no more of them than are named.
+    pub fn bound_passed_over(&mut self) {
+        let total = self.passed_over_total();
+        self.passed_over.truncate(MAX_IDS);
+        let named = u64::try_from(self.passed_over.len()).unwrap_or(u64::MAX);
+        self.passed_over_more = total.saturating_sub(named);
+    }
+
     /// That nothing was restored, and that this was over at `restored_at`.
     pub fn of_nothing(restored_at: i64) -> Self {
         Self {
@@ -201,6 +227,7 @@ impl RestoreReport {
             compared: 0,
             mismatches: 0,
             passed_over: Vec::new(),
+            passed_over_more: 0,
             passed_over_for: None,
             lost: None,
             lost_at: None,
@@ -254,7 +281,7 @@ pub struct MaintenanceReport {
     pub finished_at: i64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
-    /// Snapshots that policy no longer kept; they are gone.
+    /// Snapshots that policy no longer kept; they are gone. At most [`MAX_IDS`]: the next maintenance forgets the others.
     pub forgotten: Vec<SnapshotId>,
     /// Snapshots that are left.
     pub kept: u32,

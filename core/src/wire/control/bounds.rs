@@ -2,7 +2,7 @@
 //! whoever has taken over a container says what they like. A supervisor that is one says no more than this.
 
 use super::lacks::bounded;
-use super::{BackupStatus, MaintenanceReport, RestoreReport, Snapshot};
+use super::{BackupStatus, MAX_IDS, MaintenanceReport, RestoreReport, Snapshot};
 
 /// So many of a snapshot's databases that are not known to be sound are named, and so many of a repository's faults; one
 /// more line says how many more there are.
@@ -48,6 +48,7 @@ impl Snapshot {
 impl RestoreReport {
     fn bound(&mut self) {
         self.unset.bound();
+        self.bound_passed_over();
         if let Some(why) = &mut self.passed_over_for {
             reason(why);
         }
@@ -60,6 +61,7 @@ impl RestoreReport {
 impl MaintenanceReport {
     fn bound(&mut self) {
         self.problems = lines(std::mem::take(&mut self.problems));
+        self.forgotten.truncate(MAX_IDS);
         if let Some(drill) = &mut self.drill {
             drill.bound();
         }
@@ -96,9 +98,10 @@ mod tests {
     fn endless() -> BackupStatus {
         let long = "é\n".repeat(100_000);
         let many = serde_json::json!(vec![&long; 51]);
+        let ids = serde_json::json!(vec!["c".repeat(64); 4_500]);
         let report = serde_json::json!({
             "snapshot": null, "restored_at": 1, "amount": {"files": 1, "bytes": 1}, "duration_ms": 1, "compared": 1, "mismatches": 0,
-            "passed_over_for": long, "lost": {"what": long, "before": "b".repeat(64)}, "unset": {"total": 90, "first": many},
+            "passed_over": ids, "passed_over_for": long, "lost": {"what": long, "before": "b".repeat(64)}, "unset": {"total": 90, "first": many},
         });
         let snapshot = serde_json::json!({
             "id": "a".repeat(64), "taken_at": 1, "reason": "change", "amount": {"files": 1, "bytes": 1}, "added_bytes": 1,
@@ -111,7 +114,7 @@ mod tests {
             "error": {"failed_at": 1, "doing": "snapshot", "attempts": 1, "message": long},
             "held_up": {"since_ms": 1, "message": long},
             "maintained": {
-                "finished_at": 1, "duration_ms": 1, "forgotten": [], "kept": 1, "pruned_bytes": 1, "checked_bytes": 1,
+                "finished_at": 1, "duration_ms": 1, "forgotten": ids, "kept": 1, "pruned_bytes": 1, "checked_bytes": 1,
                 "problems": many, "drill": report, "not_drilled": long,
             },
         });
@@ -127,6 +130,12 @@ mod tests {
         assert_eq!(taken.raw.len(), MAX_LINES + 1);
         assert_eq!(taken.raw[MAX_LINES], "and 31 more");
         assert_eq!((taken.lacks.total, taken.lacks.first.len()), (10_000, 5));
+        let restored = status.restored.as_ref().unwrap();
+        assert_eq!(
+            (restored.passed_over.len(), restored.passed_over_more),
+            (MAX_IDS, 3_500)
+        );
+        assert_eq!(status.maintained.as_ref().unwrap().forgotten.len(), MAX_IDS);
         let bytes = serde_json::to_string(&status).unwrap().len();
         assert!(bytes < crate::wire::control::MAX_ANSWER_BYTES, "{bytes}");
         let once = status.clone();

@@ -28,6 +28,7 @@ fn backup() -> BackupStatus {
         compared: 1_100,
         mismatches: 0,
         passed_over: vec![id('b')],
+        passed_over_more: 0,
         passed_over_for: Some("a database is gone".into()),
         lost: None,
         lost_at: None,

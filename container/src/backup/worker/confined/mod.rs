@@ -23,10 +23,10 @@ pub(crate) use self::process::main;
 /// The argument that makes the supervisor's binary this process.
 pub(crate) const SUBCOMMAND: &str = "read-database";
 /// Bytes it may take another second of processor time for: a tenth of what a slow core copies or checks.
-const BYTES_A_SECOND: u64 = 8 * 1024 * 1024;
+pub(super) const BYTES_A_SECOND: u64 = 8 * 1024 * 1024;
 /// So much longer than processor time may an answer take: beside a gateway that wants the same core, a job gets a tenth of
 /// it.
-const SHARE: u32 = 10;
+pub(super) const SHARE: u32 = 10;
 /// Longer is waited for nothing: a job that says nothing for longer hangs.
 const MAX_WAIT: Duration = Duration::from_secs(10 * 60);
 /// What it says before its answer, once it has begun to read what is to be held.

@@ -58,11 +58,13 @@ impl Databases {
             return None;
         }
         self.make(&name, "").ok()?;
+        let bytes = stat.len().saturating_add(database.bytes("-wal"));
+        self.budget.explain(bytes);
         let pending = self.keeper.hold(&DatabaseTask {
             work: Work::Hold(self.scratch_path.join(&name)),
             directory: database.directory,
             name: database.name,
-            bytes: stat.len().saturating_add(database.bytes("-wal")),
+            bytes,
             patience: Duration::ZERO,
         });
         if pending.is_none() {
@@ -101,7 +103,7 @@ impl Databases {
     }
 
     fn checked(&self, name: &OsStr, file: File, bytes: u64) -> Result<Copy, NotCopied> {
-        let work = if self.is_out_of_time() {
+        let work = if self.budget.is_spent() {
             Work::Merge
         } else {
             Work::Check

@@ -14,12 +14,15 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use rustic_core::Id;
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, OFlags, flock, fstatvfs};
 
-use super::{check_digest, locked, number};
+use super::{Remote, check_digest, locked, number};
 
 /// A larger object is read from the repository each time: an index of over 100,000 pieces.
 const MAX_OBJECT: usize = 8 * 1024 * 1024;
+/// What is kept takes one part in so many of what it leaves free: the disk is the bot's, and a home that nearly fills it is to
+/// have room for itself.
+const SHARE: u64 = 8;
 /// How long an id is in hexadecimal.
 const ID: usize = 64;
 /// Before each object: its id and, in 4 bytes, its length.
@@ -41,6 +44,17 @@ pub(crate) struct KeptObjects {
 struct Places {
     known: BTreeMap<Id, (u64, usize)>,
     end: u64,
+    /// Whether nothing is added any more.
+    is_given_up: bool,
+}
+
+impl Remote {
+    /// What is kept on this machine makes way, and nothing is kept any more.
+    pub(in crate::backup::worker) fn keep_nothing(&self) {
+        for kept in self.kept.iter().chain(&self.trees) {
+            kept.give_up();
+        }
+    }
 }
 
 impl KeptObjects {
@@ -49,6 +63,7 @@ impl KeptObjects {
     pub(crate) fn open(path: &Path, max: u64) -> Option<Self> {
         let file = opened(path)?;
         let may_add = is_ours(&file);
+        let max = max.min(share(&file));
         if may_add && file.metadata().ok()?.len() > max {
             let mut new = path.as_os_str().to_owned();
             new.push(".new");
@@ -107,13 +122,24 @@ impl KeptObjects {
         Some(bytes.into())
     }
 
+    /// Makes way: nothing is here any more, and nothing is kept. Where another process adds, it is that one's.
+    fn give_up(&self) {
+        let mut places = locked(&self.places);
+        if self.may_add && self.file.set_len(0).is_ok() {
+            *places = Places {
+                is_given_up: true,
+                ..Places::default()
+            };
+        }
+    }
+
     /// Those of `objects`, with their sizes, that are not here and would be kept.
     pub(super) fn missing(&self, objects: &[(Id, u32)]) -> Vec<Id> {
         let places = locked(&self.places);
         let mut room = self.max.saturating_sub(places.end);
         let mut fits = |size: u32| {
             let size = u64::from(size).saturating_add(number(HEAD));
-            let fits = size <= number(MAX_OBJECT) && size <= room;
+            let fits = size <= number(MAX_OBJECT) && size <= room && !places.is_given_up;
             if fits {
                 room = room.saturating_sub(size);
             }
@@ -137,7 +163,7 @@ impl KeptObjects {
         if places.known.contains_key(id) {
             return true;
         }
-        if !self.may_add || places.end > self.max {
+        if !self.may_add || places.is_given_up || places.end > self.max {
             return false;
         }
         let record = [id.to_hex().as_str().as_bytes(), &length.to_be_bytes(), bytes].concat();
@@ -179,6 +205,17 @@ fn opened(path: &Path) -> Option<File> {
         .custom_flags(i32::try_from(OFlags::NOFOLLOW.bits()).ok()?)
         .open(path)
         .ok()
+}
+
+/// How many bytes it may have on this disk.
+fn share(file: &File) -> u64 {
+    let Ok(room) = fstatvfs(file) else { return 0 };
+    let own = file.metadata().map_or(0, |stat| stat.len());
+    room.f_bavail
+        .saturating_mul(room.f_frsize)
+        .saturating_add(own)
+        .checked_div(SHARE)
+        .unwrap_or(0)
 }
 
 /// Whether this process is the one that may add to it.
@@ -291,6 +328,33 @@ mod tests {
         second.put(&id(b"two"), b"two");
         assert_eq!(second.get(&id(b"one")).unwrap(), b"one".as_slice());
         assert_eq!(second.get(&id(b"two")), None);
+    }
+
+    #[test]
+    fn what_is_given_up_takes_no_room_and_keeps_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("objects");
+        let kept = KeptObjects::open(&path, MAX).unwrap();
+        for bytes in [b"one".as_slice(), b"two"] {
+            kept.put(&id(bytes), bytes);
+        }
+        assert_eq!(kept.part(&id(b"two"), 0, 3).unwrap(), b"two".as_slice());
+        kept.give_up();
+        assert!(!kept.put(&id(b"six"), b"six"));
+        assert_eq!(kept.missing(&[(id(b"ten"), 3)]), []);
+        assert_eq!(
+            (kept.get(&id(b"one")), kept.part(&id(b"two"), 0, 3)),
+            (None, None)
+        );
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_share_of_the_disk() {
+        let file = tempfile::tempfile().unwrap();
+        let room = fstatvfs(&file).unwrap();
+        let all = room.f_blocks * room.f_frsize;
+        assert!(share(&file) > 0 && share(&file) <= all / SHARE);
     }
 
     #[test]
