@@ -13,16 +13,18 @@ use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
 use texts::{read, root, toml};
 
-/// What the entries of a list have under this name; the list of a table is named with it, `table.list`.
+/// What the entries of a list have under this name; the list of a table is named with it, `table.list`. A table by itself is a
+/// list of one.
 fn names(table: &toml::Table, list: &str, name: &str) -> Vec<String> {
     let entries = match list.split_once('.') {
         Some((table_name, list)) => table.get(table_name).and_then(|inner| inner.get(list)),
         None => table.get(list),
     };
-    let entries = entries
-        .and_then(toml::Value::as_array)
-        .cloned()
-        .unwrap_or_default();
+    let entries = match entries {
+        Some(toml::Value::Array(entries)) => entries.clone(),
+        Some(one @ toml::Value::Table(_)) => vec![one.clone()],
+        _ => Vec::new(),
+    };
     entries
         .iter()
         .filter_map(|entry| entry.get(name)?.as_str().map(str::to_owned))

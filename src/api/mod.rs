@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod context;
 
 mod access_lists;
+mod admin_ui;
 mod alerts;
 mod answer;
 mod bot;
@@ -25,6 +26,7 @@ mod users;
 use js_sys::JsString;
 use moltworker_core::api::operation::{Document, Operation};
 use moltworker_core::api::personal_tokens::PersonalTokenName;
+use moltworker_core::api::sign_in::SignInSettings;
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::http::problem::Refusal;
 use wasm_bindgen::prelude::*;
@@ -60,6 +62,10 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
             Document::OpenApi,
             API_DOCUMENT.with(|text| String::from(text)),
         )),
+
+        Operation::ReadSignInSettings => Answer::of(&SignInSettings::from(ctx.settings)),
+        Operation::EnterAdminUi => Ok(admin_ui::enter()?.into()),
+        Operation::ServeAdminUi => admin_ui::serve(ctx, request).await,
 
         Operation::ShowLogin => Ok(sign_in::show(ctx, request).await?.into()),
         Operation::SubmitLogin => Ok(sign_in::submit(ctx, request).await?.into()),

@@ -51,6 +51,32 @@ pub(crate) fn not_configured(nonce: &Nonce, problems: &[SettingProblem]) -> Mark
     layout("Not configured", nonce, &html! {}, &main)
 }
 
+/// What the admin UI cannot be shown without.
+#[derive(Clone, Copy)]
+pub(crate) enum AdminUiLacks {
+    /// Hosts of the bots' own.
+    BotDomain,
+    /// The files it consists of.
+    Files,
+}
+
+/// In place of the admin UI.
+pub(crate) fn no_admin_ui(nonce: &Nonce, lacks: AdminUiLacks) -> Markup {
+    let main = html! {
+        h1 { "The admin UI is not available here" }
+        @match lacks {
+            AdminUiLacks::BotDomain => {
+                p { "Bots share this host with the admin UI, and a bot's page could read along while an admin signs in." }
+                p { "Give bots a domain of their own: set " code { "BOT_DOMAIN" } " in " code { "wrangler.toml" } " and deploy. Until then the API does all this page would do." }
+            }
+            AdminUiLacks::Files => {
+                p { "Its files were not deployed with the Worker: keep " code { "[assets]" } " in " code { "wrangler.toml" } " as the repository has it, and deploy with " code { "cargo xtask deploy" } "." }
+            }
+        }
+    };
+    layout("Admin", nonce, &html! {}, &main)
+}
+
 /// Takes the browser to another host of ours.
 pub(crate) fn onward(nonce: &Nonce, url: &str) -> Markup {
     let head = html! { meta http-equiv="refresh" content=(format!("0; url={url}")); };

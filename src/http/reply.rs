@@ -177,6 +177,20 @@ pub(crate) fn bare(status: u16) -> worker::Result<ResponseBuilder> {
     build(status, NOTHING_RUNS)
 }
 
+/// A file that was deployed with the Worker; a page of those with what it may do.
+pub(crate) fn deployed(file: Response, keep: &str, policy: Option<&str>) -> worker::Result<Response> {
+    // The platform's own headers of it cannot be changed.
+    let response = Response::from(headers::copy(&file.into())?);
+    let headers = response.headers();
+    for (name, value) in ALWAYS {
+        headers.set(name, value)?;
+    }
+    headers.set("cache-control", keep)?;
+    headers.set("cross-origin-resource-policy", "same-origin")?;
+    headers.set("content-security-policy", policy.unwrap_or(NOTHING_RUNS))?;
+    Ok(response)
+}
+
 /// The beginning of an answer that a browser saves, whatever it is.
 pub(crate) fn attachment(status: u16, disposition: &str) -> worker::Result<ResponseBuilder> {
     bare(status)?

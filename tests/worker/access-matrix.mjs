@@ -71,6 +71,7 @@ const FORM_THERE = { ...THERE, headers: { ...FORM.headers, origin: `https://${BO
 const ENDPOINTS = [
   ["health", "anybody", "GET", "/healthz"],
   ["read-api-document", "anybody", "GET", "/api/openapi.json"],
+  ["read-sign-in-settings", "anybody", "GET", "/api/sign-in"],
   ["get-bot", "own", "GET", "/api/bot"],
   ["sleep-bot", "ownByToken", "POST", "/api/bot/sleep", null, true],
   ["stop-bot", "ownByToken", "POST", "/api/bot/stop", null, true],
@@ -150,6 +151,8 @@ const ENDPOINTS = [
   ["admin-stop-bulk-order", "admin", "POST", "/api/admin/bulk/1/stop", null, true],
   ["admin-set-alert-settings", "admin", "POST", "/api/admin/alerts/settings", { rules: [] }, true],
   // Pages and traffic. That a code, a form or a state is none is said after access was given.
+  ["enter-admin-ui", "anybody", "GET", "/admin"],
+  ["serve-admin-ui", "anybody", "GET", "/admin/bots"],
   ["show-login", "anybody", "GET", "/login"],
   ["sign-in", "anybody", "POST", "/login", "email=nobody%40example.com&password=wrong", "anonymous", FORM],
   ["show-second-factor", "anybody", "GET", "/login/second-factor"],

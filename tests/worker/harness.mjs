@@ -3,6 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { once } from "node:events";
 import { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 import WebSocket from "ws";
 import { until } from "../until.mjs";
@@ -56,7 +57,16 @@ function queueOf(name) {
   return { queueName: /^queue = "(.+)"$/m.exec(producer)[1] };
 }
 
-export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider } = {}) {
+/** The files of the admin UI, as wrangler.toml has them: the Worker is asked first. */
+const ASSETS = {
+  directory: fileURLToPath(new URL("admin-ui/dist", root)),
+  binding: bindingsByList.assets[0],
+  routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true },
+  assetConfig: { html_handling: "none", not_found_handling: "none" },
+};
+
+/** `assets` costs a second runtime service, so that only tests of the admin UI have them. */
+export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider, assets = false } = {}) {
   provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
   const settings = {
     PUBLIC_URL: ORIGIN,
@@ -91,6 +101,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     queueProducers: bound("queues.producers", queueOf),
     queueConsumers: without.includes("JOBS") ? {} : consumers(),
     bindings: settings,
+    ...(assets && { assets: ASSETS }),
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
       stdout.on("data", (data) => {

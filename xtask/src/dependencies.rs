@@ -12,7 +12,11 @@ use anyhow::{Context as _, Result, ensure};
 use crate::toolchain::{Detail, Part, Toolchain};
 
 /// Where npm packages are locked, and what they are for.
-const NPM_LOCKS: [(&str, &str); 2] = [("gateway", "container/openclaw"), ("tools", ".")];
+const NPM_LOCKS: [(&str, &str); 3] = [
+    ("gateway", "container/openclaw"),
+    ("admin-ui", "admin-ui"),
+    ("tools", "."),
+];
 /// Programs of ours, and their packages.
 const PROGRAMS: [(&str, &str); 2] = [("worker", "moltworker"), ("supervisor", "moltbot-supervisor")];
 /// Both cargo-sbom and npm write it.

@@ -23,6 +23,7 @@ pub mod parameter;
 pub mod personal_tokens;
 pub mod route;
 pub mod sandbox;
+pub mod sign_in;
 pub mod snapshots;
 pub mod table;
 pub mod users;

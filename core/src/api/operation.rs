@@ -23,6 +23,12 @@ pub enum Operation {
     SubmitSecondFactor,
     /// Off to an OAuth provider, by way of the identity provider.
     SignInWith,
+    /// What a page needs to sign an admin in at the identity provider by itself.
+    ReadSignInSettings,
+    /// The way to the admin UI.
+    EnterAdminUi,
+    /// The admin UI: its page, whatever the address below, and its files.
+    ServeAdminUi,
     /// Back from the identity provider, with a code or an error.
     SignInCallback,
     /// End the browser's session.
@@ -167,6 +173,7 @@ documents! {
     out {
         BotStatus: super::bot::BotStatus,
         HealthReport: super::health::HealthReport,
+        SignInSettings: super::sign_in::SignInSettings,
         BotPage: super::bot::BotPage,
         EventPage: super::history::EventPage,
         SnapshotList: super::snapshots::SnapshotList,

@@ -41,6 +41,27 @@ static PUBLIC: &[Endpoint] = &[
         "This document",
     )
     .answers(Output::Json(Document::OpenApi)),
+    // The admin UI. Its files are public; what it shows comes from an admin's endpoints.
+    Endpoint::public(
+        Operation::ReadSignInSettings,
+        "read-sign-in-settings",
+        "/api/sign-in",
+        "What a page needs to sign an admin in at the identity provider by itself",
+    )
+    .answers(Output::Json(Document::SignInSettings)),
+    Endpoint::public(
+        Operation::EnterAdminUi,
+        "enter-admin-ui",
+        "/admin",
+        "The way to the admin UI",
+    ),
+    Endpoint::public(
+        Operation::ServeAdminUi,
+        "serve-admin-ui",
+        "/admin/{*}",
+        "The admin UI: its page, whatever the address below, and its files",
+    )
+    .or(&[Refusal::NotFound]),
     // A browser's way in and out.
     Endpoint::public(Operation::ShowLogin, "show-login", "/login", "The sign-in page")
         .takes(Input::Query(&[NEXT])),

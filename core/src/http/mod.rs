@@ -1,5 +1,6 @@
 //! HTTP without a runtime: hosts and origins, which headers pass, how requests are counted, and refusals.
 
+pub mod admin_ui;
 pub mod container_answer;
 pub mod cookies;
 pub mod download;

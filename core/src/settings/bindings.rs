@@ -13,8 +13,11 @@ pub const BUCKET_BINDING: &str = "BUCKET";
 /// The queue of jobs.
 pub const JOBS_BINDING: &str = "JOBS";
 
+/// The files of the admin UI.
+pub const ASSETS_BINDING: &str = "ASSETS";
+
 /// Every binding.
-pub const BINDINGS: [Binding; 7] = [
+pub const BINDINGS: [Binding; 8] = [
     Binding {
         name: SANDBOX_BINDING,
         kind: BindingKind::DurableObject,
@@ -37,6 +40,12 @@ pub const BINDINGS: [Binding; 7] = [
         name: JOBS_BINDING,
         kind: BindingKind::Queue,
         meaning: "the queue of jobs",
+        required: false,
+    },
+    Binding {
+        name: ASSETS_BINDING,
+        kind: BindingKind::Assets,
+        meaning: "the files of the admin UI",
         required: false,
     },
     rate_limit(ADDRESS_LIMIT),
@@ -77,18 +86,21 @@ pub enum BindingKind {
     Bucket,
     /// A queue that is written to.
     Queue,
+    /// Static files that are deployed with the Worker. There is one such binding, and no list of them.
+    Assets,
     /// A rate limit.
     RateLimit,
 }
 
 impl BindingKind {
-    /// The list in `wrangler.toml` that has it, and under what an entry of it has the name.
+    /// The list (or the one table) in `wrangler.toml` that has it, and under what an entry of it has the name.
     pub fn place(self) -> (&'static str, &'static str) {
         match self {
             Self::DurableObject => ("durable_objects.bindings", "name"),
             Self::Database => ("d1_databases", "binding"),
             Self::Bucket => ("r2_buckets", "binding"),
             Self::Queue => ("queues.producers", "binding"),
+            Self::Assets => ("assets", "binding"),
             Self::RateLimit => ("ratelimits", "name"),
         }
     }

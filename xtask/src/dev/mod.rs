@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use moltworker_core::settings::BOT_DOMAIN;
 use tokio::io::AsyncReadExt as _;
 
 use crate::toolchain::{Detail, Part, Toolchain};
@@ -31,6 +32,10 @@ pub(crate) use identity::IdentityArgs;
 pub(crate) use model::ModelArgs;
 use stack::{Output, Plan, Stack};
 pub(crate) use token::TokenArgs;
+
+/// Each bot has an origin of its own, as is recommended, and the admin UI is there: browsers take names below `localhost` to
+/// this machine.
+const LOCAL_BOT_DOMAIN: &str = "bots.localhost";
 
 /// Options of `cargo xtask dev`.
 #[derive(Debug, Args)]
@@ -73,6 +78,11 @@ pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
     let tools = Toolchain::prepare(root, &[Part::Worker, Part::Docker], detail)?;
     eprintln!("  {}", tools.build_worker()?);
     let state = std::path::absolute(args.state.clone().unwrap_or_else(|| root.join(".dev/state")))?;
+    let mut more = args.more.clone();
+    // Tests say themselves which hosts bots have.
+    if !args.json_ready {
+        more.insert(0, (BOT_DOMAIN.name.to_owned(), LOCAL_BOT_DOMAIN.to_owned()));
+    }
     let plan = Plan {
         root,
         tools: &tools,
@@ -86,7 +96,7 @@ pub(crate) fn dev(root: &Path, args: &DevArgs) -> Result<ExitCode> {
         usual_ports: !args.json_ready,
         dockerfile: args.dockerfile.as_ref().map(std::path::absolute).transpose()?,
         token_lifetime: args.token_lifetime,
-        more: &args.more,
+        more: &more,
         // Tests must not depend on whose machine they run on, nor spend its owner's money.
         real_model: if args.json_ready {
             None

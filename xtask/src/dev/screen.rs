@@ -15,7 +15,9 @@ pub(super) fn text(stack: &Stack, token_options: &str) -> String {
         ("sign in", sign_in()),
         (
             "admin",
-            "dev-admin, who sets up an authenticator app at sign-in; cargo xtask token dev-admin for a program".to_owned(),
+            format!(
+                "{url}/admin as dev-admin, who sets up an authenticator app at sign-in; cargo xtask token dev-admin for a program"
+            ),
         ),
         (
             "program",

@@ -167,6 +167,7 @@ pub(super) fn deployed_type(kind: BindingKind) -> &'static str {
         "r2_buckets" => "r2_bucket",
         "ratelimits" => "ratelimit",
         "queues.producers" => "queue",
+        "assets" => "assets",
         "analytics_engine_datasets" => "analytics_engine",
         // Not known here: looked for under this name, found missing, and added above.
         other => other,

@@ -111,13 +111,17 @@ impl Configuration {
         self.list(list).find(|entry| text(entry, key) == Some(name))
     }
 
-    /// The entries of a list; the list of a table is named with it, `table.list`.
+    /// The entries of a list; the list of a table is named with it, `table.list`. A table by itself is a list of one.
     pub(super) fn list<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
         let found = match path.split_once('.') {
             Some((table, list)) => self.table.get(table).and_then(|inner| inner.get(list)),
             None => self.table.get(path),
         };
-        found.and_then(Value::as_array).into_iter().flatten()
+        let (list, one) = match found {
+            Some(Value::Array(list)) => (list.as_slice(), None),
+            table => (&[][..], table.filter(|value| value.is_table())),
+        };
+        list.iter().chain(one)
     }
 }
 

@@ -38,7 +38,9 @@ enum Phase {
     Native,
     /// The Worker as wasm
     Build,
-    /// Its tests in workerd, with a fake container: tests/worker
+    /// Types, lints and tests of the admin UI
+    Ui,
+    /// The Worker's tests in workerd, with a fake container: tests/worker
     Worker,
     /// Every operation of the API with good and bad input, by schemathesis: tests/api
     Api,
@@ -108,6 +110,7 @@ struct Tools<'a> {
     /// This program, told before a build puts another one in its place.
     program: PathBuf,
     native: OnceCell<Toolchain>,
+    ui: OnceCell<Toolchain>,
     worker: OnceCell<Toolchain>,
     api: OnceCell<Toolchain>,
     deny: OnceCell<Toolchain>,
@@ -117,6 +120,10 @@ struct Tools<'a> {
 impl Tools<'_> {
     fn native(&self) -> Result<&Toolchain> {
         self.prepared(&self.native, &[Part::Restic])
+    }
+
+    fn ui(&self) -> Result<&Toolchain> {
+        self.prepared(&self.ui, &[Part::AdminUi])
     }
 
     fn worker(&self) -> Result<&Toolchain> {
@@ -153,6 +160,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
         root,
         program: std::env::current_exe().context("this program has no path")?,
         native: OnceCell::new(),
+        ui: OnceCell::new(),
         worker: OnceCell::new(),
         api: OnceCell::new(),
         deny: OnceCell::new(),
@@ -229,6 +237,7 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
                 built.to_string(),
             ));
         }
+        Phase::Ui => tools.ui()?.admin_ui_checks()?,
         Phase::Worker => {
             let mut node = node_tests(tools.worker()?, "tests/worker/**/*.test.mjs")?;
             node.env("XTASK_BIN", &tools.program);

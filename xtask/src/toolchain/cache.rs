@@ -91,6 +91,18 @@ impl Cache {
     }
 }
 
+/// Every file below a path that may be a file, a directory or missing.
+pub(super) fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    if path.is_file() {
+        files.push(path.to_owned());
+    } else if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), files)?;
+        }
+    }
+    Ok(())
+}
+
 /// Holds what this file stands for until the value goes away, or its process ends. Says on whom it waits: `holder`.
 pub(super) fn lock(path: &Path, holder: &str) -> Result<File> {
     let file = lock_file(path)?;

@@ -27,23 +27,40 @@ impl JsTools {
     pub(crate) fn esbuild(&self) -> PathBuf {
         self.modules.join(".bin/esbuild")
     }
+    /// A program that a package brings along.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.modules.join(".bin").join(name)
+    }
 }
 
 pub(crate) fn find(root: &Path, cache: &Cache, report: &Report, node: &Node) -> Result<JsTools> {
-    report.step("JS tools", |say| {
+    let what = ("JS tools", "wrangler, workerd, esbuild, wasm-opt, playwright");
+    installed(root, cache, report, node, what)
+}
+
+/// The packages that the lock file of a folder names; `what` is the step's name, and what is worth naming of them.
+pub(super) fn installed(
+    folder: &Path,
+    cache: &Cache,
+    report: &Report,
+    node: &Node,
+    what: (&'static str, &str),
+) -> Result<JsTools> {
+    report.step(what.0, |say| {
         let mut contents = Vec::new();
         for name in INPUTS {
-            contents.push(fs::read(root.join(name)).with_context(|| format!("{name} cannot be read"))?);
+            let file = folder.join(name);
+            contents.push(fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?);
         }
         let entry = format!("js/{}", fingerprint(contents.iter().map(Vec::as_slice)));
         let mut outcome = "as locked";
         if !cache.path(&entry).exists() {
-            say.doing("npm install: wrangler, workerd, esbuild, wasm-opt, playwright");
+            say.doing(format!("npm install: {}", what.1));
             outcome = "installed as locked";
         }
         let dir = cache.entry(&entry, 1500, |dir| {
             for name in INPUTS {
-                fs::copy(root.join(name), dir.join(name))?;
+                fs::copy(folder.join(name), dir.join(name))?;
             }
             // Not `npm ci`: it refuses a lock file without the packages of every operating system, and the registry
             // does not hold all of them. This installs the same locked versions, checked by the same hashes.
@@ -55,7 +72,7 @@ pub(crate) fn find(root: &Path, cache: &Cache, report: &Report, node: &Node) -> 
             )
         })?;
         let modules = dir.join("node_modules");
-        link(&modules, &root.join("node_modules"))?;
+        link(&modules, &folder.join("node_modules"))?;
         Ok((JsTools { modules }, outcome.to_owned()))
     })
 }

@@ -1,6 +1,7 @@
 //! Finds or installs the tools: the ordinary way first, the offline fallback second. Everything lands in one cache
 //! directory (`~/.cache/moltworker`); what is complete there is not looked at twice.
 
+mod admin_ui;
 mod apt;
 mod cache;
 mod cargo_tools;
@@ -32,8 +33,10 @@ pub(crate) use worker_build::{Built, WorkerTools};
 /// Groups of tools that are needed together. Node and the JavaScript tools are part of every set-up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// To build the Worker: the wasm target, worker-build, wasm-bindgen.
+    /// To build the Worker: the wasm target, worker-build, wasm-bindgen, and the packages of the admin UI.
     Worker,
+    /// To check the admin UI.
+    AdminUi,
     /// To run containers: the engine (up for as long as the [`Toolchain`] lives) and the images.
     Docker,
     /// To test in a browser.
@@ -53,6 +56,7 @@ pub(crate) struct Toolchain {
     root: PathBuf,
     node: node::Node,
     js: js_tools::JsTools,
+    admin_ui: Option<js_tools::JsTools>,
     worker: Option<WorkerTools>,
     docker: Option<docker::Docker>,
     browser: Option<PathBuf>,
@@ -72,6 +76,9 @@ impl Toolchain {
         let wants = |part| parts.contains(&part);
         let node = node::find(&cache, &report)?;
         let js = js_tools::find(root, &cache, &report, &node)?;
+        let admin_ui = (wants(Part::Worker) || wants(Part::AdminUi))
+            .then(|| admin_ui::find(root, &cache, &report, &node))
+            .transpose()?;
         let worker = wants(Part::Worker)
             .then(|| WorkerTools::find(root, &cache, &report))
             .transpose()?;
@@ -100,6 +107,7 @@ impl Toolchain {
             root: root.to_owned(),
             node,
             js,
+            admin_ui,
             worker,
             docker,
             browser,
@@ -185,13 +193,26 @@ impl Toolchain {
         self.command(&docker.program)
     }
 
-    /// Builds the Worker into `build/`, or says that nothing changed.
+    /// The checks of the admin UI.
+    pub(crate) fn admin_ui_checks(&self) -> Result<Command> {
+        let _packages = self
+            .admin_ui
+            .as_ref()
+            .context("this command was not set up for the admin UI")?;
+        admin_ui::checks(&self.root, &self.node)
+    }
+
+    /// Builds the Worker into `build/`, and the admin UI beside it, or says that nothing changed.
     pub(crate) fn build_worker(&self) -> Result<Built> {
         let worker = self
             .worker
             .as_ref()
             .context("this command was not set up to build the Worker")?;
-        worker.build(&self.root, &self.node, &self.js)
+        let admin_ui = self
+            .admin_ui
+            .as_ref()
+            .context("this command was not set up for the admin UI")?;
+        worker.build(&self.root, &self.node, &self.js, admin_ui)
     }
 }
 

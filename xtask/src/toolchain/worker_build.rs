@@ -3,13 +3,14 @@
 use std::fmt;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::admin_ui;
 use super::cache::{self, Cache, fingerprint};
 use super::cargo_tools::{self, CargoTools};
 use super::command::{command, path_with};
@@ -82,7 +83,7 @@ impl WorkerTools {
         })
     }
 
-    pub(crate) fn build(&self, root: &Path, node: &Node, js: &JsTools) -> Result<Built> {
+    pub(crate) fn build(&self, root: &Path, node: &Node, js: &JsTools, ui: &JsTools) -> Result<Built> {
         let started = Instant::now();
         // Beside the host's artefacts: another compiler and other locks.
         let target_dir = root.join("target/worker");
@@ -92,6 +93,7 @@ impl WorkerTools {
             &target_dir.join("build.lock"),
             "another build of the Worker in this tree",
         )?;
+        admin_ui::build(root, node, ui)?;
         let stamp_file = target_dir.join("build.stamp");
         let stamp = self.stamp(root)?;
         let text = root.join(ENTRY).with_file_name(TEXT_MODULE);
@@ -136,7 +138,7 @@ impl WorkerTools {
     fn stamp(&self, root: &Path) -> Result<String> {
         let mut files = Vec::new();
         for input in INPUTS {
-            collect(&root.join(input), &mut files)?;
+            cache::collect(&root.join(input), &mut files)?;
         }
         files.sort();
         let mut parts = vec![
@@ -225,18 +227,6 @@ fn add_api_document(root: &Path) -> Result<()> {
 fn joined_path(first: &Path, rest: &std::ffi::OsStr) -> Result<std::ffi::OsString> {
     let all = std::iter::once(first.to_owned()).chain(std::env::split_paths(rest));
     Ok(std::env::join_paths(all)?)
-}
-
-/// Every file below a path that may be a file, a directory or missing.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if path.is_file() {
-        files.push(path.to_owned());
-    } else if path.is_dir() {
-        for entry in fs::read_dir(path)? {
-            collect(&entry?.path(), files)?;
-        }
-    }
-    Ok(())
 }
 
 fn measured(root: &Path, seconds: Option<f32>) -> Result<Built> {

@@ -187,6 +187,8 @@ fn a_bots_own_host_has_only_the_endpoints_its_pages_need() {
         ("GET", "/api/bot/domains", "404"),
         ("GET", "/api/admin/users", "404"),
         ("GET", "/admin", "404"),
+        ("GET", "/admin/", "404"),
+        ("GET", "/admin/assets/index.js", "404"),
         ("GET", "/login", "404"),
         ("POST", "/login", "404"),
         ("GET", "/%61uth/hand-over", "404"),

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -51,7 +51,7 @@ pub(super) fn router(project: Arc<Project>) -> Router {
         None => [routes, Router::new()],
     };
     Router::new()
-        .nest("/auth/v1", routes)
+        .nest("/auth/v1", routes.layer(middleware::from_fn(let_pages_read)))
         .merge(for_tests)
         // What a real project has elsewhere: the provider's page, the mail box, the dashboard's key rotation.
         .route("/provider/{provider}/{id}", get(detour::consent))
@@ -59,6 +59,30 @@ pub(super) fn router(project: Arc<Project>) -> Router {
         .route("/rotate-keys", post(rotate_keys))
         .layer(middleware::from_fn(word_errors))
         .with_state(project)
+}
+
+/// Pages of any origin may call, as at a real project: who asks is known by a token, and never by a cookie.
+async fn let_pages_read(request: Request, next: Next) -> Response {
+    let mut response = match *request.method() {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => next.run(request).await,
+    };
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, DELETE, OPTIONS",
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "apikey, authorization, content-type, x-client-info, x-supabase-api-version",
+        ),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// Every call carries the project's public key, in a header or in the query, as in front of a real project.

@@ -194,6 +194,9 @@ fn with_image(text: &str, root: &Path, dockerfile: &Path) -> Result<String> {
     tables(&mut config, "d1_databases", &|database| {
         database.get_mut("migrations_dir").map(absolute);
     });
+    if let Some(assets) = config.get_mut("assets").and_then(toml::Value::as_table_mut) {
+        assets.get_mut("directory").map(absolute);
+    }
     tables(&mut config, "containers", &|container| {
         container.insert("image".into(), dockerfile.display().to_string().into());
     });
@@ -301,6 +304,10 @@ mod tests {
         assert_eq!(
             changed["d1_databases"][0]["migrations_dir"].as_str(),
             Some("/repo/migrations")
+        );
+        assert_eq!(
+            changed["assets"]["directory"].as_str(),
+            Some("/repo/admin-ui/dist")
         );
         assert_eq!(
             changed["containers"][0]["image"].as_str(),

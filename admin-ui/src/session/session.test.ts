@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Session } from "./session";
+
+const AUTH = "https://project.test/auth/v1";
+const claims = Buffer.from(JSON.stringify({ sub: "an-admin", exp: Math.floor(Date.now() / 1_000) + 3_600 })).toString("base64url");
+const TOKEN = `e30.${claims}.c2ln`;
+
+interface Answers {
+  factors?: object[];
+  secondFactor?: boolean;
+  health?: [number, object];
+}
+
+/** The platform and the identity provider, and what they were asked. */
+function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }] }: Answers) {
+  const asked: Request[] = [];
+  const user = { id: "an-admin", email: "admin@example.org", factors };
+  const session = { access_token: TOKEN, token_type: "bearer", expires_in: 3_600, refresh_token: "r", user };
+  const answers: Record<string, [number, object]> = {
+    "/api/sign-in": [200, { auth_url: AUTH, api_key: "public", second_factor: secondFactor }],
+    "/api/admin/health": health,
+    "/auth/v1/token": [200, session],
+    "/auth/v1/user": [200, user],
+    "/auth/v1/factors": [200, { id: "new", type: "totp", totp: { qr_code: "<svg/>", secret: "ABC", uri: "otpauth://x" } }],
+    "/auth/v1/factors/known/challenge": [200, { id: "c" }],
+    "/auth/v1/factors/known/verify": [200, session],
+    "/auth/v1/logout": [200, {}],
+  };
+  vi.stubGlobal("fetch", async (input: Request | string, init?: RequestInit) => {
+    const request = new Request(input, init);
+    asked.push(request);
+    const [status, body] = answers[new URL(request.url).pathname] ?? [404, {}];
+    return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
+  });
+  return { asked, of: (path: string) => asked.filter(({ url }) => new URL(url).pathname === path) };
+}
+
+const TOTP = { id: "known", factor_type: "totp", status: "verified" };
+
+async function begun() {
+  const session = new Session();
+  await session.begin();
+  expect(session.stage().at).toBe("password");
+  return session;
+}
+
+describe("the sign-in", () => {
+  beforeEach(() => localStorage.clear());
+  afterEach(() => vi.unstubAllGlobals());
+
+  it("asks whoever has an authenticator app for its code, then the platform", async () => {
+    const { of } = world({ factors: [TOTP] });
+    const session = await begun();
+    expect(await session.password("admin@example.org", "right")).toBeUndefined();
+    expect(session.stage()).toMatchObject({ at: "code", factor: "known" });
+    expect(of("/api/admin/health")).toHaveLength(0);
+    expect(await session.code("123 456")).toBeUndefined();
+    expect(session.stage()).toMatchObject({ at: "in", email: "admin@example.org", user: "an-admin" });
+    const [call] = of("/api/admin/health");
+    expect(call?.headers.get("authorization")).toBe(`Bearer ${TOKEN}`);
+    expect(call?.credentials).toBe("omit");
+  });
+
+  it("has who has no second factor enrol one, unless none is wanted", async () => {
+    world({});
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    expect(session.stage()).toMatchObject({ at: "enrolment", secret: "ABC" });
+    world({ secondFactor: false });
+    const other = await begun();
+    await other.password("admin@example.org", "right");
+    expect(other.stage().at).toBe("in");
+  });
+
+  it("tells who is no admin so, and signs them out", async () => {
+    const { of } = world({ secondFactor: false, health: [403, { code: "not-an-admin", title: "This is for administrators." }] });
+    const session = await begun();
+    await session.password("user@example.org", "right");
+    expect(session.stage()).toMatchObject({ at: "password", notice: "This account is no administrator here." });
+    await vi.waitFor(() => expect(of("/auth/v1/logout")).toHaveLength(1));
+    expect(await session.token()).toBeUndefined();
+  });
+
+  it("ends when the platform no longer accepts the token", async () => {
+    const answers: Answers = { secondFactor: false };
+    world(answers);
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    const { of } = world({ ...answers, health: [401, { code: "token-expired", title: "The access token has expired." }] });
+    await expect(session.api.GET("/api/admin/health", {})).rejects.toMatchObject({ code: "token-expired" });
+    expect(session.stage().at).toBe("password");
+    await vi.waitFor(() => expect(of("/auth/v1/logout")).toHaveLength(1));
+  });
+
+  it("leaves nothing of itself in the browser's storage", async () => {
+    world({ factors: [TOTP] });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    await session.code("123456");
+    const kept = JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]);
+    expect(kept).not.toContain(TOKEN);
+    expect(localStorage).toHaveLength(0);
+    expect(sessionStorage).toHaveLength(0);
+  });
+});

@@ -1,0 +1,143 @@
+// Who is signed in. The tokens live in this page's memory and nowhere else: no storage that another page of the host could
+// read, no cookie that a browser would send along by itself. A reload signs in again.
+import { GoTrueClient, type AuthError } from "@supabase/auth-js";
+import { api, document, type SignInSettings, type Tokens } from "../api/client";
+
+/** How far the sign-in is. */
+export type Stage =
+  | { at: "beginning" }
+  | { at: "unavailable"; reason: string }
+  | { at: "password"; notice?: string }
+  | { at: "code"; email: string; factor: string }
+  | { at: "enrolment"; email: string; factor: string; secret: string; drawing: string }
+  | { at: "in"; email: string; user: string };
+
+/** How a wrong step is told; nothing where it was right. */
+type Wrong = string | undefined;
+
+/** The name by which the platform appears in an authenticator app. */
+const APP_NAME = "Moltworker admin";
+/** The identity provider's words, where ours say more. */
+const WORDS: Record<string, string> = {
+  invalid_credentials: "The e-mail address or the password is wrong.",
+  mfa_verification_failed: "This code is wrong, or its 30 seconds are over. Take the one the app shows now.",
+  over_request_rate_limit: "Too many tries; wait a minute.",
+};
+/** Why the platform ended a session, in words. */
+const ENDS: Record<string, string> = {
+  "not-an-admin": "This account is no administrator here.",
+  "second-factor-required": "Sign in with a second factor.",
+  "account-suspended": "This account is suspended.",
+  "account-deleted": "This account no longer exists.",
+};
+
+export class Session implements Tokens {
+  #stage: Stage = { at: "beginning" };
+  #heard = new Set<() => void>();
+  #auth: GoTrueClient | undefined;
+  #settings: SignInSettings | undefined;
+  /** What a caller of the API gets from it. */
+  readonly api = api(this);
+
+  /** For React: the stage, and when it is another one. */
+  readonly stage = () => this.#stage;
+  readonly subscribe = (listener: () => void) => {
+    this.#heard.add(listener);
+    return () => this.#heard.delete(listener);
+  };
+
+  #go(stage: Stage) {
+    this.#stage = stage;
+    for (const listener of this.#heard) listener();
+  }
+
+  /** Finds out where one signs in. */
+  async begin() {
+    this.#go({ at: "beginning" });
+    try {
+      this.#settings = document(await this.api.GET("/api/sign-in", {}));
+    } catch (error) {
+      return this.#go({ at: "unavailable", reason: error instanceof Error ? error.message : String(error) });
+    }
+    const { auth_url: url, api_key: key } = this.#settings;
+    this.#auth = new GoTrueClient({
+      url,
+      headers: { apikey: key },
+      persistSession: false,
+      autoRefreshToken: true,
+      detectSessionInUrl: false,
+    });
+    this.#auth.onAuthStateChange((event) => {
+      if (event === "SIGNED_OUT" && this.#stage.at === "in") this.#go({ at: "password", notice: "Your session is over; sign in again." });
+    });
+    this.#go({ at: "password" });
+  }
+
+  async password(email: string, password: string): Promise<Wrong> {
+    const auth = this.#provider();
+    const { data, error } = await auth.signInWithPassword({ email, password });
+    if (error) return words(error);
+    const address = data.user.email ?? email;
+    const factors = await auth.mfa.listFactors();
+    if (factors.error) return words(factors.error);
+    const [factor] = factors.data.totp;
+    if (factor) return void this.#go({ at: "code", email: address, factor: factor.id });
+    if (!this.#settings?.second_factor) return this.#enter(address);
+    return this.#enrol(address, factors.data.all.filter(({ status }) => status === "unverified").map(({ id }) => id));
+  }
+
+  /** A new authenticator app. One that was begun and never proven stands in its way. */
+  async #enrol(email: string, unfinished: string[]): Promise<Wrong> {
+    const { mfa } = this.#provider();
+    for (const factorId of unfinished) await mfa.unenroll({ factorId });
+    const { data, error } = await mfa.enroll({ factorType: "totp", friendlyName: APP_NAME, issuer: location.host });
+    if (error) return words(error);
+    this.#go({ at: "enrolment", email, factor: data.id, secret: data.totp.secret, drawing: data.totp.qr_code });
+    return undefined;
+  }
+
+  /** A code of the authenticator app. */
+  async code(code: string): Promise<Wrong> {
+    const stage = this.#stage;
+    if (stage.at !== "code" && stage.at !== "enrolment") return undefined;
+    const { error } = await this.#provider().mfa.challengeAndVerify({ factorId: stage.factor, code: code.replace(/\s/g, "") });
+    return error ? words(error) : this.#enter(stage.email);
+  }
+
+  /** Whether the platform takes them for an admin, it says itself: by a call that leaves nothing in the history. */
+  async #enter(email: string): Promise<Wrong> {
+    try {
+      await this.api.GET("/api/admin/health", { params: { query: { status: "200" } } });
+    } catch (error) {
+      // What ends a session has led back to its beginning, with the reason.
+      return this.#stage.at === "password" ? undefined : error instanceof Error ? error.message : String(error);
+    }
+    const { data } = await this.#provider().getSession();
+    this.#go({ at: "in", email, user: data.session?.user.id ?? "" });
+    return undefined;
+  }
+
+  async token() {
+    const session = await this.#auth?.getSession();
+    return session?.data.session?.access_token;
+  }
+
+  refused(code: string) {
+    void this.leave(ENDS[code] ?? "Your session is over; sign in again.");
+  }
+
+  /** Signs out, here alone: other devices keep their sessions. */
+  async leave(notice?: string) {
+    this.#go({ at: "password", ...(notice !== undefined && { notice }) });
+    await this.#auth?.signOut({ scope: "local" });
+  }
+
+  #provider(): GoTrueClient {
+    if (!this.#auth) throw new Error("the sign-in has not begun");
+    return this.#auth;
+  }
+}
+
+function words(error: AuthError): string {
+  return WORDS[error.code ?? ""] ?? error.message;
+}

@@ -1,0 +1,90 @@
+//! The admin UI as browsers get it: which of its addresses is a file and which is the page, and what that page may do.
+
+/// Below this, every file has its content's digest in its name.
+const FILES: &str = "/admin/assets/";
+/// How long a browser keeps such a file without asking again: its name never gets another content.
+pub const KEEP_FILE: &str = "public, max-age=31536000, immutable";
+/// Where the page lies among the files.
+pub const PAGE: &str = "/admin/index.html";
+
+/// What an address of the UI means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// The page; what it shows for this address, its script knows.
+    Page,
+    /// The file at this path.
+    File(&'a str),
+    /// A file's address of a form that no file has.
+    Nothing,
+}
+
+/// What this path means. Names of files are letters, digits and `._-`: nothing in them is to be decoded on the way.
+pub fn part(path: &str) -> Part<'_> {
+    let Some(name) = path.strip_prefix(FILES) else {
+        return Part::Page;
+    };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_file = name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
+    if is_file && name.bytes().all(plain) {
+        Part::File(path)
+    } else {
+        Part::Nothing
+    }
+}
+
+/// What the page may do, as `Content-Security-Policy`: run scripts of this host alone, none that stand in the page; speak
+/// with this host and, to sign in, with the identity provider; and be in nobody's frame. Pictures in the page itself are the
+/// QR code of an authenticator app, which the identity provider draws.
+pub fn policy(identity_provider: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self' {identity_provider}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_is_the_page_but_those_of_files() {
+        for path in [
+            "/admin/",
+            "/admin/bots",
+            "/admin/assets",
+            "/admin/bots/assets/x.js",
+            "/admin/%61ssets/x.js",
+        ] {
+            assert_eq!(part(path), Part::Page, "{path}");
+        }
+        for path in ["/admin/assets/index-B1xJ_9-a.js", "/admin/assets/_a.css"] {
+            assert_eq!(part(path), Part::File(path));
+        }
+        for path in [
+            "/admin/assets/",
+            "/admin/assets/.x",
+            "/admin/assets/a/b.js",
+            "/admin/assets/..%2findex.html",
+            "/admin/assets/a%00.js",
+        ] {
+            assert_eq!(part(path), Part::Nothing, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_page_runs_only_scripts_of_this_host_and_is_framed_by_nobody() {
+        let policy = policy("https://abcd.supabase.co");
+        let directives: Vec<_> = policy.split("; ").collect();
+        for wanted in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "connect-src 'self' https://abcd.supabase.co",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
+            assert!(directives.contains(&wanted), "{wanted} in {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}

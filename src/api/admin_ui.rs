@@ -1,0 +1,61 @@
+//! The admin UI. It is a page and its files, alike for everybody; what it shows it asks of an admin's endpoints, with the token
+//! of whoever signs in there.
+
+use moltworker_core::http::admin_ui::{self, KEEP_FILE, PAGE, Part};
+use moltworker_core::http::problem::Refusal;
+use worker::{Request, Response};
+
+use crate::api::answer::Answer;
+use crate::api::context::Context;
+use crate::http::address::Address;
+use crate::http::error::Result;
+use crate::http::nonce::Nonce;
+use crate::http::pages;
+use crate::http::reply::{self, Page};
+use crate::platform::{assets, log};
+
+/// Where the UI begins: relative addresses of the page count from there.
+const START: &str = "/admin/";
+
+pub(super) fn enter() -> Result<Page> {
+    Ok(Page::elsewhere(START)?)
+}
+
+/// The page for a person, whatever stands behind `/admin/`; a file for whoever asks. A program that means an endpoint and has
+/// mistaken its address is told so.
+pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
+    let path = Address::of(request)?.path;
+    match admin_ui::part(&path) {
+        Part::File(path) => match assets::read(ctx.env, path).await? {
+            Some(file) => Ok(Answer::Stream(reply::deployed(file, KEEP_FILE, None)?)),
+            None => Err(Refusal::NotFound.into()),
+        },
+        Part::Page if reply::is_for_person(request) => page(ctx).await,
+        Part::Page | Part::Nothing => Err(Refusal::NotFound.into()),
+    }
+}
+
+async fn page(ctx: &Context<'_>) -> Result<Answer> {
+    // Where bots have no hosts of their own, their pages run on this one. Such a page could open this one, or one that looks
+    // like it, and read what an admin types.
+    if ctx.settings.access.bot_domain.is_none() {
+        return unavailable(pages::AdminUiLacks::BotDomain);
+    }
+    let policy = admin_ui::policy(&ctx.settings.supabase_url);
+    match assets::read(ctx.env, PAGE).await? {
+        Some(page) => Ok(Answer::Stream(reply::deployed(page, "no-store", Some(&policy))?)),
+        None => {
+            log::line("admin-ui-missing", &[("path", &PAGE)]);
+            unavailable(pages::AdminUiLacks::Files)
+        }
+    }
+}
+
+fn unavailable(lacks: pages::AdminUiLacks) -> Result<Answer> {
+    let nonce = Nonce::new()?;
+    Ok(Answer::Stream(Response::from(Page::new(
+        503,
+        &nonce,
+        pages::no_admin_ui(&nonce, lacks),
+    )?)))
+}
