@@ -8,6 +8,7 @@ use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data;
+use moltworker_core::metrics::requests::{RequestClass, RequestOutcome};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{CLIENT_IP_HEADER, REQUEST_ID_HEADER, RESTORED_HEADER};
@@ -37,6 +38,12 @@ extern "C" {
     fn client_accept_encoding(this: &CfProperties) -> Option<String>;
 }
 
+/// An answer, and what it is in the metrics.
+pub(crate) struct Proxied {
+    pub(crate) response: web_sys::Response,
+    pub(crate) outcome: RequestOutcome,
+}
+
 /// Proxies a caller's request to their bot, once the rules about where a bot is reached hold.
 pub(crate) async fn serve(
     env: &Env,
@@ -44,7 +51,7 @@ pub(crate) async fn serve(
     served: &Served,
     caller: &Caller,
     incoming: &Incoming,
-) -> Result<web_sys::Response> {
+) -> Result<Proxied> {
     let user = caller.identity().user;
     if let Served::Platform = served {
         if let (Some(domain), Caller::Browser(_)) = (&settings.access.bot_domain, caller) {
@@ -55,7 +62,10 @@ pub(crate) async fn serve(
             let origin = settings.public.of(&own_host(user, domain));
             let onward = format!("{origin}{}", incoming.address.path_and_query());
             let redirect = Response::from(session_handoff::onward(&onward)?);
-            return Ok(reply::numbered(redirect, incoming.request_id())?);
+            return Ok(Proxied {
+                response: reply::numbered(redirect, incoming.request_id())?,
+                outcome: RequestOutcome::Answered,
+            });
         }
         // On the platform's host a bot's page shares the origin with the sign-in page. A service worker of
         // its making would sit between the person and that page, and see the next password. Browsers mark
@@ -164,11 +174,7 @@ fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
 /// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
 /// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left. `may_clear` is
 /// for a browser's request to the bot's own host: one that does not know of a restore is told.
-fn toward_caller(
-    response: web_sys::Response,
-    incoming: &Incoming,
-    may_clear: bool,
-) -> Result<web_sys::Response> {
+fn toward_caller(response: web_sys::Response, incoming: &Incoming, may_clear: bool) -> Result<Proxied> {
     let all = read_headers(&response.headers());
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
@@ -181,14 +187,20 @@ fn toward_caller(
     let request_id = incoming.request_id();
     // The ingress has said it, but for an answer of the Sandbox's own.
     let has_request_id = all.get(REQUEST_ID_HEADER) == Some(request_id);
+    // Whatever the bot answers is no failure of the platform's; of a Sandbox's own answer the status is asked, which most
+    // requests need not.
+    let outcome = match has_request_id {
+        true => RequestOutcome::Answered,
+        false => RequestOutcome::of_status(RequestClass::Bot, response.status()),
+    };
     if changed.is_empty() && has_request_id {
-        return Ok(response);
+        return Ok(Proxied { response, outcome });
     }
     let cookies = incoming.headers.get("cookie");
     let restored_at = may_clear
         .then(|| site_data::restore_to_tell(all.get(RESTORED_HEADER), cookies))
         .flatten();
-    let outcome =
+    let copied =
         without(&response, &changed, all.iter().map(|header| (header, of(header)))).and_then(|copy| {
             if !has_request_id {
                 copy.headers().set(REQUEST_ID_HEADER, request_id)?;
@@ -200,14 +212,15 @@ fn toward_caller(
             }
             Ok(copy)
         });
-    outcome.map_err(|error| {
+    let response = copied.map_err(|error| {
         let reason = worker::Error::from(error);
         log::line(
             "answer-not-copied",
             &[("request", &request_id), ("reason", &reason)],
         );
-        Refusal::BadAnswer.into()
-    })
+        Error::from(Refusal::BadAnswer)
+    })?;
+    Ok(Proxied { response, outcome })
 }
 
 /// A copy of an answer in which the headers of these names are as the verdicts say.

@@ -13,6 +13,7 @@ use moltworker_core::api::route::{HostKind, PathParameters, Route, route};
 use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::metrics::requests::{RequestClass, RequestOutcome};
 use moltworker_core::settings::{SettingProblem, Settings};
 use worker::{Env, Request, Response, web_sys};
 
@@ -30,7 +31,7 @@ use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::Caller;
 use crate::identity::{session_handoff, sign_in, users};
 use crate::platform::tasks::{self, Invocation};
-use crate::platform::{configuration, log, watch};
+use crate::platform::{configuration, log, metrics, watch};
 use crate::{alerts, api, proxy, repository};
 
 /// Answers one request. An error on the way is logged and told as "internal", without its words.
@@ -39,16 +40,61 @@ pub(crate) async fn answer(
     env: &Env,
     invocation: &Invocation,
 ) -> worker::Result<web_sys::Response> {
-    let incoming = match Incoming::read(same_request(&request)) {
-        Ok(incoming) => incoming,
-        Err(error) => return Ok(tell(&request.into(), "", error.into())?.into()),
+    let tally = Tally::new();
+    let answered = match Incoming::read(same_request(&request)) {
+        Ok(incoming) => {
+            let subject = log::Subject::request(incoming.request_id());
+            let work = async {
+                let outcome = dispatch(&incoming, env, invocation, &tally).await;
+                outcome.or_else(|error| told(&incoming, error, &tally))
+            };
+            log::about(Some(subject), work).await
+        }
+        Err(error) => tell(&request.into(), "", error.into()).map(Into::into),
     };
-    let outcome = dispatch(&incoming, env, invocation).await;
-    outcome.or_else(|error| told(&incoming, error))
+    if tally.count() {
+        let env = env.clone();
+        tasks::beside(invocation, async move { metrics::write_counted(&env).await });
+    }
+    answered
+}
+
+/// What a request was for and how it was answered, for the metrics. Until somebody says so it has failed.
+struct Tally {
+    class: Cell<RequestClass>,
+    outcome: Cell<RequestOutcome>,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            class: Cell::new(RequestClass::Nothing),
+            outcome: Cell::new(RequestOutcome::Failed),
+        }
+    }
+
+    /// The platform itself answers with this status.
+    fn answers(&self, status: u16) {
+        self.outcome
+            .set(RequestOutcome::of_status(self.class.get(), status));
+    }
+
+    fn fails(&self, error: &Error) {
+        self.outcome.set(match error {
+            Error::Refused(refusal, _) => RequestOutcome::of_refusal(*refusal),
+            Error::Runtime(_) => RequestOutcome::Failed,
+        });
+    }
+
+    /// Counts it; whether what was counted is to be written down now.
+    fn count(&self) -> bool {
+        metrics::count_request(self.class.get(), self.outcome.get())
+    }
 }
 
 /// An error as the answer to a request.
-fn told(incoming: &Incoming, error: Error) -> worker::Result<web_sys::Response> {
+fn told(incoming: &Incoming, error: Error, tally: &Tally) -> worker::Result<web_sys::Response> {
+    tally.fails(&error);
     let response = tell(&incoming.request(), incoming.request_id(), error)?;
     reply::numbered(response, incoming.request_id())
 }
@@ -73,19 +119,29 @@ fn tell(request: &Request, id: &str, error: Error) -> worker::Result<Response> {
     }
 }
 
-async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Result<web_sys::Response> {
+async fn dispatch(
+    incoming: &Incoming,
+    env: &Env,
+    invocation: &Invocation,
+    tally: &Tally,
+) -> Result<web_sys::Response> {
     let (method, path) = (&incoming.method, &incoming.address.path);
     // Endpoints on every host, also on one that no person uses and while the operator is still setting up domains.
     let everywhere = match route(method, HostKind::Elsewhere, path) {
         Route::To(endpoint, parameters) => Some((endpoint, endpoint.operation(), parameters)),
         _ => None,
     };
+    if let Some((endpoint, ..)) = everywhere {
+        tally.class.set(RequestClass::of(endpoint));
+    }
     if let Some((_, Operation::Health, _)) = everywhere {
+        tally.answers(200);
         return Ok(reply::numbered(reply::text(200, "ok\n")?, incoming.request_id())?);
     }
     let settings = match configuration::read(env) {
         Ok(settings) => settings,
         Err(problems) => {
+            tally.fails(&Refusal::NotConfigured.into());
             return Ok(reply::numbered(
                 not_configured(incoming, &problems)?,
                 incoming.request_id(),
@@ -100,7 +156,9 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
             let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
             audit.used_by_operator(&call, &answered.response).await;
         }
-        return Ok(reply::numbered(answered.response?, incoming.request_id())?);
+        let response = answered.response?;
+        tally.answers(response.status_code());
+        return Ok(reply::numbered(response, incoming.request_id())?);
     }
     let served = sites::served(env, &settings, &incoming.address.host).await?;
     let found = route(method, served.host_kind(), path);
@@ -111,6 +169,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
     rate_limiter::count_address(env, &incoming.headers, rate).await?;
     match found {
         Route::To(endpoint, parameters) => {
+            tally.class.set(RequestClass::of(endpoint));
             let call = Call {
                 env,
                 invocation,
@@ -119,10 +178,11 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
                 endpoint,
                 parameters,
                 renewed: Cell::default(),
+                tally,
             };
             let response = match call.answer(incoming).await {
                 Ok(response) => response,
-                Err(error) => told(incoming, error)?,
+                Err(error) => told(incoming, error, tally)?,
             };
             match call.renewed.take() {
                 Some(cookie) => Ok(reply::with_cookie(response.into(), &cookie)?.into()),
@@ -133,6 +193,7 @@ async fn dispatch(incoming: &Incoming, env: &Env, invocation: &Invocation) -> Re
         Route::UnknownHost => Err(Refusal::UnknownHost.into()),
         Route::WrongMethod { allow } => {
             let response = reply::wrong_method(&incoming.request(), &allow)?;
+            tally.answers(response.status_code());
             Ok(reply::numbered(response, incoming.request_id())?)
         }
     }
@@ -149,6 +210,7 @@ struct Call<'a> {
     /// The cookie of a session that was renewed on the way. Whatever the answer is, a WebSocket's too, the
     /// browser has to get it: with the old one each of its requests would ask for a renewal.
     renewed: Cell<Option<String>>,
+    tally: &'a Tally,
 }
 
 impl Call<'_> {
@@ -157,7 +219,12 @@ impl Call<'_> {
         if access == Access::Traffic {
             // It has no history of its own.
             return match self.permitted(incoming, Freshness::Hour, None).await {
-                Ok(caller) => proxy::serve(self.env, self.settings, self.served, &caller, incoming).await,
+                Ok(caller) => {
+                    let served =
+                        proxy::serve(self.env, self.settings, self.served, &caller, incoming).await?;
+                    self.tally.outcome.set(served.outcome);
+                    Ok(served.response)
+                }
                 Err(refusal) => self.turn_away(incoming, refusal).await,
             };
         }
@@ -200,7 +267,9 @@ impl Call<'_> {
             Ok(()) => api::handle(&ctx, &mut incoming.request()).await,
             Err(refusal) => Err(refusal),
         };
-        ctx.audit.end(outcome(&answer), self.invocation).await;
+        let ended = outcome(&answer);
+        self.tally.answers(ended.status);
+        ctx.audit.end(ended, self.invocation).await;
         Ok(reply::numbered(answer?, incoming.request_id())?)
     }
 
@@ -225,6 +294,7 @@ impl Call<'_> {
         if !self.has_to_sign_in(incoming, refusal) {
             return Err(refusal.into());
         }
+        self.tally.fails(&refusal.into());
         let request = incoming.request();
         let page = match self.served {
             Served::Bot(host) => session_handoff::redirect_to_platform(&request, host, self.settings).await?,

@@ -17,7 +17,7 @@ const CRATES: [(&str, &[&str]); 3] = [
         "core/src",
         &[
             "base64", "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup",
-            "alerts", "settings", "jobs", "api",
+            "alerts", "settings", "jobs", "api", "metrics",
         ],
     ),
     (

@@ -5,7 +5,7 @@
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 //!
 //! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `alerts`,
-//! `settings`, `jobs`, `api`.
+//! `settings`, `jobs`, `api`, `metrics`.
 //! Each imports only what lies below it.
 
 pub mod alerts;
@@ -18,6 +18,7 @@ pub mod http;
 pub mod identity;
 pub mod jobs;
 pub mod json;
+pub mod metrics;
 pub mod secret;
 pub mod settings;
 pub mod user_id;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use moltworker_core::alerts::delivery::{LEASE_MS, MAX_AT_ONCE, Tried};
 use moltworker_core::alerts::incident::Notice;
+use moltworker_core::metrics::table::DELIVERIES;
 use moltworker_core::settings::Settings;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
@@ -11,7 +12,7 @@ use worker::{D1Database, Env, Result};
 
 use super::sinks;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
-use crate::platform::{clock, configuration, json, log, tasks};
+use crate::platform::{clock, configuration, json, log, metrics, tasks};
 
 #[derive(Deserialize)]
 struct DueRow {
@@ -41,6 +42,7 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
         .into_iter()
         .map(|(sink, rows)| lane(&database, &settings, sink, rows));
     tasks::all(lanes).await;
+    metrics::write_counted(env).await;
     Ok(())
 }
 
@@ -84,6 +86,7 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
             Err(_) => Tried::Refused("this version cannot read the message".to_owned()),
         };
         record(database, sink, row, &tried).await?;
+        metrics::count(DELIVERIES.count(&[tried.as_str()], 1));
         if let Some(reason) = tried.error() {
             log::line(
                 "alert-not-delivered",

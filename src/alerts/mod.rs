@@ -44,6 +44,7 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
         bots: &read.bots,
         components: components.as_deref(),
         sinks: &read.failing,
+        answers: &read.answers,
         awake: read.awake,
         max_awake,
     });

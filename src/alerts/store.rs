@@ -2,10 +2,12 @@
 
 use moltworker_core::alerts::delivery::GIVEN_UP_AFTER_MS;
 use moltworker_core::alerts::evaluate::{Changes, Delivery};
-use moltworker_core::alerts::facts::{BotFacts, ComponentFacts, MAX_BOTS, SinkFacts};
+use moltworker_core::alerts::facts::{
+    ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, SinkFacts,
+};
 use moltworker_core::alerts::incident::{Incident, KEPT_MS};
 use moltworker_core::alerts::policy::{AlertSettings, Mute};
-use moltworker_core::alerts::rules::Rule;
+use moltworker_core::alerts::rules::{MINUTE_MS, Rule};
 use moltworker_core::api::health::STALE_MS;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, D1PreparedStatement, Env, Result};
@@ -18,6 +20,9 @@ const AT_ONCE: usize = 500;
 /// How long deliveries are kept that are done: as long as somebody may ask whether they were told.
 const DELIVERIES_KEPT_MS: u64 = 7 * GIVEN_UP_AFTER_MS;
 
+/// How long the counts of minutes are kept: nobody asks for what is older than [`ANSWERS_MINUTES`].
+const MINUTES_KEPT_MS: u64 = 15 * MINUTE_MS;
+
 /// What one question to the registry brings.
 #[derive(Default)]
 pub(super) struct Read {
@@ -29,6 +34,7 @@ pub(super) struct Read {
     /// The names of all sinks.
     pub(super) sinks: Vec<String>,
     pub(super) failing: Vec<SinkFacts>,
+    pub(super) answers: Vec<AnswerFacts>,
     /// Whether something waits to be delivered.
     pub(super) due: bool,
 }
@@ -50,7 +56,7 @@ struct SinkRow {
 pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) -> Result<Read> {
     let rows = database
         .prepare(
-            // In two halves: D1 takes five terms in one.
+            // In parts: D1 takes five terms in one.
             "SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
                'health', health, 'incidents', incidents) AS said FROM (SELECT * FROM bots \
                WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') \
@@ -68,12 +74,15 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
              UNION ALL SELECT 'settings', document FROM alert_settings \
              UNION ALL SELECT 'awake', cast(count(*) AS TEXT) FROM bots WHERE awake = 1 AND ?3 \
              UNION ALL SELECT 'due', '' WHERE EXISTS \
-               (SELECT 1 FROM alert_deliveries WHERE done_at IS NULL AND next_at <= ?2))",
+               (SELECT 1 FROM alert_deliveries WHERE done_at IS NULL AND next_at <= ?2)) \
+             UNION ALL SELECT * FROM (SELECT 'answers', json_object('class', class, 'answers', sum(answers), \
+               'failed', sum(failed)) FROM answers_by_minute WHERE minute > ?4 GROUP BY class)",
         )
         .bind(&[
             u32::try_from(MAX_BOTS).unwrap_or(u32::MAX).into(),
             d1_timestamp(now),
             u32::from(counts_awake).into(),
+            d1_timestamp((now / MINUTE_MS).saturating_sub(ANSWERS_MINUTES)),
         ])?
         .rows::<Found>()
         .await?;
@@ -84,6 +93,7 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
             "incident" => read.incidents.extend(known(&said)),
             "mute" => read.mutes.extend(known(&said)),
             "settings" => read.settings = known(&said).unwrap_or_default(),
+            "answers" => read.answers.extend(known(&said)),
             "awake" => read.awake = said.parse().unwrap_or_default(),
             "due" => read.due = true,
             _ => {
@@ -203,6 +213,10 @@ pub(super) async fn forget_old(database: &D1Database, now: u64) -> Result<()> {
             DELIVERIES_KEPT_MS,
         )?,
         before("DELETE FROM alert_mutes WHERE until < ?1", 0)?,
+        before(
+            "DELETE FROM answers_by_minute WHERE minute < ?1 / 60000",
+            MINUTES_KEPT_MS,
+        )?,
     ];
     database.batch(statements).await.map(drop)
 }

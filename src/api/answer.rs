@@ -14,6 +14,8 @@ use crate::http::reply::{self, Page};
 pub(super) enum Answer {
     /// A document, and its text.
     Document(Document, String),
+    /// The text of a scrape.
+    Metrics(String),
     /// A page, or the way to one.
     Page(Page),
     /// What a Sandbox answers, as it comes.
@@ -58,6 +60,7 @@ impl Answer {
             {
                 reply::document(text)?.with_status(202)
             }
+            (Output::Text, Self::Metrics(text)) => reply::metrics(text)?,
             (Output::Page | Output::JsonOrBack(_) | Output::AcceptedOrOn(_), Self::Page(page)) => page.into(),
             // Documents of this name are written by the container, and pages of a bot's state by its Sandbox.
             (

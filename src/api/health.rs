@@ -5,6 +5,7 @@ use std::time::Duration;
 use moltworker_core::api::bot::Health;
 use moltworker_core::api::health::{ALWAYS_OK, HealthReport, HealthRow};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::jobs::watch::Tick;
 use worker::{D1Database, Request};
 
 use crate::api::answer::Answer;
@@ -15,14 +16,11 @@ use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::{clock, queue, watch};
 
 /// How long D1 may take: who asks asks again in a minute.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The report, or while something is wrong 503 with what that is, which any monitor understands.
 pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
-    let asked = async {
-        let database = database::open(ctx.env)?;
-        Ok((rows(&database).await?, watch::ticks(&database).await?))
-    };
+    let asked = async { read(&database::open(ctx.env)?).await };
     let (rows, ticks) = clock::within(DEADLINE, asked)
         .await
         .map_err(directory_unavailable)?;
@@ -32,6 +30,11 @@ pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answe
         return Err(Error::detailed(Refusal::PlatformUnhealthy, report.faults()));
     }
     Answer::of(&report)
+}
+
+/// What is written of the parts, and the last ticks.
+pub(super) async fn read(database: &D1Database) -> worker::Result<(Vec<HealthRow>, Vec<Tick>)> {
+    Ok((rows(database).await?, watch::ticks(database).await?))
 }
 
 async fn rows(database: &D1Database) -> worker::Result<Vec<HealthRow>> {

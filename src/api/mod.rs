@@ -17,6 +17,7 @@ mod domains;
 mod health;
 mod history;
 mod input;
+mod metrics;
 mod output;
 mod personal_tokens;
 mod sign_in;
@@ -79,6 +80,7 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::RedeemHandoffCode => Ok(sign_in::redeem_code(ctx, request).await?.into()),
 
         Operation::ReadHealth => health::report(ctx, request).await,
+        Operation::ReadMetrics => metrics::read(ctx).await,
         Operation::ListBots => Answer::of(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
         Operation::OrderBot(order) => {

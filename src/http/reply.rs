@@ -4,6 +4,7 @@
 use maud::Markup;
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::metrics::exposition::CONTENT_TYPE;
 use moltworker_core::wire::run::REQUEST_ID_HEADER;
 use worker::{Headers, Request, Response, ResponseBuilder, web_sys};
 
@@ -170,6 +171,13 @@ pub(crate) fn numbered(response: Response, request_id: &str) -> worker::Result<w
 /// A line of text.
 pub(crate) fn text(status: u16, text: &str) -> worker::Result<Response> {
     build(status, NOTHING_RUNS)?.ok(text)
+}
+
+/// A page of metrics.
+pub(crate) fn metrics(text: String) -> worker::Result<Response> {
+    let response = build(200, NOTHING_RUNS)?.ok(text)?;
+    response.headers().set("content-type", CONTENT_TYPE)?;
+    Ok(response)
 }
 
 /// The beginning of an answer to a machine, whose body is neither a page nor a document of ours.

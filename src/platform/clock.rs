@@ -1,11 +1,16 @@
 //! The one place that reads the clock, and gives up in time. In workerd the clock stands still between two I/O
 //! operations.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures::future::{self, Either};
 use worker::Delay;
+
+thread_local! {
+    static KNOWN_MS: Cell<u64> = const { Cell::new(0) };
+}
 
 /// Milliseconds since 1970.
 #[expect(
@@ -14,7 +19,14 @@ use worker::Delay;
     reason = "milliseconds since 1970 are whole and need 41 bits"
 )]
 pub(crate) fn now_ms() -> u64 {
-    js_sys::Date::now() as u64
+    let now = js_sys::Date::now() as u64;
+    KNOWN_MS.set(now);
+    now
+}
+
+/// The time that was last read in this isolate, where that is good enough: it costs no call.
+pub(crate) fn known_ms() -> u64 {
+    KNOWN_MS.get()
 }
 
 /// Milliseconds since 1970, as JavaScript counts.

@@ -2,14 +2,15 @@
 
 use moltworker_core::api::audit::Outcome;
 use moltworker_core::bot::history::{Actor, HistoryKind, truncate_detail};
+use moltworker_core::metrics::count::Count;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::Run;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
-use worker::{Env, Result};
+use worker::{D1Database, D1PreparedStatement, Env, Error, Result};
 
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
-use crate::platform::{clock, log};
+use crate::platform::{clock, log, metrics};
 
 /// One event to be written.
 #[derive(Debug, Clone, Copy)]
@@ -48,11 +49,34 @@ pub(crate) async fn record(env: &Env, entry: &HistoryEntry<'_>) -> Option<u64> {
     match insert(env, entry).await {
         Ok(written) => written.map(|row| row.id),
         Err(error) => {
-            let kind = entry.kind.as_str();
-            log::line("event-not-written", &[("kind", &kind), ("reason", &error)]);
+            not_written(entry, &error);
             None
         }
     }
+}
+
+/// The same, and beside it what is counted of it, in one transaction.
+pub(crate) async fn record_counted(env: &Env, entry: &HistoryEntry<'_>, counts: &[Count]) {
+    log_entry(entry);
+    let written = async {
+        let database = database::open(env)?;
+        let statements = vec![
+            inserted(&database, entry)?,
+            metrics::statement(&database, counts)?,
+        ];
+        database.batch(statements).await.map(drop)
+    };
+    let Err(error) = written.await else { return };
+    log::line("metrics-not-written", &[("reason", &error)]);
+    // What happened is worth more than its count.
+    if let Err(error) = insert(env, entry).await {
+        not_written(entry, &error);
+    }
+}
+
+fn not_written(entry: &HistoryEntry<'_>, error: &Error) {
+    let kind = entry.kind.as_str();
+    log::line("event-not-written", &[("kind", &kind), ("reason", error)]);
 }
 
 /// Logs an event that is not worth a row of its own.
@@ -85,10 +109,14 @@ pub(crate) fn log_entry(entry: &HistoryEntry<'_>) {
 }
 
 async fn insert(env: &Env, entry: &HistoryEntry<'_>) -> Result<Option<Written>> {
+    inserted(&database::open(env)?, entry)?.row().await
+}
+
+fn inserted(database: &D1Database, entry: &HistoryEntry<'_>) -> Result<D1PreparedStatement> {
     let call = entry.call;
     let user = entry.user.map(|user| user.to_string());
     let detail = entry.detail.map(truncate_detail);
-    database::open(env)?
+    database
         .prepare(
             "INSERT INTO events (at, user_id, run, kind, actor, detail, action, request_id, address, agent, status, code) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) RETURNING id",
@@ -106,9 +134,7 @@ async fn insert(env: &Env, entry: &HistoryEntry<'_>) -> Result<Option<Written>> 
             text_or_null(call.and_then(|call| call.agent.as_deref())),
             entry.outcome.map_or(JsValue::NULL, |outcome| outcome.status.into()),
             text_or_null(entry.outcome.and_then(|outcome| outcome.code)),
-        ])?
-        .row()
-        .await
+        ])
 }
 
 /// Says how the call ended whose event was written before it began.

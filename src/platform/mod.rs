@@ -9,6 +9,7 @@ pub(crate) mod database;
 pub(crate) mod history;
 pub(crate) mod json;
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod outgoing;
 pub(crate) mod queue;
 pub(crate) mod sandbox_client;

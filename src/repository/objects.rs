@@ -7,13 +7,14 @@ use moltworker_core::backup::repository::listing::{self, ListedObject, Version};
 use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::range::Range;
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::metrics::table::{DELETED_BYTES, STORED_BYTES};
 use moltworker_core::settings::BUCKET_BINDING;
 use moltworker_core::user_id::UserId;
 use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_sys};
 
 use crate::http::error::{Error, Result};
 use crate::http::reply;
-use crate::platform::log;
+use crate::platform::{log, metrics};
 
 /// Objects in one page of the bucket's list: as many as it gives.
 const PAGE: u32 = 1_000;
@@ -102,15 +103,20 @@ impl Objects {
             Name::Config => self.add_config(request).await,
             Name::Object(_, id) => {
                 let body = request.inner().body().ok_or(Refusal::LengthRequired)?;
-                self.add_hashed(name, id, body).await
+                if self.add_hashed(name, id, body).await? {
+                    metrics::count(STORED_BYTES.count(&[], length));
+                }
+                Ok(())
             }
         }
     }
 
-    async fn add_hashed(&self, name: Name, id: ObjectId, body: web_sys::ReadableStream) -> Result<()> {
+    /// Whether it was not there before.
+    async fn add_hashed(&self, name: Name, id: ObjectId, body: web_sys::ReadableStream) -> Result<bool> {
         let put = self.bucket.put(name.key(self.user), body);
         let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
-        put.execute().await.map(drop).map_err(|error| failure(&error))
+        let put = put.execute().await.map_err(|error| failure(&error))?;
+        Ok(put.is_some())
     }
 
     async fn add_config(&self, request: &mut Request) -> Result<()> {
@@ -140,10 +146,14 @@ impl Objects {
 
     /// Removes it, or finds it gone already: a client may repeat this as well.
     pub(super) async fn delete(&self, name: Name) -> Result<()> {
-        self.bucket
-            .delete(name.key(self.user))
-            .await
-            .map_err(|error| failure(&error))
+        let key = name.key(self.user);
+        // For the metrics alone: maintenance deletes a few a day, and nothing hangs on it.
+        let there = self.bucket.head(&key).await.ok().flatten();
+        self.bucket.delete(key).await.map_err(|error| failure(&error))?;
+        if let Some(there) = there {
+            metrics::count(DELETED_BYTES.count(&[], there.size()));
+        }
+        Ok(())
     }
 
     /// The snapshots, each with the time at which the bucket got it.

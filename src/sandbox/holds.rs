@@ -6,7 +6,6 @@
 use std::rc::Rc;
 
 use futures::lock::Mutex;
-use wasm_bindgen_futures::spawn_local;
 use worker::Result;
 
 use super::Inner;
@@ -25,7 +24,7 @@ impl Inner {
     /// supervisor says something.
     pub(super) fn keep_holds(self: &Rc<Self>) {
         let inner = Rc::clone(self);
-        spawn_local(async move {
+        log::spawn(async move {
             let _turn = inner.holds_turn.lock().await;
             if let Err(error) = inner.write_holds().await {
                 log::line(

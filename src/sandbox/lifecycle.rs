@@ -11,18 +11,19 @@ use js_sys::Date;
 use moltworker_core::backup::state::Ended;
 use moltworker_core::bot::history::{Actor, HistoryKind};
 use moltworker_core::bot::lifecycle::{
-    Lifecycle, LifecycleEffect, LifecycleEvent, LifecycleState, history_events,
+    Lifecycle, LifecycleEffect, LifecycleEvent, LifecycleState, gateway_endings, history_events,
 };
+use moltworker_core::metrics::bots;
+use moltworker_core::metrics::count::Count;
 use moltworker_core::wire::run::Run;
 use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::spawn_local;
 use worker::{Delay, Result};
 
 use super::Inner;
 use super::container::NotStarted;
 use super::store::Store;
 use crate::platform::history::{self, HistoryEntry};
-use crate::platform::{clock, log, tasks};
+use crate::platform::{clock, log, metrics, tasks};
 
 /// Between two questions whether the gateway is ready. A start takes 15 to 45 s: a quarter of a second more
 /// is not felt, and 200 questions on loopback cost the supervisor nothing.
@@ -70,7 +71,7 @@ impl Inner {
         if let Some(run) = ended {
             // Nobody watched it. Long before another run answers, with which what this one left unsaved is forgotten.
             let inner = Rc::clone(self);
-            spawn_local(async move { inner.reconcile_exit(run, how).await });
+            log::spawn(async move { inner.reconcile_exit(run, how).await });
         }
         self.take(LifecycleEvent::Loaded { container_runs }).await
     }
@@ -95,8 +96,8 @@ impl Inner {
     fn decide(self: &Rc<Self>, event: &LifecycleEvent) -> Result<Vec<LifecycleEffect>> {
         let before = self.life();
         let mut life = before.clone();
-        let rules = self.settings()?.rules;
-        let effects = life.on(&rules, clock::now_ms(), js_sys::Math::random(), event.clone());
+        let (rules, now) = (self.settings()?.rules, clock::now_ms());
+        let effects = life.on(&rules, now, js_sys::Math::random(), event.clone());
         if life == before {
             if matches!(event, LifecycleEvent::Poll) {
                 // A row that D1 missed would stay wrong: nothing changes in a bot that sleeps.
@@ -105,8 +106,18 @@ impl Inner {
             return Ok(effects);
         }
         Store::open(&self.state)?.save_lifecycle(&life)?;
+        let mut counts = self.memory.borrow_mut().start_watch.step(&before, &life, now);
+        counts.extend(
+            gateway_endings(&before, event, &life)
+                .into_iter()
+                .map(bots::of_ending),
+        );
         for (kind, detail) in history_events(&before, event, &life) {
-            self.record_history_event(kind, life.run, detail)?;
+            self.record_counted(kind, life.run, detail, std::mem::take(&mut counts))?;
+        }
+        if !counts.is_empty() {
+            let inner = Rc::clone(self);
+            log::spawn(async move { metrics::add(&inner.env, &counts).await });
         }
         if (life.bot_state(), life.pinned) != (before.bot_state(), before.pinned) {
             let (from, to) = (before.bot_state().as_str(), life.bot_state().as_str());
@@ -201,7 +212,7 @@ impl Inner {
             return;
         }
         let inner = Rc::clone(self);
-        spawn_local(async move {
+        log::spawn(async move {
             let ended = inner.until_exit(run).await;
             let was_killed = inner.memory.borrow().killed == Some(run);
             let (how, event) = match ended {
@@ -265,8 +276,20 @@ impl Inner {
         run: Run,
         detail: Option<String>,
     ) -> Result<()> {
+        self.record_counted(kind, run, detail, Vec::new())
+    }
+
+    /// The same, with what is counted beside the event itself.
+    fn record_counted(
+        self: &Rc<Self>,
+        kind: HistoryKind,
+        run: Run,
+        detail: Option<String>,
+        mut counts: Vec<Count>,
+    ) -> Result<()> {
         let (user, inner) = (self.user()?, Rc::clone(self));
-        spawn_local(async move {
+        counts.push(bots::of_event(kind));
+        log::spawn(async move {
             let entry = HistoryEntry {
                 user: Some(user),
                 run: Some(run),
@@ -276,7 +299,7 @@ impl Inner {
                 call: None,
                 outcome: None,
             };
-            history::record(&inner.env, &entry).await;
+            history::record_counted(&inner.env, &entry, &counts).await;
         });
         Ok(())
     }

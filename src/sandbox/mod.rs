@@ -38,16 +38,17 @@ use moltworker_core::bot::lifecycle::{
     Authority, Lifecycle, LifecycleEvent, LifecycleState, SupervisorReport,
 };
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::metrics::bots::StartWatch;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::control::Status;
 use moltworker_core::wire::run::{IngressSecret, Run};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State, web_sys};
 
 use crate::alerts;
+use crate::platform::log::Subject;
 use crate::platform::{clock, configuration, log, tasks, watch};
 use answer::Reply;
 use holds::HoldsTurn;
@@ -69,6 +70,8 @@ struct Inner {
     state: State,
     env: Env,
     settings: OnceCell<Rc<Settings>>,
+    /// Whom its log lines are about: asking for the object's name is a call, and each request would make it.
+    subject: OnceCell<Option<Subject>>,
     memory: RefCell<Memory>,
     renewing: Renewing,
     registry: Registry,
@@ -83,6 +86,8 @@ struct Memory {
     watched: Option<Run>,
     /// What the supervisor last said, of which run.
     observed: Option<(Run, Rc<Status>)>,
+    /// Measures the start that is under way.
+    start_watch: StartWatch,
     /// The run whose supervisor did not answer when it was asked last.
     silent: Option<Run>,
     /// When the owner's traffic last did something, by what it said; zero while it has said nothing.
@@ -110,6 +115,7 @@ impl Sandbox {
                 state: state.into(),
                 env,
                 settings: OnceCell::new(),
+                subject: OnceCell::new(),
                 memory: RefCell::default(),
                 renewing: Renewing::default(),
                 registry: Registry::default(),
@@ -120,19 +126,23 @@ impl Sandbox {
 
     pub fn fetch(&self, request: web_sys::Request) -> Promise {
         let inner = Rc::clone(&self.inner);
-        tasks::promise(async move { Ok(inner.fetch(request).await?.into()) })
+        let subject = inner.subject();
+        let work = async move { Ok(inner.fetch(request).await?.into()) };
+        tasks::promise(log::about(subject, work))
     }
 
     pub fn alarm(&self) -> Promise {
         let inner = Rc::clone(&self.inner);
-        tasks::promise(async move {
+        let subject = inner.subject();
+        let work = async move {
             inner.handle_event(LifecycleEvent::AlarmRang).await?;
             inner.update_registry();
             if watch::is_due() {
-                spawn_local(async move { alerts::look_for_cron(&inner.env).await });
+                log::spawn(async move { alerts::look_for_cron(&inner.env).await });
             }
             Ok(JsValue::UNDEFINED)
-        })
+        };
+        tasks::promise(log::about(subject, work))
     }
 }
 
@@ -223,6 +233,11 @@ impl Inner {
         let name = self.state.id().name().unwrap_or_default();
         UserId::from_sandbox_name(&name)
             .map_err(|error| worker::Error::RustError(format!("this object has no Sandbox's name: {error}")))
+    }
+
+    fn subject(&self) -> Option<Subject> {
+        let subject = || self.user().ok().map(Subject::user);
+        self.subject.get_or_init(subject).clone()
     }
 
     /// The settings, read once: a deploy that changes them replaces this object. The Worker refused the

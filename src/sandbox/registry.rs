@@ -13,7 +13,6 @@ use moltworker_core::api::bot::{BotState, Health, ObservedStatus};
 use moltworker_core::bot::heartbeat::{self, Heartbeat};
 use moltworker_core::bot::lifecycle::Lifecycle;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
 use worker::Result;
 
 use super::store::Store;
@@ -57,7 +56,7 @@ impl Inner {
     /// Has the registry follow, if it is behind, without waiting for it.
     pub(super) fn update_registry(self: &Rc<Self>) {
         let inner = Rc::clone(self);
-        spawn_local(async move {
+        log::spawn(async move {
             let _turn = inner.registry.turn.lock().await;
             // With a deadline: one that never settled would hold the turn of all that come after it.
             if let Err(error) = clock::within(WRITE_DEADLINE, inner.write_row()).await {

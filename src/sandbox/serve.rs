@@ -11,7 +11,8 @@ use moltworker_core::http::container_answer::ContainerAnswer;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data::CLEARED_FOR_MS;
 use moltworker_core::wire::run::{
-    INGRESS_PORT, INGRESS_SECRET_HEADER, IngressSecret, REFUSAL_HEADER, RESTORED_HEADER, Run,
+    INGRESS_PORT, INGRESS_SECRET_HEADER, IngressSecret, REFUSAL_HEADER, REQUEST_ID_HEADER, RESTORED_HEADER,
+    Run,
 };
 use wasm_bindgen::prelude::*;
 use worker::{Delay, Error, Headers, Response, Result, web_sys};
@@ -109,7 +110,11 @@ impl Inner {
             Ok(response) => return Some(response),
             Err(error) => error,
         };
-        log::line("forward-failed", &[("run", &run), ("reason", &error)]);
+        let id = request_id(request);
+        log::line(
+            "forward-failed",
+            &[("run", &run), ("request", &id), ("reason", &error)],
+        );
         let gone = self.container().is_ok_and(|container| !container.running());
         // Whoever waits for its end knows how it ended, a moment from now.
         let known =
@@ -164,7 +169,10 @@ impl Inner {
             return Ok(response);
         };
         if refusal == Refusal::IngressSecretRequired {
-            log::line("ingress-refused", &[("run", &run)]);
+            log::line(
+                "ingress-refused",
+                &[("run", &run), ("request", &request_id(request))],
+            );
             return self.refuse(request, Refusal::Internal, None);
         }
         if refusal == Refusal::BotCrashLooped {
@@ -235,6 +243,12 @@ impl Inner {
 /// these.
 fn can_be_sent_again(request: &web_sys::Request) -> bool {
     matches!(request.method().as_str(), "GET" | "HEAD")
+}
+
+/// By which the Worker has sent it. Asked only for a line in the log.
+fn request_id(request: &web_sys::Request) -> String {
+    let found = request.headers().get(REQUEST_ID_HEADER).ok().flatten();
+    found.unwrap_or_default()
 }
 
 fn wants_page(request: &web_sys::Request) -> bool {

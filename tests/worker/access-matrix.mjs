@@ -100,6 +100,7 @@ const ENDPOINTS = [
   ["create-personal-token", "ownInPerson", "POST", "/api/bot/tokens", { name: "phone", scope: "connect" }, true],
   ["revoke-personal-token", "ownInPerson", "DELETE", "/api/bot/tokens", { id: "0000000000000000" }, true],
   ["admin-read-health", "monitored", "GET", "/api/admin/health", null, "refused"],
+  ["admin-read-metrics", "monitored", "GET", "/api/admin/metrics", null, "refused"],
   ["admin-list-bots", "admin", "GET", "/api/admin/bots", null, true],
   ["admin-get-bot", "admin", "GET", `/api/admin/bots/${USER}`, null, true],
   ["admin-sleep-bot", "admin", "POST", `/api/admin/bots/${USER}/sleep`, null, true],

@@ -123,7 +123,8 @@ async function migrate(database) {
   for (const file of (await readdir(folder)).sort()) {
     const sql = await readFile(new URL(file, folder), "utf8");
     const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
-    for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
+    // A trigger ends with its END; in it there are statements.
+    for (const [statement] of bare.matchAll(/CREATE TRIGGER .*? END|[^;]+/g)) if (statement.trim()) await database.prepare(statement).run();
   }
 }
 

@@ -51,6 +51,15 @@ impl Tried {
         }
     }
 
+    /// Its text in metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused(_) => "refused",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
     /// Why it did not arrive.
     pub fn error(&self) -> Option<&str> {
         match self {

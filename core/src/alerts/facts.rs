@@ -16,6 +16,13 @@ pub const MAX_BOTS: usize = 2_000;
 /// At how many taken slots of a hundred it is time to get more.
 const SHORT_PERCENT: u64 = 90;
 
+/// The minutes over which answers are counted: long enough for a few in a small fleet.
+pub const ANSWERS_MINUTES: u64 = 5;
+/// How many answers of a hundred may fail, of one class of requests.
+const FAILING_PERCENT: u64 = 10;
+/// Fewer that fail are bad luck.
+const MIN_FAILED: u64 = 5;
+
 /// Something wrong with one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sighting {
@@ -104,6 +111,17 @@ pub struct SinkFacts {
     pub last_error: Option<String>,
 }
 
+/// The answers to one class of requests in the last [`ANSWERS_MINUTES`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerFacts {
+    /// What the requests were for.
+    pub class: String,
+    /// How many there were.
+    pub answers: u64,
+    /// How many of them failed by the platform's own fault.
+    pub failed: u64,
+}
+
 /// What there is to read of the fleet.
 #[derive(Debug, Default)]
 pub struct Observed<'a> {
@@ -113,6 +131,8 @@ pub struct Observed<'a> {
     pub components: Option<&'a [ComponentFacts]>,
     /// Sinks that fail.
     pub sinks: &'a [SinkFacts],
+    /// How requests were answered lately.
+    pub answers: &'a [AnswerFacts],
     /// Bots that take a slot.
     pub awake: u64,
     /// How many may.
@@ -143,12 +163,29 @@ pub fn facts(observed: &Observed<'_>) -> Facts {
         let detail = format!("at least {SHORT_PERCENT} of 100, of {max} slots");
         facts.see(Rule::CapacityShort, PLATFORM, None, Some(detail));
     }
+    if let Some(detail) = failing_answers(observed.answers) {
+        facts.see(Rule::AnswersFailing, PLATFORM, None, Some(detail));
+    }
     facts.see_components(observed.components);
     for sink in observed.sinks {
         let detail = sink.last_error.clone();
         facts.see(Rule::SinkFailing, &sink.name, Some(sink.failing_since), detail);
     }
     facts
+}
+
+/// Which answers fail too often, in words. Each class by itself: what a busy one answers well hides no other that fails.
+fn failing_answers(answers: &[AnswerFacts]) -> Option<String> {
+    let too_many = |of: &&AnswerFacts| {
+        let share = of.failed.saturating_mul(100) >= of.answers.saturating_mul(FAILING_PERCENT);
+        of.failed >= MIN_FAILED && share
+    };
+    let told: Vec<_> = answers
+        .iter()
+        .filter(too_many)
+        .map(|of| format!("{}: {} of {} answers", of.class, of.failed, of.answers))
+        .collect();
+    (!told.is_empty()).then(|| format!("in {ANSWERS_MINUTES} minutes failed of {}", told.join(", ")))
 }
 
 impl Facts {

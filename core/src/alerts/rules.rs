@@ -146,6 +146,9 @@ rules! {
     /// The container platform starts nothing. It closes late, as `bucket-down`.
     ContainersRefused = "containers-refused": Watches::Component("container-platform"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
         "The container platform refuses to start bots", [];
+    /// Requests fail by the platform's own fault, too many of them.
+    AnswersFailing = "answers-failing": Watches::Platform, Critical, opens MINUTE_MS, closes 5 * MINUTE_MS,
+        "Too many of the platform's answers fail", [];
     /// Alerts do not arrive.
     SinkFailing = "sink-failing": Watches::Sinks, Warning, opens 5 * MINUTE_MS, closes MINUTE_MS,
         "Alerts do not reach one of their sinks", [];

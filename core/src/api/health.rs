@@ -20,7 +20,7 @@ pub static HEALTH_QUERY: [Parameter; 1] = [Parameter {
 }];
 
 /// The parts, in the order in which they are told.
-const COMPONENTS: [&str; 7] = [
+pub const COMPONENTS: [&str; 7] = [
     "cron",
     "database",
     "bucket",

@@ -65,6 +65,8 @@ pub enum Operation {
     RevokePersonalToken,
     /// How the platform is.
     ReadHealth,
+    /// The metrics of the platform and of the fleet.
+    ReadMetrics,
     /// An admin: the fleet.
     ListBots,
     /// An admin: the state of somebody's bot.

@@ -23,9 +23,10 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use deadlines::*;
-pub use history_events::history_events;
+pub use history_events::{gateway_endings, history_events};
 
 use super::incidents::Incidents;
+use crate::wire::control::EndReason;
 use crate::wire::run::Run;
 
 /// What the operator decided about the lives of bots.
@@ -138,6 +139,8 @@ pub struct Lifecycle {
     /// began when that was not written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlived: Option<u32>,
+    /// When the last gateway of this run ended that was counted, in milliseconds since its supervisor started.
+    pub ended_at: u64,
     /// What is wrong, and what was.
     #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
@@ -169,6 +172,8 @@ pub struct SupervisorReport {
     pub done: u64,
     /// Processes that outlived a gateway and were ended, in this run, where it says so.
     pub outlived: Option<u32>,
+    /// The last ends of gateways in this run, oldest first: when, in milliseconds since the supervisor started, and why.
+    pub endings: Vec<(u64, EndReason)>,
 }
 
 /// Whether a bot without traffic may be put to sleep.
@@ -264,6 +269,7 @@ impl Lifecycle {
             pinned: false,
             has_background_work: false,
             outlived: Some(0),
+            ended_at: 0,
             incidents: Incidents::default(),
         }
     }

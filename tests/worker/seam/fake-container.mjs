@@ -15,6 +15,7 @@ export class FakeContainer {
     refusal: null, // how it refuses whatever changes something
     snapshots: [], // what it reads in the repository
     files: {}, // bytes of a snapshot's files, by path
+    endings: [], // the last ends of gateways, oldest first
     outlived: 0, // processes that outlived a gateway of this run
     readyForMs: null, // how long the gateway has been ready
     ingressRefuses: null, // the code of what the ingress says in the gateway's place
@@ -111,6 +112,7 @@ export class FakeContainer {
       start: { tcp_ms: 1, ready_ms: 2 },
       restarts: 0,
       outlived: this.behaviour.outlived,
+      endings: this.behaviour.endings,
       last_exit: null,
       crash_loop: this.behaviour.crashLoop,
       backup: this.behaviour.backup,

@@ -1,4 +1,4 @@
-// Counts what D1 bills, where a test asks for it: queries, rows read, rows written. Those of a batch are not seen.
+// Counts what D1 bills, where a test asks for it: queries, rows read, rows written.
 export const meter = { queries: 0, rowsRead: 0, rowsWritten: 0 };
 
 function counted(answer) {
@@ -16,6 +16,7 @@ const bound = (target, member) => {
 
 function statement(target) {
   const own = {
+    of: target,
     bind: (...given) => statement(target.bind(...given)),
     all: async () => counted(await target.all()),
     run: async () => counted(await target.run()),
@@ -24,9 +25,13 @@ function statement(target) {
   return new Proxy(target, { get: (_, member) => own[member] ?? bound(target, member) });
 }
 
-const database = (target) => new Proxy(target, {
-  get: (_, member) => (member === "prepare" ? (sql) => statement(target.prepare(sql)) : bound(target, member)),
-});
+const database = (target) => {
+  const own = {
+    prepare: (sql) => statement(target.prepare(sql)),
+    batch: async (statements) => (await target.batch(statements.map(({ of }) => of))).map(counted),
+  };
+  return new Proxy(target, { get: (_, member) => own[member] ?? bound(target, member) });
+};
 
 const known = new WeakMap();
 /** The environment with a database that is counted, if the test wants that. */

@@ -1,7 +1,8 @@
-//! `cargo xtask openapi`: what follows from the one table of endpoints (`core/src/api/table.rs`) and from the bindings
-//! (`core/src/settings/bindings.rs`), written down. A test here fails while any of it is out of date.
+//! `cargo xtask openapi`: what follows from the one table of endpoints (`core/src/api/table.rs`), from the bindings
+//! (`core/src/settings/bindings.rs`) and from the table of metrics (`core/src/metrics/table.rs`), written down. A test here fails while any of it is out of date.
 
 mod guide;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,10 +25,11 @@ pub(crate) fn write(root: &Path) -> Result<ExitCode> {
 }
 
 /// Every file, and what has to stand in it.
-fn files() -> Result<[(&'static str, String); 4]> {
+fn files() -> Result<[(&'static str, String); 5]> {
     Ok([
         ("docs/openapi.json", pretty(openapi::document())?),
         ("docs/admin-api.md", guide::text()),
+        ("docs/metrics.md", metrics::text()),
         ("tests/contract/endpoints.json", rows()?),
         ("tests/contract/bindings.json", bindings()?),
     ])

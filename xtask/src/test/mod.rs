@@ -127,7 +127,7 @@ impl Tools<'_> {
     }
 
     fn worker(&self) -> Result<&Toolchain> {
-        self.prepared(&self.worker, &[Part::Worker, Part::Restic])
+        self.prepared(&self.worker, &[Part::Worker, Part::Restic, Part::Promtool])
     }
 
     fn api(&self) -> Result<&Toolchain> {

@@ -1,6 +1,9 @@
 //! Debian packages, where the machine is a Debian one and the caller may install.
 
-use anyhow::{Result, bail};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
 
 use super::cache::Cache;
 use super::command::{command, is_root, logged, on_path};
@@ -34,4 +37,31 @@ pub(crate) fn install(cache: &Cache, say: &Say<'_>, why: &str, packages: &[&str]
     }
     logged(command("apt-get").args(["update", "--quiet"]), &log)?;
     attempt()
+}
+
+/// Unpacks a package into `dir` and installs nothing: neither root nor what it depends on is needed.
+pub(crate) fn unpack(cache: &Cache, say: &Say<'_>, why: &str, package: &str, dir: &Path) -> Result<()> {
+    say.doing(format!("{why}: apt-get download {package}"));
+    let log = cache.path("apt.log");
+    let scratch = cache.scratch()?;
+    let download = || {
+        logged(
+            command("apt-get")
+                .args(["download", "--quiet", package])
+                .current_dir(scratch.path()),
+            &log,
+        )
+    };
+    if let Err(refused) = download() {
+        if !is_root() {
+            return Err(refused.context(format!(
+                "{why}: run `sudo apt-get update` and run again, or install {package}"
+            )));
+        }
+        logged(command("apt-get").args(["update", "--quiet"]), &log)?;
+        download()?;
+    }
+    let mut files = fs::read_dir(scratch.path())?;
+    let archive = files.next().context("apt-get has downloaded nothing")??.path();
+    logged(command("dpkg-deb").arg("--extract").arg(archive).arg(dir), &log)
 }

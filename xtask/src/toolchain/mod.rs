@@ -11,6 +11,7 @@ mod docker;
 mod function_order;
 mod js_tools;
 mod node;
+mod promtool;
 mod report;
 mod restic;
 mod schemathesis;
@@ -43,6 +44,8 @@ pub(crate) enum Part {
     Browser,
     /// To test backups with a program that is not ours.
     Restic,
+    /// To judge metrics, dashboards and alert rules by Prometheus itself.
+    Promtool,
     /// To call the API with whatever its document allows and forbids.
     Schemathesis,
     /// To judge the crates this stands on.
@@ -61,6 +64,7 @@ pub(crate) struct Toolchain {
     docker: Option<docker::Docker>,
     browser: Option<PathBuf>,
     restic: Option<PathBuf>,
+    promtool: Option<PathBuf>,
     schemathesis: Option<schemathesis::Schemathesis>,
     deny: Option<PathBuf>,
     sbom: Option<PathBuf>,
@@ -91,6 +95,9 @@ impl Toolchain {
         let restic = wants(Part::Restic)
             .then(|| restic::find(&cache, &report))
             .transpose()?;
+        let promtool = wants(Part::Promtool)
+            .then(|| promtool::find(&cache, &report))
+            .transpose()?;
         let schemathesis = wants(Part::Schemathesis)
             .then(|| schemathesis::find(&cache, &report))
             .transpose()?;
@@ -112,6 +119,7 @@ impl Toolchain {
             docker,
             browser,
             restic,
+            promtool,
             schemathesis,
             deny,
             sbom,
@@ -134,6 +142,9 @@ impl Toolchain {
         }
         if let Some(restic) = &self.restic {
             command.env("RESTIC_BIN", restic);
+        }
+        if let Some(promtool) = &self.promtool {
+            command.env("PROMTOOL_BIN", promtool);
         }
         if let Some(schemathesis) = &self.schemathesis {
             command
@@ -226,6 +237,7 @@ pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
             Part::Docker,
             Part::Browser,
             Part::Restic,
+            Part::Promtool,
             Part::Schemathesis,
             Part::Deny,
         ],

@@ -1,7 +1,7 @@
 //! What is seen of the registry, and that the table of rules fits together.
 
 use super::{MINUTE_MS, Opened, Recovered, Stored, run};
-use crate::alerts::facts::{BotFacts, ComponentFacts, MAX_BOTS, Observed, SinkFacts, facts};
+use crate::alerts::facts::{AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Observed, SinkFacts, facts};
 use crate::alerts::policy::AlertSettings;
 use crate::alerts::rules::{Rule, Watches};
 use crate::bot::bot_state::BotState;
@@ -97,6 +97,27 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
             ..Observed::default()
         };
         assert_eq!(seen(observed), expected, "{awake}");
+    }
+    for (answers, failed, expected) in [
+        (0, 0, vec![]),
+        (4, 4, vec![]),
+        (50, 5, vec![Rule::AnswersFailing]),
+        (51, 5, vec![]),
+        (1_000, 99, vec![]),
+        (u64::MAX, u64::MAX, vec![Rule::AnswersFailing]),
+    ] {
+        let of = |class: &str, answers, failed| AnswerFacts {
+            class: class.into(),
+            answers,
+            failed,
+        };
+        // What a busy class answers well hides nothing.
+        let answers = [of("bot", 1_000_000, 3), of("api", answers, failed)];
+        let observed = Observed {
+            answers: &answers,
+            ..Observed::default()
+        };
+        assert_eq!(seen(observed), expected, "{answers:?}");
     }
     let sinks = [SinkFacts {
         name: "ops".into(),

@@ -6,8 +6,11 @@ use super::{BotState, BotStatus, Health};
 use crate::backup::state::MAX_NAMED;
 use crate::bot::history::truncate_detail;
 use crate::bot::lifecycle::{Desired, GatewayCondition, Lifecycle, LifecycleState, SupervisorReport};
-use crate::wire::control::{BackupStatus, GatewayPhase, StartTimes, Status};
+use crate::wire::control::{BackupStatus, EndReason, GatewayPhase, StartTimes, Status};
 use crate::wire::job::JobKind;
+
+/// Ends of gateways that are taken from one report: a supervisor keeps ten.
+const MAX_ENDINGS: usize = 10;
 
 /// How far a start is, as far as it can be seen from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +94,12 @@ fn idle_ms(status: &Status) -> u64 {
     }
 }
 
+fn endings(status: &Status) -> Vec<(u64, EndReason)> {
+    let skipped = status.endings.len().saturating_sub(MAX_ENDINGS);
+    let last = status.endings.iter().skip(skipped);
+    last.map(|ending| (ending.at_ms, ending.reason)).collect()
+}
+
 fn done(status: &Status) -> u64 {
     let under_way = status
         .backup
@@ -125,6 +134,7 @@ impl From<&Status> for SupervisorReport {
             idle_ms: idle_ms(status),
             done: done(status),
             outlived: status.outlived,
+            endings: endings(status),
         }
     }
 }

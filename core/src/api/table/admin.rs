@@ -25,6 +25,13 @@ pub(super) static ADMIN: &[Endpoint] = &[
     .takes(Input::Query(&HEALTH_QUERY))
     .answers(Output::Json(Document::HealthReport))
     .or(&[Refusal::PlatformUnhealthy]),
+    Endpoint::monitored(
+        Operation::ReadMetrics,
+        "admin-read-metrics",
+        "/api/admin/metrics",
+        "The metrics of the platform and of the fleet, as Prometheus reads them",
+    )
+    .answers(Output::Text),
     // Somebody's bot, for an admin.
     Endpoint::admin_look(
         Operation::ListBots,

@@ -95,6 +95,7 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
                     idle_ms,
                     done: 0,
                     outlived: Some(0),
+                    endings: Vec::new(),
                 })
             })
         })

@@ -2,6 +2,7 @@
 
 use super::{Desired, Lifecycle, LifecycleEvent, LifecycleState};
 use crate::bot::history::HistoryKind;
+use crate::wire::control::EndReason;
 
 /// An entry's kind and why, where there is more to say.
 type Entry = (HistoryKind, Option<String>);
@@ -10,6 +11,18 @@ type Entry = (HistoryKind, Option<String>);
 pub fn history_events(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Vec<Entry> {
     let step = step(before, event, after);
     outlived(before, after).into_iter().chain(step).collect()
+}
+
+/// Why the gateways ended that nobody has counted yet: each once, however often it is reported.
+pub fn gateway_endings(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Vec<EndReason> {
+    let LifecycleEvent::Reported(run, Some(report)) = event else {
+        return Vec::new();
+    };
+    if *run != before.run || after.ended_at == before.ended_at {
+        return Vec::new();
+    }
+    let news = report.endings.iter().filter(|(at, _)| *at > before.ended_at);
+    news.map(|(_, reason)| *reason).collect()
 }
 
 /// What its gateway left running. Told by the report that follows, so once for each end of a gateway, or for several.
@@ -186,6 +199,42 @@ mod tests {
             ]),
             [Started, Ready, HistoryKind::ShutDown]
         );
+    }
+
+    #[test]
+    fn each_end_of_a_gateway_is_counted_once() {
+        use EndReason::{Crash, OutOfMemory};
+        let ended = |run: Run, endings: &[(u64, EndReason)]| {
+            let LifecycleEvent::Reported(run, Some(report)) =
+                report_event(run, GatewayCondition::Answering, 0)
+            else {
+                panic!("a report");
+            };
+            let endings = endings.to_vec();
+            LifecycleEvent::Reported(run, Some(SupervisorReport { endings, ..report }))
+        };
+        let both = [(700, Crash), (900, OutOfMemory)];
+        let mut life = Lifecycle::new(0);
+        let mut counted = Vec::new();
+        for event in [
+            LifecycleEvent::Wanted,
+            ended(R1, &[]),
+            ended(R1, &both[..1]),
+            ended(R1, &both[..1]),
+            ended(Run(7), &[(999, Crash)]),
+            ended(R1, &both),
+            // Of a supervisor that has forgotten the first one meanwhile.
+            ended(R1, &both[1..]),
+            LifecycleEvent::Exited(R1, "x".into()),
+            LifecycleEvent::RestartWanted,
+            ended(Run(2), &[(100, Crash)]),
+        ] {
+            let before = life.clone();
+            life.on(&RULES, 5, 0.0, event.clone());
+            counted.push(gateway_endings(&before, &event, &life));
+        }
+        let told: Vec<_> = counted.into_iter().flatten().collect();
+        assert_eq!(told, [Crash, OutOfMemory, Crash]);
     }
 
     fn reported(run: Run, gateway: GatewayCondition, outlived: impl Into<Option<u32>>) -> LifecycleEvent {

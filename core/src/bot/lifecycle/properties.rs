@@ -33,6 +33,7 @@ fn any_report() -> impl Strategy<Value = Option<SupervisorReport>> {
             idle_ms,
             done,
             outlived: Some(0),
+            endings: Vec::new(),
         }),
     )
 }

@@ -34,6 +34,8 @@ pub(super) struct LifecycleRecord {
     #[serde(default)]
     outlived: Option<u32>,
     #[serde(default)]
+    ended_at: u64,
+    #[serde(default)]
     incidents: Incidents,
 }
 
@@ -85,6 +87,7 @@ impl TryFrom<LifecycleRecord> for Lifecycle {
             pinned: record.pinned,
             has_background_work: record.works_alone,
             outlived: record.outlived,
+            ended_at: record.ended_at,
             incidents: record.incidents,
         })
     }

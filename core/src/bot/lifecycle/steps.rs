@@ -41,6 +41,7 @@ impl Lifecycle {
         self.run = self.run.next();
         self.ready_at = None;
         self.outlived = Some(0);
+        self.ended_at = 0;
         let deadline = now.saturating_add(START_DEADLINE_MS);
         self.enter(now, LifecycleState::Starting { deadline, met: false });
         vec![
@@ -175,11 +176,14 @@ impl Lifecycle {
             idle_ms,
             done,
             outlived,
+            endings,
         }) = report
         else {
             return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
         };
         self.outlived = outlived.or(self.outlived);
+        let last_end = endings.iter().map(|(at, _)| *at).max();
+        self.ended_at = self.ended_at.max(last_end.unwrap_or_default());
         match gateway {
             GatewayCondition::Answering => {
                 if self.state != LifecycleState::Running {

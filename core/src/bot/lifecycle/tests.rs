@@ -34,6 +34,7 @@ pub(super) fn report_event(run: Run, gateway: GatewayCondition, idle_ms: u64) ->
             idle_ms,
             done: 0,
             outlived: Some(0),
+            endings: Vec::new(),
         }),
     )
 }

@@ -9,6 +9,7 @@ fn gets_to(done: u64) -> LifecycleEvent {
         idle_ms: 0,
         done,
         outlived: Some(0),
+        endings: Vec::new(),
     };
     LifecycleEvent::Reported(R1, Some(report))
 }

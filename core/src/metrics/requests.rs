@@ -1,0 +1,258 @@
+//! Requests, counted in the memory of whoever answers them: by what they were for and how they were answered, and by the minute for
+//! the alert about answers that fail.
+
+use serde::Serialize;
+
+use super::count::Count;
+use super::table::REQUESTS;
+use crate::alerts::rules::MINUTE_MS;
+use crate::api::contract::{Access, Output};
+use crate::api::endpoint::Endpoint;
+use crate::api::operation::Operation;
+use crate::http::problem::{Fault, Refusal};
+
+/// Minutes that are kept in memory while they cannot be written: what is older concerns no alert any more.
+const MAX_MINUTES: usize = 15;
+
+/// What a request was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestClass {
+    /// An owner's bot.
+    Bot,
+    /// The JSON API, but for admins' part of it.
+    Api,
+    /// Admins' part of the API.
+    Admin,
+    /// A page of the platform's own: to sign in, for the most part.
+    Page,
+    /// A repository of snapshots.
+    Repository,
+    /// Health and metrics.
+    Monitor,
+    /// No endpoint of ours.
+    Nothing,
+}
+
+impl RequestClass {
+    /// Every class.
+    pub const ALL: [Self; 7] = [
+        Self::Bot,
+        Self::Api,
+        Self::Admin,
+        Self::Page,
+        Self::Repository,
+        Self::Monitor,
+        Self::Nothing,
+    ];
+
+    /// Its text as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::Api => "api",
+            Self::Admin => "admin",
+            Self::Page => "page",
+            Self::Repository => "repository",
+            Self::Monitor => "monitor",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// What requests to this endpoint are for.
+    pub fn of(endpoint: &Endpoint) -> Self {
+        match endpoint.access() {
+            Access::Traffic => Self::Bot,
+            Access::RepositoryToken => Self::Repository,
+            Access::Monitor => Self::Monitor,
+            Access::Admin => Self::Admin,
+            _ if endpoint.operation() == Operation::Health => Self::Monitor,
+            _ if endpoint.output() == Output::Page => Self::Page,
+            _ => Self::Api,
+        }
+    }
+
+    /// Whether its answers count in the alert about those that fail. Whoever watches asks in any case, and strangers ask for
+    /// what is not there.
+    fn is_watched(self) -> bool {
+        !matches!(self, Self::Monitor | Self::Nothing)
+    }
+}
+
+/// How a request was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// With what was asked for; of a bot's traffic whatever the bot has answered.
+    Answered,
+    /// With a status from 400 on: the caller has to do something else.
+    Refused,
+    /// With a status from 500 on that is nobody's failure here: a bot that wakes, a deployment that is being set up.
+    Unavailable,
+    /// With a status from 500 on that is the platform's own.
+    Failed,
+}
+
+impl RequestOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 4] = [Self::Answered, Self::Refused, Self::Unavailable, Self::Failed];
+
+    /// Its text as a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// That of a refusal.
+    pub fn of_refusal(refusal: Refusal) -> Self {
+        match (refusal.facts().0, refusal.fault()) {
+            (..500, _) => Self::Refused,
+            // What a monitor asks for is answered by it.
+            _ if refusal == Refusal::PlatformUnhealthy => Self::Unavailable,
+            (_, Fault::Platform) => Self::Failed,
+            _ => Self::Unavailable,
+        }
+    }
+
+    /// That of an answer of the platform's own, by its status. A container may have a part in what the API and a Sandbox answer:
+    /// what it says is never our failure.
+    pub fn of_status(class: RequestClass, status: u16) -> Self {
+        match (status, class) {
+            (..400, _) => Self::Answered,
+            (..500, _) => Self::Refused,
+            (_, RequestClass::Repository | RequestClass::Page) => Self::Failed,
+            _ => Self::Unavailable,
+        }
+    }
+}
+
+/// The answers of a class in a minute, for the alert about those that fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MinuteCount {
+    /// The minute, since 1970.
+    pub minute: u64,
+    /// Of which class.
+    pub class: &'static str,
+    /// How many were answered or failed. What was refused, or waits for a bot, says nothing about the platform.
+    pub answers: u64,
+    /// How many of them failed.
+    pub failed: u64,
+}
+
+const CLASSES: usize = RequestClass::ALL.len();
+const OUTCOMES: usize = RequestOutcome::ALL.len();
+
+/// What was answered since it was last written down.
+#[derive(Debug)]
+pub struct RequestCounts {
+    counts: [[u32; OUTCOMES]; CLASSES],
+    /// By minute and class: answers, and how many of them failed.
+    minutes: Vec<(u64, [(u32, u32); CLASSES])>,
+}
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RequestCounts {
+    /// Nothing.
+    pub const fn new() -> Self {
+        Self {
+            counts: [[0; OUTCOMES]; CLASSES],
+            minutes: Vec::new(),
+        }
+    }
+
+    /// One more. On every request's way, so it does no more than add.
+    pub fn count(&mut self, now: u64, class: RequestClass, outcome: RequestOutcome) {
+        if let Some(count) = self
+            .counts
+            .get_mut(class as usize)
+            .and_then(|of_class| of_class.get_mut(outcome as usize))
+        {
+            *count = count.saturating_add(1);
+        }
+        let failed = outcome == RequestOutcome::Failed;
+        if !class.is_watched() || !(failed || outcome == RequestOutcome::Answered) {
+            return;
+        }
+        let minute = now / MINUTE_MS;
+        if self.minutes.last().is_none_or(|(last, _)| *last != minute) {
+            if self.minutes.len() >= MAX_MINUTES {
+                self.minutes.remove(0);
+            }
+            self.minutes.push((minute, [(0, 0); CLASSES]));
+        }
+        let of_class = self
+            .minutes
+            .last_mut()
+            .and_then(|(_, counts)| counts.get_mut(class as usize));
+        if let Some((answers, failures)) = of_class {
+            *answers = answers.saturating_add(1);
+            *failures = failures.saturating_add(u32::from(failed));
+        }
+    }
+
+    /// Whether there is anything to write down.
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().flatten().all(|count| *count == 0)
+    }
+
+    /// What is to be added to the series.
+    pub fn counts(&self) -> Vec<Count> {
+        let rows = RequestClass::ALL.into_iter().zip(&self.counts);
+        rows.flat_map(|(class, counts)| {
+            let each = RequestOutcome::ALL.into_iter().zip(counts);
+            each.filter(|(_, count)| **count > 0)
+                .map(move |(outcome, count)| {
+                    REQUESTS.count(&[class.as_str(), outcome.as_str()], u64::from(*count))
+                })
+        })
+        .collect()
+    }
+
+    /// What is to be added to the minutes.
+    pub fn minutes(&self) -> Vec<MinuteCount> {
+        let rows = self.minutes.iter().flat_map(|(minute, counts)| {
+            let each = RequestClass::ALL.into_iter().zip(counts);
+            each.map(move |(class, (answers, failed))| MinuteCount {
+                minute: *minute,
+                class: class.as_str(),
+                answers: u64::from(*answers),
+                failed: u64::from(*failed),
+            })
+        });
+        rows.filter(|row| row.answers > 0).collect()
+    }
+
+    /// Takes back what could not be written, to be written with what has come since.
+    pub fn put_back(&mut self, other: Self) {
+        for (into, from) in self
+            .counts
+            .iter_mut()
+            .flatten()
+            .zip(other.counts.iter().flatten())
+        {
+            *into = into.saturating_add(*from);
+        }
+        let mut minutes = other.minutes;
+        for (minute, counts) in std::mem::take(&mut self.minutes) {
+            match minutes.last_mut().filter(|(last, _)| *last == minute) {
+                Some((_, into)) => {
+                    for (into, from) in into.iter_mut().zip(counts) {
+                        into.0 = into.0.saturating_add(from.0);
+                        into.1 = into.1.saturating_add(from.1);
+                    }
+                }
+                None => minutes.push((minute, counts)),
+            }
+        }
+        let too_many = minutes.len().saturating_sub(MAX_MINUTES);
+        minutes.drain(..too_many);
+        self.minutes = minutes;
+    }
+}
