@@ -1,16 +1,22 @@
 //! Brings what is to be told to its sinks.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use moltworker_core::alerts::delivery::{LEASE_MS, MAX_AT_ONCE, Tried};
-use moltworker_core::alerts::incident::Notice;
+use moltworker_core::alerts::format;
+use moltworker_core::alerts::incident::{Notice, NoticeKind};
+use moltworker_core::alerts::owner::{self as owners, owner_of};
+use moltworker_core::alerts::rules::MINUTE_MS;
+use moltworker_core::alerts::sink::SinkKind;
 use moltworker_core::metrics::table::DELIVERIES;
 use moltworker_core::settings::Settings;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, Env, Result};
+use worker::{D1Database, D1PreparedStatement, Env, Result};
 
-use super::sinks;
+use super::access::{Access, tell, tell_again};
+use super::{owner, sinks, store};
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, configuration, json, log, metrics, tasks};
 
@@ -34,38 +40,133 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
         return Ok(());
     };
     let database = database::open(env)?;
+    if is_resent_now() {
+        resend(&database, &settings).await?;
+    }
+    let lanes = lanes(take(&database, Whose::Admins).await?);
+    let lanes = lanes.map(|(sink, rows)| lane(&database, &settings, sink, rows));
+    tasks::all(lanes).await;
+    // Afterwards those of owners, who are many and strangers: they can hold up nothing but one another, and that not for long.
+    let left = RefCell::new(lanes_of_owners(&database).await?);
+    let turns = (0..owners::SIDE_BY_SIDE).map(|_| turn(&database, &settings, &left));
+    tasks::all(turns).await;
+    Ok(())
+}
+
+type Lanes = std::collections::btree_map::IntoIter<String, Vec<DueRow>>;
+
+fn lanes(rows: Vec<DueRow>) -> Lanes {
     let mut lanes: BTreeMap<String, Vec<DueRow>> = BTreeMap::new();
-    for row in take(&database).await? {
+    for row in rows {
         lanes.entry(row.sink.clone()).or_default().push(row);
     }
-    let lanes = lanes
-        .into_iter()
-        .map(|(sink, rows)| lane(&database, &settings, sink, rows));
+    lanes.into_iter()
+}
+
+async fn lanes_of_owners(database: &D1Database) -> Result<Lanes> {
+    Ok(lanes(take(database, Whose::Owners).await?))
+}
+
+/// Sends to one owner's sink after the other, as long as there are any left.
+async fn turn(database: &D1Database, settings: &Settings, left: &RefCell<Lanes>) {
+    loop {
+        let next = left.borrow_mut().next();
+        let Some((sink, rows)) = next else { return };
+        lane(database, settings, sink, rows).await;
+    }
+}
+
+/// Whose sinks.
+#[derive(Clone, Copy)]
+enum Whose {
+    Admins,
+    Owners,
+}
+
+/// Whoever judges says so in the first of two minutes; what is to be sent may come from the queue in the second.
+fn is_resent_now() -> bool {
+    let now = clock::now_ms();
+    format::is_resent_in(now) || format::is_resent_in(now.saturating_sub(MINUTE_MS))
+}
+
+/// Sends Alertmanagers again what goes on. Before what is due: that something is over is the last they hear of it.
+async fn resend(database: &D1Database, settings: &Settings) -> Result<()> {
+    let names = sinks::of_kind(database, SinkKind::Alertmanager).await?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let going_on = store::told(database).await?;
+    if going_on.is_empty() {
+        return Ok(());
+    }
+    let notices: Vec<Notice> = going_on
+        .iter()
+        .map(|incident| Notice::of(NoticeKind::Opened, incident))
+        .collect();
+    let lanes = names
+        .iter()
+        .map(|name| resend_to(database, settings, name, &notices));
     tasks::all(lanes).await;
     metrics::write_counted(env).await;
     Ok(())
 }
 
+async fn resend_to(database: &D1Database, settings: &Settings, sink: &str, notices: &[Notice]) {
+    let sent = async {
+        let access = sinks::access(database, settings, sink).await?;
+        let told: Vec<Notice> = notices
+            .iter()
+            .filter(|notice| notice.is_for(sink))
+            .cloned()
+            .collect();
+        let tried = tell_again(settings, &access, &told).await;
+        sinks::tried(database, sink, &tried)?.run().await
+    };
+    if let Err(error) = sent.await {
+        log::line("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
+    }
+}
+
 /// What is due, of each sink the oldest first, so that no sink with many waits before another; that an incident is over never before that it began.
-async fn take(database: &D1Database) -> Result<Vec<DueRow>> {
+async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
     let now = clock::now_ms();
+    let (glob, most) = match whose {
+        Whose::Admins => ("NOT GLOB", MAX_AT_ONCE),
+        Whose::Owners => ("GLOB", owners::MAX_AT_ONCE),
+    };
     let mut rows = database
-        .prepare(
+        .prepare(format!(
             "UPDATE alert_deliveries SET next_at = ?1 WHERE num IN (SELECT num FROM alert_deliveries AS due \
-             WHERE done_at IS NULL AND next_at <= ?2 AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
+             WHERE done_at IS NULL AND next_at <= ?2 AND sink {glob} 'owner-*' AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
              WHERE earlier.done_at IS NULL AND earlier.sink = due.sink AND earlier.incident = due.incident \
              AND earlier.num < due.num) ORDER BY row_number() OVER (PARTITION BY sink ORDER BY next_at, num), num LIMIT ?3) \
-             RETURNING num, message_id, sink, notice, attempts, created_at",
-        )
+             RETURNING num, message_id, sink, notice, attempts, created_at"
+        ))
         .bind(&[
             d1_timestamp(now.saturating_add(LEASE_MS)),
             d1_timestamp(now),
-            MAX_AT_ONCE.into(),
+            most.into(),
         ])?
         .rows::<DueRow>()
         .await?;
     rows.sort_by_key(|row| row.num);
     Ok(rows)
+}
+
+/// What opens a sink, an owner's or the admins'.
+async fn access(database: &D1Database, settings: &Settings, sink: &str) -> Result<Access> {
+    match owner_of(sink) {
+        Some(user) => owner::access(database, settings, user).await,
+        None => sinks::access(database, settings, sink).await,
+    }
+}
+
+/// Writes down what came of a try, with the sink.
+fn came_of(database: &D1Database, sink: &str, tried: &Tried) -> Result<D1PreparedStatement> {
+    match owner_of(sink) {
+        Some(user) => owner::tried(database, user, tried),
+        None => sinks::tried(database, sink, tried),
+    }
 }
 
 /// One after the other to one sink, until it fails: then the rest waits for the next tick.
@@ -76,12 +177,12 @@ async fn lane(database: &D1Database, settings: &Settings, sink: String, rows: Ve
 }
 
 async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: &[DueRow]) -> Result<()> {
-    let access = sinks::access(database, settings, sink).await?;
+    let access = access(database, settings, sink).await?;
     let mut rows = rows.iter();
     let mut failed = 0;
     for row in rows.by_ref() {
         let tried = match json::read::<Notice>(&row.notice) {
-            Ok(notice) => sinks::tell(settings, &access, &notice, &row.message_id).await,
+            Ok(notice) => tell(settings, &access, &notice, &row.message_id).await,
             // Of a newer version, before somebody went back: what is behind it does not wait for that.
             Err(_) => Tried::Refused("this version cannot read the message".to_owned()),
         };
@@ -134,7 +235,7 @@ async fn record(database: &D1Database, sink: &str, row: &DueRow, tried: &Tried) 
             text_or_null(tried.error()),
         ])?;
     database
-        .batch(vec![done, sinks::tried(database, sink, tried)?])
+        .batch(vec![done, came_of(database, sink, tried)?])
         .await
         .map(drop)
 }

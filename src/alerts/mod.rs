@@ -1,17 +1,21 @@
 //! Alerts: what is wrong by the registry becomes incidents, and what is to be told of them reaches its sinks. The rules are in
 //! core (`core::alerts`).
 
+mod access;
 mod deliver;
 mod send;
 mod store;
 
+pub(crate) mod owner;
 pub(crate) mod sinks;
 
 pub(crate) use deliver::deliver_due;
-pub(crate) use store::{forget_mute, mute, mutes, set_settings, settings};
+pub(crate) use store::{INCIDENT, forget_mute, mute, mutes, set_settings, settings};
 
 use moltworker_core::alerts::evaluate::{Policy, evaluate};
 use moltworker_core::alerts::facts::{Observed, facts};
+use moltworker_core::alerts::format::is_resent_in;
+use moltworker_core::alerts::incident::Incident;
 use moltworker_core::alerts::rules::MINUTE_MS;
 use moltworker_core::hex;
 use worker::{Env, Result};
@@ -41,6 +45,8 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
     let read = store::read(&database, now, max_awake.is_some()).await?;
     let components = store::components(&database, now).await;
     let facts = facts(&Observed {
+        now,
+        outages: read.outages,
         bots: &read.bots,
         components: components.as_deref(),
         sinks: &read.failing,
@@ -48,6 +54,8 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
         awake: read.awake,
         max_awake,
     });
+    let goes_on = |incident: &Incident| incident.is_open() && incident.told_at.is_some();
+    let resends = read.has_alertmanager && is_resent_in(now) && read.incidents.iter().any(goes_on);
     let policy = Policy {
         settings: &read.settings,
         mutes: &read.mutes,
@@ -75,7 +83,7 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
     if (now / MINUTE_MS).is_multiple_of(FORGETS_EVERY_MINUTES) {
         store::forget_old(&database, now).await?;
     }
-    Ok(read.due || told > 0)
+    Ok(read.due || resends || told > 0)
 }
 
 /// Tells what is wrong: judges what there is, and sends what is due by now even where that fails.

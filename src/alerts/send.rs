@@ -1,30 +1,59 @@
 //! One message to one sink.
 
-use std::time::Duration;
-
 use moltworker_core::alerts::delivery::{DEADLINE_SECONDS, Tried};
-use moltworker_core::alerts::format::{self, Message};
+use moltworker_core::alerts::format::{self, Audience, Message};
 use moltworker_core::alerts::incident::Notice;
+use moltworker_core::alerts::internal_hosts::InternalHosts;
 use moltworker_core::alerts::sink::{SinkAccess, SinkKind, signing_key};
 use moltworker_core::alerts::target;
 use moltworker_core::base64;
-use moltworker_core::settings::Settings;
-use worker::{Error, Fetch, Headers, Method, Response, Result};
+use worker::{AbortSignal, Error, Fetch, Headers, Method, Response, Result, web_sys};
 
 use crate::platform::{clock, outgoing, webcrypto};
 
 /// Sends it. What comes back is judged by its status alone: nothing of its body is read.
 pub(super) async fn send(
-    settings: &Settings,
+    hosts: &InternalHosts,
     access: &SinkAccess,
     notice: &Notice,
+    audience: Audience,
     message_id: &str,
 ) -> Tried {
+    let now = clock::now_ms();
+    match format::message(access, notice, audience, now) {
+        Ok(message) => post(hosts, access, message, message_id, now).await,
+        Err(error) => Tried::Refused(error.to_string()),
+    }
+}
+
+/// Sends an Alertmanager all of what goes on, until it does not take it.
+pub(super) async fn resend(hosts: &InternalHosts, access: &SinkAccess, notices: &[Notice]) -> Tried {
+    let now = clock::now_ms();
+    let messages = match format::resent(access, notices, now) {
+        Ok(messages) => messages,
+        Err(error) => return Tried::Refused(error.to_string()),
+    };
+    for message in messages {
+        let tried = post(hosts, access, message, "", now).await;
+        if tried != Tried::Delivered {
+            return tried;
+        }
+    }
+    Tried::Delivered
+}
+
+async fn post(
+    hosts: &InternalHosts,
+    access: &SinkAccess,
+    message: Message,
+    message_id: &str,
+    now: u64,
+) -> Tried {
     // Also of one that was set up while the operator allowed more.
-    if let Err(error) = target::check(&access.url, &settings.access.alert_internal_hosts) {
+    if let Err(error) = target::check(&access.url, hosts) {
         return Tried::Refused(error.to_string());
     }
-    match answered(access, notice, message_id).await {
+    match answered(access, message, message_id, now).await {
         Ok(answer) => {
             let retry_after = answer.headers().get("retry-after").ok().flatten();
             Tried::answered(answer.status_code(), retry_after.as_deref())
@@ -37,9 +66,8 @@ pub(super) async fn send(
     }
 }
 
-async fn answered(access: &SinkAccess, notice: &Notice, message_id: &str) -> Result<Response> {
-    let now = clock::now_ms();
-    let Message { body, bearer } = format::message(access, notice, now)?;
+async fn answered(access: &SinkAccess, message: Message, message_id: &str, now: u64) -> Result<Response> {
+    let Message { body, bearer } = message;
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("user-agent", "moltworker")?;
@@ -54,8 +82,9 @@ async fn answered(access: &SinkAccess, notice: &Notice, message_id: &str) -> Res
         headers.set("webhook-signature", &signature(access, &signed).await?)?;
     }
     let request = outgoing::request_once(&Method::Post, &access.url, &headers, Some(&body))?;
-    let deadline = Duration::from_secs(DEADLINE_SECONDS);
-    clock::within(deadline, Fetch::Request(request).send()).await
+    // Given up and closed at the deadline, before its answer or in the middle of it: six connections may be open at once.
+    let deadline = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(DEADLINE_SECONDS * 1_000));
+    Fetch::Request(request).send_with_signal(&deadline).await
 }
 
 /// As Standard Webhooks has it: the version, and the MAC in base64.

@@ -2,13 +2,13 @@
 
 use moltworker_core::alerts::delivery::Tried;
 use moltworker_core::alerts::incident::Notice;
-use moltworker_core::alerts::sink::{MAX_SINKS, SinkAccess};
+use moltworker_core::alerts::sink::{MAX_SINKS, SinkAccess, SinkKind};
 use moltworker_core::api::alerts::ListedSink;
 use moltworker_core::settings::Settings;
 use serde::Deserialize;
 use worker::{D1Database, Env, Result};
 
-use super::send;
+use super::access::{Access, tell};
 use crate::identity::sealed;
 use crate::platform::clock;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
@@ -89,15 +89,7 @@ struct SealedRow {
     sealed: String,
 }
 
-/// What opens a sink.
-pub(super) enum Access {
-    Open(SinkAccess),
-    /// It was sealed with another `SESSION_KEY`.
-    Sealed,
-    /// There is none of this name.
-    Absent,
-}
-
+/// What opens an admin's sink.
 pub(super) async fn access(database: &D1Database, settings: &Settings, name: &str) -> Result<Access> {
     let row = database
         .prepare("SELECT sealed FROM alert_sinks WHERE name = ?1")
@@ -109,16 +101,14 @@ pub(super) async fn access(database: &D1Database, settings: &Settings, name: &st
     Ok(opened.map_or(Access::Sealed, Access::Open))
 }
 
-/// Tells one sink a notice.
-pub(super) async fn tell(settings: &Settings, access: &Access, notice: &Notice, message_id: &str) -> Tried {
-    match access {
-        Access::Open(access) => send::send(settings, access, notice, message_id).await,
-        Access::Sealed => Tried::Failed {
-            reason: "it cannot be opened with this SESSION_KEY; set it up again".into(),
-            retry_after_ms: None,
-        },
-        Access::Absent => Tried::Refused("there is no such sink any more".into()),
-    }
+/// The names of all sinks of a kind.
+pub(super) async fn of_kind(database: &D1Database, kind: SinkKind) -> Result<Vec<String>> {
+    let rows = database
+        .prepare("SELECT name FROM alert_sinks WHERE kind = ?1")
+        .bind(&[kind.as_str().into()])?
+        .rows::<Named>()
+        .await?;
+    Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
 /// Writes down what came of a try: since when a sink fails, or that it does not any more.

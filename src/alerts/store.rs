@@ -3,12 +3,15 @@
 use moltworker_core::alerts::delivery::GIVEN_UP_AFTER_MS;
 use moltworker_core::alerts::evaluate::{Changes, Delivery};
 use moltworker_core::alerts::facts::{
-    ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, SinkFacts,
+    ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Outage, SinkFacts,
 };
 use moltworker_core::alerts::incident::{Incident, KEPT_MS};
+use moltworker_core::alerts::owner::{HOUR_MS, MAX_MESSAGES_AN_HOUR};
 use moltworker_core::alerts::policy::{AlertSettings, Mute};
 use moltworker_core::alerts::rules::{MINUTE_MS, Rule};
+use moltworker_core::alerts::sink::SinkKind;
 use moltworker_core::api::health::STALE_MS;
+use moltworker_core::bot::heartbeat;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
@@ -22,6 +25,12 @@ const DELIVERIES_KEPT_MS: u64 = 7 * GIVEN_UP_AFTER_MS;
 
 /// How long the counts of minutes are kept: nobody asks for what is older than [`ANSWERS_MINUTES`].
 const MINUTES_KEPT_MS: u64 = 15 * MINUTE_MS;
+/// An incident as JSON, in SQL.
+pub(crate) const INCIDENT: &str = "json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
+    'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, 'gone_since', gone_since, \
+    'count', count, 'told_at', told_at, 'escalated_at', escalated_at, 'closed_at', closed_at, \
+    'closed_reason', closed_reason, 'settled', settled, 'detail', detail, 'parent', parent, \
+    'acknowledged_by', acknowledged_by, 'acknowledged_at', acknowledged_at)";
 
 /// What one question to the registry brings.
 #[derive(Default)]
@@ -29,12 +38,16 @@ pub(super) struct Read {
     pub(super) bots: Vec<BotFacts>,
     pub(super) awake: u64,
     pub(super) incidents: Vec<Incident>,
+    /// Causes for the whole platform that are over.
+    pub(super) outages: Vec<Outage>,
     pub(super) mutes: Vec<Mute>,
     pub(super) settings: AlertSettings,
     /// The names of all sinks.
     pub(super) sinks: Vec<String>,
     pub(super) failing: Vec<SinkFacts>,
     pub(super) answers: Vec<AnswerFacts>,
+    /// Whether one of them is to be told again and again.
+    pub(super) has_alertmanager: bool,
     /// Whether something waits to be delivered.
     pub(super) due: bool,
 }
@@ -48,6 +61,7 @@ struct Found {
 #[derive(Deserialize)]
 struct SinkRow {
     name: String,
+    kind: SinkKind,
     failing_since: Option<u64>,
     last_error: Option<String>,
 }
@@ -57,31 +71,32 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
     let rows = database
         .prepare(
             // In parts: D1 takes five terms in one.
-            "SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
-               'health', health, 'incidents', incidents) AS said FROM (SELECT * FROM bots \
-               WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') \
-               OR incidents <> '[]' ORDER BY user_id LIMIT ?1) \
-             UNION ALL SELECT 'incident', json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
-               'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, \
-               'gone_since', gone_since, 'count', count, 'told_at', told_at, 'escalated_at', escalated_at, \
-               'closed_at', closed_at, 'closed_reason', closed_reason, 'settled', settled, 'detail', detail, \
-               'parent', parent, 'acknowledged_by', acknowledged_by, 'acknowledged_at', acknowledged_at) \
-               FROM incidents WHERE settled = 0 \
+            format!("SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
+               'health', health, 'awake', awake, 'heartbeat_at', heartbeat_at, 'incidents', incidents) AS said \
+               FROM (SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) \
+               OR state IN ('backing-off', 'crash-looped') OR incidents <> '[]' \
+               UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND ?4 \
+               AND health = 'healthy' AND state = 'running' AND incidents = '[]' ORDER BY user_id LIMIT ?1) \
+             UNION ALL SELECT 'incident', {INCIDENT} FROM incidents WHERE settled = 0 \
              UNION ALL SELECT 'mute', json_object('rule', nullif(rule, ''), 'subject', nullif(subject, ''), \
-               'until', until, 'muted_by', muted_by, 'muted_at', muted_at) FROM alert_mutes WHERE until > ?2) \
-             UNION ALL SELECT * FROM (SELECT 'sink', json_object('name', name, 'failing_since', failing_since, \
+               'until', until, 'muted_by', muted_by, 'muted_at', muted_at) FROM alert_mutes WHERE until > ?2 \
+             UNION ALL SELECT 'outage', json_object('rule', rule, 'from', first_seen_at, 'to', closed_at) FROM incidents \
+               WHERE subject IN (SELECT value FROM json_each(?5)) AND opened_at IS NOT NULL AND closed_at IS NOT NULL) \
+             UNION ALL SELECT * FROM (SELECT 'sink', json_object('name', name, 'kind', kind, 'failing_since', failing_since, \
                'last_error', last_error) FROM alert_sinks \
              UNION ALL SELECT 'settings', document FROM alert_settings \
              UNION ALL SELECT 'awake', cast(count(*) AS TEXT) FROM bots WHERE awake = 1 AND ?3 \
              UNION ALL SELECT 'due', '' WHERE EXISTS \
                (SELECT 1 FROM alert_deliveries WHERE done_at IS NULL AND next_at <= ?2)) \
              UNION ALL SELECT * FROM (SELECT 'answers', json_object('class', class, 'answers', sum(answers), \
-               'failed', sum(failed)) FROM answers_by_minute WHERE minute > ?4 GROUP BY class)",
+               'failed', sum(failed)) FROM answers_by_minute WHERE minute > ?6 GROUP BY class)"),
         )
         .bind(&[
             u32::try_from(MAX_BOTS).unwrap_or(u32::MAX).into(),
             d1_timestamp(now),
             u32::from(counts_awake).into(),
+            d1_timestamp(heartbeat::late_before(now)),
+            serde_json::to_string(&Rule::causes().collect::<Vec<_>>())?.into(),
             d1_timestamp((now / MINUTE_MS).saturating_sub(ANSWERS_MINUTES)),
         ])?
         .rows::<Found>()
@@ -92,7 +107,8 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
             "bot" => read.bots.extend(known(&said)),
             "incident" => read.incidents.extend(known(&said)),
             "mute" => read.mutes.extend(known(&said)),
-            "settings" => read.settings = known(&said).unwrap_or_default(),
+            "outage" => read.outages.extend(known::<Outage>(&said)),
+            "settings" => read.settings = stored_settings(&said),
             "answers" => read.answers.extend(known(&said)),
             "awake" => read.awake = said.parse().unwrap_or_default(),
             "due" => read.due = true,
@@ -106,11 +122,24 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
                         failing_since,
                         last_error: sink.last_error,
                     }));
+                read.has_alertmanager |= sink.kind == SinkKind::Alertmanager;
                 read.sinks.push(sink.name);
             }
         }
     }
     Ok(read)
+}
+
+/// What was told and goes on.
+pub(super) async fn told(database: &D1Database) -> Result<Vec<Incident>> {
+    let rows = database
+        .prepare(format!(
+            "SELECT 'incident' AS kind, {INCIDENT} AS said FROM incidents \
+             WHERE settled = 0 AND told_at IS NOT NULL AND closed_at IS NULL"
+        ))
+        .rows::<Found>()
+        .await?;
+    Ok(rows.iter().filter_map(|row| known(&row.said)).collect())
 }
 
 /// What a newer version has written is left alone.
@@ -177,6 +206,21 @@ pub(super) async fn write(
     );
     let deliveries: Vec<Delivery> = changes.deliveries(sinks)?;
     each(database, &mut statements, &told, &deliveries)?;
+    let owners = format!(
+        "INSERT OR IGNORE INTO alert_deliveries (message_id, incident, kind, sink, notice, created_at, next_at) \
+         SELECT one.value ->> 'incident' || '_' || (one.value ->> 'kind') || '_owner-' || user_id, one.value ->> 'incident', \
+         one.value ->> 'kind', 'owner-' || user_id, one.value ->> 'notice', {now}, {now} \
+         FROM json_each(?1) AS one JOIN owner_sinks ON user_id = one.value ->> 'user' AND sealed IS NOT NULL \
+         WHERE EXISTS (SELECT 1 FROM incidents WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision' \
+         AND CASE one.value ->> 'kind' WHEN 'opened' THEN told_at = {now} ELSE settled = 1 END) \
+         AND CASE one.value ->> 'kind' WHEN 'opened' THEN (SELECT count(*) FROM alert_deliveries AS before \
+         WHERE before.sink GLOB 'owner-*' AND before.sink = 'owner-' || user_id AND before.created_at > {hour_ago}) \
+         < {MAX_MESSAGES_AN_HOUR} ELSE EXISTS (SELECT 1 FROM alert_deliveries AS before \
+         WHERE before.message_id = (one.value ->> 'incident') || '_opened_owner-' || user_id \
+         AND (before.delivered = 1 OR before.done_at IS NULL)) END",
+        hour_ago = now.saturating_sub(HOUR_MS),
+    );
+    each(database, &mut statements, &owners, &changes.owners_news()?)?;
     if statements.is_empty() {
         return Ok(());
     }
@@ -205,7 +249,9 @@ pub(super) async fn forget_old(database: &D1Database, now: u64) -> Result<()> {
     };
     let statements = vec![
         before(
-            "DELETE FROM incidents WHERE closed_at < ?1 AND settled = 1",
+            // Not what explains something that goes on, as far as anybody knows.
+            "DELETE FROM incidents WHERE closed_at < ?1 AND settled = 1 AND id NOT IN \
+             (SELECT parent FROM incidents WHERE settled = 0 AND parent IS NOT NULL)",
             KEPT_MS,
         )?,
         before(
@@ -232,7 +278,14 @@ pub(crate) async fn settings(env: &Env) -> Result<AlertSettings> {
         .prepare("SELECT document FROM alert_settings")
         .row::<Document>()
         .await?;
-    Ok(row.and_then(|row| known(&row.document)).unwrap_or_default())
+    Ok(row.map(|row| stored_settings(&row.document)).unwrap_or_default())
+}
+
+fn stored_settings(document: &str) -> AlertSettings {
+    AlertSettings::stored(document).unwrap_or_else(|error| {
+        log::line("alerts-row-unread", &[("reason", &error)]);
+        AlertSettings::default()
+    })
 }
 
 /// Replaces it.

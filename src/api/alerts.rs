@@ -14,7 +14,7 @@ use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::Request;
 
-use crate::alerts::{self, sinks};
+use crate::alerts::{self, INCIDENT, sinks};
 use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::address::Address;
@@ -58,12 +58,6 @@ async fn begin(ctx: &Context<'_>, detail: String) {
     ctx.audit.begin().await;
 }
 
-const COLUMNS: &str = "json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
-    'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, 'gone_since', gone_since, \
-    'count', count, 'told_at', told_at, 'escalated_at', escalated_at, 'closed_at', closed_at, \
-    'closed_reason', closed_reason, 'settled', settled, 'detail', detail, 'parent', parent, \
-    'acknowledged_by', acknowledged_by, 'acknowledged_at', acknowledged_at) AS said";
-
 #[derive(Deserialize)]
 struct IncidentRow {
     num: u64,
@@ -93,7 +87,7 @@ async fn read(ctx: &Context<'_>, query: &IncidentQuery) -> worker::Result<Vec<In
     };
     database::open(ctx.env)?
         .prepare(format!(
-            "SELECT num, {COLUMNS} FROM incidents WHERE opened_at IS NOT NULL AND num < ?1 {state} \
+            "SELECT num, {INCIDENT} AS said FROM incidents WHERE opened_at IS NOT NULL AND num < ?1 {state} \
              AND (?2 IS NULL OR rule = ?2) AND (?3 IS NULL OR subject = ?3) ORDER BY num DESC LIMIT ?4"
         ))
         .bind(&[
@@ -116,7 +110,7 @@ async fn acknowledge(ctx: &Context<'_>, IncidentName { id }: IncidentName) -> Re
             .prepare(format!(
                 "UPDATE incidents SET revision = revision + 1, \
                  acknowledged_by = coalesce(acknowledged_by, ?2), acknowledged_at = coalesce(acknowledged_at, ?3) \
-                 WHERE id = ?1 AND opened_at IS NOT NULL RETURNING num, {COLUMNS}"
+                 WHERE id = ?1 AND opened_at IS NOT NULL RETURNING num, {INCIDENT} AS said"
             ))
             .bind(&[id.as_str().into(), admin.into(), d1_timestamp(clock::now_ms())])?
             .row::<IncidentRow>()

@@ -11,9 +11,9 @@ use worker::{D1Database, Request};
 use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::address::Address;
-use crate::http::error::{Error, Result, directory_unavailable};
+use crate::http::error::{Error, Result};
 use crate::platform::database::{self, Rows, d1_timestamp};
-use crate::platform::{clock, queue, watch};
+use crate::platform::{clock, log, queue, watch};
 
 /// How long D1 may take: who asks asks again in a minute.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
@@ -21,10 +21,19 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// The report, or while something is wrong 503 with what that is, which any monitor understands.
 pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
     let asked = async { read(&database::open(ctx.env)?).await };
-    let (rows, ticks) = clock::within(DEADLINE, asked)
-        .await
-        .map_err(directory_unavailable)?;
-    let report = HealthReport::of(&rows, &ticks, queue::is_bound(ctx.env), clock::now_ms());
+    let report = match clock::within(DEADLINE, asked).await {
+        Ok(found) => HealthReport::of(
+            &found.rows,
+            &found.ticks,
+            found.dead,
+            queue::is_bound(ctx.env),
+            clock::now_ms(),
+        ),
+        Err(error) => {
+            log::line("database-unanswered", &[("reason", &error)]);
+            HealthReport::without_database(clock::now_ms())
+        }
+    };
     let always = Address::of(request)?.query_value("status").as_deref() == Some(ALWAYS_OK);
     if report.health == Health::Unhealthy && !always {
         return Err(Error::detailed(Refusal::PlatformUnhealthy, report.faults()));
@@ -32,9 +41,21 @@ pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answe
     Answer::of(&report)
 }
 
-/// What is written of the parts, and the last ticks.
-pub(super) async fn read(database: &D1Database) -> worker::Result<(Vec<HealthRow>, Vec<Tick>)> {
-    Ok((rows(database).await?, watch::ticks(database).await?))
+/// What is written of the parts.
+pub(super) struct Found {
+    pub(super) rows: Vec<HealthRow>,
+    /// The last ticks.
+    pub(super) ticks: Vec<Tick>,
+    /// Dead letters of the last hour.
+    pub(super) dead: u32,
+}
+
+pub(super) async fn read(database: &D1Database) -> worker::Result<Found> {
+    Ok(Found {
+        rows: rows(database).await?,
+        ticks: watch::ticks(database).await?,
+        dead: watch::dead(database).await?,
+    })
 }
 
 async fn rows(database: &D1Database) -> worker::Result<Vec<HealthRow>> {

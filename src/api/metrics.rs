@@ -33,11 +33,17 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
         let database = database::open(ctx.env)?;
         Ok((rows(&database).await?, health::read(&database).await?))
     };
-    let (rows, (parts, ticks)) = clock::within(health::DEADLINE, asked)
+    let (rows, parts) = clock::within(health::DEADLINE, asked)
         .await
         .map_err(directory_unavailable)?;
     let now = clock::now_ms();
-    let report = HealthReport::of(&parts, &ticks, queue::is_bound(ctx.env), now);
+    let report = HealthReport::of(
+        &parts.rows,
+        &parts.ticks,
+        parts.dead,
+        queue::is_bound(ctx.env),
+        now,
+    );
     let mut counted = Vec::new();
     let mut observed = Observed {
         now,
@@ -49,7 +55,7 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
         incidents: BTreeMap::new(),
         waiting: 0,
         health: &report,
-        ticks: &ticks,
+        ticks: &parts.ticks,
         last_tick: 0,
         last_dead: 0,
     };

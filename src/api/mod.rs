@@ -19,6 +19,7 @@ mod history;
 mod input;
 mod metrics;
 mod output;
+mod owner_sink;
 mod personal_tokens;
 mod sign_in;
 mod snapshots;
@@ -116,6 +117,8 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
             let PersonalTokenName { id } = body::json(request).await?;
             Answer::of(&personal_tokens::revoke(ctx, &id).await?)
         }
+
+        Operation::OwnerSink(call) => owner_sink::call(ctx, request, call).await,
 
         Operation::ListUsers => Answer::of(&users::list(ctx, input::after(request)?).await?),
         Operation::GetUser => Answer::of(&users::get(ctx).await?),

@@ -10,6 +10,7 @@ use moltworker_core::identity::users::UserStatus;
 use moltworker_core::user_id::UserId;
 use worker::Env;
 
+use crate::alerts;
 use crate::api::context::Context;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::identity::users;
@@ -90,6 +91,12 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     let updated = update.await.map_err(directory_unavailable)?;
     let updated = updated.ok_or(Refusal::NoSuchEntry)?;
     users::cache(user, status, now);
+    if status == UserStatus::Deleted
+        && let Err(error) = alerts::owner::remove(ctx.env, user).await
+    {
+        // Nothing is sent there any more all the same; what opens it stays until it is deleted once more.
+        log::line("owner-sink-not-removed", &[("user", &user), ("reason", &error)]);
+    }
     if status == UserStatus::Active {
         tell_bot(
             ctx.env,

@@ -1,9 +1,11 @@
 //! Cron's part: the dead man's switch. A bot that is awake is looked after by its own Sandbox, which says so in the registry; once a
 //! minute those whose heartbeat is late are put on the queue. Never starts a bot.
 
+use std::cell::Cell;
+
 use moltworker_core::bot::{heartbeat, history};
 use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
-use moltworker_core::jobs::watch::{self, ComponentState};
+use moltworker_core::jobs::watch::{self, ComponentState, Verdict};
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
@@ -17,6 +19,11 @@ use crate::platform::{clock, log};
 
 /// Ticks that are remembered: those of a day.
 const KEPT_TICKS: u32 = 24 * 60;
+
+thread_local! {
+    /// Since when ticks of this isolate could not write to D1. Nothing else could say so afterwards.
+    static AWAY_SINCE: Cell<Option<u64>> = const { Cell::new(None) };
+}
 
 #[derive(Deserialize)]
 struct BegunRow {
@@ -32,9 +39,15 @@ struct ClaimedRow {
 pub(super) async fn tick(env: &Env) -> Result<()> {
     let database = database::open(env)?;
     let began_at = clock::now_ms();
-    let tick = begin(&database, began_at).await?;
+    let tick = begin(&database, began_at).await.inspect_err(|error| {
+        AWAY_SINCE.set(AWAY_SINCE.get().or(Some(began_at)));
+        log::line("database-unanswered", &[("reason", error)]);
+    })?;
+    let now = clock::now_ms();
+    let database_is = watch::database(now.saturating_sub(began_at), AWAY_SINCE.take(), now);
     let has_queue = queue::is_bound(env);
-    let queue_is_well = watch_itself(&database, has_queue).await.unwrap_or_else(|error| {
+    let watched = watch_itself(&database, has_queue, database_is).await;
+    let queue_is_well = watched.unwrap_or_else(|error| {
         log::line("health-not-recorded", &[("reason", &error)]);
         false
     });
@@ -90,12 +103,16 @@ async fn alert(env: &Env, by_queue: bool) {
 }
 
 /// Concludes from the last ticks how cron and the queue are; whether the queue does what it should.
-async fn watch_itself(database: &D1Database, has_queue: bool) -> Result<bool> {
+async fn watch_itself(database: &D1Database, has_queue: bool, database_is: Verdict) -> Result<bool> {
     let ticks = health::ticks(database).await?;
+    let dead = match has_queue {
+        true => health::dead(database).await?,
+        false => 0,
+    };
     let now = clock::now_ms();
-    let queue = watch::queue(has_queue, &ticks, now);
+    let queue = watch::queue(has_queue, &ticks, dead, now);
     let is_well = queue.state == ComponentState::Ok;
-    health::record(database, &[watch::cron(&ticks, now), queue]).await?;
+    health::record(database, &[watch::cron(&ticks, now), database_is, queue]).await?;
     Ok(is_well)
 }
 

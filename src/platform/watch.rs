@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use moltworker_core::jobs::watch::{self, ComponentState, LOOKED_AT, Tick, Verdict};
+use moltworker_core::jobs::watch::{self, ComponentState, DEAD_MS, LOOKED_AT, MAX_DEAD, Tick, Verdict};
+use serde::Deserialize;
 use worker::{D1Database, Env, Result};
 
 use crate::platform::database::{self, Rows, d1_timestamp};
@@ -52,6 +53,26 @@ pub(crate) async fn ticks(database: &D1Database) -> Result<Vec<Tick>> {
         .bind(&[LOOKED_AT.into()])?
         .rows()
         .await
+}
+
+#[derive(Deserialize)]
+struct Counted {
+    n: u32,
+}
+
+/// How many messages were given up lately.
+pub(crate) async fn dead(database: &D1Database) -> Result<u32> {
+    let counted = database
+        .prepare(
+            "SELECT count(*) AS n FROM (SELECT at FROM dead_jobs ORDER BY id DESC LIMIT ?1) WHERE at > ?2",
+        )
+        .bind(&[
+            MAX_DEAD.into(),
+            d1_timestamp(clock::now_ms().saturating_sub(DEAD_MS)),
+        ])?
+        .row::<Counted>()
+        .await?;
+    Ok(counted.map_or(0, |counted| counted.n))
 }
 
 /// Writes down what was concluded, and since when it has been so.

@@ -12,10 +12,11 @@ use futures::lock::Mutex;
 use moltworker_core::api::bot::{BotState, Health, ObservedStatus};
 use moltworker_core::bot::heartbeat::{self, Heartbeat};
 use moltworker_core::bot::lifecycle::Lifecycle;
+use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::Result;
 
-use super::store::Store;
+use super::store::{Store, sql_integer};
 use super::{Inner, has_health};
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::{clock, log};
@@ -23,17 +24,48 @@ use crate::platform::{clock, log};
 /// How long D1 may take for a row; it gives up on a statement itself after 30 seconds.
 const WRITE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What this object wrote last, and whose turn it is: two writes must not overtake each other on the way.
+/// What was written last, and whose turn it is: two writes must not overtake each other on the way.
 #[derive(Default)]
 pub(super) struct Registry {
     turn: Mutex<()>,
-    written: RefCell<Option<(RegistryRow, Heartbeat)>>,
+    written: RefCell<Written>,
+}
+
+/// What the registry was told last, as far as this object knows.
+#[derive(Default)]
+enum Written {
+    /// The object has just come into memory: its store knows. An alarm a minute may find it evicted each time.
+    #[default]
+    Stored,
+    /// Whatever it was, it is to be written again.
+    Unknown,
+    /// This.
+    Known(WrittenRow),
 }
 
 impl Registry {
     /// Whatever was written, the next time it is written again.
     pub(super) fn forget(&self) {
-        self.written.replace(None);
+        self.written.replace(Written::Unknown);
+    }
+}
+
+/// A row as it was written.
+#[derive(Clone, Deserialize)]
+struct WrittenRow {
+    /// All of it but what follows, as JSON.
+    said: String,
+    health: Option<String>,
+    at: u64,
+    active_at: u64,
+}
+
+impl WrittenRow {
+    fn beat(&self) -> Heartbeat {
+        Heartbeat {
+            at: self.at,
+            active_at: self.active_at,
+        }
     }
 }
 
@@ -50,6 +82,28 @@ struct RegistryRow {
     incidents: String,
     /// How its gateway is; nothing while nobody has asked, as after an eviction.
     health: Option<Health>,
+}
+
+impl RegistryRow {
+    /// As it is remembered.
+    fn written(&self, beat: Heartbeat) -> Result<WrittenRow> {
+        let said = (
+            self.state,
+            self.awake,
+            self.run,
+            self.since,
+            self.pinned,
+            self.snapshot_at,
+            self.backup_key,
+            &self.incidents,
+        );
+        Ok(WrittenRow {
+            said: serde_json::to_string(&said)?,
+            health: self.health.map(|health| health.as_str().to_owned()),
+            at: beat.at,
+            active_at: beat.active_at,
+        })
+    }
 }
 
 impl Inner {
@@ -70,14 +124,16 @@ impl Inner {
 
     async fn write_row(&self) -> Result<()> {
         let (row, beat) = (self.row()?, self.heartbeat());
-        let is_news = match &*self.registry.written.borrow() {
-            Some((before, last)) => {
-                *before != row || heartbeat::is_due(*last, row.awake, beat.active_at, beat.at)
+        let before = self.written()?;
+        let mut now = row.written(beat)?;
+        if let Some(before) = before {
+            // What nobody has asked for since the object came into memory stays as it was.
+            now.health = now.health.or(before.health.clone());
+            now.active_at = now.active_at.max(before.active_at);
+            let is_same = (&now.said, &now.health) == (&before.said, &before.health);
+            if is_same && !heartbeat::is_due(before.beat(), row.awake, now.active_at, now.at) {
+                return Ok(());
             }
-            None => true,
-        };
-        if !is_news {
-            return Ok(());
         }
         database::open(&self.env)?
             // An object that was evicted may still have a write under way: only newer news counts.
@@ -90,7 +146,7 @@ impl Inner {
                  active_at = max(bots.active_at, excluded.active_at), health = coalesce(?10, bots.health), \
                  snapshot_at = excluded.snapshot_at, incidents = excluded.incidents, \
                  backup_key = excluded.backup_key, heartbeat_at = excluded.heartbeat_at \
-                 WHERE (excluded.run, excluded.since) >= (bots.run, bots.since)",
+                 WHERE (excluded.run, excluded.since, excluded.heartbeat_at) >= (bots.run, bots.since, bots.heartbeat_at)",
             )
             .bind(&[
                 self.user()?.to_string().into(),
@@ -108,7 +164,33 @@ impl Inner {
             ])?
             .run()
             .await?;
-        self.registry.written.replace(Some((row, beat)));
+        self.remember(now)
+    }
+
+    /// What the registry was told last.
+    fn written(&self) -> Result<Option<WrittenRow>> {
+        if let Written::Stored = *self.registry.written.borrow() {
+            let stored: Option<WrittenRow> = Store::open(&self.state)?
+                .one("SELECT said, health, at, active_at FROM registry_row", vec![])?;
+            return Ok(stored);
+        }
+        Ok(match &*self.registry.written.borrow() {
+            Written::Known(row) => Some(row.clone()),
+            _ => None,
+        })
+    }
+
+    fn remember(&self, row: WrittenRow) -> Result<()> {
+        Store::open(&self.state)?.exec(
+            "INSERT OR REPLACE INTO registry_row (only, said, health, at, active_at) VALUES (1, ?, ?, ?, ?)",
+            vec![
+                row.said.clone().into(),
+                row.health.clone().into(),
+                sql_integer(row.at)?,
+                sql_integer(row.active_at)?,
+            ],
+        )?;
+        self.registry.written.replace(Written::Known(row));
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -35,6 +35,8 @@ const MIGRATIONS: [&str; 6] = [
     // before there was this table nobody knows.
     "CREATE TABLE kept_holds (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT);
      INSERT INTO kept_holds (only) SELECT 1 FROM life;",
+    // What the registry was last told, so that an object that comes back into memory does not tell it again.
+    "CREATE TABLE registry_row (only INTEGER PRIMARY KEY CHECK (only = 1), said TEXT NOT NULL, health TEXT, at INTEGER NOT NULL, active_at INTEGER NOT NULL);",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

@@ -2,56 +2,9 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Webhook } from "standardwebhooks";
-import { ADMIN, ADMIN_CLAIMS, ALICE, startWorker } from "./harness.mjs";
-import { startReceiver } from "./receiver.mjs";
+import { MINUTE, SECRET, SINKS, bot, start } from "./alerts.mjs";
+import { ADMIN, ALICE } from "./harness.mjs";
 import { until } from "../until.mjs";
-
-const MINUTE = 60_000;
-const SECRET = `whsec_${Buffer.alloc(32, 3).toString("base64")}`;
-const SINKS = "/api/admin/alerts/sinks";
-const bot = (number) => `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`;
-
-async function start(t, { bindings, answer, queue = false } = {}) {
-  const receiver = await startReceiver(t, answer);
-  // Without a queue a tick is over when all that it found is told.
-  const worker = await startWorker(t, { without: queue ? [] : ["JOBS"], bindings: { ALERT_INTERNAL_HOSTS: `${receiver.host}, 127.0.0.1:1`, ...bindings } });
-  // Their time goes ahead of this machine's by hours.
-  const admin = { ...ADMIN_CLAIMS, exp: Math.floor(Date.now() / 1_000) + 6 * 3_600 };
-  worker.asAdmin = (...call) => worker.call(admin, ...call);
-  const database = await worker.database();
-  let minute = 0;
-  return {
-    receiver, worker, database,
-    /** A minute after the other, each with its tick. */
-    async minutes(count) {
-      for (let i = 0; i < count; i++) {
-        await worker.ahead(minute++ * MINUTE);
-        await worker.cron();
-      }
-    },
-    async sink(name, document = { kind: "webhook", secret: SECRET }) {
-      const set = await worker.asAdmin("POST", SINKS, { name, url: `${receiver.url}/${name}`, ...document });
-      assert.equal(set.status, 200, JSON.stringify(set));
-    },
-    /** A row of the registry, as a Sandbox would have written it. */
-    wrong: (number, { state = "asleep", awake = 0, health = "unknown", incidents = [], since = Date.now() } = {}) => database
-      .prepare(
-        "INSERT OR REPLACE INTO bots (user_id, state, awake, run, since, health, incidents, heartbeat_at) VALUES (?, ?, ?, 9, ?, ?, ?, ?)",
-      )
-      // Never late, so that no Sandbox is asked and says otherwise.
-      .bind(bot(number), state, awake, since, health, JSON.stringify(incidents), Date.now() + 1_440 * MINUTE).run(),
-    well: () => database.prepare("DELETE FROM bots").run(),
-    /** How a part is from now on, whatever cron itself finds. */
-    async component(name, state) {
-      await database.prepare("DROP TRIGGER IF EXISTS held").run();
-      await database.prepare("INSERT OR REPLACE INTO platform_health (component, state, since, reason, checked_at) VALUES (?, ?, 1, 'a test', 9e15)")
-        .bind(name, state).run();
-      await database.prepare("CREATE TRIGGER held BEFORE UPDATE ON platform_health WHEN old.reason = 'a test' BEGIN SELECT RAISE(IGNORE); END").run();
-    },
-    /** `rule kind` of what arrived at a sink, sorted by nothing. */
-    told: (name = "ops") => receiver.at(`/${name}`).map(({ type, data }) => `${data.rule} ${type.split(".")[1]}`),
-  };
-}
 
 /** As the receiver of a webhook checks it, at the Worker's time. */
 function verify(t, { headers, body }) {
@@ -70,21 +23,25 @@ test("each thing that is wrong is told once, signed, and its end once", async (t
   await wrong(2, { state: "crash-looped" });
   await wrong(3, { state: "starting", awake: 1 });
   await wrong(4, {
-    incidents: ["backup-failing", "backup-overdue", "restore-failing", "passed-over", "maintenance-failing", "repository-damaged"],
+    incidents: [
+      "backup-failing", "backup-overdue", "restore-failing", "passed-over", "maintenance-failing", "repository-damaged", "drill-failing", "out-of-memory",
+    ],
   });
   await wrong(5, { incidents: ["no-capacity"] });
-  for (const name of ["cron", "identity-provider", "queue"]) await component(name, "down");
+  // Its Sandbox is asked and knows of no such run.
+  await wrong(6, { state: "restoring", awake: 1, heartbeat: Date.now() - 12 * MINUTE });
+  for (const name of ["cron", "database", "identity-provider", "queue"]) await component(name, "down");
   await minutes(14);
   const rules = [
-    "backup-failing", "backup-overdue", "bot-unhealthy", "capacity-refused", "capacity-short", "crash-loop", "cron-late", "identity-down",
-    "maintenance-failing", "passed-over", "queue-failing", "repository-damaged", "restore-failing", "start-slow",
+    "backup-failing", "backup-overdue", "bot-unhealthy", "bot-unhealthy", "capacity-refused", "capacity-short", "crash-loop", "cron-late",
+    "database-failing", "drill-failing", "identity-down", "maintenance-failing", "out-of-memory", "passed-over", "queue-failing", "repository-damaged", "restore-failing", "start-slow",
   ];
   assert.deepEqual(told().sort(), rules.map((rule) => `${rule} opened`));
 
   await well();
-  for (const name of ["cron", "identity-provider", "queue"]) await component(name, "ok");
+  for (const name of ["cron", "database", "identity-provider", "queue"]) await component(name, "ok");
   await minutes(8);
-  assert.deepEqual(told().sort(), rules.flatMap((rule) => [`${rule} opened`, `${rule} recovered`]));
+  assert.deepEqual(told().sort(), rules.flatMap((rule) => [`${rule} opened`, `${rule} recovered`]).sort());
   for (const one of receiver.got) assert.equal(verify(t, one).data.incident, JSON.parse(one.body).data.incident);
   const forged = { ...receiver.got[0], body: receiver.got[0].body.replace("opened", "closed") };
   assert.throws(() => verify(t, forged), /signature/i);
@@ -99,10 +56,10 @@ test("what is to be told goes through the queue where there is one", async (t) =
   await minutes(1);
   // Only what has taken a message is known to work.
   await worker.consumed();
-  await wrong(1, { state: "crash-looped" });
+  await wrong(1, { incidents: ["repository-damaged"] });
   await minutes(1);
   await until(() => told().length > 0, "the message");
-  assert.deepEqual(told(), ["crash-loop opened"]);
+  assert.deepEqual(told(), ["repository-damaged opened"]);
   const [{ queued, consumed }] = await worker.ticks();
   assert.ok(queued === 1 && consumed <= 1, "which is not counted as one of the tick's looks");
 });
@@ -111,16 +68,18 @@ test("a bucket that fails is told once, and not a hundred bots with it", async (
   const { worker, minutes, sink, wrong, well, component, told } = await start(t);
   await sink("ops");
   await component("bucket", "down");
-  for (let number = 1; number <= 100; number++) await wrong(number, { incidents: ["restore-failing"] });
+  // Nobody hears of them any more afterwards.
+  for (let number = 1; number <= 100; number++) await wrong(number, { incidents: ["restore-failing"], heartbeat: Date.now() });
   await minutes(5);
   assert.deepEqual(told(), ["bucket-down opened"]);
   const { incidents } = await worker.asAdmin("GET", "/api/admin/incidents?state=open&rule=restore-failing");
   assert.equal(incidents.length, 100);
   assert.ok(incidents.every(({ parent, told_at }) => parent && told_at === null));
   await component("bucket", "ok");
-  await well();
-  await wrong(7, { incidents: ["restore-failing"] });
   await minutes(7);
+  assert.deepEqual(told(), ["bucket-down opened", "bucket-down recovered"], "and of none of them that it is as it was");
+  await wrong(7, { incidents: ["restore-failing"] });
+  await minutes(1);
   assert.deepEqual(told(), ["bucket-down opened", "bucket-down recovered", "restore-failing opened"]);
 });
 
@@ -131,14 +90,14 @@ test("a sink that is down loses nothing, and the other sink is told of it", asyn
   });
   await sink("ops");
   await sink("spare");
-  await wrong(1, { state: "crash-looped" });
+  await wrong(1, { incidents: ["repository-damaged"] });
   await minutes(10);
   await well();
   await minutes(50);
   const failed = receiver.got.filter(({ path }) => path === "/ops");
   assert.ok(failed.length >= 5 && failed.length <= 12, `${failed.length} tries in an hour`);
   assert.deepEqual(new Set(failed.map(({ headers }) => headers["webhook-id"])).size, 1, "its end waits behind its beginning");
-  assert.deepEqual(told("spare"), ["crash-loop opened", "sink-failing opened", "crash-loop recovered"]);
+  assert.deepEqual(told("spare"), ["repository-damaged opened", "sink-failing opened", "repository-damaged recovered"]);
   const [ops] = (await worker.asAdmin("GET", SINKS)).sinks;
   assert.deepEqual([ops.name, ops.waiting, ops.last_error], ["ops", 2, "it answered 503"]);
   const sinks = async () => {
@@ -151,7 +110,7 @@ test("a sink that is down loses nothing, and the other sink is told of it", asyn
   down = false;
   receiver.got.length = 0;
   await minutes(20);
-  assert.deepEqual(told("ops"), ["crash-loop opened", "crash-loop recovered"]);
+  assert.deepEqual(told("ops"), ["repository-damaged opened", "repository-damaged recovered"]);
   assert.deepEqual(told("spare"), ["sink-failing recovered"]);
   assert.deepEqual(await sinks(), ["healthy", null]);
 });
@@ -159,7 +118,7 @@ test("a sink that is down loses nothing, and the other sink is told of it", asyn
 test("ticks that overlap, and one that is cut short, tell nothing twice", async (t) => {
   const { receiver, worker, database, minutes, sink, wrong, told } = await start(t);
   await sink("ops");
-  for (let number = 1; number <= 20; number++) await wrong(number, { state: "crash-looped" });
+  for (let number = 1; number <= 20; number++) await wrong(number, { incidents: ["repository-damaged"] });
   await Promise.all(Array.from({ length: 4 }, () => worker.cron()));
   await minutes(2);
   assert.equal(told().length, 20);
@@ -196,6 +155,41 @@ test("every kind of sink is sent to in its own form, and tried on demand", async
   assert.equal((await worker.asAdmin("DELETE", SINKS, { name: "slack" })).code, "no-such-entry");
 });
 
+test("a sink that hangs is let go of at its deadline", async (t) => {
+  const { receiver, worker, sink } = await start(t);
+  await sink("ops");
+  receiver.hangs = true;
+  await worker.fake("any", "hurry?times=50");
+  const tried = await worker.asAdmin("POST", `${SINKS}/test`, { name: "ops" });
+  assert.deepEqual([tried.delivered, tried.error], [false, "it did not answer within 10 seconds, or cannot be reached"]);
+  await until(() => receiver.closed === 1, "its connection is closed");
+});
+
+test("an Alertmanager is told again what goes on, and nobody else is", async (t) => {
+  const { receiver, minutes, sink, wrong, well, told } = await start(t);
+  await sink("ops");
+  await sink("am", { kind: "alertmanager", url: receiver.url });
+  for (const number of [1, 2]) await wrong(number, { incidents: ["passed-over"] });
+  await minutes(21);
+  const sent = () => receiver.at("/api/v2/alerts").map((alerts) => alerts.length);
+  const again = sent().filter((alerts) => alerts === 2).length;
+  assert.ok(again >= 4 && again <= 6, `${sent()}`);
+  assert.deepEqual(told(), ["passed-over opened", "passed-over opened"]);
+  const [alert] = receiver.at("/api/v2/alerts").at(-1);
+  assert.ok(Date.parse(alert.endsAt) - Date.parse(alert.startsAt) > 30 * MINUTE, "it goes on there");
+  await well();
+  await minutes(12);
+  assert.ok(sent().slice(-2).every((alerts) => alerts === 1), "what is over is not told again");
+});
+
+test("a settings document with a rule of another version keeps the rest", async (t) => {
+  const { worker, database } = await start(t);
+  await worker.asAdmin("POST", "/api/admin/alerts/settings", { rules: [{ rule: "passed-over", off: true }] });
+  await database.prepare("UPDATE alert_settings SET document = replace(document, '[', '[{\"rule\":\"bored\"},')").run();
+  const { rules } = await worker.asAdmin("GET", "/api/admin/alerts/settings");
+  assert.deepEqual(rules.filter(({ off }) => off).map(({ rule }) => rule), ["passed-over"]);
+});
+
 test("alerts are sent to no address inside a network", async (t) => {
   const { worker } = await start(t);
   const set = (url, more) => worker.asAdmin("POST", SINKS, { name: "x", kind: "slack", url, ...more });
@@ -221,7 +215,7 @@ test("what opens a sink is in no answer, no row, no event and no log", async (t)
   await sink("ops");
   // An address where nobody answers, as the runtime's own error would name it.
   await sink("gone", { kind: "slack", url: "http://127.0.0.1:1/opens-slack" });
-  await wrong(1, { state: "crash-looped" });
+  await wrong(1, { incidents: ["repository-damaged"] });
   await minutes(3);
   for (const name of ["slack", "telegram", "am", "ops", "gone"]) await worker.asAdmin("POST", `${SINKS}/test`, { name });
   assert.ok(receiver.got.some(({ path }) => path.includes("opens-telegram")), "they are used");
@@ -240,7 +234,7 @@ test("admins mute, acknowledge and set thresholds, and all of it is recorded", a
   const until = Date.now() + 20 * MINUTE;
   const muted = await worker.asAdmin("POST", "/api/admin/alerts/mutes", { subject: bot(1), until });
   assert.deepEqual(muted.mutes.map(({ rule, subject, muted_by }) => [rule, subject, muted_by]), [[null, bot(1), ADMIN]]);
-  await wrong(1, { state: "crash-looped" });
+  await wrong(1, { incidents: ["repository-damaged"] });
   await wrong(2, { incidents: ["passed-over"] });
   await minutes(3);
   assert.deepEqual(told(), ["passed-over opened"]);
@@ -249,11 +243,11 @@ test("admins mute, acknowledge and set thresholds, and all of it is recorded", a
   }
   await worker.asAdmin("DELETE", "/api/admin/alerts/mutes", { subject: bot(1) });
   await minutes(1);
-  assert.deepEqual(told(), ["passed-over opened", "crash-loop opened"]);
+  assert.deepEqual(told(), ["passed-over opened", "repository-damaged opened"]);
 
   const page = await worker.asAdmin("GET", `/api/admin/incidents?state=open&subject=${bot(1)}`);
   assert.deepEqual(page.incidents.map(({ rule, severity, runbook }) => [rule, severity, runbook]), [
-    ["crash-loop", "critical", "docs/operations.md#crash-loop"],
+    ["repository-damaged", "critical", "docs/operations.md#repository-damaged"],
   ]);
   const known = await worker.asAdmin("POST", "/api/admin/incidents/acknowledge", { id: page.incidents[0].id });
   assert.equal(known.acknowledged_by, ADMIN);
@@ -301,8 +295,10 @@ test("a sleeping fleet changes no row, and only what is wrong is read", async (t
   }
   const plan = await database.prepare(
     "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') " +
-    "OR incidents <> '[]' ORDER BY user_id LIMIT 2000",
+    "OR incidents <> '[]' UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND 7 AND health = 'healthy' " +
+    "AND state = 'running' AND incidents = '[]' ORDER BY user_id LIMIT 2000",
   ).all();
-  assert.match(plan.results.map(({ detail }) => detail).join("; "), /^SCAN bots USING INDEX bots_wrong$/);
+  const scans = plan.results.map(({ detail }) => detail).filter((detail) => detail.includes("bots"));
+  assert.deepEqual(scans, ["SCAN bots USING INDEX bots_wrong", "SEARCH bots USING INDEX bots_awake (heartbeat_at>? AND heartbeat_at<?)"]);
   assert.equal((await worker.record(ALICE)).starts.length, 0);
 });

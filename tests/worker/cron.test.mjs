@@ -88,6 +88,25 @@ test("the alarm writes a heartbeat on a change, else every five minutes", async 
   assert.equal((await worker.record(ALICE)).starts.length, 1);
 });
 
+test("an object that is evicted each minute does not write its row each time", async (t) => {
+  const worker = await startWorker(t);
+  await wake(worker, ALICE);
+  const begun = (await rowOf(worker, ALICE)).heartbeat_at;
+  const beats = new Set();
+  for (let minute = 1; minute <= 12; minute += 1) {
+    await worker.fake(ALICE, "evict");
+    await worker.ahead(minute * MINUTE);
+    // Nothing happens at all.
+    await worker.fake(ALICE, "set", { idleMs: minute * MINUTE });
+    await worker.fake(ALICE, "alarm");
+    // What was set going is over when the next alarm has been answered, at the same time.
+    await worker.fake(ALICE, "alarm");
+    beats.add((await rowOf(worker, ALICE)).heartbeat_at);
+  }
+  beats.delete(begun);
+  assert.ok(beats.size >= 2 && beats.size <= 4, `${beats.size} heartbeats in twelve minutes`);
+});
+
 test("a Sandbox that hangs delays no other", async (t) => {
   const worker = await startWorker(t);
   const users = Array.from({ length: 30 }, (_, i) => id(i));
@@ -163,6 +182,12 @@ test("a message that cannot be read ends among the dead letters", async (t) => {
   const { results } = await database.prepare("SELECT at, body FROM dead_jobs ORDER BY id").all();
   assert.deepEqual(results.map(({ body }) => body), ['{"dance":{}}', "", "x".repeat(500)]);
   assert.ok(results.every(({ at }) => Math.abs(at - Date.now()) < MINUTE));
+  await worker.cron();
+  await worker.consumed();
+  assert.match((await health(worker)).queue, /^degraded: 3 messages were given up within a quarter of an hour/);
+  await worker.ahead(16 * MINUTE);
+  await worker.cron();
+  assert.doesNotMatch((await health(worker)).queue, /given up/);
   assert.equal(await worker.fake("any", "instances"), instances, "no instance has ended");
 });
 
@@ -199,7 +224,7 @@ test("each tick writes down how the parts of the platform are", async (t) => {
   await worker.cron();
   await worker.consumed();
   assert.deepEqual(await health(worker), {
-    cron: "ok", queue: "ok", bucket: "ok", "identity-provider": "ok", "container-platform": "unknown: nothing was started lately",
+    cron: "ok", database: "ok", queue: "ok", bucket: "ok", "identity-provider": "ok", "container-platform": "unknown: nothing was started lately",
   });
   await wake(worker, ALICE);
   await until(async () => {
@@ -288,7 +313,10 @@ test("a monitor reads how the platform is, and 503 while something is wrong", as
   assert.match(late.cron, /^unhealthy: the last tick began 6\d\d seconds ago/);
   assert.match(late.bucket, /^unknown: nobody has looked for 10 minutes/);
   await (await worker.database()).prepare("ALTER TABLE platform_health RENAME TO away").run();
-  assert.deepEqual((await look()).slice(0, 2), [503, "directory-unavailable"]);
+  assert.deepEqual(await look(), [503, "platform-unhealthy", "database: it does not answer"]);
+  const [, , away] = await look("?status=200");
+  assert.deepEqual([away.database, away.bucket], ["unhealthy: it does not answer", "unknown: the database would know, and does not answer"]);
+  await worker.logged("database-unanswered");
 });
 
 test("without a monitor's token nobody is the monitor", async (t) => {

@@ -82,6 +82,7 @@ test("ten thousand bots, a thousand of them awake, cost cron next to nothing", a
   ];
   const awake = [
     ["rows of heartbeats", AWAKE * HEARTBEATS * rowsABeat, PRICE.rowsWritten],
+    ["heartbeats remembered", AWAKE * HEARTBEATS, PRICE.storageWritten],
     ["alarms", AWAKE * TICKS, PRICE.objectRequests],
     ["alarms set", AWAKE * TICKS, PRICE.storageWritten],
   ];

@@ -2,13 +2,14 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-/** `answer(path)` is the status, or `[status, headers]`; every request is kept in `got`. */
+/** `answer(path)` is the status, or `[status, headers]`; every request is kept in `got`. While it `hangs`, `closed` counts who gave up. */
 export async function startReceiver(t, answer = () => 200) {
-  const receiver = { got: [], answer };
+  const receiver = { got: [], answer, hangs: false, closed: 0 };
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     receiver.got.push({ path: request.url, headers: request.headers, body: Buffer.concat(chunks).toString() });
+    if (receiver.hangs) return void response.once("close", () => (receiver.closed += 1));
     const [status, headers] = [receiver.answer(request.url)].flat();
     response.writeHead(status, headers).end("what nobody reads");
   });

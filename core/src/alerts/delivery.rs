@@ -1,7 +1,7 @@
 //! How often a message is tried at a sink, and when it is given up.
 
 /// How long a sink may take to answer: webhooks are asked to answer at once and work afterwards.
-pub const DEADLINE_SECONDS: u64 = 10;
+pub const DEADLINE_SECONDS: u32 = 10;
 /// Messages that are sent in one tick: with a deadline of ten seconds each and sinks side by side, and one that fails waits.
 pub const MAX_AT_ONCE: u32 = 50;
 /// How long whoever took a message to send it has for that: as long as a tick's fifty may take at a slow sink. After that

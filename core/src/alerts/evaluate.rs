@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::facts::{Facts, Sighting};
+use super::facts::{Facts, Outage, Sighting};
 use super::incident::{ESCALATES_AFTER_MS, Incident, Notice, NoticeKind, SIGHTING_MS, UNSEEN_MS};
 use super::policy::{AlertSettings, Mute};
-use super::rules::Rule;
+use super::rules::{Rule, Watches};
 
 /// Why an incident is over: its cause is.
 const GONE: &str = "the cause is gone";
@@ -45,17 +45,20 @@ pub struct Delivery {
 }
 
 impl Changes {
+    /// As which revision what changed has to be stored.
+    fn revisions(&self) -> BTreeMap<&str, u64> {
+        let changed = self.added.iter().chain(&self.changed);
+        changed
+            .map(|incident| (incident.id.as_str(), incident.revision))
+            .collect()
+    }
+
     /// What is to be sent to these sinks.
     ///
     /// # Errors
     /// A notice cannot be written as JSON, which none is.
     pub fn deliveries(&self, sinks: &[String]) -> Result<Vec<Delivery>, serde_json::Error> {
-        let revisions: BTreeMap<&str, u64> = self
-            .added
-            .iter()
-            .chain(&self.changed)
-            .map(|incident| (incident.id.as_str(), incident.revision))
-            .collect();
+        let revisions = self.revisions();
         let mut deliveries = Vec::new();
         for notice in &self.notices {
             let text = serde_json::to_string(notice)?;
@@ -74,6 +77,51 @@ impl Changes {
             }
         }
         Ok(deliveries)
+    }
+}
+
+/// What an owner may be told, for whoever knows which owners want to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OwnersNews {
+    /// Whose bot it is about.
+    pub user: String,
+    /// Of which incident.
+    pub incident: String,
+    /// As it then has to be stored.
+    pub revision: u64,
+    /// What of it: that it began, or that it is over.
+    pub kind: NoticeKind,
+    /// The notice, as JSON.
+    pub notice: String,
+}
+
+impl Changes {
+    /// What is to be told to the owners of the bots it is about, and only of those. That nobody has acknowledged it is none of
+    /// their business.
+    ///
+    /// # Errors
+    /// As [`Changes::deliveries`].
+    pub fn owners_news(&self) -> Result<Vec<OwnersNews>, serde_json::Error> {
+        let revisions = self.revisions();
+        let is_theirs = |notice: &&Notice| {
+            let is_of_bots = notice
+                .rule
+                .is_some_and(|rule| rule.facts().watches == Watches::Bots);
+            is_of_bots && matches!(notice.kind, NoticeKind::Opened | NoticeKind::Recovered)
+        };
+        let news = |notice: &Notice| {
+            Ok(OwnersNews {
+                user: notice.subject.clone(),
+                incident: notice.incident.clone(),
+                revision: revisions
+                    .get(notice.incident.as_str())
+                    .copied()
+                    .unwrap_or_default(),
+                kind: notice.kind,
+                notice: serde_json::to_string(notice)?,
+            })
+        };
+        self.notices.iter().filter(is_theirs).map(news).collect()
     }
 }
 
@@ -117,6 +165,7 @@ pub fn evaluate(
         .iter()
         .filter(|(key, _)| !known.contains(*key))
         .map(|(_, sighting)| *sighting)
+        .filter(|sighting| !facts.outages.iter().any(|outage| outage.covers(sighting)))
         .collect();
     let mut judged: Vec<(Incident, Option<Incident>)> = live
         .into_iter()
@@ -136,10 +185,11 @@ pub fn evaluate(
 
     let mut changes = Changes::default();
     let mut causes: BTreeMap<Rule, (String, bool)> = BTreeMap::new();
+    let mut outages = facts.outages.clone();
     for (mut incident, stored) in judged {
         let seen = match policy.settings.is_off(incident.rule) {
             true => Seen::No,
-            false => seen(facts, &sightings, &incident),
+            false => seen(facts, &sightings, &outages, &incident),
         };
         // One that is open explains it, whatever else may soon be.
         let explained_by = incident.rule.facts().explained_by.iter();
@@ -151,7 +201,10 @@ pub fn evaluate(
             changes.notices.extend(incident.tell(&seen, cause, policy, now));
             // What nobody has known about for long explains nothing: what it would explain is told.
             let is_known = !matches!(seen, Seen::Unknown) || !incident.is_out_of_sight(now);
-            if incident.closed_at.is_none() && is_known {
+            if let Some(to) = incident.closed_at {
+                let (rule, from) = (incident.rule, incident.first_seen_at);
+                outages.push(Outage { rule, from, to });
+            } else if is_known {
                 causes.insert(incident.rule, (incident.id.clone(), incident.is_open()));
             }
         }
@@ -171,9 +224,12 @@ pub fn evaluate(
 fn seen<'a>(
     facts: &Facts,
     sightings: &BTreeMap<(Rule, &str), &'a Sighting>,
+    outages: &[Outage],
     incident: &Incident,
 ) -> Seen<'a> {
     match sightings.get(&(incident.rule, incident.subject.as_str())) {
+        // Nobody has looked since: its Sandbox sleeps, say, and says what it said then.
+        Some(sighting) if outages.iter().any(|outage| outage.covers(sighting)) => Seen::Unknown,
         Some(sighting) => Seen::Yes(sighting),
         None if facts.is_unknown(incident.rule, &incident.subject) => Seen::Unknown,
         None => Seen::No,

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::rules::{PLATFORM, Rule, Watches};
+use super::rules::{EXPLAINED_AFTER_MS, PLATFORM, Rule, Watches};
 use crate::bot::bot_state::BotState;
+use crate::bot::heartbeat;
 use crate::bot::history::truncate_detail;
 use crate::bot::incidents::IncidentKind;
 use crate::user_id::UserId;
@@ -13,6 +14,8 @@ use crate::user_id::UserId;
 /// Bots with something wrong that are looked at in one tick: more than any but a failure of the platform makes. What is behind
 /// them is unknown in that tick.
 pub const MAX_BOTS: usize = 2_000;
+/// What there is to say about a bot whose Sandbox is silent.
+const SILENT: &str = "nobody hears from its Sandbox";
 /// At how many taken slots of a hundred it is time to get more.
 const SHORT_PERCENT: u64 = 90;
 
@@ -32,6 +35,8 @@ pub struct Sighting {
     pub subject: String,
     /// Since when, where that is known.
     pub since: Option<u64>,
+    /// When whoever says so wrote it down, where that is not now: a Sandbox that sleeps says it for weeks.
+    pub seen_at: Option<u64>,
     /// What there is to say about it.
     pub detail: Option<String>,
 }
@@ -47,6 +52,29 @@ pub struct Facts {
     pub unknown: Vec<Rule>,
     /// Bots on their way from one state to the next: whether they are well again is seen when they have got there.
     pub under_way: BTreeSet<String>,
+    /// Causes for the whole platform that are over.
+    pub outages: Vec<Outage>,
+}
+
+/// A cause for the whole platform that is over: what was seen while it went on, and never since, says nothing about now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Which one.
+    pub rule: Rule,
+    /// When it was first seen.
+    pub from: u64,
+    /// When it was over.
+    pub to: u64,
+}
+
+impl Outage {
+    /// Whether this was last seen while it went on, and may be its doing.
+    pub fn covers(&self, sighting: &Sighting) -> bool {
+        let explains = sighting.rule.facts().explained_by.contains(&self.rule);
+        // It began before anybody looked for it.
+        let from = self.from.saturating_sub(EXPLAINED_AFTER_MS);
+        explains && sighting.seen_at.is_some_and(|at| (from..=self.to).contains(&at))
+    }
 }
 
 impl Facts {
@@ -67,6 +95,7 @@ impl Facts {
             rule,
             subject: subject.into(),
             since,
+            seen_at: None,
             detail: detail.map(|detail| truncate_detail(&detail)),
         });
     }
@@ -83,6 +112,10 @@ pub struct BotFacts {
     pub since: u64,
     /// What was last observed of its gateway.
     pub health: String,
+    /// Whether it may have a container: 1 if so.
+    pub awake: u64,
+    /// When its Sandbox last wrote all this; zero where an older version did.
+    pub heartbeat_at: u64,
     /// The kinds of its open incidents, a JSON list.
     pub incidents: String,
 }
@@ -125,6 +158,10 @@ pub struct AnswerFacts {
 /// What there is to read of the fleet.
 #[derive(Debug, Default)]
 pub struct Observed<'a> {
+    /// When it was read.
+    pub now: u64,
+    /// Causes for the whole platform that are over.
+    pub outages: Vec<Outage>,
     /// Bots with something wrong, by user id.
     pub bots: &'a [BotFacts],
     /// How the parts of the platform are; nothing where that could not be read.
@@ -141,10 +178,20 @@ pub struct Observed<'a> {
 
 /// What all that means by the rules.
 pub fn facts(observed: &Observed<'_>) -> Facts {
-    let mut facts = Facts::default();
+    let mut facts = Facts {
+        outages: observed.outages.clone(),
+        ..Facts::default()
+    };
     let mut refused = None;
     for bot in observed.bots {
+        let before = facts.sightings.len();
         facts.see_bot(bot, &mut refused);
+        for sighting in facts.sightings.iter_mut().skip(before) {
+            sighting.seen_at = Some(bot.heartbeat_at);
+        }
+        if bot.is_silent(observed.now) {
+            facts.see_silence(bot);
+        }
     }
     if observed.bots.len() >= MAX_BOTS {
         facts.bots_known_to = observed.bots.last().map(|bot| bot.user_id.to_string());
@@ -188,7 +235,23 @@ fn failing_answers(answers: &[AnswerFacts]) -> Option<String> {
     (!told.is_empty()).then(|| format!("in {ANSWERS_MINUTES} minutes failed of {}", told.join(", ")))
 }
 
+impl BotFacts {
+    /// Whether nobody hears from its Sandbox, and looking did not help: only the look of a tick before may still be under way.
+    fn is_silent(&self, now: u64) -> bool {
+        self.awake == 1 && self.heartbeat_at != 0 && self.heartbeat_at <= heartbeat::late_before(now)
+    }
+}
+
 impl Facts {
+    /// Whatever it said last: it is not on its way anywhere.
+    fn see_silence(&mut self, bot: &BotFacts) {
+        let user = bot.user_id.to_string();
+        self.under_way.remove(&user);
+        self.sightings
+            .retain(|one| one.rule != Rule::BotUnhealthy || one.subject != user);
+        self.see(Rule::BotUnhealthy, user, None, Some(SILENT.to_owned()));
+    }
+
     fn see_bot(&mut self, bot: &BotFacts, refused: &mut Option<UserId>) {
         let user = bot.user_id.to_string();
         let since = Some(bot.since);
@@ -201,7 +264,8 @@ impl Facts {
             BotState::Restoring | BotState::Stopping | BotState::BackingOff => {
                 self.under_way.insert(user.clone());
             }
-            BotState::Unhealthy => self.see(Rule::BotUnhealthy, user.as_str(), since, None),
+            // Without since when: it may have been unwell in another state before, and that counts.
+            BotState::Unhealthy => self.see(Rule::BotUnhealthy, user.as_str(), None, None),
             BotState::Running if bot.health != "healthy" => {
                 let detail = format!("last observed: {}", bot.health);
                 self.see(Rule::BotUnhealthy, user.as_str(), None, Some(detail));
@@ -240,7 +304,7 @@ impl Facts {
 }
 
 /// The rule about what a Sandbox says is wrong with its bot.
-fn rule_of(kind: IncidentKind) -> Option<Rule> {
+pub fn rule_of(kind: IncidentKind) -> Option<Rule> {
     match kind {
         IncidentKind::BackupOverdue => Some(Rule::BackupOverdue),
         IncidentKind::BackupFailing => Some(Rule::BackupFailing),
@@ -248,6 +312,8 @@ fn rule_of(kind: IncidentKind) -> Option<Rule> {
         IncidentKind::MaintenanceFailing => Some(Rule::MaintenanceFailing),
         IncidentKind::PassedOver => Some(Rule::PassedOver),
         IncidentKind::RepositoryDamaged => Some(Rule::RepositoryDamaged),
+        IncidentKind::DrillFailing => Some(Rule::DrillFailing),
+        IncidentKind::OutOfMemory => Some(Rule::OutOfMemory),
         // The first is the platform's. A suspicious snapshot is passed over at the next start, and then it is told; a
         // database that is stored as the files it is loses nothing.
         IncidentKind::NoCapacity

@@ -5,14 +5,20 @@
 use serde::Serialize;
 
 use super::incident::{Notice, NoticeKind};
-use super::rules::{Rule, Severity};
+use super::owner;
+use super::rules::{MINUTE_MS, Rule, Severity};
 use super::sink::{SinkAccess, SinkKind};
 
 /// Characters of a text: Discord takes 2,000, Telegram 4,096, Slack 40,000.
 pub const MAX_TEXT: usize = 2_000;
-/// For how long Alertmanager takes an alert as firing. It would resolve one by itself that has no end and is not sent again
-/// within five minutes; ours are sent at their beginning and at their end. A week is longer than anything is left alone.
-const FIRING_MS: u64 = 7 * 24 * 60 * 60_000;
+/// How often Alertmanager is sent again what goes on. It keeps what it knows in memory and for a while, and expects its clients to
+/// repeat themselves; a request with all of it every five minutes is cheap.
+const RESENT_EVERY_MINUTES: u64 = 5;
+/// For how long Alertmanager takes an alert as firing: four times as long as it takes until it is sent again, as Prometheus does
+/// it. One of ours whose end is lost, or that nobody sends any more, is over there by itself.
+const FIRING_MS: u64 = 4 * RESENT_EVERY_MINUTES * MINUTE_MS;
+/// Alerts in one request to Alertmanager: some 300 kB.
+const MAX_RESENT: usize = 500;
 
 /// A request to a sink, but for a webhook's signature.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,14 +29,28 @@ pub struct Message {
     pub bearer: Option<String>,
 }
 
+/// Who reads a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Those who look after the platform.
+    Admins,
+    /// Whose bot it is about: in words for them, and without what only admins can do.
+    Owner,
+}
+
 /// The message for a sink.
 ///
 /// # Errors
 /// It cannot be written as JSON, which no such text is.
-pub fn message(access: &SinkAccess, notice: &Notice, now: u64) -> Result<Message, serde_json::Error> {
-    let text = text(notice);
+pub fn message(
+    access: &SinkAccess,
+    notice: &Notice,
+    audience: Audience,
+    now: u64,
+) -> Result<Message, serde_json::Error> {
+    let text = text(notice, audience);
     let body = match access.kind {
-        SinkKind::Webhook => serde_json::to_string(&webhook(notice, now)),
+        SinkKind::Webhook => serde_json::to_string(&webhook(notice, audience, now)),
         SinkKind::Slack => serde_json::to_string(&Slack {
             text: for_slack(&text),
         }),
@@ -50,6 +70,26 @@ pub fn message(access: &SinkAccess, notice: &Notice, now: u64) -> Result<Message
         .clone()
         .filter(|_| access.kind == SinkKind::Alertmanager);
     Ok(Message { body, bearer })
+}
+
+/// Whether this minute is one in which Alertmanager is sent again what goes on.
+pub fn is_resent_in(now: u64) -> bool {
+    (now / MINUTE_MS).is_multiple_of(RESENT_EVERY_MINUTES)
+}
+
+/// All of what goes on, for an Alertmanager. It knows one it has by its labels, so that nothing is told twice.
+///
+/// # Errors
+/// As [`message`].
+pub fn resent(access: &SinkAccess, notices: &[Notice], now: u64) -> Result<Vec<Message>, serde_json::Error> {
+    let message = |notices: &[Notice]| {
+        let alerts: Vec<_> = notices.iter().map(|notice| alertmanager(notice, now)).collect();
+        Ok(Message {
+            body: serde_json::to_string(&alerts)?,
+            bearer: access.secret.clone(),
+        })
+    };
+    notices.chunks(MAX_RESENT).map(message).collect()
 }
 
 /// What a webhook's signature is over (Standard Webhooks).
@@ -103,7 +143,7 @@ struct WebhookData<'a> {
     opened_at: String,
     closed_at: Option<String>,
     count: u64,
-    runbook: String,
+    runbook: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -133,7 +173,7 @@ struct Annotations<'a> {
     runbook: String,
 }
 
-fn webhook(notice: &Notice, now: u64) -> Webhook<'_> {
+fn webhook(notice: &Notice, audience: Audience, now: u64) -> Webhook<'_> {
     Webhook {
         r#type: format!("incident.{}", notice.kind.as_str()),
         timestamp: timestamp(now),
@@ -142,12 +182,12 @@ fn webhook(notice: &Notice, now: u64) -> Webhook<'_> {
             rule: notice.rule,
             severity: severity(notice),
             subject: &notice.subject,
-            title: title(notice),
+            title: title(notice, audience),
             detail: notice.detail.as_deref(),
             opened_at: timestamp(notice.opened_at),
             closed_at: notice.closed_at.map(timestamp),
             count: notice.count,
-            runbook: runbook(notice),
+            runbook: (audience == Audience::Admins).then(|| runbook(notice)),
         },
     }
 }
@@ -168,7 +208,7 @@ fn alertmanager(notice: &Notice, now: u64) -> Alert<'_> {
             platform: "moltworker",
         },
         annotations: Annotations {
-            summary: title(notice),
+            summary: title(notice, Audience::Admins),
             description: notice.detail.as_deref().unwrap_or_default(),
             runbook: runbook(notice),
         },
@@ -183,10 +223,12 @@ fn severity(notice: &Notice) -> Severity {
         .map_or(Severity::Warning, |rule| rule.facts().severity)
 }
 
-fn title(notice: &Notice) -> &'static str {
-    notice
-        .rule
-        .map_or("This is a test: nothing is wrong", |rule| rule.facts().title)
+fn title(notice: &Notice, audience: Audience) -> &'static str {
+    let Some(rule) = notice.rule else {
+        return "This is a test: nothing is wrong";
+    };
+    let own = owner::words(rule).filter(|_| audience == Audience::Owner);
+    own.unwrap_or(rule.facts().title)
 }
 
 fn runbook(notice: &Notice) -> String {
@@ -196,14 +238,14 @@ fn runbook(notice: &Notice) -> String {
 }
 
 /// The message in words.
-fn text(notice: &Notice) -> String {
+fn text(notice: &Notice, audience: Audience) -> String {
     let mark = match notice.kind {
         NoticeKind::Opened => severity(notice).as_str(),
         NoticeKind::Escalated => "still open",
         NoticeKind::Recovered => "recovered",
         NoticeKind::Test => "test",
     };
-    let mut text = format!("[{mark}] {} ({})", title(notice), notice.subject);
+    let mut text = format!("[{mark}] {} ({})", title(notice, audience), notice.subject);
     let since = timestamp(notice.opened_at);
     match notice.closed_at {
         Some(closed) => text.push_str(&format!("\nfrom {since} to {}", timestamp(closed))),
@@ -212,7 +254,7 @@ fn text(notice: &Notice) -> String {
     if let Some(detail) = &notice.detail {
         text.push_str(&format!("\n{detail}"));
     }
-    if notice.kind != NoticeKind::Recovered {
+    if notice.kind != NoticeKind::Recovered && audience == Audience::Admins {
         text.push_str(&format!("\nwhat to do: {}", runbook(notice)));
     }
     text.push_str(&format!("\nincident {}", notice.incident));

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod format;
 pub mod incident;
 pub mod internal_hosts;
+pub mod owner;
 pub mod policy;
 pub mod rules;
 pub mod sink;

@@ -25,6 +25,32 @@ pub struct AlertSettings {
     pub rules: Vec<RuleSetting>,
 }
 
+/// The settings as they are stored. Another version may have stored them, and one rule it has or had costs nobody the rest.
+#[derive(Deserialize)]
+struct StoredSettings {
+    #[serde(default)]
+    quiet: Option<StoredHours>,
+    #[serde(default)]
+    rules: Vec<StoredRule>,
+}
+
+#[derive(Deserialize)]
+struct StoredHours {
+    from: String,
+    to: String,
+}
+
+#[derive(Deserialize)]
+struct StoredRule {
+    rule: String,
+    #[serde(default)]
+    opens_after_s: Option<u64>,
+    #[serde(default)]
+    closes_after_s: Option<u64>,
+    #[serde(default)]
+    off: Option<bool>,
+}
+
 /// Hours of each day, in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,6 +98,27 @@ pub enum BadSettings {
 }
 
 impl AlertSettings {
+    /// Reads what is stored; without rules that this version does not have.
+    ///
+    /// # Errors
+    /// It is no such document.
+    pub fn stored(text: &str) -> Result<Self, crate::json::Error> {
+        let stored: StoredSettings = crate::json::read(text)?;
+        let known = |setting: StoredRule| {
+            Some(RuleSetting {
+                rule: Rule::parse(&setting.rule)?,
+                opens_after_s: setting.opens_after_s,
+                closes_after_s: setting.closes_after_s,
+                off: setting.off,
+            })
+        };
+        let quiet = stored
+            .quiet
+            .map(|StoredHours { from, to }| QuietHours { from, to });
+        let rules = stored.rules.into_iter().filter_map(known).collect();
+        Ok(Self { quiet, rules })
+    }
+
     /// Whether they make sense.
     ///
     /// # Errors

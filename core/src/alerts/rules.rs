@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// A minute: cron looks once in each.
 pub const MINUTE_MS: u64 = 60_000;
 
+/// How long at least what a cause for the whole platform may explain waits: the cause is an incident after two minutes, and is
+/// first looked for by the tick after the one that sees its first bot.
+pub const EXPLAINED_AFTER_MS: u64 = 3 * MINUTE_MS;
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -99,12 +103,12 @@ macro_rules! rules {
 
 rules! {
     /// A bot that should run does not answer, or nobody knows whether it does.
-    BotUnhealthy = "bot-unhealthy": Watches::Bots, Critical, opens 3 * MINUTE_MS, closes 2 * MINUTE_MS,
+    BotUnhealthy = "bot-unhealthy": Watches::Bots, Critical, opens EXPLAINED_AFTER_MS, closes 2 * MINUTE_MS,
         "A bot does not answer", [ContainersRefused];
     /// A bot failed so often that it is left alone.
-    CrashLoop = "crash-loop": Watches::Bots, Critical, opens 0, closes 2 * MINUTE_MS,
+    CrashLoop = "crash-loop": Watches::Bots, Critical, opens EXPLAINED_AFTER_MS, closes 2 * MINUTE_MS,
         "A bot crashes again and again and is left alone", [ContainersRefused, BucketDown];
-    /// The deadline of a start is three minutes: this one will not make it, or needs nearly all of it.
+    /// The deadline of a start is three minutes: this one will not make it, or needs nearly all of it. So it cannot wait longer.
     StartSlow = "start-slow": Watches::Bots, Warning, opens 150_000, closes 2 * MINUTE_MS,
         "A bot takes too long to start", [ContainersRefused];
     /// Snapshots fail, several in a row.
@@ -114,17 +118,23 @@ rules! {
     BackupOverdue = "backup-overdue": Watches::Bots, Warning, opens 10 * MINUTE_MS, closes 2 * MINUTE_MS,
         "A bot's changes wait for a snapshot", [BucketDown];
     /// A home cannot be made from a snapshot, so its bot does not start.
-    RestoreFailing = "restore-failing": Watches::Bots, Critical, opens MINUTE_MS, closes 2 * MINUTE_MS,
+    RestoreFailing = "restore-failing": Watches::Bots, Critical, opens EXPLAINED_AFTER_MS, closes 2 * MINUTE_MS,
         "A bot's home cannot be restored", [BucketDown];
     /// A start passed over a newer snapshot, and nobody has decided about it.
     PassedOver = "passed-over": Watches::Bots, Warning, opens 0, closes 2 * MINUTE_MS,
         "A bot started from an older snapshot than its newest", [];
-    /// Maintenance, or the drill in it, could not be done.
-    MaintenanceFailing = "maintenance-failing": Watches::Bots, Warning, opens 0, closes 2 * MINUTE_MS,
+    /// Maintenance could not be done.
+    MaintenanceFailing = "maintenance-failing": Watches::Bots, Warning, opens EXPLAINED_AFTER_MS, closes 2 * MINUTE_MS,
         "A bot's repository cannot be maintained", [BucketDown];
-    /// Maintenance found a repository damaged, or could not restore from it.
+    /// Maintenance found a repository damaged.
     RepositoryDamaged = "repository-damaged": Watches::Bots, Critical, opens 0, closes 2 * MINUTE_MS,
         "A bot's repository is damaged", [];
+    /// The weekly restore into scratch failed: the newest good snapshot may not be one.
+    DrillFailing = "drill-failing": Watches::Bots, Critical, opens 0, closes 2 * MINUTE_MS,
+        "A bot's snapshot could not be restored in a drill", [];
+    /// A gateway ran out of memory twice within a day.
+    OutOfMemory = "out-of-memory": Watches::Bots, Warning, opens 0, closes 2 * MINUTE_MS,
+        "A bot runs out of memory again and again", [];
     /// Nine of ten slots are taken.
     CapacityShort = "capacity-short": Watches::Platform, Warning, opens 5 * MINUTE_MS, closes 5 * MINUTE_MS,
         "Nearly all slots for bots are taken", [];
@@ -134,6 +144,9 @@ rules! {
     /// Cron is late, or does not come at all.
     CronLate = "cron-late": Watches::Component("cron"), Critical, opens 0, closes 5 * MINUTE_MS,
         "Cron is late", [];
+    /// D1 is slow, or was away: while it is away no incident can be written down.
+    DatabaseFailing = "database-failing": Watches::Component("database"), Critical, opens 0, closes 5 * MINUTE_MS,
+        "The database is slow, or was away", [];
     /// R2 does not answer. It closes late, so that what it explains has the time to end as well.
     BucketDown = "bucket-down": Watches::Component("bucket"), Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
         "The bucket of the snapshots does not answer", [];
@@ -168,6 +181,22 @@ impl Rule {
         Self::ALL
             .into_iter()
             .find(|rule| matches!(rule.facts().watches, Watches::Component(name) if name == component))
+    }
+
+    /// The parts of the platform whose failure explains what is wrong with bots.
+    pub fn causes() -> impl Iterator<Item = &'static str> {
+        let explains = |cause: &Self| {
+            Self::ALL
+                .iter()
+                .any(|rule| rule.facts().explained_by.contains(cause))
+        };
+        Self::ALL
+            .into_iter()
+            .filter(explains)
+            .filter_map(|cause| match cause.facts().watches {
+                Watches::Component(name) => Some(name),
+                _ => None,
+            })
     }
 
     /// Where it stands what to do.

@@ -107,6 +107,9 @@ pub enum BadSink {
     /// A secret nobody uses.
     #[error("secret: Slack and Discord have it in the url")]
     NeedlessSecret,
+    /// Not for owners.
+    #[error("kind: webhook, slack, discord or telegram")]
+    NotForOwners,
     /// A chat that is none.
     #[error("chat: the id of a chat for Telegram, such as -1001234567890 or @channel; for nothing else")]
     Chat,

@@ -1,14 +1,16 @@
 use super::evaluate::{Changes, Policy, evaluate};
-use super::facts::{Facts, Sighting};
+use super::facts::{Facts, Outage, Sighting};
 use super::incident::{ESCALATES_AFTER_MS, Incident, NoticeKind, SIGHTING_MS};
-use super::policy::{AlertSettings, BadSettings, Mute, QuietHours, RuleSetting};
-use super::rules::{MINUTE_MS, PLATFORM, Rule, Severity};
+use super::policy::{AlertSettings, Mute};
+use super::rules::{MINUTE_MS, PLATFORM, Rule};
 
+mod policy;
 mod seen;
 
 use NoticeKind::{Escalated, Opened, Recovered};
 
 pub(super) const BOT: &str = "de000000-0000-4000-8000-000000000001";
+const OTHER: &str = "de000000-0000-4000-8000-000000000002";
 
 /// What D1 would hold, and what was told.
 #[derive(Debug, Default)]
@@ -27,7 +29,11 @@ impl Stored {
             .cloned()
             .collect();
         let mut ids = self.ids;
-        let changes = evaluate(facts, live, policy, now, || {
+        let facts = Facts {
+            outages: self.outages(),
+            ..facts.clone()
+        };
+        let changes = evaluate(&facts, live, policy, now, || {
             ids += 1;
             format!("{ids:04x}")
         });
@@ -60,6 +66,17 @@ impl Stored {
         changes
     }
 
+    fn outages(&self) -> Vec<Outage> {
+        let over = |one: &Incident| {
+            Some(Outage {
+                rule: one.rule,
+                from: one.first_seen_at,
+                to: one.closed_at?,
+            })
+        };
+        self.incidents.iter().filter_map(over).collect()
+    }
+
     fn told(&self) -> Vec<(u64, NoticeKind, Rule)> {
         self.told
             .iter()
@@ -73,6 +90,7 @@ pub(super) fn sighting(rule: Rule, subject: &str) -> Sighting {
         rule,
         subject: subject.to_owned(),
         since: None,
+        seen_at: None,
         detail: None,
     }
 }
@@ -168,7 +186,7 @@ fn nothing_is_written_while_nothing_changes() {
         settings: &settings,
         mutes: &[],
     };
-    let facts = these(&[(Rule::CrashLoop, BOT)]);
+    let facts = these(&[(Rule::RepositoryDamaged, BOT)]);
     assert_eq!(stored.tick(0, &facts, policy).added.len(), 1);
     let mut writes = 0;
     for minute in 1..60 {
@@ -181,11 +199,14 @@ fn nothing_is_written_while_nothing_changes() {
 #[test]
 fn an_incident_nobody_acknowledges_is_told_again_after_an_hour() {
     let hour = ESCALATES_AFTER_MS / MINUTE_MS;
-    let facts = |_| these(&[(Rule::CrashLoop, BOT)]);
+    let facts = |_| these(&[(Rule::RepositoryDamaged, BOT)]);
     let stored = run_plain(0..3 * hour, facts);
     assert_eq!(
         stored.told(),
-        [(0, Opened, Rule::CrashLoop), (hour, Escalated, Rule::CrashLoop)]
+        [
+            (0, Opened, Rule::RepositoryDamaged),
+            (hour, Escalated, Rule::RepositoryDamaged)
+        ]
     );
     let mut stored = run_plain(0..2, facts);
     stored.incidents[0].acknowledged_at = Some(MINUTE_MS);
@@ -240,161 +261,55 @@ fn a_platform_wide_cause_swallows_what_it_explains() {
 }
 
 #[test]
+fn what_nobody_has_seen_since_its_cause_ended_is_not_told() {
+    // The bucket fails from 10 to 30. Two bots fail with it; one of them is tried again at 40 and fails again, of the other
+    // nobody hears any more.
+    let failing = |minute: u64| {
+        let of = |subject, seen_at| Sighting {
+            seen_at: Some(seen_at * MINUTE_MS),
+            ..sighting(Rule::CrashLoop, subject)
+        };
+        let tried = if minute < 40 { 20 } else { 40 };
+        let mut sightings = vec![of(BOT, 20), of(OTHER, tried)];
+        if minute < 30 {
+            sightings.push(sighting(Rule::BucketDown, "bucket"));
+        }
+        Facts {
+            sightings,
+            ..Facts::default()
+        }
+    };
+    let mut stored = Stored::default();
+    run(10..60, &mut stored, &AlertSettings::default(), &[], failing);
+    assert_eq!(
+        stored.told(),
+        [
+            (12, Opened, Rule::BucketDown),
+            (35, Recovered, Rule::BucketDown),
+            (40, Opened, Rule::CrashLoop),
+        ]
+    );
+    assert_eq!(stored.told.last().map(|told| told.3.as_str()), Some(OTHER));
+    // It is still there for whoever looks, and a new one is not made of what an old row says.
+    let open = |stored: &Stored| stored.incidents.iter().filter(|one| one.is_open()).count();
+    assert_eq!((open(&stored), stored.incidents.len()), (2, 3));
+    stored.incidents.retain(|one| one.rule == Rule::BucketDown);
+    run(60..80, &mut stored, &AlertSettings::default(), &[], |_| {
+        failing(30)
+    });
+    assert_eq!((stored.incidents.len(), stored.told.len()), (1, 3));
+}
+
+#[test]
 fn a_cause_that_turns_out_to_be_none_holds_nothing_back() {
     let stored = run_plain(0..20, |minute| match minute {
         // One bad answer of the bucket's is no incident.
         5 => these(&[(Rule::BucketDown, "bucket"), (Rule::MaintenanceFailing, BOT)]),
-        6.. => these(&[(Rule::MaintenanceFailing, BOT)]),
+        6..8 => these(&[(Rule::MaintenanceFailing, BOT)]),
+        8 => these(&[(Rule::BucketDown, "bucket"), (Rule::MaintenanceFailing, BOT)]),
+        9.. => these(&[(Rule::MaintenanceFailing, BOT)]),
         _ => these(&[]),
     });
-    assert_eq!(stored.told(), [(6, Opened, Rule::MaintenanceFailing)]);
-}
-
-fn quiet() -> AlertSettings {
-    AlertSettings {
-        quiet: Some(QuietHours {
-            from: "22:00".into(),
-            to: "07:00".into(),
-        }),
-        rules: vec![],
-    }
-}
-
-#[test]
-fn quiet_hours_let_only_what_is_critical_through() {
-    let at = |hours: u64, minutes: u64| hours * 60 + minutes;
-    let mut stored = Stored::default();
-    run(at(21, 0)..at(32, 0), &mut stored, &quiet(), &[], |minute| {
-        let mut wrong = vec![];
-        if (at(21, 30)..at(23, 0)).contains(&minute) {
-            wrong.push((Rule::PassedOver, BOT));
-        }
-        if (at(23, 0)..at(24, 0)).contains(&minute) {
-            wrong.push((Rule::CapacityShort, PLATFORM));
-        }
-        if (at(24, 0)..at(24, 30)).contains(&minute) {
-            wrong.push((Rule::CrashLoop, BOT));
-        }
-        if minute >= at(25, 0) {
-            wrong.push((Rule::MaintenanceFailing, BOT));
-        }
-        these(&wrong)
-    });
-    assert_eq!(
-        stored.told(),
-        [
-            (at(21, 30), Opened, Rule::PassedOver),
-            (at(24, 0), Opened, Rule::CrashLoop),
-            (at(24, 32), Recovered, Rule::CrashLoop),
-            // At their end: that what was told is over, and what still goes on. What came and went in between is on the page.
-            (at(31, 0), Recovered, Rule::PassedOver),
-            (at(31, 0), Opened, Rule::MaintenanceFailing),
-        ]
-    );
-    assert!(
-        stored
-            .incidents
-            .iter()
-            .any(|one| one.rule == Rule::CapacityShort && one.settled == 1)
-    );
-}
-
-#[test]
-fn what_is_muted_is_told_at_the_end_of_the_mute_if_it_goes_on() {
-    let mute = |rule, subject: Option<&str>, until: u64| Mute {
-        rule,
-        subject: subject.map(str::to_owned),
-        until: until * MINUTE_MS,
-        muted_by: BOT.into(),
-        muted_at: 0,
-    };
-    let other = "de000000-0000-4000-8000-000000000002";
-    let both = |_| these(&[(Rule::PassedOver, BOT), (Rule::CrashLoop, other)]);
-    for (mutes, told) in [
-        (
-            vec![mute(Some(Rule::PassedOver), None, 30)],
-            [(Rule::CrashLoop, 0), (Rule::PassedOver, 30)],
-        ),
-        (
-            vec![mute(None, Some(other), 20)],
-            [(Rule::PassedOver, 0), (Rule::CrashLoop, 20)],
-        ),
-        (
-            vec![mute(Some(Rule::CrashLoop), Some(BOT), 20)],
-            [(Rule::PassedOver, 0), (Rule::CrashLoop, 0)],
-        ),
-    ] {
-        let mut stored = Stored::default();
-        run(0..40, &mut stored, &AlertSettings::default(), &mutes, both);
-        let opened: Vec<_> = stored
-            .told()
-            .into_iter()
-            .map(|(at, _, rule)| (rule, at))
-            .collect();
-        assert_eq!(opened, told, "{mutes:?}");
-    }
-}
-
-#[test]
-fn own_thresholds_hold_and_a_rule_that_is_off_closes_what_it_made() {
-    let own = |off, opens_after_s| AlertSettings {
-        quiet: None,
-        rules: vec![RuleSetting {
-            rule: Rule::BotUnhealthy,
-            opens_after_s,
-            closes_after_s: Some(0),
-            off,
-        }],
-    };
-    let facts = |_| these(&[(Rule::BotUnhealthy, BOT)]);
-    let mut stored = Stored::default();
-    run(0..10, &mut stored, &own(None, Some(600)), &[], facts);
-    assert_eq!(stored.told(), []);
-    run(10..12, &mut stored, &own(None, Some(600)), &[], facts);
-    run(12..20, &mut stored, &own(Some(true), None), &[], facts);
-    assert_eq!(
-        stored.told(),
-        [
-            (10, Opened, Rule::BotUnhealthy),
-            (12, Recovered, Rule::BotUnhealthy)
-        ]
-    );
-    assert_eq!(
-        stored.incidents[0].closed_reason.as_deref(),
-        Some("the rule was switched off")
-    );
-}
-
-#[test]
-fn settings_that_make_no_sense_are_refused() {
-    let hours = |from: &str, to: &str| AlertSettings {
-        quiet: Some(QuietHours {
-            from: from.into(),
-            to: to.into(),
-        }),
-        rules: vec![],
-    };
-    assert_eq!(quiet().check(), Ok(()));
-    for (from, to, expected) in [
-        ("22:00", "24:00", BadSettings::NotATime),
-        ("7:00", "08:00", BadSettings::NotATime),
-        ("+7:00", "08:00", BadSettings::NotATime),
-        ("07:60", "08:00", BadSettings::NotATime),
-        ("07:00", "07:00", BadSettings::NoHours),
-    ] {
-        assert_eq!(hours(from, to).check(), Err(expected), "{from} {to}");
-    }
-    let rule = |seconds| RuleSetting {
-        rule: Rule::CrashLoop,
-        opens_after_s: Some(seconds),
-        closes_after_s: None,
-        off: None,
-    };
-    let of = |rules| AlertSettings { quiet: None, rules };
-    assert_eq!(of(vec![rule(1)]).check(), Ok(()));
-    assert_eq!(of(vec![rule(1), rule(2)]).check(), Err(BadSettings::Twice));
-    assert_eq!(of(vec![rule(86_401)]).check(), Err(BadSettings::TooLong));
-    assert!(!quiet().holds_back(Severity::Critical, 23 * 60 * MINUTE_MS));
-    assert!(quiet().holds_back(Severity::Warning, 23 * 60 * MINUTE_MS));
-    assert!(!hours("08:00", "09:00").holds_back(Severity::Warning, 9 * 60 * MINUTE_MS));
+    // By then it may have been the bucket for three minutes.
+    assert_eq!(stored.told(), [(9, Opened, Rule::MaintenanceFailing)]);
 }

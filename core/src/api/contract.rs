@@ -17,6 +17,8 @@ pub enum Method {
     #[expect(missing_docs, reason = "the name says it")]
     Post,
     #[expect(missing_docs, reason = "the name says it")]
+    Put,
+    #[expect(missing_docs, reason = "the name says it")]
     Delete,
     /// Every method: what is behind it has rules of its own.
     Any,
@@ -29,6 +31,7 @@ impl Method {
             Self::Get => matches!(method, "GET" | "HEAD"),
             Self::GetOnly => method == "GET",
             Self::Post => method == "POST",
+            Self::Put => method == "PUT",
             Self::Delete => method == "DELETE",
             Self::Any => true,
         }
@@ -40,6 +43,7 @@ impl Method {
             Self::Get => "GET, HEAD",
             Self::GetOnly => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Delete => "DELETE",
             Self::Any => "*",
         }
@@ -50,6 +54,7 @@ impl Method {
         match self {
             Self::Get | Self::GetOnly | Self::Any => "get",
             Self::Post => "post",
+            Self::Put => "put",
             Self::Delete => "delete",
         }
     }
@@ -60,6 +65,7 @@ impl Method {
 #[expect(missing_docs, reason = "the names say it")]
 pub enum ChangeMethod {
     Post,
+    Put,
     Delete,
 }
 
@@ -68,6 +74,7 @@ impl ChangeMethod {
     pub const fn method(self) -> Method {
         match self {
             Self::Post => Method::Post,
+            Self::Put => Method::Put,
             Self::Delete => Method::Delete,
         }
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bot::Health;
 use super::parameter::{Parameter, Takes};
-use crate::jobs::watch::{self, ComponentState, Tick};
+use crate::jobs::watch::{self, ComponentState, Tick, Verdict};
 
 /// A part that nobody has looked at for so long is one nobody knows anything of: five ticks.
 pub const STALE_MS: u64 = 5 * 60_000;
@@ -73,10 +73,11 @@ pub struct HealthRow {
 
 impl HealthReport {
     /// What follows from what is written, from the last ticks, the newest first, and from the database having told both.
-    pub fn of(rows: &[HealthRow], ticks: &[Tick], has_queue: bool, now: u64) -> Self {
+    pub fn of(rows: &[HealthRow], ticks: &[Tick], dead: u32, has_queue: bool, now: u64) -> Self {
+        let queue = watch::queue(has_queue, ticks, dead, now);
         let components: Vec<_> = COMPONENTS
             .iter()
-            .map(|component| component_health(component, rows, ticks, has_queue, now))
+            .map(|component| component_health(component, rows, ticks, &queue, now))
             .collect();
         let has = |health| components.iter().any(|part| part.health == health);
         let cron_is_known = components
@@ -88,6 +89,28 @@ impl HealthReport {
             false => Health::Unknown,
         };
         Self { health, components }
+    }
+
+    /// What there is to say while the database does not answer: that alone, because it knows all else.
+    pub fn without_database(now: u64) -> Self {
+        let reason = |component| match component {
+            "database" => "it does not answer",
+            _ => "the database would know, and does not answer",
+        };
+        let components = COMPONENTS.iter().map(|component| ComponentHealth {
+            component,
+            health: match *component {
+                "database" => Health::Unhealthy,
+                _ => Health::Unknown,
+            },
+            since: None,
+            reason: Some(reason(*component).to_owned()),
+            checked_at: (*component == "database").then_some(now),
+        });
+        Self {
+            health: Health::Unhealthy,
+            components: components.collect(),
+        }
     }
 
     /// What is wrong, in words.
@@ -113,17 +136,20 @@ fn component_health(
     component: &'static str,
     rows: &[HealthRow],
     ticks: &[Tick],
-    has_queue: bool,
+    queue: &Verdict,
     now: u64,
 ) -> ComponentHealth {
     let row = rows.iter().find(|row| row.component == component);
     let live = match component {
         "cron" => Some(watch::cron(ticks, now)),
-        "queue" => Some(watch::queue(has_queue, ticks, now)),
+        "queue" => Some(queue.clone()),
         _ => None,
     };
     let (state, reason) = match (component, live, row) {
-        // It has just told all this.
+        // It has just told all this; what is written of it is that it was slow, or away.
+        ("database", _, Some(row)) if now.saturating_sub(row.checked_at) <= STALE_MS => {
+            (row.state, row.reason.clone())
+        }
         ("database", ..) => (ComponentState::Ok, None),
         (_, Some(verdict), _) => (verdict.state, verdict.reason),
         (_, None, Some(row)) if now.saturating_sub(row.checked_at) > STALE_MS => {
@@ -180,7 +206,7 @@ mod tests {
     }
 
     fn told(rows: &[HealthRow], ticks: &[Tick]) -> (Health, Vec<Health>) {
-        let report = HealthReport::of(rows, ticks, true, NOW);
+        let report = HealthReport::of(rows, ticks, 0, true, NOW);
         (
             report.health,
             report.components.iter().map(|part| part.health).collect(),
@@ -208,6 +234,25 @@ mod tests {
     }
 
     #[test]
+    fn the_database_is_told_of_also_while_it_is_away() {
+        let away = HealthReport::without_database(NOW);
+        assert_eq!(
+            (away.health, away.faults()),
+            (Health::Unhealthy, "database: it does not answer".into())
+        );
+        let unknown = away
+            .components
+            .iter()
+            .filter(|part| part.health == Health::Unknown);
+        assert_eq!(unknown.count(), COMPONENTS.len() - 1);
+        let slow = |age| told(&[row("database", ComponentState::Degraded, NOW - age)], &[tick()]).0;
+        assert_eq!(
+            (slow(0), slow(STALE_MS + 1)),
+            (Health::Unhealthy, Health::Healthy)
+        );
+    }
+
+    #[test]
     fn what_nobody_has_looked_at_lately_is_unknown() {
         for (age, expected) in [(STALE_MS, Health::Unhealthy), (STALE_MS + 1, Health::Unknown)] {
             let (_, parts) = told(&[row("bucket", ComponentState::Down, NOW - age)], &[tick()]);
@@ -217,7 +262,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_in_words_and_since_when() {
-        let report = HealthReport::of(&[row("bucket", ComponentState::Down, NOW)], &[tick()], true, NOW);
+        let report = HealthReport::of(
+            &[row("bucket", ComponentState::Down, NOW)],
+            &[tick()],
+            0,
+            true,
+            NOW,
+        );
         assert_eq!(report.faults(), "bucket: a reason");
         let bucket = report
             .components

@@ -18,6 +18,7 @@ pub mod history;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod operation;
+pub mod owner_sink;
 pub mod page;
 pub mod parameter;
 pub mod personal_tokens;

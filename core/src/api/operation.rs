@@ -2,6 +2,7 @@
 
 use super::alerts::AlertCall;
 use super::bulk::BulkCall;
+use super::owner_sink::OwnerSinkCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
 use crate::identity::users::UserStatus;
@@ -63,6 +64,8 @@ pub enum Operation {
     CreatePersonalToken,
     /// Revoke a personal access token.
     RevokePersonalToken,
+    /// Where the caller is told about their own bot.
+    OwnerSink(OwnerSinkCall),
     /// How the platform is.
     ReadHealth,
     /// The metrics of the platform and of the fleet.
@@ -191,6 +194,7 @@ documents! {
         ListedIncident: super::alerts::ListedIncident,
         SinkList: super::alerts::SinkList,
         SinkTest: super::alerts::SinkTest,
+        OwnerSink: super::owner_sink::OwnerSink,
         MuteList: super::alerts::MuteList,
         AlertRules: super::alerts::AlertRules,
         BulkReceipt: super::bulk::BulkReceipt,
@@ -211,6 +215,7 @@ documents! {
         IncidentName: super::alerts::IncidentName,
         SinkRequest: crate::alerts::sink::SinkRequest,
         SinkName: super::alerts::SinkName,
+        OwnerSinkRequest: crate::alerts::owner::OwnerSinkRequest,
         MuteRequest: super::alerts::MuteRequest,
         MuteName: super::alerts::MuteName,
         AlertSettings: crate::alerts::policy::AlertSettings,

@@ -34,6 +34,8 @@ pub enum HistoryKind {
     Healed,
     /// Processes that it had started did not end with its gateway, and were ended; the detail says how many.
     Outlived,
+    /// Its gateway ran out of memory; the detail says how.
+    OutOfMemory,
     /// Its supervisor could not help it; it gets another container.
     Replaced,
     /// Starting it again is pointless for now.
@@ -74,6 +76,8 @@ pub enum HistoryKind {
     MaintenanceFailed,
     /// Maintenance found the repository damaged, or could not restore from it.
     RepositoryDamaged,
+    /// A restore into scratch, as a drill, failed; the detail says how.
+    DrillFailed,
     /// An admin looked at somebody's data; the action says at what.
     Inspected,
     /// An owner or an admin changed something beside the bot itself: a domain, an invitation, the allow-list.
@@ -88,7 +92,7 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -99,6 +103,7 @@ impl HistoryKind {
         Self::Unhealthy,
         Self::Healed,
         Self::Outlived,
+        Self::OutOfMemory,
         Self::Replaced,
         Self::CrashLooped,
         Self::MadeAvailable,
@@ -119,6 +124,7 @@ impl HistoryKind {
         Self::Maintained,
         Self::MaintenanceFailed,
         Self::RepositoryDamaged,
+        Self::DrillFailed,
         Self::Inspected,
         Self::Changed,
         Self::Refused,
@@ -139,6 +145,7 @@ impl HistoryKind {
             Self::Unhealthy => "unhealthy",
             Self::Healed => "healed",
             Self::Outlived => "outlived",
+            Self::OutOfMemory => "out-of-memory",
             Self::Replaced => "replaced",
             Self::CrashLooped => "crash-looped",
             Self::MadeAvailable => "made-available",
@@ -159,6 +166,7 @@ impl HistoryKind {
             Self::Maintained => "maintained",
             Self::MaintenanceFailed => "maintenance-failed",
             Self::RepositoryDamaged => "repository-damaged",
+            Self::DrillFailed => "drill-failed",
             Self::Inspected => "inspected",
             Self::Changed => "changed",
             Self::Refused => "refused",

@@ -34,6 +34,10 @@ pub enum IncidentKind {
     DatabaseNotCopied,
     /// Maintenance found the repository damaged; the detail says what it found.
     RepositoryDamaged,
+    /// A restore into scratch failed, as a drill; the detail says how.
+    DrillFailing,
+    /// Its gateway ran out of memory twice within a day.
+    OutOfMemory,
     /// The bot could not wake: all slots were taken.
     NoCapacity,
     /// A kind of a newer version.
@@ -43,7 +47,7 @@ pub enum IncidentKind {
 
 impl IncidentKind {
     /// Every kind this version knows.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::BackupOverdue,
         Self::BackupFailing,
         Self::RestoreFailing,
@@ -52,6 +56,8 @@ impl IncidentKind {
         Self::PassedOver,
         Self::DatabaseNotCopied,
         Self::RepositoryDamaged,
+        Self::DrillFailing,
+        Self::OutOfMemory,
         Self::NoCapacity,
     ];
 
@@ -66,6 +72,8 @@ impl IncidentKind {
             Self::PassedOver => "passed-over",
             Self::DatabaseNotCopied => "database-not-copied",
             Self::RepositoryDamaged => "repository-damaged",
+            Self::DrillFailing => "drill-failing",
+            Self::OutOfMemory => "out-of-memory",
             Self::NoCapacity => "no-capacity",
             Self::Unknown => "unknown",
         }
@@ -76,6 +84,8 @@ impl IncidentKind {
     fn lapses_after_ms(self) -> Option<u64> {
         match self {
             Self::NoCapacity => Some(10 * 60 * 1_000),
+            // Not twice within a day any more.
+            Self::OutOfMemory => Some(24 * 60 * 60 * 1_000),
             _ => None,
         }
     }

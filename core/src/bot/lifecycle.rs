@@ -13,6 +13,7 @@ mod deadlines;
 pub(crate) mod diagram;
 mod failing;
 mod history_events;
+mod memory;
 #[cfg(test)]
 mod properties;
 mod record;
@@ -140,7 +141,11 @@ pub struct Lifecycle {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outlived: Option<u32>,
     /// When the last gateway of this run ended that was counted, in milliseconds since its supervisor started.
+    #[serde(skip_serializing_if = "is_zero")]
     pub ended_at: u64,
+    /// When gateways last ended for want of memory, of any run; no more than it takes for an incident.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub memory_ends: Vec<u64>,
     /// What is wrong, and what was.
     #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
@@ -255,6 +260,11 @@ pub enum LifecycleEffect {
     ClearAlarm,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Lifecycle {
     /// A bot that has never run.
     pub fn new(now: u64) -> Self {
@@ -270,6 +280,7 @@ impl Lifecycle {
             has_background_work: false,
             outlived: Some(0),
             ended_at: 0,
+            memory_ends: Vec::new(),
             incidents: Incidents::default(),
         }
     }

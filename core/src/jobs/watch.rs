@@ -16,12 +16,21 @@ pub const STARTS_MS: u64 = 15 * 60_000;
 /// Bots that could not be started from which on it is more than bad luck.
 pub const FAILED_STARTS: u32 = 3;
 
+/// How long the first statement of a tick may take: D1 answers within some ten milliseconds, and what waits for it are requests.
+pub const SLOW_DATABASE_MS: u64 = 2_000;
+/// For how long a dead letter is something wrong: what was given up is found again by the next ticks, or it never will be.
+pub const DEAD_MS: u64 = 15 * 60_000;
+/// Dead letters that are counted: more would say nothing else.
+pub const MAX_DEAD: u32 = 50;
+
 /// What the platform is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
     /// The trigger that comes once a minute.
     Cron,
+    /// D1.
+    Database,
     /// The queue of jobs.
     Queue,
     /// The bucket of backups.
@@ -119,8 +128,21 @@ pub fn cron(ticks: &[Tick], now: u64) -> Verdict {
     }
 }
 
-/// How the queue is, by what became of the messages of these ticks, the newest first.
-pub fn queue(is_bound: bool, ticks: &[Tick], now: u64) -> Verdict {
+/// How D1 is, by how long it took to answer, and by since when it had not before that, if it had not.
+pub fn database(took_ms: u64, away_since: Option<u64>, now: u64) -> Verdict {
+    let verdict = |reason| Verdict::new(Component::Database, ComponentState::Degraded, reason);
+    if let Some(since) = away_since {
+        let seconds = now.saturating_sub(since) / 1_000;
+        return verdict(format!("it did not answer for {seconds} seconds"));
+    }
+    if took_ms >= SLOW_DATABASE_MS {
+        return verdict("it takes longer than two seconds to answer".into());
+    }
+    Verdict::new(Component::Database, ComponentState::Ok, "")
+}
+
+/// How the queue is, by what became of the messages of these ticks, the newest first, and by how many were given up lately.
+pub fn queue(is_bound: bool, ticks: &[Tick], dead: u32, now: u64) -> Verdict {
     let verdict = |state, reason: &str| Verdict::new(Component::Queue, state, reason);
     if !is_bound {
         return verdict(ComponentState::Ok, "none is bound: cron does the work itself");
@@ -138,6 +160,15 @@ pub fn queue(is_bound: bool, ticks: &[Tick], now: u64) -> Verdict {
             "a message was not done, and later ones were",
         ),
         (_, Some(_)) => verdict(ComponentState::Down, "no message was done for five minutes"),
+        _ if dead > 0 => {
+            let how_many = match dead {
+                1 => "a message was".to_owned(),
+                MAX_DEAD.. => format!("{MAX_DEAD} messages or more were"),
+                _ => format!("{dead} messages were"),
+            };
+            let reason = format!("{how_many} given up within a quarter of an hour (dead letters)");
+            verdict(ComponentState::Degraded, &reason)
+        }
         (Some(_), None) => verdict(ComponentState::Ok, ""),
         (None, None) => verdict(ComponentState::Unknown, "no message has been done yet"),
     }
@@ -176,8 +207,8 @@ mod tests {
     #[test]
     fn each_part_of_the_platform_has_its_rule() {
         use crate::alerts::rules::{Rule, Watches};
-        use Component::{Bucket, ContainerPlatform, Cron, IdentityProvider, Queue};
-        let parts = [Cron, Queue, Bucket, IdentityProvider, ContainerPlatform];
+        use Component::{Bucket, ContainerPlatform, Cron, Database, IdentityProvider, Queue};
+        let parts = [Cron, Database, Queue, Bucket, IdentityProvider, ContainerPlatform];
         let name = |part| serde_json::to_value(part).unwrap().as_str().unwrap().to_owned();
         for part in parts {
             assert!(Rule::of_component(&name(part)).is_some(), "{part:?}");
@@ -212,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_queue_is_judged_by_what_became_of_its_messages() {
-        let told = |ticks: &[Tick]| queue(true, ticks, NOW).state;
+        let told = |ticks: &[Tick]| queue(true, ticks, 0, NOW).state;
         let waiting = |ago| Tick {
             consumed: 0,
             ..tick(ago)
@@ -229,7 +260,42 @@ mod tests {
         assert_eq!(told(&[waiting(0), waiting(6), tick(7)]), Down);
         assert_eq!(told(&[waiting(0), tick(1), waiting(6)]), Degraded);
         assert_eq!(told(&[refused, tick(1)]), Down);
-        assert_eq!(queue(false, &[], NOW).state, Ok);
+        assert_eq!(queue(false, &[], 0, NOW).state, Ok);
+    }
+
+    #[test]
+    fn dead_letters_are_told_by_their_number_while_the_queue_moves() {
+        let waiting = Tick {
+            consumed: 0,
+            ..tick(6)
+        };
+        for (ticks, dead, expected, words) in [
+            (vec![tick(0)], 1, Degraded, "a message was given up"),
+            (
+                vec![tick(0)],
+                MAX_DEAD,
+                Degraded,
+                "50 messages or more were given up",
+            ),
+            (vec![waiting, tick(7)], 1, Down, "no message was done"),
+            (vec![], 3, Degraded, "3 messages"),
+        ] {
+            let verdict = queue(true, &ticks, dead, NOW);
+            assert_eq!(verdict.state, expected, "{dead}");
+            assert!(verdict.reason.unwrap().starts_with(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_slow_or_was_away_is_degraded() {
+        let told = |took, away| database(took, away, NOW);
+        assert_eq!(told(SLOW_DATABASE_MS - 1, None).state, Ok);
+        assert_eq!(told(SLOW_DATABASE_MS, None).state, Degraded);
+        let away = told(5, Some(NOW - 130_000));
+        assert_eq!(
+            (away.state, away.reason.as_deref()),
+            (Degraded, Some("it did not answer for 130 seconds"))
+        );
     }
 
     #[test]

@@ -11,9 +11,9 @@ mod lacks;
 mod tagged;
 
 pub use backup::{
-    Amount, BackupError, BackupStatus, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MAX_IDS, MaintenanceReport,
-    Progress, RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot, SnapshotEntry,
-    SnapshotReason,
+    Amount, BackupError, BackupStatus, DRILL_FAILED, EntryKind, HeldUp, Lost, MAINTAIN_PATH, MAX_IDS,
+    MaintenanceReport, Progress, RESTORE_PATH, RestoreReport, SNAPSHOT_PATH, SNAPSHOTS_PATH, Snapshot,
+    SnapshotEntry, SnapshotReason,
 };
 pub use bounds::lines;
 pub use lacks::{LeftOut, LeftOutPlace, Named};
@@ -145,6 +145,11 @@ impl EndReason {
         Self::ProbeTimeout,
         Self::StartTimeout,
     ];
+
+    /// Whether a gateway ended because it had no more memory, its own or the machine's.
+    pub fn is_for_want_of_memory(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::HeapExhausted)
+    }
 
     /// Its text in JSON, in metrics and for people.
     pub fn as_str(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! The page that stands in for a bot while it is not there: how far its start is, or why it does not start.
 
 use maud::{Markup, PreEscaped, html};
+use moltworker_core::alerts::owner::words_of;
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::backup::state::{BackupSummary, CHOICE_PATH};
@@ -81,6 +82,12 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
             }
         }))
         p.error #trouble role="alert" data-words=(UNSAVED) hidden[trouble(status).is_none()] { (trouble(status).unwrap_or_default()) }
+        @if status.incidents.iter().any(|kind| words_of(*kind).is_some()) {
+            h2 { "What is wrong besides" }
+            div #wrong {
+                @for words in status.incidents.iter().filter_map(|kind| words_of(*kind)) { p.error { (words) "." } }
+            }
+        }
         @if failed { (order_form(Order::Restart, "Try again now")) }
         @if choice(status).is_none() { noscript { p { "This page asks again by itself every few seconds." } } }
     };
@@ -345,6 +352,23 @@ mod tests {
         assert!(
             html.contains("What has changed is not saved yet, and is tried again: \">What has changed is not saved yet, and is tried again: it answers 500<"),
             "{html}"
+        );
+    }
+
+    #[test]
+    fn open_incidents_are_told_in_plain_words() {
+        use moltworker_core::bot::incidents::IncidentKind::{MaintenanceFailing, NoCapacity, OutOfMemory};
+        let mut status = status(BotState::Starting, None);
+        status.incidents = vec![NoCapacity];
+        assert!(!shown(&status).contains("id=\"wrong\""));
+        status.incidents = vec![OutOfMemory, NoCapacity, MaintenanceFailing];
+        let html = shown(&status);
+        let (_, list) = html.split_once("id=\"wrong\"").unwrap();
+        let (list, _) = list.split_once("</div>").unwrap();
+        assert_eq!(list.matches("<p ").count(), 2, "{list}");
+        assert!(
+            list.contains("Your bot ran out of memory twice within a day"),
+            "{list}"
         );
     }
 

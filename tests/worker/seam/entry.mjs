@@ -30,6 +30,20 @@ globalThis.Date = class extends MachineDate {
   }
 };
 
+/** How much sooner than it says a deadline of a fetch comes. */
+let hurry = 1;
+const timeout = AbortSignal.timeout.bind(AbortSignal);
+AbortSignal.timeout = (ms) => timeout(ms / hurry);
+
+/** What stands in for a host of the Internet, by its name. */
+const standIns = new Map();
+const machineFetch = globalThis.fetch;
+globalThis.fetch = (request, init) => {
+  const url = new URL(request.url ?? request);
+  const standIn = standIns.get(url.host);
+  return machineFetch(standIn ? new Request(standIn + url.pathname, request) : request, init);
+};
+
 export class Sandbox extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
@@ -93,6 +107,12 @@ async function control(url, request, env) {
       return Response.json(asked);
     case "clock":
       aheadMs = Number(url.searchParams.get("ahead"));
+      return new Response();
+    case "stand-in":
+      standIns.set(url.searchParams.get("host"), url.searchParams.get("for"));
+      return new Response();
+    case "hurry":
+      hurry = Number(url.searchParams.get("times"));
       return new Response();
     case "instances":
       return Response.json(wasmInstances());

@@ -127,7 +127,8 @@ impl Tools<'_> {
     }
 
     fn worker(&self) -> Result<&Toolchain> {
-        self.prepared(&self.worker, &[Part::Worker, Part::Restic, Part::Promtool])
+        let parts = [Part::Worker, Part::Restic, Part::Promtool, Part::Alertmanager];
+        self.prepared(&self.worker, &parts)
     }
 
     fn api(&self) -> Result<&Toolchain> {

@@ -2,6 +2,7 @@
 //! directory (`~/.cache/moltworker`); what is complete there is not looked at twice.
 
 mod admin_ui;
+mod alertmanager;
 mod apt;
 mod cache;
 mod cargo_tools;
@@ -46,6 +47,8 @@ pub(crate) enum Part {
     Restic,
     /// To judge metrics, dashboards and alert rules by Prometheus itself.
     Promtool,
+    /// To send alerts to a program that is not ours.
+    Alertmanager,
     /// To call the API with whatever its document allows and forbids.
     Schemathesis,
     /// To judge the crates this stands on.
@@ -65,6 +68,7 @@ pub(crate) struct Toolchain {
     browser: Option<PathBuf>,
     restic: Option<PathBuf>,
     promtool: Option<PathBuf>,
+    alertmanager: Option<PathBuf>,
     schemathesis: Option<schemathesis::Schemathesis>,
     deny: Option<PathBuf>,
     sbom: Option<PathBuf>,
@@ -98,6 +102,9 @@ impl Toolchain {
         let promtool = wants(Part::Promtool)
             .then(|| promtool::find(&cache, &report))
             .transpose()?;
+        let alertmanager = wants(Part::Alertmanager)
+            .then(|| alertmanager::find(&cache, &report))
+            .transpose()?;
         let schemathesis = wants(Part::Schemathesis)
             .then(|| schemathesis::find(&cache, &report))
             .transpose()?;
@@ -120,6 +127,7 @@ impl Toolchain {
             browser,
             restic,
             promtool,
+            alertmanager,
             schemathesis,
             deny,
             sbom,
@@ -145,6 +153,9 @@ impl Toolchain {
         }
         if let Some(promtool) = &self.promtool {
             command.env("PROMTOOL_BIN", promtool);
+        }
+        if let Some(alertmanager) = &self.alertmanager {
+            command.env("ALERTMANAGER_BIN", alertmanager);
         }
         if let Some(schemathesis) = &self.schemathesis {
             command
@@ -238,6 +249,7 @@ pub(crate) fn setup(root: &Path) -> Result<ExitCode> {
             Part::Browser,
             Part::Restic,
             Part::Promtool,
+            Part::Alertmanager,
             Part::Schemathesis,
             Part::Deny,
         ],

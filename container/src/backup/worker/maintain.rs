@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use moltworker_core::backup::retention::{Held, forgettable};
-use moltworker_core::wire::control::{MAX_IDS, MaintenanceReport, RestoreReport, Snapshot, lines};
+use moltworker_core::wire::control::{
+    DRILL_FAILED, MAX_IDS, MaintenanceReport, RestoreReport, Snapshot, lines,
+};
 use moltworker_core::wire::job::MaintenanceJob;
 use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::Span;
@@ -72,7 +74,7 @@ pub(crate) fn maintain(
         match rehearse(access, remote, scratch, keeper)? {
             Rehearsed::Well(report) => drill = Some(*report),
             Rehearsed::Not(reason) => not_drilled = Some(reason.to_owned()),
-            Rehearsed::Badly(problem) => problems.push(format!("the restore drill failed: {problem}")),
+            Rehearsed::Badly(problem) => problems.push(format!("{DRILL_FAILED}: {problem}")),
         }
     }
     // Whoever does not answer is no damaged repository: it is asked again another time.

@@ -22,7 +22,7 @@ fn body(kind: SinkKind, notice: &Notice) -> String {
         secret: Some("hidden".into()),
         chat: Some("-100".into()),
     };
-    let message = message(&access, notice, AT + 120_000).unwrap();
+    let message = message(&access, notice, Audience::Admins, AT + 120_000).unwrap();
     assert_eq!(message.bearer.is_some(), kind == SinkKind::Alertmanager);
     assert!(!message.body.contains("hidden"));
     message.body
@@ -50,7 +50,7 @@ fn each_kind_of_sink_is_told_in_its_own_form() {
         ),
         (
             SinkKind::Alertmanager,
-            r#"[{"labels":{"alertname":"backup-failing","severity":"critical","subject":"de000000-0000-4000-8000-000000000001","incident":"00ff","platform":"moltworker"},"annotations":{"summary":"A bot's snapshots fail","description":"<!channel> & \"more\"\u0007","runbook":"docs/operations.md#backup-failing"},"startsAt":"2026-11-26T16:00:00Z","endsAt":"2026-12-03T16:02:00Z"}]"#,
+            r#"[{"labels":{"alertname":"backup-failing","severity":"critical","subject":"de000000-0000-4000-8000-000000000001","incident":"00ff","platform":"moltworker"},"annotations":{"summary":"A bot's snapshots fail","description":"<!channel> & \"more\"\u0007","runbook":"docs/operations.md#backup-failing"},"startsAt":"2026-11-26T16:00:00Z","endsAt":"2026-11-26T16:22:00Z"}]"#,
         ),
     ] {
         assert_eq!(body(kind, &opened), expected, "{kind:?}");
@@ -75,12 +75,55 @@ fn a_recovery_says_from_when_to_when_and_ends_the_alert() {
 }
 
 #[test]
+fn alertmanager_is_told_again_before_it_takes_an_alert_as_over() {
+    let resent: Vec<u64> = (0..60)
+        .filter(|minute| is_resent_in(minute * MINUTE_MS))
+        .collect();
+    assert_eq!(resent.windows(2).map(|two| two[1] - two[0]).max(), Some(5));
+    assert_eq!(FIRING_MS, 20 * MINUTE_MS);
+    let access = SinkAccess {
+        kind: SinkKind::Alertmanager,
+        url: "https://am.example.org/api/v2/alerts".into(),
+        secret: Some("hidden".into()),
+        chat: None,
+    };
+    let many = vec![notice(NoticeKind::Opened); MAX_RESENT + 1];
+    let messages = super::resent(&access, &many, AT).unwrap();
+    let alerts: Vec<usize> = messages
+        .iter()
+        .map(|one| one.body.matches("startsAt").count())
+        .collect();
+    assert_eq!(alerts, [MAX_RESENT, 1]);
+    assert!(
+        messages
+            .iter()
+            .all(|one| one.bearer.as_deref() == Some("hidden") && one.body.len() < 500_000)
+    );
+}
+
+#[test]
+fn an_owner_is_told_in_words_for_them_and_without_what_admins_do() {
+    let said = text(&notice(NoticeKind::Opened), Audience::Owner);
+    assert!(
+        said.starts_with("[critical] What your bot changes cannot be saved at the moment."),
+        "{said}"
+    );
+    assert!(!said.contains("docs/") && !said.contains("what to do"), "{said}");
+    let notice = notice(NoticeKind::Recovered);
+    let said = serde_json::to_string(&webhook(&notice, Audience::Owner, AT)).unwrap();
+    assert!(
+        said.contains(r#""runbook":null"#) && said.contains(r#""title":"What your bot"#),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_text_fits_every_sink_whatever_the_detail_is() {
     let mut long = notice(NoticeKind::Opened);
     long.detail = Some("é".repeat(10 * MAX_TEXT));
-    assert_eq!(text(&long).chars().count(), MAX_TEXT);
+    assert_eq!(text(&long, Audience::Admins).chars().count(), MAX_TEXT);
     let test = Notice::test("00aa".into(), "ops", AT);
-    let told = text(&test);
+    let told = text(&test, Audience::Admins);
     assert!(
         told.starts_with("[test] This is a test: nothing is wrong (ops)\n"),
         "{told}"

@@ -3,8 +3,9 @@
 use super::{MINUTE_MS, Opened, Recovered, Stored, run};
 use crate::alerts::facts::{AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Observed, SinkFacts, facts};
 use crate::alerts::policy::AlertSettings;
-use crate::alerts::rules::{Rule, Watches};
+use crate::alerts::rules::{EXPLAINED_AFTER_MS, Rule, Watches};
 use crate::bot::bot_state::BotState;
+use crate::bot::heartbeat::LATE_MS;
 
 fn bot(n: u32, state: BotState, health: &str, incidents: &str) -> BotFacts {
     BotFacts {
@@ -12,6 +13,8 @@ fn bot(n: u32, state: BotState, health: &str, incidents: &str) -> BotFacts {
         state,
         since: 7,
         health: health.into(),
+        awake: 1,
+        heartbeat_at: 7,
         incidents: incidents.into(),
     }
 }
@@ -32,6 +35,74 @@ fn a_bot_on_its_way_is_neither_well_nor_ill_until_it_is_there() {
         }
         assert!(!seen.is_unknown(Rule::PassedOver, &subject));
     }
+}
+
+#[test]
+fn a_bot_nobody_hears_from_is_seen_whatever_it_said_last() {
+    use BotState::{Asleep, BackingOff, CrashLooped, Restoring, Running, Starting, Stopping, Unhealthy};
+    let now = 100 * MINUTE_MS;
+    for state in [
+        Starting,
+        Restoring,
+        Running,
+        Unhealthy,
+        Stopping,
+        CrashLooped,
+        BackingOff,
+        Asleep,
+    ] {
+        for (heartbeat_at, is_silent) in [
+            (0, false),
+            (now - LATE_MS + 1, false),
+            (now - LATE_MS, true),
+            (1, true),
+        ] {
+            let mut silent = bot(1, state, "healthy", "[]");
+            (silent.heartbeat_at, silent.awake) =
+                (heartbeat_at, u64::from(!matches!(state, Asleep | BackingOff)));
+            let bots = [silent];
+            let seen = facts(&Observed {
+                now,
+                bots: &bots,
+                ..Observed::default()
+            });
+            let unhealthy = seen
+                .sightings
+                .iter()
+                .filter(|one| one.rule == Rule::BotUnhealthy)
+                .count();
+            let expected = (is_silent && bots[0].awake == 1) || state == Unhealthy;
+            assert_eq!(unhealthy, usize::from(expected), "{state:?} {heartbeat_at}");
+            if is_silent && bots[0].awake == 1 {
+                assert!(!seen.is_unknown(Rule::BotUnhealthy, &bots[0].user_id.to_string()));
+            }
+        }
+    }
+}
+
+#[test]
+fn being_unwell_in_one_state_after_the_other_is_one_incident() {
+    let mut stored = Stored::default();
+    run(0..20, &mut stored, &AlertSettings::default(), &[], |minute| {
+        let (state, health) = match minute {
+            5 | 6 => (BotState::Running, "unknown"),
+            7 | 8 => (BotState::Unhealthy, "unhealthy"),
+            _ => (BotState::Running, "healthy"),
+        };
+        let mut bot = bot(1, state, health, "[]");
+        bot.since = minute * MINUTE_MS;
+        facts(&Observed {
+            bots: &[bot],
+            ..Observed::default()
+        })
+    });
+    assert_eq!(
+        stored.told(),
+        [
+            (8, Opened, Rule::BotUnhealthy),
+            (11, Recovered, Rule::BotUnhealthy)
+        ]
+    );
 }
 
 #[test]
@@ -189,6 +260,13 @@ fn the_table_of_rules_fits_together() {
                 "{rule:?}: a cause is judged first"
             );
             assert!(matches!(cause.facts().watches, Watches::Component(_)), "{rule:?}");
+            assert!(Rule::causes().any(|name| Rule::of_component(name) == Some(*cause)));
+            assert!(cause.facts().opens_after_ms < EXPLAINED_AFTER_MS, "{cause:?}");
+            // A start that is slow is given up before that.
+            assert!(
+                facts.opens_after_ms >= EXPLAINED_AFTER_MS || rule == Rule::StartSlow,
+                "{rule:?}: it would be told before its cause is known"
+            );
             assert!(
                 cause.facts().closes_after_ms > facts.closes_after_ms,
                 "{rule:?}: it would be told while it ends with its cause"

@@ -27,7 +27,7 @@ const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 15] = [
+pub(super) const REQUESTS: [&str; 16] = [
     "AccessEntry",
     "AlertSettings",
     "DomainName",
@@ -36,6 +36,7 @@ pub(super) const REQUESTS: [&str; 15] = [
     "MuteName",
     "MuteRequest",
     "OrderRequest",
+    "OwnerSinkRequest",
     "PersonalTokenName",
     "PersonalTokenRequest",
     "RestoreRequest",

@@ -3,14 +3,17 @@
 use super::rows::{
     AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button, snapshots,
 };
-use crate::api::contract::ChangeMethod::{Delete, Post};
+use crate::api::contract::ChangeMethod::{Delete, Post, Put};
 use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
+use crate::api::owner_sink::OwnerSinkCall;
 use crate::api::sandbox::Order;
 use crate::api::snapshots::SnapshotCall;
 use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
+
+const ALERT_SINK: &str = "/api/bot/alerts/sink";
 
 pub(super) static OWNER: &[Endpoint] = &[
     // One's own bot.
@@ -195,6 +198,41 @@ pub(super) static OWNER: &[Endpoint] = &[
     )
     .takes(Input::Json(Document::DomainName))
     .answers(Output::Json(Document::DomainList))
+    .or(&[Refusal::NoSuchEntry]),
+    // Where one is told about one's own bot.
+    Endpoint::own_secrets(
+        Operation::OwnerSink(OwnerSinkCall::Show),
+        "get-alert-sink",
+        ALERT_SINK,
+        "Where one is told about one's bot, without what opens it",
+    )
+    .answers(Output::Json(Document::OwnerSink)),
+    Endpoint::own_secrets_change(
+        Operation::OwnerSink(OwnerSinkCall::Set),
+        "set-alert-sink",
+        ALERT_SINK,
+        "Be told there about one's bot, and nowhere else",
+        Put,
+    )
+    .takes(Input::Json(Document::OwnerSinkRequest))
+    .answers(Output::Json(Document::OwnerSink)),
+    Endpoint::own_secrets_change(
+        Operation::OwnerSink(OwnerSinkCall::Remove),
+        "remove-alert-sink",
+        ALERT_SINK,
+        "Not be told any more",
+        Delete,
+    )
+    .answers(Output::Json(Document::OwnerSink))
+    .or(&[Refusal::NoSuchEntry]),
+    Endpoint::own_secrets_change(
+        Operation::OwnerSink(OwnerSinkCall::Test),
+        "test-alert-sink",
+        "/api/bot/alerts/sink/test",
+        "Send a test there now, five times an hour at most",
+        Post,
+    )
+    .answers(Output::Json(Document::SinkTest))
     .or(&[Refusal::NoSuchEntry]),
     // One's own access tokens for devices and programs.
     Endpoint::own_secrets(

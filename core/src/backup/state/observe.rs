@@ -4,7 +4,7 @@ use super::{BackupChanges, BackupState, CHOICE_PATH, LOSS_TOLD_EVERY_MS, NewestS
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{
-    BackupStatus, GatewayPhase, Lost, MaintenanceReport, RestoreReport, Snapshot, Status,
+    BackupStatus, DRILL_FAILED, GatewayPhase, Lost, MaintenanceReport, RestoreReport, Snapshot, Status,
 };
 use crate::wire::job::JobKind;
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
@@ -231,21 +231,37 @@ impl BackupState {
         if let Some(drill) = &report.drill {
             self.record_verified(now, drill, changes);
         }
+        let (drill, damage): (Vec<&str>, Vec<&str>) = report
+            .problems
+            .iter()
+            .map(String::as_str)
+            .partition(|problem| problem.starts_with(DRILL_FAILED));
+        let found = [
+            (IncidentKind::DrillFailing, HistoryKind::DrillFailed, drill),
+            (
+                IncidentKind::RepositoryDamaged,
+                HistoryKind::RepositoryDamaged,
+                damage,
+            ),
+        ];
+        for (incident, history, problems) in found {
+            if problems.is_empty() {
+                // Only another drill says that restores go well again.
+                if incident != IncidentKind::DrillFailing || report.drill.is_some() {
+                    self.incidents.close(now, incident);
+                }
+                continue;
+            }
+            let problems = problems.join("; ");
+            let observed = self.incidents.observe(now, incident, Some(&problems));
+            if observed.is_opened_or_changed() {
+                changes.history_events.push((history, Some(problems)));
+            }
+        }
         if report.problems.is_empty() {
-            self.incidents.close(now, IncidentKind::RepositoryDamaged);
             changes
                 .history_events
                 .push((HistoryKind::Maintained, Some(maintenance_summary(report))));
-            return;
-        }
-        let problems = report.problems.join("; ");
-        let observed = self
-            .incidents
-            .observe(now, IncidentKind::RepositoryDamaged, Some(&problems));
-        if observed.is_opened_or_changed() {
-            changes
-                .history_events
-                .push((HistoryKind::RepositoryDamaged, Some(problems)));
         }
     }
 

@@ -10,7 +10,22 @@ type Entry = (HistoryKind, Option<String>);
 /// What happened, as far as it is worth entries. `before` and `after` are the life around `event`.
 pub fn history_events(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Vec<Entry> {
     let step = step(before, event, after);
-    outlived(before, after).into_iter().chain(step).collect()
+    let memory = memory(before, event, after);
+    outlived(before, after)
+        .into_iter()
+        .chain(memory)
+        .chain(step)
+        .collect()
+}
+
+/// That its gateway ran out of memory. Told by the report that follows, once for each that reports bring.
+fn memory(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Option<Entry> {
+    let fresh = gateway_endings(before, event, after);
+    let why = match fresh.iter().rfind(|reason| reason.is_for_want_of_memory())? {
+        EndReason::HeapExhausted => "its JavaScript heap was full",
+        _ => "the kernel killed its gateway",
+    };
+    Some((HistoryKind::OutOfMemory, Some(why.to_owned())))
 }
 
 /// Why the gateways ended that nobody has counted yet: each once, however often it is reported.
@@ -294,6 +309,36 @@ mod tests {
             let told = told.iter().any(|(kind, _)| *kind == HistoryKind::Outlived);
             assert_eq!(told, is_told, "{outlived:?}");
         }
+    }
+
+    #[test]
+    fn each_end_for_want_of_memory_is_recorded_with_its_kind() {
+        let reported = |ends: &[(u64, EndReason)]| {
+            let LifecycleEvent::Reported(run, Some(report)) = ready(R1) else {
+                panic!("a report");
+            };
+            let endings = ends.to_vec();
+            LifecycleEvent::Reported(run, Some(SupervisorReport { endings, ..report }))
+        };
+        let day = vec![
+            (0, LifecycleEvent::Wanted),
+            (1, reported(&[])),
+            (2, reported(&[(40, EndReason::OutOfMemory)])),
+            (3, reported(&[(40, EndReason::OutOfMemory)])),
+            (
+                4,
+                reported(&[(40, EndReason::OutOfMemory), (50, EndReason::HeapExhausted)]),
+            ),
+        ];
+        let told: Vec<_> = told(day)
+            .into_iter()
+            .filter_map(|(at, kind, why)| Some((at, why.filter(|_| kind == HistoryKind::OutOfMemory)?)))
+            .collect();
+        let expected = [
+            (2, "the kernel killed its gateway".to_owned()),
+            (4, "its JavaScript heap was full".to_owned()),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

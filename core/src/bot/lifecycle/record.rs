@@ -36,6 +36,8 @@ pub(super) struct LifecycleRecord {
     #[serde(default)]
     ended_at: u64,
     #[serde(default)]
+    memory_ends: Vec<u64>,
+    #[serde(default)]
     incidents: Incidents,
 }
 
@@ -88,6 +90,7 @@ impl TryFrom<LifecycleRecord> for Lifecycle {
             has_background_work: record.works_alone,
             outlived: record.outlived,
             ended_at: record.ended_at,
+            memory_ends: record.memory_ends,
             incidents: record.incidents,
         })
     }

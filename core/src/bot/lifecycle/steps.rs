@@ -28,7 +28,8 @@ impl Lifecycle {
 
     pub(super) fn enter(&mut self, now: u64, state: LifecycleState) {
         self.state = state;
-        self.since = now;
+        // Never back, whatever the clock of the machine says that the object has moved to: the registry takes what is newer.
+        self.since = self.since.max(now);
     }
 
     /// An event that means nothing now.
@@ -114,6 +115,7 @@ impl Lifecycle {
             return self.ignore();
         }
         self.failures = 0;
+        self.forget_memory_ends(now);
         match &mut self.state {
             LifecycleState::Asleep
             | LifecycleState::BackingOff { .. }
@@ -182,6 +184,7 @@ impl Lifecycle {
             return self.look_again(now, ASK_ACTIVITY_AGAIN_MS);
         };
         self.outlived = outlived.or(self.outlived);
+        self.count_memory_ends(now, &endings);
         let last_end = endings.iter().map(|(at, _)| *at).max();
         self.ended_at = self.ended_at.max(last_end.unwrap_or_default());
         match gateway {

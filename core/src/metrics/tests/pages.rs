@@ -91,7 +91,7 @@ fn a_page_has_every_metric_of_the_table_once_and_in_order() {
         ..tick(20_000, 0)
     };
     let ticks = [cut_short, tick(80_000, 1), tick(260_000, 2)];
-    let report = HealthReport::of(&[], &ticks, true, NOW);
+    let report = HealthReport::of(&[], &ticks, 0, true, NOW);
     let mut observed = observed(&report);
     observed.ticks = &ticks;
     observed.last_tick = 1_234;
@@ -193,7 +193,7 @@ fn a_page_has_every_metric_of_the_table_once_and_in_order() {
 
 #[test]
 fn what_is_not_known_has_no_series() {
-    let report = HealthReport::of(&[], &[], true, NOW);
+    let report = HealthReport::of(&[], &[], 0, true, NOW);
     let mut observed = observed(&report);
     observed.max_awake = None;
     let text = observed.to_text();
@@ -212,7 +212,7 @@ fn what_is_not_known_has_no_series() {
 
 #[test]
 fn a_fleet_of_any_size_makes_a_page_of_the_same_length() {
-    let report = HealthReport::of(&[], &[], true, NOW);
+    let report = HealthReport::of(&[], &[], 0, true, NOW);
     let lines = |snapshots: u64| {
         let mut observed = observed(&report);
         observed.snapshots_at = (0..snapshots).map(|at| Some(at % NOW)).collect();

@@ -274,6 +274,9 @@ pub struct HeldUp {
     pub message: String,
 }
 
+/// How a problem begins that a restore drill has found.
+pub const DRILL_FAILED: &str = "the restore drill failed";
+
 /// What maintenance did, and how the repository is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaintenanceReport {
