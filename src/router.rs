@@ -152,6 +152,7 @@ async fn dispatch(
     {
         rate_limiter::count_address(env, &incoming.headers, Some(endpoint.rate())).await?;
         let answered = repository::answer(&mut incoming.request(), env, &settings, user).await?;
+        repository::usage::write_soon(env, invocation);
         if let Some(call) = answered.operator {
             let audit = AuditTrail::new(env, endpoint, &incoming.headers, Some(user))?;
             audit.used_by_operator(&call, &answered.response).await;

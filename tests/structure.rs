@@ -16,8 +16,8 @@ const CRATES: [(&str, &[&str]); 3] = [
     (
         "core/src",
         &[
-            "base64", "hex", "json", "secret", "user_id", "wire", "http", "identity", "bot", "backup",
-            "alerts", "settings", "jobs", "api", "metrics",
+            "base64", "hex", "json", "secret", "user_id", "wire", "http", "identity", "cost", "bot",
+            "backup", "alerts", "settings", "jobs", "api", "metrics",
         ],
     ),
     (

@@ -8,6 +8,7 @@ mod texts;
 use std::collections::BTreeSet;
 
 use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
+use moltworker_core::cost::prices::Instance;
 use moltworker_core::http::problem::RATE_PERIOD_SECONDS;
 use moltworker_core::settings::{BINDINGS, OPTIONAL, REQUIRED};
 
@@ -114,6 +115,21 @@ fn the_awake_limit_matches_max_instances() {
         .expect("max_instances")
         .to_string();
     assert_eq!(wrangler["vars"]["MAX_AWAKE"].as_str(), Some(instances.as_str()));
+}
+
+#[test]
+fn bots_are_priced_by_the_type_they_run_on() {
+    let wrangler = toml("wrangler.toml");
+    let containers = wrangler["containers"].as_array().expect("containers");
+    assert_eq!(containers.len(), 1, "one price for all");
+    let written = match &containers[0]["instance_type"] {
+        toml::Value::String(name) => name.clone(),
+        custom => ["vcpu", "memory_mib", "disk_mb"]
+            .map(|name| format!("{name}={}", custom[name]))
+            .join(","),
+    };
+    assert!(Instance::parse(&written).is_some(), "{written} has no price");
+    assert_eq!(wrangler["vars"]["INSTANCE_TYPE"].as_str(), Some(written.as_str()));
 }
 
 #[test]

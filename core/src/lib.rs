@@ -4,8 +4,8 @@
 //! randomness come in as arguments, decisions go out as values. What is here is proven by tables and
 //! properties in milliseconds; `src/` and `container/` only carry it out.
 //!
-//! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `bot`, `backup`, `alerts`,
-//! `settings`, `jobs`, `api`, `metrics`.
+//! The layers, from the bottom: `hex`, `json`, `secret`, `user_id`, `wire`, `http`, `identity`, `cost`, `bot`, `backup`,
+//! `alerts`, `settings`, `jobs`, `api`, `metrics`.
 //! Each imports only what lies below it.
 
 pub mod alerts;
@@ -13,6 +13,7 @@ pub mod api;
 pub mod backup;
 pub mod base64;
 pub mod bot;
+pub mod cost;
 pub mod hex;
 pub mod http;
 pub mod identity;

@@ -19,8 +19,11 @@ pub use backups::{BACKUP_KEY, Backups, REPOSITORY_OPERATOR_TOKEN, REPOSITORY_URL
 pub use tokens::{ALLOWED_OAUTH_CLIENTS, REQUIRE_MFA, SUPABASE_ISSUER, TokenPolicy};
 
 mod bindings;
+mod cost;
 mod monitor;
+mod sleep;
 pub use bindings::*;
+pub use cost::{BOT_MONTHLY_LIMIT, CostSettings, INSTANCE_TYPE};
 pub use monitor::MONITOR_TOKEN;
 
 /// One variable or secret of the Worker.
@@ -105,7 +108,7 @@ pub const REQUIRED: [Setting; 5] = [
     BACKUP_KEY,
 ];
 /// Settings that may be left out.
-pub const OPTIONAL: [Setting; 21] = [
+pub const OPTIONAL: [Setting; 23] = [
     SUPABASE_JWT_SECRET,
     SUPABASE_ISSUER,
     ALLOWED_OAUTH_CLIENTS,
@@ -127,13 +130,9 @@ pub const OPTIONAL: [Setting; 21] = [
     REPOSITORY_OPERATOR_TOKEN,
     ALERT_INTERNAL_HOSTS,
     MONITOR_TOKEN,
+    INSTANCE_TYPE,
+    BOT_MONTHLY_LIMIT,
 ];
-
-/// Idle time after which a bot sleeps when the operator says nothing. A conversation's pauses are shorter, and
-/// provisioned memory is the dominant cost of a bot that is awake.
-const DEFAULT_SLEEP_AFTER_MS: u64 = 15 * 60 * 1_000;
-/// The shortest idle time that makes sense: a start takes 15 to 45 s.
-const MIN_SLEEP_AFTER_MS: u64 = 30 * 1_000;
 
 /// Characters the legacy secret has at least. Supabase's have 40 or more; HS256 with a shorter key than its
 /// hash (32 bytes) is guessable (RFC 7518 §3.2).
@@ -170,6 +169,8 @@ pub struct Settings {
     pub backups: Backups,
     /// With which a monitor reads how the platform is, if there is one.
     pub monitor_token: Option<Secret<String>>,
+    /// By what bots are priced, and what each may cost.
+    pub cost: CostSettings,
 }
 
 impl Settings {
@@ -251,13 +252,16 @@ impl Settings {
             most.ok_or("is not a whole number above 0")
         });
         let sleep_after_ms = match given(SLEEP_AFTER) {
-            None => Some(Some(DEFAULT_SLEEP_AFTER_MS)),
-            some => checked(some, SLEEP_AFTER, &mut problems, |text| idle_time(text.trim())),
+            None => Some(Some(sleep::DEFAULT_SLEEP_AFTER_MS)),
+            some => checked(some, SLEEP_AFTER, &mut problems, |text| {
+                sleep::idle_time(text.trim())
+            }),
         };
 
         let tokens = tokens::read(&given, supabase_url.as_deref().map(auth_url), &mut problems);
         let access = access::read(&given, &mut problems);
         let backups = backups::read(&given, public.as_ref(), &mut problems);
+        let cost = cost::read(given, &mut problems);
 
         match (
             public,
@@ -266,6 +270,7 @@ impl Settings {
             session_key,
             sleep_after_ms,
             backups,
+            cost,
         ) {
             (
                 Some(public),
@@ -274,6 +279,7 @@ impl Settings {
                 Some(session_key),
                 Some(sleep_after_ms),
                 Some(backups),
+                Some(cost),
             ) if problems.is_empty() => Ok(Self {
                 public,
                 supabase_url,
@@ -288,6 +294,7 @@ impl Settings {
                 access,
                 backups,
                 monitor_token,
+                cost,
             }),
             _ => Err(problems),
         }
@@ -296,29 +303,6 @@ impl Settings {
 
 fn auth_url(supabase_url: &str) -> String {
     format!("{supabase_url}/auth/v1")
-}
-
-/// `90s`, `15m`, `2h` or `never`, in milliseconds; `None` for never.
-fn idle_time(text: &str) -> Result<Option<u64>, &'static str> {
-    const FORM: &str = "is not of the form 90s, 15m, 2h or never";
-    if text == "never" {
-        return Ok(None);
-    }
-    let (number, unit_ms) = match text.split_at_checked(text.len().saturating_sub(1)) {
-        Some((number, "s")) => (number, 1_000),
-        Some((number, "m")) => (number, 60_000),
-        Some((number, "h")) => (number, 3_600_000),
-        _ => return Err(FORM),
-    };
-    let ms = number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit_ms))
-        .ok_or(FORM)?;
-    if ms < MIN_SLEEP_AFTER_MS {
-        return Err("is shorter than 30 seconds, which is less than a bot takes to start");
-    }
-    Ok(Some(ms))
 }
 
 /// A setting that is missing or malformed. Never carries the value.

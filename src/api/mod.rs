@@ -13,6 +13,7 @@ mod alerts;
 mod answer;
 mod bot;
 mod bulk;
+mod costs;
 mod domains;
 mod health;
 mod history;
@@ -132,6 +133,7 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
 
         Operation::Bulk(call) => bulk::call(ctx, request, call).await,
         Operation::Alerts(call) => alerts::call(ctx, request, call).await,
+        Operation::Costs(call) => costs::call(ctx, request, call).await,
 
         // What has rules of its own is answered before: `router`, `proxy`, `repository`.
         Operation::Health | Operation::ServeBot | Operation::ServeRepository => Err(Refusal::NotFound.into()),

@@ -102,10 +102,16 @@ pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool) -> Markup {
     layout("Sign out", nonce, &html! {}, &main)
 }
 
-/// A refusal, for a person. `way_out` is what they can do about it on the spot.
-pub(crate) fn refusal(nonce: &Nonce, title: &str, way_out: Option<(Order, &str)>) -> Markup {
+/// A refusal, for a person. `detail` says more about it, `way_out` is what they can do about it on the spot.
+pub(crate) fn refusal(
+    nonce: &Nonce,
+    title: &str,
+    detail: Option<&str>,
+    way_out: Option<(Order, &str)>,
+) -> Markup {
     let main = html! {
         h1 { (title) }
+        @if let Some(detail) = detail { p { (detail) } }
         @if let Some((order, words)) = way_out { (order_form(order, words)) }
         @else { p { a href="/" { "Go to my bot" } } }
     };

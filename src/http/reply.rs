@@ -102,10 +102,15 @@ pub(crate) fn problem(refusal: Refusal, detail: Option<String>) -> worker::Resul
 
 /// A refusal as a page.
 pub(crate) fn refusal_page(refusal: Refusal) -> worker::Result<Response> {
+    refusal_page_with(refusal, None)
+}
+
+/// A refusal as a page that says more.
+pub(crate) fn refusal_page_with(refusal: Refusal, detail: Option<&str>) -> worker::Result<Response> {
     let (status, _, title) = refusal.facts();
     let nonce = Nonce::new()?;
     let way_out = (refusal == Refusal::BotStopped).then_some((Order::Start, "Start it again"));
-    let response = page(status, &nonce, pages::refusal(&nonce, title, way_out))?;
+    let response = page(status, &nonce, pages::refusal(&nonce, title, detail, way_out))?;
     add_refusal_headers(response.headers(), refusal)?;
     Ok(response)
 }

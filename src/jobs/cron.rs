@@ -4,6 +4,8 @@
 use std::cell::Cell;
 
 use moltworker_core::bot::{heartbeat, history};
+use moltworker_core::cost::account::KEPT_DAYS;
+use moltworker_core::cost::calendar::Day;
 use moltworker_core::jobs::message::{Job, MAX_PER_TICK, MAX_WITHOUT_QUEUE};
 use moltworker_core::jobs::watch::{self, ComponentState, Verdict};
 use moltworker_core::user_id::UserId;
@@ -184,6 +186,10 @@ async fn forget_old(database: &D1Database, tick: u64) -> Result<()> {
         (
             "DELETE FROM cron_ticks WHERE id <= ?1",
             d1_timestamp(tick.saturating_sub(KEPT_TICKS.into())),
+        ),
+        (
+            "DELETE FROM bot_usage WHERE day < ?1",
+            Day::of(clock::now_ms()).before(KEPT_DAYS).0.into(),
         ),
     ] {
         database.prepare(statement).bind(&[oldest])?.run().await?;

@@ -9,6 +9,7 @@ use moltworker_core::api::sandbox::{
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
 use moltworker_core::bot::lifecycle::Authority;
+use moltworker_core::cost::limit::LimitChoice;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::{SecondFactor, SecondFactorCommand};
 use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
@@ -212,6 +213,14 @@ pub(crate) async fn renew_token(env: &Env, user: UserId, run: Run, scope: Scope)
 pub(crate) async fn may_forget(env: &Env, user: UserId, run: Run, snapshot: SnapshotId) -> Result<bool> {
     match ask(env, user, &SandboxCommand::MayForget(run, snapshot)).await? {
         SandboxAnswer::Permission(permitted) => Ok(permitted),
+        other => unexpected(&other),
+    }
+}
+
+/// Tells the Sandbox what its bot may cost in a month.
+pub(crate) async fn set_limit(env: &Env, user: UserId, choice: LimitChoice) -> Result<()> {
+    match ask(env, user, &SandboxCommand::Limit(choice)).await? {
+        SandboxAnswer::Done => Ok(()),
         other => unexpected(&other),
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod credentials;
 mod objects;
+pub(crate) mod usage;
 
 use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
 use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};

@@ -15,6 +15,7 @@ use worker::{Bucket, Conditional, Env, Headers, Object, Request, Response, web_s
 use crate::http::error::{Error, Result};
 use crate::http::reply;
 use crate::platform::{log, metrics};
+use crate::repository::usage::{self, OperationClass};
 
 /// Objects in one page of the bucket's list: as many as it gives.
 const PAGE: u32 = 1_000;
@@ -39,8 +40,14 @@ impl Objects {
         Ok(Self { bucket, user })
     }
 
+    /// Counts an operation that is about to be asked for: it is billed, however it ends.
+    fn count(&self, class: OperationClass) {
+        usage::count(self.user, class);
+    }
+
     /// Whether it is there: its length as `Content-Length`.
     pub(super) async fn stat(&self, name: Name) -> Result<Response> {
+        self.count(OperationClass::B);
         let found = self
             .bucket
             .head(name.key(self.user))
@@ -67,6 +74,7 @@ impl Objects {
                 Range::Last(suffix) => worker::Range::Suffix { suffix },
             });
         }
+        self.count(OperationClass::B);
         let found = get.execute().await.map_err(|error| failure(&error))?;
         let found = found.ok_or(Refusal::NoSuchObject)?;
         let size = found.size();
@@ -114,6 +122,7 @@ impl Objects {
     /// Whether it was not there before.
     async fn add_hashed(&self, name: Name, id: ObjectId, body: web_sys::ReadableStream) -> Result<bool> {
         let put = self.bucket.put(name.key(self.user), body);
+        self.count(OperationClass::A);
         let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
         let put = put.execute().await.map_err(|error| failure(&error))?;
         Ok(put.is_some())
@@ -123,10 +132,12 @@ impl Objects {
         let key = Name::Config.key(self.user);
         let config = request.bytes().await?;
         let put = self.bucket.put(key.clone(), config.clone());
+        self.count(OperationClass::A);
         let put = put.only_if(nothing_there()).execute().await;
         if put.map_err(|error| failure(&error))?.is_some() {
             return Ok(());
         }
+        self.count(OperationClass::B);
         let there = self
             .bucket
             .get(key)
@@ -173,6 +184,7 @@ impl Objects {
             if let Some(cursor) = cursor {
                 page = page.cursor(cursor);
             }
+            self.count(OperationClass::A);
             let page = page.execute().await.map_err(|error| failure(&error))?;
             let objects = page.objects();
             all.extend(

@@ -112,6 +112,7 @@ impl Inner {
                 .into_iter()
                 .map(bots::of_ending),
         );
+        self.count_running(&life);
         for (kind, detail) in history_events(&before, event, &life) {
             self.record_counted(kind, life.run, detail, std::mem::take(&mut counts))?;
         }
@@ -132,6 +133,7 @@ impl Inner {
             );
         }
         self.update_registry();
+        self.update_usage();
         let mut memory = self.memory.borrow_mut();
         memory.life = Some(life);
         for waiting in memory.waiting.drain(..) {

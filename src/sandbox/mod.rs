@@ -5,7 +5,7 @@
 //! by what `snapshot_index` stores of them, and `holds` keeps in the bucket which must stay; `snapshot_calls` answers what people
 //! ask of them and `snapshot_reads` what is in them; `repository` mints what opens
 //! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
-//! a code in one, which have nothing to do with the bot's life.
+//! a code in one, which have nothing to do with the bot's life. `usage` counts what the bot uses and what that costs.
 
 mod answer;
 mod backups;
@@ -25,6 +25,7 @@ mod snapshot_calls;
 mod snapshot_index;
 mod snapshot_reads;
 mod store;
+mod usage;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -54,6 +55,7 @@ use answer::Reply;
 use holds::HoldsTurn;
 use registry::Registry;
 use sessions::Renewing;
+use usage::UsageCounter;
 
 /// One user's bot.
 ///
@@ -76,6 +78,7 @@ struct Inner {
     renewing: Renewing,
     registry: Registry,
     holds_turn: HoldsTurn,
+    usage: UsageCounter,
 }
 
 #[derive(Default)]
@@ -120,6 +123,7 @@ impl Sandbox {
                 renewing: Renewing::default(),
                 registry: Registry::default(),
                 holds_turn: HoldsTurn::default(),
+                usage: UsageCounter::default(),
             }),
         }
     }
@@ -137,6 +141,7 @@ impl Sandbox {
         let work = async move {
             inner.handle_event(LifecycleEvent::AlarmRang).await?;
             inner.update_registry();
+            inner.update_usage();
             if watch::is_due() {
                 log::spawn(async move { alerts::look_for_cron(&inner.env).await });
             }
@@ -181,6 +186,7 @@ impl Inner {
                 // Its row is not what it should be.
                 self.registry.forget();
                 self.update_registry();
+                self.update_usage();
                 self.status_answer()?.into()
             }
             SandboxCommand::FreeSlot => {
@@ -208,6 +214,11 @@ impl Inner {
                 self.load().await?;
                 SandboxAnswer::Permission(self.may_forget(run, &snapshot)?).into()
             }
+            SandboxCommand::Limit(choice) => {
+                self.load().await?;
+                self.set_limit(choice).await?;
+                SandboxAnswer::Done.into()
+            }
         })
     }
 
@@ -218,8 +229,10 @@ impl Inner {
         order: Order,
         lost: Option<String>,
     ) -> worker::Result<SandboxAnswer> {
-        if let Some(refusal) = order.refusal(by, self.life().desired) {
-            return Ok(refusal.into());
+        self.review_spent_limit().await;
+        if let Some(refusal) = order.refusal(by, &self.life(), clock::now_ms()) {
+            let detail = (refusal == Refusal::SpendLimitReached).then(|| self.spent_in_words());
+            return Ok(SandboxAnswer::Refused(refusal, detail.flatten()));
         }
         if lost.is_some() {
             return Ok(SandboxAnswer::Refused(Refusal::UnsavedChanges, lost));
@@ -326,6 +339,9 @@ impl Inner {
         let recorded = self.record_backup_status(run, &status);
         if let Err(error) = &recorded {
             log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);
+        }
+        if let Some(cpu_ms) = status.cpu_ms {
+            self.count_cpu(run, cpu_ms);
         }
         let report = SupervisorReport::from(&status);
         let mut memory = self.memory.borrow_mut();

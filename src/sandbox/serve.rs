@@ -56,13 +56,23 @@ impl Inner {
     pub(super) async fn serve(self: &Rc<Self>, request: web_sys::Request) -> Result<web_sys::Response> {
         let give_up_at = clock::now_ms().saturating_add(HOLD_MS);
         let mut tries = 0;
+        let mut reviewed = false;
         loop {
             self.load().await?;
             match self.life().entry(clock::now_ms()) {
                 Entry::Open => {}
                 Entry::NeedsSlot if self.has_slot().await => {}
                 Entry::NeedsSlot => return self.refuse(&request, Refusal::NoCapacity, None),
-                Entry::Refused(refusal) => return self.refuse(&request, refusal, None),
+                // The limit may be another one since it went to sleep.
+                Entry::Refused(Refusal::SpendLimitReached) if !reviewed => {
+                    reviewed = true;
+                    self.review_limit().await;
+                    continue;
+                }
+                Entry::Refused(refusal) => {
+                    let spent = (refusal == Refusal::SpendLimitReached).then(|| self.spent_in_words());
+                    return self.refuse(&request, refusal, spent.flatten());
+                }
             }
             self.handle_event(LifecycleEvent::Wanted).await?;
             let refusal = match self.life().admission() {
@@ -93,6 +103,7 @@ impl Inner {
     /// `None` when the container is gone or does not listen.
     async fn forward(self: &Rc<Self>, request: &web_sys::Request, run: Run) -> Option<web_sys::Response> {
         let outcome = async {
+            self.usage.count_request();
             let port: Port = self.container()?.get_tcp_port(INGRESS_PORT)?.into_rpc();
             // One that might be sent again has no body, so that nothing of it is used up here.
             let response = match self.ingress_secret(run)? {
@@ -230,7 +241,7 @@ impl Inner {
         let response = if wants_page(request) {
             match follows_the_bot(refusal) {
                 true => self.waking_page(refusal),
-                false => reply::refusal_page(refusal),
+                false => reply::refusal_page_with(refusal, detail.as_deref()),
             }
         } else {
             reply::problem(refusal, detail)

@@ -1,5 +1,5 @@
 //! What a Sandbox keeps in its own SQLite: its life, and the secrets of the current run. The tables about snapshots are
-//! read and written in `snapshot_index`, those about sessions in `sessions`.
+//! read and written in `snapshot_index`, those about sessions in `sessions`, what was used in `usage`.
 //!
 //! SQL in a Durable Object is synchronous, and the runtime holds every outgoing message back until the
 //! writes before it are on disk: what was answered was stored.
@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -37,6 +37,8 @@ const MIGRATIONS: [&str; 7] = [
      INSERT INTO kept_holds (only) SELECT 1 FROM life;",
     // What the registry was last told, so that an object that comes back into memory does not tell it again.
     "CREATE TABLE registry_row (only INTEGER PRIMARY KEY CHECK (only = 1), said TEXT NOT NULL, health TEXT, at INTEGER NOT NULL, active_at INTEGER NOT NULL);",
+    // The JSON of `core::cost::meter::Meter`.
+    "CREATE TABLE usage (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

@@ -21,7 +21,8 @@ const FAILURES = [
   "storage-failed", "effect-failed", "event-not-written", "event-not-completed", "failed-sign-in-not-written",
   "registry-not-written", "token-use-not-written", "report-not-recorded", "backups-not-recorded", "exit-not-recorded",
   "tick-failed", "health-not-recorded", "job-not-marked", "alerts-failed", "alerts-not-sent", "alerts-row-unread", "history-not-trimmed", "session-not-kept", "session-not-sealed",
-  "backup-state-unreadable", "rate-limit-unavailable",
+  "backup-state-unreadable", "rate-limit-unavailable", "usage-not-counted", "usage-not-written", "operations-not-counted",
+  "limit-not-reviewed",
 ];
 const sources = fileURLToPath(new URL("../../src", import.meta.url));
 

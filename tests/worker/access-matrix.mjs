@@ -154,6 +154,11 @@ const ENDPOINTS = [
   ["admin-list-bulk-orders", "admin", "GET", "/api/admin/bulk", null, true],
   ["admin-get-bulk-order", "admin", "GET", "/api/admin/bulk/1", null, true],
   ["admin-stop-bulk-order", "admin", "POST", "/api/admin/bulk/1/stop", null, true],
+  ["get-costs", "own", "GET", "/api/bot/costs"],
+  ["admin-list-costs", "admin", "GET", "/api/admin/costs", null, true],
+  ["admin-get-costs", "admin", "GET", `/api/admin/bots/${USER}/costs`, null, true],
+  ["admin-set-limit", "admin", "PUT", `/api/admin/bots/${USER}/limit`, { limit_microdollars: 25_000_000 }, true],
+  ["admin-clear-limit", "admin", "DELETE", `/api/admin/bots/${USER}/limit`, null, true],
   ["admin-set-alert-settings", "admin", "POST", "/api/admin/alerts/settings", { rules: [] }, true],
   // Pages and traffic. That a code, a form or a state is none is said after access was given.
   ["enter-admin-ui", "anybody", "GET", "/admin"],

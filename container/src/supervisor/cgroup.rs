@@ -1,4 +1,4 @@
-//! What the container's cgroup says about memory: version 2 where it is, else version 1.
+//! What the container's cgroup says about memory and processor: version 2 where it is, else version 1.
 //!
 //! A container sees its own cgroup at the root of the file system's mount. A machine that is a container as a
 //! whole (a micro VM) has no limit there; then the machine's memory is the limit, and the kernel's own count
@@ -43,6 +43,14 @@ impl Cgroup {
             limit: self.limit(),
             oom_kills: self.oom_kills(),
         })
+    }
+
+    /// Milliseconds of a core that were used since the container started; of the machine, where it is the container.
+    pub(crate) fn cpu_ms(&self) -> Option<u64> {
+        let of_v2 =
+            || field(&self.text("sys/fs/cgroup/cpu.stat")?, "usage_usec ").map(|micros| micros / 1_000);
+        let of_v1 = || Some(self.number("sys/fs/cgroup/cpuacct/cpuacct.usage")? / 1_000_000);
+        of_v2().or_else(of_v1)
     }
 
     /// How many processes the kernel has killed for want of memory.
@@ -147,6 +155,18 @@ mod tests {
         assert_eq!(v1.1.memory(), Some(expected));
         let vm = machine(&[("proc/vmstat", "nr_free_pages 3\noom_kill 2\n")]);
         assert_eq!((vm.1.memory(), vm.1.oom_kills()), (None, 2));
+    }
+
+    #[test]
+    fn cgroup_v1_and_v2_processor_times_are_read() {
+        let v2 = machine(&[(
+            "sys/fs/cgroup/cpu.stat",
+            "usage_usec 61000999\nuser_usec 1\nsystem_usec 2\n",
+        )]);
+        assert_eq!(v2.1.cpu_ms(), Some(61_000));
+        let v1 = machine(&[("sys/fs/cgroup/cpuacct/cpuacct.usage", "61000999999\n")]);
+        assert_eq!(v1.1.cpu_ms(), Some(61_000));
+        assert_eq!(machine(&[]).1.cpu_ms(), None);
     }
 
     #[test]

@@ -53,6 +53,7 @@ impl Account {
             idle_ms: self.activity.idle_ms(),
             open: self.activity.open(),
             memory: Cgroup::here().memory(),
+            cpu_ms: Cgroup::here().cpu_ms(),
             processes: processes::count(),
             backup: self.backup.borrow().clone(),
         }

@@ -314,6 +314,8 @@ pub fn rule_of(kind: IncidentKind) -> Option<Rule> {
         IncidentKind::RepositoryDamaged => Some(Rule::RepositoryDamaged),
         IncidentKind::DrillFailing => Some(Rule::DrillFailing),
         IncidentKind::OutOfMemory => Some(Rule::OutOfMemory),
+        IncidentKind::SpendNearLimit => Some(Rule::SpendNearLimit),
+        IncidentKind::SpendOverLimit => Some(Rule::SpendOverLimit),
         // The first is the platform's. A suspicious snapshot is passed over at the next start, and then it is told; a
         // database that is stored as the files it is loses nothing.
         IncidentKind::NoCapacity

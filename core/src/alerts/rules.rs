@@ -135,6 +135,12 @@ rules! {
     /// A gateway ran out of memory twice within a day.
     OutOfMemory = "out-of-memory": Watches::Bots, Warning, opens 0, closes 2 * MINUTE_MS,
         "A bot runs out of memory again and again", [];
+    /// Four fifths of what a bot may cost in a month are spent.
+    SpendNearLimit = "spend-near-limit": Watches::Bots, Warning, opens 0, closes 2 * MINUTE_MS,
+        "A bot has spent most of its monthly limit", [];
+    /// All of it is spent: the bot sleeps, and nothing wakes it.
+    SpendOverLimit = "spend-over-limit": Watches::Bots, Critical, opens 0, closes 2 * MINUTE_MS,
+        "A bot has spent its monthly limit and was put to sleep", [];
     /// Nine of ten slots are taken.
     CapacityShort = "capacity-short": Watches::Platform, Warning, opens 5 * MINUTE_MS, closes 5 * MINUTE_MS,
         "Nearly all slots for bots are taken", [];

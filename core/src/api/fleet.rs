@@ -82,3 +82,58 @@ impl fmt::Display for FleetCursor {
         write!(f, "{}.{}.{}", self.order.as_str(), self.key, self.user)
     }
 }
+
+/// The last bot of a page of the most expensive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CostCursor {
+    /// What it cost this month, in microdollars.
+    pub micro: u64,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+impl FromStr for CostCursor {
+    type Err = NotACursor;
+
+    fn from_str(text: &str) -> Result<Self, NotACursor> {
+        let (micro, user) = text.split_once('.').ok_or(NotACursor)?;
+        let is_amount = micro.len() <= MAX_TIME_DIGITS && micro.bytes().all(|byte| byte.is_ascii_digit());
+        Ok(Self {
+            micro: micro.parse().ok().filter(|_| is_amount).ok_or(NotACursor)?,
+            user: user.parse().map_err(|_| NotACursor)?,
+        })
+    }
+}
+
+impl fmt::Display for CostCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.micro, self.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
+
+    #[test]
+    fn a_cursor_of_costs_is_read_as_it_was_written() {
+        let cursor = CostCursor {
+            micro: 12,
+            user: USER.parse().unwrap(),
+        };
+        assert_eq!(cursor.to_string().parse::<CostCursor>(), Ok(cursor));
+        for wrong in [
+            "",
+            "12",
+            "12.",
+            ".x",
+            &format!("+1.{USER}"),
+            &format!("1000000000000000.{USER}"),
+            &format!("1.5.{USER}"),
+        ] {
+            assert!(wrong.parse::<CostCursor>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod bot;
 pub mod bulk;
 pub mod contract;
+pub mod costs;
 pub mod domains;
 pub mod endpoint;
 pub mod fleet;

@@ -201,6 +201,7 @@ fn parameter(parameter: &Parameter) -> Value {
         Takes::SnapshotId => json!({ "$ref": "#/components/schemas/SnapshotId" }),
         Takes::FleetCursor => json!({ "type": "string", "pattern": schemas::fleet_cursor() }),
         Takes::SnapshotCursor => json!({ "type": "string", "pattern": schemas::snapshot_cursor() }),
+        Takes::CostCursor => json!({ "type": "string", "pattern": schemas::cost_cursor() }),
         Takes::OneOf(values) => json!({ "type": "string", "enum": values }),
     };
     json!({

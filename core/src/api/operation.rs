@@ -2,6 +2,7 @@
 
 use super::alerts::AlertCall;
 use super::bulk::BulkCall;
+use super::costs::CostCall;
 use super::owner_sink::OwnerSinkCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
@@ -112,6 +113,8 @@ pub enum Operation {
     Alerts(AlertCall),
     /// An admin: orders to many bots.
     Bulk(BulkCall),
+    /// What bots cost, and what they may.
+    Costs(CostCall),
     /// The owner's traffic to their bot.
     ServeBot,
     /// A machine at a bot's repository of snapshots.
@@ -201,6 +204,8 @@ documents! {
         BulkOrderPage: super::bulk::BulkOrderPage,
         BulkOrderBots: super::bulk::BulkOrderBots,
         BulkOrder: super::bulk::BulkOrder,
+        BotCosts: super::costs::BotCosts,
+        FleetCosts: super::costs::FleetCosts,
     }
     in {
         OrderRequest: super::sandbox::OrderRequest,
@@ -220,5 +225,6 @@ documents! {
         MuteName: super::alerts::MuteName,
         AlertSettings: crate::alerts::policy::AlertSettings,
         BulkRequest: super::bulk::BulkRequest,
+        LimitRequest: super::costs::LimitRequest,
     }
 }

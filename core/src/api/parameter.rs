@@ -1,6 +1,6 @@
 //! Names in queries, and which values they take.
 
-use super::fleet::FleetCursor;
+use super::fleet::{CostCursor, FleetCursor};
 use super::snapshots::SnapshotCursor;
 use crate::wire::run::SnapshotId;
 
@@ -30,6 +30,8 @@ pub enum Takes {
     FleetCursor,
     /// The `next` of a page of snapshots; empty is the beginning.
     SnapshotCursor,
+    /// The `next` of a page of the most expensive bots; empty is the beginning.
+    CostCursor,
     /// One of these.
     OneOf(&'static [&'static str]),
 }
@@ -47,6 +49,7 @@ impl Takes {
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
             Self::FleetCursor => value.is_empty() || value.parse::<FleetCursor>().is_ok(),
             Self::SnapshotCursor => value.is_empty() || value.parse::<SnapshotCursor>().is_ok(),
+            Self::CostCursor => value.is_empty() || value.parse::<CostCursor>().is_ok(),
             Self::OneOf(values) => values.contains(&value),
         }
     }
@@ -57,7 +60,9 @@ impl Takes {
             Self::Number(most) => format!("a whole number up to {most}"),
             Self::Text => "a text".to_owned(),
             Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
-            Self::FleetCursor | Self::SnapshotCursor => "the `next` of the page before".to_owned(),
+            Self::FleetCursor | Self::SnapshotCursor | Self::CostCursor => {
+                "the `next` of the page before".to_owned()
+            }
             Self::OneOf(values) => format!("one of {}", values.join(", ")),
         }
     }

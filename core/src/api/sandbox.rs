@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::snapshots::SnapshotCommand;
 
 use crate::backup::repository::scope::Scope;
-use crate::bot::lifecycle::{Authority, Desired, LifecycleEvent};
+use crate::bot::lifecycle::{Authority, Desired, Lifecycle, LifecycleEvent};
+use crate::cost::limit::LimitChoice;
 use crate::http::problem::Refusal;
 use crate::identity::mfa::{SecondFactor, SecondFactorCommand};
 use crate::identity::session::{Renewal, SessionCommand};
@@ -56,6 +57,9 @@ pub enum SandboxCommand {
     /// A run wants to delete a snapshot by policy: [`SandboxAnswer::Permission`], if it is the current one and
     /// nobody holds that snapshot.
     MayForget(Run, SnapshotId),
+    /// An admin decided what the bot may cost in a month: [`SandboxAnswer::Done`]. Never wakes it; one that sleeps for having
+    /// spent less may be woken from then on.
+    Limit(LimitChoice),
 }
 
 impl SandboxCommand {
@@ -254,12 +258,14 @@ impl Order {
 
     /// Why a bot of which that was decided would do nothing about this order, if it would not: a suspension ends by an
     /// admin's start and by nothing else, so not by a stop, after which its owner could start it. What is not to run is not
-    /// started afresh. In every other state an order is carried out, or it is so already.
-    pub fn refusal(self, by: Authority, desired: Desired) -> Option<Refusal> {
-        match (self, desired) {
+    /// started afresh, and neither is what has spent its limit, by nobody: who may start it may raise that. In every other state an
+    /// order is carried out, or it is so already.
+    pub fn refusal(self, by: Authority, life: &Lifecycle, now: u64) -> Option<Refusal> {
+        match (self, life.desired) {
             (Self::Start, Desired::Suspended) if by == Authority::Owner => Some(Refusal::BotSuspended),
             (Self::Stop | Self::Restart, Desired::Suspended) => Some(Refusal::BotSuspended),
             (Self::Restart, Desired::Stopped) => Some(Refusal::BotStopped),
+            (Self::Restart, _) => life.spent(now).map(|_| Refusal::SpendLimitReached),
             _ => None,
         }
     }
@@ -270,7 +276,11 @@ impl Order {
             (Self::Sleep, _) => &[Refusal::UnsavedChanges],
             (Self::Stop, _) => &[Refusal::UnsavedChanges, Refusal::BotSuspended],
             (Self::Start, Authority::Owner) => &[Refusal::BotSuspended],
-            (Self::Restart, _) => &[Refusal::BotStopped, Refusal::BotSuspended],
+            (Self::Restart, _) => &[
+                Refusal::BotStopped,
+                Refusal::BotSuspended,
+                Refusal::SpendLimitReached,
+            ],
             (Self::Start | Self::Pin | Self::Unpin | Self::Suspend, _) => &[],
         }
     }

@@ -14,6 +14,7 @@ use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
 mod admin;
 mod alerts;
 mod bulk;
+mod costs;
 mod owner;
 mod rows;
 
@@ -25,6 +26,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         .chain(admin::ADMIN)
         .chain(alerts::ALERTS)
         .chain(bulk::BULK)
+        .chain(costs::COSTS)
         .chain(UPSTREAM)
 }
 
@@ -183,6 +185,7 @@ pub(super) const SERVE_BOT: Endpoint = Endpoint::bot(
     Refusal::ServiceWorker,
     Refusal::BotStopped,
     Refusal::BotSuspended,
+    Refusal::SpendLimitReached,
     Refusal::NoCapacity,
     Refusal::BotWaking,
     Refusal::BotStopping,

@@ -32,6 +32,7 @@ impl Lifecycle {
         match self.desired {
             Desired::Stopped => Entry::Refused(Refusal::BotStopped),
             Desired::Suspended => Entry::Refused(Refusal::BotSuspended),
+            Desired::Available if self.spent(now).is_some() => Entry::Refused(Refusal::SpendLimitReached),
             Desired::Available if self.would_start(now) => Entry::NeedsSlot,
             Desired::Available => Entry::Open,
         }

@@ -48,6 +48,12 @@ pub enum HistoryKind {
     Suspended,
     /// It could not wake: all slots were taken.
     NoCapacity,
+    /// Four fifths of what it may cost in a month are spent; the detail says how much of how much.
+    SpendNearLimit,
+    /// All of it is spent: it is put to sleep, and nothing wakes it.
+    SpendOverLimit,
+    /// It may run again: an admin raised its limit, or the month is another one.
+    SpendLimitLifted,
     /// Somebody gave it an order; the detail says which.
     Ordered,
     /// Its home was made from a snapshot and compared with it; the detail says which, and how much.
@@ -92,7 +98,7 @@ pub enum HistoryKind {
 
 impl HistoryKind {
     /// Every kind.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 40] = [
         Self::Started,
         Self::Ready,
         Self::Slept,
@@ -110,6 +116,9 @@ impl HistoryKind {
         Self::Stopped,
         Self::Suspended,
         Self::NoCapacity,
+        Self::SpendNearLimit,
+        Self::SpendOverLimit,
+        Self::SpendLimitLifted,
         Self::Ordered,
         Self::Restored,
         Self::RestoreFailed,
@@ -152,6 +161,9 @@ impl HistoryKind {
             Self::Stopped => "stopped",
             Self::Suspended => "suspended",
             Self::NoCapacity => "no-capacity",
+            Self::SpendNearLimit => "spend-near-limit",
+            Self::SpendOverLimit => "spend-over-limit",
+            Self::SpendLimitLifted => "spend-limit-lifted",
             Self::Ordered => "ordered",
             Self::Restored => "restored",
             Self::RestoreFailed => "restore-failed",

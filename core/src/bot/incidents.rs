@@ -40,6 +40,10 @@ pub enum IncidentKind {
     OutOfMemory,
     /// The bot could not wake: all slots were taken.
     NoCapacity,
+    /// Four fifths of what the bot may cost in a month are spent.
+    SpendNearLimit,
+    /// All of it is spent, and the bot sleeps.
+    SpendOverLimit,
     /// A kind of a newer version.
     #[serde(other)]
     Unknown,
@@ -59,6 +63,8 @@ impl IncidentKind {
         Self::DrillFailing,
         Self::OutOfMemory,
         Self::NoCapacity,
+        Self::SpendNearLimit,
+        Self::SpendOverLimit,
     ];
 
     /// Its text in JSON.
@@ -75,6 +81,8 @@ impl IncidentKind {
             Self::DrillFailing => "drill-failing",
             Self::OutOfMemory => "out-of-memory",
             Self::NoCapacity => "no-capacity",
+            Self::SpendNearLimit => "spend-near-limit",
+            Self::SpendOverLimit => "spend-over-limit",
             Self::Unknown => "unknown",
         }
     }

@@ -17,6 +17,7 @@ mod memory;
 #[cfg(test)]
 mod properties;
 mod record;
+mod spent;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use deadlines::*;
 pub use history_events::{gateway_endings, history_events};
 
 use super::incidents::Incidents;
+use crate::cost::limit::Spending;
 use crate::wire::control::EndReason;
 use crate::wire::run::Run;
 
@@ -149,6 +151,12 @@ pub struct Lifecycle {
     /// What is wrong, and what was.
     #[serde(skip_serializing_if = "Incidents::is_empty")]
     pub incidents: Incidents,
+    /// That most or all of the month's limit is spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spending: Option<Spending>,
+    /// When a bot that has spent all of it is put to sleep, whatever it is doing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent_deadline: Option<u64>,
 }
 
 /// What the supervisor says about its gateway.
@@ -211,6 +219,8 @@ pub enum LifecycleEvent {
     Desired(Authority, Desired),
     /// The owner or an admin decided whether it sleeps when idle.
     Pinned(bool),
+    /// Most or all of the month's limit is spent, or it is no more: the month is another one, or the limit.
+    Spending(Option<Spending>),
     /// What the supervisor of this run says; `None` when it could not be asked.
     Reported(Run, Option<SupervisorReport>),
     /// What the supervisor of this run says to being put to sleep.
@@ -282,6 +292,8 @@ impl Lifecycle {
             ended_at: 0,
             memory_ends: Vec::new(),
             incidents: Incidents::default(),
+            spending: None,
+            spent_deadline: None,
         }
     }
 
@@ -295,12 +307,18 @@ impl Lifecycle {
         event: LifecycleEvent,
     ) -> Vec<LifecycleEffect> {
         self.incidents.close_lapsed(now);
+        self.lift_spending(now);
+        let before = self.lapse_alarm();
         let mut effects = self.effects(rules, now, jitter, event);
         if let Some(at) = self.lapse_alarm() {
             for effect in &mut effects {
                 if *effect == LifecycleEffect::ClearAlarm {
                     *effect = LifecycleEffect::SetAlarm(at);
                 }
+            }
+            // Nothing else may ring for it.
+            if before != Some(at) && !effects.contains(&LifecycleEffect::SetAlarm(at)) {
+                effects.push(LifecycleEffect::SetAlarm(at));
             }
         }
         effects
@@ -330,6 +348,7 @@ impl Lifecycle {
                 self.pinned = pinned;
                 self.apply_pinned()
             }
+            LifecycleEvent::Spending(spending) => self.set_spending(now, spending),
             LifecycleEvent::Reported(run, report) if run == self.run => self.reported(rules, now, report),
             LifecycleEvent::SleepAnswered(run, answer) if run == self.run => self.sleep_answered(now, answer),
             LifecycleEvent::StartFailed(run, reason) if run == self.run => {
@@ -379,14 +398,14 @@ impl Lifecycle {
         }
     }
 
-    /// When to ring only because of an incident that nobody may see the end of. A bot that is awake, or comes back by
+    /// When to ring only because of an incident that nobody may see the end of, a spent limit included. A bot that is awake, or comes back by
     /// itself, is looked at anyway.
     pub fn lapse_alarm(&self) -> Option<u64> {
         let returns =
             matches!(self.state, LifecycleState::BackingOff { .. }) && self.restarts_automatically();
-        self.incidents
-            .next_lapse()
-            .filter(|_| !self.is_awake() && !returns)
+        let ends = self.spending.map(|spending| spending.until);
+        let next = self.incidents.next_lapse().into_iter().chain(ends).min();
+        next.filter(|_| !self.is_awake() && !returns)
     }
 
     /// Whether `run` is the current one.

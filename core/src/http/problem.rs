@@ -85,6 +85,8 @@ pub enum Refusal {
     BotStopped,
     /// An admin suspended the bot.
     BotSuspended,
+    /// The bot has cost what it may cost in a month.
+    SpendLimitReached,
     /// Every place for a bot that is awake is taken, and none could be freed yet.
     NoCapacity,
     /// The bot is waking up and was not ready in time.

@@ -330,6 +330,9 @@ pub struct Status {
     /// Memory of the container, where its cgroup can be read.
     #[serde(default)]
     pub memory: Option<Memory>,
+    /// Milliseconds of a core that the container has used since it started, where the kernel says.
+    #[serde(default)]
+    pub cpu_ms: Option<u64>,
     /// How many processes there are.
     #[serde(default)]
     pub processes: ProcessCount,

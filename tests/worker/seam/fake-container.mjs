@@ -9,6 +9,7 @@ export class FakeContainer {
     crashLoop: null,
     backup: null,
     idleMs: 0, // what the supervisor says about activity
+    cpuMs: null, // what it says of the processor
     openRequests: 0,
     quiesce: { answer: "ready" }, // what it says to being put to sleep
     after: {}, // what an order to the supervisor changes of all this, by its path
@@ -118,6 +119,7 @@ export class FakeContainer {
       backup: this.behaviour.backup,
       ready_for_ms: this.behaviour.readyForMs,
       idle_ms: this.behaviour.idleMs,
+      cpu_ms: this.behaviour.cpuMs,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
   }

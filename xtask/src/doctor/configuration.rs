@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use moltworker_core::bot::lifecycle::STOP_DEADLINE_MS;
-use moltworker_core::settings::{BINDINGS, MAX_AWAKE, OPTIONAL, REQUIRED};
+use moltworker_core::settings::{BINDINGS, INSTANCE_TYPE, MAX_AWAKE, OPTIONAL, REQUIRED};
 use toml::Value;
 
 use super::report::Check;
@@ -172,7 +172,20 @@ fn container(configuration: &Configuration) -> Vec<Check> {
             "set both to the same number in wrangler.toml",
         ));
     }
+    let priced = configuration.variable(INSTANCE_TYPE);
     for entry in configuration.list("containers") {
+        let named = entry.get("instance_type").and_then(Value::as_str);
+        if let (Some(named), Some(priced)) = (named, priced)
+            && named != priced
+        {
+            checks.push(Check::bad(
+                "container instance_type",
+                format!(
+                    "is {named} and INSTANCE_TYPE is {priced}: costs and limits would be those of another"
+                ),
+                "set both to the same type in wrangler.toml",
+            ));
+        }
         let grace = entry
             .get("rollout_active_grace_period")
             .and_then(Value::as_integer);

@@ -208,9 +208,11 @@ fn takes(input: Input) -> String {
             let each = parameters.iter().map(|parameter| {
                 let values = match parameter.takes {
                     Takes::Number(most) => format!(", a number up to {most}"),
-                    Takes::Text | Takes::SnapshotId | Takes::FleetCursor | Takes::SnapshotCursor => {
-                        String::new()
-                    }
+                    Takes::Text
+                    | Takes::SnapshotId
+                    | Takes::FleetCursor
+                    | Takes::SnapshotCursor
+                    | Takes::CostCursor => String::new(),
                     Takes::OneOf(values) => format!(", one of {}", values.join(", ")),
                 };
                 let needed = if parameter.required { ", required" } else { "" };

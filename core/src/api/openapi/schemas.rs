@@ -9,6 +9,7 @@ use crate::api::fleet::{FleetOrder, MAX_TIME_DIGITS};
 use crate::api::operation::Document;
 use crate::api::page::PAGE;
 use crate::api::snapshots;
+use crate::cost::limit::{MAX_LIMIT, MIN_LIMIT};
 use crate::http::host::MAX_CHARACTERS;
 use crate::http::problem::{Problem, Refusal};
 use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTERS};
@@ -59,6 +60,11 @@ pub(super) fn fleet_cursor() -> String {
 /// The cursor of a list of snapshots: a time in milliseconds and a snapshot's id, with a dot between. Empty is the beginning.
 pub(super) fn snapshot_cursor() -> String {
     format!("^([0-9]{{1,{MAX_TIME_DIGITS}}}[.][0-9a-f]{{64}})?$")
+}
+
+/// The cursor of a list of the most expensive bots: an amount and a user id, with a dot between. Empty is the beginning.
+pub(super) fn cost_cursor() -> String {
+    format!("^([0-9]{{1,{MAX_TIME_DIGITS}}}[.]{USER_ID})?$")
 }
 
 /// Every schema, by name.
@@ -274,8 +280,19 @@ fn constrain(all: &mut Map<String, Value>) {
             "default",
             json!(DEFAULT_DAYS),
         ),
+        (
+            "/LimitRequest/properties/limit_microdollars",
+            "minimum",
+            json!(MIN_LIMIT.micro()),
+        ),
+        (
+            "/LimitRequest/properties/limit_microdollars",
+            "maximum",
+            json!(MAX_LIMIT.micro()),
+        ),
         ("/BotPage/properties/bots", "maxItems", json!(PAGE)),
         ("/EventPage/properties/events", "maxItems", json!(PAGE)),
+        ("/FleetCosts/properties/bots", "maxItems", json!(PAGE)),
         ("/SnapshotList/properties/snapshots", "maxItems", json!(PAGE)),
         ("/UserPage/properties/users", "maxItems", json!(PAGE)),
         ("/Problem/properties/code", "enum", json!(codes)),

@@ -53,6 +53,10 @@ fn commands() -> Vec<(SandboxCommand, String)> {
             r#"{"bulk":["sleep",5]}"#.to_owned(),
         ),
         (
+            SandboxCommand::Limit(LimitChoice::Unlimited),
+            r#"{"limit":"unlimited"}"#.to_owned(),
+        ),
+        (
             SandboxCommand::MayForget(Run(7), id()),
             format!(r#"{{"may-forget":[7,"{snapshot}"]}}"#),
         ),
@@ -287,7 +291,7 @@ fn an_order_is_refused_where_the_bot_would_ignore_it() {
             {
                 let mut life = before.clone();
                 life.on(&rules, NOW, 0.0, order.event(by));
-                let refusal = order.refusal(by, desired);
+                let refusal = order.refusal(by, &before, NOW);
                 assert_eq!(
                     life.ignored > before.ignored,
                     refusal.is_some(),

@@ -96,6 +96,7 @@ pub(super) fn status(run: Run, backup: BackupStatus) -> Status {
         idle_ms: 0,
         open: crate::wire::control::OpenTraffic::default(),
         memory: None,
+        cpu_ms: None,
         processes: crate::wire::control::ProcessCount::default(),
         backup: Some(backup),
     }

@@ -25,6 +25,10 @@ pub const ASK_ACTIVITY_AGAIN_MS: u64 = 60_000;
 /// a bot that runs all of it, which then costs some thirty dollars.
 pub const PROBE_AGAIN_MS: u64 = 60_000;
 
+/// How long a bot that has spent its limit may say that it is busy, or has something to save, before it is put to sleep all the
+/// same. A turn of an agent takes minutes, and so does a bucket that is away for a moment; at some $0.07 an hour it costs a cent.
+pub const SPENT_GRACE_MS: u64 = 10 * 60_000;
+
 /// The pause after the first failed start. Doubles with each further failure.
 pub const FIRST_BACKOFF_MS: u64 = 2_000;
 /// The longest pause between two starts: short enough that a caller's patience outlives it.

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::tests::{QUARTER, R1, RULES};
 use super::*;
+use crate::cost::limit::SpendLevel;
+use crate::cost::money::Money;
 
 pub(crate) const NOW: u64 = 100 * STABLE_AFTER_MS;
 
@@ -74,8 +76,27 @@ pub(crate) fn lives() -> Vec<Lifecycle> {
                 ..Lifecycle::new(0)
             });
         }
+        // Its limit is spent: since a moment, for long, and until a moment ago.
+        for (until, deadline) in [(NOW + 1, NOW + 1), (NOW + 1, NOW - 1), (NOW - 1, NOW - 1)] {
+            lives.push(Lifecycle {
+                state: state.clone(),
+                run: R1,
+                spending: Some(spending(SpendLevel::Over, until)),
+                spent_deadline: Some(deadline),
+                ..Lifecycle::new(0)
+            });
+        }
     }
     lives
+}
+
+pub(super) fn spending(level: SpendLevel, until: u64) -> Spending {
+    Spending {
+        level,
+        spent: Money::of_micro(9_000_000),
+        limit: Money::of_micro(10_000_000),
+        until,
+    }
 }
 
 pub(super) fn events() -> Vec<LifecycleEvent> {
@@ -109,6 +130,8 @@ pub(super) fn events() -> Vec<LifecycleEvent> {
         events.extend(desires.map(|desired| LifecycleEvent::Desired(by, desired)));
     }
     events.extend([false, true].map(LifecycleEvent::Pinned));
+    let levels = [SpendLevel::Near, SpendLevel::Over].map(|level| Some(spending(level, NOW + 1)));
+    events.extend(levels.into_iter().chain([None]).map(LifecycleEvent::Spending));
     events.extend([false, true].map(|container_runs| LifecycleEvent::Loaded { container_runs }));
     events.extend([
         LifecycleEvent::Wanted,

@@ -2,6 +2,7 @@
 
 use super::{Desired, Lifecycle, LifecycleEvent, LifecycleState};
 use crate::bot::history::HistoryKind;
+use crate::cost::limit::{SpendLevel, Spending};
 use crate::wire::control::EndReason;
 
 /// An entry's kind and why, where there is more to say.
@@ -11,11 +12,8 @@ type Entry = (HistoryKind, Option<String>);
 pub fn history_events(before: &Lifecycle, event: &LifecycleEvent, after: &Lifecycle) -> Vec<Entry> {
     let step = step(before, event, after);
     let memory = memory(before, event, after);
-    outlived(before, after)
-        .into_iter()
-        .chain(memory)
-        .chain(step)
-        .collect()
+    let told = [outlived(before, after), memory, spending(before, after), step];
+    told.into_iter().flatten().collect()
 }
 
 /// That its gateway ran out of memory. Told by the report that follows, once for each that reports bring.
@@ -38,6 +36,19 @@ pub fn gateway_endings(before: &Lifecycle, event: &LifecycleEvent, after: &Lifec
     }
     let news = report.endings.iter().filter(|(at, _)| *at > before.ended_at);
     news.map(|(_, reason)| *reason).collect()
+}
+
+/// What became of the month's limit.
+fn spending(before: &Lifecycle, after: &Lifecycle) -> Option<Entry> {
+    let is_over = |spending: &Spending| spending.level == SpendLevel::Over;
+    let words = after.spending.map(|spending| spending.in_words());
+    match (before.spending, after.spending) {
+        (Some(known), Some(found)) if known.is_as(&found) => None,
+        (_, Some(found)) if is_over(&found) => Some((HistoryKind::SpendOverLimit, words)),
+        (Some(known), _) if is_over(&known) => Some((HistoryKind::SpendLimitLifted, words)),
+        (_, Some(_)) => Some((HistoryKind::SpendNearLimit, words)),
+        (_, None) => None,
+    }
 }
 
 /// What its gateway left running. Told by the report that follows, so once for each end of a gateway, or for several.

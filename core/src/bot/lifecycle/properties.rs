@@ -2,14 +2,20 @@
 
 use proptest::prelude::*;
 
+use super::diagram::spending;
 use super::tests::{QUARTER, RULES, idle, report_event};
 use super::*;
+use crate::cost::limit::SpendLevel;
 
 /// Stands for whatever run is the current one when the event comes.
 const CURRENT: Run = Run(u64::MAX);
 
-fn aimed(event: LifecycleEvent, current: Run) -> LifecycleEvent {
+fn aimed(event: LifecycleEvent, current: Run, now: u64) -> LifecycleEvent {
     match event {
+        LifecycleEvent::Spending(Some(spending)) => LifecycleEvent::Spending(Some(Spending {
+            until: now + spending.until,
+            ..spending
+        })),
         LifecycleEvent::Reported(CURRENT, report) => LifecycleEvent::Reported(current, report),
         LifecycleEvent::SleepAnswered(CURRENT, answer) => LifecycleEvent::SleepAnswered(current, answer),
         LifecycleEvent::StartFailed(CURRENT, reason) => LifecycleEvent::StartFailed(current, reason),
@@ -57,6 +63,10 @@ fn any_event() -> impl Strategy<Value = (u64, LifecycleEvent)> {
         1 => Just(LifecycleEvent::RestartWanted),
         1 => desired.prop_map(|desired| LifecycleEvent::Desired(Authority::Admin, desired)),
         1 => any::<bool>().prop_map(LifecycleEvent::Pinned),
+        1 => prop::option::weighted(0.7, (any::<bool>(), 1..4 * SPENT_GRACE_MS)).prop_map(|found| {
+            let level = |over| if over { SpendLevel::Over } else { SpendLevel::Near };
+            LifecycleEvent::Spending(found.map(|(over, lasts)| spending(level(over), lasts)))
+        }),
         4 => (run.clone(), any_report()).prop_map(|(run, report)| LifecycleEvent::Reported(run, report)),
         2 => (run.clone(), answer).prop_map(|(run, answer)| LifecycleEvent::SleepAnswered(run, answer)),
         1 => run.clone().prop_map(|run| LifecycleEvent::StartFailed(run, "x".into())),
@@ -113,6 +123,11 @@ impl World {
                         Desired::Available,
                         "started although it must not run"
                     );
+                    prop_assert_eq!(
+                        self.life.spent(self.now),
+                        None,
+                        "started although its limit is spent"
+                    );
                     let rests_until = match before.state {
                         LifecycleState::BackingOff { until, .. }
                         | LifecycleState::CrashLooped {
@@ -157,6 +172,7 @@ impl World {
         );
         let nobody_asks = self.life.desired == Desired::Available
             && (self.life.pinned || self.life.has_background_work)
+            && self.life.spent(self.now).is_none()
             && self.life.failures < SELF_STARTS;
         prop_assert!(
             !nobody_asks
@@ -178,7 +194,7 @@ proptest! {
         let mut world = World { life: Lifecycle::new(0), now: 0, alive: false, alarm: None, asked: false, asked_to_sleep: false };
         for (pause, event) in events {
             world.now += pause;
-            let event = aimed(event, world.life.run);
+            let event = aimed(event, world.life.run, world.now);
             world.step(jitter, event)?;
         }
         world.step(jitter, LifecycleEvent::Pinned(false))?;

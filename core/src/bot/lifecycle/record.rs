@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{Desired, Lifecycle, LifecycleState};
 use crate::bot::incidents::Incidents;
+use crate::cost::limit::Spending;
 use crate::wire::run::Run;
 
 /// A record, with the particulars of every state.
@@ -39,6 +40,8 @@ pub(super) struct LifecycleRecord {
     memory_ends: Vec<u64>,
     #[serde(default)]
     incidents: Incidents,
+    spending: Option<Spending>,
+    spent_deadline: Option<u64>,
 }
 
 /// The record's state is unknown, or something that belongs to it is missing.
@@ -92,6 +95,8 @@ impl TryFrom<LifecycleRecord> for Lifecycle {
             ended_at: record.ended_at,
             memory_ends: record.memory_ends,
             incidents: record.incidents,
+            spending: record.spending,
+            spent_deadline: record.spent_deadline,
         })
     }
 }

@@ -53,7 +53,7 @@ impl Lifecycle {
     }
 
     pub(super) fn wanted(&mut self, now: u64) -> Vec<LifecycleEffect> {
-        if self.desired != Desired::Available {
+        if self.desired != Desired::Available || self.has_spent() {
             return Vec::new();
         }
         match &mut self.state {
@@ -111,7 +111,7 @@ impl Lifecycle {
     }
 
     pub(super) fn restart_wanted(&mut self, now: u64) -> Vec<LifecycleEffect> {
-        if self.desired != Desired::Available {
+        if self.desired != Desired::Available || self.has_spent() {
             return self.ignore();
         }
         self.failures = 0;
@@ -265,18 +265,22 @@ impl Lifecycle {
     /// its own would stand still unnoticed.
     pub(super) fn restarts_automatically(&self) -> bool {
         let works = self.pinned || self.has_background_work;
-        works && self.desired == Desired::Available && self.failures < SELF_STARTS
+        let may_run = self.desired == Desired::Available && !self.has_spent();
+        works && may_run && self.failures < SELF_STARTS
     }
 
     /// Rings in `after` milliseconds, or when the state's time is over.
-    fn look_again(&self, now: u64, after: u64) -> Vec<LifecycleEffect> {
+    pub(super) fn look_again(&self, now: u64, after: u64) -> Vec<LifecycleEffect> {
         let at = now.saturating_add(after);
         vec![LifecycleEffect::SetAlarm(
             self.deadline().map_or(at, |deadline| deadline.min(at)),
         )]
     }
 
-    fn while_idle(&self, rules: &LifecycleRules, now: u64, idle_ms: u64) -> Vec<LifecycleEffect> {
+    fn while_idle(&mut self, rules: &LifecycleRules, now: u64, idle_ms: u64) -> Vec<LifecycleEffect> {
+        if self.has_spent() {
+            return self.end_spent(now);
+        }
         match rules.sleep_after_ms {
             // The alarm first: should this object be evicted before the answer comes, it asks again.
             Some(limit) if !self.pinned && idle_ms >= limit => {
@@ -311,6 +315,9 @@ impl Lifecycle {
     }
 
     pub(super) fn alarm_rang(&mut self, now: u64, jitter: f64) -> Vec<LifecycleEffect> {
+        if self.is_spent_for_long(now) {
+            return self.sleep_wanted(now);
+        }
         match self.state {
             LifecycleState::Starting { deadline, met } if deadline <= now => {
                 let seconds = START_DEADLINE_MS / 1_000;

@@ -3,6 +3,7 @@
 mod desired;
 mod failing;
 mod restoring;
+mod spent;
 
 use super::*;
 use crate::api::bot::BotState;

@@ -125,6 +125,11 @@ impl Refusal {
                 "bot-suspended",
                 "This bot is suspended; ask your administrator.",
             ),
+            Self::SpendLimitReached => (
+                402,
+                "spend-limit-reached",
+                "This bot has cost what it may in a month, and sleeps.",
+            ),
             Self::NoCapacity => (
                 503,
                 "no-capacity",

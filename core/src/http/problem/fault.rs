@@ -65,6 +65,7 @@ impl Refusal {
         Self::DnsUnavailable,
         Self::BotStopped,
         Self::BotSuspended,
+        Self::SpendLimitReached,
         Self::NoCapacity,
         Self::BotWaking,
         Self::BotStopping,
@@ -154,6 +155,7 @@ impl Refusal {
             | Self::AccountSuspended
             | Self::AccountDeleted
             | Self::BotSuspended
+            | Self::SpendLimitReached
             | Self::NoCapacity
             | Self::NoRepository => Fault::Operator,
             Self::IdentityProviderUnavailable

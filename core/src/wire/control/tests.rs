@@ -140,6 +140,7 @@ fn the_status_wire_format_is_fixed() {
             limit: Some(4_294_967_296),
             oom_kills: 1,
         }),
+        cpu_ms: Some(61_000),
         processes: ProcessCount { all: 5, zombies: 0 },
         backup: Some(backup()),
     };
