@@ -13,7 +13,7 @@ use sources::{files, root};
 
 /// The files of the supervisor that reach something by a path from the root, and what that is: never what lies in a
 /// bot's home, which `container/src/beneath.rs` opens.
-const BY_PATH: [(&str, &str); 18] = [
+const BY_PATH: [(&str, &str); 19] = [
     (
         "backup/worker/capture.rs",
         "a directory of root's beside the home",

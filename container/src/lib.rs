@@ -160,6 +160,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         view,
         Arc::clone(&version),
     );
+    let latency = supervision.latency.clone();
     let launcher = JobLauncher::new(&settings, &logs, supervision.stillness());
     let backups = BackupController::new(
         &settings,
@@ -191,6 +192,8 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
             since,
             activity,
             version: Arc::clone(&version),
+            latency,
+            place: settings.home.parent().unwrap_or(&settings.home).to_owned(),
             backup: backed_up,
         },
         logs: Arc::clone(&logs),

@@ -50,6 +50,7 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
     let left = RefCell::new(lanes_of_owners(&database).await?);
     let turns = (0..owners::SIDE_BY_SIDE).map(|_| turn(&database, &settings, &left));
     tasks::all(turns).await;
+    metrics::write_counted(env).await;
     Ok(())
 }
 
@@ -107,7 +108,6 @@ async fn resend(database: &D1Database, settings: &Settings) -> Result<()> {
         .iter()
         .map(|name| resend_to(database, settings, name, &notices));
     tasks::all(lanes).await;
-    metrics::write_counted(env).await;
     Ok(())
 }
 

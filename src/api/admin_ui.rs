@@ -3,7 +3,7 @@
 
 use moltworker_core::http::admin_ui::{self, KEEP_FILE, PAGE, Part};
 use moltworker_core::http::problem::Refusal;
-use worker::{Request, Response};
+use worker::Request;
 
 use crate::api::answer::Answer;
 use crate::api::context::Context;
@@ -53,9 +53,5 @@ async fn page(ctx: &Context<'_>) -> Result<Answer> {
 
 fn unavailable(lacks: pages::AdminUiLacks) -> Result<Answer> {
     let nonce = Nonce::new()?;
-    Ok(Answer::Stream(Response::from(Page::new(
-        503,
-        &nonce,
-        pages::no_admin_ui(&nonce, lacks),
-    )?)))
+    Ok(Page::new(503, &nonce, pages::no_admin_ui(&nonce, lacks))?.into())
 }

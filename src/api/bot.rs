@@ -4,7 +4,10 @@ use moltworker_core::api::bot::{BotPage, BotState, BotStatus, FleetQuery, Health
 use moltworker_core::api::fleet::FleetOrder;
 use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::api::sandbox::Order;
+use moltworker_core::backup::state::{Drill, DrillOutcome};
 use moltworker_core::bot::lifecycle::Authority;
+use moltworker_core::bot::restarts::Restarts;
+use moltworker_core::bot::usage::Usage;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -18,7 +21,7 @@ use crate::http::address::Address;
 use crate::http::error::{Error, Result, directory_unavailable};
 use crate::http::reply::Page;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
-use crate::platform::{json, sandbox_client};
+use crate::platform::{clock, json, sandbox_client};
 
 /// Never wakes the bot.
 pub(super) async fn status(ctx: &Context<'_>) -> Result<Answer> {
@@ -53,6 +56,16 @@ struct BotRow {
     snapshot_at: Option<u64>,
     backup_key: Option<u32>,
     incidents: String,
+    healthy_at: Option<u64>,
+    restarts: String,
+    memory: Option<u64>,
+    memory_peak: Option<u64>,
+    memory_limit: Option<u64>,
+    disk: Option<u64>,
+    disk_size: Option<u64>,
+    unsaved_since: Option<u64>,
+    drilled_at: Option<u64>,
+    drill: Option<DrillOutcome>,
 }
 
 /// What a query that [`check_query`](super::input::check_query) let pass wants to see of the fleet.
@@ -90,7 +103,7 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRo
     database::open(ctx.env)?
         .prepare(format!(
             "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, backup_key, \
-             incidents \
+             incidents, healthy_at, restarts, memory, memory_peak, memory_limit, disk, disk_size, unsaved_since, drilled_at, drill \
              FROM bots LEFT JOIN users ON users.user_id = bots.user_id \
              WHERE {FLEET_FILTER} AND (?7 IS NULL OR (run > 0 AND coalesce(backup_key, -1) < ?7)) \
              AND (?5 IS NULL OR {behind}) ORDER BY {order} LIMIT ?6"
@@ -117,6 +130,15 @@ fn by_time(column: &str) -> (String, String) {
 }
 
 fn listed(row: BotRow) -> worker::Result<ListedBot> {
+    let usage = Usage {
+        memory: row.memory,
+        memory_peak: row.memory_peak,
+        memory_limit: row.memory_limit,
+        disk: row.disk,
+        disk_size: row.disk_size,
+        ..Usage::default()
+    };
+    let drill = row.drilled_at.zip(row.drill);
     Ok(ListedBot {
         user_id: row.user_id,
         email: row.email,
@@ -129,5 +151,11 @@ fn listed(row: BotRow) -> worker::Result<ListedBot> {
         snapshot_at: row.snapshot_at,
         backup_key: row.backup_key,
         incidents: json::read(&row.incidents)?,
+        healthy_at: row.healthy_at,
+        restarts: Restarts::of(json::read(&row.restarts)?).counts(clock::now_ms()),
+        memory: usage.memory_share(),
+        disk: usage.disk_share(),
+        unsaved_since: row.unsaved_since,
+        drill: drill.map(|(at, outcome)| Drill { at, outcome }),
     })
 }

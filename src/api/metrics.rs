@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use moltworker_core::api::health::HealthReport;
 use moltworker_core::metrics::count::{Stored, StoredCount};
-use moltworker_core::metrics::scrape::{MAX_AGES, Observed};
+use moltworker_core::metrics::scrape::{MAX_BOTS, Observed};
 use serde::Deserialize;
 use worker::D1Database;
 
@@ -48,8 +48,8 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
     let mut observed = Observed {
         now,
         stored: Stored::default(),
+        registered: 0,
         bots: BTreeMap::new(),
-        awake: 0,
         max_awake: ctx.settings.max_awake.map(u64::from),
         snapshots_at: Vec::new(),
         incidents: BTreeMap::new(),
@@ -63,13 +63,17 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
         let value = value.unwrap_or_default();
         match kind.as_str() {
             "count" => counted.push(StoredCount { series: name, value }),
-            "bots" => drop(observed.bots.insert(name, value)),
             "incidents" => drop(observed.incidents.insert(name, value)),
             "waiting" => observed.waiting = value,
             "awake" => {
-                observed.awake = value;
-                observed.snapshots_at = json::read(&name)?;
+                let (state, snapshots_at) = name.split_once(' ').unwrap_or((&name, "[]"));
+                observed
+                    .snapshots_at
+                    .extend(json::read::<Vec<Option<u64>>>(snapshots_at)?);
+                *observed.bots.entry(state.to_owned()).or_default() += value;
             }
+            "resting" => *observed.bots.entry(name).or_default() += value,
+            "registered" => observed.registered = value,
             "tick" => observed.last_tick = value,
             _ => observed.last_dead = value,
         }
@@ -83,16 +87,18 @@ async fn rows(database: &D1Database) -> worker::Result<Vec<Row>> {
         .prepare(
             // In two halves: D1 takes five terms in one.
             "SELECT * FROM (SELECT 'count' AS kind, series AS name, value FROM metric_counts \
-             UNION ALL SELECT 'bots', state, bots FROM bots_by_state \
+             UNION ALL SELECT 'resting', state, count(*) FROM (SELECT state FROM bots WHERE awake = 0 \
+               AND state IN ('stopped', 'suspended', 'backing-off', 'crash-looped') LIMIT ?1) GROUP BY state \
              UNION ALL SELECT 'incidents', rule, count(*) FROM incidents WHERE settled = 0 AND opened_at IS NOT NULL \
                AND closed_at IS NULL GROUP BY rule \
              UNION ALL SELECT 'waiting', '', count(*) FROM alert_deliveries WHERE done_at IS NULL) \
-             UNION ALL SELECT * FROM (SELECT 'awake', json_group_array(snapshot_at), count(*) FROM (SELECT snapshot_at FROM bots \
-               WHERE awake = 1 LIMIT ?1) \
+             UNION ALL SELECT * FROM (SELECT 'awake', state || ' ' || json_group_array(snapshot_at), count(*) \
+               FROM (SELECT state, snapshot_at FROM bots WHERE awake = 1 LIMIT ?1) GROUP BY state \
+             UNION ALL SELECT 'registered', '', max(rowid) FROM bots \
              UNION ALL SELECT 'tick', '', max(id) FROM cron_ticks \
              UNION ALL SELECT 'dead', '', max(id) FROM dead_jobs)",
         )
-        .bind(&[MAX_AGES.into()])?
+        .bind(&[MAX_BOTS.into()])?
         .rows()
         .await
 }

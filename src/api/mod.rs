@@ -22,6 +22,7 @@ mod metrics;
 mod output;
 mod owner_sink;
 mod personal_tokens;
+mod series;
 mod sign_in;
 mod snapshots;
 mod users;
@@ -85,6 +86,10 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::ReadMetrics => metrics::read(ctx).await,
         Operation::ListBots => Answer::of(&bot::list(ctx, &bot::query(request)?).await?),
         Operation::GetBot | Operation::GetBotOf => bot::status(ctx).await,
+        Operation::ReadSeries | Operation::ReadSeriesOf => {
+            Answer::of(&series::bot(ctx, &series::query(request)?).await?)
+        }
+        Operation::ReadFleetSeries => Answer::of(&series::fleet(ctx, &series::query(request)?).await?),
         Operation::OrderBot(order) => {
             bot::order(ctx, Authority::Owner, order, input::force(request, order).await?).await
         }

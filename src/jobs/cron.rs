@@ -12,15 +12,19 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
 
-use super::{consumer, order};
+use super::{consumer, order, series};
 use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
 use crate::platform::queue;
 use crate::platform::watch as health;
 use crate::platform::{clock, log};
 
-/// Ticks that are remembered: those of a day.
+/// Ticks that are remembered: those of a day, and up to an hour more.
 const KEPT_TICKS: u32 = 24 * 60;
+/// What is old is deleted at every so many ticks: once an hour.
+const FORGETS_EVERY_TICKS: u64 = 60;
+/// Entries of a kind that are deleted at once: more than 2,000 awake bots leave in an hour, and little enough for one statement.
+const FORGOTTEN_AT_ONCE: u32 = 20_000;
 
 thread_local! {
     /// Since when ticks of this isolate could not write to D1. Nothing else could say so afterwards.
@@ -74,7 +78,12 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     };
     finish(&database, tick, late.len(), queued).await?;
     log::line("tick", &[("late", &late.len()), ("queued", &queued)]);
-    if let Err(error) = forget_old(&database, tick).await {
+    if let Err(error) = series::write(env, &database, began_at).await {
+        log::line("series-not-written", &[("reason", &error)]);
+    }
+    if tick.is_multiple_of(FORGETS_EVERY_TICKS)
+        && let Err(error) = forget_old(&database, tick).await
+    {
         log::line("history-not-trimmed", &[("reason", &error)]);
     }
     alert(env, has_queue && queue_is_well).await;
@@ -174,25 +183,39 @@ async fn finish(database: &D1Database, tick: u64, late: usize, queued: usize) ->
 
 /// Forgets what is older than it has to be kept.
 async fn forget_old(database: &D1Database, tick: u64) -> Result<()> {
-    let over = d1_timestamp(clock::now_ms().saturating_sub(history::KEPT_MS));
+    let now = clock::now_ms();
+    let over = d1_timestamp(now.saturating_sub(history::KEPT_MS));
     for (statement, oldest) in [
-        ("DELETE FROM events WHERE at < ?1", over.clone()),
-        ("DELETE FROM dead_jobs WHERE at < ?1", over.clone()),
         (
-            "DELETE FROM bulk_bots WHERE order_id IN (SELECT id FROM bulk_orders WHERE ordered_at < ?1)",
+            "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)",
             over.clone(),
         ),
-        ("DELETE FROM bulk_orders WHERE ordered_at < ?1", over),
         (
-            "DELETE FROM cron_ticks WHERE id <= ?1",
+            "DELETE FROM dead_jobs WHERE id IN (SELECT id FROM dead_jobs WHERE at < ?1 ORDER BY id LIMIT ?2)",
+            over.clone(),
+        ),
+        (
+            "DELETE FROM bulk_bots WHERE (order_id, user_id) IN (SELECT order_id, user_id FROM bulk_bots \
+             WHERE order_id IN (SELECT id FROM bulk_orders WHERE ordered_at < ?1) LIMIT ?2)",
+            over.clone(),
+        ),
+        // After the last of its bots.
+        (
+            "DELETE FROM bulk_orders WHERE id IN (SELECT id FROM bulk_orders WHERE ordered_at < ?1 AND NOT EXISTS \
+             (SELECT 1 FROM bulk_bots WHERE order_id = bulk_orders.id) LIMIT ?2)",
+            over,
+        ),
+        (
+            "DELETE FROM cron_ticks WHERE id IN (SELECT id FROM cron_ticks WHERE id <= ?1 ORDER BY id LIMIT ?2)",
             d1_timestamp(tick.saturating_sub(KEPT_TICKS.into())),
         ),
         (
-            "DELETE FROM bot_usage WHERE day < ?1",
-            Day::of(clock::now_ms()).before(KEPT_DAYS).0.into(),
+            "DELETE FROM bot_usage WHERE (day, user_id) IN (SELECT day, user_id FROM bot_usage WHERE day < ?1 LIMIT ?2)",
+            Day::of(now).before(KEPT_DAYS).0.into(),
         ),
     ] {
-        database.prepare(statement).bind(&[oldest])?.run().await?;
+        let bound = [oldest, FORGOTTEN_AT_ONCE.into()];
+        database.prepare(statement).bind(&bound)?.run().await?;
     }
-    Ok(())
+    series::forget_old(database, now).await
 }

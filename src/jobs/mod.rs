@@ -5,6 +5,7 @@ mod cron;
 mod look;
 mod order;
 mod probe;
+mod series;
 
 use worker::{Env, ScheduleContext, ScheduledEvent, event};
 

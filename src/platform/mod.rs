@@ -1,5 +1,6 @@
 //! What the Worker asks of the platform it runs on, each in one file.
 
+pub(crate) mod analytics;
 pub(crate) mod assets;
 pub(crate) mod bindings;
 pub(crate) mod clock;

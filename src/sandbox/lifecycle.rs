@@ -114,6 +114,7 @@ impl Inner {
         );
         self.count_running(&life);
         for (kind, detail) in history_events(&before, event, &life) {
+            self.note_history(kind);
             self.record_counted(kind, life.run, detail, std::mem::take(&mut counts))?;
         }
         if !counts.is_empty() {

@@ -5,7 +5,8 @@
 //! by what `snapshot_index` stores of them, and `holds` keeps in the bucket which must stay; `snapshot_calls` answers what people
 //! ask of them and `snapshot_reads` what is in them; `repository` mints what opens
 //! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
-//! a code in one, which have nothing to do with the bot's life. `usage` counts what the bot uses and what that costs.
+//! a code in one, which have nothing to do with the bot's life. `registry` writes the bot's row in D1, `vitals` what of it is how
+//! the bot is, and its series. `usage` counts what the bot uses and what that costs.
 
 mod answer;
 mod backups;
@@ -26,6 +27,7 @@ mod snapshot_index;
 mod snapshot_reads;
 mod store;
 mod usage;
+mod vitals;
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -56,6 +58,7 @@ use holds::HoldsTurn;
 use registry::Registry;
 use sessions::Renewing;
 use usage::UsageCounter;
+use vitals::Vitals;
 
 /// One user's bot.
 ///
@@ -79,6 +82,7 @@ struct Inner {
     registry: Registry,
     holds_turn: HoldsTurn,
     usage: UsageCounter,
+    vitals: Vitals,
 }
 
 #[derive(Default)]
@@ -124,6 +128,7 @@ impl Sandbox {
                 registry: Registry::default(),
                 holds_turn: HoldsTurn::default(),
                 usage: UsageCounter::default(),
+                vitals: Vitals::default(),
             }),
         }
     }
@@ -313,6 +318,7 @@ impl Inner {
         let mut status = life.status(observed);
         status.backups = backups;
         status.incidents.extend(kinds.unwrap_or_default());
+        self.tell_vitals(&mut status, life.is_awake());
         status
     }
 
@@ -336,6 +342,7 @@ impl Inner {
         if let Some(backup) = &mut status.backup {
             backup.bound();
         }
+        self.note_vitals(run, &status);
         let recorded = self.record_backup_status(run, &status);
         if let Err(error) = &recorded {
             log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);

@@ -12,11 +12,13 @@ use futures::lock::Mutex;
 use moltworker_core::api::bot::{BotState, Health, ObservedStatus};
 use moltworker_core::bot::heartbeat::{self, Heartbeat};
 use moltworker_core::bot::lifecycle::Lifecycle;
+use moltworker_core::wire::run::Run;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::Result;
 
 use super::store::{Store, sql_integer};
+use super::vitals::{self, News};
 use super::{Inner, has_health};
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::{clock, log};
@@ -70,10 +72,10 @@ impl WrittenRow {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct RegistryRow {
-    state: BotState,
-    awake: bool,
-    run: u64,
+pub(super) struct RegistryRow {
+    pub(super) state: BotState,
+    pub(super) awake: bool,
+    pub(super) run: u64,
     since: u64,
     pinned: bool,
     snapshot_at: Option<u64>,
@@ -81,7 +83,8 @@ struct RegistryRow {
     /// The kinds of the open ones, as a JSON list.
     incidents: String,
     /// How its gateway is; nothing while nobody has asked, as after an eviction.
-    health: Option<Health>,
+    pub(super) health: Option<Health>,
+    news: News,
 }
 
 impl RegistryRow {
@@ -96,6 +99,7 @@ impl RegistryRow {
             self.snapshot_at,
             self.backup_key,
             &self.incidents,
+            &self.news,
         );
         Ok(WrittenRow {
             said: serde_json::to_string(&said)?,
@@ -126,28 +130,35 @@ impl Inner {
         let (row, beat) = (self.row()?, self.heartbeat());
         let before = self.written()?;
         let mut now = row.written(beat)?;
+        let mut is_news = true;
         if let Some(before) = before {
             // What nobody has asked for since the object came into memory stays as it was.
             now.health = now.health.or(before.health.clone());
             now.active_at = now.active_at.max(before.active_at);
             let is_same = (&now.said, &now.health) == (&before.said, &before.health);
-            if is_same && !heartbeat::is_due(before.beat(), row.awake, now.active_at, now.at) {
-                return Ok(());
-            }
+            is_news = !is_same || heartbeat::is_due(before.beat(), row.awake, now.active_at, now.at);
         }
-        database::open(&self.env)?
+        let point = self.point_due(&row, is_news)?;
+        if !is_news && point.is_none() {
+            return Ok(());
+        }
+        let database = database::open(&self.env)?;
+        let mut statements = vec![database
             // An object that was evicted may still have a write under way: only newer news counts.
-            .prepare(
+            .prepare(format!(
                 "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents, \
-                 backup_key, health, heartbeat_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?11, ?7, ?8, ?9, coalesce(?10, 'unknown'), ?12) \
+                 backup_key, health, heartbeat_at, {}) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?11, ?7, ?8, ?9, coalesce(?10, 'unknown'), ?12, {}) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
                  active_at = max(bots.active_at, excluded.active_at), health = coalesce(?10, bots.health), \
                  snapshot_at = excluded.snapshot_at, incidents = excluded.incidents, \
-                 backup_key = excluded.backup_key, heartbeat_at = excluded.heartbeat_at \
+                 backup_key = excluded.backup_key, heartbeat_at = excluded.heartbeat_at, {} \
                  WHERE (excluded.run, excluded.since, excluded.heartbeat_at) >= (bots.run, bots.since, bots.heartbeat_at)",
-            )
+                vitals::COLUMNS,
+                vitals::VALUES,
+                vitals::UPDATES,
+            ))
             .bind(&[
                 self.user()?.to_string().into(),
                 row.state.as_str().into(),
@@ -161,9 +172,15 @@ impl Inner {
                 database::text_or_null(row.health.map(Health::as_str)),
                 d1_timestamp(beat.active_at),
                 d1_timestamp(beat.at),
-            ])?
-            .run()
-            .await?;
+                self.vital_columns(Run(row.run), row.awake)?.into(),
+            ])?];
+        if let Some(point) = &point {
+            statements.push(point.statement(&database)?);
+        }
+        database.batch(statements).await?;
+        if let Some(point) = &point {
+            self.point_written(point);
+        }
         self.remember(now)
     }
 
@@ -230,6 +247,7 @@ impl Inner {
             backup_key: backups.backup_key(),
             incidents: serde_json::to_string(&open)?,
             health: self.health(&life),
+            news: self.vital_news(life.is_awake(), &backups)?,
         })
     }
 }

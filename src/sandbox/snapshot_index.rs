@@ -72,7 +72,7 @@ impl Store {
             vec![
                 id.as_str().into(),
                 serde_json::to_string(details)?.into(),
-                MAX_DESCRIBED.into(),
+                sql_integer(MAX_DESCRIBED.into())?,
             ],
         )
     }
@@ -117,7 +117,7 @@ impl Store {
     pub(super) fn hold_until(&self, id: &SnapshotId, until: u64) -> Result<()> {
         let mut values = vec![id.as_str().into(), sql_integer(until)?];
         self.exec("DELETE FROM holds WHERE id = ? AND until < ?", values.clone())?;
-        values.push(MAX_HOLDS.into());
+        values.push(sql_integer(MAX_HOLDS.into())?);
         self.exec(
             "INSERT INTO holds (id, until) SELECT ?1, ?2 \
              WHERE NOT EXISTS (SELECT 1 FROM holds WHERE id = ?1 AND until IS NOT NULL) \

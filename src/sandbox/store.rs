@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -39,6 +39,8 @@ const MIGRATIONS: [&str; 8] = [
     "CREATE TABLE registry_row (only INTEGER PRIMARY KEY CHECK (only = 1), said TEXT NOT NULL, health TEXT, at INTEGER NOT NULL, active_at INTEGER NOT NULL);",
     // The JSON of `core::cost::meter::Meter`.
     "CREATE TABLE usage (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);",
+    // One row: when the bot was last healthy, and its restarts (`vitals`).
+    "CREATE TABLE vitals (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

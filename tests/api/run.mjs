@@ -20,7 +20,7 @@ const FAILURES = [
   "internal-error", "directory-unavailable", "users-unavailable", "domains-unavailable", "personal-tokens-unavailable",
   "storage-failed", "effect-failed", "event-not-written", "event-not-completed", "failed-sign-in-not-written",
   "registry-not-written", "token-use-not-written", "report-not-recorded", "backups-not-recorded", "exit-not-recorded",
-  "tick-failed", "health-not-recorded", "job-not-marked", "alerts-failed", "alerts-not-sent", "alerts-row-unread", "history-not-trimmed", "session-not-kept", "session-not-sealed",
+  "tick-failed", "health-not-recorded", "job-not-marked", "alerts-failed", "alerts-not-sent", "alerts-row-unread", "database-unanswered", "owner-sink-not-removed", "history-not-trimmed", "series-not-written", "vitals-not-stored", "vitals-unreadable", "session-not-kept", "session-not-sealed",
   "backup-state-unreadable", "rate-limit-unavailable", "usage-not-counted", "usage-not-written", "operations-not-counted",
   "limit-not-reviewed",
 ];

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { ALICE, BOB, startWorker } from "../worker/harness.mjs";
+import { ALICE, BOB, bearer, startWorker } from "../worker/harness.mjs";
 import { codeOf } from "../worker/totp.mjs";
 import { openBrowser, openPage } from "./page.mjs";
 
@@ -16,7 +16,9 @@ async function start(t) {
   const worker = await startWorker(t, { assets: true, bindings: { BOT_DOMAIN: "bots.localhost" } });
   await worker.restart({ PUBLIC_URL: worker.address.origin });
   const host = worker.address.host;
-  for (const user of [ALICE, BOB]) await worker.fetch("/", { host, headers: worker.bearer(user) });
+  for (const [sub, email] of [[ALICE, "dev-1@moltworker.test"], [BOB, "dev-2@moltworker.test"]]) {
+    await worker.fetch("/", { host, headers: bearer(worker.provider.token({ sub, email })) });
+  }
   return { worker, url: worker.address.origin };
 }
 

@@ -94,15 +94,10 @@ export class Stack {
   }
 
   /** Deploys the Worker again while containers run: its process is replaced by one with a changed setting. */
-  redeploy() {
-    return this.reconfigure((config) => config.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"'));
-  }
-
-  /** The same with whatever `change` makes of its configuration. */
-  async reconfigure(change) {
+  async redeploy() {
     const config = join(this.state, "wrangler.toml");
     const before = await readFile(config, "utf8");
-    const after = change(before);
+    const after = before.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"');
     if (after === before) throw new Error("the configuration that runs is not a copy with the usual settings");
     const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
     const earlier = await times();

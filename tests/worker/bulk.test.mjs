@@ -20,9 +20,11 @@ const outcomes = ({ bots }) => Object.fromEntries(bots.map(({ user_id, outcome }
 async function start(t, options) {
   const worker = await startWorker(t, options);
   await worker.as(ALICE, "/");
-  await worker.as(BOB, "/api/bot/start", { method: "POST" });
-  await worker.as(CAROL, "/api/bot/pin", { method: "POST" });
-  await until(async () => (await worker.bots()).length === 3 && (await worker.bots()).some(({ state }) => state === "running"), "all are in the registry");
+  for (const user of [BOB, CAROL]) await worker.order(user, "pin");
+  // A bot that never ran has no row by itself.
+  const row = (await worker.database()).prepare("INSERT OR IGNORE INTO bots (user_id, state, awake, run, since, health) VALUES (?, 'asleep', 0, 0, 0, 'unknown')");
+  for (const user of [BOB, CAROL]) await row.bind(user).run();
+  await until(async () => (await worker.bots()).some(({ user_id, state }) => user_id === ALICE && state === "running"), "Alice's bot is in the registry");
   await worker.fake(CAROL, "sql", "UPDATE life SET record = '{'");
   await worker.fake(CAROL, "evict");
   return worker;

@@ -103,7 +103,7 @@ test("an owner sees only their own costs, and an admin all of them by amount", a
   assert.equal((await worker.asAdmin("GET", `/api/admin/bots/${BOB}/costs`)).costs.month_microdollars, bob.costs.month_microdollars);
 });
 
-test("a bot at its limit is put to sleep, refused, and woken when it is raised", async (t) => {
+test("a bot at its limit sleeps, is refused, and wakes when it is raised", async (t) => {
   const { worker, at, ring } = await start(t, { bindings: { BOT_MONTHLY_LIMIT: "0.01", SLEEP_AFTER: "never" } });
   await worker.fake(ALICE, "set", { cpuMs: 0 });
   await worker.as(ALICE, "/");

@@ -4,12 +4,14 @@ import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import test from "node:test";
 import { until } from "../until.mjs";
-import { startWorker } from "./harness.mjs";
+import { ALICE, startWorker } from "./harness.mjs";
 
 const REGISTERED = 10_000;
 const AWAKE = 1_000;
 const TICKS = 30 * 24 * 60;
 const HEARTBEATS = TICKS / 5;
+const HOURS = TICKS / 60;
+const STEP_MS = 5 * 60_000;
 /** Dollars per million, beyond what is included (Cloudflare's price lists, October 2026). */
 const PRICE = { rowsRead: 0.001, rowsWritten: 1, queue: 0.4, objectRequests: 0.15, storageWritten: 1 };
 /** A message is written, read and deleted. */
@@ -63,6 +65,14 @@ test("ten thousand bots, a thousand of them awake, cost cron next to nothing", a
   // What was wrong with a thousand of them is over, and forgotten.
   await worker.cron();
   await worker.consumed();
+  // In one step of the time series from here on.
+  const ahead = STEP_MS - (Date.now() % STEP_MS) + 1_000;
+  await worker.ahead(ahead);
+  const begins = await measured("a tick that begins a step of the time series", async () => {
+    await worker.cron();
+    await worker.consumed();
+  });
+  assert.ok(begins.rowsRead < 3 * AWAKE, `it reads ${begins.rowsRead} rows, however many are registered`);
   const quiet = await measured("a tick with none late", async () => {
     await worker.cron();
     await worker.consumed();
@@ -71,18 +81,30 @@ test("ten thousand bots, a thousand of them awake, cost cron next to nothing", a
   assert.ok(quiet.rowsRead < 200, `it reads ${quiet.rowsRead} rows, whatever is registered or awake`);
   assert.ok(quiet.rowsWritten < 25, `it writes ${quiet.rowsWritten} rows`);
 
-  // The row and its place in the index of those that are awake.
-  const beat = database.prepare(`UPDATE bots SET heartbeat_at = heartbeat_at + 1 WHERE user_id = ${numbered(0)}`);
-  const rowsABeat = (await beat.run()).meta.rows_written;
+  // The row, its place in the index of those that are awake, and a point of its series.
+  await worker.as(ALICE, "/");
+  await until(async () => (await database.prepare("SELECT count(*) AS n FROM bot_series").first()).n === 1, "it has a row and a point");
+  await worker.ahead(ahead + STEP_MS);
+  const beat = await measured("a heartbeat", async () => {
+    await worker.fake(ALICE, "alarm");
+    await until(async () => (await database.prepare("SELECT count(*) AS n FROM bot_series").first()).n === 2, "its next point");
+  });
+  const rowsABeat = beat.rowsWritten;
+  const hours = await database.prepare("INSERT INTO bot_series_hourly VALUES (0, ?, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)").bind(ALICE).run();
+  const deleted = await database.prepare("DELETE FROM bot_series WHERE step < (SELECT max(step) FROM bot_series)").run();
+  t.diagnostic(`a point of an hour writes ${hours.meta.rows_written} rows, a deletion ${deleted.meta.rows_written}`);
+  assert.ok(rowsABeat <= 3 && hours.meta.rows_written <= 1 && deleted.meta.rows_written <= 1);
   const dollars = (count, price) => (count * price) / 1e6;
   const cron = [
-    ["rows read", TICKS * quiet.rowsRead, PRICE.rowsRead],
-    ["rows written", TICKS * quiet.rowsWritten, PRICE.rowsWritten],
+    ["rows read", (TICKS - HEARTBEATS) * quiet.rowsRead + HEARTBEATS * begins.rowsRead, PRICE.rowsRead],
+    ["rows written", (TICKS - HEARTBEATS) * quiet.rowsWritten + HEARTBEATS * begins.rowsWritten, PRICE.rowsWritten],
     ["queue operations", TICKS * OPERATIONS_A_MESSAGE, PRICE.queue],
   ];
   const awake = [
-    ["rows of heartbeats", AWAKE * HEARTBEATS * rowsABeat, PRICE.rowsWritten],
+    ["rows of heartbeats and points", AWAKE * HEARTBEATS * rowsABeat, PRICE.rowsWritten],
     ["heartbeats remembered", AWAKE * HEARTBEATS, PRICE.storageWritten],
+    ["points of hours, and points deleted", AWAKE * (2 * HOURS + HEARTBEATS), PRICE.rowsWritten],
+    ["points read for those of hours", AWAKE * HEARTBEATS, PRICE.rowsRead],
     ["alarms", AWAKE * TICKS, PRICE.objectRequests],
     ["alarms set", AWAKE * TICKS, PRICE.storageWritten],
   ];

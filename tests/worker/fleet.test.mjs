@@ -40,10 +40,11 @@ test("the fleet shows what its bots last said, and wakes none", async (t) => {
   }, "Alice's bot is in the list");
   const [alice] = fleet.filter(({ user_id }) => user_id === ALICE);
   assert.deepEqual(
-    { ...alice, since: typeof alice.since, active_at: typeof alice.active_at },
+    { ...alice, since: typeof alice.since, active_at: typeof alice.active_at, healthy_at: typeof alice.healthy_at },
     {
       user_id: ALICE, email: alice.email, state: "running", since: "number", run: 1, health: "healthy", pinned: false, active_at: "number",
-      snapshot_at: null, backup_key: null, incidents: [],
+      snapshot_at: null, backup_key: null, incidents: [], healthy_at: "number", restarts: [], memory: null, disk: null,
+      unsaved_since: null, drill: null,
     },
   );
   assert.deepEqual((await worker.record(BOB)).starts, []);

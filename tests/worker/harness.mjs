@@ -98,6 +98,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     d1Databases: bound("d1_databases", (name) => name),
     r2Buckets: bound("r2_buckets", (name) => name),
     ratelimits: bound("ratelimits", (name) => ({ namespace_id: name, simple: { limit: limits[name] ?? limitOf(name), period: 60 } })),
+    analyticsEngineDatasets: bound("analytics_engine_datasets", (name) => ({ dataset: name })),
     queueProducers: bound("queues.producers", queueOf),
     queueConsumers: without.includes("JOBS") ? {} : consumers(),
     bindings: settings,
@@ -123,8 +124,7 @@ async function migrate(database) {
   for (const file of (await readdir(folder)).sort()) {
     const sql = await readFile(new URL(file, folder), "utf8");
     const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
-    // A trigger ends with its END; in it there are statements.
-    for (const [statement] of bare.matchAll(/CREATE TRIGGER .*? END|[^;]+/g)) if (statement.trim()) await database.prepare(statement).run();
+    for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
   }
 }
 

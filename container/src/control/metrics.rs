@@ -128,6 +128,10 @@ pub(crate) fn text(status: &Status, more: &ExtraMetrics) -> String {
             memory.oom_kills,
         );
     }
+    if let Some(disk) = status.disk {
+        text.gauge("moltbot_disk_bytes", "Disk in use.", disk.used);
+        text.gauge("moltbot_disk_size_bytes", "Disk there is.", disk.size);
+    }
     text.gauge(
         "moltbot_supervisor_memory_bytes",
         "The supervisor's own memory.",

@@ -143,7 +143,12 @@ fn is_from_inside(
 }
 
 /// The kernel gives only its own addresses; nothing is sent.
-fn is_of_this_machine(mut address: SocketAddr) -> bool {
+fn is_of_this_machine(peer: SocketAddr) -> bool {
+    let mut address = peer;
+    // Where the machine has the new addresses only as a form of the old ones, it cannot be asked in that form.
+    if let IpAddr::V4(plain) = peer.ip().to_canonical() {
+        address.set_ip(plain.into());
+    }
     address.set_port(0);
     UdpSocket::bind(address).is_ok()
 }

@@ -1,6 +1,8 @@
 //! Asks the gateway over loopback how it is.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::ingress;
 
@@ -47,10 +50,40 @@ pub(crate) async fn has_started(gateway: SocketAddr) -> Option<String> {
     }
 }
 
-/// Whether the gateway lives. Waits for as long as it takes to answer.
-pub(crate) async fn lives(gateway: SocketAddr) -> bool {
+/// Whether the gateway lives. Waits for as long as it takes to answer, and notes how long that was.
+pub(crate) async fn lives(gateway: SocketAddr, latency: &Latency) -> bool {
+    let asked = Instant::now();
     let answer = ask(gateway, LIVE_PATH).await;
-    answer.is_some_and(|answer| answer.ok && answer.status == "live")
+    let lives = answer.is_some_and(|answer| answer.ok && answer.status == "live");
+    if lives {
+        latency.note(asked.elapsed());
+    }
+    lives
+}
+
+/// How long the gateway took to answer the last probe that it answered.
+#[derive(Clone)]
+pub(crate) struct Latency(Arc<AtomicU64>);
+
+/// It has answered none yet.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(UNKNOWN)))
+    }
+}
+
+impl Latency {
+    fn note(&self, took: Duration) {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(UNKNOWN);
+        self.0.store(millis, Ordering::Relaxed);
+    }
+
+    /// In milliseconds.
+    pub(crate) fn millis(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|millis| *millis != UNKNOWN)
+    }
 }
 
 /// One question. The gateway answers any unknown path with its page and 200, so the body is what counts.

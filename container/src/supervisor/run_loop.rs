@@ -24,6 +24,7 @@ use crate::supervisor::gateway_process::{self, Gateway, Readers, SpawnError};
 use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::home::Fingerprint;
 use crate::supervisor::log_line::log_line;
+use crate::supervisor::probe::Latency;
 use crate::supervisor::signals::SupervisorCommand;
 use crate::supervisor::tenant::{Outlived, Tenant};
 use crate::supervisor::{gateway_shutdown, probe, reaper};
@@ -60,6 +61,8 @@ pub(crate) struct Supervision {
     /// Shows it to the ports.
     view: watch::Sender<GatewayView>,
     version: Arc<OnceLock<String>>,
+    /// How long the gateway takes to answer.
+    pub(crate) latency: Latency,
     running: Option<Running>,
     tenant: Arc<Tenant>,
     /// Which config the last gateway ended with.
@@ -112,6 +115,7 @@ impl Supervision {
             life,
             view,
             version,
+            latency: Latency::default(),
             running: None,
             config: None,
             refused: None,
@@ -297,9 +301,9 @@ impl Supervision {
     }
 
     fn probe(&mut self, launch: Launch) {
-        let (address, reports) = (self.settings.gateway, self.reports.clone());
+        let (address, reports, latency) = (self.settings.gateway, self.reports.clone(), self.latency.clone());
         let probe = tokio::spawn(async move {
-            let well = probe::lives(address).await;
+            let well = probe::lives(address, &latency).await;
             let _ = reports.send(GatewayEvent::Probed(launch, well)).await;
         });
         // The one before is over: answered, or given up by the machine.

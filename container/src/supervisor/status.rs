@@ -1,16 +1,19 @@
 //! The supervisor's account of itself, its gateway and its container.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltworker_core::bot::gateway::GatewayView;
-use moltworker_core::wire::control::{BackupStatus, Status};
+use moltworker_core::wire::control::{BackupStatus, Disk, Status};
 use moltworker_core::wire::run::RunSettings;
+use rustix::fs::statvfs;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::http::activity::Activity;
 use crate::supervisor::cgroup::Cgroup;
+use crate::supervisor::probe::Latency;
 use crate::supervisor::processes;
 
 /// Where the account comes from.
@@ -25,6 +28,10 @@ pub(crate) struct Account {
     pub(crate) activity: Arc<Activity>,
     /// The gateway's version, once one has said it.
     pub(crate) version: Arc<OnceLock<String>>,
+    /// How long the gateway takes to answer.
+    pub(crate) latency: Latency,
+    /// Where the homes lie: the one above it, which a restore replaces.
+    pub(crate) place: PathBuf,
     /// How the bot's snapshots are; nothing without a repository.
     pub(crate) backup: watch::Receiver<Option<BackupStatus>>,
 }
@@ -53,10 +60,23 @@ impl Account {
             idle_ms: self.activity.idle_ms(),
             open: self.activity.open(),
             memory: Cgroup::here().memory(),
+            disk: self.disk(),
             cpu_ms: Cgroup::here().cpu_ms(),
+            probe_ms: self.latency.millis(),
             processes: processes::count(),
             backup: self.backup.borrow().clone(),
         }
+    }
+}
+
+impl Account {
+    fn disk(&self) -> Option<Disk> {
+        let said = statvfs(&self.place).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(said.f_frsize);
+        Some(Disk {
+            used: bytes(said.f_blocks.saturating_sub(said.f_bfree)),
+            size: bytes(said.f_blocks),
+        })
     }
 }
 

@@ -99,6 +99,10 @@ pub fn words(rule: Rule) -> Option<&'static str> {
             "A trial of restoring your bot's newest snapshot failed. Your administrators have been told"
         }
         Rule::OutOfMemory => "Your bot ran out of memory twice within a day, and was started again each time",
+        Rule::SpendNearLimit => "Your bot has cost most of what it may this month",
+        Rule::SpendOverLimit => {
+            "Your bot has cost what it may this month, and sleeps until the month is over or an administrator raises its limit"
+        }
         Rule::CapacityShort
         | Rule::CapacityRefused
         | Rule::CronLate
@@ -107,6 +111,7 @@ pub fn words(rule: Rule) -> Option<&'static str> {
         | Rule::IdentityDown
         | Rule::QueueFailing
         | Rule::ContainersRefused
+        | Rule::AnswersFailing
         | Rule::SinkFailing => return None,
     })
 }

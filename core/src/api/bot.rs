@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::fleet::{FleetCursor, FleetOrder};
 use super::parameter::{Parameter, Takes, texts_of};
-use crate::backup::state::BackupSummary;
+use crate::backup::state::{BackupSummary, Drill};
 use crate::bot::incidents::IncidentKind;
+use crate::bot::restarts::RestartCount;
+use crate::bot::usage::Share;
 use crate::user_id::UserId;
 use crate::wire::control::{Progress, RestoreReport, StartTimes};
 use crate::wire::run::Run;
@@ -65,6 +67,22 @@ pub struct BotStatus {
     pub since: u64,
     /// What the gateway's own probe says.
     pub health: Health,
+    /// When its gateway was last observed healthy, in milliseconds since 1970; left out where it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub healthy_at: Option<u64>,
+    /// How often it was restarted in the last 24 hours, by reason; left out where it was not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schema(required = false))]
+    pub restarts: Vec<RestartCount>,
+    /// Its memory, while it is awake and its supervisor has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub memory: Option<Share>,
+    /// Its disk, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(nullable = false))]
+    pub disk: Option<Share>,
     /// It is never put to sleep for being idle.
     pub pinned: bool,
     /// Milliseconds since the owner's traffic last did something, when the supervisor could be asked.
@@ -139,6 +157,18 @@ pub struct ListedBot {
     pub backup_key: Option<u32>,
     /// What is wrong with it: the kinds of its open incidents.
     pub incidents: Vec<IncidentKind>,
+    /// When its gateway was last observed healthy; null where it never was.
+    pub healthy_at: Option<u64>,
+    /// How often it was restarted in the last 24 hours, by reason.
+    pub restarts: Vec<RestartCount>,
+    /// Its memory, at most five minutes ago: in use while it is awake, the rest as it was last.
+    pub memory: Option<Share>,
+    /// Its disk, likewise.
+    pub disk: Option<Share>,
+    /// Since when something is not saved, as of five minutes ago at most.
+    pub unsaved_since: Option<u64>,
+    /// The last restore drill.
+    pub drill: Option<Drill>,
 }
 
 /// A page of the fleet.

@@ -25,6 +25,7 @@ pub mod parameter;
 pub mod personal_tokens;
 pub mod route;
 pub mod sandbox;
+pub mod series;
 pub mod sign_in;
 pub mod snapshots;
 pub mod table;

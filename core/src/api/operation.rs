@@ -45,6 +45,8 @@ pub enum Operation {
     GetBot,
     /// An order of the bot's owner.
     OrderBot(Order),
+    /// How the caller's bot was over time.
+    ReadSeries,
     /// The history of the caller's bot and account.
     ListEvents,
     /// What the gateway of the caller's bot wrote last.
@@ -75,6 +77,10 @@ pub enum Operation {
     ListBots,
     /// An admin: the state of somebody's bot.
     GetBotOf,
+    /// An admin: how somebody's bot was over time.
+    ReadSeriesOf,
+    /// How the fleet was over time.
+    ReadFleetSeries,
     /// An admin's order to somebody's bot.
     OrderBotOf(Order),
     /// An admin: the history of one bot and account.
@@ -183,6 +189,8 @@ documents! {
         HealthReport: super::health::HealthReport,
         SignInSettings: super::sign_in::SignInSettings,
         BotPage: super::bot::BotPage,
+        BotSeries: super::series::BotSeries,
+        FleetSeries: super::series::FleetSeries,
         EventPage: super::history::EventPage,
         SnapshotList: super::snapshots::SnapshotList,
         DomainList: super::domains::DomainList,

@@ -134,10 +134,50 @@ struct MaintenanceState {
     reported_at: Option<i64>,
     /// When the last drill was over.
     drilled_at: Option<u64>,
+    /// The last one that was tried, whatever came of it.
+    drill: Option<Drill>,
     /// How many there were: says which part of the data is read back next.
     turns: u32,
     /// What the last one found.
     problems: Vec<String>,
+}
+
+/// A restore drill: the newest snapshot was to be restored into scratch and compared, file by file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Drill {
+    /// When it was over, in milliseconds since 1970.
+    pub at: u64,
+    /// What came of it.
+    pub outcome: DrillOutcome,
+}
+
+/// What came of a restore drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum DrillOutcome {
+    /// All that was restored is as the snapshot has it.
+    Held,
+    /// It could not be restored, or differs.
+    Failed,
+    /// There was none, for a reason that is no fault of the repository: no room for it beside the bot.
+    NotPossible,
+    /// An outcome of a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+impl DrillOutcome {
+    /// Its text in JSON and in D1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Failed => "failed",
+            Self::NotPossible => "not-possible",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What follows from what a supervisor says.
@@ -183,6 +223,8 @@ pub struct BackupSummary {
     pub restore_wanted: Option<RestorePoint>,
     /// When maintenance was last over.
     pub maintained_at: Option<u64>,
+    /// The last restore drill.
+    pub drill: Option<Drill>,
     /// What it found wrong with the repository.
     pub problems: Vec<String>,
 }
@@ -208,6 +250,7 @@ impl BackupState {
             choice,
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,
+            drill: self.maintenance.drill,
             problems: self.maintenance.problems.clone(),
         }
     }
@@ -216,6 +259,16 @@ impl BackupState {
     pub fn newest_at(&self) -> Option<u64> {
         let newest = self.newest.as_ref()?;
         u64::try_from(newest.at).ok()
+    }
+
+    /// Since when something is not saved, in milliseconds since 1970.
+    pub fn unsaved_since(&self) -> Option<u64> {
+        self.unsaved_since
+    }
+
+    /// The last restore drill.
+    pub fn drill(&self) -> Option<Drill> {
+        self.maintenance.drill
     }
 
     /// The snapshot that is kept because it was proven good.

@@ -3,8 +3,8 @@
 
 use super::lifecycle::PROBE_AGAIN_MS;
 
-/// How old a heartbeat becomes while nothing changes. Twelve rows an hour, each with its place in the index: some two
-/// cents a month for a bot that is always awake.
+/// How old a heartbeat becomes while nothing changes. Twelve rows an hour, each with its place in the index, and a point of
+/// the time series that goes with it: some four cents a month for a bot that is always awake.
 pub const HEARTBEAT_MS: u64 = 5 * 60_000;
 /// When cron has a bot looked at: two heartbeats and a minute, so that one which D1 missed is nobody's business.
 pub const LATE_MS: u64 = 2 * HEARTBEAT_MS + 60_000;

@@ -51,7 +51,7 @@ pub enum IncidentKind {
 
 impl IncidentKind {
     /// Every kind this version knows.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BackupOverdue,
         Self::BackupFailing,
         Self::RestoreFailing,

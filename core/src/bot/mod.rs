@@ -1,5 +1,5 @@
 //! A bot's life: its container's as the Sandbox sees it, its gateway's as the supervisor sees it, its heartbeat, its
-//! history, and its incidents.
+//! history, its incidents and restarts, and what it uses over time.
 
 pub mod admission;
 pub mod bot_state;
@@ -8,4 +8,7 @@ pub mod heartbeat;
 pub mod history;
 pub mod incidents;
 pub mod lifecycle;
+pub mod restarts;
+pub mod series;
 pub mod slots;
+pub mod usage;

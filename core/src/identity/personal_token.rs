@@ -196,6 +196,7 @@ mod tests {
             used_at: Some(500),
             status,
             role: "user".into(),
+            mfa: 0,
         };
         let active = of(UserStatus::Active);
         assert_eq!(active.check(999), Ok(()));

@@ -10,10 +10,11 @@ use super::table::{
     Kind, METRICS, Metric, QUEUE_DEAD, QUEUE_OLDEST, QUEUE_WAITING, SNAPSHOT_AGE_SECONDS,
 };
 use crate::api::health::HealthReport;
+use crate::bot::bot_state::BotState;
 use crate::jobs::watch::Tick;
 
-/// Awake bots whose snapshots are looked at: more than one deployment has at once.
-pub const MAX_AGES: u32 = 10_000;
+/// Bots that are awake and are looked at, and bots that rest and are counted: more than one deployment has of either.
+pub const MAX_BOTS: u32 = 10_000;
 
 /// What there is to read.
 #[derive(Debug)]
@@ -22,13 +23,13 @@ pub struct Observed<'a> {
     pub now: u64,
     /// What was counted.
     pub stored: Stored,
-    /// How many bots are in each state.
+    /// Bots that were ever wanted. None is ever forgotten, so it is the number of the last one.
+    pub registered: u64,
+    /// How many of them are in each state; whoever is in none of these is asleep.
     pub bots: BTreeMap<String, u64>,
-    /// Bots that are awake.
-    pub awake: u64,
     /// How many may be.
     pub max_awake: Option<u64>,
-    /// When the newest snapshots of those were taken, in milliseconds since 1970; nothing for one that has none.
+    /// When the newest snapshots of those that are awake were taken, in milliseconds since 1970; nothing for one that has none.
     pub snapshots_at: Vec<Option<u64>>,
     /// How many incidents of each rule are open.
     pub incidents: BTreeMap<String, u64>,
@@ -103,8 +104,15 @@ impl Observed<'_> {
         let is = |other: &Metric| metric.name == other.name;
         Some(match () {
             () if is(&BUILD_INFO) => Value::Whole(1),
+            () if is(&BOTS) && labels == [BotState::Asleep.as_str()] => {
+                let counted = self
+                    .bots
+                    .values()
+                    .fold(0_u64, |sum, bots| sum.saturating_add(*bots));
+                Value::Whole(self.registered.saturating_sub(counted))
+            }
             () if is(&BOTS) => of(&self.bots),
-            () if is(&BOTS_AWAKE) => Value::Whole(self.awake),
+            () if is(&BOTS_AWAKE) => Value::Whole(u64::try_from(self.snapshots_at.len()).unwrap_or(u64::MAX)),
             () if is(&BOTS_AWAKE_LIMIT) => Value::Whole(self.max_awake?),
             () if is(&BOTS_WITHOUT_SNAPSHOT) => {
                 let without = self.snapshots_at.iter().filter(|at| at.is_none()).count();

@@ -199,7 +199,7 @@ fn said(run: u64, gateway: GatewayCondition) -> LifecycleEvent {
         gateway,
         idle_ms: 0,
         done: 0,
-        outlived: 0,
+        outlived: Some(0),
         endings: Vec::new(),
     };
     LifecycleEvent::Reported(Run(run), Some(report))

@@ -12,12 +12,14 @@ pub const DATABASE_BINDING: &str = "DB";
 pub const BUCKET_BINDING: &str = "BUCKET";
 /// The queue of jobs.
 pub const JOBS_BINDING: &str = "JOBS";
+/// The dataset of Analytics Engine for the long history.
+pub const SERIES_BINDING: &str = "SERIES";
 
 /// The files of the admin UI.
 pub const ASSETS_BINDING: &str = "ASSETS";
 
 /// Every binding.
-pub const BINDINGS: [Binding; 8] = [
+pub const BINDINGS: [Binding; 9] = [
     Binding {
         name: SANDBOX_BINDING,
         kind: BindingKind::DurableObject,
@@ -46,6 +48,12 @@ pub const BINDINGS: [Binding; 8] = [
         name: ASSETS_BINDING,
         kind: BindingKind::Assets,
         meaning: "the files of the admin UI",
+        required: false,
+    },
+    Binding {
+        name: SERIES_BINDING,
+        kind: BindingKind::Dataset,
+        meaning: "the dataset of the long history",
         required: false,
     },
     rate_limit(ADDRESS_LIMIT),
@@ -88,6 +96,8 @@ pub enum BindingKind {
     Queue,
     /// Static files that are deployed with the Worker. There is one such binding, and no list of them.
     Assets,
+    /// A dataset of Analytics Engine that is written to.
+    Dataset,
     /// A rate limit.
     RateLimit,
 }
@@ -101,6 +111,7 @@ impl BindingKind {
             Self::Bucket => ("r2_buckets", "binding"),
             Self::Queue => ("queues.producers", "binding"),
             Self::Assets => ("assets", "binding"),
+            Self::Dataset => ("analytics_engine_datasets", "binding"),
             Self::RateLimit => ("ratelimits", "name"),
         }
     }

@@ -255,6 +255,15 @@ pub struct Memory {
     pub oom_kills: u64,
 }
 
+/// The disk that the bot's home lies on, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Disk {
+    /// In use, whatever it is used for.
+    pub used: u64,
+    /// What there is of it.
+    pub size: u64,
+}
+
 /// The processes in the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProcessCount {
@@ -330,9 +339,15 @@ pub struct Status {
     /// Memory of the container, where its cgroup can be read.
     #[serde(default)]
     pub memory: Option<Memory>,
-    /// Milliseconds of a core that the container has used since it started, where the kernel says.
+    /// The disk of the home, where it can be asked.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+    /// Processor time that the container has used, in milliseconds of one core, where the kernel tells.
     #[serde(default)]
     pub cpu_ms: Option<u64>,
+    /// How long the gateway took to answer its last probe, in milliseconds, once it has answered one.
+    #[serde(default)]
+    pub probe_ms: Option<u64>,
     /// How many processes there are.
     #[serde(default)]
     pub processes: ProcessCount,

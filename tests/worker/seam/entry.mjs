@@ -4,7 +4,7 @@ import { DurableObject } from "cloudflare:workers";
 import { wasmBytes, wasmInstances } from "./wasm-memory.mjs";
 import Product, { Sandbox as Built } from "./index.js";
 import { FakeContainer } from "./fake-container.mjs";
-import { meter, metered } from "./meter.mjs";
+import { dataset, meter, metered, points } from "./meter.mjs";
 
 const fakes = new Map();
 /** Sandboxes that do not answer when cron looks at them. */
@@ -126,6 +126,9 @@ async function control(url, request, env) {
       return new Response();
     case "meter":
       return Response.json(meter);
+    case "points":
+      dataset.fails = url.searchParams.has("fail");
+      return Response.json(points);
     case "record":
       return Response.json(fake.record());
     case "set":

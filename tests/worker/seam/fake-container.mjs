@@ -18,6 +18,9 @@ export class FakeContainer {
     files: {}, // bytes of a snapshot's files, by path
     endings: [], // the last ends of gateways, oldest first
     outlived: 0, // processes that outlived a gateway of this run
+    uses: {}, // what it says of memory, disk, processor and probes
+    endings: [], // the last ends of its gateway
+    uptimeMs: 1, // since when it runs
     readyForMs: null, // how long the gateway has been ready
     ingressRefuses: null, // the code of what the ingress says in the gateway's place
     refuses: false, // true: the ingress port does not answer although the supervisor does
@@ -107,7 +110,9 @@ export class FakeContainer {
       user: env.MOLTBOT_USER_ID,
       run: Number(env.MOLTBOT_RUN),
       supervisor_version: "fake",
-      uptime_ms: 1,
+      ...this.behaviour.uses,
+      uptime_ms: this.behaviour.uptimeMs,
+      endings: this.behaviour.endings,
       phase: this.behaviour.phase,
       gateway_pid: 7,
       start: { tcp_ms: 1, ready_ms: 2 },

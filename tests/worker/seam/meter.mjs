@@ -1,4 +1,4 @@
-// Counts what D1 bills, where a test asks for it: queries, rows read, rows written.
+// Counts what D1 bills, where a test asks for it: queries, rows read, rows written; and keeps what goes to Analytics Engine.
 export const meter = { queries: 0, rowsRead: 0, rowsWritten: 0 };
 
 function counted(answer) {
@@ -30,7 +30,18 @@ const database = (target) => {
     prepare: (sql) => statement(target.prepare(sql)),
     batch: async (statements) => (await target.batch(statements.map(({ of }) => of))).map(counted),
   };
-  return new Proxy(target, { get: (_, member) => own[member] ?? bound(target, member) });
+  // By its constructor's name the Worker knows what it was given: no member of every object's stands in its place.
+  return new Proxy(target, { get: (_, member) => (Object.hasOwn(own, member) ? own[member] : bound(target, member)) });
+};
+
+/** Every point that was written, and whether writing one fails. */
+export const points = [];
+export const dataset = { fails: false };
+const recorder = {
+  writeDataPoint(point) {
+    if (dataset.fails) throw new Error("no dataset");
+    points.push(point);
+  },
 };
 
 const known = new WeakMap();
@@ -38,8 +49,8 @@ const known = new WeakMap();
 export function metered(env) {
   if (!env.METER) return env;
   if (!known.has(env)) {
-    const counting = database(env.DB);
-    known.set(env, new Proxy(env, { get: (_, member) => (member === "DB" ? counting : Reflect.get(env, member)) }));
+    const own = { DB: database(env.DB), ...(env.SERIES && { SERIES: recorder }) };
+    known.set(env, new Proxy(env, { get: (_, member) => (Object.hasOwn(own, member) ? own[member] : Reflect.get(env, member)) }));
   }
   return known.get(env);
 }

@@ -6,22 +6,25 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::cache::{self, fingerprint};
+use super::cache::{self, Cache, fingerprint};
 use super::command::{command, path_with};
 use super::js_tools::{self, JsTools};
 use super::node::Node;
-use super::{Cache, Report};
+use super::report::Report;
 
 /// Where it is, relative to the repository.
 const FOLDER: &str = "admin-ui";
 /// What it is built from, relative to that.
-const INPUTS: [&str; 5] = [
+const INPUTS: [&str; 6] = [
     "index.html",
     "package-lock.json",
+    "runbooks.ts",
     "src",
     "tsconfig.json",
     "vite.config.ts",
 ];
+/// The types of the API, which the checks write.
+const TYPES: &str = "src/api/schema.d.ts";
 /// What was built, to the last file: the build writes the page when all it names is there.
 const PAGE: &str = "dist/admin/index.html";
 
@@ -36,14 +39,17 @@ pub(super) fn find(root: &Path, cache: &Cache, report: &Report, node: &Node) -> 
     )
 }
 
-/// Builds it, unless nothing changed. Whether it did.
-pub(super) fn build(root: &Path, node: &Node, js: &JsTools) -> Result<bool> {
+/// Builds it, unless nothing changed.
+pub(super) fn build(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
     let folder = root.join(FOLDER);
     let stamp_file = root.join("target/worker/admin-ui.stamp");
-    let mut files = Vec::new();
+    // The page shows what to do about an incident as the operations say it.
+    let mut files = vec![root.join("docs/operations.md")];
     for input in INPUTS {
         cache::collect(&folder.join(input), &mut files)?;
     }
+    // Types do not reach what is built, and the checks write these.
+    files.retain(|file| !file.ends_with(TYPES));
     files.sort();
     let mut parts = Vec::new();
     for file in files {
@@ -52,7 +58,7 @@ pub(super) fn build(root: &Path, node: &Node, js: &JsTools) -> Result<bool> {
     }
     let stamp = fingerprint(parts.iter().map(Vec::as_slice));
     if folder.join(PAGE).is_file() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
-        return Ok(false);
+        return Ok(());
     }
     let status = command(&node.node)
         .arg(js.program("vite"))
@@ -66,7 +72,7 @@ pub(super) fn build(root: &Path, node: &Node, js: &JsTools) -> Result<bool> {
         "the admin UI does not build ({status}); the reason is above"
     );
     fs::write(&stamp_file, stamp)?;
-    Ok(true)
+    Ok(())
 }
 
 /// Its checks: types against the API's document, lints, tests.

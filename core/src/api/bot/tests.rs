@@ -40,6 +40,12 @@ fn listed(user: &str) -> ListedBot {
         snapshot_at: Some(9),
         backup_key: Some(1),
         incidents: vec![],
+        healthy_at: None,
+        restarts: vec![],
+        memory: None,
+        disk: None,
+        unsaved_since: None,
+        drill: None,
     }
 }
 

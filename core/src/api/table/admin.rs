@@ -11,6 +11,7 @@ use crate::api::endpoint::Endpoint;
 use crate::api::health::HEALTH_QUERY;
 use crate::api::operation::{Document, Operation};
 use crate::api::sandbox::Order;
+use crate::api::series::SERIES_QUERY;
 use crate::api::snapshots::SnapshotCall;
 use crate::http::problem::Refusal;
 use crate::identity::users::UserStatus;
@@ -48,6 +49,22 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "The state of somebody's bot; never wakes it",
     )
     .answers(Output::Json(Document::BotStatus)),
+    Endpoint::admin_look(
+        Operation::ReadSeriesOf,
+        "admin-read-series",
+        "/api/admin/bots/{user}/series",
+        "How somebody's bot was over time; never wakes it",
+    )
+    .takes(Input::Query(&SERIES_QUERY))
+    .answers(Output::Json(Document::BotSeries)),
+    Endpoint::monitored(
+        Operation::ReadFleetSeries,
+        "admin-read-fleet-series",
+        "/api/admin/fleet/series",
+        "How many bots were where over time",
+    )
+    .takes(Input::Query(&SERIES_QUERY))
+    .answers(Output::Json(Document::FleetSeries)),
     order_of(
         Order::Sleep,
         "admin-sleep-bot",

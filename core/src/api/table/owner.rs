@@ -9,6 +9,7 @@ use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
 use crate::api::owner_sink::OwnerSinkCall;
 use crate::api::sandbox::Order;
+use crate::api::series::SERIES_QUERY;
 use crate::api::snapshots::SnapshotCall;
 use crate::backup::state::CHOICE_PATH;
 use crate::http::problem::Refusal;
@@ -61,6 +62,14 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/restart",
         "Start the bot afresh",
     ),
+    Endpoint::own(
+        Operation::ReadSeries,
+        "read-series",
+        "/api/bot/series",
+        "How one's bot was over time; never wakes it",
+    )
+    .takes(Input::Query(&SERIES_QUERY))
+    .answers(Output::Json(Document::BotSeries)),
     Endpoint::own(
         Operation::ListEvents,
         "list-events",

@@ -1,6 +1,9 @@
 //! Taking note of what a supervisor says.
 
-use super::{BackupChanges, BackupState, CHOICE_PATH, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot};
+use super::{
+    BackupChanges, BackupState, CHOICE_PATH, Drill, DrillOutcome, LOSS_TOLD_EVERY_MS, NewestSnapshot,
+    VerifiedSnapshot,
+};
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
 use crate::wire::control::{
@@ -228,6 +231,9 @@ impl BackupState {
         if report.drill.is_some() || report.not_drilled.is_some() {
             maintenance.drilled_at = Some(now);
         }
+        if let Some(outcome) = drill_outcome(report) {
+            maintenance.drill = Some(Drill { at: now, outcome });
+        }
         if let Some(drill) = &report.drill {
             self.record_verified(now, drill, changes);
         }
@@ -336,6 +342,20 @@ fn restore_summary(id: &SnapshotId, report: &RestoreReport) -> String {
     )
 }
 
+/// What came of its drill, if there was to be one.
+fn drill_outcome(report: &MaintenanceReport) -> Option<DrillOutcome> {
+    let has_failed = report
+        .problems
+        .iter()
+        .any(|problem| problem.starts_with(DRILL_FAILED));
+    match &report.drill {
+        Some(drill) if drill.mismatches == 0 && !has_failed => Some(DrillOutcome::Held),
+        Some(_) => Some(DrillOutcome::Failed),
+        None if has_failed => Some(DrillOutcome::Failed),
+        None => report.not_drilled.as_ref().map(|_| DrillOutcome::NotPossible),
+    }
+}
+
 fn maintenance_summary(report: &MaintenanceReport) -> String {
     let drilled = report.drill.as_ref();
     let drilled = drilled.and_then(|drill| Some((drill.snapshot.as_ref()?, drill)));
@@ -380,5 +400,53 @@ mod tests {
             [],
             "it is copied again"
         );
+    }
+
+    #[test]
+    fn what_came_of_the_last_drill_is_remembered() {
+        let mut backup_state = BackupState::default();
+        assert_eq!(backup_state.drill(), None);
+        let failed = format!("{DRILL_FAILED}: pack 7 is gone");
+        for (at, problems, drill, not_drilled, expected) in [
+            (1, vec![], None, None, None),
+            (2, vec![], Some(0), None, Some((2, DrillOutcome::Held))),
+            (3, vec![], None, None, Some((2, DrillOutcome::Held))),
+            (4, vec![failed], None, None, Some((4, DrillOutcome::Failed))),
+            (
+                5,
+                vec![],
+                None,
+                Some("no room"),
+                Some((5, DrillOutcome::NotPossible)),
+            ),
+            (
+                6,
+                vec!["another fault".into()],
+                Some(0),
+                None,
+                Some((6, DrillOutcome::Held)),
+            ),
+            (7, vec![], Some(3), None, Some((7, DrillOutcome::Failed))),
+        ] {
+            let mut backup = at_rest();
+            backup.maintained = Some(MaintenanceReport {
+                finished_at: i64::try_from(at).unwrap(),
+                duration_ms: 1,
+                forgotten: vec![],
+                kept: 1,
+                pruned_bytes: 0,
+                checked_bytes: 0,
+                problems,
+                drill: drill.map(|mismatches| RestoreReport {
+                    snapshot: Some(id('a')),
+                    mismatches,
+                    ..RestoreReport::of_nothing(1)
+                }),
+                not_drilled: not_drilled.map(str::to_owned),
+            });
+            observe_backup(&mut backup_state, at, R1, backup);
+            let told = backup_state.drill().map(|drill| (drill.at, drill.outcome));
+            assert_eq!(told, expected, "{at}");
+        }
     }
 }

@@ -93,10 +93,12 @@ pub(super) fn status(run: Run, backup: BackupStatus) -> Status {
         endings: Vec::new(),
         crash_loop: None,
         outlived: Some(0),
+        disk: None,
+        cpu_ms: None,
+        probe_ms: None,
         idle_ms: 0,
         open: crate::wire::control::OpenTraffic::default(),
         memory: None,
-        cpu_ms: None,
         processes: crate::wire::control::ProcessCount::default(),
         backup: Some(backup),
     }

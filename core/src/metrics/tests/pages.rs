@@ -55,8 +55,8 @@ fn observed(health: &HealthReport) -> Observed<'_> {
     Observed {
         now: NOW,
         stored: Stored::default(),
+        registered: 40,
         bots: BTreeMap::new(),
-        awake: 3,
         max_awake: Some(20),
         snapshots_at: vec![Some(NOW - 90_500), None, Some(NOW - 30_000)],
         incidents: BTreeMap::new(),
@@ -145,7 +145,8 @@ fn a_page_has_every_metric_of_the_table_once_and_in_order() {
     let values = values(&text);
     for (series, value) in [
         ("moltworker_bots{state=\"running\"}", "3"),
-        ("moltworker_bots{state=\"asleep\"}", "0"),
+        ("moltworker_bots{state=\"asleep\"}", "28"),
+        ("moltworker_bots_awake", "3"),
         ("moltworker_bots_awake_limit", "20"),
         ("moltworker_bots_without_snapshot", "1"),
         (

@@ -133,7 +133,7 @@ mod tests {
         let restored = status.restored.as_ref().unwrap();
         assert_eq!(
             (restored.passed_over.len(), restored.passed_over_more),
-            (MAX_IDS, 3_500)
+            (MAX_IDS, 4_500 - 800)
         );
         assert_eq!(status.maintained.as_ref().unwrap().forgotten.len(), MAX_IDS);
         let bytes = serde_json::to_string(&status).unwrap().len();

@@ -140,7 +140,12 @@ fn the_status_wire_format_is_fixed() {
             limit: Some(4_294_967_296),
             oom_kills: 1,
         }),
+        disk: Some(Disk {
+            used: 1_500_000_000,
+            size: 8_000_000_000,
+        }),
         cpu_ms: Some(61_000),
+        probe_ms: Some(4),
         processes: ProcessCount { all: 5, zombies: 0 },
         backup: Some(backup()),
     };
@@ -164,6 +169,9 @@ fn the_status_of_an_older_supervisor_is_parsed() {
         "idle_ms",
         "open",
         "memory",
+        "disk",
+        "cpu_ms",
+        "probe_ms",
         "processes",
         "backup",
     ] {
