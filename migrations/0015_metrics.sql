@@ -14,4 +14,4 @@ CREATE TABLE answers_by_minute (
 ) STRICT, WITHOUT ROWID;
 
 -- Bots that rest for another reason than that nobody wants them: a scrape counts these and those that are awake, and all others are asleep.
-CREATE INDEX bots_resting ON bots (state) WHERE awake = 0 AND state IN ('stopped', 'suspended', 'backing-off', 'crash-looped');
+CREATE INDEX bots_stopped ON bots (state) WHERE awake = 0 AND state IN ('stopped', 'suspended', 'backing-off', 'crash-looped');

@@ -8,7 +8,7 @@ use moltworker_core::http::header_policy::{self, Verdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data;
-use moltworker_core::metrics::requests::{RequestClass, RequestOutcome};
+use moltworker_core::metrics::classes::{RequestClass, RequestOutcome};
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use moltworker_core::wire::run::{CLIENT_IP_HEADER, REQUEST_ID_HEADER, RESTORED_HEADER};

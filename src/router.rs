@@ -13,7 +13,7 @@ use moltworker_core::api::route::{HostKind, PathParameters, Route, route};
 use moltworker_core::bot::history::Actor;
 use moltworker_core::http::header_policy::same_origin;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::metrics::requests::{RequestClass, RequestOutcome};
+use moltworker_core::metrics::classes::{RequestClass, RequestOutcome};
 use moltworker_core::settings::{SettingProblem, Settings};
 use worker::{Env, Request, Response, web_sys};
 

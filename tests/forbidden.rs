@@ -13,7 +13,7 @@ use sources::{files, root};
 
 /// The files of the supervisor that reach something by a path from the root, and what that is: never what lies in a
 /// bot's home, which `container/src/beneath.rs` opens.
-const BY_PATH: [(&str, &str); 19] = [
+const BY_PATH: [(&str, &str); 20] = [
     (
         "backup/worker/capture.rs",
         "a directory of root's beside the home",
@@ -54,6 +54,7 @@ const BY_PATH: [(&str, &str); 19] = [
     ("confinement/mod.rs", "what the kernel says of a process"),
     ("settings.rs", "a file of the image"),
     ("supervisor/cgroup.rs", "what the kernel says of the machine"),
+    ("supervisor/disk.rs", "how full the disk is"),
     ("supervisor/processes.rs", "what the kernel says of processes"),
     ("supervisor/tenant/entrance.rs", "a control group"),
     ("supervisor/tenant/group.rs", "a control group"),

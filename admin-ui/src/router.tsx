@@ -48,6 +48,8 @@ export const router = createRouter({
   routeTree: root.addChildren([overview, bots, bot, incidents, platform]),
   basepath: "/admin",
   defaultPreload: "intent",
+  // A question that is open about one bot must not stay open on another's page.
+  defaultRemountDeps: ({ params }) => params,
 });
 
 declare module "@tanstack/react-router" {

@@ -24,6 +24,14 @@ pub(super) fn enter() -> Result<Page> {
 /// The page for a person, whatever stands behind `/admin/`; a file for whoever asks. A program that means an endpoint and has
 /// mistaken its address is told so.
 pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
+    // Where bots have no hosts of their own, their pages run on this one. Such a page could open this one, or one that looks
+    // like it, and read what an admin types.
+    if ctx.settings.access.bot_domain.is_none() {
+        return match reply::is_for_person(request) {
+            true => unavailable(pages::AdminUiLacks::BotDomain),
+            false => Err(Refusal::NotFound.into()),
+        };
+    }
     let path = Address::of(request)?.path;
     match admin_ui::part(&path) {
         Part::File(path) => match assets::read(ctx.env, path).await? {
@@ -36,11 +44,6 @@ pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer
 }
 
 async fn page(ctx: &Context<'_>) -> Result<Answer> {
-    // Where bots have no hosts of their own, their pages run on this one. Such a page could open this one, or one that looks
-    // like it, and read what an admin types.
-    if ctx.settings.access.bot_domain.is_none() {
-        return unavailable(pages::AdminUiLacks::BotDomain);
-    }
     let policy = admin_ui::policy(&ctx.settings.supabase_url);
     match assets::read(ctx.env, PAGE).await? {
         Some(page) => Ok(Answer::Stream(reply::deployed(page, "no-store", Some(&policy))?)),

@@ -32,19 +32,25 @@ const DAY_MS: u64 = 24 * 60 * 60_000;
 pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: AlertCall) -> Result<Answer> {
     match call {
         AlertCall::Incidents => Answer::of(&incidents(ctx, request).await?),
-        AlertCall::Acknowledge => Answer::of(&acknowledge(ctx, body::json(request).await?).await?),
+        AlertCall::Acknowledge => {
+            Answer::of(&acknowledge(ctx, body::json(ctx.endpoint, request).await?).await?)
+        }
         AlertCall::Sinks => Answer::of(&list_sinks(ctx).await?),
-        AlertCall::SetSink => Answer::of(&set_sink(ctx, body::json(request).await?).await?),
-        AlertCall::RemoveSink => Answer::of(&remove_sink(ctx, body::json(request).await?).await?),
-        AlertCall::TestSink => Answer::of(&test_sink(ctx, body::json(request).await?).await?),
+        AlertCall::SetSink => Answer::of(&set_sink(ctx, body::json(ctx.endpoint, request).await?).await?),
+        AlertCall::RemoveSink => {
+            Answer::of(&remove_sink(ctx, body::json(ctx.endpoint, request).await?).await?)
+        }
+        AlertCall::TestSink => Answer::of(&test_sink(ctx, body::json(ctx.endpoint, request).await?).await?),
         AlertCall::Mutes => Answer::of(&mutes(ctx).await?),
-        AlertCall::Mute => Answer::of(&mute(ctx, body::json(request).await?).await?),
-        AlertCall::Unmute => Answer::of(&unmute(ctx, body::json(request).await?).await?),
+        AlertCall::Mute => Answer::of(&mute(ctx, body::json(ctx.endpoint, request).await?).await?),
+        AlertCall::Unmute => Answer::of(&unmute(ctx, body::json(ctx.endpoint, request).await?).await?),
         AlertCall::Settings => {
             let settings = alerts::settings(ctx.env).await.map_err(directory_unavailable)?;
             Answer::of(&AlertRules::from(settings))
         }
-        AlertCall::SetSettings => Answer::of(&set_settings(ctx, body::json(request).await?).await?),
+        AlertCall::SetSettings => {
+            Answer::of(&set_settings(ctx, body::json(ctx.endpoint, request).await?).await?)
+        }
     }
 }
 
@@ -66,9 +72,7 @@ struct IncidentRow {
 
 async fn incidents(ctx: &Context<'_>, request: &Request) -> Result<IncidentPage> {
     let address = Address::of(request)?;
-    let pairs: Vec<_> = address.pairs().collect();
-    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    let query = IncidentQuery::read(pairs);
+    let query = address.with_pairs(|pairs| IncidentQuery::read(pairs));
     let rows = read(ctx, &query).await.map_err(directory_unavailable)?;
     let (rows, next) = page::cut(rows, |last| last.num);
     let incidents = rows.iter().map(|row| of_text::<Incident>(&row.said));

@@ -71,9 +71,8 @@ struct BotRow {
 /// What a query that [`check_query`](super::input::check_query) let pass wants to see of the fleet.
 pub(super) fn query(request: &Request) -> Result<FleetQuery> {
     let address = Address::of(request)?;
-    let pairs: Vec<_> = address.pairs().collect();
-    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    FleetQuery::read(pairs).map_err(|wrong| Error::detailed(Refusal::BadRequest, wrong.to_string()))
+    let query = address.with_pairs(|pairs| FleetQuery::read(pairs));
+    query.map_err(|wrong| Error::detailed(Refusal::BadRequest, wrong.to_string()))
 }
 
 /// A page of the fleet, from the registry alone.
@@ -152,7 +151,8 @@ fn listed(row: BotRow) -> worker::Result<ListedBot> {
         backup_key: row.backup_key,
         incidents: json::read(&row.incidents)?,
         healthy_at: row.healthy_at,
-        restarts: Restarts::of(json::read(&row.restarts)?).counts(clock::now_ms()),
+        // A list that cannot be read is no reason to show none of the bots.
+        restarts: Restarts::of(json::read(&row.restarts).unwrap_or_default()).counts(clock::now_ms()),
         memory: usage.memory_share(),
         disk: usage.disk_share(),
         unsaved_since: row.unsaved_since,

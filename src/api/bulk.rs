@@ -20,7 +20,7 @@ use crate::platform::{clock, log, queue};
 /// Answers one of these calls.
 pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: BulkCall) -> Result<Answer> {
     match call {
-        BulkCall::Give => Answer::of(&give(ctx, body::json(request).await?).await?),
+        BulkCall::Give => Answer::of(&give(ctx, body::json(ctx.endpoint, request).await?).await?),
         BulkCall::List => {
             let found = bulk::list(ctx.env, input::before(request)?).await;
             let (orders, next) = page::cut(found.map_err(directory_unavailable)?, |last| last.id);

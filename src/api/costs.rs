@@ -31,7 +31,7 @@ pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: CostCal
         CostCall::Own | CostCall::OfBot => Answer::of(&of_bot(ctx).await?),
         CostCall::Fleet => Answer::of(&fleet(ctx, cursor(request)?).await?),
         CostCall::SetLimit => {
-            let request: LimitRequest = body::json(request).await?;
+            let request: LimitRequest = body::json(ctx.endpoint, request).await?;
             let choice = request
                 .choice()
                 .map_err(|wrong| Error::detailed(Refusal::BadRequest, wrong.to_string()))?;

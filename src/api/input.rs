@@ -5,7 +5,7 @@ use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::sandbox::MAX_LOG_LINES;
 use moltworker_core::api::sandbox::{Order, OrderRequest};
 use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
-use moltworker_core::api::users::AccessEntry;
+use moltworker_core::api::users::{AccessEntry, Invitee};
 use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::users::AllowListEntry;
@@ -33,9 +33,9 @@ pub(super) fn check_body(endpoint: &Endpoint, request: &Request) -> Result<()> {
 /// Refuses a query that the endpoint does not take.
 pub(super) fn check_query(endpoint: &Endpoint, request: &Request) -> Result<()> {
     let address = Address::of(request)?;
-    let pairs: Vec<_> = address.pairs().collect();
-    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    endpoint.input().check_query(pairs).map_err(bad)
+    address
+        .with_pairs(|pairs| endpoint.input().check_query(pairs))
+        .map_err(bad)
 }
 
 /// `?before=`, the id of an event.
@@ -62,32 +62,46 @@ pub(super) fn after(request: &Request) -> Result<String> {
 }
 
 /// The name of a domain, in a JSON body.
-pub(super) async fn domain(request: &mut Request) -> Result<HostName> {
-    let DomainName { host } = body::json(request).await?;
+pub(super) async fn domain(endpoint: &Endpoint, request: &mut Request) -> Result<HostName> {
+    let DomainName { host } = body::json(endpoint, request).await?;
     host.parse().map_err(|error| bad(format!("host: {error}")))
 }
 
-/// A line of the allow-list, or an invitation, in a JSON body.
-pub(super) async fn entry(request: &mut Request) -> Result<AllowListEntry> {
-    let AccessEntry { entry } = body::json(request).await?;
+/// A line of the allow-list, in a JSON body.
+pub(super) async fn entry(endpoint: &Endpoint, request: &mut Request) -> Result<AllowListEntry> {
+    let AccessEntry { entry } = body::json(endpoint, request).await?;
+    line(&entry)
+}
+
+/// Who is invited, in a JSON body.
+pub(super) async fn invitee(endpoint: &Endpoint, request: &mut Request) -> Result<AllowListEntry> {
+    let Invitee { entry } = body::json(endpoint, request).await?;
+    line(&entry)
+}
+
+fn line(entry: &str) -> Result<AllowListEntry> {
     entry.parse().map_err(|error| bad(format!("entry: {error}")))
 }
 
 /// Whether an order is given whatever it loses, in a JSON body, which may be left out.
-pub(super) async fn force(request: &mut Request, order: Order) -> Result<bool> {
+pub(super) async fn force(endpoint: &Endpoint, request: &mut Request, order: Order) -> Result<bool> {
     if !order.spares_changes() || !has_body(request) {
         return Ok(false);
     }
-    let OrderRequest { force } = body::json(request).await?;
+    let OrderRequest { force } = body::json(endpoint, request).await?;
     Ok(force.unwrap_or_default())
 }
 
 /// Which snapshot, and where in it: a change has that in a JSON body, which may be left out, a question in its query.
-pub(super) async fn snapshot_command(request: &mut Request, call: SnapshotCall) -> Result<SnapshotCommand> {
+pub(super) async fn snapshot_command(
+    endpoint: &Endpoint,
+    request: &mut Request,
+    call: SnapshotCall,
+) -> Result<SnapshotCommand> {
     let mut asked = SnapshotRequest::default();
     if call.changes() {
         if has_body(request) {
-            asked = body::json(request).await?;
+            asked = body::json(endpoint, request).await?;
         }
     } else {
         let address = Address::of(request)?;

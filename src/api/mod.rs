@@ -91,10 +91,22 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         }
         Operation::ReadFleetSeries => Answer::of(&series::fleet(ctx, &series::query(request)?).await?),
         Operation::OrderBot(order) => {
-            bot::order(ctx, Authority::Owner, order, input::force(request, order).await?).await
+            bot::order(
+                ctx,
+                Authority::Owner,
+                order,
+                input::force(ctx.endpoint, request, order).await?,
+            )
+            .await
         }
         Operation::OrderBotOf(order) => {
-            bot::order(ctx, Authority::Admin, order, input::force(request, order).await?).await
+            bot::order(
+                ctx,
+                Authority::Admin,
+                order,
+                input::force(ctx.endpoint, request, order).await?,
+            )
+            .await
         }
         Operation::ListEvents | Operation::ListEventsOf => {
             Answer::of(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
@@ -102,25 +114,29 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::ListAllEvents => Answer::of(&history::list(ctx, None, input::before(request)?).await?),
         Operation::ReadLog | Operation::ReadLogOf => output::tail(ctx, input::lines(request)?).await,
         Operation::Snapshots(call) | Operation::SnapshotsOf(call) => {
-            snapshots::call(ctx, input::snapshot_command(request, call).await?).await
+            snapshots::call(ctx, input::snapshot_command(ctx.endpoint, request, call).await?).await
         }
 
         Operation::ListDomains | Operation::ListDomainsOf => Answer::of(&domains::list(ctx).await?),
-        Operation::AddDomain => Answer::of(&domains::add(ctx, input::domain(request).await?).await?),
-        Operation::CheckDomain => Answer::of(&domains::check(ctx, input::domain(request).await?).await?),
+        Operation::AddDomain => {
+            Answer::of(&domains::add(ctx, input::domain(ctx.endpoint, request).await?).await?)
+        }
+        Operation::CheckDomain => {
+            Answer::of(&domains::check(ctx, input::domain(ctx.endpoint, request).await?).await?)
+        }
         Operation::VerifyDomainOf => {
-            Answer::of(&domains::verify_for(ctx, input::domain(request).await?).await?)
+            Answer::of(&domains::verify_for(ctx, input::domain(ctx.endpoint, request).await?).await?)
         }
         Operation::RemoveDomain | Operation::RemoveDomainOf => {
-            Answer::of(&domains::remove(ctx, input::domain(request).await?).await?)
+            Answer::of(&domains::remove(ctx, input::domain(ctx.endpoint, request).await?).await?)
         }
 
         Operation::ListPersonalTokens => Answer::of(&personal_tokens::list(ctx).await?),
         Operation::CreatePersonalToken => {
-            Answer::of(&personal_tokens::create(ctx, body::json(request).await?).await?)
+            Answer::of(&personal_tokens::create(ctx, body::json(ctx.endpoint, request).await?).await?)
         }
         Operation::RevokePersonalToken => {
-            let PersonalTokenName { id } = body::json(request).await?;
+            let PersonalTokenName { id } = body::json(ctx.endpoint, request).await?;
             Answer::of(&personal_tokens::revoke(ctx, &id).await?)
         }
 
@@ -130,11 +146,19 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::GetUser => Answer::of(&users::get(ctx).await?),
         Operation::SetUserStatus(status) => Answer::of(&users::set_status(ctx, status).await?),
         Operation::ListInvitations => Answer::of(&access_lists::invitations(ctx).await?),
-        Operation::Invite => Answer::of(&access_lists::invite(ctx, input::entry(request).await?).await?),
-        Operation::Uninvite => Answer::of(&access_lists::uninvite(ctx, input::entry(request).await?).await?),
+        Operation::Invite => {
+            Answer::of(&access_lists::invite(ctx, input::invitee(ctx.endpoint, request).await?).await?)
+        }
+        Operation::Uninvite => {
+            Answer::of(&access_lists::uninvite(ctx, input::invitee(ctx.endpoint, request).await?).await?)
+        }
         Operation::ListAllowList => Answer::of(&access_lists::allow_list(ctx).await?),
-        Operation::Allow => Answer::of(&access_lists::allow(ctx, input::entry(request).await?).await?),
-        Operation::Disallow => Answer::of(&access_lists::disallow(ctx, input::entry(request).await?).await?),
+        Operation::Allow => {
+            Answer::of(&access_lists::allow(ctx, input::entry(ctx.endpoint, request).await?).await?)
+        }
+        Operation::Disallow => {
+            Answer::of(&access_lists::disallow(ctx, input::entry(ctx.endpoint, request).await?).await?)
+        }
 
         Operation::Bulk(call) => bulk::call(ctx, request, call).await,
         Operation::Alerts(call) => alerts::call(ctx, request, call).await,

@@ -16,7 +16,7 @@ use crate::http::error::{Error, Result, directory_unavailable};
 pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: OwnerSinkCall) -> Result<Answer> {
     match call {
         OwnerSinkCall::Show => Answer::of(&show(ctx).await?),
-        OwnerSinkCall::Set => Answer::of(&set(ctx, body::json(request).await?).await?),
+        OwnerSinkCall::Set => Answer::of(&set(ctx, body::json(ctx.endpoint, request).await?).await?),
         OwnerSinkCall::Remove => Answer::of(&remove(ctx).await?),
         OwnerSinkCall::Test => Answer::of(&test(ctx).await?),
     }

@@ -29,9 +29,8 @@ const FLEET_HOURLY: &str =
 /// What a query that [`check_query`](super::input::check_query) let pass wants to see.
 pub(super) fn query(request: &Request) -> Result<SeriesQuery> {
     let address = Address::of(request)?;
-    let pairs: Vec<_> = address.pairs().collect();
-    let pairs = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref()));
-    SeriesQuery::read(pairs).map_err(|unfit| Error::detailed(Refusal::BadRequest, unfit.to_string()))
+    let query = address.with_pairs(|pairs| SeriesQuery::read(pairs));
+    query.map_err(|unfit| Error::detailed(Refusal::BadRequest, unfit.to_string()))
 }
 
 /// Of one bot.

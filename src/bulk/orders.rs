@@ -129,10 +129,12 @@ pub(crate) async fn create(
         .await?;
     let order = database
         .prepare(format!(
-            "UPDATE bulk_orders SET bots = (SELECT count(*) FROM bulk_bots WHERE order_id = ?1) WHERE id = ?1 \
+            // Of one whose bots are all different by now there is nothing to do.
+            "UPDATE bulk_orders SET bots = (SELECT count(*) FROM bulk_bots WHERE order_id = ?1), finished_at = \
+             CASE WHEN EXISTS (SELECT 1 FROM bulk_bots WHERE order_id = ?1) THEN NULL ELSE ?2 END WHERE id = ?1 \
              RETURNING {COLUMNS}"
         ))
-        .bind(&[id.into()])?
+        .bind(&[id.into(), d1_timestamp(now)])?
         .row::<OrderRow>()
         .await?;
     order.ok_or_else(none).and_then(read)

@@ -87,6 +87,15 @@ impl Address {
         format!("{}{}", self.path, self.search)
     }
 
+    /// Has the query's pairs read, decoded.
+    pub(crate) fn with_pairs<T>(
+        &self,
+        read: impl for<'q> FnOnce(&mut dyn Iterator<Item = (&'q str, &'q str)>) -> T,
+    ) -> T {
+        let pairs: Vec<_> = self.pairs().collect();
+        read(&mut pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
+    }
+
     /// The query's pairs, decoded.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
         form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())

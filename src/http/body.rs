@@ -1,5 +1,8 @@
 //! Bodies of the platform's own routes: small JSON documents, refused before they are read when they are not.
 
+use moltworker_core::api::contract::Input;
+use moltworker_core::api::endpoint::Endpoint;
+use moltworker_core::api::operation::InputDocument;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::json;
 use serde::de::DeserializeOwned;
@@ -35,11 +38,18 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
     }
 }
 
-/// Reads the JSON document a request brings.
+/// Reads the JSON document that the endpoint's row names.
 ///
 /// # Errors
-/// [`Refusal::BadRequest`] for anything else, with what is wrong.
-pub(crate) async fn json<T: DeserializeOwned>(request: &mut Request) -> Result<T, Error> {
+/// [`Refusal::BadRequest`] for anything else, with what is wrong. Another error where the row names another document: the table
+/// and the handler do not fit together.
+pub(crate) async fn json<T: InputDocument + DeserializeOwned>(
+    endpoint: &Endpoint,
+    request: &mut Request,
+) -> Result<T, Error> {
+    if !matches!(endpoint.input(), Input::Json(named) | Input::OptionalJson(named) if T::is_of(named)) {
+        return Err(worker::Error::from("the endpoint does not take that").into());
+    }
     json::exactly(&document(request).await?)
         .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
 }

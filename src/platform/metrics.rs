@@ -5,8 +5,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
+use moltworker_core::metrics::classes::{RequestClass, RequestOutcome};
 use moltworker_core::metrics::count::Count;
-use moltworker_core::metrics::requests::{MinuteCount, RequestClass, RequestCounts, RequestOutcome};
+use moltworker_core::metrics::requests::{MinuteCount, RequestCounts};
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
 use crate::platform::{clock, database, log};

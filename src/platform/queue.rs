@@ -9,6 +9,9 @@ use worker::{Env, Result};
 
 use crate::platform::{bindings, tasks};
 
+/// Messages in one call of the queue (Queues limits).
+const MAX_MESSAGES: usize = 100;
+
 #[wasm_bindgen]
 extern "C" {
     type Queue;
@@ -46,21 +49,23 @@ pub(crate) fn is_bound(env: &Env) -> bool {
     bindings::get::<JsValue>(env, JOBS_BINDING).is_ok()
 }
 
-/// Puts jobs on the queue, in one call: all of them, or none.
+/// Puts jobs on the queue. Where that breaks off, what was put there before is done all the same: every job may be done twice.
 ///
 /// # Errors
 /// There is no queue, or it does not take them.
 pub(crate) async fn send(env: &Env, jobs: &[Job]) -> Result<()> {
     let queue: Queue = bindings::get(env, JOBS_BINDING)?;
-    let messages = Array::new();
-    for job in jobs {
-        let message = Object::new();
-        Reflect::set(&message, &"body".into(), &serde_json::to_string(job)?.into())?;
-        // A text: anything else would be read by the runtime's readers and not by ours.
-        Reflect::set(&message, &"contentType".into(), &"text".into())?;
-        messages.push(&message);
+    for jobs in jobs.chunks(MAX_MESSAGES) {
+        let messages = Array::new();
+        for job in jobs {
+            let message = Object::new();
+            Reflect::set(&message, &"body".into(), &serde_json::to_string(job)?.into())?;
+            // A text: anything else would be read by the runtime's readers and not by ours.
+            Reflect::set(&message, &"contentType".into(), &"text".into())?;
+            messages.push(&message);
+        }
+        tasks::settled(&queue.send_batch(&messages)?).await?;
     }
-    tasks::settled(&queue.send_batch(&messages)?).await?;
     Ok(())
 }
 

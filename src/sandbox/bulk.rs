@@ -26,6 +26,10 @@ impl Inner {
             match (verb.decide(life.bot_state(), life.since, tried_at), order) {
                 (BulkStep::Skip(why), _) => SandboxAnswer::Skipped(why.to_owned()).into(),
                 (BulkStep::IsDone, _) => SandboxAnswer::Done.into(),
+                // As a single order it would take a slot; so many at once would start what nobody waits for.
+                (BulkStep::Do, Some(Order::Restart)) if !life.is_awake() => {
+                    SandboxAnswer::Skipped("nothing of it runs; the next request starts it".to_owned()).into()
+                }
                 (BulkStep::Do, Some(order)) => self.order(Authority::Admin, order, lost).await?.into(),
                 (BulkStep::Do, None) => self.snapshots(SnapshotCommand::Take(false)).await?,
             },

@@ -18,7 +18,7 @@ use wasm_bindgen::JsValue;
 use worker::Result;
 
 use super::store::{Store, sql_integer};
-use super::vitals::{self, News};
+use super::vitals::{self, BotNow, News};
 use super::{Inner, has_health};
 use crate::platform::database::{self, d1_timestamp};
 use crate::platform::{clock, log};
@@ -72,10 +72,10 @@ impl WrittenRow {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RegistryRow {
-    pub(super) state: BotState,
-    pub(super) awake: bool,
-    pub(super) run: u64,
+struct RegistryRow {
+    state: BotState,
+    awake: bool,
+    run: u64,
     since: u64,
     pinned: bool,
     snapshot_at: Option<u64>,
@@ -83,7 +83,7 @@ pub(super) struct RegistryRow {
     /// The kinds of the open ones, as a JSON list.
     incidents: String,
     /// How its gateway is; nothing while nobody has asked, as after an eviction.
-    pub(super) health: Option<Health>,
+    health: Option<Health>,
     news: News,
 }
 
@@ -138,7 +138,13 @@ impl Inner {
             let is_same = (&now.said, &now.health) == (&before.said, &before.health);
             is_news = !is_same || heartbeat::is_due(before.beat(), row.awake, now.active_at, now.at);
         }
-        let point = self.point_due(&row, is_news)?;
+        let bot = BotNow {
+            state: row.state,
+            awake: row.awake,
+            run: row.run,
+            health: row.health,
+        };
+        let point = self.point_due(bot, is_news)?;
         if !is_news && point.is_none() {
             return Ok(());
         }
@@ -189,6 +195,9 @@ impl Inner {
         if let Written::Stored = *self.registry.written.borrow() {
             let stored: Option<WrittenRow> = Store::open(&self.state)?
                 .one("SELECT said, health, at, active_at FROM registry_row", vec![])?;
+            if let Some(row) = &stored {
+                self.vitals.resume(row.at);
+            }
             return Ok(stored);
         }
         Ok(match &*self.registry.written.borrow() {

@@ -149,7 +149,12 @@ impl Inner {
             return Ok(());
         };
         Store::open(&self.state)?.save_meter(&meter)?;
-        repository_usage::flush(&self.env).await;
+        // With a deadline as well: whoever hangs here would hold the turn.
+        let flushed = async {
+            repository_usage::flush(&self.env).await;
+            Ok(())
+        };
+        clock::within(WRITE_DEADLINE, flushed).await.ok();
         match clock::within(WRITE_DEADLINE, self.write_days(&days)).await {
             Ok(told) => self.with_meter(|meter| meter.end_writing(&days, &told)),
             Err(error) => {

@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use moltworker_core::api::bot::{BotStatus, Health};
+use moltworker_core::api::bot::{BotState, BotStatus, Health};
 use moltworker_core::backup::state::{BackupState, Drill, DrillOutcome};
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::bot::restarts::{Restart, RestartReason, Restarts};
@@ -16,7 +16,6 @@ use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Result};
 
 use super::Inner;
-use super::registry::RegistryRow;
 use super::store::Store;
 use crate::platform::database::d1_timestamp;
 use crate::platform::{analytics, clock, json, log};
@@ -85,15 +84,38 @@ struct Columns<'a> {
     drill: Option<&'static str>,
 }
 
+/// What a point takes from the registry's row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BotNow {
+    pub(super) state: BotState,
+    pub(super) awake: bool,
+    pub(super) run: u64,
+    pub(super) health: Option<Health>,
+}
+
 /// A point of the bot's series that is to be written.
 pub(super) struct BotPoint {
     user: String,
-    row: RegistryRow,
+    bot: BotNow,
     step: u64,
     looked: Looked,
     usage: Usage,
     cpu: Option<u64>,
     restarts: u32,
+}
+
+impl Vitals {
+    /// Before it left memory the object wrote its row at this time, and a point of that step with it: an object that is evicted each
+    /// minute does not write both again at the end of every step.
+    pub(super) fn resume(&self, at: u64) {
+        if self.last.get().is_none() {
+            self.last.set(Some(Looked {
+                at,
+                run: Run(0),
+                cpu_ms: None,
+            }));
+        }
+    }
 }
 
 impl Inner {
@@ -178,14 +200,15 @@ impl Inner {
     }
 
     /// The point that is to be written now, if one is; `is_written` says whether the row is.
-    pub(super) fn point_due(&self, row: &RegistryRow, is_written: bool) -> Result<Option<BotPoint>> {
+    pub(super) fn point_due(&self, bot: BotNow, is_written: bool) -> Result<Option<BotPoint>> {
         let now = clock::now_ms();
         let last = self.vitals.last.get();
-        let run = Run(row.run);
-        // One that has said nothing yet may have more to say within the step.
-        let goes_along = is_written && self.said_by(run).is_some();
+        let run = Run(bot.run);
+        // One that has said nothing yet, or is on its way up, may have more to say within the step.
+        let is_up = !matches!(bot.state, BotState::Starting | BotState::Restoring);
+        let goes_along = is_written && is_up && self.said_by(run).is_some();
         let last_step = last.map(|last| step_of(last.at, STEP_MS));
-        if !row.awake || !series::is_due(last_step, goes_along, now) {
+        if !bot.awake || !series::is_due(last_step, goes_along, now) {
             return Ok(None);
         }
         let step = step_of(now, STEP_MS);
@@ -196,7 +219,7 @@ impl Inner {
         let since = last.map_or(step, |last| last.at.min(now));
         Ok(Some(BotPoint {
             user: self.user()?.to_string(),
-            row: row.clone(),
+            bot,
             step,
             looked: Looked {
                 at: now,
@@ -216,7 +239,7 @@ impl Inner {
         analytics::write(
             &self.env,
             &point.user,
-            &["bot", point.row.state.as_str(), point.health().as_str()],
+            &["bot", point.bot.state.as_str(), point.health().as_str()],
             &[
                 Some(point.step),
                 usage.memory,
@@ -226,7 +249,7 @@ impl Inner {
                 point.cpu,
                 usage.probe_ms,
                 Some(point.restarts.into()),
-                Some(point.row.run),
+                Some(point.bot.run),
             ],
         );
     }
@@ -273,7 +296,7 @@ impl Inner {
 
 impl BotPoint {
     fn health(&self) -> Health {
-        self.row.health.unwrap_or(Health::Unknown)
+        self.bot.health.unwrap_or(Health::Unknown)
     }
 
     /// What writes it. The first one of a step stays: another object may have written it.
@@ -287,7 +310,7 @@ impl BotPoint {
             .bind(&[
                 d1_timestamp(self.step),
                 self.user.as_str().into(),
-                self.row.state.as_str().into(),
+                self.bot.state.as_str().into(),
                 self.health().as_str().into(),
                 number(self.usage.memory),
                 number(self.usage.disk),

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { freePort } from "../free-port.mjs";
 import { ALICE, BOB, bearer, startWorker } from "../worker/harness.mjs";
 import { codeOf } from "../worker/totp.mjs";
 import { openBrowser, openPage } from "./page.mjs";
@@ -13,8 +14,8 @@ const axe = await readFile(createRequire(new URL("../../admin-ui/package.json", 
 
 /** A Worker whose address a browser on this machine can open, with two bots, one of which runs. */
 async function start(t) {
-  const worker = await startWorker(t, { assets: true, bindings: { BOT_DOMAIN: "bots.localhost" } });
-  await worker.restart({ PUBLIC_URL: worker.address.origin });
+  const port = await freePort();
+  const worker = await startWorker(t, { assets: true, port, bindings: { PUBLIC_URL: `http://127.0.0.1:${port}`, BOT_DOMAIN: "bots.localhost" } });
   const host = worker.address.host;
   for (const [sub, email] of [[ALICE, "dev-1@moltworker.test"], [BOB, "dev-2@moltworker.test"]]) {
     await worker.fetch("/", { host, headers: bearer(worker.provider.token({ sub, email })) });
@@ -27,6 +28,8 @@ async function faults(page) {
   // By the debugger: the page's own policy would not let it in.
   const debuggers = await page.context().newCDPSession(page);
   await debuggers.send("Runtime.evaluate", { expression: axe });
+  // What is still on its way in has other colours.
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().map(({ finished }) => finished)));
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   return violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
 }

@@ -1,5 +1,6 @@
 // Who may call which endpoint, stated here by hand and not derived from the code that checks it. A new endpoint needs a
 // line here before its tests pass (endpoints.test.mjs compares the names with tests/contract/endpoints.json).
+import { PAGE } from "./browser.mjs";
 import { ALICE, ORIGIN } from "./harness.mjs";
 
 /** Every kind of caller; endpoints.test.mjs makes what each sends. The sessions are browsers' cookies. */
@@ -109,7 +110,7 @@ const ENDPOINTS = [
   ["admin-list-bots", "admin", "GET", "/api/admin/bots", null, true],
   ["admin-get-bot", "admin", "GET", `/api/admin/bots/${USER}`, null, true],
   ["admin-read-series", "admin", "GET", `/api/admin/bots/${USER}/series`, null, true],
-  ["admin-read-fleet-series", "monitored", "GET", "/api/admin/fleet/series"],
+  ["admin-read-fleet-series", "monitored", "GET", "/api/admin/fleet/series", null, "refused"],
   ["admin-sleep-bot", "admin", "POST", `/api/admin/bots/${USER}/sleep`, null, true],
   ["admin-stop-bot", "admin", "POST", `/api/admin/bots/${USER}/stop`, null, true],
   ["admin-start-bot", "admin", "POST", `/api/admin/bots/${USER}/start`, null, true],
@@ -165,7 +166,7 @@ const ENDPOINTS = [
   ["admin-set-alert-settings", "admin", "POST", "/api/admin/alerts/settings", { rules: [] }, true],
   // Pages and traffic. That a code, a form or a state is none is said after access was given.
   ["enter-admin-ui", "anybody", "GET", "/admin"],
-  ["serve-admin-ui", "anybody", "GET", "/admin/bots"],
+  ["serve-admin-ui", "anybody", "GET", "/admin/bots", null, false, PAGE],
   ["show-login", "anybody", "GET", "/login"],
   ["sign-in", "anybody", "POST", "/login", "email=nobody%40example.com&password=wrong", "anonymous", FORM],
   ["show-second-factor", "anybody", "GET", "/login/second-factor"],

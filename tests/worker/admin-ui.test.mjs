@@ -60,7 +60,7 @@ test("the first load of the admin UI stays below 250 kB, compressed", async (t) 
   assert.ok(bytes < 250_000, `${bytes}`);
 });
 
-test("any other address below /admin shows a person the UI, and a program 404", async (t) => {
+test("an address below /admin shows a person the UI, a program 404", async (t) => {
   const worker = await start(t);
   const page = await (await worker.fetch("/admin/", PAGE)).text();
   for (const path of [`/admin/bots/${ALICE}`, "/admin/nonsense?x=1", "/admin/index.html"]) {
@@ -95,7 +95,7 @@ test("where bots share the platform's host there is no admin UI", async (t) => {
   assert.ok(!html.includes("/admin/assets/"));
 });
 
-test("the sign-in settings are public, and the session of a browser is no admin's", async (t) => {
+test("sign-in settings are public, and a browser's session is no admin's", async (t) => {
   const worker = await start(t);
   const settings = await (await worker.fetch("/api/sign-in")).json();
   assert.deepEqual(settings, { auth_url: worker.provider.issuer, api_key: worker.provider.anonKey, second_factor: true });

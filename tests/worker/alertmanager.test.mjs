@@ -4,22 +4,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MINUTE, bot, start } from "./alerts.mjs";
 import { until } from "../until.mjs";
+import { freePort } from "../free-port.mjs";
 
 const program = process.env.ALERTMANAGER_BIN ?? "prometheus-alertmanager";
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** One on a port of its own, which remembers nothing of an earlier one. */
 async function startAlertmanager(t, port) {

@@ -301,7 +301,8 @@ test("a monitor reads how the platform is, and 503 while something is wrong", as
     assert.equal((await look("", { authorization: `Bearer ${wrong}` }))[0], 401, wrong);
   }
   const { events } = await worker.asAdmin("GET", "/api/admin/events");
-  assert.deepEqual(events.filter(({ action, kind }) => action === "admin-read-health" && kind !== "changed"), [], "a look leaves no event");
+  const looks = events.filter(({ action, kind }) => action === "admin-read-health" && kind !== "changed");
+  assert.deepEqual(looks.map(({ kind, code }) => [kind, code]), [["refused", "token-refused"]], "a look leaves no event, and a wrong token one a minute");
 
   await worker.provider.set({ down: true });
   await worker.cron();

@@ -84,7 +84,11 @@ test("ten thousand bots, a thousand of them awake, cost cron next to nothing", a
   // The row, its place in the index of those that are awake, and a point of its series.
   await worker.as(ALICE, "/");
   await until(async () => (await database.prepare("SELECT count(*) AS n FROM bot_series").first()).n === 1, "it has a row and a point");
+  await database.prepare("UPDATE bots SET heartbeat_at = ?").bind(Date.now() + ahead + STEP_MS).run();
   await worker.ahead(ahead + STEP_MS);
+  // Or the alarm would find that cron is missing, and write that.
+  await worker.cron();
+  await worker.consumed();
   const beat = await measured("a heartbeat", async () => {
     await worker.fake(ALICE, "alarm");
     await until(async () => (await database.prepare("SELECT count(*) AS n FROM bot_series").first()).n === 2, "its next point");
@@ -93,7 +97,8 @@ test("ten thousand bots, a thousand of them awake, cost cron next to nothing", a
   const hours = await database.prepare("INSERT INTO bot_series_hourly VALUES (0, ?, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)").bind(ALICE).run();
   const deleted = await database.prepare("DELETE FROM bot_series WHERE step < (SELECT max(step) FROM bot_series)").run();
   t.diagnostic(`a point of an hour writes ${hours.meta.rows_written} rows, a deletion ${deleted.meta.rows_written}`);
-  assert.ok(rowsABeat <= 3 && hours.meta.rows_written <= 1 && deleted.meta.rows_written <= 1);
+  // Once in a while what the bot uses is written along.
+  assert.ok(rowsABeat <= 5 && hours.meta.rows_written <= 1 && deleted.meta.rows_written <= 1);
   const dollars = (count, price) => (count * price) / 1e6;
   const cron = [
     ["rows read", (TICKS - HEARTBEATS) * quiet.rowsRead + HEARTBEATS * begins.rowsRead, PRICE.rowsRead],

@@ -65,8 +65,8 @@ const ASSETS = {
   assetConfig: { html_handling: "none", not_found_handling: "none" },
 };
 
-/** `assets` costs a second runtime service, so that only tests of the admin UI have them. */
-export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider, assets = false } = {}) {
+/** `assets` costs a second runtime service, so that only tests of the admin UI have them. `port` is one that is free. */
+export async function startWorker(t, { bindings = {}, without = [], limits = {}, provider, assets = false, port } = {}) {
   provider ??= await startProvider(t, { options: ["--redirect-host", HOST] });
   const settings = {
     PUBLIC_URL: ORIGIN,
@@ -103,6 +103,7 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
     queueConsumers: without.includes("JOBS") ? {} : consumers(),
     bindings: settings,
     ...(assets && { assets: ASSETS }),
+    ...(port && { port }),
     // Set LOG=1 to see what the Worker logs.
     handleRuntimeStdio: (stdout, stderr) => {
       stdout.on("data", (data) => {
@@ -119,13 +120,12 @@ export async function startWorker(t, { bindings = {}, without = [], limits = {},
   return new Worker(mf, address, provider, options, log);
 }
 
+/** All in one go: each question to the runtime from outside takes as long as a hundred statements. */
 async function migrate(database) {
   const folder = new URL("migrations/", root);
-  for (const file of (await readdir(folder)).sort()) {
-    const sql = await readFile(new URL(file, folder), "utf8");
-    const bare = sql.replace(/--.*$/gm, "").replace(/\s+/g, " ");
-    for (const statement of bare.split(";")) if (statement.trim()) await database.prepare(statement).run();
-  }
+  const files = await Promise.all((await readdir(folder)).sort().map((file) => readFile(new URL(file, folder), "utf8")));
+  const statements = files.flatMap((sql) => sql.replace(/--.*$/gm, "").replace(/\s+/g, " ").split(";")).filter((statement) => statement.trim());
+  await database.batch(statements.map((statement) => database.prepare(statement)));
 }
 
 class Worker {

@@ -54,7 +54,7 @@ test("a heartbeat leaves one point in each step, with what the bot uses", async 
   const [, point] = await written(worker, 2);
   // 150 seconds of a core in five minutes, give or take what the test itself takes.
   const { cpu, ...rest } = point;
-  assert.ok(cpu > 450 && cpu <= 501, cpu);
+  assert.ok(cpu > 450 && cpu <= 501, `${cpu} of a thousand`);
   assert.deepEqual(rest, {
     step: hour + STEP, user_id: ALICE, state: "running", health: "healthy", memory: GB, disk: GB, latency: 4, restarts: 1,
   });
@@ -74,8 +74,9 @@ test("a heartbeat leaves one point in each step, with what the bot uses", async 
   await worker.fake(ALICE, "command", "poll");
   assert.deepEqual((await worker.status(ALICE)).restarts, listed.restarts);
 
-  const points = await worker.fake("any", "points");
-  assert.deepEqual(points.map(({ indexes, blobs }) => [...indexes, ...blobs]), Array(3).fill([ALICE, "bot", "running", "healthy"]));
+  // One that was evicted may write that of its step again.
+  const points = (await worker.fake("any", "points")).slice(0, 2);
+  assert.deepEqual(points.map(({ indexes, blobs }) => [...indexes, ...blobs]), Array(2).fill([ALICE, "bot", "running", "healthy"]));
   assert.deepEqual(points[1].doubles, [hour + STEP, GB, 4 * GB, GB, 8 * GB, cpu, 4, 1, 1]);
 });
 

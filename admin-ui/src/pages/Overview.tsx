@@ -64,7 +64,9 @@ function Figures({ counts }: { counts: FleetCounts }) {
         <Figure name="With incidents" figure={counts.troubled} tone={counts.troubled > 0 ? "watch" : "good"} more={counts.more} to="/incidents" />
       </ul>
       <p className="subtle">
-        The oldest of the bots' newest snapshots was taken <Time at={counts.oldestSnapshot} />.
+        {counts.oldestSnapshot === null ? "No bot has a snapshot yet." : (
+          <>The oldest of the bots' newest snapshots was taken <Time at={counts.oldestSnapshot} />.</>
+        )}
         {counts.more && ` Counted are the first ${MAX_COUNTED_PAGES * 100} bots.`}
       </p>
     </>

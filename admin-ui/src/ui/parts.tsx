@@ -5,7 +5,7 @@ import { SkeletonLine } from "@cloudflare/kumo/components/loader";
 import { Banner } from "@cloudflare/kumo/components/banner";
 import { useEffect, useState, type ReactNode } from "react";
 import { Problem, type BotState, type Health } from "../api/client";
-import { STATES, type Tone } from "../words/states";
+import { stateWords, type Tone } from "../words/states";
 import { away, exactly } from "../words/time";
 
 const BADGES: Record<Tone, "success" | "secondary" | "info" | "warning" | "error"> = { good: "success", rest: "secondary", passing: "info", watch: "warning", bad: "error" };
@@ -31,7 +31,7 @@ export function Time({ at, none = "never" }: { at: number | null | undefined; no
 }
 
 export function StateBadge({ state }: { state: BotState }) {
-  const { name, tone } = STATES[state];
+  const { name, tone } = stateWords(state);
   return <Badge variant={BADGES[tone]}>{name}</Badge>;
 }
 
@@ -42,7 +42,8 @@ const HEALTHS: Record<Health, { name: string; tone: Tone }> = {
 };
 
 export function HealthBadge({ health }: { health: Health }) {
-  const { name, tone } = HEALTHS[health];
+  // A Worker that is newer than this page may know of more.
+  const { name, tone } = HEALTHS[health] ?? HEALTHS.unknown;
   return <Badge variant={BADGES[tone]}>{name}</Badge>;
 }
 

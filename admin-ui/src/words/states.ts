@@ -6,7 +6,7 @@ import { away, lasting } from "./time";
 export type Tone = "good" | "rest" | "passing" | "watch" | "bad";
 
 export const STATES: Record<BotState, { name: string; tone: Tone; means: string }> = {
-  running: { name: "Running", tone: "good", means: "It runs." },
+  running: { name: "Running", tone: "good", means: "It answers." },
   asleep: { name: "Asleep", tone: "rest", means: "It sleeps; its owner's next request wakes it." },
   starting: { name: "Starting", tone: "passing", means: "It is starting." },
   restoring: { name: "Restoring", tone: "passing", means: "Its home is being brought back from a snapshot." },
@@ -18,9 +18,15 @@ export const STATES: Record<BotState, { name: string; tone: Tone; means: string 
   suspended: { name: "Suspended", tone: "watch", means: "An admin suspended it; nothing wakes it." },
 };
 
+/** A Worker that is newer than this page may know of more states. */
+export function stateWords(state: BotState): { name: string; tone: Tone; means: string } {
+  return STATES[state] ?? { name: state, tone: "rest", means: "This page does not know that state: reload it." };
+}
+
 export const ALL_STATES = Object.keys(STATES) as BotState[];
 
-const INCIDENTS: Record<IncidentKind, string> = {
+/** By its kind, as text: a Worker that is newer than this page may know of more. */
+const INCIDENTS: Record<string, string> = {
   "backup-overdue": "changes wait for a snapshot",
   "backup-failing": "snapshots fail",
   "restore-failing": "the home cannot be restored",
@@ -29,13 +35,17 @@ const INCIDENTS: Record<IncidentKind, string> = {
   "passed-over": "a start passed over a newer snapshot",
   "database-not-copied": "a database is stored as a plain file",
   "repository-damaged": "the repository is damaged",
+  "drill-failing": "its snapshots could not be restored in a drill",
+  "out-of-memory": "it ran out of memory",
+  "spend-near-limit": "it has nearly cost what it may",
+  "spend-over-limit": "it has cost more than it may",
   "no-capacity": "no place was free to wake in",
   unknown: "something a newer version knows of",
 };
 
 /** What is wrong, in a few words. */
 export function incidentWords(kind: IncidentKind): string {
-  return INCIDENTS[kind];
+  return INCIDENTS[kind] ?? kind.replaceAll("-", " ");
 }
 
 const PHASES = {
@@ -57,10 +67,10 @@ export interface Explanation {
 
 /** A bot's state as one would tell a colleague. */
 export function explain(status: BotStatus, now: number): Explanation {
-  const { name, tone, means } = STATES[status.state];
+  const { name, tone, means } = stateWords(status.state);
   const because: string[] = [];
   if (status.reason !== undefined && status.reason !== "") because.push(sentence(status.reason));
-  if (status.phase !== undefined) because.push(sentence(PHASES[status.phase]));
+  if (status.phase !== undefined) because.push(sentence(PHASES[status.phase] ?? status.phase));
   const progress = status.restoring ?? status.under_way;
   if (progress?.total) because.push(`${share(progress.done.bytes, progress.total.bytes)} done.`);
   if (status.failures > 0) because.push(status.failures === 1 ? "One run failed since the last stable one." : `${status.failures} runs failed since the last stable one.`);

@@ -3,6 +3,7 @@
 pub(crate) mod cgroup;
 pub(crate) mod confined_config;
 pub(crate) mod confined_process;
+mod disk;
 pub(crate) mod gateway_config;
 pub(crate) mod gateway_process;
 pub(crate) mod gateway_rpc;

@@ -5,14 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moltworker_core::bot::gateway::GatewayView;
-use moltworker_core::wire::control::{BackupStatus, Disk, Status};
+use moltworker_core::wire::control::{BackupStatus, Status};
 use moltworker_core::wire::run::RunSettings;
-use rustix::fs::statvfs;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::http::activity::Activity;
 use crate::supervisor::cgroup::Cgroup;
+use crate::supervisor::disk::disk_of;
 use crate::supervisor::probe::Latency;
 use crate::supervisor::processes;
 
@@ -60,23 +60,12 @@ impl Account {
             idle_ms: self.activity.idle_ms(),
             open: self.activity.open(),
             memory: Cgroup::here().memory(),
-            disk: self.disk(),
+            disk: disk_of(&self.place),
             cpu_ms: Cgroup::here().cpu_ms(),
             probe_ms: self.latency.millis(),
             processes: processes::count(),
             backup: self.backup.borrow().clone(),
         }
-    }
-}
-
-impl Account {
-    fn disk(&self) -> Option<Disk> {
-        let said = statvfs(&self.place).ok()?;
-        let bytes = |blocks: u64| blocks.saturating_mul(said.f_frsize);
-        Some(Disk {
-            used: bytes(said.f_blocks.saturating_sub(said.f_bfree)),
-            size: bytes(said.f_blocks),
-        })
     }
 }
 

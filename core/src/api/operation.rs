@@ -133,6 +133,22 @@ pub trait OutputDocument {
     const DOCUMENT: Document;
 }
 
+/// A type that documents which come in are read into.
+pub trait InputDocument {
+    /// Whether it is what this one is read into.
+    fn is_of(document: Document) -> bool;
+}
+
+/// One for all that say which snapshot, and where in it: which of its members a call takes is judged afterwards.
+impl InputDocument for super::snapshots::SnapshotRequest {
+    fn is_of(document: Document) -> bool {
+        matches!(
+            document,
+            Document::TakeRequest | Document::RestoreRequest | Document::SnapshotName
+        )
+    }
+}
+
 /// The documents, once: their names in the table of endpoints, and the types they are written from and read into.
 macro_rules! documents {
     (out { $($out:ident: $out_type:ty,)* } in { $($in:ident: $in_type:ty,)* }) => {
@@ -141,6 +157,13 @@ macro_rules! documents {
         $(
             impl OutputDocument for $out_type {
                 const DOCUMENT: Document = Document::$out;
+            }
+        )*
+        $(
+            impl InputDocument for $in_type {
+                fn is_of(document: Document) -> bool {
+                    document == Document::$in
+                }
             }
         )*
     };

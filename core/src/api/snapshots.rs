@@ -94,9 +94,9 @@ pub struct SnapshotRequest {
 }
 
 /// The part of a [`SnapshotRequest`] that goes with taking one.
-#[cfg(feature = "schema")]
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TakeRequest {
     /// Whatever is gone may be gone: it is not marked suspicious, and once it is stored, what a start passed over is no
     /// question any more.
@@ -104,9 +104,9 @@ pub struct TakeRequest {
 }
 
 /// The part of a [`SnapshotRequest`] that goes with a restore.
-#[cfg(feature = "schema")]
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RestoreRequest {
     /// Which one; without one, the newest that is not suspicious.
     pub snapshot: Option<SnapshotId>,
@@ -115,9 +115,9 @@ pub struct RestoreRequest {
 }
 
 /// The part of a [`SnapshotRequest`] that goes with a change of one snapshot.
-#[cfg(feature = "schema")]
-#[derive(Deserialize, utoipa::ToSchema)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SnapshotName {
     /// Which one.
     pub snapshot: SnapshotId,

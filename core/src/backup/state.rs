@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::{IncidentKind, Incidents};
-use crate::wire::control::{RestoreReport, Snapshot};
+use crate::wire::control::{DRILL_FAILED, MaintenanceReport, RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
 pub use choice::{CHOICE_PATH, MAX_NAMED, PassedOver};
@@ -169,6 +169,20 @@ pub enum DrillOutcome {
 }
 
 impl DrillOutcome {
+    /// What came of the drill of a maintenance, if there was to be one.
+    fn of(report: &MaintenanceReport) -> Option<Self> {
+        let has_failed = report
+            .problems
+            .iter()
+            .any(|problem| problem.starts_with(DRILL_FAILED));
+        match &report.drill {
+            Some(drill) if drill.mismatches == 0 && !has_failed => Some(Self::Held),
+            Some(_) => Some(Self::Failed),
+            None if has_failed => Some(Self::Failed),
+            None => report.not_drilled.as_ref().map(|_| Self::NotPossible),
+        }
+    }
+
     /// Its text in JSON and in D1.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,14 +1,11 @@
 //! What of a bot's life is counted: what the history tells, how its gateways ended, and how long a start took.
 
 use super::count::Count;
-use super::table::{BOT_EVENTS, GATEWAY_ENDINGS, START_PHASE_SECONDS, START_SECONDS};
+use super::table::{BOT_EVENTS, GATEWAY_ENDINGS, START_PHASE_SECONDS, START_PHASES, START_SECONDS};
 use crate::bot::history::HistoryKind;
 use crate::bot::lifecycle::{Lifecycle, LifecycleState};
 use crate::wire::control::EndReason;
 use crate::wire::run::Run;
-
-/// The parts of a start, in their order.
-pub const START_PHASES: [&str; 3] = ["container", "restore", "gateway"];
 
 /// That something happened to a bot.
 pub fn of_event(kind: HistoryKind) -> Count {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{Kind, Metric};
+use super::metric::{Kind, Metric};
 
 /// The last word of the series that has the sum of a histogram.
 const SUM: &str = "sum";

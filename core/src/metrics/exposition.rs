@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::count::Observations;
-use super::table::{Kind, Metric};
+use super::metric::{Kind, Metric};
 
 /// What the text is, for a `Content-Type` header.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -4,8 +4,10 @@
 //! `docs/metrics.md` is written from there. What is counted goes through [`count`] into D1 and back into a page by [`scrape`].
 
 pub mod bots;
+pub mod classes;
 pub mod count;
 pub mod exposition;
+pub mod metric;
 pub mod requests;
 pub mod scrape;
 pub mod table;

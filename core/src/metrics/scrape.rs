@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::count::Stored;
 use super::exposition::{Exposition, Value};
+use super::metric::{Kind, Metric};
 use super::table::{
     BOTS, BOTS_AWAKE, BOTS_AWAKE_LIMIT, BOTS_WITHOUT_SNAPSHOT, BUILD_INFO, COMPONENT_HEALTH, CRON_LAST_TICK,
     CRON_LONGEST_GAP, CRON_LONGEST_TICK, CRON_TICK_SECONDS, CRON_TICKS, DELIVERIES_WAITING, INCIDENTS_OPEN,
-    Kind, METRICS, Metric, QUEUE_DEAD, QUEUE_OLDEST, QUEUE_WAITING, SNAPSHOT_AGE_SECONDS,
+    METRICS, QUEUE_DEAD, QUEUE_OLDEST, QUEUE_WAITING, SNAPSHOT_AGE_SECONDS,
 };
 use crate::api::health::HealthReport;
 use crate::bot::bot_state::BotState;
@@ -164,7 +165,7 @@ impl Observed<'_> {
                 )
             }
             () if is(&QUEUE_OLDEST) => {
-                let oldest = self.ticks.iter().filter(waiting).next_back();
+                let oldest = self.ticks.iter().rfind(waiting);
                 let age = oldest.map(|tick| self.now.saturating_sub(tick.started_at));
                 Value::Milliseconds(age.unwrap_or_default())
             }

@@ -1,6 +1,7 @@
 //! The metrics, in one table. Names and units are as Prometheus has them: seconds and bytes, and `_total` for what only grows.
 
-use super::requests::{RequestClass, RequestOutcome};
+use super::classes::{RequestClass, RequestOutcome};
+use super::metric::{Kind, Labels, Metric};
 use crate::alerts::rules::Rule;
 use crate::api::bot::Health;
 use crate::api::health::COMPONENTS;
@@ -12,51 +13,10 @@ use crate::wire::control::EndReason;
 const START_BUCKETS_MS: &[u64] = &[
     500, 1_000, 2_500, 5_000, 10_000, 15_000, 20_000, 30_000, 45_000, 60_000, 90_000, 120_000, 180_000,
 ];
+/// The parts of a start, in their order.
+pub const START_PHASES: [&str; 3] = ["container", "restore", "gateway"];
 /// Shares of the fleet, in thousandths, and as they are written.
 const SHARES: &[(u64, &str)] = &[(500, "0.5"), (900, "0.9"), (990, "0.99"), (1_000, "1")];
-
-/// What a metric is to Prometheus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Only grows; after a database was put back, or made anew, it begins lower.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// How many took how long, by the upper ends of its buckets in milliseconds.
-    Histogram(&'static [u64]),
-    /// What so many of the fleet stay below at this moment.
-    Summary(&'static [(u64, &'static str)]),
-}
-
-impl Kind {
-    /// Its word in a `TYPE` line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram(_) => "histogram",
-            Self::Summary(_) => "summary",
-        }
-    }
-}
-
-/// The values of a series' labels, in the order of the metric's.
-pub type Labels = Vec<&'static str>;
-
-/// One metric.
-#[derive(Debug, Clone, Copy)]
-pub struct Metric {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is.
-    pub kind: Kind,
-    /// What it says, in a sentence.
-    pub help: &'static str,
-    /// The names of its labels.
-    pub labels: &'static [&'static str],
-    /// Every series it can have: as many as there are here, on every platform and for ever.
-    pub series: fn() -> Vec<Labels>,
-}
 
 macro_rules! metrics {
     ($($constant:ident = $name:literal: $kind:expr, [$($label:literal),*] of $series:expr, $help:literal;)*) => {
@@ -175,7 +135,7 @@ fn end_reasons() -> Vec<Labels> {
 }
 
 fn start_phases() -> Vec<Labels> {
-    each(super::bots::START_PHASES)
+    each(START_PHASES)
 }
 
 fn rules() -> Vec<Labels> {

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use super::bots::{StartWatch, of_ending, of_event};
 use super::count::{Count, Observations, Stored, StoredCount};
-use super::table::{BOTS, Kind, METRICS, REQUESTS, START_PHASE_SECONDS, START_SECONDS};
+use super::metric::Kind;
+use super::table::{BOTS, METRICS, REQUESTS, START_PHASE_SECONDS, START_SECONDS};
 use crate::alerts::delivery::Tried;
 use crate::bot::history::HistoryKind;
 use crate::bot::lifecycle::{GatewayCondition, Lifecycle, LifecycleEvent, LifecycleRules, SupervisorReport};

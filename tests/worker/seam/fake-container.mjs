@@ -124,7 +124,7 @@ export class FakeContainer {
       backup: this.behaviour.backup,
       ready_for_ms: this.behaviour.readyForMs,
       idle_ms: this.behaviour.idleMs,
-      cpu_ms: this.behaviour.cpuMs,
+      cpu_ms: this.behaviour.cpuMs ?? this.behaviour.uses.cpu_ms ?? null,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
   }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use moltworker_core::metrics::table::{Kind, METRICS, Metric};
+use moltworker_core::metrics::metric::{Kind, Metric};
+use moltworker_core::metrics::table::METRICS;
 
 const HEAD: &str = "# Metrics
 

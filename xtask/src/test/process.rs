@@ -101,6 +101,10 @@ pub(super) fn run(
         .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
     let group = Pid::from_child(&child);
     stop.groups().push(group);
+    if stop.asked() {
+        // Whoever asked did so before there was a group to be told.
+        signal_group(group, Signal::INT);
+    }
     let lines = follow(&mut child, output);
     let status = loop {
         match lines.recv_timeout(Duration::from_millis(100)) {

@@ -60,6 +60,8 @@ pub(super) fn build(root: &Path, node: &Node, js: &JsTools) -> Result<()> {
     if folder.join(PAGE).is_file() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
         return Ok(());
     }
+    // One that is cut short is none.
+    fs::remove_file(&stamp_file).ok();
     let status = command(&node.node)
         .arg(js.program("vite"))
         .args(["build", "--logLevel", "warn"])

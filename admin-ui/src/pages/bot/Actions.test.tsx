@@ -49,7 +49,7 @@ describe("orders to a bot", () => {
     const asked = show(() => [200, running]);
     press("Suspend");
     const dialog = await screen.findByRole("dialog", { name: "Suspend alice@example.org's bot?" });
-    expect(dialog.textContent).toContain("Nothing is deleted");
+    expect(dialog.textContent).toContain("What is saved stays");
     expect(asked).toEqual([]);
     fireEvent.click(screen.getAllByRole("button", { name: "Suspend" }).at(-1)!);
     await screen.findByText("It is suspended.");

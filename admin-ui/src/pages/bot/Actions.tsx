@@ -23,8 +23,9 @@ const body = (force: boolean) => (force ? { body: { force: true } } : {});
 const of = (user: string) => ({ params: { path: { user } } });
 
 /** The orders that make sense for a bot in this state, in words about `name`. */
-export function actionsFor(status: Pick<BotStatus, "state" | "pinned">, name: string): Action[] {
+export function actionsFor(status: Pick<BotStatus, "state" | "pinned" | "backups">, name: string): Action[] {
   const { state } = status;
+  const cannotSave = Boolean(status.backups?.trouble);
   const isUp = ["running", "unhealthy", "starting", "restoring"].includes(state);
   const isHeld = state === "stopped" || state === "suspended";
   const actions: Action[] = [];
@@ -32,15 +33,18 @@ export function actionsFor(status: Pick<BotStatus, "state" | "pinned">, name: st
     actions.push({
       verb: "Start",
       title: `Let ${name}'s bot run again?`,
-      consequences: state === "suspended" ? "The suspension ends. Its owner's next request wakes it." : "Its owner stopped it. Their next request wakes it then.",
+      consequences: state === "suspended" ? "The suspension of the bot ends, and its owner's next request wakes it. If the account is suspended, it has to be activated as well." : "Its owner stopped it. Their next request wakes it then.",
       done: "It may run again.",
       run: (api, user) => api.POST("/api/admin/bots/{user}/start", of(user)),
     });
-  } else {
+  } else if (state !== "starting" && state !== "restoring") {
+    const isAwake = state === "running" || state === "unhealthy";
     actions.push({
       verb: "Restart",
       title: `Restart ${name}'s bot?`,
-      consequences: "Its container stops and a new one starts. Whoever talks to it is interrupted for about a minute; its home is saved before and restored after.",
+      consequences: isAwake
+        ? "Its gateway starts afresh; its container and its home stay. Whoever talks to it is interrupted for about half a minute."
+        : "A container starts now, and its home is brought back from the newest snapshot. Earlier failures are forgotten.",
       done: "It starts afresh.",
       run: (api, user) => api.POST("/api/admin/bots/{user}/restart", of(user)),
     });
@@ -79,7 +83,9 @@ export function actionsFor(status: Pick<BotStatus, "state" | "pinned">, name: st
     actions.push({
       verb: "Suspend",
       title: `Suspend ${name}'s bot?`,
-      consequences: "Its home is saved, then its container ends. Its owner cannot use it, and is told so, until an admin starts it again. Nothing is deleted.",
+      consequences: `Its container ends. Its owner cannot use it, and is told so, until an admin starts it again. What is saved stays. ${
+        cannotSave ? "What has changed since the newest snapshot cannot be saved right now, and is lost." : "What has changed since the newest snapshot is saved first, if it can be."
+      }`,
       destroys: true,
       done: "It is suspended.",
       run: (api, user) => api.POST("/api/admin/bots/{user}/suspend", of(user)),

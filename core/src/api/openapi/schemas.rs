@@ -28,12 +28,14 @@ const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 16] = [
+pub(super) const REQUESTS: [&str; 18] = [
     "AccessEntry",
     "AlertSettings",
+    "BulkRequest",
     "DomainName",
     "IncidentName",
     "Invitee",
+    "LimitRequest",
     "MuteName",
     "MuteRequest",
     "OrderRequest",

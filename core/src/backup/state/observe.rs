@@ -231,7 +231,7 @@ impl BackupState {
         if report.drill.is_some() || report.not_drilled.is_some() {
             maintenance.drilled_at = Some(now);
         }
-        if let Some(outcome) = drill_outcome(report) {
+        if let Some(outcome) = DrillOutcome::of(report) {
             maintenance.drill = Some(Drill { at: now, outcome });
         }
         if let Some(drill) = &report.drill {
@@ -340,20 +340,6 @@ fn restore_summary(id: &SnapshotId, report: &RestoreReport) -> String {
         report.compared,
         report.mismatches
     )
-}
-
-/// What came of its drill, if there was to be one.
-fn drill_outcome(report: &MaintenanceReport) -> Option<DrillOutcome> {
-    let has_failed = report
-        .problems
-        .iter()
-        .any(|problem| problem.starts_with(DRILL_FAILED));
-    match &report.drill {
-        Some(drill) if drill.mismatches == 0 && !has_failed => Some(DrillOutcome::Held),
-        Some(_) => Some(DrillOutcome::Failed),
-        None if has_failed => Some(DrillOutcome::Failed),
-        None => report.not_drilled.as_ref().map(|_| DrillOutcome::NotPossible),
-    }
 }
 
 fn maintenance_summary(report: &MaintenanceReport) -> String {

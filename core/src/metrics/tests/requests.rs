@@ -4,7 +4,8 @@ use crate::alerts::rules::MINUTE_MS;
 use crate::api::operation::Operation;
 use crate::api::table::endpoints;
 use crate::http::problem::Refusal;
-use crate::metrics::requests::{MinuteCount, RequestClass, RequestCounts, RequestOutcome};
+use crate::metrics::classes::{RequestClass, RequestOutcome};
+use crate::metrics::requests::{MinuteCount, RequestCounts};
 
 #[test]
 fn every_endpoint_has_its_class() {

@@ -27,8 +27,8 @@ pub const RESTORE_PATH: &str = "/v1/restore";
 pub const MAINTAIN_PATH: &str = "/v1/maintain";
 
 /// Snapshots in a list of ids. Each of those of a status, with what else is in it, has to fit into an answer
-/// ([`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES)): 54 KB, and there may be three of them.
-pub const MAX_IDS: usize = 800;
+/// ([`MAX_ANSWER_BYTES`](super::MAX_ANSWER_BYTES)): 67 KB.
+pub const MAX_IDS: usize = 1_000;
 
 fn is_zero(count: &u64) -> bool {
     *count == 0
