@@ -1,21 +1,11 @@
 // Which page an address shows. Each is a chunk of its own, loaded when it is first wanted.
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Link } from "@tanstack/react-router";
-import type { BotState, Health } from "./api/client";
+import { type BotsSearch, HEALTHS, SORTS } from "./search";
 import { Page } from "./ui/parts";
 import { Shell } from "./ui/Shell";
 import { ALL_STATES } from "./words/states";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
-
-const SORTS = ["user", "active", "since", "snapshot"] as const;
-const HEALTHS = ["healthy", "unhealthy", "unknown"] as const;
-
-export interface BotsSearch {
-  state?: BotState;
-  health?: Health;
-  search?: string;
-  sort?: (typeof SORTS)[number];
-}
 
 /** One of these, or nothing: what stands in an address is anybody's to write. */
 function oneOf<T extends string, K extends string>(name: K, values: readonly T[], value: unknown) {

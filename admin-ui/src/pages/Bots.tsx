@@ -7,7 +7,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import type { ListedBot } from "../api/client";
 import { fleet } from "../api/queries";
-import type { BotsSearch } from "../router";
+import type { BotsSearch } from "../search";
 import { useApi } from "../session/context";
 import { Answer, Card, HealthBadge, Nothing, Page, StateBadge, Time, ToneBadge } from "../ui/parts";
 import { ALL_STATES, incidentWords, STATES } from "../words/states";
