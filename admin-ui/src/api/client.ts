@@ -35,8 +35,8 @@ export class Problem extends Error {
 export interface Tokens {
   /** An access token that is still good, or none. */
   token(): Promise<string | undefined>;
-  /** The platform does not accept it any more. */
-  refused(code: string): void;
+  /** The platform does not accept this one any more. */
+  refused(code: string, token: string | undefined): void;
 }
 
 export type Api = ReturnType<typeof api>;
@@ -58,10 +58,10 @@ export function api(tokens: Tokens, fetch: (request: Request) => Promise<Respons
       if (token !== undefined) request.headers.set("authorization", `Bearer ${token}`);
       return request;
     },
-    async onResponse({ response }) {
+    async onResponse({ request, response }) {
       if (response.ok) return;
       const problem = await problemOf(response);
-      if (OVER.includes(problem.code)) tokens.refused(problem.code);
+      if (OVER.includes(problem.code)) tokens.refused(problem.code, request.headers.get("authorization")?.slice("Bearer ".length));
       throw problem;
     },
     onError({ error }) {

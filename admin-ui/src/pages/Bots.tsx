@@ -1,21 +1,19 @@
 import { Button } from "@cloudflare/kumo/components/button";
-import { Input } from "@cloudflare/kumo/components/input";
 import { Select } from "@cloudflare/kumo/components/select";
 import { Table } from "@cloudflare/kumo/components/table";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import type { ListedBot } from "../api/client";
 import { fleet } from "../api/queries";
 import type { BotsSearch } from "../search";
 import { useApi } from "../session/context";
-import { Answer, Card, HealthBadge, Nothing, Page, StateBadge, Time, ToneBadge } from "../ui/parts";
+import { SearchField } from "../ui/SearchField";
+import { Answer, Card, DataTable, HealthBadge, Nothing, Page, StateBadge, Time, ToneBadge } from "../ui/parts";
 import { ALL_STATES, incidentWords, STATES } from "../words/states";
 
 const route = getRouteApi("/bots");
 const ANY = "any";
-/** A pause in typing after which one means it. */
-const PAUSE_MS = 300;
 
 export function Bots() {
   const filter = route.useSearch();
@@ -75,7 +73,7 @@ function Filters({ filter }: { filter: BotsSearch }) {
     });
   return (
     <div className="filters" role="search">
-      <SearchField given={filter.search ?? ""} search={(search) => change({ search })} />
+      <SearchField placeholder="E-mail address or user id" given={filter.search ?? ""} search={(search) => change({ search })} />
       <Select
         label="State"
         value={filter.state ?? ANY}
@@ -98,31 +96,11 @@ function Filters({ filter }: { filter: BotsSearch }) {
   );
 }
 
-function SearchField({ given, search }: { given: string; search: (text: string | undefined) => void }) {
-  const [text, setText] = useState(given);
-  useEffect(() => {
-    if (text.trim() === given) return;
-    const timer = setTimeout(() => search(text.trim() || undefined), PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [text, given, search]);
-  return <Input label="Search" type="search" placeholder="E-mail address or user id" autoComplete="off" value={text} onChange={(event) => setText(event.target.value)} />;
-}
+const COLUMNS = [{ name: "Owner" }, { name: "State" }, { name: "Health", wide: true }, { name: "Wrong", wide: true }, { name: "Last used", wide: true }, { name: "Last snapshot", wide: true }];
 
 function BotTable({ bots }: { bots: ListedBot[] }) {
   return (
-    <div className="scrolls" tabIndex={0} role="region" aria-label="Table: bots">
-      <Table>
-        <Table.Header>
-          <Table.Row>
-            <Table.Head>Owner</Table.Head>
-            <Table.Head>State</Table.Head>
-            <Table.Head className="wide">Health</Table.Head>
-            <Table.Head className="wide">Wrong</Table.Head>
-            <Table.Head className="wide">Last used</Table.Head>
-            <Table.Head className="wide">Last snapshot</Table.Head>
-          </Table.Row>
-        </Table.Header>
-        <Table.Body>
+    <DataTable label="bots" columns={COLUMNS}>
           {bots.map((bot) => (
             <Table.Row key={bot.user_id}>
               <Table.Cell className="owner">
@@ -165,8 +143,6 @@ function BotTable({ bots }: { bots: ListedBot[] }) {
               </Table.Cell>
             </Table.Row>
           ))}
-        </Table.Body>
-      </Table>
-    </div>
+    </DataTable>
   );
 }

@@ -2,8 +2,10 @@ import { Table } from "@cloudflare/kumo/components/table";
 import { useQuery } from "@tanstack/react-query";
 import { platformHealth } from "../api/queries";
 import { useApi } from "../session/context";
-import { Answer, Card, HealthBadge, Page, Time } from "../ui/parts";
+import { Answer, Card, DataTable, HealthBadge, Page, Time } from "../ui/parts";
 import { componentWords } from "../words/components";
+
+const COLUMNS = [{ name: "Part" }, { name: "Health" }, { name: "Why" }, { name: "Since", wide: true }, { name: "Looked at", wide: true }];
 
 export function Platform() {
   const health = useQuery(platformHealth(useApi()));
@@ -12,18 +14,7 @@ export function Platform() {
       <Card flush>
         <Answer of={health} what="Reading the platform's health" lines={7}>
           {(report) => (
-            <div className="scrolls" tabIndex={0} role="region" aria-label="Table: parts of the platform">
-              <Table>
-                <Table.Header>
-                  <Table.Row>
-                    <Table.Head>Part</Table.Head>
-                    <Table.Head>Health</Table.Head>
-                    <Table.Head>Why</Table.Head>
-                    <Table.Head className="wide">Since</Table.Head>
-                    <Table.Head className="wide">Looked at</Table.Head>
-                  </Table.Row>
-                </Table.Header>
-                <Table.Body>
+            <DataTable label="parts of the platform" columns={COLUMNS}>
                   {report.components.map((part) => {
                     const { name, does } = componentWords(part.component);
                     return (
@@ -45,9 +36,7 @@ export function Platform() {
                       </Table.Row>
                     );
                   })}
-                </Table.Body>
-              </Table>
-            </div>
+            </DataTable>
           )}
         </Answer>
       </Card>

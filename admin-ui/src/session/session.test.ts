@@ -9,17 +9,19 @@ interface Answers {
   factors?: object[];
   secondFactor?: boolean;
   health?: [number, object];
+  /** What the provider answers to whoever asks for tokens. */
+  renewal?: number;
 }
 
 /** The platform and the identity provider, and what they were asked. */
-function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }] }: Answers) {
+function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }], renewal = 200 }: Answers) {
   const asked: Request[] = [];
   const user = { id: "an-admin", email: "admin@example.org", factors };
   const session = { access_token: TOKEN, token_type: "bearer", expires_in: 3_600, refresh_token: "r", user };
   const answers: Record<string, [number, object]> = {
     "/api/sign-in": [200, { auth_url: AUTH, api_key: "public", second_factor: secondFactor }],
     "/api/admin/health": health,
-    "/auth/v1/token": [200, session],
+    "/auth/v1/token": [renewal, session],
     "/auth/v1/user": [200, user],
     "/auth/v1/factors": [200, { id: "new", type: "totp", totp: { qr_code: "<svg/>", secret: "ABC", uri: "otpauth://x" } }],
     "/auth/v1/factors/known/challenge": [200, { id: "c" }],
@@ -90,6 +92,31 @@ describe("the sign-in", () => {
     await expect(session.api.GET("/api/admin/health", {})).rejects.toMatchObject({ code: "token-expired" });
     expect(session.stage().at).toBe("password");
     await vi.waitFor(() => expect(of("/auth/v1/logout")).toHaveLength(1));
+  });
+
+  it("outlives an identity provider that does not answer for a while", async () => {
+    const answers: Answers = { secondFactor: false };
+    world(answers);
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    const { of } = world({ ...answers, renewal: 503 });
+    vi.useFakeTimers({ now: Date.now() + 2 * 3_600_000 });
+    const refused = expect(session.api.GET("/api/admin/health", {})).rejects.toMatchObject({ code: "no-answer" });
+    // Its client tries again for half a minute.
+    await vi.advanceTimersByTimeAsync(120_000);
+    await refused;
+    vi.useRealTimers();
+    expect(of("/api/admin/health")).toHaveLength(0);
+    expect(session.stage().at).toBe("in");
+  });
+
+  it("is not ended by a late answer about an earlier token", async () => {
+    const { of } = world({ secondFactor: false });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    session.refused("token-expired", "an-earlier-one");
+    expect(session.stage().at).toBe("in");
+    expect(of("/auth/v1/logout")).toHaveLength(0);
   });
 
   it("leaves nothing of itself in the browser's storage", async () => {

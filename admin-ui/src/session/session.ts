@@ -1,7 +1,7 @@
 // Who is signed in. The tokens live in this page's memory and nowhere else: no storage that another page of the host could
 // read, no cookie that a browser would send along by itself. A reload signs in again.
-import { GoTrueClient, type AuthError } from "@supabase/auth-js";
-import { api, document, type SignInSettings, type Tokens } from "../api/client";
+import { GoTrueClient, isAuthRetryableFetchError, type AuthError } from "@supabase/auth-js";
+import { api, document, Problem, type SignInSettings, type Tokens } from "../api/client";
 
 /** How far the sign-in is. */
 export type Stage =
@@ -31,11 +31,16 @@ const ENDS: Record<string, string> = {
   "account-deleted": "This account no longer exists.",
 };
 
+/** For what has no words of its own. */
+const OVER = "Your session is over; sign in again.";
+
 export class Session implements Tokens {
   #stage: Stage = { at: "beginning" };
   #heard = new Set<() => void>();
   #auth: GoTrueClient | undefined;
   #settings: SignInSettings | undefined;
+  /** The token that was last used. */
+  #last: string | undefined;
   /** What a caller of the API gets from it. */
   readonly api = api(this);
 
@@ -68,7 +73,7 @@ export class Session implements Tokens {
       detectSessionInUrl: false,
     });
     this.#auth.onAuthStateChange((event) => {
-      if (event === "SIGNED_OUT" && this.#stage.at === "in") this.#go({ at: "password", notice: "Your session is over; sign in again." });
+      if (event === "SIGNED_OUT" && this.#stage.at === "in") this.#go({ at: "password", notice: OVER });
     });
     this.#go({ at: "password" });
   }
@@ -119,11 +124,17 @@ export class Session implements Tokens {
 
   async token() {
     const session = await this.#auth?.getSession();
-    return session?.data.session?.access_token;
+    // Without its answer the token cannot be renewed right now; that ends no session.
+    if (session?.error && isAuthRetryableFetchError(session.error)) {
+      throw new Problem(0, "no-answer", "The identity provider does not answer.", session.error.message);
+    }
+    this.#last = session?.data.session?.access_token;
+    return this.#last;
   }
 
-  refused(code: string) {
-    void this.leave(ENDS[code] ?? "Your session is over; sign in again.");
+  /** Answers come late: one about a token that is no longer used says nothing about this session. */
+  refused(code: string, token: string | undefined) {
+    if (token === this.#last) void this.leave(ENDS[code] ?? OVER);
   }
 
   /** Signs out, here alone: other devices keep their sessions. */

@@ -16,20 +16,27 @@ export interface Question {
   otherwise?: { code: string; verb: string; warning: string; act: () => Promise<unknown> };
 }
 
-/** Asks before something is done, and stays open until it was: a refusal is shown where it was asked for. */
+/** Asks before something is done, and stays open until it was: its end is shown where it was asked for. */
 export function Confirm({ question, close }: { question: Question | undefined; close: (done: boolean) => void }) {
+  const [busy, setBusy] = useState(false);
   return (
-    <Dialog.Root open={question !== undefined} onOpenChange={(open) => !open && close(false)}>
+    <Dialog.Root open={question !== undefined} onOpenChange={(open) => !open && !busy && close(false)}>
       <Dialog size="base" className="dialog">
-        {question && <Asking key={question.title} question={question} close={close} />}
+        {question && <Asking key={question.title} question={question} busy={busy} setBusy={setBusy} close={close} />}
       </Dialog>
     </Dialog.Root>
   );
 }
 
-function Asking({ question, close }: { question: Question; close: (done: boolean) => void }) {
+interface Asked {
+  question: Question;
+  busy: boolean;
+  setBusy: (busy: boolean) => void;
+  close: (done: boolean) => void;
+}
+
+function Asking({ question, busy, setBusy, close }: Asked) {
   const [error, setError] = useState<Error>();
-  const [busy, setBusy] = useState(false);
   const { otherwise } = question;
   const isOtherwise = otherwise !== undefined && error instanceof Problem && error.code === otherwise.code;
   const act = async () => {
@@ -39,6 +46,7 @@ function Asking({ question, close }: { question: Question; close: (done: boolean
       close(true);
     } catch (problem) {
       setError(problem instanceof Error ? problem : new Error(String(problem)));
+    } finally {
       setBusy(false);
     }
   };
@@ -50,7 +58,8 @@ function Asking({ question, close }: { question: Question; close: (done: boolean
         {error && <Banner variant="error" title={error.message} description={isOtherwise ? otherwise.warning : error instanceof Problem ? error.detail : undefined} />}
       </div>
       <div className="row end">
-        <Button variant="secondary" onClick={() => close(false)}>
+        {/* What was ordered cannot be called back. */}
+        <Button variant="secondary" disabled={busy} onClick={() => close(false)}>
           Cancel
         </Button>
         <Button variant={question.destroys || isOtherwise ? "destructive" : "primary"} loading={busy} onClick={() => void act()}>

@@ -2,6 +2,7 @@
 import { Badge } from "@cloudflare/kumo/components/badge";
 import { Button } from "@cloudflare/kumo/components/button";
 import { SkeletonLine } from "@cloudflare/kumo/components/loader";
+import { Table } from "@cloudflare/kumo/components/table";
 import { Banner } from "@cloudflare/kumo/components/banner";
 import { useEffect, useState, type ReactNode } from "react";
 import { Problem, type BotState, type Health } from "../api/client";
@@ -122,6 +123,26 @@ export function Nothing({ title, about }: { title: string; about?: string }) {
     <div className="nothing">
       <strong>{title}</strong>
       {about !== undefined && <p className="subtle">{about}</p>}
+    </div>
+  );
+}
+
+/** A table that scrolls by itself where the page is too narrow; `wide` columns are left out on a phone. */
+export function DataTable({ label, columns, children }: { label: string; columns: { name: string; wide?: boolean }[]; children: ReactNode }) {
+  return (
+    <div className="scrolls" tabIndex={0} role="region" aria-label={`Table: ${label}`}>
+      <Table>
+        <Table.Header>
+          <Table.Row>
+            {columns.map(({ name, wide = false }) => (
+              <Table.Head key={name} {...(wide && { className: "wide" })}>
+                {name}
+              </Table.Head>
+            ))}
+          </Table.Row>
+        </Table.Header>
+        <Table.Body>{children}</Table.Body>
+      </Table>
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import type { Snapshot } from "../../api/client";
 import { snapshots } from "../../api/queries";
 import { useApi } from "../../session/context";
-import { Answer, Card, More, Nothing, Time, ToneBadge } from "../../ui/parts";
+import { Answer, Card, DataTable, More, Nothing, Time, ToneBadge } from "../../ui/parts";
 import { size } from "../../words/states";
 
 export function Snapshots({ user }: { user: string }) {
@@ -22,20 +22,11 @@ export function Snapshots({ user }: { user: string }) {
   );
 }
 
+const COLUMNS = [{ name: "Taken" }, { name: "Why" }, { name: "Files", wide: true }, { name: "Size", wide: true }, { name: "Id", wide: true }];
+
 function SnapshotTable({ snapshots }: { snapshots: Snapshot[] }) {
   return (
-    <div className="scrolls" tabIndex={0} role="region" aria-label="Table: snapshots">
-      <Table>
-        <Table.Header>
-          <Table.Row>
-            <Table.Head>Taken</Table.Head>
-            <Table.Head>Why</Table.Head>
-            <Table.Head className="wide">Files</Table.Head>
-            <Table.Head className="wide">Size</Table.Head>
-            <Table.Head className="wide">Id</Table.Head>
-          </Table.Row>
-        </Table.Header>
-        <Table.Body>
+    <DataTable label="snapshots" columns={COLUMNS}>
           {snapshots.map((one) => (
             <Table.Row key={one.id}>
               <Table.Cell className="nowrap">
@@ -55,8 +46,6 @@ function SnapshotTable({ snapshots }: { snapshots: Snapshot[] }) {
               </Table.Cell>
             </Table.Row>
           ))}
-        </Table.Body>
-      </Table>
-    </div>
+    </DataTable>
   );
 }
