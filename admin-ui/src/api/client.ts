@@ -1,4 +1,4 @@
-// Calls of the platform's API, typed by its document (`npm run types`), with the token of whoever is signed in.
+// Calls of the platform's API, typed by its document (`npm run types`), with what whoever is signed in proves it by.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
@@ -6,13 +6,16 @@ type Schemas = components["schemas"];
 export type BotState = Schemas["BotState"];
 export type BotStatus = Schemas["BotStatus"];
 export type ComponentHealth = Schemas["ComponentHealth"];
+export type Domain = Schemas["Domain"];
 export type Event = Schemas["Event"];
 export type Health = Schemas["Health"];
 export type Incident = Schemas["ListedIncident"];
 export type IncidentKind = Schemas["IncidentKind"];
 export type ListedBot = Schemas["ListedBot"];
 export type Mute = Schemas["Mute"];
+export type OwnerSinkStatus = Schemas["OwnerSinkStatus"];
 export type Rule = Schemas["Rule"];
+export type SinkKind = Schemas["SinkKind"];
 export type Snapshot = Schemas["ShownSnapshot"];
 export type SignInSettings = Schemas["SignInSettings"];
 
@@ -39,29 +42,52 @@ export interface Tokens {
   refused(code: string, token: string | undefined): void;
 }
 
-export type Api = ReturnType<typeof api>;
+/** By what a page shows who calls. */
+export interface Proof {
+  /** Whether the browser's session goes along. */
+  credentials: "omit" | "same-origin";
+  /** The header that goes along, if there is one. */
+  header(): Promise<[name: string, value: string] | undefined>;
+  /** What the platform says when that is over, or is not enough, to which request. */
+  refused(code: string, request: Request): void;
+}
+
+type Fetch = (request: Request) => Promise<Response>;
+
+export type Api = ReturnType<typeof calls>;
 
 /** Codes by which the platform says that a token is no longer worth anything. */
 const OVER = ["token-expired", "token-refused", "sign-in-required", "second-factor-required", "account-suspended", "account-deleted", "not-an-admin"];
 
-export function api(tokens: Tokens, fetch: (request: Request) => Promise<Response> = (request) => globalThis.fetch(request)) {
-  const client = createClient<paths>({
-    baseUrl: location.origin,
-    // No cookie ever goes along: what an admin may do follows from the token alone.
-    credentials: "omit",
-    cache: "no-store",
+/** An admin's: no cookie ever goes along, what they may do follows from the token alone. */
+export function api(tokens: Tokens, fetch?: Fetch) {
+  return calls(
+    {
+      credentials: "omit",
+      async header() {
+        const token = await tokens.token();
+        return token === undefined ? undefined : ["authorization", `Bearer ${token}`];
+      },
+      refused(code, request) {
+        if (OVER.includes(code)) tokens.refused(code, request.headers.get("authorization")?.slice("Bearer ".length));
+      },
+    },
     fetch,
-  });
+  );
+}
+
+export function calls(proof: Proof, fetch: Fetch = (request) => globalThis.fetch(request)) {
+  const client = createClient<paths>({ baseUrl: location.origin, credentials: proof.credentials, cache: "no-store", fetch });
   client.use({
     async onRequest({ request }) {
-      const token = await tokens.token();
-      if (token !== undefined) request.headers.set("authorization", `Bearer ${token}`);
+      const header = await proof.header();
+      if (header !== undefined) request.headers.set(...header);
       return request;
     },
     async onResponse({ request, response }) {
       if (response.ok) return;
       const problem = await problemOf(response);
-      if (OVER.includes(problem.code)) tokens.refused(problem.code, request.headers.get("authorization")?.slice("Bearer ".length));
+      proof.refused(problem.code, request);
       throw problem;
     },
     onError({ error }) {

@@ -2,8 +2,8 @@ import { Banner } from "@cloudflare/kumo/components/banner";
 import { Button } from "@cloudflare/kumo/components/button";
 import { Input } from "@cloudflare/kumo/components/input";
 import { Loader } from "@cloudflare/kumo/components/loader";
-import { useEffect, useRef, useState, type ReactNode, type SubmitEvent } from "react";
-import { ThemeSwitch } from "../ui/theme";
+import { useState, type SubmitEvent } from "react";
+import { Gate } from "../ui/Gate";
 import { useSession, useStage } from "./context";
 
 /** What there is before somebody is in. */
@@ -13,36 +13,36 @@ export function SignIn() {
   switch (stage.at) {
     case "unavailable":
       return (
-        <Card title="Sign-in is not available">
+        <Gate title="Sign-in is not available">
           <Banner variant="error" title="The platform does not say where to sign in" description={stage.reason} />
           <Button onClick={() => void session.begin()}>Try again</Button>
-        </Card>
+        </Gate>
       );
     case "password":
       return <Password notice={stage.notice} />;
     case "code":
       return (
-        <Card title="Second factor" about={`Signing in as ${stage.email}.`}>
+        <Gate title="Second factor" about={`Signing in as ${stage.email}.`}>
           <Code send="Sign in" />
-        </Card>
+        </Gate>
       );
     case "enrolment":
       return (
-        <Card title="Set up a second factor" about="An admin signs in with an authenticator app as well. Scan this with one, then type the code it shows.">
+        <Gate title="Set up a second factor" about="An admin signs in with an authenticator app as well. Scan this with one, then type the code it shows.">
           <img className="qr" src={pictureOf(stage.drawing)} alt="QR code for an authenticator app" width={200} height={200} />
           <p className="subtle">
             No camera? Type this into the app: <code className="wraps">{stage.secret}</code>
           </p>
           <Code send="Finish" />
-        </Card>
+        </Gate>
       );
     default:
       return (
-        <Card title="Moltworker">
+        <Gate title="Moltworker">
           <p role="status" className="row">
             <Loader size="sm" /> One moment…
           </p>
-        </Card>
+        </Gate>
       );
   }
 }
@@ -59,7 +59,7 @@ function Password({ notice }: { notice: string | undefined }) {
   const [password, setPassword] = useState("");
   const step = useStep(() => session.password(email, password));
   return (
-    <Card title="Sign in" about="For administrators of this platform.">
+    <Gate title="Sign in" about="For administrators of this platform.">
       {notice !== undefined && step.wrong === undefined && <Banner variant="alert" title={notice} />}
       <form onSubmit={step.submit}>
         <Input label="E-mail address" name="email" type="email" autoComplete="username" required autoFocus value={email} onChange={(event) => setEmail(event.target.value)} />
@@ -72,7 +72,7 @@ function Password({ notice }: { notice: string | undefined }) {
       <p className="subtle">
         Looking for your bot? <a href="/">Go there</a>
       </p>
-    </Card>
+    </Gate>
   );
 }
 
@@ -123,23 +123,4 @@ function useStep(act: () => Promise<string | undefined>) {
 
 function Wrong({ words }: { words: string | undefined }) {
   return <div role="alert">{words !== undefined && <Banner variant="error" title={words} />}</div>;
-}
-
-function Card({ title, about, children }: { title: string; about?: string; children: ReactNode }) {
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
-    document.title = `${title} · Moltworker`;
-  }, [title]);
-  return (
-    <main className="gate">
-      <section className="card gate-card">
-        <div className="row between">
-          <h1 ref={heading}>{title}</h1>
-          <ThemeSwitch />
-        </div>
-        {about !== undefined && <p className="subtle">{about}</p>}
-        {children}
-      </section>
-    </main>
-  );
 }

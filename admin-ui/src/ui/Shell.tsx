@@ -1,10 +1,10 @@
 import { Button } from "@cloudflare/kumo/components/button";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { Link, Outlet } from "@tanstack/react-router";
 import { incidents, platformHealth } from "../api/queries";
 import { useApi, useSession, useStage } from "../session/context";
 import { SignIn } from "../session/SignIn";
+import { useMainOfEachPage } from "./main";
 import { ThemeSwitch } from "./theme";
 
 /** Everything around a page; before somebody is in, the way in. */
@@ -25,20 +25,6 @@ function Inside() {
       </main>
     </>
   );
-}
-
-/** A new page begins at its top, for the eyes and for a screen reader. */
-function useMainOfEachPage() {
-  const main = useRef<HTMLElement>(null);
-  const path = useRouterState({ select: ({ location }) => location.pathname });
-  const shown = useRef(path);
-  useEffect(() => {
-    if (shown.current === path) return;
-    shown.current = path;
-    scrollTo(0, 0);
-    main.current?.focus({ preventScroll: true });
-  }, [path]);
-  return main;
 }
 
 function Head() {

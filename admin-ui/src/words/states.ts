@@ -48,7 +48,7 @@ export function incidentWords(kind: IncidentKind): string {
   return INCIDENTS[kind] ?? kind.replaceAll("-", " ");
 }
 
-const PHASES = {
+export const PHASES = {
   allocating: "a machine is being found",
   restoring: "the home is being brought back",
   "starting-gateway": "the gateway is starting",
@@ -100,13 +100,13 @@ function nextStep({ state, backups }: BotStatus): string | undefined {
 }
 
 /** With a capital letter and a full stop. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const trimmed = text.trim();
   const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
-function share(done: number, total: number): string {
+export function share(done: number, total: number): string {
   return `${total > 0 ? Math.min(100, Math.floor((done / total) * 100)) : 0}%`;
 }
 
