@@ -112,6 +112,9 @@ impl Gateway {
                 "{left} locks of a gateway that is gone cannot be removed: {reason}"
             ));
         }
+        if stale.is_partial {
+            logs.say("there are more entries beside the locks of gateways than are read: a lock may be left");
+        }
         // The gateway itself takes half a minute to find that out.
         if is_taken(settings.gateway) {
             return Err(SpawnError::PortTaken(settings.gateway.port()));

@@ -224,14 +224,24 @@ impl StateDirectory {
         }
     }
 
-    /// The names of what is in it.
+    /// The names of what is in it, of at most `room` entries. Those are taken off it.
     ///
     /// # Errors
     /// When the file system refuses.
-    pub(crate) fn names(&self) -> Result<Vec<String>, HomeError> {
-        let entries = Dir::read_from(&self.directory).map_err(|e| failed(&self.path, e))?;
-        let names = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_str().ok()?.to_owned()));
-        Ok(names.filter(|name| name != "." && name != "..").collect())
+    pub(crate) fn names(&self, room: &mut usize) -> Result<Vec<String>, HomeError> {
+        let mut entries = Dir::read_from(&self.directory).map_err(|e| failed(&self.path, e))?;
+        let mut names = Vec::new();
+        while *room > 0
+            && let Some(entry) = entries.next()
+        {
+            let entry = entry.map_err(|e| failed(&self.path, e))?;
+            if entry.file_name() == c"." || entry.file_name() == c".." {
+                continue;
+            }
+            *room = room.saturating_sub(1);
+            names.extend(entry.file_name().to_str().ok().map(str::to_owned));
+        }
+        Ok(names)
     }
 
     /// Removes a file. False where there is none, or a directory.

@@ -27,6 +27,9 @@ const OF_ONE_USER: &str = "openclaw-";
 const ENDING: &str = ".lock";
 /// Who holds the state as a whole.
 const STATE_LOCK: &str = "gateway.state.lock";
+/// Entries that are read of all directories of locks together. A gateway makes one directory, and in it two locks; names without
+/// end would hold up every start.
+const MAX_ENTRIES: usize = 10_000;
 /// Bytes of how a gateway calls itself. It is a UUID.
 const MAX_OWNER: usize = 64;
 /// Processor time for locks of some hundred bytes.
@@ -59,6 +62,8 @@ pub(crate) struct Removed {
     pub(crate) left: usize,
     /// Why the first of them could not.
     pub(crate) reason: Option<HomeError>,
+    /// There are more entries than are read, and so there may be more locks.
+    pub(crate) is_partial: bool,
 }
 
 /// Removes the locks, whatever they say. One that cannot be removed keeps no gateway from being started: it finds out by itself
@@ -68,9 +73,17 @@ pub(crate) struct Removed {
 /// When the state directory cannot be read.
 pub(crate) fn remove_all(state: &StateDirectory) -> Result<Removed, HomeError> {
     let mut removed = Removed::default();
-    for directory in of_users(state)? {
+    let mut room = MAX_ENTRIES;
+    let Some(all) = state.within(DIRECTORY)? else {
+        return Ok(removed);
+    };
+    for user in of_users(&all, &mut room)? {
+        let Some(directory) = all.within(&user)? else {
+            continue;
+        };
+        let names = directory.names(&mut room)?;
         // Whatever else lies there is not ours to judge.
-        for name in directory.names()?.iter().filter(|name| name.ends_with(ENDING)) {
+        for name in names.iter().filter(|name| name.ends_with(ENDING)) {
             match directory.remove(name) {
                 Ok(is_file) => removed.count = removed.count.saturating_add(usize::from(is_file)),
                 Err(error) => {
@@ -80,6 +93,7 @@ pub(crate) fn remove_all(state: &StateDirectory) -> Result<Removed, HomeError> {
             }
         }
     }
+    removed.is_partial = room == 0;
     Ok(removed)
 }
 
@@ -127,24 +141,21 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn held_by(state: &StateDirectory, pid: u32) -> Option<String> {
-    let texts = of_users(state).ok()?.into_iter();
-    let mut locks = texts.filter_map(|directory| {
-        let text = directory.read(STATE_LOCK).ok()??;
+    let mut room = MAX_ENTRIES;
+    let all = state.within(DIRECTORY).ok()??;
+    let users = of_users(&all, &mut room).ok()?;
+    let mut locks = users.iter().filter_map(|user| {
+        let text = all.within(user).ok()??.read(STATE_LOCK).ok()??;
         serde_json::from_str::<Lock>(&text).ok()
     });
     locks.find(|lock| lock.pid == pid).map(|lock| lock.owner_id)
 }
 
-fn of_users(state: &StateDirectory) -> Result<Vec<StateDirectory>, HomeError> {
-    let Some(all) = state.within(DIRECTORY)? else {
-        return Ok(Vec::new());
-    };
-    let names = all
-        .names()?
-        .into_iter()
-        .filter(|name| name.starts_with(OF_ONE_USER));
-    let opened = names.map(|name| all.within(&name));
-    opened.filter_map(Result::transpose).collect()
+/// The directories of locks, by name: open is one at a time, because there may be more than descriptors.
+fn of_users(all: &StateDirectory, room: &mut usize) -> Result<Vec<String>, HomeError> {
+    let mut names = all.names(room)?;
+    names.retain(|name| name.starts_with(OF_ONE_USER));
+    Ok(names)
 }
 
 #[cfg(test)]
@@ -229,6 +240,23 @@ mod tests {
         assert_eq!((removed.count, removed.left), (1, 2), "{removed:?}");
         let reason = removed.reason.unwrap().to_string();
         assert!(reason.contains(".lock") && reason.contains("denied"), "{reason}");
+    }
+
+    #[test]
+    fn more_directories_of_locks_than_descriptors_hold_up_no_start() {
+        let (_temp, state, locks) = state();
+        for number in 0..2_000 {
+            let directory = locks.with_file_name(format!("openclaw-{number}"));
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join(STATE_LOCK), "{}").unwrap();
+        }
+        let removed = remove_all(&state).unwrap();
+        assert_eq!((removed.count, removed.is_partial), (2_000, false));
+        for number in 0..MAX_ENTRIES {
+            fs::create_dir(locks.join(number.to_string())).unwrap();
+        }
+        assert!(remove_all(&state).unwrap().is_partial);
+        assert_eq!(held_by(&state, 78), None);
     }
 
     #[test]
