@@ -25,7 +25,25 @@ use processors::Busy;
 pub(crate) struct TestArgs {
     /// Only these phases, in their usual order; all of them when none is named
     phases: Vec<Phase>,
+    /// Also what takes minutes: hundreds of snapshots under changes, ten thousand hostile databases, attacks for a minute
+    #[arg(long)]
+    long: bool,
 }
+
+/// How long a hostile bot attacks with `--long`, in seconds; without, it is a matter of some rounds.
+const LONG_ATTACK_SECONDS: &str = "60";
+/// The supervisor's tests that `--long` runs with all others. The one that wants 45 GB of disk is run by hand (CONTRIBUTING.md).
+const LONG_TESTS: [&str; 9] = [
+    "test",
+    "--release",
+    "--package=moltbot-supervisor",
+    "--test=supervisor",
+    "--",
+    "--ignored",
+    "--nocapture",
+    "--test-threads=1",
+    "--skip=twenty_gigabytes",
+];
 
 /// In the order they run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -193,7 +211,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
                         if stop.asked() {
                             break;
                         }
-                        run_phase(phase, &tools, &stop)
+                        run_phase(phase, args.long, &tools, &stop)
                     }
                 };
                 run.unwrap_or_else(|error| (Counts { passed: 0, failed: 1 }, format!("{error:#}")))
@@ -219,7 +237,7 @@ pub(crate) fn test(root: &Path, args: &TestArgs) -> Result<ExitCode> {
     Ok(summary(&rows, began.elapsed(), stop.asked()))
 }
 
-fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, String)> {
+fn run_phase(phase: Phase, long: bool, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, String)> {
     let command = match phase {
         Phase::Format => cargo(tools.root, &["fmt", "--all", "--check"]),
         Phase::Lints => {
@@ -232,7 +250,14 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
         Phase::Native => {
             let mut command = tools.native()?.command("cargo")?;
             command.args(["test", "--workspace", "--quiet", "--no-fail-fast"]);
-            command
+            let usual = run_command(phase, command, stop)?;
+            if !long || usual.0.failed > 0 || stop.asked() {
+                return Ok(usual);
+            }
+            let mut command = tools.native()?.command("cargo")?;
+            command.args(LONG_TESTS);
+            let (counts, remark) = run_command(phase, command, stop)?;
+            return Ok((counts + usual.0, remark));
         }
         Phase::Build => {
             let built = tools.worker()?.build_worker()?;
@@ -255,7 +280,13 @@ fn run_phase(phase: Phase, tools: &Tools<'_>, stop: &Stop) -> Result<(Counts, St
             wrangler.args(["deploy", "--dry-run", "--outdir", "target/worker/dry-run"]);
             wrangler
         }
-        Phase::E2e => node_tests(tools.all()?, "tests/e2e/**/*.test.mjs")?,
+        Phase::E2e => {
+            let mut node = node_tests(tools.all()?, "tests/e2e/**/*.test.mjs")?;
+            if long {
+                node.env("ATTACK_SECONDS", LONG_ATTACK_SECONDS);
+            }
+            node
+        }
     };
     run_command(phase, command, stop)
 }
