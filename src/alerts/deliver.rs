@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use moltworker_core::alerts::delivery::{LEASE_MS, MAX_AT_ONCE, Tried};
+use moltworker_core::alerts::delivery::{DeliveryOutcome, LEASE_MS, MAX_AT_ONCE};
 use moltworker_core::alerts::format;
 use moltworker_core::alerts::incident::{Notice, NoticeKind};
 use moltworker_core::alerts::owner::{self as owners, owner_of};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
-use super::access::{Access, tell, tell_again};
+use super::access::OpenedSink;
 use super::{owner, sinks, store};
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, configuration, json, log, metrics, tasks};
@@ -96,7 +96,7 @@ async fn resend(database: &D1Database, settings: &Settings) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let going_on = store::told(database).await?;
+    let going_on = store::going_on(database).await?;
     if going_on.is_empty() {
         return Ok(());
     }
@@ -119,7 +119,7 @@ async fn resend_to(database: &D1Database, settings: &Settings, sink: &str, notic
             .filter(|notice| notice.is_for(sink))
             .cloned()
             .collect();
-        let tried = tell_again(settings, &access, &told).await;
+        let tried = access.resend(settings, &told).await;
         sinks::tried(database, sink, &tried)?.run().await
     };
     if let Err(error) = sent.await {
@@ -137,10 +137,11 @@ async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
     let mut rows = database
         .prepare(format!(
             "UPDATE alert_deliveries SET next_at = ?1 WHERE num IN (SELECT num FROM alert_deliveries AS due \
-             WHERE done_at IS NULL AND next_at <= ?2 AND sink {glob} 'owner-*' AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
+             WHERE done_at IS NULL AND next_at <= ?2 AND sink {glob} '{}*' AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
              WHERE earlier.done_at IS NULL AND earlier.sink = due.sink AND earlier.incident = due.incident \
              AND earlier.num < due.num) ORDER BY row_number() OVER (PARTITION BY sink ORDER BY next_at, num), num LIMIT ?3) \
-             RETURNING num, message_id, sink, notice, attempts, created_at"
+             RETURNING num, message_id, sink, notice, attempts, created_at",
+            owners::PREFIX,
         ))
         .bind(&[
             d1_timestamp(now.saturating_add(LEASE_MS)),
@@ -154,7 +155,7 @@ async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
 }
 
 /// What opens a sink, an owner's or the admins'.
-async fn access(database: &D1Database, settings: &Settings, sink: &str) -> Result<Access> {
+async fn access(database: &D1Database, settings: &Settings, sink: &str) -> Result<OpenedSink> {
     match owner_of(sink) {
         Some(user) => owner::access(database, settings, user).await,
         None => sinks::access(database, settings, sink).await,
@@ -162,7 +163,7 @@ async fn access(database: &D1Database, settings: &Settings, sink: &str) -> Resul
 }
 
 /// Writes down what came of a try, with the sink.
-fn came_of(database: &D1Database, sink: &str, tried: &Tried) -> Result<D1PreparedStatement> {
+fn came_of(database: &D1Database, sink: &str, tried: &DeliveryOutcome) -> Result<D1PreparedStatement> {
     match owner_of(sink) {
         Some(user) => owner::tried(database, user, tried),
         None => sinks::tried(database, sink, tried),
@@ -182,9 +183,9 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
     let mut failed = 0;
     for row in rows.by_ref() {
         let tried = match json::read::<Notice>(&row.notice) {
-            Ok(notice) => tell(settings, &access, &notice, &row.message_id).await,
+            Ok(notice) => access.send(settings, &notice, &row.message_id).await,
             // Of a newer version, before somebody went back: what is behind it does not wait for that.
-            Err(_) => Tried::Refused("this version cannot read the message".to_owned()),
+            Err(_) => DeliveryOutcome::Refused("this version cannot read the message".to_owned()),
         };
         record(database, sink, row, &tried).await?;
         metrics::count(DELIVERIES.count(&[tried.as_str()], 1));
@@ -194,7 +195,7 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
                 &[("sink", &sink), ("message", &row.message_id), ("reason", &reason)],
             );
         }
-        if matches!(tried, Tried::Failed { .. }) {
+        if matches!(tried, DeliveryOutcome::Failed { .. }) {
             failed = row.num;
             break;
         }
@@ -219,7 +220,7 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
         .map(drop)
 }
 
-async fn record(database: &D1Database, sink: &str, row: &DueRow, tried: &Tried) -> Result<()> {
+async fn record(database: &D1Database, sink: &str, row: &DueRow, tried: &DeliveryOutcome) -> Result<()> {
     let now = clock::now_ms();
     let next_at = tried.next_at(row.created_at, row.attempts.saturating_add(1), now);
     let done = database
@@ -231,7 +232,7 @@ async fn record(database: &D1Database, sink: &str, row: &DueRow, tried: &Tried) 
             d1_timestamp(row.num),
             next_at.map_or(JsValue::NULL, d1_timestamp),
             next_at.map_or_else(|| d1_timestamp(now), |_| JsValue::NULL),
-            u32::from(*tried == Tried::Delivered).into(),
+            u32::from(*tried == DeliveryOutcome::Delivered).into(),
             text_or_null(tried.error()),
         ])?;
     database

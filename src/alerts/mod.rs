@@ -13,7 +13,7 @@ pub(crate) use deliver::deliver_due;
 pub(crate) use store::{INCIDENT, forget_mute, mute, mutes, set_settings, settings};
 
 use moltworker_core::alerts::evaluate::{Policy, evaluate};
-use moltworker_core::alerts::facts::{Observed, facts};
+use moltworker_core::alerts::facts::{FleetFacts, facts};
 use moltworker_core::alerts::format::is_resent_in;
 use moltworker_core::alerts::incident::Incident;
 use moltworker_core::alerts::rules::MINUTE_MS;
@@ -44,7 +44,7 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
     let max_awake = platform.max_awake.map(u64::from);
     let read = store::read(&database, now, max_awake.is_some()).await?;
     let components = store::components(&database, now).await;
-    let facts = facts(&Observed {
+    let facts = facts(&FleetFacts {
         now,
         outages: read.outages,
         bots: &read.bots,
@@ -86,8 +86,8 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
     Ok(read.due || resends || told > 0)
 }
 
-/// Tells what is wrong: judges what there is, and sends what is due by now even where that fails.
-pub(crate) async fn tell(env: &Env) {
+/// Judges what there is, and sends what is due by now even where that fails.
+async fn judge_and_deliver(env: &Env) {
     if judge(env).await
         && let Err(error) = deliver_due(env).await
     {
@@ -103,10 +103,10 @@ pub(crate) async fn judge(env: &Env) -> bool {
     })
 }
 
-/// Tells in place of cron where that does not come any more, its own absence with it.
+/// Does so in place of cron where that does not come any more, its own absence with it.
 pub(crate) async fn look_for_cron(env: &Env) {
     if watch::is_cron_missing(env).await {
-        tell(env).await;
+        judge_and_deliver(env).await;
     }
 }
 

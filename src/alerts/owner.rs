@@ -1,16 +1,17 @@
 //! Owners' own sinks in D1. What opens one is sealed, and only what concerns the owner's bot is ever sent there.
 
-use moltworker_core::alerts::delivery::Tried;
+use moltworker_core::alerts::delivery::DeliveryOutcome;
 use moltworker_core::alerts::incident::Notice;
 use moltworker_core::alerts::owner::{HOUR_MS, MAX_TESTS_AN_HOUR, sink_of};
 use moltworker_core::alerts::sink::SinkAccess;
 use moltworker_core::api::owner_sink::OwnerSinkStatus;
+use moltworker_core::identity::users::UserStatus;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
-use super::access::{Access, tell};
+use super::access::OpenedSink;
 use crate::identity::sealed;
 use crate::platform::clock;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
@@ -91,29 +92,33 @@ struct SealedRow {
 }
 
 /// What opens an owner's sink, as long as their account is active.
-pub(super) async fn access(database: &D1Database, settings: &Settings, user: UserId) -> Result<Access> {
+pub(super) async fn access(database: &D1Database, settings: &Settings, user: UserId) -> Result<OpenedSink> {
     let row = database
         .prepare(
-            "SELECT sealed FROM owner_sinks JOIN users USING (user_id) WHERE user_id = ?1 AND status = 'active'",
+            "SELECT sealed FROM owner_sinks JOIN users USING (user_id) WHERE user_id = ?1 AND status = ?2",
         )
-        .bind(&[user.to_string().into()])?
+        .bind(&[user.to_string().into(), UserStatus::Active.as_str().into()])?
         .row::<SealedRow>()
         .await?;
     open(settings, user, row).await
 }
 
-async fn open(settings: &Settings, user: UserId, row: Option<SealedRow>) -> Result<Access> {
+async fn open(settings: &Settings, user: UserId, row: Option<SealedRow>) -> Result<OpenedSink> {
     let Some(sealed) = row.and_then(|row| row.sealed) else {
-        return Ok(Access::Absent);
+        return Ok(OpenedSink::Absent);
     };
     let opened = sealed::open(settings, &purpose(user), &sealed).await;
-    Ok(opened.map_or(Access::Sealed, Access::Owners))
+    Ok(opened.map_or(OpenedSink::Sealed, OpenedSink::Owners))
 }
 
 /// Writes down what came of a try.
-pub(super) fn tried(database: &D1Database, user: UserId, tried: &Tried) -> Result<D1PreparedStatement> {
+pub(super) fn tried(
+    database: &D1Database,
+    user: UserId,
+    tried: &DeliveryOutcome,
+) -> Result<D1PreparedStatement> {
     let statement = match tried {
-        Tried::Delivered => {
+        DeliveryOutcome::Delivered => {
             "UPDATE owner_sinks SET delivered_at = ?2, failing_since = NULL, last_error = ?3 WHERE user_id = ?1"
         }
         _ => {
@@ -131,7 +136,7 @@ pub(super) fn tried(database: &D1Database, user: UserId, tried: &Tried) -> Resul
 /// What came of wanting to try one.
 pub(crate) enum Test {
     /// It was tried.
-    Tried(Tried),
+    Tried(DeliveryOutcome),
     /// There is none.
     Absent,
     /// It was tried too often within the hour.
@@ -165,7 +170,7 @@ pub(crate) async fn test(env: &Env, settings: &Settings, user: UserId) -> Result
     let access = open(settings, user, row).await?;
     let sink = sink_of(user);
     let notice = Notice::test(super::new_id()?, &user.to_string(), now);
-    let came_of_it = tell(settings, &access, &notice, &notice.message_id(&sink)).await;
+    let came_of_it = access.send(settings, &notice, &notice.message_id(&sink)).await;
     tried(&database, user, &came_of_it)?.run().await?;
     Ok(Test::Tried(came_of_it))
 }

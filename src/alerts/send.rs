@@ -1,7 +1,7 @@
 //! One message to one sink.
 
-use moltworker_core::alerts::delivery::{DEADLINE_SECONDS, Tried};
-use moltworker_core::alerts::format::{self, Audience, Message};
+use moltworker_core::alerts::delivery::{DEADLINE_SECONDS, DeliveryOutcome};
+use moltworker_core::alerts::format::{self, Audience, SinkMessage};
 use moltworker_core::alerts::incident::Notice;
 use moltworker_core::alerts::internal_hosts::InternalHosts;
 use moltworker_core::alerts::sink::{SinkAccess, SinkKind, signing_key};
@@ -18,56 +18,60 @@ pub(super) async fn send(
     notice: &Notice,
     audience: Audience,
     message_id: &str,
-) -> Tried {
+) -> DeliveryOutcome {
     let now = clock::now_ms();
     match format::message(access, notice, audience, now) {
         Ok(message) => post(hosts, access, message, message_id, now).await,
-        Err(error) => Tried::Refused(error.to_string()),
+        Err(error) => DeliveryOutcome::Refused(error.to_string()),
     }
 }
 
 /// Sends an Alertmanager all of what goes on, until it does not take it.
-pub(super) async fn resend(hosts: &InternalHosts, access: &SinkAccess, notices: &[Notice]) -> Tried {
+pub(super) async fn resend(
+    hosts: &InternalHosts,
+    access: &SinkAccess,
+    notices: &[Notice],
+) -> DeliveryOutcome {
     let now = clock::now_ms();
     let messages = match format::resent(access, notices, now) {
         Ok(messages) => messages,
-        Err(error) => return Tried::Refused(error.to_string()),
+        Err(error) => return DeliveryOutcome::Refused(error.to_string()),
     };
     for message in messages {
         let tried = post(hosts, access, message, "", now).await;
-        if tried != Tried::Delivered {
+        if tried != DeliveryOutcome::Delivered {
             return tried;
         }
     }
-    Tried::Delivered
+    DeliveryOutcome::Delivered
 }
 
 async fn post(
     hosts: &InternalHosts,
     access: &SinkAccess,
-    message: Message,
+    message: SinkMessage,
     message_id: &str,
     now: u64,
-) -> Tried {
+) -> DeliveryOutcome {
     // Also of one that was set up while the operator allowed more.
     if let Err(error) = target::check(&access.url, hosts) {
-        return Tried::Refused(error.to_string());
+        return DeliveryOutcome::Refused(error.to_string());
     }
     match answered(access, message, message_id, now).await {
         Ok(answer) => {
             let retry_after = answer.headers().get("retry-after").ok().flatten();
-            Tried::answered(answer.status_code(), retry_after.as_deref())
+            DeliveryOutcome::answered(answer.status_code(), retry_after.as_deref())
         }
         // In our own words: the runtime's may have the address in them, which opens some sinks.
-        Err(_) => Tried::Failed {
+        Err(_) => DeliveryOutcome::Failed {
             reason: format!("it did not answer within {DEADLINE_SECONDS} seconds, or cannot be reached"),
             retry_after_ms: None,
         },
     }
 }
 
-async fn answered(access: &SinkAccess, message: Message, message_id: &str, now: u64) -> Result<Response> {
-    let Message { body, bearer } = message;
+async fn answered(access: &SinkAccess, message: SinkMessage, message_id: &str, now: u64) -> Result<Response> {
+    let SinkMessage { body, bearer } = message;
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     headers.set("user-agent", "moltworker")?;

@@ -1,6 +1,6 @@
 //! Sinks in D1: what opens one is sealed, and leaves this module only towards the sink.
 
-use moltworker_core::alerts::delivery::Tried;
+use moltworker_core::alerts::delivery::DeliveryOutcome;
 use moltworker_core::alerts::incident::Notice;
 use moltworker_core::alerts::sink::{MAX_SINKS, SinkAccess, SinkKind};
 use moltworker_core::api::alerts::ListedSink;
@@ -8,7 +8,7 @@ use moltworker_core::settings::Settings;
 use serde::Deserialize;
 use worker::{D1Database, Env, Result};
 
-use super::access::{Access, tell};
+use super::access::OpenedSink;
 use crate::identity::sealed;
 use crate::platform::clock;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
@@ -90,15 +90,17 @@ struct SealedRow {
 }
 
 /// What opens an admin's sink.
-pub(super) async fn access(database: &D1Database, settings: &Settings, name: &str) -> Result<Access> {
+pub(super) async fn access(database: &D1Database, settings: &Settings, name: &str) -> Result<OpenedSink> {
     let row = database
         .prepare("SELECT sealed FROM alert_sinks WHERE name = ?1")
         .bind(&[name.into()])?
         .row::<SealedRow>()
         .await?;
-    let Some(row) = row else { return Ok(Access::Absent) };
+    let Some(row) = row else {
+        return Ok(OpenedSink::Absent);
+    };
     let opened = sealed::open(settings, &purpose(name), &row.sealed).await;
-    Ok(opened.map_or(Access::Sealed, Access::Open))
+    Ok(opened.map_or(OpenedSink::Sealed, OpenedSink::Admins))
 }
 
 /// The names of all sinks of a kind.
@@ -112,10 +114,14 @@ pub(super) async fn of_kind(database: &D1Database, kind: SinkKind) -> Result<Vec
 }
 
 /// Writes down what came of a try: since when a sink fails, or that it does not any more.
-pub(super) fn tried(database: &D1Database, name: &str, tried: &Tried) -> Result<worker::D1PreparedStatement> {
+pub(super) fn tried(
+    database: &D1Database,
+    name: &str,
+    tried: &DeliveryOutcome,
+) -> Result<worker::D1PreparedStatement> {
     let now = d1_timestamp(clock::now_ms());
     let statement = match tried {
-        Tried::Delivered => {
+        DeliveryOutcome::Delivered => {
             "UPDATE alert_sinks SET delivered_at = ?2, failing_since = NULL, last_error = ?3 WHERE name = ?1"
         }
         _ => {
@@ -128,14 +134,14 @@ pub(super) fn tried(database: &D1Database, name: &str, tried: &Tried) -> Result<
 }
 
 /// Tries one now; `None` if there is none of this name.
-pub(crate) async fn test(env: &Env, settings: &Settings, name: &str) -> Result<Option<Tried>> {
+pub(crate) async fn test(env: &Env, settings: &Settings, name: &str) -> Result<Option<DeliveryOutcome>> {
     let database = database::open(env)?;
     let access = access(&database, settings, name).await?;
-    if matches!(access, Access::Absent) {
+    if matches!(access, OpenedSink::Absent) {
         return Ok(None);
     }
     let notice = Notice::test(super::new_id()?, name, clock::now_ms());
-    let tried = tell(settings, &access, &notice, &notice.message_id(name)).await;
+    let tried = access.send(settings, &notice, &notice.message_id(name)).await;
     self::tried(&database, name, &tried)?.run().await?;
     Ok(Some(tried))
 }

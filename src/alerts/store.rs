@@ -1,22 +1,24 @@
 //! Incidents, mutes and thresholds in D1.
 
 use moltworker_core::alerts::delivery::GIVEN_UP_AFTER_MS;
-use moltworker_core::alerts::evaluate::{Changes, Delivery};
+use moltworker_core::alerts::evaluate::{Delivery, IncidentChanges};
 use moltworker_core::alerts::facts::{
     ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Outage, SinkFacts,
 };
-use moltworker_core::alerts::incident::{Incident, KEPT_MS};
-use moltworker_core::alerts::owner::{HOUR_MS, MAX_MESSAGES_AN_HOUR};
+use moltworker_core::alerts::incident::{Incident, KEPT_MS, NoticeKind};
+use moltworker_core::alerts::owner::{HOUR_MS, MAX_MESSAGES_AN_HOUR, PREFIX as OWNER};
 use moltworker_core::alerts::policy::{AlertSettings, Mute};
 use moltworker_core::alerts::rules::{MINUTE_MS, Rule};
 use moltworker_core::alerts::sink::SinkKind;
+use moltworker_core::api::bot::{BotState, Health};
 use moltworker_core::api::health::STALE_MS;
 use moltworker_core::bot::heartbeat;
+use moltworker_core::jobs::watch::ComponentState;
 use serde::{Deserialize, Serialize};
 use worker::{D1Database, D1PreparedStatement, Env, Result};
 
 use crate::platform::database::{self, Rows, d1_timestamp};
-use crate::platform::{json, log};
+use crate::platform::{json, log, sql};
 
 /// Rows in one statement: D1 takes 2 MB of a text, and one is at most 2 kB.
 const AT_ONCE: usize = 500;
@@ -34,7 +36,7 @@ pub(crate) const INCIDENT: &str = "json_object('id', id, 'rule', rule, 'subject'
 
 /// What one question to the registry brings.
 #[derive(Default)]
-pub(super) struct Read {
+pub(super) struct Readings {
     pub(super) bots: Vec<BotFacts>,
     pub(super) awake: u64,
     pub(super) incidents: Vec<Incident>,
@@ -67,16 +69,19 @@ struct SinkRow {
 }
 
 /// Everything there is to know, in one question: each row is of a kind and says the rest in JSON.
-pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) -> Result<Read> {
+pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) -> Result<Readings> {
+    let running = sql::text(BotState::Running.as_str());
+    let healthy = sql::text(Health::Healthy.as_str());
+    let failing = sql::list(&[BotState::BackingOff, BotState::CrashLooped].map(BotState::as_str));
     let rows = database
         .prepare(
             // In parts: D1 takes five terms in one.
             format!("SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
                'health', health, 'awake', awake, 'heartbeat_at', heartbeat_at, 'incidents', incidents) AS said \
-               FROM (SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) \
-               OR state IN ('backing-off', 'crash-looped') OR incidents <> '[]' \
+               FROM (SELECT * FROM bots WHERE (awake = 1 AND (health <> {healthy} OR state <> {running})) \
+               OR state IN {failing} OR incidents <> '[]' \
                UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND ?4 \
-               AND health = 'healthy' AND state = 'running' AND incidents = '[]' ORDER BY user_id LIMIT ?1) \
+               AND health = {healthy} AND state = {running} AND incidents = '[]' ORDER BY user_id LIMIT ?1) \
              UNION ALL SELECT 'incident', {INCIDENT} FROM incidents WHERE settled = 0 \
              UNION ALL SELECT 'mute', json_object('rule', nullif(rule, ''), 'subject', nullif(subject, ''), \
                'until', until, 'muted_by', muted_by, 'muted_at', muted_at) FROM alert_mutes WHERE until > ?2 \
@@ -101,7 +106,7 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
         ])?
         .rows::<Found>()
         .await?;
-    let mut read = Read::default();
+    let mut read = Readings::default();
     for Found { kind, said } in rows {
         match kind.as_str() {
             "bot" => read.bots.extend(known(&said)),
@@ -131,7 +136,7 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
 }
 
 /// What was told and goes on.
-pub(super) async fn told(database: &D1Database) -> Result<Vec<Incident>> {
+pub(super) async fn going_on(database: &D1Database) -> Result<Vec<Incident>> {
     let rows = database
         .prepare(format!(
             "SELECT 'incident' AS kind, {INCIDENT} AS said FROM incidents \
@@ -153,10 +158,13 @@ fn known<T: serde::de::DeserializeOwned>(said: &str) -> Option<T> {
 pub(super) async fn components(database: &D1Database, now: u64) -> Option<Vec<ComponentFacts>> {
     database
         .prepare(
-            "SELECT component, CASE WHEN checked_at < ?1 THEN 'unknown' ELSE state END AS state, since, reason \
+            "SELECT component, CASE WHEN checked_at < ?1 THEN ?2 ELSE state END AS state, since, reason \
              FROM platform_health",
         )
-        .bind(&[d1_timestamp(now.saturating_sub(STALE_MS))])
+        .bind(&[
+            d1_timestamp(now.saturating_sub(STALE_MS)),
+            ComponentState::Unknown.as_str().into(),
+        ])
         .ok()?
         .rows()
         .await
@@ -171,7 +179,7 @@ pub(super) fn ids(most: usize) -> Result<Vec<String>> {
 /// Writes down what changed, all of it or nothing.
 pub(super) async fn write(
     database: &D1Database,
-    changes: &Changes,
+    changes: &IncidentChanges,
     sinks: &[String],
     now: u64,
 ) -> Result<()> {
@@ -193,30 +201,32 @@ pub(super) async fn write(
     let dropped = "DELETE FROM incidents WHERE opened_at IS NULL AND (id, revision) IN \
          (SELECT value ->> 'id', value ->> 'revision' FROM json_each(?1))";
     each(database, &mut statements, dropped, &changes.dropped)?;
+    let [opened, escalated, recovered] = [NoticeKind::Opened, NoticeKind::Escalated, NoticeKind::Recovered]
+        .map(|kind| sql::text(kind.as_str()));
     // Only of an incident that is now as this tick left it, and its end only where its beginning has arrived or may yet.
     let told = format!(
         "INSERT OR IGNORE INTO alert_deliveries (message_id, incident, kind, sink, notice, created_at, next_at) \
          SELECT one.value ->> 'message_id', one.value ->> 'incident', one.value ->> 'kind', one.value ->> 'sink', \
          one.value ->> 'notice', {now}, {now} FROM json_each(?1) AS one WHERE EXISTS (SELECT 1 FROM incidents \
          WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision' \
-         AND CASE one.value ->> 'kind' WHEN 'opened' THEN told_at = {now} WHEN 'escalated' THEN escalated_at = {now} \
-         ELSE settled = 1 END) AND (one.value ->> 'kind' <> 'recovered' OR EXISTS (SELECT 1 FROM alert_deliveries AS before \
-         WHERE before.message_id = (one.value ->> 'incident') || '_opened_' || (one.value ->> 'sink') \
+         AND CASE one.value ->> 'kind' WHEN {opened} THEN told_at = {now} WHEN {escalated} THEN escalated_at = {now} \
+         ELSE settled = 1 END) AND (one.value ->> 'kind' <> {recovered} OR EXISTS (SELECT 1 FROM alert_deliveries AS before \
+         WHERE before.message_id = (one.value ->> 'incident') || '_' || {opened} || '_' || (one.value ->> 'sink') \
          AND (before.delivered = 1 OR before.done_at IS NULL)))"
     );
     let deliveries: Vec<Delivery> = changes.deliveries(sinks)?;
     each(database, &mut statements, &told, &deliveries)?;
     let owners = format!(
         "INSERT OR IGNORE INTO alert_deliveries (message_id, incident, kind, sink, notice, created_at, next_at) \
-         SELECT one.value ->> 'incident' || '_' || (one.value ->> 'kind') || '_owner-' || user_id, one.value ->> 'incident', \
-         one.value ->> 'kind', 'owner-' || user_id, one.value ->> 'notice', {now}, {now} \
+         SELECT one.value ->> 'incident' || '_' || (one.value ->> 'kind') || '_{OWNER}' || user_id, one.value ->> 'incident', \
+         one.value ->> 'kind', '{OWNER}' || user_id, one.value ->> 'notice', {now}, {now} \
          FROM json_each(?1) AS one JOIN owner_sinks ON user_id = one.value ->> 'user' AND sealed IS NOT NULL \
          WHERE EXISTS (SELECT 1 FROM incidents WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision' \
-         AND CASE one.value ->> 'kind' WHEN 'opened' THEN told_at = {now} ELSE settled = 1 END) \
-         AND CASE one.value ->> 'kind' WHEN 'opened' THEN (SELECT count(*) FROM alert_deliveries AS before \
-         WHERE before.sink GLOB 'owner-*' AND before.sink = 'owner-' || user_id AND before.created_at > {hour_ago}) \
+         AND CASE one.value ->> 'kind' WHEN {opened} THEN told_at = {now} ELSE settled = 1 END) \
+         AND CASE one.value ->> 'kind' WHEN {opened} THEN (SELECT count(*) FROM alert_deliveries AS before \
+         WHERE before.sink GLOB '{OWNER}*' AND before.sink = '{OWNER}' || user_id AND before.created_at > {hour_ago}) \
          < {MAX_MESSAGES_AN_HOUR} ELSE EXISTS (SELECT 1 FROM alert_deliveries AS before \
-         WHERE before.message_id = (one.value ->> 'incident') || '_opened_owner-' || user_id \
+         WHERE before.message_id = (one.value ->> 'incident') || '_' || {opened} || '_{OWNER}' || user_id \
          AND (before.delivered = 1 OR before.done_at IS NULL)) END",
         hour_ago = now.saturating_sub(HOUR_MS),
     );

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use moltworker_core::api::bot::Health;
-use moltworker_core::api::health::{ALWAYS_OK, HealthReport, HealthRow};
+use moltworker_core::api::health::{ALERT_SINKS, ALWAYS_OK, HealthReport, HealthRow};
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::jobs::watch::Tick;
+use moltworker_core::jobs::watch::{ComponentState, Tick};
 use worker::{D1Database, Request};
 
 use crate::api::answer::Answer;
@@ -62,12 +62,18 @@ async fn rows(database: &D1Database) -> worker::Result<Vec<HealthRow>> {
     database
         .prepare(
             "SELECT component, state, since, reason, checked_at FROM platform_health UNION ALL \
-             SELECT 'alert-sinks', CASE WHEN count(*) = 0 THEN 'unknown' WHEN count(failing_since) > 0 THEN 'degraded' ELSE 'ok' END, \
+             SELECT ?2, CASE WHEN count(*) = 0 THEN ?3 WHEN count(failing_since) > 0 THEN ?4 ELSE ?5 END, \
              min(failing_since), CASE WHEN count(*) = 0 THEN 'no sink is set up' \
              ELSE group_concat(CASE WHEN failing_since IS NOT NULL THEN name || ': ' || last_error END, '; ') END, ?1 \
              FROM alert_sinks",
         )
-        .bind(&[d1_timestamp(clock::now_ms())])?
+        .bind(&[
+            d1_timestamp(clock::now_ms()),
+            ALERT_SINKS.into(),
+            ComponentState::Unknown.as_str().into(),
+            ComponentState::Degraded.as_str().into(),
+            ComponentState::Ok.as_str().into(),
+        ])?
         .rows()
         .await
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use moltworker_core::api::bot::BotState;
 use moltworker_core::api::health::HealthReport;
 use moltworker_core::metrics::count::{Stored, StoredCount};
-use moltworker_core::metrics::scrape::{MAX_BOTS, Observed};
+use moltworker_core::metrics::scrape::{MAX_BOTS, Scrape};
 use serde::Deserialize;
 use worker::D1Database;
 
@@ -14,7 +15,7 @@ use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::error::{Result, directory_unavailable};
 use crate::platform::database::{self, Rows};
-use crate::platform::{clock, json, queue};
+use crate::platform::{clock, json, queue, sql};
 
 /// A row of the one question: of which kind it is, which one, and how many.
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
         now,
     );
     let mut counted = Vec::new();
-    let mut observed = Observed {
+    let mut observed = Scrape {
         now,
         stored: Stored::default(),
         registered: 0,
@@ -83,12 +84,22 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
 }
 
 async fn rows(database: &D1Database) -> worker::Result<Vec<Row>> {
+    // As the index has them, in its order.
+    let stopped = sql::list(
+        &[
+            BotState::Stopped,
+            BotState::Suspended,
+            BotState::BackingOff,
+            BotState::CrashLooped,
+        ]
+        .map(BotState::as_str),
+    );
     database
-        .prepare(
+        .prepare(format!(
             // In two halves: D1 takes five terms in one.
             "SELECT * FROM (SELECT 'count' AS kind, series AS name, value FROM metric_counts \
              UNION ALL SELECT 'resting', state, count(*) FROM (SELECT state FROM bots WHERE awake = 0 \
-               AND state IN ('stopped', 'suspended', 'backing-off', 'crash-looped') LIMIT ?1) GROUP BY state \
+               AND state IN {stopped} LIMIT ?1) GROUP BY state \
              UNION ALL SELECT 'incidents', rule, count(*) FROM incidents WHERE settled = 0 AND opened_at IS NOT NULL \
                AND closed_at IS NULL GROUP BY rule \
              UNION ALL SELECT 'waiting', '', count(*) FROM alert_deliveries WHERE done_at IS NULL) \
@@ -97,7 +108,7 @@ async fn rows(database: &D1Database) -> worker::Result<Vec<Row>> {
              UNION ALL SELECT 'registered', '', max(rowid) FROM bots \
              UNION ALL SELECT 'tick', '', max(id) FROM cron_ticks \
              UNION ALL SELECT 'dead', '', max(id) FROM dead_jobs)",
-        )
+        ))
         .bind(&[MAX_BOTS.into()])?
         .rows()
         .await

@@ -1,5 +1,6 @@
 //! How a bot, and the fleet, was over time: what D1 has of it. Asks no Sandbox.
 
+use moltworker_core::api::bot::Health;
 use moltworker_core::api::series::{BotSeries, FleetSeries, SeriesQuery, Window};
 use moltworker_core::http::problem::Refusal;
 use worker::wasm_bindgen::JsValue;
@@ -15,7 +16,7 @@ use crate::platform::database::{self, Rows, d1_timestamp};
 /// of hours.
 const STEPS: &str =
     "WITH RECURSIVE steps (step) AS (SELECT ?1 UNION ALL SELECT step + ?3 FROM steps WHERE step + ?3 < ?2)";
-const BOT: &str = "SELECT kept.step AS at, 1 AS looks, kept.health = 'healthy' AS healthy, kept.state, kept.memory, \
+const BOT: &str = "SELECT kept.step AS at, 1 AS looks, kept.health = ?5 AS healthy, kept.state, kept.memory, \
      kept.memory AS memory_max, kept.disk, kept.cpu, kept.cpu AS cpu_max, kept.latency, kept.latency AS latency_max, kept.restarts \
      FROM steps CROSS JOIN bot_series AS kept WHERE kept.step = steps.step AND kept.user_id = ?4 ORDER BY at";
 const BOT_HOURLY: &str = "SELECT kept.hour AS at, kept.looks, kept.healthy, NULL AS state, kept.memory, kept.memory_max, kept.disk, \
@@ -38,9 +39,14 @@ pub(super) async fn bot(ctx: &Context<'_>, query: &SeriesQuery) -> Result<BotSer
     let window = query.window(clock::now_ms());
     let user = ctx.subject()?.to_string();
     let read = async {
-        let points = if window.is_hourly { BOT_HOURLY } else { BOT };
         let mut bound = times(&window);
         bound.extend([d1_timestamp(window.kept_step), user.into()]);
+        let points = if window.is_hourly {
+            BOT_HOURLY
+        } else {
+            bound.push(Health::Healthy.as_str().into());
+            BOT
+        };
         open(ctx)?
             .prepare(format!("{STEPS} {points}"))
             .bind(&bound)?

@@ -1,12 +1,14 @@
 //! Cron's part of the time series: how many bots are where, once in five minutes, and each hour once it is over as a point for
 //! each bot. Every statement may be done twice, and by two ticks at once, and leaves the same.
 
+use moltworker_core::api::bot::{BotState, Health};
+use moltworker_core::bot::incidents::IncidentKind;
 use moltworker_core::bot::series::{HOUR_MS, HOURS_KEPT_MS, KEPT_MS, STEP_MS, hour_due, step_of};
 use serde::Deserialize;
 use worker::{D1Database, Env, Result};
 
-use crate::platform::analytics;
 use crate::platform::database::{Rows, d1_timestamp};
+use crate::platform::{analytics, sql};
 
 /// Hours of points that are deleted at once: each hour one goes, and after a long absence of cron the rest follows. With 2,000
 /// bots awake these are 72,000 rows.
@@ -59,30 +61,26 @@ pub(super) async fn write(env: &Env, database: &D1Database, now: u64) -> Result<
 /// however many sleep, they are what is left. No row of `bots` is ever deleted, so that the last one's number is how many
 /// there are.
 async fn count(env: &Env, database: &D1Database, step: u64) -> Result<()> {
+    let asleep = sql::text(BotState::Asleep.as_str());
+    let no_capacity = IncidentKind::NoCapacity.as_str();
+    let columns = of_counted(column);
+    let counts = of_counted(|state| {
+        let name = sql::text(state.as_str());
+        format!("count(*) FILTER (WHERE state = {name}) AS {}", column(state))
+    });
     let counted = database
-        .prepare(
-            "INSERT INTO fleet_series (step, registered, awake, waiting, incidents, asleep, starting, restoring, running, \
-             unhealthy, stopping, backing_off, crash_looped, stopped, suspended) \
-             SELECT ?1, registered, awake, waiting, incidents, max(0, registered - looked_at), starting, restoring, running, \
-             unhealthy, stopping, backing_off, crash_looped, stopped, suspended FROM (SELECT \
+        .prepare(format!(
+            "INSERT INTO fleet_series (step, registered, awake, waiting, incidents, asleep, {columns}) \
+             SELECT ?1, registered, awake, waiting, incidents, max(0, registered - looked_at), {columns} FROM (SELECT \
              (SELECT coalesce(max(rowid), 0) FROM bots) AS registered, \
              (SELECT count(*) FROM bots INDEXED BY bots_wrong WHERE incidents <> '[]' \
-               AND instr(incidents, '\"no-capacity\"') > 0) AS waiting, \
+               AND instr(incidents, '\"{no_capacity}\"') > 0) AS waiting, \
              (SELECT count(*) FROM incidents WHERE settled = 0 AND opened_at IS NOT NULL AND closed_at IS NULL) AS incidents, \
-             count(*) AS looked_at, coalesce(sum(awake), 0) AS awake, \
-             count(*) FILTER (WHERE state = 'starting') AS starting, \
-             count(*) FILTER (WHERE state = 'restoring') AS restoring, \
-             count(*) FILTER (WHERE state = 'running') AS running, \
-             count(*) FILTER (WHERE state = 'unhealthy') AS unhealthy, \
-             count(*) FILTER (WHERE state = 'stopping') AS stopping, \
-             count(*) FILTER (WHERE state = 'backing-off') AS backing_off, \
-             count(*) FILTER (WHERE state = 'crash-looped') AS crash_looped, \
-             count(*) FILTER (WHERE state = 'stopped') AS stopped, \
-             count(*) FILTER (WHERE state = 'suspended') AS suspended \
+             count(*) AS looked_at, coalesce(sum(awake), 0) AS awake, {counts} \
              FROM (SELECT state, awake FROM bots INDEXED BY bots_awake WHERE awake = 1 UNION ALL \
-             SELECT state, awake FROM bots INDEXED BY bots_resting WHERE awake = 0 AND state <> 'asleep')) \
+             SELECT state, awake FROM bots INDEXED BY bots_resting WHERE awake = 0 AND state <> {asleep})) \
              WHERE true ON CONFLICT (step) DO NOTHING RETURNING registered, awake, waiting, incidents",
-        )
+        ))
         .bind(&[d1_timestamp(step)])?
         .row::<Counted>()
         .await?;
@@ -99,6 +97,19 @@ async fn count(env: &Env, database: &D1Database, step: u64) -> Result<()> {
     Ok(())
 }
 
+/// The column of a state in the series of the fleet.
+fn column(state: BotState) -> String {
+    state.as_str().replace('-', "_")
+}
+
+/// Of every state whose bots are counted, as a list. How many are asleep follows from how many there are.
+fn of_counted(part: impl Fn(BotState) -> String) -> String {
+    let counted = BotState::ALL
+        .into_iter()
+        .filter(|state| *state != BotState::Asleep);
+    counted.map(part).collect::<Vec<_>>().join(", ")
+}
+
 /// Makes points of an hour from those of its steps, all of them or none. `next` is which hour was to be the next: where it is
 /// another one by now, a tick beside this one has done it.
 async fn sum_up(database: &D1Database, hour: u64, next: u64) -> Result<()> {
@@ -107,19 +118,24 @@ async fn sum_up(database: &D1Database, hour: u64, next: u64) -> Result<()> {
         d1_timestamp(hour.saturating_add(HOUR_MS)),
         d1_timestamp(next),
     ];
+    let healthy = sql::text(Health::Healthy.as_str());
+    let columns = of_counted(column);
+    let most = of_counted(|state| format!("max({})", column(state)));
     let statements = [
-        "INSERT INTO bot_series_hourly (hour, user_id, looks, healthy, memory, memory_max, disk, cpu, cpu_max, latency, \
-         latency_max, restarts) SELECT ?1, user_id, count(*), sum(health = 'healthy'), cast(avg(memory) AS INTEGER), max(memory), \
+        format!(
+            "INSERT INTO bot_series_hourly (hour, user_id, looks, healthy, memory, memory_max, disk, cpu, cpu_max, latency, \
+         latency_max, restarts) SELECT ?1, user_id, count(*), sum(health = {healthy}), cast(avg(memory) AS INTEGER), max(memory), \
          max(disk), cast(avg(cpu) AS INTEGER), max(cpu), cast(avg(latency) AS INTEGER), max(latency), sum(restarts) \
          FROM bot_series WHERE step >= ?1 AND step < ?2 AND EXISTS (SELECT 1 FROM series_progress WHERE hour = ?3) \
-         GROUP BY user_id ON CONFLICT (hour, user_id) DO NOTHING",
-        "INSERT INTO fleet_series_hourly (hour, looks, registered, awake, awake_max, waiting, incidents, asleep, starting, \
-         restoring, running, unhealthy, stopping, backing_off, crash_looped, stopped, suspended) \
+         GROUP BY user_id ON CONFLICT (hour, user_id) DO NOTHING"
+        ),
+        format!(
+            "INSERT INTO fleet_series_hourly (hour, looks, registered, awake, awake_max, waiting, incidents, asleep, {columns}) \
          SELECT ?1, count(*), max(registered), cast(avg(awake) AS INTEGER), max(awake), max(waiting), max(incidents), \
-         max(asleep), max(starting), max(restoring), max(running), max(unhealthy), max(stopping), max(backing_off), \
-         max(crash_looped), max(stopped), max(suspended) FROM fleet_series WHERE step >= ?1 AND step < ?2 \
-         AND EXISTS (SELECT 1 FROM series_progress WHERE hour = ?3) HAVING count(*) > 0 ON CONFLICT (hour) DO NOTHING",
-        "UPDATE series_progress SET hour = ?2 WHERE hour = ?3 AND ?1 <> ?2",
+         max(asleep), {most} FROM fleet_series WHERE step >= ?1 AND step < ?2 \
+         AND EXISTS (SELECT 1 FROM series_progress WHERE hour = ?3) HAVING count(*) > 0 ON CONFLICT (hour) DO NOTHING"
+        ),
+        "UPDATE series_progress SET hour = ?2 WHERE hour = ?3 AND ?1 <> ?2".to_owned(),
     ];
     let statements = statements
         .into_iter()

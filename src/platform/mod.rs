@@ -14,6 +14,7 @@ pub(crate) mod metrics;
 pub(crate) mod outgoing;
 pub(crate) mod queue;
 pub(crate) mod sandbox_client;
+pub(crate) mod sql;
 pub(crate) mod tasks;
 pub(crate) mod watch;
 pub(crate) mod webcrypto;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use worker::{D1Database, Env, Result};
 
 use crate::platform::database::{self, Rows, d1_timestamp};
-use crate::platform::{clock, log};
+use crate::platform::{clock, log, sql};
 
 /// How often an isolate looks whether cron still comes.
 const LOOK_AGAIN_MS: u64 = 60_000;
@@ -77,15 +77,16 @@ pub(crate) async fn dead(database: &D1Database) -> Result<u32> {
 
 /// Writes down what was concluded, and since when it has been so.
 pub(crate) async fn record(database: &D1Database, verdicts: &[Verdict]) -> Result<()> {
+    let wrong = sql::list(&[ComponentState::Degraded, ComponentState::Down].map(ComponentState::as_str));
     database
-        .prepare(
+        .prepare(format!(
             "INSERT INTO platform_health (component, state, since, reason, checked_at) \
              SELECT value ->> 'component', value ->> 'state', ?1, value ->> 'reason', ?1 FROM json_each(?2) WHERE true \
              ON CONFLICT (component) DO UPDATE SET state = excluded.state, reason = excluded.reason, \
              checked_at = excluded.checked_at, \
-             since = CASE WHEN platform_health.state = excluded.state OR (platform_health.state IN ('degraded', 'down') \
-             AND excluded.state IN ('degraded', 'down')) THEN platform_health.since ELSE excluded.since END",
-        )
+             since = CASE WHEN platform_health.state = excluded.state OR (platform_health.state IN {wrong} \
+             AND excluded.state IN {wrong}) THEN platform_health.since ELSE excluded.since END",
+        ))
         .bind(&[
             d1_timestamp(clock::now_ms()),
             serde_json::to_string(verdicts)?.into(),

@@ -154,7 +154,7 @@ impl Inner {
             .prepare(format!(
                 "INSERT INTO bots (user_id, state, awake, run, since, pinned, active_at, snapshot_at, incidents, \
                  backup_key, health, heartbeat_at, {}) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?11, ?7, ?8, ?9, coalesce(?10, 'unknown'), ?12, {}) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?11, ?7, ?8, ?9, coalesce(?10, ?14), ?12, {}) \
                  ON CONFLICT (user_id) DO UPDATE SET state = excluded.state, awake = excluded.awake, \
                  run = excluded.run, since = excluded.since, pinned = excluded.pinned, \
                  active_at = max(bots.active_at, excluded.active_at), health = coalesce(?10, bots.health), \
@@ -179,6 +179,7 @@ impl Inner {
                 d1_timestamp(beat.active_at),
                 d1_timestamp(beat.at),
                 self.vital_columns(Run(row.run), row.awake)?.into(),
+                Health::Unknown.as_str().into(),
             ])?];
         if let Some(point) = &point {
             statements.push(point.statement(&database)?);

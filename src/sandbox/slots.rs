@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use moltworker_core::api::bot::BotState;
 use moltworker_core::bot::history::HistoryKind;
-use moltworker_core::bot::incidents::{IncidentKind, Incidents, Observed};
+use moltworker_core::bot::incidents::{IncidentKind, Incidents, Observation};
 use moltworker_core::bot::lifecycle::LifecycleEffect;
 use moltworker_core::bot::slots::{self, Candidates, Occupancy, Slot};
 use moltworker_core::settings::DATABASE_BINDING;
@@ -95,7 +95,7 @@ impl Inner {
 
     /// Takes note of the lack of a slot. Who wants to wake the bot may give up, and nothing looks at one that sleeps: the
     /// alarm rings when the lack is over.
-    async fn observe_lack(self: &Rc<Self>, now: u64, detail: &str) -> Result<Observed> {
+    async fn observe_lack(self: &Rc<Self>, now: u64, detail: &str) -> Result<Observation> {
         let observed = self
             .update_incidents(|incidents| incidents.observe(now, IncidentKind::NoCapacity, Some(detail)))?;
         if let Some(at) = self.life().lapse_alarm() {

@@ -18,7 +18,7 @@ pub const GIVEN_UP_AFTER_MS: u64 = 24 * 60 * 60_000;
 
 /// What came of a try.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tried {
+pub enum DeliveryOutcome {
     /// The sink has it.
     Delivered,
     /// The sink will never take it.
@@ -32,7 +32,7 @@ pub enum Tried {
     },
 }
 
-impl Tried {
+impl DeliveryOutcome {
     /// What a sink's answer means. A redirect is not followed: it could lead anywhere.
     pub fn answered(status: u16, retry_after: Option<&str>) -> Self {
         let reason = format!("it answered {status}");
@@ -97,8 +97,8 @@ mod tests {
             (413, None, None),
             (422, None, None),
         ] {
-            let tried = Tried::answered(status, retry_after);
-            let delivered = tried == Tried::Delivered;
+            let tried = DeliveryOutcome::answered(status, retry_after);
+            let delivered = tried == DeliveryOutcome::Delivered;
             assert_eq!(delivered, expected == Some(None::<u64>), "{status}");
             assert_eq!(tried.next_at(0, 1, 0), None, "{status}");
         }
@@ -113,14 +113,14 @@ mod tests {
             (500, Some("Wed, 21 Oct 2026 07:28:00 GMT"), failed(FIRST_PAUSE_MS)),
             (503, None, failed(FIRST_PAUSE_MS)),
         ] {
-            let tried = Tried::answered(status, retry_after);
+            let tried = DeliveryOutcome::answered(status, retry_after);
             assert_eq!(tried.next_at(0, 1, 0), expected, "{status} {retry_after:?}");
         }
     }
 
     #[test]
     fn a_sink_that_is_down_is_tried_for_a_day_and_at_least_each_quarter_hour() {
-        let failed = Tried::answered(503, None);
+        let failed = DeliveryOutcome::answered(503, None);
         let (mut now, mut tries, mut pauses) = (0, 0, Vec::new());
         loop {
             tries += 1;

@@ -16,7 +16,7 @@ const SWITCHED_OFF: &str = "the rule was switched off";
 
 /// What becomes of incidents.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub struct IncidentChanges {
     /// New ones.
     pub added: Vec<Incident>,
     /// Ones that changed, each with a revision higher by one than what is stored.
@@ -44,7 +44,7 @@ pub struct Delivery {
     pub notice: String,
 }
 
-impl Changes {
+impl IncidentChanges {
     /// As which revision what changed has to be stored.
     fn revisions(&self) -> BTreeMap<&str, u64> {
         let changed = self.added.iter().chain(&self.changed);
@@ -95,12 +95,12 @@ pub struct OwnersNews {
     pub notice: String,
 }
 
-impl Changes {
+impl IncidentChanges {
     /// What is to be told to the owners of the bots it is about, and only of those. That nobody has acknowledged it is none of
     /// their business.
     ///
     /// # Errors
-    /// As [`Changes::deliveries`].
+    /// As [`IncidentChanges::deliveries`].
     pub fn owners_news(&self) -> Result<Vec<OwnersNews>, serde_json::Error> {
         let revisions = self.revisions();
         let is_theirs = |notice: &&Notice| {
@@ -149,7 +149,7 @@ pub fn evaluate(
     policy: Policy<'_>,
     now: u64,
     mut id: impl FnMut() -> String,
-) -> Changes {
+) -> IncidentChanges {
     let mut sightings: BTreeMap<(Rule, &str), &Sighting> = BTreeMap::new();
     for sighting in &facts.sightings {
         sightings
@@ -183,7 +183,7 @@ pub fn evaluate(
     // What explains others comes first: what it comes to now counts for them.
     judged.sort_by_key(|(incident, _)| !incident.rule.facts().explained_by.is_empty());
 
-    let mut changes = Changes::default();
+    let mut changes = IncidentChanges::default();
     let mut causes: BTreeMap<Rule, (String, bool)> = BTreeMap::new();
     let mut outages = facts.outages.clone();
     for (mut incident, stored) in judged {

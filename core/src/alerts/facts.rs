@@ -157,7 +157,7 @@ pub struct AnswerFacts {
 
 /// What there is to read of the fleet.
 #[derive(Debug, Default)]
-pub struct Observed<'a> {
+pub struct FleetFacts<'a> {
     /// When it was read.
     pub now: u64,
     /// Causes for the whole platform that are over.
@@ -177,7 +177,7 @@ pub struct Observed<'a> {
 }
 
 /// What all that means by the rules.
-pub fn facts(observed: &Observed<'_>) -> Facts {
+pub fn facts(observed: &FleetFacts<'_>) -> Facts {
     let mut facts = Facts {
         outages: observed.outages.clone(),
         ..Facts::default()

@@ -22,7 +22,7 @@ const MAX_RESENT: usize = 500;
 
 /// A request to a sink, but for a webhook's signature.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct SinkMessage {
     /// Its body, JSON.
     pub body: String,
     /// What `Authorization` says after `Bearer`.
@@ -47,7 +47,7 @@ pub fn message(
     notice: &Notice,
     audience: Audience,
     now: u64,
-) -> Result<Message, serde_json::Error> {
+) -> Result<SinkMessage, serde_json::Error> {
     let text = text(notice, audience);
     let body = match access.kind {
         SinkKind::Webhook => serde_json::to_string(&webhook(notice, audience, now)),
@@ -69,7 +69,7 @@ pub fn message(
         .secret
         .clone()
         .filter(|_| access.kind == SinkKind::Alertmanager);
-    Ok(Message { body, bearer })
+    Ok(SinkMessage { body, bearer })
 }
 
 /// Whether this minute is one in which Alertmanager is sent again what goes on.
@@ -81,10 +81,14 @@ pub fn is_resent_in(now: u64) -> bool {
 ///
 /// # Errors
 /// As [`message`].
-pub fn resent(access: &SinkAccess, notices: &[Notice], now: u64) -> Result<Vec<Message>, serde_json::Error> {
+pub fn resent(
+    access: &SinkAccess,
+    notices: &[Notice],
+    now: u64,
+) -> Result<Vec<SinkMessage>, serde_json::Error> {
     let message = |notices: &[Notice]| {
         let alerts: Vec<_> = notices.iter().map(|notice| alertmanager(notice, now)).collect();
-        Ok(Message {
+        Ok(SinkMessage {
             body: serde_json::to_string(&alerts)?,
             bearer: access.secret.clone(),
         })

@@ -22,8 +22,8 @@ pub const MAX_AT_ONCE: u32 = 50;
 /// Owners' sinks that are sent to side by side: as many connections as may be open. More would wait with their deadlines running,
 /// and somebody's sink that hangs must not cost others theirs.
 pub const SIDE_BY_SIDE: usize = 6;
-/// Longer than any name of an admin's sink is with what follows.
-const PREFIX: &str = "owner-";
+/// What the name of an owner's sink begins with; longer than any name of an admin's sink with the id that follows.
+pub const PREFIX: &str = "owner-";
 
 /// The name under which an owner's messages wait. No admin's sink has one as long.
 pub fn sink_of(user: UserId) -> String {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::delivery::Tried;
+use super::delivery::DeliveryOutcome;
 use super::evaluate::Policy;
 use super::facts::Facts;
 use super::incident::{ESCALATES_AFTER_MS, NoticeKind};
@@ -120,8 +120,8 @@ proptest! {
                 }
                 *tries += 1;
                 let down = (from..from + lasts).contains(&minute);
-                let tried = Tried::answered(if down { 503 } else { 200 }, retry_after.as_deref());
-                if tried == Tried::Delivered {
+                let tried = DeliveryOutcome::answered(if down { 503 } else { 200 }, retry_after.as_deref());
+                if tried == DeliveryOutcome::Delivered {
                     arrived += 1;
                     return false;
                 }

@@ -1,4 +1,4 @@
-use super::evaluate::{Changes, Policy, evaluate};
+use super::evaluate::{IncidentChanges, Policy, evaluate};
 use super::facts::{Facts, Outage, Sighting};
 use super::incident::{ESCALATES_AFTER_MS, Incident, NoticeKind, SIGHTING_MS};
 use super::policy::{AlertSettings, Mute};
@@ -21,7 +21,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn tick(&mut self, now: u64, facts: &Facts, policy: Policy<'_>) -> Changes {
+    pub(super) fn tick(&mut self, now: u64, facts: &Facts, policy: Policy<'_>) -> IncidentChanges {
         let live = self
             .incidents
             .iter()

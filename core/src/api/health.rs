@@ -19,6 +19,8 @@ pub static HEALTH_QUERY: [Parameter; 1] = [Parameter {
     required: false,
 }];
 
+/// The part whose state follows from the sinks themselves.
+pub const ALERT_SINKS: &str = "alert-sinks";
 /// The parts, in the order in which they are told.
 pub const COMPONENTS: [&str; 7] = [
     "cron",
@@ -27,7 +29,7 @@ pub const COMPONENTS: [&str; 7] = [
     "queue",
     "identity-provider",
     "container-platform",
-    "alert-sinks",
+    ALERT_SINKS,
 ];
 
 /// How the platform is.

@@ -101,7 +101,7 @@ impl IncidentKind {
 
 /// What is wrong with a bot, from when it was first seen until it was over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Incident {
+pub struct BotIncident {
     /// What is wrong.
     pub kind: IncidentKind,
     /// When it was first seen.
@@ -118,7 +118,7 @@ pub struct Incident {
     pub detail: Option<String>,
 }
 
-impl Incident {
+impl BotIncident {
     /// Whether it goes on.
     pub fn is_open(&self) -> bool {
         self.closed_at.is_none()
@@ -132,7 +132,7 @@ impl Incident {
 
 /// What seeing something wrong means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
+pub enum Observation {
     /// It is news.
     Opened,
     /// It was known.
@@ -142,7 +142,7 @@ pub enum Observed {
     },
 }
 
-impl Observed {
+impl Observation {
     /// Whether it was not known.
     pub fn is_opened(self) -> bool {
         self == Self::Opened
@@ -157,11 +157,11 @@ impl Observed {
 /// The incidents of one bot, in the order they were opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Incidents(Vec<Incident>);
+pub struct Incidents(Vec<BotIncident>);
 
 impl Incidents {
     /// Something wrong was seen.
-    pub fn observe(&mut self, now: u64, kind: IncidentKind, detail: Option<&str>) -> Observed {
+    pub fn observe(&mut self, now: u64, kind: IncidentKind, detail: Option<&str>) -> Observation {
         self.close_lapsed(now);
         let detail = detail.map(truncate_detail);
         if let Some(open) = self.open_mut(kind) {
@@ -171,9 +171,9 @@ impl Incidents {
                 open.last_seen_at = open.last_seen_at.max(now);
                 open.count = open.count.saturating_add(1);
             }
-            return Observed::Ongoing { changed };
+            return Observation::Ongoing { changed };
         }
-        self.insert(Incident {
+        self.insert(BotIncident {
             kind,
             opened_at: now,
             last_seen_at: now,
@@ -181,11 +181,11 @@ impl Incidents {
             closed_at: None,
             detail,
         });
-        Observed::Opened
+        Observation::Opened
     }
 
     /// Nothing of this kind is wrong any more; the incident that ended with that.
-    pub fn close(&mut self, now: u64, kind: IncidentKind) -> Option<Incident> {
+    pub fn close(&mut self, now: u64, kind: IncidentKind) -> Option<BotIncident> {
         let open = self.open_mut(kind)?;
         open.closed_at = Some(now.max(open.last_seen_at));
         Some(open.clone())
@@ -202,11 +202,11 @@ impl Incidents {
 
     /// When the next one is over unless it is seen before: somebody has to look then.
     pub fn next_lapse(&self) -> Option<u64> {
-        self.0.iter().filter_map(Incident::lapses_at).min()
+        self.0.iter().filter_map(BotIncident::lapses_at).min()
     }
 
     /// The incident of this kind that goes on.
-    pub fn open(&self, kind: IncidentKind) -> Option<&Incident> {
+    pub fn open(&self, kind: IncidentKind) -> Option<&BotIncident> {
         self.last(kind).filter(|incident| incident.is_open())
     }
 
@@ -216,12 +216,12 @@ impl Incidents {
     }
 
     /// The last one of this kind, over or not.
-    pub fn last(&self, kind: IncidentKind) -> Option<&Incident> {
+    pub fn last(&self, kind: IncidentKind) -> Option<&BotIncident> {
         self.0.iter().rev().find(|incident| incident.kind == kind)
     }
 
     /// All of them, in the order they were opened.
-    pub fn iter(&self) -> impl Iterator<Item = &Incident> {
+    pub fn iter(&self) -> impl Iterator<Item = &BotIncident> {
         self.0.iter()
     }
 
@@ -238,13 +238,13 @@ impl Incidents {
         self.0.is_empty()
     }
 
-    fn open_mut(&mut self, kind: IncidentKind) -> Option<&mut Incident> {
+    fn open_mut(&mut self, kind: IncidentKind) -> Option<&mut BotIncident> {
         let last = self.0.iter_mut().rev().find(|incident| incident.kind == kind);
         last.filter(|incident| incident.is_open())
     }
 
     /// Adds one; what was over first makes way. There are far fewer kinds than places, so that the open ones fit.
-    fn insert(&mut self, incident: Incident) {
+    fn insert(&mut self, incident: BotIncident) {
         if self.0.len() >= MAX_INCIDENTS
             && let Some(over) = self.0.iter().position(|incident| !incident.is_open())
         {
@@ -269,7 +269,7 @@ mod tests {
         assert!(incidents.observe(10, BackupOverdue, None).is_opened());
         let ongoing = incidents.observe(10 + SIGHTING_MS, BackupOverdue, None);
         assert!(!ongoing.is_opened_or_changed(), "{ongoing:?}");
-        let closed = Incident {
+        let closed = BotIncident {
             kind: BackupOverdue,
             opened_at: 10,
             last_seen_at: 10 + SIGHTING_MS,
@@ -306,13 +306,13 @@ mod tests {
     fn another_detail_is_noticed_and_is_the_same_incident() {
         let mut incidents = Incidents::default();
         let mut see = |now, detail| incidents.observe(now, BackupFailing, Some(detail));
-        assert_eq!(see(1, "500"), Observed::Opened);
-        assert_eq!(see(2, "500"), Observed::Ongoing { changed: false });
-        assert_eq!(see(3, "503"), Observed::Ongoing { changed: true });
-        assert_eq!(see(4, "503"), Observed::Ongoing { changed: false });
+        assert_eq!(see(1, "500"), Observation::Opened);
+        assert_eq!(see(2, "500"), Observation::Ongoing { changed: false });
+        assert_eq!(see(3, "503"), Observation::Ongoing { changed: true });
+        assert_eq!(see(4, "503"), Observation::Ongoing { changed: false });
         let long = "x".repeat(MAX_DETAIL * 2);
-        assert_eq!(see(5, &long), Observed::Ongoing { changed: true });
-        assert_eq!(see(6, &long), Observed::Ongoing { changed: false });
+        assert_eq!(see(5, &long), Observation::Ongoing { changed: true });
+        assert_eq!(see(6, &long), Observation::Ongoing { changed: false });
         let open = incidents.open(BackupFailing).unwrap();
         assert_eq!((open.opened_at, open.last_seen_at, open.count), (1, 5, 3));
         assert_eq!(open.detail.as_ref().unwrap().len(), MAX_DETAIL);

@@ -55,6 +55,21 @@ pub enum ComponentState {
     Unknown,
 }
 
+impl ComponentState {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Degraded, Self::Down, Self::Unknown];
+
+    /// Its text in JSON and in D1.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What was concluded of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {

@@ -19,7 +19,7 @@ pub const MAX_BOTS: u32 = 10_000;
 
 /// What there is to read.
 #[derive(Debug)]
-pub struct Observed<'a> {
+pub struct Scrape<'a> {
     /// When this is, in milliseconds since 1970.
     pub now: u64,
     /// What was counted.
@@ -46,7 +46,7 @@ pub struct Observed<'a> {
     pub last_dead: u64,
 }
 
-impl Observed<'_> {
+impl Scrape<'_> {
     /// The page.
     pub fn to_text(&self) -> String {
         let mut page = Exposition::default();

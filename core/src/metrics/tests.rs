@@ -9,7 +9,7 @@ use super::bots::{StartWatch, of_ending, of_event};
 use super::count::{Count, Observations, Stored, StoredCount};
 use super::metric::Kind;
 use super::table::{BOTS, METRICS, REQUESTS, START_PHASE_SECONDS, START_SECONDS};
-use crate::alerts::delivery::Tried;
+use crate::alerts::delivery::DeliveryOutcome;
 use crate::bot::history::HistoryKind;
 use crate::bot::lifecycle::{GatewayCondition, Lifecycle, LifecycleEvent, LifecycleRules, SupervisorReport};
 use crate::metrics::table::DELIVERIES;
@@ -108,11 +108,15 @@ fn whatever_is_counted_is_in_the_table() {
     for reason in EndReason::ALL.into_iter().chain([EndReason::Unknown]) {
         counted.push(of_ending(reason));
     }
-    let failed = Tried::Failed {
+    let failed = DeliveryOutcome::Failed {
         reason: String::new(),
         retry_after_ms: None,
     };
-    for tried in [Tried::Delivered, Tried::Refused(String::new()), failed] {
+    for tried in [
+        DeliveryOutcome::Delivered,
+        DeliveryOutcome::Refused(String::new()),
+        failed,
+    ] {
         counted.push(DELIVERIES.count(&[tried.as_str()], 1));
     }
     for ms in [0, 1, 500, 501, 180_000, 180_001, u64::MAX] {

@@ -1,7 +1,7 @@
 //! What is seen of the registry, and that the table of rules fits together.
 
 use super::{MINUTE_MS, Opened, Recovered, Stored, run};
-use crate::alerts::facts::{AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Observed, SinkFacts, facts};
+use crate::alerts::facts::{AnswerFacts, BotFacts, ComponentFacts, FleetFacts, MAX_BOTS, SinkFacts, facts};
 use crate::alerts::policy::AlertSettings;
 use crate::alerts::rules::{EXPLAINED_AFTER_MS, Rule, Watches};
 use crate::bot::bot_state::BotState;
@@ -24,9 +24,9 @@ fn a_bot_on_its_way_is_neither_well_nor_ill_until_it_is_there() {
     use BotState::{BackingOff, Restoring, Running, Starting, Stopping};
     for state in [Starting, Restoring, Stopping, BackingOff, Running] {
         let bots = [bot(1, state, "healthy", "[]")];
-        let observed = Observed {
+        let observed = FleetFacts {
             bots: &bots,
-            ..Observed::default()
+            ..FleetFacts::default()
         };
         let seen = facts(&observed);
         let subject = bots[0].user_id.to_string();
@@ -61,10 +61,10 @@ fn a_bot_nobody_hears_from_is_seen_whatever_it_said_last() {
             (silent.heartbeat_at, silent.awake) =
                 (heartbeat_at, u64::from(!matches!(state, Asleep | BackingOff)));
             let bots = [silent];
-            let seen = facts(&Observed {
+            let seen = facts(&FleetFacts {
                 now,
                 bots: &bots,
-                ..Observed::default()
+                ..FleetFacts::default()
             });
             let unhealthy = seen
                 .sightings
@@ -91,9 +91,9 @@ fn being_unwell_in_one_state_after_the_other_is_one_incident() {
         };
         let mut bot = bot(1, state, health, "[]");
         bot.since = minute * MINUTE_MS;
-        facts(&Observed {
+        facts(&FleetFacts {
             bots: &[bot],
-            ..Observed::default()
+            ..FleetFacts::default()
         })
     });
     assert_eq!(
@@ -107,7 +107,7 @@ fn being_unwell_in_one_state_after_the_other_is_one_incident() {
 
 #[test]
 fn each_thing_that_is_wrong_is_seen_by_its_rule() {
-    let seen = |observed: Observed<'_>| -> Vec<Rule> {
+    let seen = |observed: FleetFacts<'_>| -> Vec<Rule> {
         facts(&observed)
             .sightings
             .into_iter()
@@ -151,9 +151,9 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
         ),
     ] {
         let bots = [bot(1, state, health, incidents)];
-        let observed = Observed {
+        let observed = FleetFacts {
             bots: &bots,
-            ..Observed::default()
+            ..FleetFacts::default()
         };
         assert_eq!(seen(observed), expected, "{state:?} {health} {incidents}");
     }
@@ -162,10 +162,10 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
         (18, Some(20), vec![Rule::CapacityShort]),
         (1_000, None, vec![]),
     ] {
-        let observed = Observed {
+        let observed = FleetFacts {
             awake,
             max_awake,
-            ..Observed::default()
+            ..FleetFacts::default()
         };
         assert_eq!(seen(observed), expected, "{awake}");
     }
@@ -184,9 +184,9 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
         };
         // What a busy class answers well hides nothing.
         let answers = [of("bot", 1_000_000, 3), of("api", answers, failed)];
-        let observed = Observed {
+        let observed = FleetFacts {
             answers: &answers,
-            ..Observed::default()
+            ..FleetFacts::default()
         };
         assert_eq!(seen(observed), expected, "{answers:?}");
     }
@@ -195,9 +195,9 @@ fn each_thing_that_is_wrong_is_seen_by_its_rule() {
         failing_since: 1,
         last_error: None,
     }];
-    let observed = Observed {
+    let observed = FleetFacts {
         sinks: &sinks,
-        ..Observed::default()
+        ..FleetFacts::default()
     };
     assert_eq!(seen(observed), [Rule::SinkFailing]);
 }
@@ -219,9 +219,9 @@ fn what_nobody_knows_neither_opens_nor_closes_anything() {
             30.. => "ok",
             _ => "unknown",
         };
-        facts(&Observed {
+        facts(&FleetFacts {
             components: (minute != 20).then_some(&[component(state)]),
-            ..Observed::default()
+            ..FleetFacts::default()
         })
     });
     assert_eq!(
@@ -234,9 +234,9 @@ fn what_nobody_knows_neither_opens_nor_closes_anything() {
     let many: Vec<_> = (0..most)
         .map(|n| bot(n, BotState::CrashLooped, "unknown", "[]"))
         .collect();
-    let seen = facts(&Observed {
+    let seen = facts(&FleetFacts {
         bots: &many,
-        ..Observed::default()
+        ..FleetFacts::default()
     });
     let behind = bot(most, BotState::Asleep, "unknown", "[]").user_id.to_string();
     assert!(seen.is_unknown(Rule::CrashLoop, &behind));

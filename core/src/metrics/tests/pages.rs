@@ -9,7 +9,7 @@ use crate::jobs::watch::Tick;
 use crate::metrics::count::{Observations, Stored, StoredCount};
 use crate::metrics::exposition::{Exposition, Value};
 use crate::metrics::metric::Kind;
-use crate::metrics::scrape::Observed;
+use crate::metrics::scrape::Scrape;
 use crate::metrics::table::{BOTS, METRICS, SNAPSHOT_AGE_SECONDS, START_SECONDS};
 
 const NOW: u64 = 100 * 60_000;
@@ -52,8 +52,8 @@ fn read(line: &str) -> Option<Line> {
     Some((name.to_owned(), labels, rest.strip_prefix(' ')?.to_owned()))
 }
 
-fn observed(health: &HealthReport) -> Observed<'_> {
-    Observed {
+fn observed(health: &HealthReport) -> Scrape<'_> {
+    Scrape {
         now: NOW,
         stored: Stored::default(),
         registered: 40,
