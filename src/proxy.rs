@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use moltworker_core::http::container_answer;
-use moltworker_core::http::header_policy::{self, Verdict};
+use moltworker_core::http::header_policy::{self, HeaderVerdict};
 use moltworker_core::http::host::own_host;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data;
@@ -143,9 +143,9 @@ fn headers_toward_bot<'a>(
     let mut headers = Vec::with_capacity(32);
     for (name, value) in incoming.headers.iter().filter(|(name, _)| !is_replaced(name)) {
         match header_policy::toward_bot(name, value) {
-            Verdict::Keep => headers.push((name, Cow::Borrowed(toward_gateway(name, value)))),
-            Verdict::Replace(value) => headers.push((name, Cow::Owned(value))),
-            Verdict::Drop => {}
+            HeaderVerdict::Keep => headers.push((name, Cow::Borrowed(toward_gateway(name, value)))),
+            HeaderVerdict::Replace(value) => headers.push((name, Cow::Owned(value))),
+            HeaderVerdict::Drop => {}
         }
     }
     if let Some(address) = incoming.headers.get("cf-connecting-ip") {
@@ -181,7 +181,7 @@ fn toward_caller(response: web_sys::Response, incoming: &Incoming, may_clear: bo
     let of = |(name, value): (&str, &str)| header_policy::toward_caller(name, value);
     let changed: Vec<_> = all
         .iter()
-        .filter(|header| of(*header) != Verdict::Keep)
+        .filter(|header| of(*header) != HeaderVerdict::Keep)
         .map(|(name, _)| name)
         .collect();
     let request_id = incoming.request_id();
@@ -227,7 +227,7 @@ fn toward_caller(response: web_sys::Response, incoming: &Incoming, may_clear: bo
 fn without<'a>(
     response: &web_sys::Response,
     changed: &[&str],
-    verdicts: impl Iterator<Item = ((&'a str, &'a str), Verdict)>,
+    verdicts: impl Iterator<Item = ((&'a str, &'a str), HeaderVerdict)>,
 ) -> std::result::Result<web_sys::Response, JsValue> {
     let copy = headers::copy(response)?;
     let headers = copy.headers();
@@ -236,9 +236,9 @@ fn without<'a>(
     }
     for ((name, value), verdict) in verdicts.filter(|((name, _), _)| changed.contains(name)) {
         match verdict {
-            Verdict::Keep => headers.append(name, value)?,
-            Verdict::Replace(value) => headers.append(name, &value)?,
-            Verdict::Drop => {}
+            HeaderVerdict::Keep => headers.append(name, value)?,
+            HeaderVerdict::Replace(value) => headers.append(name, &value)?,
+            HeaderVerdict::Drop => {}
         }
     }
     Ok(copy)

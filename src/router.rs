@@ -329,7 +329,7 @@ impl Call<'_> {
         self.admit(incoming, &caller, freshness).await?;
         let origin = incoming.headers.get("origin");
         let served = self.served.origin(self.settings);
-        let facts = access::Caller {
+        let facts = access::CallerFacts {
             credential: caller.credential(),
             is_admin,
             lacks_second_factor: self

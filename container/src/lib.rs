@@ -39,7 +39,7 @@ use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::run_loop::Supervision;
 use crate::supervisor::signals;
-use crate::supervisor::status::Account;
+use crate::supervisor::status::StatusSources;
 use crate::supervisor::tenant::entrance::{self, MAX_CORE_BYTES};
 use crate::supervisor::tenant::killer;
 use crate::supervisor::{confined_config, locks};
@@ -186,7 +186,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
     });
     let control = Arc::new(Control {
         quiescence: Quiescence::new(rpc, seen.clone(), Arc::clone(&activity), unsaved),
-        account: Account {
+        account: StatusSources {
             run: settings.run.clone(),
             view: seen,
             since,

@@ -1,7 +1,7 @@
 //! The admin UI. It is a page and its files, alike for everybody; what it shows it asks of an admin's endpoints, with the token
 //! of whoever signs in there.
 
-use moltworker_core::http::admin_ui::{self, KEEP_FILE, PAGE, Part};
+use moltworker_core::http::admin_ui::{self, AdminUiPart, KEEP_FILE, PAGE};
 use moltworker_core::http::problem::Refusal;
 use worker::Request;
 
@@ -34,12 +34,12 @@ pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer
     }
     let path = Address::of(request)?.path;
     match admin_ui::part(&path) {
-        Part::File(path) => match assets::read(ctx.env, path).await? {
+        AdminUiPart::File(path) => match assets::read(ctx.env, path).await? {
             Some(file) => Ok(Answer::Stream(reply::deployed(file, KEEP_FILE, None)?)),
             None => Err(Refusal::NotFound.into()),
         },
-        Part::Page if reply::is_for_person(request) => page(ctx).await,
-        Part::Page | Part::Nothing => Err(Refusal::NotFound.into()),
+        AdminUiPart::Page if reply::is_for_person(request) => page(ctx).await,
+        AdminUiPart::Page | AdminUiPart::Nothing => Err(Refusal::NotFound.into()),
     }
 }
 

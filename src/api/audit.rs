@@ -18,7 +18,7 @@ use worker::{Env, Response};
 
 use crate::http::call::Called;
 use crate::http::headers::ReadHeaders;
-use crate::identity::sign_in::Tried;
+use crate::identity::sign_in::SignInTry;
 use crate::identity::users;
 use crate::platform::history::{self, Call, HistoryEntry};
 use crate::platform::tasks::{self, Invocation};
@@ -46,7 +46,7 @@ pub(crate) struct AuditTrail<'a> {
     /// Why it failed, where the answer is a page without a code.
     failure: Cell<Option<Refusal>>,
     /// The account that somebody tried to sign in to, as they typed it.
-    tried: RefCell<Option<Tried>>,
+    tried: RefCell<Option<SignInTry>>,
 }
 
 impl<'a> AuditTrail<'a> {
@@ -97,7 +97,7 @@ impl<'a> AuditTrail<'a> {
     }
 
     /// Somebody did not get into this account, if there is one.
-    pub(crate) fn tried(&self, tried: Tried) {
+    pub(crate) fn tried(&self, tried: SignInTry) {
         self.tried.replace(Some(tried));
     }
 
@@ -258,7 +258,7 @@ impl<'a> AuditTrail<'a> {
 }
 
 /// Writes a failed sign-in into the history of the person whose account it was, once an hour.
-async fn write_try(env: Env, call: Call, tried: Tried, outcome: Outcome) {
+async fn write_try(env: Env, call: Call, tried: SignInTry, outcome: Outcome) {
     let people = match users::note_failed_sign_in(&env, &tried.email, clock::now_ms()).await {
         Ok(people) => people,
         Err(error) => return log::line("failed-sign-in-not-written", &[("reason", &error)]),

@@ -7,7 +7,7 @@ use moltworker_core::api::sandbox::Order;
 use moltworker_core::backup::state::{Drill, DrillOutcome};
 use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::bot::restarts::Restarts;
-use moltworker_core::bot::usage::Usage;
+use moltworker_core::bot::usage::ResourceUsage;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::user_id::UserId;
 use serde::Deserialize;
@@ -129,13 +129,13 @@ fn by_time(column: &str) -> (String, String) {
 }
 
 fn listed(row: BotRow) -> worker::Result<ListedBot> {
-    let usage = Usage {
+    let usage = ResourceUsage {
         memory: row.memory,
         memory_peak: row.memory_peak,
         memory_limit: row.memory_limit,
         disk: row.disk,
         disk_size: row.disk_size,
-        ..Usage::default()
+        ..ResourceUsage::default()
     };
     let drill = row.drilled_at.zip(row.drill);
     Ok(ListedBot {

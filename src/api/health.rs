@@ -42,7 +42,7 @@ pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answe
 }
 
 /// What is written of the parts.
-pub(super) struct Found {
+pub(super) struct HealthRecords {
     pub(super) rows: Vec<HealthRow>,
     /// The last ticks.
     pub(super) ticks: Vec<Tick>,
@@ -50,8 +50,8 @@ pub(super) struct Found {
     pub(super) dead: u32,
 }
 
-pub(super) async fn read(database: &D1Database) -> worker::Result<Found> {
-    Ok(Found {
+pub(super) async fn read(database: &D1Database) -> worker::Result<HealthRecords> {
+    Ok(HealthRecords {
         rows: rows(database).await?,
         ticks: watch::ticks(database).await?,
         dead: watch::dead(database).await?,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use moltworker_core::api::bot::BotState;
 use moltworker_core::api::health::HealthReport;
-use moltworker_core::metrics::count::{Stored, StoredCount};
+use moltworker_core::metrics::count::{StoredCount, StoredCounts};
 use moltworker_core::metrics::scrape::{MAX_BOTS, Scrape};
 use serde::Deserialize;
 use worker::D1Database;
@@ -48,7 +48,7 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
     let mut counted = Vec::new();
     let mut observed = Scrape {
         now,
-        stored: Stored::default(),
+        stored: StoredCounts::default(),
         registered: 0,
         bots: BTreeMap::new(),
         max_awake: ctx.settings.max_awake.map(u64::from),
@@ -79,7 +79,7 @@ pub(super) async fn read(ctx: &Context<'_>) -> Result<Answer> {
             _ => observed.last_dead = value,
         }
     }
-    observed.stored = Stored::new(counted);
+    observed.stored = StoredCounts::new(counted);
     Ok(Answer::Metrics(observed.to_text()))
 }
 

@@ -8,7 +8,7 @@ use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::personal_token::{self, NODE_HEADER, Recorded};
 use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, Standing};
-use moltworker_core::identity::token::seen::Seen;
+use moltworker_core::identity::token::seen::SeenTokens;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use moltworker_core::settings::Settings;
 use worker::Env;
@@ -222,7 +222,7 @@ impl From<worker::Error> for IdentifyError {
 }
 
 thread_local! {
-    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::new()) };
+    static SEEN: RefCell<SeenTokens> = const { RefCell::new(SeenTokens::new()) };
 }
 
 async fn verify(token: &str, settings: &Settings) -> Result<Identity, IdentifyError> {

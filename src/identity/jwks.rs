@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use moltworker_core::identity::jwks::{self, Keys, Known, public_keys};
+use moltworker_core::identity::jwks::{self, Keys, KnownKeys, public_keys};
 use moltworker_core::identity::token::Algorithm;
 use moltworker_core::identity::token::seen::KeySet;
 use moltworker_core::settings::Settings;
@@ -21,7 +21,7 @@ const MAX_DOCUMENT_BYTES: usize = 64 * 1024;
 
 struct Cached {
     auth_url: String,
-    known: Known,
+    known: KnownKeys,
     document: String,
     /// Counts the different key sets this isolate has seen.
     set: u32,
@@ -155,7 +155,7 @@ async fn fetch_document(auth_url: &str) -> worker::Result<String> {
 
 /// Puts a document's keys in the place of the ones before.
 async fn take(auth_url: &str, document: String, now: u64) -> worker::Result<()> {
-    let known = Known {
+    let known = KnownKeys {
         fetched_at: Some(now),
         asked_at: now,
     };
@@ -194,7 +194,7 @@ fn remember_failure(auth_url: String, now: u64) {
         _ => {
             *cache = Some(Cached {
                 auth_url,
-                known: Known {
+                known: KnownKeys {
                     fetched_at: None,
                     asked_at: now,
                 },

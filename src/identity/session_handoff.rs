@@ -7,7 +7,7 @@ use moltworker_core::http::host::HostName;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::Session;
 use moltworker_core::identity::session_handoff::{
-    CODE_LIFETIME_MS, HANDOFF_PURPOSE, Opaque, Pending, SECRET_BYTES, VERIFIER_COOKIE,
+    CODE_LIFETIME_MS, HANDOFF_PURPOSE, Opaque, PendingHandoff, SECRET_BYTES, VERIFIER_COOKIE,
     VERIFIER_LIFETIME_SECONDS, purpose,
 };
 use moltworker_core::settings::Settings;
@@ -82,7 +82,7 @@ pub(crate) async fn issue_code(
     };
     let next = query_value("next");
     let code = Opaque::of(&webcrypto::random_bytes(SECRET_BYTES)?);
-    let pending = Pending {
+    let pending = PendingHandoff {
         host: host.name.clone(),
         user_id: host.owner,
         challenge: challenge.as_str().to_owned(),
@@ -105,7 +105,7 @@ pub(crate) fn onward(url: &str) -> worker::Result<Page> {
     Page::new(200, &nonce, pages::onward(&nonce, url))
 }
 
-async fn keep(env: &Env, code: &Opaque, pending: &Pending) -> worker::Result<()> {
+async fn keep(env: &Env, code: &Opaque, pending: &PendingHandoff) -> worker::Result<()> {
     let database = database::open(env)?;
     let insert = database
         .prepare(
@@ -149,7 +149,7 @@ pub(crate) async fn redeem_code(
             "DELETE FROM crossings WHERE code_hash = ?1 RETURNING host, user_id, challenge, next, session, expires_at",
         )
         .bind(&[digest(&code).await?.as_str().into()])?
-        .row::<Pending>()
+        .row::<PendingHandoff>()
         .await?;
     let Some(pending) = pending else {
         log::line("code-refused", &[("reason", &"there is no such code (any more)")]);

@@ -7,7 +7,7 @@ use worker::{Env, Result};
 use super::{look, order, probe};
 use crate::alerts;
 use crate::platform::database::{self, d1_timestamp};
-use crate::platform::queue::{Message, MessageBatch};
+use crate::platform::queue::{MessageBatch, QueueMessage};
 use crate::platform::{clock, log};
 
 /// Characters kept of a dead letter: enough to see which job it was, and for whom first.
@@ -70,7 +70,7 @@ async fn mark_done(env: &Env, tick: u64) -> Result<()> {
 }
 
 /// Counts what was given up. Without D1 the letters stay where they are.
-async fn bury(env: &Env, messages: &[Message]) {
+async fn bury(env: &Env, messages: &[QueueMessage]) {
     let bodies: Vec<String> = messages
         .iter()
         .map(|message| message.text().chars().take(KEPT_OF_BODY).collect())

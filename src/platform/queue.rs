@@ -29,19 +29,19 @@ extern "C" {
     fn messages(this: &MessageBatch) -> Array;
 
     /// One of them.
-    pub type Message;
+    pub type QueueMessage;
 
     #[wasm_bindgen(method, getter)]
-    fn body(this: &Message) -> JsValue;
+    fn body(this: &QueueMessage) -> JsValue;
 
     #[wasm_bindgen(method, getter)]
-    fn attempts(this: &Message) -> JsValue;
+    fn attempts(this: &QueueMessage) -> JsValue;
 
     #[wasm_bindgen(method, js_name = ack)]
-    fn acknowledge(this: &Message);
+    fn acknowledge(this: &QueueMessage);
 
     #[wasm_bindgen(method)]
-    fn retry(this: &Message, options: &JsValue);
+    fn retry(this: &QueueMessage, options: &JsValue);
 }
 
 /// Whether there is one.
@@ -76,13 +76,13 @@ impl MessageBatch {
     }
 
     /// What is in it.
-    pub(crate) fn all(&self) -> Vec<Message> {
+    pub(crate) fn all(&self) -> Vec<QueueMessage> {
         let messages = self.messages();
         messages.iter().map(JsCast::unchecked_into).collect()
     }
 }
 
-impl Message {
+impl QueueMessage {
     /// What it says; nothing if that is no text.
     pub(crate) fn text(&self) -> String {
         self.body().as_string().unwrap_or_default()

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use moltworker_core::backup::repository::keys::{BackupKey, TOKEN_INFO, password_info};
 use moltworker_core::backup::repository::scope::Bearer;
-use moltworker_core::backup::repository::token::{self, Claims, TokenError, Unchecked};
+use moltworker_core::backup::repository::token::{self, Claims, RepositoryTokenError, Unchecked};
 use moltworker_core::backup::repository::{credential, keys::BackupKeys};
 use moltworker_core::hex;
 use moltworker_core::http::problem::Refusal;
@@ -32,16 +32,18 @@ pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Beare
     let secret = credential::read(&authorization).ok_or(Refusal::RepositoryTokenRefused)?;
     let judged = match token::parse(secret.reveal()) {
         Ok(unchecked) => checked(&unchecked, &backups.keys).await?,
-        Err(TokenError::Malformed) if is_operators(&secret, backups).await? => return Ok(Bearer::Operator),
+        Err(RepositoryTokenError::Malformed) if is_operators(&secret, backups).await? => {
+            return Ok(Bearer::Operator);
+        }
         Err(error) => Err(error),
     };
     judged.map_err(|error| {
         log::line("repository-token-refused", &[("reason", &error)]);
         match error {
-            TokenError::Expired => Refusal::RepositoryTokenExpired.into(),
-            TokenError::Malformed | TokenError::UnknownKey | TokenError::WrongMac => {
-                Refusal::RepositoryTokenRefused.into()
-            }
+            RepositoryTokenError::Expired => Refusal::RepositoryTokenExpired.into(),
+            RepositoryTokenError::Malformed
+            | RepositoryTokenError::UnknownKey
+            | RepositoryTokenError::WrongMac => Refusal::RepositoryTokenRefused.into(),
         }
     })
 }
@@ -49,9 +51,9 @@ pub(super) async fn bearer(headers: &Headers, backups: &Backups) -> Result<Beare
 async fn checked(
     unchecked: &Unchecked<'_>,
     keys: &BackupKeys,
-) -> worker::Result<std::result::Result<Bearer, TokenError>> {
+) -> worker::Result<std::result::Result<Bearer, RepositoryTokenError>> {
     let Some(key) = keys.of_version(unchecked.key_version) else {
-        return Ok(Err(TokenError::UnknownKey));
+        return Ok(Err(RepositoryTokenError::UnknownKey));
     };
     let holds = mac_holds(key, &unchecked.mac, unchecked.signed.as_bytes()).await?;
     Ok(unchecked.judged(holds, clock::now_ms()))

@@ -8,7 +8,7 @@ mod objects;
 pub(crate) mod usage;
 
 use moltworker_core::backup::repository::object::{self, Name, ObjectId, ObjectKind};
-use moltworker_core::backup::repository::request::{self, NotAnOperation, Operation};
+use moltworker_core::backup::repository::request::{self, NotAnOperation, RepositoryOperation};
 use moltworker_core::backup::repository::scope::Bearer;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::{BUCKET_BINDING, Settings};
@@ -25,7 +25,7 @@ use objects::Objects;
 
 /// A snapshot in the bucket.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored {
+pub(crate) struct BucketSnapshot {
     pub(crate) id: SnapshotId,
     /// When the bucket got it, in milliseconds since 1970.
     pub(crate) stored_at: u64,
@@ -35,7 +35,7 @@ pub(crate) struct Stored {
 ///
 /// # Errors
 /// When the bucket does not tell all of them.
-pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Stored>> {
+pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<BucketSnapshot>> {
     let found = async { Objects::of(env, user)?.snapshots().await };
     let found = found.await.map_err(|failure| match failure {
         Error::Runtime(error) => error,
@@ -43,7 +43,7 @@ pub(crate) async fn snapshots(env: &Env, user: UserId) -> worker::Result<Vec<Sto
     })?;
     let stored = found
         .into_iter()
-        .map(|(id, stored_at)| snapshot_id(id).map(|id| Stored { id, stored_at }));
+        .map(|(id, stored_at)| snapshot_id(id).map(|id| BucketSnapshot { id, stored_at }));
     stored.collect()
 }
 
@@ -121,7 +121,7 @@ pub(crate) async fn answer(
     let operator = by_operator.then_some(OperatorCall {
         changes: matches!(
             operation,
-            Operation::Create | Operation::Add(_) | Operation::Delete(_)
+            RepositoryOperation::Create | RepositoryOperation::Add(_) | RepositoryOperation::Delete(_)
         ),
         refusal: match &served {
             Ok(_) => None,
@@ -135,7 +135,7 @@ pub(crate) async fn answer(
     })
 }
 
-fn told(served: Result<Response>, user: UserId, operation: Operation) -> worker::Result<Response> {
+fn told(served: Result<Response>, user: UserId, operation: RepositoryOperation) -> worker::Result<Response> {
     match served {
         Ok(response) => Ok(response),
         Err(Error::Refused(refusal, detail)) => {
@@ -162,7 +162,7 @@ async fn serve(
     env: &Env,
     user: UserId,
     bearer: Bearer,
-    operation: Operation,
+    operation: RepositoryOperation,
 ) -> Result<Response> {
     if !bearer.may_enter(user) {
         return Err(Refusal::ForeignRepository.into());
@@ -173,16 +173,16 @@ async fn serve(
     let objects = Objects::of(env, user)?;
     match operation {
         // A bucket has no directories to make.
-        Operation::Create => done(),
-        Operation::Renew => renew(env, bearer).await,
-        Operation::List(kind) => objects.list(kind, request.headers()).await,
-        Operation::Stat(name) => objects.stat(name).await,
-        Operation::Read(name) => objects.read(name, request.headers()).await,
-        Operation::Add(name) => {
+        RepositoryOperation::Create => done(),
+        RepositoryOperation::Renew => renew(env, bearer).await,
+        RepositoryOperation::List(kind) => objects.list(kind, request.headers()).await,
+        RepositoryOperation::Stat(name) => objects.stat(name).await,
+        RepositoryOperation::Read(name) => objects.read(name, request.headers()).await,
+        RepositoryOperation::Add(name) => {
             objects.add(name, request).await?;
             done()
         }
-        Operation::Delete(name) => {
+        RepositoryOperation::Delete(name) => {
             check_may_forget(env, bearer, name).await?;
             objects.delete(name).await?;
             done()

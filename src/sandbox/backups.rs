@@ -15,7 +15,7 @@ use super::Inner;
 use super::container::require_success;
 use super::store::Store;
 use crate::platform::{clock, log};
-use crate::repository::{self, Stored};
+use crate::repository::{self, BucketSnapshot};
 
 impl Inner {
     /// Asks the supervisor of `run` for what is due by what it last said. For nothing while that could not be stored:
@@ -123,7 +123,7 @@ impl Inner {
     }
 
     /// The snapshots in the bucket.
-    pub(super) async fn stored(&self) -> Result<Vec<Stored>> {
+    pub(super) async fn stored(&self) -> Result<Vec<BucketSnapshot>> {
         repository::snapshots(&self.env, self.user()?).await
     }
 

@@ -26,7 +26,7 @@ use crate::http::nonce::Nonce;
 use crate::http::{pages, reply};
 use crate::platform::json;
 use crate::platform::{clock, log};
-use crate::repository::Stored;
+use crate::repository::BucketSnapshot;
 
 /// How long reading a repository may take until its answer begins: a process starts, opens the repository and reads
 /// its index, a few MB for a large home.
@@ -93,7 +93,7 @@ impl Inner {
 
     async fn list_snapshots(
         self: &Rc<Self>,
-        stored: Vec<Stored>,
+        stored: Vec<BucketSnapshot>,
         after: Option<SnapshotCursor>,
     ) -> Result<SandboxAnswer> {
         let store = Store::open(&self.state)?;
@@ -163,7 +163,7 @@ impl Inner {
     }
 
     /// Has the newest restored that a start passed over, as far as the bucket still has it.
-    async fn put_back(self: &Rc<Self>, stored: Vec<Stored>) -> Result<SandboxAnswer> {
+    async fn put_back(self: &Rc<Self>, stored: Vec<BucketSnapshot>) -> Result<SandboxAnswer> {
         let backup_state = Store::open(&self.state)?.backup_state()?;
         let Some(choice) = backup_state.summary().choice else {
             return Ok(Refusal::NothingPassedOver.into());
@@ -182,7 +182,7 @@ impl Inner {
 
     async fn order_restore(
         self: &Rc<Self>,
-        stored: Vec<Stored>,
+        stored: Vec<BucketSnapshot>,
         point: RestorePoint,
     ) -> Result<SandboxAnswer> {
         // What there is now stays within reach, also where nothing has changed since it was saved.

@@ -9,7 +9,7 @@ use worker::Result;
 
 use super::store::{Store, sql_integer};
 use crate::platform::json;
-use crate::repository::Stored;
+use crate::repository::BucketSnapshot;
 
 /// Snapshots that are described here: a busy bot takes 1,440 a day, and what nobody maintains for a week is not read by
 /// everybody who looks at a list. They are read whole, and a row is some 400 bytes of an isolate's 128 MB.
@@ -91,7 +91,7 @@ impl Store {
     }
 
     /// Nothing is known any more of snapshots that are not these.
-    pub(super) fn keep_only(&self, stored: &[Stored]) -> Result<()> {
+    pub(super) fn keep_only(&self, stored: &[BucketSnapshot]) -> Result<()> {
         let ids: Vec<&SnapshotId> = stored.iter().map(|stored| &stored.id).collect();
         self.exec(
             "DELETE FROM snapshots WHERE id NOT IN (SELECT value FROM json_each(?))",
@@ -173,13 +173,13 @@ impl Store {
     }
 
     /// What the bucket has, and which of it is known to have lost too much.
-    pub(super) fn in_bucket(&self, stored: Vec<Stored>) -> Result<Vec<StoredSnapshot>> {
+    pub(super) fn in_bucket(&self, stored: Vec<BucketSnapshot>) -> Result<Vec<StoredSnapshot>> {
         let suspicious: Vec<Suspicious> = self.all(
             "SELECT id, details ->> 'suspicious' AS lost FROM snapshots WHERE lost IS NOT NULL",
             vec![],
         )?;
         // A handful at most, and a map would be code of its own.
-        let known = |Stored { id, stored_at }| StoredSnapshot {
+        let known = |BucketSnapshot { id, stored_at }| StoredSnapshot {
             stored_at,
             suspicious: suspicious
                 .iter()
@@ -191,7 +191,7 @@ impl Store {
     }
 
     /// What the bucket has, with what is known of it.
-    pub(super) fn shown(&self, stored: Vec<Stored>, now: u64) -> Result<Vec<ShownSnapshot>> {
+    pub(super) fn shown(&self, stored: Vec<BucketSnapshot>, now: u64) -> Result<Vec<ShownSnapshot>> {
         let known: Vec<Known> = self.all(
             "SELECT id, details, verified_at FROM snapshots ORDER BY id",
             vec![],
@@ -199,7 +199,7 @@ impl Store {
         let holds = self.holds(now)?;
         Ok(stored
             .into_iter()
-            .map(|Stored { id, stored_at }| {
+            .map(|BucketSnapshot { id, stored_at }| {
                 let row = known.binary_search_by(|row| row.id.cmp(&id));
                 let row = row.ok().and_then(|found| known.get(found));
                 let holds = || holds.iter().filter(|hold| hold.id == id);

@@ -8,7 +8,7 @@ use moltworker_core::backup::state::{BackupState, Drill, DrillOutcome};
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::bot::restarts::{Restart, RestartReason, Restarts};
 use moltworker_core::bot::series::{self, STEP_MS, step_of};
-use moltworker_core::bot::usage::{Usage, cpu_between};
+use moltworker_core::bot::usage::{ResourceUsage, cpu_between};
 use moltworker_core::wire::control::{GatewayPhase, Status};
 use moltworker_core::wire::run::Run;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub(super) const UPDATES: &str = "healthy_at = min(max(coalesce(excluded.healthy
 /// What the object has in memory of it.
 #[derive(Default)]
 pub(super) struct Vitals {
-    known: RefCell<Option<Known>>,
+    known: RefCell<Option<StoredVitals>>,
     /// When it was last healthy, as the store has it.
     stored_healthy_at: Cell<Option<u64>>,
     /// The last point that was written.
@@ -47,7 +47,7 @@ pub(super) struct Vitals {
 /// What is in the store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Known {
+pub(super) struct StoredVitals {
     healthy_at: Option<u64>,
     restarts: Restarts,
 }
@@ -94,12 +94,12 @@ pub(super) struct BotNow {
 }
 
 /// A point of the bot's series that is to be written.
-pub(super) struct BotPoint {
+pub(super) struct DuePoint {
     user: String,
     bot: BotNow,
     step: u64,
     looked: Looked,
-    usage: Usage,
+    usage: ResourceUsage,
     cpu: Option<u64>,
     restarts: u32,
 }
@@ -164,7 +164,7 @@ impl Inner {
             Err(error) => log::line("vitals-unreadable", &[("reason", &error)]),
         }
         if is_awake && let Some(said) = self.said_by(status.run) {
-            let usage = Usage::from(&*said);
+            let usage = ResourceUsage::from(&*said);
             (status.memory, status.disk) = (usage.memory_share(), usage.disk_share());
         }
     }
@@ -200,7 +200,7 @@ impl Inner {
     }
 
     /// The point that is to be written now, if one is; `is_written` says whether the row is.
-    pub(super) fn point_due(&self, bot: BotNow, is_written: bool) -> Result<Option<BotPoint>> {
+    pub(super) fn point_due(&self, bot: BotNow, is_written: bool) -> Result<Option<DuePoint>> {
         let now = clock::now_ms();
         let last = self.vitals.last.get();
         let run = Run(bot.run);
@@ -217,7 +217,7 @@ impl Inner {
             .filter(|last| last.run == run)
             .and_then(|last| cpu_between((last.at, last.cpu_ms?), (now, usage.cpu_ms?)));
         let since = last.map_or(step, |last| last.at.min(now));
-        Ok(Some(BotPoint {
+        Ok(Some(DuePoint {
             user: self.user()?.to_string(),
             bot,
             step,
@@ -233,7 +233,7 @@ impl Inner {
     }
 
     /// It was written, and goes to Analytics Engine as well.
-    pub(super) fn point_written(&self, point: &BotPoint) {
+    pub(super) fn point_written(&self, point: &DuePoint) {
         self.vitals.last.set(Some(point.looked));
         let usage = &point.usage;
         analytics::write(
@@ -254,12 +254,12 @@ impl Inner {
         );
     }
 
-    fn usage(&self, run: Run, is_awake: bool) -> Usage {
+    fn usage(&self, run: Run, is_awake: bool) -> ResourceUsage {
         let said = self.said_by(run).filter(|_| is_awake);
-        said.map_or_else(Usage::default, |said| Usage::from(&*said))
+        said.map_or_else(ResourceUsage::default, |said| ResourceUsage::from(&*said))
     }
 
-    fn known_vitals(&self) -> Result<Known> {
+    fn known_vitals(&self) -> Result<StoredVitals> {
         if let Some(known) = &*self.vitals.known.borrow() {
             return Ok(known.clone());
         }
@@ -270,7 +270,7 @@ impl Inner {
     }
 
     /// Changes what is known, and stores it if there is another restart.
-    fn change_vitals(&self, change: impl FnOnce(&mut Known)) -> Result<()> {
+    fn change_vitals(&self, change: impl FnOnce(&mut StoredVitals)) -> Result<()> {
         let before = self.known_vitals()?;
         let mut known = before.clone();
         change(&mut known);
@@ -294,7 +294,7 @@ impl Inner {
     }
 }
 
-impl BotPoint {
+impl DuePoint {
     fn health(&self) -> Health {
         self.bot.health.unwrap_or(Health::Unknown)
     }
@@ -327,12 +327,12 @@ struct Record {
 }
 
 impl Store {
-    fn vitals(&self) -> Result<Known> {
+    fn vitals(&self) -> Result<StoredVitals> {
         let row: Option<Record> = self.one("SELECT record FROM vitals", vec![])?;
-        row.map_or_else(|| Ok(Known::default()), |row| json::read(&row.record))
+        row.map_or_else(|| Ok(StoredVitals::default()), |row| json::read(&row.record))
     }
 
-    fn save_vitals(&self, known: &Known) -> Result<()> {
+    fn save_vitals(&self, known: &StoredVitals) -> Result<()> {
         let record = serde_json::to_string(known)?;
         self.exec(
             "INSERT OR REPLACE INTO vitals (only, record) VALUES (1, ?)",

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
 use crate::backup::worker::wire::{
-    JobAnswer, JobContext, JobInput, Line, Renewed, RepositoryAccess, UNKNOWN_AGE, Unlocked,
+    JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, UnlockedKey, WorkerAccess,
 };
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ const MAX_READERS: usize = 2;
 
 /// Where backup jobs are started.
 pub(crate) struct JobLauncher {
-    access: Mutex<RepositoryAccess>,
+    access: Mutex<WorkerAccess>,
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
@@ -145,7 +145,7 @@ impl JobLauncher {
         stillness: Arc<dyn Stillness>,
     ) -> Option<Arc<Self>> {
         let repository = settings.run.repository.as_ref()?;
-        let access = RepositoryAccess::new(
+        let access = WorkerAccess::new(
             &repository.url,
             &repository.token,
             &repository.passwords,
@@ -166,7 +166,7 @@ impl JobLauncher {
         }))
     }
 
-    fn access(&self) -> std::sync::MutexGuard<'_, RepositoryAccess> {
+    fn access(&self) -> std::sync::MutexGuard<'_, WorkerAccess> {
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -208,7 +208,7 @@ impl JobLauncher {
     }
 
     /// From now on the repository is opened with this key, which a job has unlocked.
-    pub(crate) fn store_unlocked(&self, unlocked: Unlocked) {
+    pub(crate) fn store_unlocked(&self, unlocked: UnlockedKey) {
         self.access().unlocked = Some(unlocked);
     }
 

@@ -77,7 +77,7 @@ impl HoldOrder {
 
 /// How a hold was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct HoldOutcome {
     /// Whether nothing of the bot ran from its beginning to its end.
     pub(crate) throughout: bool,
     /// From the first process that was stopped to the last one that went on.
@@ -88,7 +88,7 @@ pub(crate) struct Held {
 pub(crate) struct Hold {
     order: Arc<HoldOrder>,
     begun: Option<oneshot::Receiver<Result<(), String>>>,
-    over: Option<oneshot::Receiver<Held>>,
+    over: Option<oneshot::Receiver<HoldOutcome>>,
 }
 
 impl Hold {
@@ -96,7 +96,7 @@ impl Hold {
     pub(crate) fn new(
         order: Arc<HoldOrder>,
         begun: oneshot::Receiver<Result<(), String>>,
-        over: oneshot::Receiver<Held>,
+        over: oneshot::Receiver<HoldOutcome>,
     ) -> Self {
         Self {
             order,
@@ -117,7 +117,7 @@ impl Hold {
     }
 
     /// Lets the bot go on, and says how that was.
-    pub(crate) async fn end(mut self) -> Option<Held> {
+    pub(crate) async fn end(mut self) -> Option<HoldOutcome> {
         self.order.set(HoldOperation::End);
         self.over.take()?.await.ok()
     }

@@ -27,7 +27,7 @@ use crate::output::Logs;
 use crate::supervisor::processes;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::signals::SupervisorCommand;
-use crate::supervisor::status::Account;
+use crate::supervisor::status::StatusSources;
 
 /// How long a client may take to send a request's head, or leave a kept connection unused. The Sandbox has the head whole
 /// when it connects; who dawdles is somebody else.
@@ -36,7 +36,7 @@ pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// What the control port needs to know.
 pub(crate) struct Control {
     /// How things are; its run's token is what a caller must present.
-    pub(crate) account: Account,
+    pub(crate) account: StatusSources,
     /// The gateway's last words.
     pub(crate) logs: Arc<Logs>,
     /// Whether the bot may be put to sleep.

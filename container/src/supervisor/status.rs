@@ -17,7 +17,7 @@ use crate::supervisor::probe::Latency;
 use crate::supervisor::processes;
 
 /// Where the account comes from.
-pub(crate) struct Account {
+pub(crate) struct StatusSources {
     /// What the Sandbox said at the start.
     pub(crate) run: RunSettings,
     /// What the gateway's life looks like now.
@@ -36,7 +36,7 @@ pub(crate) struct Account {
     pub(crate) backup: watch::Receiver<Option<BackupStatus>>,
 }
 
-impl Account {
+impl StatusSources {
     /// How things are now.
     pub(crate) fn status(&self) -> Status {
         let view = self.view.borrow().clone();

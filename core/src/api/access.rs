@@ -17,7 +17,7 @@ pub enum Credential {
 
 /// A caller, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
+pub struct CallerFacts {
     /// By what they proved who they are.
     pub credential: Credential,
     /// Whether their token, or the operator, says that they are an admin.
@@ -32,7 +32,7 @@ pub struct Caller {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn permit(access: Access, caller: Caller) -> Result<(), Refusal> {
+pub fn permit(access: Access, caller: CallerFacts) -> Result<(), Refusal> {
     let (by_token, personal) = match caller.credential {
         Credential::Session => (false, None),
         Credential::Bearer => (true, None),
@@ -78,13 +78,13 @@ mod tests {
             Admin, Monitor, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken, Session,
             Traffic,
         };
-        let caller = |credential, is_admin, from_own_page| Caller {
+        let caller = |credential, is_admin, from_own_page| CallerFacts {
             credential,
             is_admin,
             lacks_second_factor: false,
             from_own_page,
         };
-        let lacking = |caller| Caller {
+        let lacking = |caller| CallerFacts {
             lacks_second_factor: true,
             ..caller
         };

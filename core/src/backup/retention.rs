@@ -27,7 +27,7 @@ pub const REMARKABLE_FOR: i64 = 30 * DAY;
 
 /// What must stay whatever its age.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Held<'a> {
+pub struct HeldSnapshots<'a> {
     /// Pinned by the owner or an admin.
     pub pinned: &'a [SnapshotId],
     /// Restored and compared last.
@@ -35,7 +35,7 @@ pub struct Held<'a> {
 }
 
 /// Which of `snapshots` may be deleted at the time `now` (Unix milliseconds).
-pub fn forgettable(snapshots: &[Snapshot], held: Held<'_>, now: i64) -> BTreeSet<SnapshotId> {
+pub fn forgettable(snapshots: &[Snapshot], held: HeldSnapshots<'_>, now: i64) -> BTreeSet<SnapshotId> {
     let mut kept = BTreeSet::new();
     let mut newest_first: Vec<&Snapshot> = snapshots.iter().collect();
     newest_first.sort_by(|a, b| (b.taken_at, &b.id).cmp(&(a.taken_at, &a.id)));
@@ -122,7 +122,7 @@ mod tests {
         }
     }
 
-    fn kept(snapshots: &[Snapshot], held: Held<'_>) -> Vec<SnapshotId> {
+    fn kept(snapshots: &[Snapshot], held: HeldSnapshots<'_>) -> Vec<SnapshotId> {
         let gone = forgettable(snapshots, held, NOW);
         let ids = snapshots.iter().map(|snapshot| snapshot.id.clone());
         ids.filter(|id| !gone.contains(id)).collect()
@@ -133,7 +133,7 @@ mod tests {
     fn a_busy_bot_keeps_a_bounded_number_of_snapshots() {
         let minutes = 90 * 24 * 60;
         let all: Vec<_> = (0..minutes).map(|n| snapshot(n, n as i64 * 60_000)).collect();
-        let kept = kept(&all, Held::default());
+        let kept = kept(&all, HeldSnapshots::default());
         // Two hours of minutes, then at most 22 or 23 hours, 13 or 14 days, 7 or 8 weeks more.
         assert!(
             (120 + 22 + 12 + 6..=120 + 25 + 15 + 10).contains(&kept.len()),
@@ -147,7 +147,7 @@ mod tests {
         let all: Vec<_> = (0..10).map(|n| snapshot(n, n as i64 * 400 * DAY)).collect();
         let pinned = [id(7), id(3)];
         let verified = id(5);
-        let held = Held {
+        let held = HeldSnapshots {
             pinned: &pinned,
             verified: Some(&verified),
         };
@@ -160,14 +160,14 @@ mod tests {
         for lost in &mut all[..3] {
             lost.suspicious = Some("much is gone".into());
         }
-        assert_eq!(kept(&all, Held::default()), [id(0), id(3)]);
+        assert_eq!(kept(&all, HeldSnapshots::default()), [id(0), id(3)]);
     }
 
     #[test]
     fn pre_restore_snapshots_are_kept_for_a_month() {
         let mut all: Vec<_> = (0..3).map(|n| snapshot(n, 20 * DAY + n as i64 * HOUR)).collect();
         all[1].reason = Some(SnapshotReason::BeforeRestore);
-        assert_eq!(kept(&all, Held::default()), [id(0), id(1)]);
+        assert_eq!(kept(&all, HeldSnapshots::default()), [id(0), id(1)]);
     }
 
     /// To the millisecond: what is as old as that is not kept for its age any more.
@@ -192,7 +192,7 @@ mod tests {
                 // A later one of the same hour, and the newest.
                 let all = [snapshot(0, 0), snapshot(1, age - 60_000), made(age)];
                 assert_eq!(
-                    kept(&all, Held::default()).contains(&id(2)),
+                    kept(&all, HeldSnapshots::default()).contains(&id(2)),
                     stays,
                     "{what} {age}"
                 );
@@ -201,7 +201,7 @@ mod tests {
         for (age, stays) in [(WEEKLY_FOR - 1, true), (WEEKLY_FOR, false)] {
             let all = [snapshot(0, 0), snapshot(2, age)];
             assert_eq!(
-                kept(&all, Held::default()).contains(&id(2)),
+                kept(&all, HeldSnapshots::default()).contains(&id(2)),
                 stays,
                 "weekly {age}"
             );
@@ -229,7 +229,7 @@ mod tests {
             prop_assume!(!all.is_empty());
             let pinned = [all[pin.index(all.len())].id.clone()];
             let verified = all[verified.index(all.len())].id.clone();
-            let gone = forgettable(&all, Held { pinned: &pinned, verified: Some(&verified) }, NOW);
+            let gone = forgettable(&all, HeldSnapshots { pinned: &pinned, verified: Some(&verified) }, NOW);
             prop_assert!(!gone.contains(&pinned[0]));
             prop_assert!(!gone.contains(&verified));
             let latest_good = all.iter().filter(|s| s.suspicious.is_none()).max_by(|a, b| (a.taken_at, &a.id).cmp(&(b.taken_at, &b.id)));
@@ -240,7 +240,7 @@ mod tests {
         /// A point in time within reach has a good snapshot near it, if one was ever there.
         #[test]
         fn every_retained_period_keeps_its_last_snapshot(all in some()) {
-            let gone = forgettable(&all, Held::default(), NOW);
+            let gone = forgettable(&all, HeldSnapshots::default(), NOW);
             for (span, span_for) in [(HOUR, HOURLY_FOR), (DAY, DAILY_FOR), (WEEK, WEEKLY_FOR)] {
                 for one in all.iter().filter(|s| s.suspicious.is_none() && NOW - s.taken_at < span_for) {
                     let kept = all.iter().any(|s| !gone.contains(&s.id) && s.suspicious.is_none()
@@ -252,9 +252,9 @@ mod tests {
 
         #[test]
         fn retention_is_idempotent(all in some()) {
-            let gone = forgettable(&all, Held::default(), NOW);
+            let gone = forgettable(&all, HeldSnapshots::default(), NOW);
             let left: Vec<_> = all.into_iter().filter(|s| !gone.contains(&s.id)).collect();
-            prop_assert!(forgettable(&left, Held::default(), NOW).is_empty());
+            prop_assert!(forgettable(&left, HeldSnapshots::default(), NOW).is_empty());
         }
     }
 }

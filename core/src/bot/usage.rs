@@ -35,7 +35,7 @@ impl Share {
 
 /// What a bot uses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ResourceUsage {
     /// Bytes of memory.
     pub memory: Option<u64>,
     /// The most there were in this run.
@@ -52,7 +52,7 @@ pub struct Usage {
     pub probe_ms: Option<u64>,
 }
 
-impl Usage {
+impl ResourceUsage {
     /// Of the memory.
     pub fn memory_share(&self) -> Option<Share> {
         let share = Share {
@@ -74,7 +74,7 @@ impl Usage {
     }
 }
 
-impl From<&Status> for Usage {
+impl From<&Status> for ResourceUsage {
     fn from(status: &Status) -> Self {
         let bytes = |bytes: u64| Some(bytes).filter(|bytes| *bytes <= MAX_BYTES);
         let memory = status.memory.as_ref();
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_no_machine_has_is_taken_for_nothing_said() {
-        let usage = Usage::from(&said([1, 2, 3, 4, 5, 6, 7]));
+        let usage = ResourceUsage::from(&said([1, 2, 3, 4, 5, 6, 7]));
         let memory = Share {
             used: Some(1),
             peak: Some(2),
@@ -132,10 +132,10 @@ mod tests {
         assert_eq!(usage.memory_share(), Some(memory));
         assert_eq!((usage.disk, usage.disk_size), (Some(4), Some(5)));
         assert_eq!((usage.cpu_ms, usage.probe_ms), (Some(6), Some(7)));
-        let absurd = Usage::from(&said([u64::MAX; 7]));
-        assert_eq!(absurd, Usage::default());
+        let absurd = ResourceUsage::from(&said([u64::MAX; 7]));
+        assert_eq!(absurd, ResourceUsage::default());
         assert_eq!((absurd.memory_share(), absurd.disk_share()), (None, None));
-        let most = Usage::from(&said([MAX_BYTES; 7]));
+        let most = ResourceUsage::from(&said([MAX_BYTES; 7]));
         assert_eq!(most.memory, Some(MAX_BYTES));
     }
 
@@ -156,7 +156,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_said_stays_within_bounds(numbers: [u64; 7], before: (u64, u64), after: (u64, u64)) {
-            let usage = Usage::from(&said(numbers));
+            let usage = ResourceUsage::from(&said(numbers));
             for bytes in [usage.memory, usage.memory_peak, usage.memory_limit, usage.disk, usage.disk_size] {
                 prop_assert!(bytes.unwrap_or_default() <= MAX_BYTES);
             }

@@ -9,7 +9,7 @@ pub const PAGE: &str = "/admin/index.html";
 
 /// What an address of the UI means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum AdminUiPart<'a> {
     /// The page; what it shows for this address, its script knows.
     Page,
     /// The file at this path.
@@ -19,16 +19,16 @@ pub enum Part<'a> {
 }
 
 /// What this path means. Names of files are letters, digits and `._-`: nothing in them is to be decoded on the way.
-pub fn part(path: &str) -> Part<'_> {
+pub fn part(path: &str) -> AdminUiPart<'_> {
     let Some(name) = path.strip_prefix(FILES) else {
-        return Part::Page;
+        return AdminUiPart::Page;
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let is_file = name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_');
     if is_file && name.bytes().all(plain) {
-        Part::File(path)
+        AdminUiPart::File(path)
     } else {
-        Part::Nothing
+        AdminUiPart::Nothing
     }
 }
 
@@ -56,10 +56,10 @@ mod tests {
             "/admin/bots/assets/x.js",
             "/admin/%61ssets/x.js",
         ] {
-            assert_eq!(part(path), Part::Page, "{path}");
+            assert_eq!(part(path), AdminUiPart::Page, "{path}");
         }
         for path in ["/admin/assets/index-B1xJ_9-a.js", "/admin/assets/_a.css"] {
-            assert_eq!(part(path), Part::File(path));
+            assert_eq!(part(path), AdminUiPart::File(path));
         }
         for path in [
             "/admin/assets/",
@@ -68,7 +68,7 @@ mod tests {
             "/admin/assets/..%2findex.html",
             "/admin/assets/a%00.js",
         ] {
-            assert_eq!(part(path), Part::Nothing, "{path}");
+            assert_eq!(part(path), AdminUiPart::Nothing, "{path}");
         }
     }
 

@@ -6,7 +6,7 @@ use crate::wire::run::{INTERNAL_HEADER_PREFIX, REQUEST_ID_HEADER};
 
 /// What to do with one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum HeaderVerdict {
     /// Pass it on as it is.
     Keep,
     /// Leave it out.
@@ -20,7 +20,7 @@ pub enum Verdict {
 /// `authorization` always goes: with it the caller proved who they are to the platform. Headers the
 /// platform or Cloudflare sets about the caller go as well, so that nothing a client sends can pass for
 /// them inside the container.
-pub fn toward_bot(name: &str, value: &str) -> Verdict {
+pub fn toward_bot(name: &str, value: &str) -> HeaderVerdict {
     let name = name.to_ascii_lowercase();
     if name == "cookie" {
         let kept: Vec<&str> = value
@@ -29,9 +29,9 @@ pub fn toward_bot(name: &str, value: &str) -> Verdict {
             .filter(|pair| !pair.is_empty() && !is_platform_cookie(pair))
             .collect();
         return if kept.is_empty() {
-            Verdict::Drop
+            HeaderVerdict::Drop
         } else {
-            Verdict::Replace(kept.join("; "))
+            HeaderVerdict::Replace(kept.join("; "))
         };
     }
     let about_the_caller = matches!(
@@ -46,9 +46,9 @@ pub fn toward_bot(name: &str, value: &str) -> Verdict {
     );
     let families = [INTERNAL_HEADER_PREFIX, "x-forwarded-", "cf-"];
     if about_the_caller || families.iter().any(|prefix| name.starts_with(prefix)) {
-        Verdict::Drop
+        HeaderVerdict::Drop
     } else {
-        Verdict::Keep
+        HeaderVerdict::Keep
     }
 }
 
@@ -65,39 +65,39 @@ const OF_THE_HOST: [&str; 6] = [
 
 /// A header on its way from the bot to the caller: a bot must not set the platform's cookies, wipe them, or
 /// speak in the platform's name.
-pub fn toward_caller(name: &str, value: &str) -> Verdict {
+pub fn toward_caller(name: &str, value: &str) -> HeaderVerdict {
     let name = name.to_ascii_lowercase();
     if name == "set-cookie" {
         return bots_cookie(value);
     }
     if OF_THE_HOST.contains(&name.as_str()) || name.starts_with(INTERNAL_HEADER_PREFIX) {
-        Verdict::Drop
+        HeaderVerdict::Drop
     } else {
-        Verdict::Keep
+        HeaderVerdict::Keep
     }
 }
 
 /// A cookie a bot sets: under a name of its own, and on its own host alone. Browsers send a cookie without a name as if
 /// its value were the whole pair, so it could pass for any other; and with `Domain` it would go to other people's bots.
-fn bots_cookie(value: &str) -> Verdict {
+fn bots_cookie(value: &str) -> HeaderVerdict {
     let (pair, attributes) = value.split_once(';').unwrap_or((value, ""));
     let pair = pair.trim_matches([' ', '\t']);
     let name = pair
         .split_once('=')
         .map_or("", |(name, _)| name.trim_end_matches([' ', '\t']));
     if name.is_empty() || is_platform_cookie(pair) {
-        return Verdict::Drop;
+        return HeaderVerdict::Drop;
     }
     let is_domain = |attribute: &&str| {
         let name = attribute.split('=').next().unwrap_or_default();
         name.trim_matches([' ', '\t']).eq_ignore_ascii_case("domain")
     };
     if !attributes.split(';').any(|attribute| is_domain(&attribute)) {
-        return Verdict::Keep;
+        return HeaderVerdict::Keep;
     }
     let kept = attributes.split(';').filter(|attribute| !is_domain(attribute));
     let parts: Vec<&str> = std::iter::once(pair).chain(kept.map(str::trim)).collect();
-    Verdict::Replace(parts.join("; "))
+    HeaderVerdict::Replace(parts.join("; "))
 }
 
 fn is_platform_cookie(pair: &str) -> bool {
@@ -261,7 +261,7 @@ mod tests {
             "True-Client-IP",
             "X-Request-Id",
         ] {
-            assert_eq!(toward_bot(name, "x"), Verdict::Drop, "{name}");
+            assert_eq!(toward_bot(name, "x"), HeaderVerdict::Drop, "{name}");
         }
         for name in [
             "accept",
@@ -272,23 +272,26 @@ mod tests {
             "x-openclaw-token",
             "range",
         ] {
-            assert_eq!(toward_bot(name, "x"), Verdict::Keep, "{name}");
+            assert_eq!(toward_bot(name, "x"), HeaderVerdict::Keep, "{name}");
         }
     }
 
     #[test]
     fn only_platform_cookies_are_removed() {
         let cases = [
-            ("__Host-moltbot-session=abc", Verdict::Drop),
+            ("__Host-moltbot-session=abc", HeaderVerdict::Drop),
             (
                 "a=1; __Host-moltbot-session=abc; b=2",
-                Verdict::Replace("a=1; b=2".into()),
+                HeaderVerdict::Replace("a=1; b=2".into()),
             ),
-            ("__HOST-MOLTBOT-session=abc;a=1", Verdict::Replace("a=1".into())),
-            ("  ;; ", Verdict::Drop),
+            (
+                "__HOST-MOLTBOT-session=abc;a=1",
+                HeaderVerdict::Replace("a=1".into()),
+            ),
+            ("  ;; ", HeaderVerdict::Drop),
             (
                 "a=__Host-moltbot-session",
-                Verdict::Replace("a=__Host-moltbot-session".into()),
+                HeaderVerdict::Replace("a=__Host-moltbot-session".into()),
             ),
         ];
         for (value, expected) in cases {
@@ -310,31 +313,31 @@ mod tests {
             ("Strict-Transport-Security", "max-age=0"),
             ("Alt-Svc", "clear"),
         ] {
-            assert_eq!(toward_caller(name, value), Verdict::Drop, "{name}: {value}");
+            assert_eq!(toward_caller(name, value), HeaderVerdict::Drop, "{name}: {value}");
         }
         for (name, value) in [
             ("set-cookie", "theme=dark"),
             ("content-type", "text/html"),
             ("set-cookie", "é=1"),
         ] {
-            assert_eq!(toward_caller(name, value), Verdict::Keep, "{name}: {value}");
+            assert_eq!(toward_caller(name, value), HeaderVerdict::Keep, "{name}: {value}");
         }
     }
 
     #[test]
     fn a_bots_cookie_has_a_name_and_stays_on_its_host() {
-        let replaced = |value: &str| Verdict::Replace(value.into());
+        let replaced = |value: &str| HeaderVerdict::Replace(value.into());
         for (value, expected) in [
-            ("a=1", Verdict::Keep),
-            ("a=", Verdict::Keep),
-            ("a=1; Path=/domain; HttpOnly", Verdict::Keep),
-            ("a=domain=x; domains=1", Verdict::Keep),
-            ("", Verdict::Drop),
-            ("a", Verdict::Drop),
-            ("=1", Verdict::Drop),
-            (" \t=__Host-moltbot-session=evil; Path=/", Verdict::Drop),
-            ("; a=1", Verdict::Drop),
-            ("\t__Host-moltbot-session =evil", Verdict::Drop),
+            ("a=1", HeaderVerdict::Keep),
+            ("a=", HeaderVerdict::Keep),
+            ("a=1; Path=/domain; HttpOnly", HeaderVerdict::Keep),
+            ("a=domain=x; domains=1", HeaderVerdict::Keep),
+            ("", HeaderVerdict::Drop),
+            ("a", HeaderVerdict::Drop),
+            ("=1", HeaderVerdict::Drop),
+            (" \t=__Host-moltbot-session=evil; Path=/", HeaderVerdict::Drop),
+            ("; a=1", HeaderVerdict::Drop),
+            ("\t__Host-moltbot-session =evil", HeaderVerdict::Drop),
             ("a=1; Domain=bots.example.com", replaced("a=1")),
             (
                 "a=1; Domain=bots.example.com; Path=/; Secure",

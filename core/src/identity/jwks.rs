@@ -21,7 +21,7 @@ pub const FAILURE_PAUSE_MS: u64 = 2 * 1_000;
 
 /// What is known about the keys at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownKeys {
     /// When they were fetched; `None` when the provider has not answered yet.
     pub fetched_at: Option<u64>,
     /// When the provider was last asked, with or without an answer.
@@ -40,7 +40,7 @@ pub enum Keys {
 }
 
 /// Whether to ask now. `key_known` says whether the keys at hand have the one a token names.
-pub fn look_up(known: Option<Known>, key_known: bool, now: u64) -> Keys {
+pub fn look_up(known: Option<KnownKeys>, key_known: bool, now: u64) -> Keys {
     let Some(known) = known else { return Keys::Ask };
     let since_asked = now.saturating_sub(known.asked_at);
     match known.fetched_at {
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn key_requests_to_the_provider_are_limited() {
-        let at = |fetched_at, asked_at| Some(Known { fetched_at, asked_at });
+        let at = |fetched_at, asked_at| Some(KnownKeys { fetched_at, asked_at });
         let later = LIFETIME_MS + FAILURE_PAUSE_MS;
         let cases = [
             (None, true, 0, Keys::Ask, "nothing is known"),

@@ -57,7 +57,7 @@ impl std::fmt::Debug for Opaque {
 
 /// A code as the database knows it, without the code.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Pending {
+pub struct PendingHandoff {
     /// The host it was made for.
     pub host: HostName,
     /// Whom it signs in.
@@ -89,7 +89,7 @@ pub enum CodeRefused {
     WrongOwner,
 }
 
-impl Pending {
+impl PendingHandoff {
     /// Whether this code, which the database has given out for the only time, signs its user in here.
     ///
     /// # Errors
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn a_code_is_valid_for_one_host_browser_owner_and_minute() {
         let challenge = Opaque::of(&[7; 32]);
-        let code = Pending {
+        let code = PendingHandoff {
             host: host("claw.example.org"),
             user_id: ALICE.parse().unwrap(),
             challenge: challenge.as_str().into(),

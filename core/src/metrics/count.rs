@@ -81,9 +81,9 @@ pub struct Observations {
 
 /// All that was counted.
 #[derive(Debug, Default)]
-pub struct Stored(BTreeMap<String, u64>);
+pub struct StoredCounts(BTreeMap<String, u64>);
 
-impl Stored {
+impl StoredCounts {
     /// What these rows say. A series that no metric has any more is in nobody's way: it is not asked for.
     pub fn new(rows: Vec<StoredCount>) -> Self {
         Self(rows.into_iter().map(|row| (row.series, row.value)).collect())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::count::Stored;
+use super::count::StoredCounts;
 use super::exposition::{Exposition, Value};
 use super::metric::{Kind, Metric};
 use super::table::{
@@ -23,7 +23,7 @@ pub struct Scrape<'a> {
     /// When this is, in milliseconds since 1970.
     pub now: u64,
     /// What was counted.
-    pub stored: Stored,
+    pub stored: StoredCounts,
     /// Bots that were ever wanted. None is ever forgotten, so it is the number of the last one.
     pub registered: u64,
     /// How many of them are in each state; whoever is in none of these is asleep.

@@ -6,7 +6,7 @@ mod requests;
 use std::collections::BTreeSet;
 
 use super::bots::{StartWatch, of_ending, of_event};
-use super::count::{Count, Observations, Stored, StoredCount};
+use super::count::{Count, Observations, StoredCount, StoredCounts};
 use super::metric::Kind;
 use super::table::{BOTS, METRICS, REQUESTS, START_PHASE_SECONDS, START_SECONDS};
 use crate::alerts::delivery::DeliveryOutcome;
@@ -35,12 +35,12 @@ fn is_declared(series: &str) -> bool {
     ends && (metric.series)().iter().any(|series| series == labels)
 }
 
-fn stored(counts: &[Count]) -> Stored {
+fn stored(counts: &[Count]) -> StoredCounts {
     let rows = counts.iter().map(|count| StoredCount {
         series: count.series.clone(),
         value: count.by,
     });
-    Stored::new(rows.collect())
+    StoredCounts::new(rows.collect())
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn what_was_observed_is_read_back_also_with_other_buckets() {
             value: 64,
         },
     ];
-    let observed = Stored::new(rows).observations(&START_PHASE_SECONDS, &["restore"], &bounds);
+    let observed = StoredCounts::new(rows).observations(&START_PHASE_SECONDS, &["restore"], &bounds);
     assert_eq!(
         observed,
         Observations {
@@ -168,7 +168,7 @@ fn what_was_observed_is_read_back_also_with_other_buckets() {
             sum_ms: 77
         }
     );
-    let nothing = Stored::default().observations(&START_SECONDS, &[], &bounds);
+    let nothing = StoredCounts::default().observations(&START_SECONDS, &[], &bounds);
     assert_eq!(
         nothing,
         Observations {

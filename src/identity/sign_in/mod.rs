@@ -64,7 +64,7 @@ pub(crate) struct SignedIn {
     /// Who that was, once it is known.
     pub(crate) user: Option<UserId>,
     /// The account that was tried, where nobody got in.
-    pub(crate) tried: Option<Tried>,
+    pub(crate) tried: Option<SignInTry>,
     /// Why it failed, where only the page's words say so.
     pub(crate) failure: Option<Refusal>,
     /// What it was, where nobody signed in or out.
@@ -74,7 +74,7 @@ pub(crate) struct SignedIn {
 }
 
 /// A try to get into an account.
-pub(crate) struct Tried {
+pub(crate) struct SignInTry {
     /// Of the account, as it was typed.
     pub(crate) email: String,
     /// What with, in the history's words.
@@ -157,7 +157,7 @@ async fn sign_in_with(
         Ok(Granted::Refused) => {
             let (message, with) = wrong;
             let email = form.email.clone();
-            tried = Some(Tried { email, with });
+            tried = Some(SignInTry { email, with });
             message.into()
         }
         Ok(Granted::TooMany) => Message::TooMany.into(),

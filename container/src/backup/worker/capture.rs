@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::copy_file_range;
 
-use super::content::{Bytes, State, state};
+use super::content::{ContentBytes, State, state};
 use super::databases::{Databases, Located};
 use super::now_ms;
 
@@ -72,14 +72,19 @@ impl Capture {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(super) fn take(&mut self, file: File, stat: &Stat, is_mapped: bool) -> io::Result<(Bytes, u64)> {
+    pub(super) fn take(
+        &mut self,
+        file: File,
+        stat: &Stat,
+        is_mapped: bool,
+    ) -> io::Result<(ContentBytes, u64)> {
         let length = stat.len();
         if length <= MAX_IN_MEMORY && self.memory.saturating_add(length) <= MAX_MEMORY {
             let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
             (&file).take(length).read_to_end(&mut bytes)?;
             let read = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
             self.memory = self.memory.saturating_add(read);
-            return Ok((Bytes::Memory(Cursor::new(bytes)), read));
+            return Ok((ContentBytes::Memory(Cursor::new(bytes)), read));
         }
         let age = now_ms().saturating_sub(stat.mtime().saturating_mul(1_000));
         let is_at_rest = !is_mapped && age > AT_REST_MS && length > MAX_IN_MEMORY && self.open < MAX_OPEN;
@@ -92,7 +97,7 @@ impl Capture {
             self.until = Instant::now();
         }
         let as_it_was = if is_mapped { NEVER } else { state(stat) };
-        Ok((Bytes::Later(file, length, as_it_was), length))
+        Ok((ContentBytes::Later(file, length, as_it_was), length))
     }
 
     /// A name for the copy of one more database.
@@ -121,7 +126,7 @@ impl Capture {
         }
     }
 
-    fn copy(&mut self, file: &File, length: u64) -> Option<Bytes> {
+    fn copy(&mut self, file: &File, length: u64) -> Option<ContentBytes> {
         let spool = match &self.spool {
             Some(spool) => Arc::clone(spool),
             None => {
@@ -144,7 +149,7 @@ impl Capture {
             return None;
         }
         self.end = at.saturating_add(length);
-        Some(Bytes::Spooled(spool, at, length))
+        Some(ContentBytes::Spooled(spool, at, length))
     }
 }
 
@@ -243,7 +248,7 @@ mod tests {
         let stat = file.metadata().unwrap();
         let mut capture = Capture::begin(scratch.path());
         let (bytes, _) = capture.take(file.try_clone().unwrap(), &stat, true).unwrap();
-        assert!(matches!(bytes, Bytes::Spooled(..)));
+        assert!(matches!(bytes, ContentBytes::Spooled(..)));
         capture.until = Instant::now();
         let (bytes, _) = capture.take(file, &stat, true).unwrap();
         let findings = Arc::new(Mutex::new(Findings::default()));

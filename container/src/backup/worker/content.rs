@@ -19,7 +19,7 @@ pub(super) fn state(stat: &Stat) -> State {
 }
 
 /// Where they are.
-pub(super) enum Bytes {
+pub(super) enum ContentBytes {
     /// Read already.
     Memory(Cursor<Vec<u8>>),
     /// In an open file, and so many of them.

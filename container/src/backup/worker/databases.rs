@@ -25,11 +25,11 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 
-pub(crate) use self::moment::Held;
+pub(crate) use self::moment::HeldMoment;
 pub(crate) use self::unchanged::{Copies, DatabaseState, KnownCopies, Unchanged};
 
 use self::budget::{Budget, spent};
-use super::confined::{DatabaseAnswer, DatabaseTask, Found, Keeper, NotCopied, Work};
+use super::confined::{CopyCheck, DatabaseAnswer, DatabaseTask, Keeper, NotCopied, Work};
 use super::exclusions::SIDECARS;
 use super::place::{look, open};
 use crate::beneath;
@@ -105,7 +105,7 @@ pub(crate) struct Copy {
     /// Bytes in it.
     pub(crate) bytes: u64,
     /// What the check found.
-    pub(crate) found: Found,
+    pub(crate) found: CopyCheck,
 }
 
 /// Copies the databases of a home.
@@ -163,7 +163,7 @@ impl Databases {
         let took = begun.elapsed();
         self.budget.wait(took, spent().saturating_sub(before));
         let is_done = match &copied {
-            Ok(copy) => !matches!(copy.found, Found::Unchecked(_)),
+            Ok(copy) => !matches!(copy.found, CopyCheck::Unchecked(_)),
             Err(NotCopied::Refused(_) | NotCopied::Exceeded(_)) => false,
             Err(NotCopied::Damaged(_) | NotCopied::Failed(_)) => true,
         };
@@ -235,7 +235,7 @@ impl Databases {
     }
 
     /// Makes one file of the copy and its logs, and, if that is the work, looks whether it is sound.
-    fn finish(&self, name: &OsStr, work: Work, bytes: u64) -> Result<Found, NotCopied> {
+    fn finish(&self, name: &OsStr, work: Work, bytes: u64) -> Result<CopyCheck, NotCopied> {
         self.budget.explain(bytes);
         let answer = self.keeper.order(&DatabaseTask {
             work,
@@ -249,7 +249,7 @@ impl Databases {
             DatabaseAnswer::Copied => Ok(unchecked()),
             // Nothing is missing from a copy but the check.
             DatabaseAnswer::Not(NotCopied::Exceeded(reason)) if self.is_whole(name) => {
-                Ok(Found::Unchecked(reason))
+                Ok(CopyCheck::Unchecked(reason))
             }
             other => Err(not(other)),
         }
@@ -265,8 +265,8 @@ impl Databases {
     }
 }
 
-fn unchecked() -> Found {
-    Found::Unchecked("others took all the time there is for checks".to_owned())
+fn unchecked() -> CopyCheck {
+    CopyCheck::Unchecked("others took all the time there is for checks".to_owned())
 }
 
 /// Why there is no copy.

@@ -11,7 +11,7 @@ use std::path::Path;
 use moltworker_core::wire::control::{Amount, LeftOut, Named};
 use rustix::io::Errno;
 
-use super::confined::Found;
+use super::confined::CopyCheck;
 
 /// Why a file may be of another moment.
 pub(super) const WRITTEN: &str = "it was written while it was read";
@@ -127,17 +127,17 @@ impl Findings {
     }
 
     /// A database was copied.
-    pub(super) fn copied(&mut self, name: &str, found: &Found) {
+    pub(super) fn copied(&mut self, name: &str, found: &CopyCheck) {
         match found {
-            Found::Sound => {
+            CopyCheck::Sound => {
                 self.databases.insert(name.to_owned());
             }
-            Found::Damaged(reason) => {
+            CopyCheck::Damaged(reason) => {
                 self.say(format!(
                     "{name} is a damaged database, stored as it was copied: {reason}"
                 ));
             }
-            Found::Unchecked(reason) => {
+            CopyCheck::Unchecked(reason) => {
                 self.say(format!("{name} is stored without being checked: {reason}"));
                 self.raw.insert(name.to_owned(), reason.clone());
             }

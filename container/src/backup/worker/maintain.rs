@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use moltworker_core::backup::retention::{Held, forgettable};
+use moltworker_core::backup::retention::{HeldSnapshots, forgettable};
 use moltworker_core::wire::control::{
     DRILL_FAILED, MAX_IDS, MaintenanceReport, RestoreReport, Snapshot, lines,
 };
@@ -24,7 +24,7 @@ use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snap
 use super::restore::{extract, release_leases};
 use super::say::note;
 use super::swap::{exchange, failed, remove};
-use super::wire::RepositoryAccess;
+use super::wire::WorkerAccess;
 use super::write::NotExtracted;
 
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
@@ -52,7 +52,7 @@ enum Rehearsed {
 /// # Errors
 /// When it could not be done. What a check finds is no error but in the report.
 pub(crate) fn maintain(
-    access: &RepositoryAccess,
+    access: &WorkerAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     job: &MaintenanceJob,
@@ -149,7 +149,7 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), RepositoryErro
 /// Restores the newest good snapshot where nobody uses it, with every step of a restore: the last one is that it takes the
 /// place of another directory.
 fn rehearse(
-    access: &RepositoryAccess,
+    access: &WorkerAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     keeper: &Keeper,
@@ -206,7 +206,7 @@ fn clear(
     // Until the Sandbox knows of this drill, the one before it is the last it knows.
     let mut pinned = job.pinned.clone();
     pinned.extend(drilled.cloned());
-    let held = Held {
+    let held = HeldSnapshots {
         pinned: &pinned,
         verified: job.verified.as_ref(),
     };

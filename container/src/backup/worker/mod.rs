@@ -55,7 +55,7 @@ use rustix::process::{DumpableBehavior, Gid, Signal, Uid};
 
 use self::confined::Keeper;
 use self::databases::{BUSY, Databases, KnownCopies};
-use self::passes::Copies;
+use self::passes::CopyPlace;
 use self::read::ReadError;
 use self::remote::{KeptObjects, Remote};
 use self::repository::RepositoryError;
@@ -187,7 +187,7 @@ fn do_job() -> Result<Option<Line>, RepositoryError> {
             become_reader(owner)?;
             let databases = Databases::new(keeper, &scratch, BUSY)
                 .map_err(|error| RepositoryError(format!("{}: {error}", scratch.display())))?;
-            let copies = Copies {
+            let copies = CopyPlace {
                 scratch: &scratch,
                 databases: &Arc::new(databases),
                 known: &known,

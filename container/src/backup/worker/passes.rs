@@ -43,7 +43,7 @@ const MAX_PASSES: u32 = 3;
 const FEW: usize = 200;
 
 /// A home that is stored; its snapshot is not written yet.
-pub(super) struct Stored {
+pub(super) struct StoredHome {
     pub(super) repository: Repository<IndexedIdsStatus>,
     pub(super) snapshot: SnapshotFile,
     pub(super) findings: Findings,
@@ -55,7 +55,7 @@ pub(super) struct Stored {
 
 /// Where copies are made, and by whom.
 #[derive(Clone, Copy)]
-pub(super) struct Copies<'a> {
+pub(super) struct CopyPlace<'a> {
     /// A directory of our own on the same file system as the home, empty.
     pub(super) scratch: &'a Path,
     /// Who copies databases.
@@ -68,7 +68,7 @@ pub(super) struct Copies<'a> {
 pub(super) struct Passes<'a> {
     pub(super) remote: &'a Arc<Remote>,
     pub(super) home: &'a Path,
-    pub(super) copies: Copies<'a>,
+    pub(super) copies: CopyPlace<'a>,
     pub(super) parent: Option<&'a SnapshotFile>,
     /// Databases that are stored as the files they are when they cannot be copied.
     pub(super) raw: &'a BTreeSet<String>,
@@ -119,7 +119,7 @@ impl Passes<'_> {
         &self,
         opened: Opened,
         mut copies: databases::Copies,
-    ) -> Result<Stored, RepositoryError> {
+    ) -> Result<StoredHome, RepositoryError> {
         let patterns = Patterns::of(self.home);
         for said in &patterns.ignored {
             note(said);
@@ -151,7 +151,7 @@ impl Passes<'_> {
             }
             let is_long = since.elapsed() > LONG_PASS && changed.is_none_or(|changed| changed > FEW);
             if !is_long || pass >= MAX_PASSES || !findings.failures.is_empty() {
-                let first = Stored {
+                let first = StoredHome {
                     repository,
                     snapshot,
                     findings,
@@ -184,11 +184,11 @@ impl Passes<'_> {
     /// A pass over what has changed since the one before.
     fn again(
         &self,
-        first: Stored,
+        first: StoredHome,
         before: &Home,
         patterns: &Arc<Patterns>,
         added: &mut Added,
-    ) -> Result<Stored, RepositoryError> {
+    ) -> Result<StoredHome, RepositoryError> {
         let home = self.source(
             patterns,
             Arc::clone(&before.changes),
@@ -212,7 +212,7 @@ impl Passes<'_> {
             }
             snapshot = parent;
         }
-        Ok(Stored {
+        Ok(StoredHome {
             repository,
             snapshot,
             findings,

@@ -18,7 +18,7 @@ const MEMORY: u64 = 48 * 1024 * 1024;
 
 /// Where a piece of a file lies, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Located {
+pub(super) struct LocatedPiece {
     pub(super) pack: Id,
     /// Where in the pack.
     pub(super) at: Range<u32>,
@@ -35,7 +35,7 @@ pub(super) struct Part {
     pub(super) pack: Id,
     pub(super) at: Range<u32>,
     /// What of it is needed, in its order. One that goes to several places is there as often.
-    pub(super) pieces: Vec<Located>,
+    pub(super) pieces: Vec<LocatedPiece>,
 }
 
 impl Part {
@@ -49,7 +49,7 @@ impl Part {
 }
 
 /// The parts that hold these pieces.
-pub(super) fn parts(mut pieces: Vec<Located>) -> Vec<Part> {
+pub(super) fn parts(mut pieces: Vec<LocatedPiece>) -> Vec<Part> {
     pieces.sort_unstable_by_key(|piece| (piece.pack, piece.at.start, piece.goes_to));
     let mut parts: Vec<Part> = Vec::new();
     for piece in pieces {
@@ -148,8 +148,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicU64;
 
-    fn located(pack: u8, at: Range<u32>) -> Located {
-        Located {
+    fn located(pack: u8, at: Range<u32>) -> LocatedPiece {
+        LocatedPiece {
             pack: Id::new([pack; 32]),
             length: at.end - at.start,
             at,

@@ -17,7 +17,7 @@ use super::keys::{self, KeyError};
 use super::loaders::Loaders;
 use super::remote::Remote;
 use super::say::say;
-use super::wire::{Line, RepositoryAccess, Unlocked};
+use super::wire::{Line, UnlockedKey, WorkerAccess};
 
 /// Where the home is in every snapshot, wherever it lies while it is taken or restored.
 pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
@@ -165,10 +165,7 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
 ///
 /// # Errors
 /// Whenever it is not certain what there is.
-pub(crate) fn open(
-    access: &RepositoryAccess,
-    remote: &Arc<Remote>,
-) -> Result<Option<Opened>, RepositoryError> {
+pub(crate) fn open(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
     let config = remote
         .config()
         .map_err(|error| RepositoryError(error.to_string()))?;
@@ -176,7 +173,7 @@ pub(crate) fn open(
         return certainly_none(remote).map(|()| None);
     }
     // What a job of this run has unlocked before: it fits, or the repository is another one by now.
-    if let Some(Unlocked(master)) = &access.unlocked
+    if let Some(UnlockedKey(master)) = &access.unlocked
         && let Ok(repository) = unopened(remote)?.open(&Credentials::Masterkey(master.clone()))
     {
         let remote = Arc::clone(remote);
@@ -195,7 +192,7 @@ pub(crate) fn open(
     if let Some(newest) = access.passwords.first().filter(|_| !unlocked.is_current) {
         keys::add(remote, &unlocked.master, newest, HOST).map_err(|error| locked_out(remote, &error))?;
     }
-    say(&Line::Unlocked(Unlocked(unlocked.master)));
+    say(&Line::Unlocked(UnlockedKey(unlocked.master)));
     let remote = Arc::clone(remote);
     Ok(Some(Opened { remote, repository }))
 }
@@ -224,7 +221,7 @@ fn certainly_none(remote: &Arc<Remote>) -> Result<(), RepositoryError> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn init(access: &RepositoryAccess, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
+pub(crate) fn init(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
     let Some(newest) = access.passwords.first() else {
         return Err(RepositoryError::new(
             "there is no password to make the repository with",

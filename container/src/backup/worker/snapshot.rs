@@ -10,14 +10,14 @@ use moltworker_core::wire::run::SnapshotId;
 use rustic_core::jiff::{Span, Timestamp, Zoned, tz::TimeZone};
 use rustic_core::repofile::{SnapshotFile, StringList};
 
-use super::passes::{Copies, Passes, Stored};
+use super::passes::{CopyPlace, Passes, StoredHome};
 use super::place::look;
 use super::remote::Remote;
 use super::repository::{
     ACCEPTED, Description, Opened, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
 };
 use super::say::{note, say};
-use super::wire::{JobContext, Line, RepositoryAccess};
+use super::wire::{JobContext, Line, WorkerAccess};
 use crate::beneath;
 
 /// So many of the things that could not be read are named.
@@ -28,10 +28,10 @@ const NAMED: usize = 3;
 /// # Errors
 /// When anything is missing that should be in it: then there is none.
 pub(crate) fn take(
-    access: &RepositoryAccess,
+    access: &WorkerAccess,
     remote: &Arc<Remote>,
     home: &Path,
-    copies: Copies<'_>,
+    copies: CopyPlace<'_>,
     job: SnapshotJob,
     context: &JobContext,
 ) -> Result<Option<Snapshot>, RepositoryError> {
@@ -67,7 +67,7 @@ pub(crate) fn take(
         raw: &context.raw,
         time: later_than(parent.map(|parent| &parent.time)),
     };
-    let Stored {
+    let StoredHome {
         repository,
         mut snapshot,
         findings,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustic_core::{ReadSourceOpen, RusticResult};
 
 use super::changes::Changes;
-use super::content::{Bytes, state};
+use super::content::{ContentBytes, state};
 use super::databases::{Databases, Unchanged};
 use super::findings::{Findings, WRITTEN};
 use super::mapped::Mapped;
@@ -42,11 +42,11 @@ pub(crate) struct Home {
 }
 
 /// How the bytes of a file are come by.
-pub(crate) struct Source(Reader);
+pub(crate) struct Source(SourceReader);
 
 /// Reads as many bytes as were promised, and notes when that fails.
-pub(crate) struct Reader {
-    bytes: Bytes,
+pub(crate) struct SourceReader {
+    bytes: ContentBytes,
     path: PathBuf,
     findings: Arc<Mutex<Findings>>,
     is_cut: bool,
@@ -64,8 +64,8 @@ impl Home {
 }
 
 impl Source {
-    pub(super) fn new(bytes: Bytes, path: PathBuf, findings: &Arc<Mutex<Findings>>) -> Self {
-        Self(Reader {
+    pub(super) fn new(bytes: ContentBytes, path: PathBuf, findings: &Arc<Mutex<Findings>>) -> Self {
+        Self(SourceReader {
             bytes,
             path,
             findings: Arc::clone(findings),
@@ -75,34 +75,34 @@ impl Source {
 }
 
 impl ReadSourceOpen for Source {
-    type Reader = Reader;
+    type Reader = SourceReader;
 
-    fn open(self) -> RusticResult<Reader> {
+    fn open(self) -> RusticResult<SourceReader> {
         Ok(self.0)
     }
 }
 
-impl Reader {
+impl SourceReader {
     fn note(&self, change: impl FnOnce(&mut Findings, &Path)) {
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut findings, &self.path);
     }
 }
 
-impl Read for Reader {
+impl Read for SourceReader {
     /// What a file has grown by meanwhile is for the next snapshot. What it lost is zeros in this one: the length that is
     /// stored beside the content was read before, and must be right.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let (file, left, before) = match &mut self.bytes {
-            Bytes::Memory(bytes) => return bytes.read(buffer),
-            Bytes::Unread => {
+            ContentBytes::Memory(bytes) => return bytes.read(buffer),
+            ContentBytes::Unread => {
                 self.note(|findings, path| {
                     findings.amount.files = findings.amount.files.saturating_sub(1);
                     findings.lacks(path, "it could not be read");
                 });
                 return Err(IoKind::NotFound.into());
             }
-            Bytes::Before(_) => {
+            ContentBytes::Before(_) => {
                 self.note(|findings, path| {
                     findings.amount.files = findings.amount.files.saturating_sub(1);
                     findings.missed.insert(path.to_string_lossy().into_owned());
@@ -110,9 +110,9 @@ impl Read for Reader {
                 });
                 return Err(IoKind::NotFound.into());
             }
-            Bytes::File(file, left) => (file, left, None),
-            Bytes::Later(file, left, before) => (file, left, Some(*before)),
-            Bytes::Spooled(file, at, left) => {
+            ContentBytes::File(file, left) => (file, left, None),
+            ContentBytes::Later(file, left, before) => (file, left, Some(*before)),
+            ContentBytes::Spooled(file, at, left) => {
                 let read = file.read_at(first(buffer, *left), *at)?;
                 let count = u64::try_from(read).unwrap_or(u64::MAX);
                 (*at, *left) = (at.saturating_add(count), left.saturating_sub(count));

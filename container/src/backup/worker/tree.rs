@@ -12,7 +12,7 @@ use rustic_core::{DataId, FileType, Id, LsOptions};
 use sha2::{Digest, Sha256};
 
 use super::pieces::Pieces;
-use super::ranges::{Located, Part};
+use super::ranges::{LocatedPiece, Part};
 use super::remote::{InHand, path_of};
 use super::repository::{Description, Opened, RepositoryError, explain, home_of};
 
@@ -213,7 +213,11 @@ impl Tree {
     ///
     /// # Errors
     /// When the repository does not know one of them.
-    pub(super) fn located(&self, at: usize, node: &Node) -> Result<(Vec<Located>, u64), RepositoryError> {
+    pub(super) fn located(
+        &self,
+        at: usize,
+        node: &Node,
+    ) -> Result<(Vec<LocatedPiece>, u64), RepositoryError> {
         let mut located = Vec::new();
         let mut offset = 0_u64;
         for id in node.content.iter().flatten() {
@@ -223,7 +227,7 @@ impl Tree {
             let length = entry.data_length();
             if !self.is_hole(*id) {
                 let from = entry.location.offset;
-                located.push(Located {
+                located.push(LocatedPiece {
                     pack: *entry.pack,
                     at: from..from.saturating_add(entry.location.length),
                     piece: *id,

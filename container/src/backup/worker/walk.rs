@@ -19,7 +19,7 @@ use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::attributes::{always_differs, has_attributes, metadata, store_attributes, stored_attributes};
-use super::content::Bytes;
+use super::content::ContentBytes;
 use super::descent::Descent;
 use super::exclusions::is_excluded;
 use super::findings::Findings;
@@ -27,7 +27,7 @@ use super::place::{is_gone, look, names, open};
 use super::repository::HOME_IN_SNAPSHOT;
 use super::sources::{Home, Source};
 use again::{Known, Replay, Step};
-use database::{Stored, is_database};
+use database::{StoredDatabase, is_database};
 
 pub(crate) use again::Since;
 
@@ -323,18 +323,18 @@ impl Walk {
         if is_database {
             self.passes_over_logs(name);
             match self.database(here, name, path, &mut meta) {
-                Stored::Copied(copy) => {
+                StoredDatabase::Copied(copy) => {
                     self.differs(name, &mut meta);
-                    let bytes = Bytes::File(copy.file, copy.bytes);
+                    let bytes = ContentBytes::File(copy.file, copy.bytes);
                     return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
                 }
-                Stored::AsBefore(blocks) => {
-                    let bytes = Bytes::Before(blocks);
+                StoredDatabase::AsBefore(blocks) => {
+                    let bytes = ContentBytes::Before(blocks);
                     return Ok(Some(Step::Entry(self.stored(path, meta, bytes, None, true))));
                 }
-                Stored::Taken(step) => return Ok(Some(*step)),
-                Stored::AsItIs => {}
-                Stored::Not => return Ok(None),
+                StoredDatabase::Taken(step) => return Ok(Some(*step)),
+                StoredDatabase::AsItIs => {}
+                StoredDatabase::Not => return Ok(None),
             }
         }
         let is_mapped = self.home.mapped.has(stat.ino());
@@ -354,12 +354,12 @@ impl Walk {
                 match u64::try_from(bytes.len()).unwrap_or(u64::MAX) {
                     length if length <= MAX_READ_AT_ONCE => {
                         meta.size = length;
-                        Bytes::Memory(io::Cursor::new(bytes))
+                        ContentBytes::Memory(io::Cursor::new(bytes))
                     }
-                    _ => Bytes::File(open(here, name)?, meta.size),
+                    _ => ContentBytes::File(open(here, name)?, meta.size),
                 }
             }
-            None => Bytes::File(file, meta.size),
+            None => ContentBytes::File(file, meta.size),
         };
         self.differs(name, &mut meta);
         if is_mapped {
@@ -379,15 +379,15 @@ impl Walk {
         &mut self,
         path: &Path,
         meta: Metadata,
-        bytes: Bytes,
+        bytes: ContentBytes,
         stat: Option<&Stat>,
         is_copy: bool,
     ) -> ReadSourceEntry<Source> {
         let blocks = match (stat, &bytes) {
             (Some(stat), _) if stat.nlink() > 1 && !self.linked.insert((stat.dev(), stat.ino())) => 0,
             (Some(stat), _) => stat.blocks(),
-            (None, Bytes::Before(blocks)) => *blocks,
-            (None, Bytes::File(file, _)) => file.metadata().map_or(0, |stat| stat.blocks()),
+            (None, ContentBytes::Before(blocks)) => *blocks,
+            (None, ContentBytes::File(file, _)) => file.metadata().map_or(0, |stat| stat.blocks()),
             (None, _) => 0,
         };
         self.noted.disk_bytes = blocks.saturating_mul(DISK_BLOCK);

@@ -16,14 +16,14 @@ use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId
 use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
 
-/// [`RepositoryAccess::renew_at`] of a token whose age nobody has said: it is renewed first.
+/// [`WorkerAccess::renew_at`] of a token whose age nobody has said: it is renewed first.
 pub(crate) const UNKNOWN_AGE: i64 = 0;
 
 /// With what a backup process is started.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JobInput {
     /// How the repository is reached.
-    pub(crate) access: RepositoryAccess,
+    pub(crate) access: WorkerAccess,
     /// The bot's home.
     pub(crate) home: PathBuf,
     /// User and group who own it, where this is another user.
@@ -38,7 +38,7 @@ pub(crate) struct JobInput {
 
 /// How a repository is reached and opened.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct RepositoryAccess {
+pub(crate) struct WorkerAccess {
     /// Base of the repository in the restic REST protocol; ends in a slash.
     pub(crate) url: String,
     /// What it asks for.
@@ -48,12 +48,12 @@ pub(crate) struct RepositoryAccess {
     /// What may decrypt it, newest first.
     pub(crate) passwords: Vec<String>,
     /// What a job of this run has opened it with.
-    pub(crate) unlocked: Option<Unlocked>,
+    pub(crate) unlocked: Option<UnlockedKey>,
     /// How long a connection or the beginning of an answer may take, in milliseconds.
     pub(crate) patience_ms: u64,
 }
 
-impl RepositoryAccess {
+impl WorkerAccess {
     /// As the Sandbox said it.
     pub(crate) fn new(
         url: &str,
@@ -104,7 +104,7 @@ pub(crate) enum Line {
     /// The token was renewed. A secret: it goes no further than the supervisor's memory.
     Token(Renewed),
     /// The repository was opened by a password. The next jobs of this run need none. A secret like the token.
-    Unlocked(Unlocked),
+    Unlocked(UnlockedKey),
     /// How far it is.
     Progress(Progress),
     /// Something goes on: what went over the wire so far, and what was read and written here, in pieces. Said when that
@@ -185,7 +185,7 @@ pub(crate) enum JobAnswer {
 pub(crate) struct Renewed {
     /// The secret.
     pub(crate) token: String,
-    /// See [`RepositoryAccess::renew_at`].
+    /// See [`WorkerAccess::renew_at`].
     pub(crate) renew_at: i64,
 }
 
@@ -197,19 +197,19 @@ impl std::fmt::Debug for Renewed {
 
 /// A repository's master key.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Unlocked(pub(crate) MasterKey);
+pub(crate) struct UnlockedKey(pub(crate) MasterKey);
 
-impl PartialEq for Unlocked {
+impl PartialEq for UnlockedKey {
     fn eq(&self, other: &Self) -> bool {
         self.0.encrypt == other.0.encrypt
     }
 }
 
-impl Eq for Unlocked {}
+impl Eq for UnlockedKey {}
 
-impl std::fmt::Debug for Unlocked {
+impl std::fmt::Debug for UnlockedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Unlocked(hidden)")
+        f.write_str("UnlockedKey(hidden)")
     }
 }
 

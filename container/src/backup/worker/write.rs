@@ -17,7 +17,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, symlinkat};
 
 use super::attributes::apply;
 use super::place::{PRIVATE, Place};
-use super::ranges::{Located, Part, for_each_part, parts};
+use super::ranges::{LocatedPiece, Part, for_each_part, parts};
 use super::repository::RepositoryError;
 use super::swap::failed;
 use super::tree::{Done, Tree};
@@ -166,7 +166,7 @@ impl Files<'_> {
     }
 
     /// Makes a file as long as it will be, and says which pieces it takes.
-    fn begin(&self, at: usize, node: &Node) -> Result<Vec<Located>, NotExtracted> {
+    fn begin(&self, at: usize, node: &Node) -> Result<Vec<LocatedPiece>, NotExtracted> {
         let (pieces, length) = self.tree.located(at, node)?;
         let failed = self.failed(at);
         let path = self.tree.path(at);
@@ -216,7 +216,7 @@ impl Files<'_> {
     }
 
     /// Writes a piece to its place. The last one of a file finishes it.
-    fn put(&self, located: &Located, bytes: &[u8]) -> Result<(), NotExtracted> {
+    fn put(&self, located: &LocatedPiece, bytes: &[u8]) -> Result<(), NotExtracted> {
         let (at, offset) = located.goes_to;
         let failed = self.failed(at);
         let path = self.tree.path(at);

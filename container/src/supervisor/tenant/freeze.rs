@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Tenant;
 use super::group::TenantGroup;
-use crate::backup::stillness::{Held, Hold, HoldOrder, Jobs, MAX_HOLD, Stillness};
+use crate::backup::stillness::{Hold, HoldOrder, HoldOutcome, Jobs, MAX_HOLD, Stillness};
 use crate::supervisor::processes;
 
 /// How long stopping all may take. The kernel stops a process when it leaves what it does for it: microseconds, and longer
@@ -119,7 +119,7 @@ impl Tenant {
         jobs: &Jobs,
         order: &HoldOrder,
         begun: oneshot::Sender<Result<(), String>>,
-    ) -> Held {
+    ) -> HoldOutcome {
         let since = Instant::now();
         let stopped = self.stop(jobs, since.checked_add(STOP_DEADLINE).unwrap_or(since));
         let throughout = match &stopped {
@@ -136,7 +136,7 @@ impl Tenant {
             }
         };
         drop(stopped);
-        Held {
+        HoldOutcome {
             throughout,
             pause: since.elapsed(),
         }

@@ -6,7 +6,7 @@ use crate::wire::run::REPOSITORY_PREFIX;
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
+pub enum RepositoryOperation {
     /// Make the repository. There is nothing to do for it in a bucket.
     Create,
     /// A new token for the one that is sent, which still holds. Ours, not the protocol's.
@@ -48,8 +48,8 @@ pub fn split(path: &str) -> Option<(UserId, &str)> {
 /// # Errors
 /// When there is nothing of that name, or not for that method. Names are compared as they stand: a percent
 /// sign or a dot is no part of any.
-pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<Operation, NotAnOperation> {
-    let only = |allow: &'static str, operation: Operation| {
+pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<RepositoryOperation, NotAnOperation> {
+    let only = |allow: &'static str, operation: RepositoryOperation| {
         if method == allow {
             Ok(operation)
         } else {
@@ -57,14 +57,14 @@ pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<Operation, 
         }
     };
     match rest.split_once('/') {
-        None if rest.is_empty() && query == Some("create=true") => only("POST", Operation::Create),
-        None if rest == "token" => only("POST", Operation::Renew),
+        None if rest.is_empty() && query == Some("create=true") => only("POST", RepositoryOperation::Create),
+        None if rest == "token" => only("POST", RepositoryOperation::Renew),
         None if rest == "config" => of_object(method, Name::Config),
         None => Err(NotAnOperation::NoSuchName),
         Some((kind, id)) => {
             let kind = ObjectKind::parse(kind).ok_or(NotAnOperation::NoSuchName)?;
             if id.is_empty() {
-                return only("GET", Operation::List(kind));
+                return only("GET", RepositoryOperation::List(kind));
             }
             let id = id.parse().map_err(|_| NotAnOperation::NoSuchName)?;
             of_object(method, Name::Object(kind, id))
@@ -72,12 +72,12 @@ pub fn read(method: &str, rest: &str, query: Option<&str>) -> Result<Operation, 
     }
 }
 
-fn of_object(method: &str, name: Name) -> Result<Operation, NotAnOperation> {
+fn of_object(method: &str, name: Name) -> Result<RepositoryOperation, NotAnOperation> {
     match method {
-        "HEAD" => Ok(Operation::Stat(name)),
-        "GET" => Ok(Operation::Read(name)),
-        "POST" => Ok(Operation::Add(name)),
-        "DELETE" => Ok(Operation::Delete(name)),
+        "HEAD" => Ok(RepositoryOperation::Stat(name)),
+        "GET" => Ok(RepositoryOperation::Read(name)),
+        "POST" => Ok(RepositoryOperation::Add(name)),
+        "DELETE" => Ok(RepositoryOperation::Delete(name)),
         _ => Err(NotAnOperation::WrongMethod {
             allow: OBJECT_METHODS,
         }),
@@ -106,25 +106,40 @@ mod tests {
         let twice = format!("snapshots//{ID}");
         let parent = format!("parents/{ID}");
         for (method, rest, query, expected) in [
-            ("POST", "", Some("create=true"), Ok(Operation::Create)),
+            ("POST", "", Some("create=true"), Ok(RepositoryOperation::Create)),
             ("GET", "", Some("create=true"), wrong("POST")),
             ("POST", "", Some("create=false"), nothing),
             ("POST", "", None, nothing),
-            ("POST", "token", None, Ok(Operation::Renew)),
+            ("POST", "token", None, Ok(RepositoryOperation::Renew)),
             ("GET", "token", None, wrong("POST")),
-            ("HEAD", "config", None, Ok(Operation::Stat(Name::Config))),
-            ("GET", "config", None, Ok(Operation::Read(Name::Config))),
-            ("POST", "config", None, Ok(Operation::Add(Name::Config))),
-            ("DELETE", "config", None, Ok(Operation::Delete(Name::Config))),
+            (
+                "HEAD",
+                "config",
+                None,
+                Ok(RepositoryOperation::Stat(Name::Config)),
+            ),
+            ("GET", "config", None, Ok(RepositoryOperation::Read(Name::Config))),
+            ("POST", "config", None, Ok(RepositoryOperation::Add(Name::Config))),
+            (
+                "DELETE",
+                "config",
+                None,
+                Ok(RepositoryOperation::Delete(Name::Config)),
+            ),
             ("PUT", "config", None, wrong(OBJECT_METHODS)),
             ("GET", "config/", None, nothing),
-            ("GET", "data/", None, Ok(Operation::List(ObjectKind::Data))),
+            (
+                "GET",
+                "data/",
+                None,
+                Ok(RepositoryOperation::List(ObjectKind::Data)),
+            ),
             ("POST", "data/", None, wrong("GET")),
             ("GET", "data", None, nothing),
-            ("GET", &path, None, Ok(Operation::Read(snapshot))),
-            ("HEAD", &path, None, Ok(Operation::Stat(snapshot))),
-            ("POST", &path, None, Ok(Operation::Add(snapshot))),
-            ("DELETE", &path, None, Ok(Operation::Delete(snapshot))),
+            ("GET", &path, None, Ok(RepositoryOperation::Read(snapshot))),
+            ("HEAD", &path, None, Ok(RepositoryOperation::Stat(snapshot))),
+            ("POST", &path, None, Ok(RepositoryOperation::Add(snapshot))),
+            ("DELETE", &path, None, Ok(RepositoryOperation::Delete(snapshot))),
             ("PATCH", &path, None, wrong(OBJECT_METHODS)),
             ("GET", &two_digits, None, nothing),
             ("GET", &upper, None, nothing),
@@ -176,7 +191,7 @@ mod tests {
                 (format!("{odd}config{end}"), odd.is_empty() && end.is_empty()),
             ] {
                 match read("GET", &rest, None) {
-                    Ok(Operation::Read(name)) => {
+                    Ok(RepositoryOperation::Read(name)) => {
                         let key = name.key(user);
                         prop_assert!(is_plain, "{}", rest);
                         prop_assert!(key.starts_with(&super::super::object::repository_prefix(user)));

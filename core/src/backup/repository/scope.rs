@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::object::{Name, ObjectKind};
-use super::request::Operation;
+use super::request::RepositoryOperation;
 use crate::user_id::UserId;
 use crate::wire::run::Run;
 
@@ -35,19 +35,19 @@ impl Scope {
     }
 
     /// Whether this goes so far.
-    pub fn allows(self, operation: Operation) -> bool {
+    pub fn allows(self, operation: RepositoryOperation) -> bool {
         match operation {
             // A lock says who works right now; restic takes its own away when it is done.
-            Operation::Delete(Name::Object(ObjectKind::Locks, _)) => true,
+            RepositoryOperation::Delete(Name::Object(ObjectKind::Locks, _)) => true,
             // Without its config a repository cannot be opened; nothing that prunes asks for that.
-            Operation::Delete(Name::Config) => false,
-            Operation::Delete(Name::Object(..)) => self == Self::Maintain,
-            Operation::Create
-            | Operation::Renew
-            | Operation::List(_)
-            | Operation::Stat(_)
-            | Operation::Read(_)
-            | Operation::Add(_) => true,
+            RepositoryOperation::Delete(Name::Config) => false,
+            RepositoryOperation::Delete(Name::Object(..)) => self == Self::Maintain,
+            RepositoryOperation::Create
+            | RepositoryOperation::Renew
+            | RepositoryOperation::List(_)
+            | RepositoryOperation::Stat(_)
+            | RepositoryOperation::Read(_)
+            | RepositoryOperation::Add(_) => true,
         }
     }
 }
@@ -90,25 +90,25 @@ mod tests {
             .unwrap();
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.as_str()), Some(scope));
-            assert!(!scope.allows(Operation::Delete(Name::Config)));
+            assert!(!scope.allows(RepositoryOperation::Delete(Name::Config)));
             for kind in ObjectKind::ALL {
                 let name = Name::Object(kind, id);
                 for operation in [
-                    Operation::List(kind),
-                    Operation::Stat(name),
-                    Operation::Read(name),
-                    Operation::Add(name),
+                    RepositoryOperation::List(kind),
+                    RepositoryOperation::Stat(name),
+                    RepositoryOperation::Read(name),
+                    RepositoryOperation::Add(name),
                 ] {
                     assert!(scope.allows(operation), "{scope:?} {operation:?}");
                 }
                 let deletes = scope == Scope::Maintain || kind == ObjectKind::Locks;
                 assert_eq!(
-                    scope.allows(Operation::Delete(name)),
+                    scope.allows(RepositoryOperation::Delete(name)),
                     deletes,
                     "{scope:?} {kind:?}"
                 );
             }
-            assert!(scope.allows(Operation::Create) && scope.allows(Operation::Renew));
+            assert!(scope.allows(RepositoryOperation::Create) && scope.allows(RepositoryOperation::Renew));
         }
         assert_eq!(Scope::parse("Append"), None);
         assert_eq!(Bearer::Operator.scope(), Scope::Append);

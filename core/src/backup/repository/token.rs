@@ -30,7 +30,7 @@ pub struct Claims {
 
 /// Why a token does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
+pub enum RepositoryTokenError {
     /// Not a token of ours.
     #[error("it is not a repository token")]
     Malformed,
@@ -94,24 +94,24 @@ pub struct Unchecked<'a> {
 /// Takes a token apart.
 ///
 /// # Errors
-/// [`TokenError::Malformed`].
-pub fn parse(text: &str) -> Result<Unchecked<'_>, TokenError> {
-    let (signed, mac) = text.rsplit_once('.').ok_or(TokenError::Malformed)?;
+/// [`RepositoryTokenError::Malformed`].
+pub fn parse(text: &str) -> Result<Unchecked<'_>, RepositoryTokenError> {
+    let (signed, mac) = text.rsplit_once('.').ok_or(RepositoryTokenError::Malformed)?;
     let mac = base64::decode_url(mac)
         .filter(|mac| mac.len() == MAC_BYTES)
-        .ok_or(TokenError::Malformed)?;
+        .ok_or(RepositoryTokenError::Malformed)?;
     let parts: Vec<&str> = signed.split('.').collect();
     let [FORM, version, user, run, scope, expires_at] = *parts else {
-        return Err(TokenError::Malformed);
+        return Err(RepositoryTokenError::Malformed);
     };
-    let number = |text: &str| text.parse::<u64>().map_err(|_| TokenError::Malformed);
+    let number = |text: &str| text.parse::<u64>().map_err(|_| RepositoryTokenError::Malformed);
     let claims = Claims {
-        user: user.parse().map_err(|_| TokenError::Malformed)?,
+        user: user.parse().map_err(|_| RepositoryTokenError::Malformed)?,
         run: Run(number(run)?),
-        scope: Scope::parse(scope).ok_or(TokenError::Malformed)?,
+        scope: Scope::parse(scope).ok_or(RepositoryTokenError::Malformed)?,
         expires_at: number(expires_at)?,
     };
-    let key_version = version.parse().map_err(|_| TokenError::Malformed)?;
+    let key_version = version.parse().map_err(|_| RepositoryTokenError::Malformed)?;
     Ok(Unchecked {
         key_version,
         signed,
@@ -124,13 +124,13 @@ impl Unchecked<'_> {
     /// Who presents it, once it is known whether its MAC holds.
     ///
     /// # Errors
-    /// [`TokenError::WrongMac`] or [`TokenError::Expired`].
-    pub fn judged(&self, mac_holds: bool, now_ms: u64) -> Result<Bearer, TokenError> {
+    /// [`RepositoryTokenError::WrongMac`] or [`RepositoryTokenError::Expired`].
+    pub fn judged(&self, mac_holds: bool, now_ms: u64) -> Result<Bearer, RepositoryTokenError> {
         if !mac_holds {
-            return Err(TokenError::WrongMac);
+            return Err(RepositoryTokenError::WrongMac);
         }
         if now_ms >= self.claims.expires_at {
-            return Err(TokenError::Expired);
+            return Err(RepositoryTokenError::Expired);
         }
         Ok(Bearer::Run(self.claims.user, self.claims.run, self.claims.scope))
     }
@@ -172,10 +172,16 @@ mod tests {
         let token = assemble(&claims(Scope::Append).to_sign(1), &MAC).unwrap();
         let read = parse(token.reveal()).unwrap();
         assert!(read.judged(true, NOW + 3_599_999).is_ok());
-        assert_eq!(read.judged(true, NOW + 3_600_000), Err(TokenError::Expired));
-        assert_eq!(read.judged(false, NOW), Err(TokenError::WrongMac));
+        assert_eq!(
+            read.judged(true, NOW + 3_600_000),
+            Err(RepositoryTokenError::Expired)
+        );
+        assert_eq!(read.judged(false, NOW), Err(RepositoryTokenError::WrongMac));
         // What it says is not looked at before the MAC is.
-        assert_eq!(read.judged(false, NOW + LIFETIME_MS), Err(TokenError::WrongMac));
+        assert_eq!(
+            read.judged(false, NOW + LIFETIME_MS),
+            Err(RepositoryTokenError::WrongMac)
+        );
     }
 
     #[test]
@@ -196,7 +202,7 @@ mod tests {
             format!("{good}="),
             format!("mr1.{good}"),
         ] {
-            assert_eq!(parse(&bad).unwrap_err(), TokenError::Malformed, "{bad}");
+            assert_eq!(parse(&bad).unwrap_err(), RepositoryTokenError::Malformed, "{bad}");
         }
     }
 

@@ -22,13 +22,13 @@ pub type KeySet = Option<u32>;
 /// no random seed that would keep others from choosing what collides; and a list, because a tree's code is 4 kB of the
 /// compressed Worker and a new token moves 150 kB at most, in microseconds.
 #[derive(Default)]
-pub struct Seen {
+pub struct SeenTokens {
     found: Vec<(Rc<str>, KeySet, Identity)>,
     oldest_first: VecDeque<Rc<str>>,
     bytes: usize,
 }
 
-impl Seen {
+impl SeenTokens {
     /// Nothing yet.
     pub const fn new() -> Self {
         Self {
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_token_is_cached_until_it_expires_or_its_key_is_withdrawn() {
-        let mut seen = Seen::new();
+        let mut seen = SeenTokens::new();
         seen.remember("a.b.c", Some(7), identity(100));
         let find = |now, trusted: u32| seen.find("a.b.c", now, |keys| keys == Some(trusted)).is_some();
         assert!(find(99, 7));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_token_cache_is_bounded() {
-        let mut seen = Seen::new();
+        let mut seen = SeenTokens::new();
         for number in 0..MAX_SEEN + 10 {
             seen.remember(&format!("token {number:05}"), None, identity(100));
             seen.remember(&format!("token {number:05}"), None, identity(100));
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn long_tokens_make_it_shorter() {
-        let mut seen = Seen::new();
+        let mut seen = SeenTokens::new();
         for number in 0..MAX_SEEN {
             seen.remember(&format!("{number:0MAX_TOKEN_BYTES$}"), None, identity(100));
         }

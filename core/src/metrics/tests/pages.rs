@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::api::health::HealthReport;
 use crate::jobs::watch::Tick;
-use crate::metrics::count::{Observations, Stored, StoredCount};
+use crate::metrics::count::{Observations, StoredCount, StoredCounts};
 use crate::metrics::exposition::{Exposition, Value};
 use crate::metrics::metric::Kind;
 use crate::metrics::scrape::Scrape;
@@ -55,7 +55,7 @@ fn read(line: &str) -> Option<Line> {
 fn observed(health: &HealthReport) -> Scrape<'_> {
     Scrape {
         now: NOW,
-        stored: Stored::default(),
+        stored: StoredCounts::default(),
         registered: 40,
         bots: BTreeMap::new(),
         max_awake: Some(20),
@@ -98,7 +98,7 @@ fn a_page_has_every_metric_of_the_table_once_and_in_order() {
     observed.last_tick = 1_234;
     observed.bots = [("running".to_owned(), 3), ("dancing".to_owned(), 9)].into();
     observed.incidents = [("crash-loop".to_owned(), 2), ("of-a-newer-version".to_owned(), 9)].into();
-    observed.stored = Stored::new(vec![
+    observed.stored = StoredCounts::new(vec![
         StoredCount {
             series: "moltworker_start_seconds 500".into(),
             value: 1,

@@ -9,7 +9,7 @@ use crate::json::{self, Json};
 /// The variant is unknown, or what belongs to it is missing or something else.
 #[derive(Debug, thiserror::Error)]
 #[error("what a supervisor said is none of its answers")]
-pub(super) struct NoAnswer;
+pub(super) struct BadVariant;
 
 #[derive(Deserialize)]
 pub(super) struct ExitRecord {
@@ -18,19 +18,19 @@ pub(super) struct ExitRecord {
 }
 
 impl TryFrom<ExitRecord> for ExitReason {
-    type Error = NoAnswer;
+    type Error = BadVariant;
 
-    fn try_from(record: ExitRecord) -> Result<Self, NoAnswer> {
+    fn try_from(record: ExitRecord) -> Result<Self, BadVariant> {
         let value = &record.value;
-        let number = || json::of_value(value).map_err(|_| NoAnswer);
+        let number = || json::of_value(value).map_err(|_| BadVariant);
         match record.kind.as_str() {
             "code" => number().map(Self::Code),
             "signal" => number().map(Self::Signal),
             "not-spawned" => {
-                let why = value.as_str().ok_or(NoAnswer)?;
+                let why = value.as_str().ok_or(BadVariant)?;
                 Ok(Self::NotSpawned(why.to_owned()))
             }
-            _ => Err(NoAnswer),
+            _ => Err(BadVariant),
         }
     }
 }
@@ -43,14 +43,14 @@ pub(super) struct QuiesceRecord {
 }
 
 impl TryFrom<QuiesceRecord> for Quiesce {
-    type Error = NoAnswer;
+    type Error = BadVariant;
 
-    fn try_from(record: QuiesceRecord) -> Result<Self, NoAnswer> {
+    fn try_from(record: QuiesceRecord) -> Result<Self, BadVariant> {
         Ok(match record.answer.as_str() {
             "ready" => Self::Ready,
             "busy" => Self::Busy {
-                blockers: record.blockers.ok_or(NoAnswer)?,
-                retry_after_ms: record.retry_after_ms.ok_or(NoAnswer)?,
+                blockers: record.blockers.ok_or(BadVariant)?,
+                retry_after_ms: record.retry_after_ms.ok_or(BadVariant)?,
             },
             "unsupported" => Self::Unsupported,
             "no-gateway" => Self::NoGateway,

@@ -205,10 +205,10 @@ fn parsed(said: &[u8]) -> Option<DatabaseAnswer> {
             | NotCopied::Exceeded(reason)
             | NotCopied::Failed(reason),
         )
-        | DatabaseAnswer::Found(super::Found::Damaged(reason) | super::Found::Unchecked(reason)) => {
+        | DatabaseAnswer::Found(super::CopyCheck::Damaged(reason) | super::CopyCheck::Unchecked(reason)) => {
             *reason = bounded(reason);
         }
-        DatabaseAnswer::Found(super::Found::Sound)
+        DatabaseAnswer::Found(super::CopyCheck::Sound)
         | DatabaseAnswer::Copied
         | DatabaseAnswer::NeedsWriting
         | DatabaseAnswer::Released(_) => {}

@@ -108,7 +108,7 @@ pub(crate) enum DatabaseAnswer {
     /// What its place needs to be read is more than locks.
     NeedsWriting,
     /// What the check of a copy found.
-    Found(Found),
+    Found(CopyCheck),
     /// So many leases were removed.
     Released(u64),
     /// It was not done.
@@ -118,7 +118,7 @@ pub(crate) enum DatabaseAnswer {
 /// What the check of a copy found.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Found {
+pub(crate) enum CopyCheck {
     /// It is sound.
     Sound,
     /// So is the database damaged. The copy is of one moment, which its files are not.

@@ -12,7 +12,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::{DatabaseAnswer, Found, Limits, NotCopied, Request, Work};
+use super::{CopyCheck, DatabaseAnswer, Limits, NotCopied, Request, Work};
 
 /// What `PRAGMA integrity_check` answers when all is well.
 const SOUND: &str = "ok";
@@ -173,16 +173,16 @@ fn merge(path: &PathBuf, limits: &Limits) -> Result<Connection, NotCopied> {
     Ok(copy)
 }
 
-fn check(path: &PathBuf, limits: &Limits) -> Result<Found, NotCopied> {
+fn check(path: &PathBuf, limits: &Limits) -> Result<CopyCheck, NotCopied> {
     let copy = merge(path, limits)?;
     let said = copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get::<_, String>(0));
     let found = match said {
-        Ok(said) if said == SOUND => Found::Sound,
-        Ok(said) => Found::Damaged(said),
+        Ok(said) if said == SOUND => CopyCheck::Sound,
+        Ok(said) => CopyCheck::Damaged(said),
         Err(error) => match judge(&error) {
-            NotCopied::Damaged(reason) => Found::Damaged(reason),
+            NotCopied::Damaged(reason) => CopyCheck::Damaged(reason),
             // Nobody else holds the copy.
-            NotCopied::Refused(reason) | NotCopied::Exceeded(reason) => Found::Unchecked(reason),
+            NotCopied::Refused(reason) | NotCopied::Exceeded(reason) => CopyCheck::Unchecked(reason),
             failed @ NotCopied::Failed(_) => return Err(failed),
         },
     };

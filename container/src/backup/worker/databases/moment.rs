@@ -14,7 +14,7 @@ use crate::backup::worker::place::look;
 use crate::beneath;
 
 /// What is read in a database stays what it was when this began, whoever writes meanwhile, until it is copied.
-pub(crate) struct Held {
+pub(crate) struct HeldMoment {
     pending: Pending,
     /// The copy's.
     name: OsString,
@@ -52,7 +52,7 @@ impl Databases {
 
     /// Begins to read a database in its place; nothing where that takes more than locks, where somebody holds it, or where it
     /// has no write-ahead log and a reader would be in its writers' way.
-    pub(crate) fn hold(&self, database: &Located<'_>, name: OsString) -> Option<Held> {
+    pub(crate) fn hold(&self, database: &Located<'_>, name: OsString) -> Option<HeldMoment> {
         let (way, stat) = way(database).ok()?;
         if way != Way::InPlace || is_hollow(&stat) {
             return None;
@@ -70,7 +70,7 @@ impl Databases {
         if pending.is_none() {
             self.discard(&name);
         }
-        Some(Held {
+        Some(HeldMoment {
             pending: pending?,
             name,
         })
@@ -80,7 +80,7 @@ impl Databases {
     ///
     /// # Errors
     /// See [`NotCopied`].
-    pub(crate) fn held(&self, held: Held) -> Result<Copy, NotCopied> {
+    pub(crate) fn held(&self, held: HeldMoment) -> Result<Copy, NotCopied> {
         let copied = match held.pending.wait() {
             DatabaseAnswer::Copied => self.counted(|| {
                 let (file, bytes) = self.opened(&held.name)?;

@@ -140,7 +140,7 @@ fn a_file_is_stored_as_long_as_it_was_when_it_was_found() {
     let length = 1_000_000;
     for (name, now) in [("grown", length + 500_000), ("cut", 1_000)] {
         std::fs::write(&path, vec![b'x'; length]).unwrap();
-        let bytes = Bytes::File(File::open(&path).unwrap(), length as u64);
+        let bytes = ContentBytes::File(File::open(&path).unwrap(), length as u64);
         let findings = Arc::default();
         let mut reader = Source::new(bytes, "log".into(), &findings).open().unwrap();
         File::options()
@@ -191,7 +191,7 @@ fn one_bad_file_is_named_and_a_failing_machine_fails_the_snapshot() {
 #[test]
 fn what_the_snapshot_before_has_no_more_is_named() {
     let findings = Arc::default();
-    let source = Source::new(Bytes::Before(8), PathBuf::from("a.sqlite"), &findings);
+    let source = Source::new(ContentBytes::Before(8), PathBuf::from("a.sqlite"), &findings);
     assert!(source.open().unwrap().read_to_end(&mut Vec::new()).is_err());
     let findings = std::mem::take(&mut *findings.lock().unwrap());
     assert_eq!(Vec::from_iter(findings.missed), ["a.sqlite"]);

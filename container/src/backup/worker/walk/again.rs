@@ -16,7 +16,7 @@ use super::{Walk, entry_of};
 use crate::backup::worker::attributes::{always_differs, copy_differs, exact_metadata, metadata};
 use crate::backup::worker::capture::Capture;
 use crate::backup::worker::changes::{Changed, How};
-use crate::backup::worker::content::Bytes;
+use crate::backup::worker::content::ContentBytes;
 use crate::backup::worker::databases;
 use crate::backup::worker::descent::Descent;
 use crate::backup::worker::place::open;
@@ -69,7 +69,7 @@ enum Files {
     /// Copies of its files.
     Copied(OsString),
     /// Nowhere: it is read as it was then.
-    Held(databases::Held),
+    Held(databases::HeldMoment),
 }
 
 /// What of a directory the first walk found.
@@ -279,7 +279,8 @@ impl Walk {
             }
             let is_file = node.node_type == NodeType::File;
             // The first walk has stored what is in it, unless it could not be read.
-            let source = is_file.then(|| Source::new(Bytes::Unread, path.clone(), &self.home.findings));
+            let source =
+                is_file.then(|| Source::new(ContentBytes::Unread, path.clone(), &self.home.findings));
             return Some(entry_of(&path, node.node_type, node.meta, source));
         }
     }
@@ -371,6 +372,6 @@ impl Walk {
             copy_differs(&mut meta);
         }
         self.noted.copied(&said, &copy.found);
-        Some(self.stored(&path, meta, Bytes::File(copy.file, copy.bytes), None, true))
+        Some(self.stored(&path, meta, ContentBytes::File(copy.file, copy.bytes), None, true))
     }
 }

@@ -11,7 +11,7 @@ use rustic_core::repofile::Metadata;
 use super::Walk;
 use super::again::Step;
 use crate::backup::worker::attributes::{copy_differs, metadata};
-use crate::backup::worker::confined::{Found, NotCopied};
+use crate::backup::worker::confined::{CopyCheck, NotCopied};
 use crate::backup::worker::databases::{self, DatabaseState, HEADER, Located};
 use crate::backup::worker::exclusions::{LOGS, SIDECARS};
 use crate::backup::worker::place::look;
@@ -20,7 +20,7 @@ use crate::backup::worker::place::look;
 const MAX_UNCOPIED: usize = 100;
 
 /// What becomes of a database.
-pub(super) enum Stored {
+pub(super) enum StoredDatabase {
     Copied(databases::Copy),
     /// The snapshot before has it as it is, in so many blocks.
     AsBefore(u64),
@@ -48,7 +48,7 @@ impl Walk {
         name: &OsStr,
         path: &Path,
         meta: &mut Metadata,
-    ) -> Stored {
+    ) -> StoredDatabase {
         let mut of_copy = meta.clone();
         for suffix in LOGS {
             let log = with_suffix(name.to_owned(), suffix);
@@ -73,7 +73,7 @@ impl Walk {
             if !self.was_as_it_is(name)
                 && let Some(step) = self.take_database(&located, path, of_copy)
             {
-                return Stored::Taken(Box::new(step));
+                return StoredDatabase::Taken(Box::new(step));
             }
             if self.before(name).is_none() {
                 let said = path.to_string_lossy().into_owned();
@@ -91,20 +91,20 @@ impl Walk {
             {
                 of_copy.size = known.bytes;
                 *meta = of_copy;
-                self.noted.copied(&said, &Found::Sound);
-                return Stored::AsBefore(known.blocks);
+                self.noted.copied(&said, &CopyCheck::Sound);
+                return StoredDatabase::AsBefore(known.blocks);
             }
             match self.home.databases.copy(&located) {
                 Ok(copy) => {
                     of_copy.size = copy.bytes;
                     *meta = of_copy;
                     self.noted.copied(&said, &copy.found);
-                    if is_first && copy.found == Found::Sound {
+                    if is_first && copy.found == CopyCheck::Sound {
                         self.home.unchanged.remember(path, state, &copy);
                     }
-                    return Stored::Copied(copy);
+                    return StoredDatabase::Copied(copy);
                 }
-                Err(_) if look(here, name).is_err() => return Stored::Not,
+                Err(_) if look(here, name).is_err() => return StoredDatabase::Not,
                 Err(NotCopied::Damaged(reason)) => {
                     let said = format!("{said} is a damaged database, stored as it is: {reason}");
                     self.noted.say(said);
@@ -114,12 +114,12 @@ impl Walk {
                     let is_stored = self.home.raw.contains(&said) || self.has_too_many_uncopied();
                     self.noted.refused(&said, &reason, is_stored);
                     if !is_stored {
-                        return Stored::Not;
+                        return StoredDatabase::Not;
                     }
                 }
                 Err(NotCopied::Failed(reason)) => {
                     self.noted.failures.push(format!("{said}: {reason}"));
-                    return Stored::Not;
+                    return StoredDatabase::Not;
                 }
             }
         }
@@ -130,7 +130,7 @@ impl Walk {
                 level.sidecars.remove(&with_suffix(name.to_owned(), suffix));
             }
         }
-        Stored::AsItIs
+        StoredDatabase::AsItIs
     }
 }
 

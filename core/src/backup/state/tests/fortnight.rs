@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::backup::retention::{Held, forgettable};
+use crate::backup::retention::{HeldSnapshots, forgettable};
 use crate::backup::schedule::{Schedule, SnapshotRules};
 use crate::backup::suspicion::{Content, Deletions, loss};
 use crate::wire::control::Lost;
@@ -231,7 +231,7 @@ impl Life {
             .values()
             .map(|(snapshot, _)| snapshot.clone())
             .collect();
-        let held = Held {
+        let held = HeldSnapshots {
             pinned: &pinned,
             verified: self.state.verified(),
         };
