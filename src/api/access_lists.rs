@@ -35,7 +35,7 @@ pub(super) async fn allow_list(ctx: &Context<'_>) -> Result<AllowList> {
 
 /// Invites somebody.
 pub(super) async fn invite(ctx: &Context<'_>, entry: AllowListEntry) -> Result<InvitationList> {
-    only_one_person(&entry)?;
+    let entry = one_person(entry)?;
     let statement = "INSERT INTO invitations (entry, invited_by, invited_at) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (entry) DO NOTHING";
     add(ctx, statement, &entry).await?;
@@ -44,7 +44,7 @@ pub(super) async fn invite(ctx: &Context<'_>, entry: AllowListEntry) -> Result<I
 
 /// Takes an invitation back.
 pub(super) async fn uninvite(ctx: &Context<'_>, entry: AllowListEntry) -> Result<InvitationList> {
-    only_one_person(&entry)?;
+    let entry = one_person(entry)?;
     remove(ctx, "DELETE FROM invitations WHERE entry = ?1", &entry).await?;
     invitations(ctx).await
 }
@@ -63,14 +63,9 @@ pub(super) async fn disallow(ctx: &Context<'_>, entry: AllowListEntry) -> Result
     allow_list(ctx).await
 }
 
-fn only_one_person(entry: &AllowListEntry) -> Result<()> {
-    match entry {
-        AllowListEntry::Domain(_) => {
-            let detail = "entry: an invitation is for one person, an e-mail address or a user id";
-            Err(Error::detailed(Refusal::BadRequest, detail))
-        }
-        AllowListEntry::Email(_) | AllowListEntry::User(_) => Ok(()),
-    }
+fn one_person(entry: AllowListEntry) -> Result<AllowListEntry> {
+    let checked = entry.one_person();
+    checked.map_err(|many| Error::detailed(Refusal::BadRequest, many.to_string()))
 }
 
 /// `?1` is the entry, `?2` the admin and `?3` the time.

@@ -1,13 +1,14 @@
 //! Incidents, sinks, mutes and thresholds, for admins.
 
 use moltworker_core::alerts::incident::Incident;
-use moltworker_core::alerts::policy::{AlertSettings, MAX_MUTE_DAYS, Mute};
+use moltworker_core::alerts::policy::AlertSettings;
 use moltworker_core::alerts::rules::Rule;
 use moltworker_core::alerts::sink::{MAX_SINKS, SinkRequest};
 use moltworker_core::api::alerts::{
     AlertCall, AlertRules, IncidentName, IncidentPage, IncidentQuery, IncidentState, ListedIncident,
-    MuteList, MuteName, MuteRequest, SinkList, SinkName, SinkTest,
+    SinkList, SinkName, SinkTest,
 };
+use moltworker_core::api::mutes::{self, MAX_SUBJECT, MuteList, MuteName, MuteRequest};
 use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::http::problem::Refusal;
 use serde::Deserialize;
@@ -24,10 +25,6 @@ use crate::platform::clock;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::json::read as of_text;
 
-/// Characters of a subject that is muted: more than a user id or a name has.
-const MAX_SUBJECT: usize = 64;
-const DAY_MS: u64 = 24 * 60 * 60_000;
-
 /// Answers one of these calls.
 pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: AlertCall) -> Result<Answer> {
     match call {
@@ -41,7 +38,7 @@ pub(super) async fn call(ctx: &Context<'_>, request: &mut Request, call: AlertCa
             Answer::of(&remove_sink(ctx, body::json(ctx.endpoint, request).await?).await?)
         }
         AlertCall::TestSink => Answer::of(&test_sink(ctx, body::json(ctx.endpoint, request).await?).await?),
-        AlertCall::Mutes => Answer::of(&mutes(ctx).await?),
+        AlertCall::Mutes => Answer::of(&list_mutes(ctx).await?),
         AlertCall::Mute => Answer::of(&mute(ctx, body::json(ctx.endpoint, request).await?).await?),
         AlertCall::Unmute => Answer::of(&unmute(ctx, body::json(ctx.endpoint, request).await?).await?),
         AlertCall::Settings => {
@@ -168,62 +165,32 @@ async fn test_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<Sin
     })
 }
 
-async fn mutes(ctx: &Context<'_>) -> Result<MuteList> {
+async fn list_mutes(ctx: &Context<'_>) -> Result<MuteList> {
     let mutes = alerts::mutes(ctx.env, clock::now_ms()).await;
     Ok(MuteList {
         mutes: mutes.map_err(directory_unavailable)?,
     })
 }
 
-/// What a mute is about, in the history's words.
-fn muted(rule: Option<Rule>, subject: Option<&str>) -> String {
-    format!(
-        "{} at {}",
-        rule.map_or("every rule", Rule::as_str),
-        subject.unwrap_or("every subject")
-    )
-}
-
-fn check_subject(subject: Option<&str>) -> Result<()> {
-    match subject {
-        Some(subject) if subject.is_empty() || subject.len() > MAX_SUBJECT => {
-            Err(bad("subject: a user id, a part of the platform, or a sink"))
-        }
-        _ => Ok(()),
-    }
-}
-
-async fn mute(ctx: &Context<'_>, MuteRequest { rule, subject, until }: MuteRequest) -> Result<MuteList> {
-    let now = clock::now_ms();
-    if rule.is_none() && subject.is_none() {
-        return Err(bad("rule or subject: nothing is muted altogether"));
-    }
-    check_subject(subject.as_deref())?;
-    if until <= now || until > now.saturating_add(MAX_MUTE_DAYS * DAY_MS) {
-        let detail =
-            format!("until: a time from now on, within {MAX_MUTE_DAYS} days, in milliseconds since 1970");
-        return Err(bad(detail));
-    }
-    begin(ctx, format!("{} until {until}", muted(rule, subject.as_deref()))).await;
-    let mute = Mute {
-        rule,
-        subject,
-        until,
-        muted_by: ctx.admin()?.to_string(),
-        muted_at: now,
-    };
+async fn mute(ctx: &Context<'_>, wanted: MuteRequest) -> Result<MuteList> {
+    let mute = wanted
+        .into_mute(ctx.admin()?.to_string(), clock::now_ms())
+        .map_err(|error| bad(error.to_string()))?;
+    let what = mutes::words(mute.rule, mute.subject.as_deref());
+    begin(ctx, format!("{what} until {}", mute.until)).await;
     alerts::mute(ctx.env, &mute)
         .await
         .map_err(directory_unavailable)?;
-    mutes(ctx).await
+    list_mutes(ctx).await
 }
 
-async fn unmute(ctx: &Context<'_>, MuteName { rule, subject }: MuteName) -> Result<MuteList> {
-    check_subject(subject.as_deref())?;
-    begin(ctx, muted(rule, subject.as_deref())).await;
-    let ended = alerts::forget_mute(ctx.env, rule, subject.as_deref()).await;
+async fn unmute(ctx: &Context<'_>, name: MuteName) -> Result<MuteList> {
+    name.check().map_err(|error| bad(error.to_string()))?;
+    let (rule, subject) = (name.rule, name.subject.as_deref());
+    begin(ctx, mutes::words(rule, subject)).await;
+    let ended = alerts::forget_mute(ctx.env, rule, subject).await;
     ended.map_err(directory_unavailable)?;
-    mutes(ctx).await
+    list_mutes(ctx).await
 }
 
 async fn set_settings(ctx: &Context<'_>, settings: AlertSettings) -> Result<AlertRules> {

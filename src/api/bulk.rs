@@ -5,7 +5,6 @@ use moltworker_core::api::bulk::{
 };
 use moltworker_core::api::page;
 use moltworker_core::http::problem::Refusal;
-use moltworker_core::jobs::bulk::MAX_BOTS;
 use worker::Request;
 
 use crate::api::answer::Answer;
@@ -41,11 +40,7 @@ async fn give(ctx: &Context<'_>, wanted: BulkRequest) -> Result<BulkReceipt> {
     let Selected { bots, first } = bulk::select(ctx.env, &selection)
         .await
         .map_err(directory_unavailable)?;
-    let named = match &selection {
-        BulkSelection::Users(users) => u32::try_from(users.len()).unwrap_or(u32::MAX),
-        BulkSelection::Filter(_) => bots,
-    };
-    let unknown = named.saturating_sub(bots);
+    let unknown = selection.unknown(bots);
     let dry = if is_dry { ", only to see how many" } else { "" };
     ctx.audit
         .note(format!("{}: {} ({bots}){dry}", verb.as_str(), selection.words()));
@@ -57,14 +52,7 @@ async fn give(ctx: &Context<'_>, wanted: BulkRequest) -> Result<BulkReceipt> {
             unknown,
         });
     }
-    if bots == 0 {
-        return Err(bad("no bot is meant by that"));
-    }
-    if bots > MAX_BOTS {
-        return Err(bad(format!(
-            "{bots} bots are meant by that, and an order is to at most {MAX_BOTS}: narrow it"
-        )));
-    }
+    BulkSelection::check_size(bots).map_err(|error| bad(error.to_string()))?;
     ctx.audit.begin().await;
     let made = bulk::create(ctx.env, verb, &selection, ctx.admin()?, clock::now_ms()).await;
     let order = made.map_err(directory_unavailable)?;

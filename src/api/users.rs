@@ -1,6 +1,5 @@
 //! Users, for admins.
 
-use moltworker_core::api::bot::BotState;
 use moltworker_core::api::page::{self, PAGE_ROWS};
 use moltworker_core::api::sandbox::Order;
 use moltworker_core::api::users::{User, UserPage};
@@ -58,13 +57,12 @@ pub(super) async fn get(ctx: &Context<'_>) -> Result<User> {
 pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<User> {
     let (user, admin) = (ctx.subject()?, ctx.admin()?);
     ctx.audit.note(format!("{} the account", status.verb()));
-    if user == admin && status != UserStatus::Active {
-        let detail = "an admin cannot suspend or delete their own account";
-        return Err(Error::detailed(Refusal::BadRequest, detail));
-    }
+    status
+        .may_be_set(user, admin)
+        .map_err(|own| Error::detailed(Refusal::BadRequest, own.to_string()))?;
     get(ctx).await?;
     ctx.audit.begin().await;
-    if status != UserStatus::Active {
+    if status.is_closed() {
         tell_bot(
             ctx.env,
             user,
@@ -97,7 +95,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
         // Nothing is sent there any more all the same; what opens it stays until it is deleted once more.
         log::line("owner-sink-not-removed", &[("user", &user), ("reason", &error)]);
     }
-    if status == UserStatus::Active {
+    if !status.is_closed() {
         tell_bot(
             ctx.env,
             user,
@@ -117,16 +115,12 @@ async fn tell_bot(env: &Env, user: UserId, status: UserStatus, otherwise: &'stat
 }
 
 async fn follow_status(env: &Env, user: UserId, status: UserStatus) -> sandbox_client::Result<()> {
-    let order = match status {
-        UserStatus::Active => {
-            let status = sandbox_client::status(env, user).await?;
-            // What its owner stopped is not the account's affair, and stays stopped.
-            if sandbox_client::summary(&status)?.state == BotState::Stopped {
-                return Ok(());
-            }
-            Order::Start
-        }
-        UserStatus::Suspended | UserStatus::Deleted => Order::Suspend,
+    let bot = match status.is_closed() {
+        true => None,
+        false => Some(sandbox_client::summary(&sandbox_client::status(env, user).await?)?.state),
+    };
+    let Some(order) = Order::of_status(status, bot) else {
+        return Ok(());
     };
     sandbox_client::order(env, user, Authority::Admin, order, false)
         .await

@@ -22,17 +22,11 @@ impl Inner {
         };
         // Nothing is waited for between this look and the order: what falls asleep meanwhile would be started by it.
         let life = self.life();
-        Ok(
-            match (verb.decide(life.bot_state(), life.since, tried_at), order) {
-                (BulkStep::Skip(why), _) => SandboxAnswer::Skipped(why.to_owned()).into(),
-                (BulkStep::IsDone, _) => SandboxAnswer::Done.into(),
-                // As a single order it would take a slot; so many at once would start what nobody waits for.
-                (BulkStep::Do, Some(Order::Restart)) if !life.is_awake() => {
-                    SandboxAnswer::Skipped("nothing of it runs; the next request starts it".to_owned()).into()
-                }
-                (BulkStep::Do, Some(order)) => self.order(Authority::Admin, order, lost).await?.into(),
-                (BulkStep::Do, None) => self.snapshots(SnapshotCommand::Take(false)).await?,
-            },
-        )
+        Ok(match (verb.step(&life, tried_at), order) {
+            (BulkStep::Skip(why), _) => SandboxAnswer::Skipped(why.to_owned()).into(),
+            (BulkStep::IsDone, _) => SandboxAnswer::Done.into(),
+            (BulkStep::Do, Some(order)) => self.order(Authority::Admin, order, lost).await?.into(),
+            (BulkStep::Do, None) => self.snapshots(SnapshotCommand::Take(false)).await?,
+        })
     }
 }

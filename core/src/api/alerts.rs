@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parameter::{Parameter, Takes, texts_of};
 use crate::alerts::incident::Incident;
-use crate::alerts::policy::{AlertSettings, Mute, QuietHours};
+use crate::alerts::policy::{AlertSettings, QuietHours};
 use crate::alerts::rules::{Rule, Severity};
 use crate::alerts::sink::SinkKind;
 
@@ -252,42 +252,6 @@ pub struct SinkTest {
     pub delivered: bool,
     /// Why it did not.
     pub error: Option<String>,
-}
-
-/// What is muted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct MuteList {
-    /// The one that ends next comes first.
-    pub mutes: Vec<Mute>,
-}
-
-/// What to mute: a rule, a subject, or a rule at a subject.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct MuteRequest {
-    /// Which rule; every one where it is left out.
-    #[serde(default)]
-    pub rule: Option<Rule>,
-    /// Whose bot, or which other subject; every one where it is left out.
-    #[serde(default)]
-    pub subject: Option<String>,
-    /// Until when.
-    pub until: u64,
-}
-
-/// Names one mute, by what it mutes.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct MuteName {
-    /// Its rule, if it has one.
-    #[serde(default)]
-    pub rule: Option<Rule>,
-    /// Its subject, if it has one.
-    #[serde(default)]
-    pub subject: Option<String>,
 }
 
 /// Rules and quiet hours as they hold.

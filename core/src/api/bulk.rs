@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bot::{BotState, Health};
 use super::parameter::{Parameter, Takes, texts_of};
-use crate::jobs::bulk::{BulkOutcome, BulkVerb, MAX_NAMED};
+use crate::jobs::bulk::{BulkOutcome, BulkVerb, MAX_BOTS, MAX_NAMED};
 use crate::user_id::UserId;
 
 /// What can be asked of the orders to many bots.
@@ -99,7 +99,40 @@ impl BulkRequest {
     }
 }
 
+/// So many bots are meant that nothing is ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadBulkSize {
+    /// Not one.
+    #[error("no bot is meant by that")]
+    None,
+    /// More than an order is to.
+    #[error("{0} bots are meant by that, and an order is to at most {MAX_BOTS}: narrow it")]
+    TooMany(u32),
+}
+
 impl BulkSelection {
+    /// How many of those it names are none, where so many `bots` were found.
+    pub fn unknown(&self, bots: u32) -> u32 {
+        match self {
+            Self::Users(users) => u32::try_from(users.len())
+                .unwrap_or(u32::MAX)
+                .saturating_sub(bots),
+            Self::Filter(_) => 0,
+        }
+    }
+
+    /// Whether an order to so many bots is given.
+    ///
+    /// # Errors
+    /// See [`BadBulkSize`].
+    pub fn check_size(bots: u32) -> Result<(), BadBulkSize> {
+        match bots {
+            0 => Err(BadBulkSize::None),
+            1..=MAX_BOTS => Ok(()),
+            _ => Err(BadBulkSize::TooMany(bots)),
+        }
+    }
+
     /// In words, for the history and the list of orders.
     pub fn words(&self) -> String {
         match self {
@@ -264,6 +297,22 @@ mod tests {
     fn read(text: &str) -> Result<BulkSelection, String> {
         let request: BulkRequest = json::exactly(text.as_bytes()).map_err(|error| error.to_string())?;
         request.selection().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_order_is_to_one_bot_at_least_and_to_a_bounded_number() {
+        for (bots, expected) in [
+            (0, Err(BadBulkSize::None)),
+            (1, Ok(())),
+            (MAX_BOTS, Ok(())),
+            (MAX_BOTS + 1, Err(BadBulkSize::TooMany(MAX_BOTS + 1))),
+        ] {
+            assert_eq!(BulkSelection::check_size(bots), expected, "{bots}");
+        }
+        let named = BulkSelection::Users(vec![user(1), user(2), user(3)]);
+        assert_eq!((named.unknown(1), named.unknown(3)), (2, 0));
+        let every = BulkSelection::Filter(BulkFilter::default());
+        assert_eq!(every.unknown(0), 0);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod fleet;
 pub mod health;
 pub mod history;
+pub mod mutes;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod operation;

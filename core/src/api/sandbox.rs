@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::bot::BotState;
 use super::snapshots::SnapshotCommand;
 
 use crate::backup::repository::scope::Scope;
@@ -13,6 +14,7 @@ use crate::cost::limit::LimitChoice;
 use crate::http::problem::Refusal;
 use crate::identity::mfa::{SecondFactor, SecondFactorCommand};
 use crate::identity::session::{Renewal, SessionCommand};
+use crate::identity::users::UserStatus;
 use crate::jobs::bulk::BulkVerb;
 use crate::json;
 use crate::wire::run::{Run, SnapshotId};
@@ -230,6 +232,16 @@ impl Order {
             BulkVerb::Suspend => Some(Self::Suspend),
             BulkVerb::Resume => Some(Self::Start),
             BulkVerb::Snapshot => None,
+        }
+    }
+
+    /// What a bot is ordered when its owner's account gets this status; nothing where it stays as it is. What its owner stopped
+    /// is not the account's affair, and stays stopped; nobody has to ask for that when the account is closed.
+    pub const fn of_status(status: UserStatus, bot: Option<BotState>) -> Option<Self> {
+        match (status, bot) {
+            (UserStatus::Suspended | UserStatus::Deleted, _) => Some(Self::Suspend),
+            (UserStatus::Active, Some(BotState::Stopped)) => None,
+            (UserStatus::Active, _) => Some(Self::Start),
         }
     }
 

@@ -96,6 +96,24 @@ impl From<AllowListEntry> for String {
     }
 }
 
+/// The entry is of many, and an invitation is for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("entry: an invitation is for one person, an e-mail address or a user id")]
+pub struct NotOnePerson;
+
+impl AllowListEntry {
+    /// Whom an invitation is for.
+    ///
+    /// # Errors
+    /// It is a domain.
+    pub fn one_person(self) -> Result<Self, NotOnePerson> {
+        match self {
+            Self::Domain(_) => Err(NotOnePerson),
+            Self::Email(_) | Self::User(_) => Ok(self),
+        }
+    }
+}
+
 /// Every entry that would let this person in: their id, their address, their address's domain. An address
 /// the token does not carry, or that is none, matches nothing.
 pub fn entries_for(user: UserId, email: Option<&str>) -> Vec<AllowListEntry> {
@@ -134,6 +152,23 @@ impl UserStatus {
         }
     }
 
+    /// Whether it keeps a user out.
+    pub fn is_closed(self) -> bool {
+        self != Self::Active
+    }
+
+    /// Whether the admin `by` may give it to `user`. Nobody closes their own account: whoever would open it again might be
+    /// the one who has just closed it.
+    ///
+    /// # Errors
+    /// It is their own.
+    pub fn may_be_set(self, user: UserId, by: UserId) -> Result<(), OwnAccount> {
+        if self.is_closed() && user == by {
+            return Err(OwnAccount);
+        }
+        Ok(())
+    }
+
     /// The verb in a path that leads to it.
     pub fn verb(self) -> &'static str {
         match self {
@@ -152,6 +187,11 @@ impl UserStatus {
         }
     }
 }
+
+/// An admin would close their own account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an admin cannot suspend or delete their own account")]
+pub struct OwnAccount;
 
 /// How old what an isolate read about a user or a domain may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +278,34 @@ mod tests {
                 .parse::<AllowListEntry>()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn an_invitation_is_for_one_person() {
+        for (text, is_one) in [("a@example.com", true), (ALICE, true), ("@example.com", false)] {
+            let entry: AllowListEntry = text.parse().unwrap();
+            let expected = if is_one {
+                Ok(entry.clone())
+            } else {
+                Err(NotOnePerson)
+            };
+            assert_eq!(entry.one_person(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn no_admin_closes_their_own_account() {
+        let alice: UserId = ALICE.parse().unwrap();
+        let admin: UserId = "00000000-0000-4000-8000-000000000001".parse().unwrap();
+        for status in UserStatus::ALL {
+            let expected = if status == UserStatus::Active {
+                Ok(())
+            } else {
+                Err(OwnAccount)
+            };
+            assert_eq!(status.may_be_set(admin, admin), expected, "{status:?}");
+            assert_eq!(status.may_be_set(alice, admin), Ok(()), "{status:?}");
+        }
     }
 
     #[test]

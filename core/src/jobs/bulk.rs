@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bot::bot_state::BotState;
+use crate::bot::lifecycle::Lifecycle;
 
 /// Bots of one order. They are one statement of D1, and no more than three ticks put on the queue.
 pub const MAX_BOTS: u32 = 10_000;
@@ -72,7 +73,7 @@ impl BulkVerb {
     }
 
     /// What is to be done about a bot that has been in this state since then. `tried_at` is when it was tried first, if it was.
-    pub fn decide(self, state: BotState, since: u64, tried_at: Option<u64>) -> BulkStep {
+    fn decide(self, state: BotState, since: u64, tried_at: Option<u64>) -> BulkStep {
         use BotState::{Asleep, Stopped, Stopping, Suspended};
         let is_so = match self {
             // It was tried, and has begun something since.
@@ -95,6 +96,19 @@ impl BulkVerb {
             _ if is_so && tried_at.is_some() => BulkStep::IsDone,
             _ if is_so => BulkStep::Skip("it is so already"),
             _ => BulkStep::Do,
+        }
+    }
+}
+
+impl BulkVerb {
+    /// What is to be done about the bot of this life. As a single order a restart takes a slot; so many at once would start
+    /// what nobody waits for.
+    pub fn step(self, life: &Lifecycle, tried_at: Option<u64>) -> BulkStep {
+        match self.decide(life.bot_state(), life.since, tried_at) {
+            BulkStep::Do if self == Self::Restart && !life.is_awake() => {
+                BulkStep::Skip("nothing of it runs; the next request starts it")
+            }
+            step => step,
         }
     }
 }

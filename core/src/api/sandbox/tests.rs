@@ -305,3 +305,20 @@ fn an_order_is_refused_where_the_bot_would_ignore_it() {
         }
     }
 }
+
+#[test]
+fn a_closed_account_suspends_its_bot_and_an_open_one_frees_it() {
+    for status in [UserStatus::Suspended, UserStatus::Deleted] {
+        for bot in [None, Some(BotState::Stopped), Some(BotState::Running)] {
+            assert_eq!(Order::of_status(status, bot), Some(Order::Suspend), "{bot:?}");
+        }
+    }
+    for bot in BotState::ALL {
+        let expected = (bot != BotState::Stopped).then_some(Order::Start);
+        assert_eq!(
+            Order::of_status(UserStatus::Active, Some(bot)),
+            expected,
+            "{bot:?}"
+        );
+    }
+}

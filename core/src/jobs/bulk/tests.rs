@@ -1,4 +1,5 @@
 use super::*;
+use crate::bot::lifecycle::LifecycleState;
 
 /// What is done about a bot that has been in this state for a while, the first time.
 fn first(verb: BulkVerb, state: BotState) -> BulkStep {
@@ -48,6 +49,22 @@ fn no_verb_but_a_restart_of_what_failed_starts_a_bot_that_is_down() {
             }
         }
     }
+}
+
+#[test]
+fn a_restart_of_many_starts_nothing_that_has_no_container() {
+    let mut life = Lifecycle::new(0);
+    life.state = LifecycleState::BackingOff {
+        until: 60_000,
+        reason: String::new(),
+    };
+    assert_eq!(
+        BulkVerb::Restart.step(&life, None),
+        BulkStep::Skip("nothing of it runs; the next request starts it")
+    );
+    assert_eq!(BulkVerb::Stop.step(&life, None), BulkStep::Do);
+    life.state = LifecycleState::Running;
+    assert_eq!(BulkVerb::Restart.step(&life, None), BulkStep::Do);
 }
 
 #[test]

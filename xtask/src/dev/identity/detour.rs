@@ -243,7 +243,7 @@ struct CodeGrant {
     code_verifier: String,
 }
 
-/// `grant_type=pkce`.
+/// Exchanges a code with its verifier: `grant_type=pkce`.
 pub(super) fn exchange(
     project: &Project,
     body: &[u8],
