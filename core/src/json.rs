@@ -125,7 +125,7 @@ impl de::Error for Error {
 /// A JSON value. No object in it has a member twice: of two, readers do not agree which one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
-    /// `null`
+    /// What stands for nothing: `null`.
     Null,
     /// `true` and `false`
     Bool(bool),

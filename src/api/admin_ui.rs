@@ -1,7 +1,8 @@
 //! The admin UI. It is a page and its files, alike for everybody; what it shows it asks of an admin's endpoints, with the token
 //! of whoever signs in there.
 
-use moltworker_core::http::admin_ui::{self, AdminUiPart, KEEP_FILE, PAGE};
+use moltworker_core::http::admin_ui::{self, AdminUiPart, KEEP_FILE};
+use moltworker_core::http::paths::{ADMIN_UI, ADMIN_UI_PAGE};
 use moltworker_core::http::problem::Refusal;
 use worker::Request;
 
@@ -14,11 +15,8 @@ use crate::http::pages;
 use crate::http::reply::{self, Page};
 use crate::platform::{assets, log};
 
-/// Where the UI begins: relative addresses of the page count from there.
-const START: &str = "/admin/";
-
 pub(super) fn enter() -> Result<Page> {
-    Ok(Page::elsewhere(START)?)
+    Ok(Page::elsewhere(ADMIN_UI)?)
 }
 
 /// The page for a person, whatever stands behind `/admin/`; a file for whoever asks. A program that means an endpoint and has
@@ -45,10 +43,10 @@ pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer
 
 async fn page(ctx: &Context<'_>) -> Result<Answer> {
     let policy = admin_ui::policy(&ctx.settings.supabase_url);
-    match assets::read(ctx.env, PAGE).await? {
+    match assets::read(ctx.env, ADMIN_UI_PAGE).await? {
         Some(page) => Ok(Answer::Stream(reply::deployed(page, "no-store", Some(&policy))?)),
         None => {
-            log::line("admin-ui-missing", &[("path", &PAGE)]);
+            log::line("admin-ui-missing", &[("path", &ADMIN_UI_PAGE)]);
             unavailable(pages::AdminUiLacks::Files)
         }
     }

@@ -1,6 +1,7 @@
 //! A browser's way in and out, and to a bot's own host: what `identity` does, with who it was for the history.
 
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::{Renewal, Session};
 use worker::{Headers, Request};
@@ -78,8 +79,8 @@ pub(super) async fn sign_out(ctx: &Context<'_>, request: &Request) -> Result<Pag
         origin: ctx.origin(),
         purpose: &purpose,
         then: match ctx.served {
-            Served::Bot(_) => "/auth/sign-out",
-            Served::Platform | Served::Nowhere => "/login",
+            Served::Bot(_) => paths::SIGN_OUT,
+            Served::Platform | Served::Nowhere => paths::LOGIN,
         },
     };
     Ok(noted(

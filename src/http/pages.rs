@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use moltworker_core::api::sandbox::Order;
+use moltworker_core::http::paths;
 use moltworker_core::settings::SettingProblem;
 
 use crate::http::nonce::Nonce;
@@ -92,7 +93,7 @@ pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool) -> Markup {
     let main = html! {
         @if signed_in {
             h1 { "Sign out?" }
-            form method="post" action="/auth/sign-out" { button type="submit" { "Sign out" } }
+            form method="post" action=(paths::SIGN_OUT) { button type="submit" { "Sign out" } }
             p { a href="/" { "Back to my bot" } }
         } @else {
             h1 { "You are signed out" }
@@ -130,6 +131,6 @@ fn standing(index: usize, at: usize) -> &'static str {
 /// A button that gives the caller's own bot an order.
 fn order_form(order: Order, words: &str) -> Markup {
     html! {
-        form method="post" action={ "/api/bot/" (order.as_str()) } { button type="submit" { (words) } }
+        form method="post" action=(paths::order(order.as_str())) { button type="submit" { (words) } }
     }
 }

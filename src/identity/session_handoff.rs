@@ -4,6 +4,7 @@
 use moltworker_core::api::route::safe_next;
 use moltworker_core::http::cookies;
 use moltworker_core::http::host::HostName;
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::session::Session;
 use moltworker_core::identity::session_handoff::{
@@ -48,7 +49,7 @@ pub(crate) async fn redirect_to_platform(
         .append_pair("next", &Address::of(request)?.path_and_query())
         .finish();
     let platform = settings.public.as_str();
-    let away = Page::elsewhere(&format!("{platform}/auth/hand-over?{query}"))?;
+    let away = Page::elsewhere(&format!("{platform}{}?{query}", paths::SESSION_HANDOFF))?;
     if !is_new {
         return Ok(away);
     }
@@ -92,8 +93,9 @@ pub(crate) async fn issue_code(
     };
     keep(env, &code, &pending).await?;
     Ok(onward(&format!(
-        "{}/auth/hand-over?code={}",
+        "{}{}?code={}",
         host.origin,
+        paths::SESSION_HANDOFF,
         code.as_str()
     ))?)
 }

@@ -41,7 +41,7 @@ struct ClaimedRow {
     user_id: UserId,
 }
 
-/// One tick.
+/// What cron does once a minute.
 pub(super) async fn tick(env: &Env) -> Result<()> {
     let database = database::open(env)?;
     let began_at = clock::now_ms();

@@ -23,7 +23,7 @@ use crate::platform::log;
 use crate::platform::sandbox_client;
 use objects::Objects;
 
-/// A snapshot in the bucket.
+/// What the bucket itself says of a snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct BucketSnapshot {
     pub(crate) id: SnapshotId,

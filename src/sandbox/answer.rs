@@ -24,7 +24,7 @@ pub(super) async fn command(request: &web_sys::Request) -> Result<Option<Sandbox
 
 /// What a command comes to.
 pub(super) enum Reply {
-    /// An answer.
+    /// A document of the platform's own.
     Answer(SandboxAnswer),
     /// A stream that passes as it is; its status is 200, or 206 where it is part of a file.
     Stream(Response),

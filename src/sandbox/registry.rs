@@ -41,7 +41,7 @@ enum Written {
     Stored,
     /// Whatever it was, it is to be written again.
     Unknown,
-    /// This.
+    /// As this object wrote it.
     Known(WrittenRow),
 }
 

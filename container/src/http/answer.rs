@@ -49,7 +49,7 @@ pub(crate) fn accepted(value: &impl Serialize) -> Response<Body> {
     response
 }
 
-/// A text.
+/// Plain text, with 200.
 pub(crate) fn text(text: String) -> Response<Body> {
     response(Body::own(text), "text/plain; charset=utf-8")
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The connection.
+/// A stream whose writes are thrown away once the other side reads nothing any more.
 pub(crate) struct Connection<S> {
     stream: S,
     /// The other side reads nothing any more: what is written goes nowhere.

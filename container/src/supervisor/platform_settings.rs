@@ -119,7 +119,6 @@ pub(crate) struct GatewayPlace<'a> {
     pub(crate) home: &'a Path,
     /// Its state directory.
     pub(crate) state: &'a Path,
-    /// Its config.
     pub(crate) config: &'a Path,
     /// Where it listens.
     pub(crate) address: SocketAddr,
@@ -157,7 +156,6 @@ pub(crate) fn config_must_not_set() -> impl Iterator<Item = &'static str> {
 pub(crate) struct PlatformKey {
     /// The way to it.
     pub(crate) path: &'static [&'static str],
-    /// The value.
     pub(crate) value: Value,
     /// What the gateway does with another one.
     #[cfg_attr(

@@ -129,7 +129,7 @@ pub struct ComponentFacts {
     pub state: String,
     /// Since when.
     pub since: Option<u64>,
-    /// Why.
+    /// Why it is so.
     pub reason: Option<String>,
 }
 
@@ -140,7 +140,7 @@ pub struct SinkFacts {
     pub name: String,
     /// Since when.
     pub failing_since: u64,
-    /// Why.
+    /// Why it fails.
     pub last_error: Option<String>,
 }
 

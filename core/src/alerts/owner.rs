@@ -15,7 +15,7 @@ use crate::user_id::UserId;
 pub const MAX_MESSAGES_AN_HOUR: u32 = 20;
 /// How often an owner may try their sink within an hour: enough to set it up.
 pub const MAX_TESTS_AN_HOUR: u32 = 5;
-/// That hour.
+/// The hour in which messages and tries are counted.
 pub const HOUR_MS: u64 = 60 * 60_000;
 /// Owners' messages that are sent in one tick, after those of the admins.
 pub const MAX_AT_ONCE: u32 = 50;

@@ -45,7 +45,7 @@ pub enum IncidentState {
 }
 
 impl IncidentState {
-    /// Both.
+    /// What a query may name.
     pub const ALL: [Self; 2] = [Self::Open, Self::Closed];
 
     /// Its text in a query.
@@ -119,7 +119,7 @@ impl IncidentQuery {
     }
 }
 
-/// An incident.
+/// An incident as admins see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ListedIncident {
@@ -215,13 +215,13 @@ pub struct ListedSink {
     pub host: String,
     /// The admin who set it up.
     pub changed_by: String,
-    /// When.
+    /// When that was.
     pub changed_at: u64,
     /// When it last took a message.
     pub delivered_at: Option<u64>,
     /// Since when it takes none.
     pub failing_since: Option<u64>,
-    /// Why.
+    /// Why it took none the last time.
     pub last_error: Option<String>,
     /// Messages that wait for it.
     pub waiting: u64,

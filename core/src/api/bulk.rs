@@ -209,7 +209,7 @@ pub struct BulkOrder {
     pub selection: String,
     /// The admin who ordered it.
     pub ordered_by: UserId,
-    /// When.
+    /// When it was ordered.
     pub ordered_at: u64,
     /// How many bots it concerns.
     pub bots: u32,
@@ -219,7 +219,7 @@ pub struct BulkOrder {
     pub results: BulkResults,
     /// The admin who stopped it.
     pub stopped_by: Option<UserId>,
-    /// When.
+    /// When it was stopped.
     pub stopped_at: Option<u64>,
     /// When the last of its bots came to an end.
     pub finished_at: Option<u64>,
@@ -253,7 +253,7 @@ pub struct BulkBot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BulkOrderBots {
-    /// The order.
+    /// What was ordered, and how far it is.
     pub order: BulkOrder,
     /// Its bots, by user id.
     pub bots: Vec<BulkBot>,

@@ -63,7 +63,7 @@ impl Basis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Costs {
-    /// Today.
+    /// What today has cost until now.
     pub today_microdollars: u64,
     /// This month, so far.
     pub month_microdollars: u64,
@@ -212,7 +212,7 @@ pub struct ListedCosts {
     pub user_id: UserId,
     /// Its owner's address, as their last token said it.
     pub email: Option<String>,
-    /// Today.
+    /// What today has cost until now.
     pub today_microdollars: u64,
     /// This month, so far.
     pub month_microdollars: u64,

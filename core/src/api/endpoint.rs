@@ -9,7 +9,7 @@ use super::contract::{Access, Audit, ChangeMethod, Hosts, Input, MAX_BODY_BYTES,
 use super::operation::Operation;
 use crate::http::problem::Refusal;
 
-/// One endpoint.
+/// A row of the table, fixed by the constructor that made it.
 #[derive(Debug, Clone, Copy)]
 pub struct Endpoint {
     operation: Operation,

@@ -52,7 +52,7 @@ pub struct ComponentHealth {
     pub health: Health,
     /// Since when; null where nobody knows.
     pub since: Option<u64>,
-    /// Why.
+    /// Why it is not as it should be.
     pub reason: Option<String>,
     /// When it was last looked at.
     pub checked_at: Option<u64>,
@@ -67,7 +67,7 @@ pub struct HealthRow {
     pub state: ComponentState,
     /// Since when; nothing where nobody knows.
     pub since: Option<u64>,
-    /// Why.
+    /// Why it is not as it should be.
     pub reason: Option<String>,
     /// When it was last looked at.
     pub checked_at: u64,

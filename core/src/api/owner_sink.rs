@@ -39,7 +39,7 @@ pub struct OwnerSinkStatus {
     pub delivered_at: Option<u64>,
     /// Since when it takes none.
     pub failing_since: Option<u64>,
-    /// Why.
+    /// Why it took none the last time.
     pub last_error: Option<String>,
     /// Messages that wait for it.
     pub waiting: u64,

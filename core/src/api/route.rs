@@ -3,7 +3,7 @@
 use super::contract::Hosts;
 use super::endpoint::Endpoint;
 use super::table::{SERVE_BOT, endpoints};
-use crate::backup::state::CHOICE_PATH;
+use crate::http::paths;
 use crate::identity::sign_in::Provider;
 use crate::user_id::UserId;
 
@@ -32,11 +32,11 @@ pub enum Route {
 /// What the braces of an endpoint's path stand for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PathParameters {
-    /// `{user}`
+    /// Whose bot or account, from `{user}`.
     pub user: Option<UserId>,
-    /// `{provider}`
+    /// Who signs people in, from `{provider}`.
     pub provider: Option<Provider>,
-    /// `{order}`
+    /// Which order to many bots, from `{order}`.
     pub order: Option<u32>,
 }
 
@@ -174,7 +174,8 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
     // The reserved paths that lead on: to a bot's own host, which the caller must own, and to a page of the owner's.
-    let leads_on = path.starts_with("/auth/hand-over?") || path == CHOICE_PATH;
+    let to_bot = path.strip_prefix(paths::SESSION_HANDOFF);
+    let leads_on = to_bot.is_some_and(|rest| rest.starts_with('?')) || path == paths::CHOICE;
     let (alone, _query) = path.split_once(['?', '#']).unwrap_or((path, ""));
     if local && plain && (leads_on || !is_reserved(alone)) {
         path

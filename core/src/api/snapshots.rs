@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::backup::state::CHOICE_PATH;
+use crate::http::paths;
 use crate::http::problem::Refusal;
 use crate::wire::control::{LeftOut, Lost, Named, Snapshot};
 use crate::wire::home_path::HomePath;
@@ -247,7 +247,7 @@ impl SnapshotCommand {
     pub fn leads_on(&self) -> Option<&'static str> {
         match self {
             Self::Keep => Some("/"),
-            Self::PutBack => Some(CHOICE_PATH),
+            Self::PutBack => Some(paths::CHOICE),
             _ => None,
         }
     }

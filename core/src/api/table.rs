@@ -8,6 +8,7 @@ use super::contract::{Hosts, Input, Method, Output};
 use super::endpoint::Endpoint;
 use super::history::SIGN_IN;
 use super::operation::{Document, Operation};
+use crate::http::paths;
 use crate::http::problem::Refusal;
 use rows::{CHALLENGE, CODE, ERROR, ERROR_CODE, HANDOFF_CODE, HOST, NEXT, STATE};
 
@@ -54,7 +55,7 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::public(
         Operation::EnterAdminUi,
         "enter-admin-ui",
-        "/admin",
+        paths::ADMIN,
         "The way to the admin UI",
     ),
     Endpoint::public(
@@ -65,12 +66,17 @@ static PUBLIC: &[Endpoint] = &[
     )
     .or(&[Refusal::NotFound]),
     // A browser's way in and out.
-    Endpoint::public(Operation::ShowLogin, "show-login", "/login", "The sign-in page")
-        .takes(Input::Query(&[NEXT])),
+    Endpoint::public(
+        Operation::ShowLogin,
+        "show-login",
+        paths::LOGIN,
+        "The sign-in page",
+    )
+    .takes(Input::Query(&[NEXT])),
     Endpoint::sign_in(
         Operation::SubmitLogin,
         SIGN_IN,
-        "/login",
+        paths::LOGIN,
         "Sign in, or have a link mailed",
         Method::Post,
     )
@@ -79,14 +85,14 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::public(
         Operation::ShowSecondFactor,
         "show-second-factor",
-        "/login/second-factor",
+        paths::SECOND_FACTOR,
         "The page that asks for a second factor",
     )
     .takes(Input::Query(&[NEXT])),
     Endpoint::sign_in(
         Operation::SubmitSecondFactor,
         "prove-second-factor",
-        "/login/second-factor",
+        paths::SECOND_FACTOR,
         "Prove the second factor by a code, or begin to enrol one",
         Method::Post,
     )
@@ -95,7 +101,7 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::sign_in(
         Operation::SignInWith,
         "begin-sign-in",
-        "/auth/sign-in/{provider}",
+        paths::SIGN_IN_WITH,
         "Go to a provider to sign in there",
         Method::GetOnly,
     )
@@ -105,7 +111,7 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::sign_in(
         Operation::SignInCallback,
         "finish-sign-in",
-        "/auth/callback",
+        paths::SIGN_IN_CALLBACK,
         "Come back from a provider, or from a mailed link",
         Method::GetOnly,
     )
@@ -114,7 +120,7 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::session(
         Operation::SignOut,
         "sign-out",
-        "/auth/sign-out",
+        paths::SIGN_OUT,
         "Sign out",
         Method::Post,
     )
@@ -124,14 +130,14 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::public(
         Operation::ShowSignOut,
         "show-sign-out",
-        "/auth/sign-out",
+        paths::SIGN_OUT,
         "The page that offers to sign out",
     )
     .on(Hosts::Bots),
     Endpoint::leave(
         Operation::IssueHandoffCode,
         "issue-handoff-code",
-        "/auth/hand-over",
+        paths::SESSION_HANDOFF,
         "Take the session to a bot's own host",
     )
     .takes(Input::Query(&[HOST, CHALLENGE, NEXT]))
@@ -139,7 +145,7 @@ static PUBLIC: &[Endpoint] = &[
     Endpoint::session(
         Operation::RedeemHandoffCode,
         "redeem-handoff-code",
-        "/auth/hand-over",
+        paths::SESSION_HANDOFF,
         "Arrive with the session from the platform's host",
         Method::GetOnly,
     )

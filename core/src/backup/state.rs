@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::{IncidentKind, Incidents};
+use crate::http::paths;
 use crate::wire::control::{DRILL_FAILED, MaintenanceReport, RestoreReport, Snapshot};
 use crate::wire::run::{RestorePoint, Run, SnapshotId};
 
-pub use choice::{CHOICE_PATH, MAX_NAMED, PassedOver};
+pub use choice::{MAX_NAMED, PassedOver};
 pub use due_job::{DRILL_EVERY_MS, MAINTAIN_AGAIN_MS, MAINTAIN_EVERY_MS, PARTS, SETTLED_MS};
 pub use start::{Ended, StoredSnapshot};
 pub use trouble::{SAVED_EVERY_MS, TROUBLE_REPORTED_AFTER_MS, Trouble};
@@ -80,7 +81,7 @@ pub struct BackupState {
     incidents: Incidents,
 }
 
-/// The newest snapshot.
+/// What is known of the newest snapshot without asking the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NewestSnapshot {
@@ -260,7 +261,7 @@ impl BackupState {
                 .as_ref()
                 .map(|report| report.passed_over.iter().take(MAX_NAMED).cloned().collect())
                 .unwrap_or_default(),
-            choice_page: choice.is_some().then_some(CHOICE_PATH),
+            choice_page: choice.is_some().then_some(paths::CHOICE),
             choice,
             restore_wanted: self.wanted.as_ref().map(|wanted| wanted.point.clone()),
             maintained_at: self.maintenance.finished_at,

@@ -17,7 +17,7 @@ pub const ACTIVITY_MS: u64 = 60_000;
 /// What a Sandbox wrote last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// When.
+    /// When that was.
     pub at: u64,
     /// The last activity of the owner's traffic that it knew of; zero for none.
     pub active_at: u64,

@@ -92,9 +92,9 @@ impl RestartReason {
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restart {
-    /// When.
+    /// When it happened.
     pub at: u64,
-    /// Why.
+    /// What made it start again.
     pub reason: RestartReason,
 }
 
@@ -102,7 +102,7 @@ pub struct Restart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RestartCount {
-    /// Why.
+    /// What made it start again.
     pub reason: RestartReason,
     /// How many in the last 24 hours; of all reasons at most 48 are counted.
     pub count: u32,

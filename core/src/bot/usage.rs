@@ -53,7 +53,7 @@ pub struct ResourceUsage {
 }
 
 impl ResourceUsage {
-    /// Of the memory.
+    /// How much of its memory it uses.
     pub fn memory_share(&self) -> Option<Share> {
         let share = Share {
             used: self.memory,
@@ -63,7 +63,7 @@ impl ResourceUsage {
         share.known()
     }
 
-    /// Of the disk.
+    /// How full its disk is.
     pub fn disk_share(&self) -> Option<Share> {
         let share = Share {
             used: self.disk,

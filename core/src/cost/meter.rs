@@ -39,7 +39,7 @@ pub struct Meter {
 /// One day of a bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountedDay {
-    /// Which.
+    /// The day it is about.
     pub day: Day,
     /// What it used.
     pub usage: Usage,
@@ -63,7 +63,7 @@ struct OpenRun {
 /// What D1 has of a day that the Sandbox does not count itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct ToldDay {
-    /// Which.
+    /// The day it is about.
     pub day: Day,
     /// Operations that write or list.
     pub class_a: u64,

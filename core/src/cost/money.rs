@@ -18,7 +18,7 @@ const DOLLAR: u64 = 1_000_000;
 pub struct Money(u64);
 
 impl Money {
-    /// Nothing.
+    /// What costs nothing.
     pub const ZERO: Self = Self(0);
 
     /// So many picodollars.

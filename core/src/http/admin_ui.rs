@@ -1,11 +1,9 @@
 //! The admin UI as browsers get it: which of its addresses is a file and which is the page, and what that page may do.
 
-/// Below this, every file has its content's digest in its name.
-const FILES: &str = "/admin/assets/";
+use super::paths::ADMIN_UI_FILES;
+
 /// How long a browser keeps such a file without asking again: its name never gets another content.
 pub const KEEP_FILE: &str = "public, max-age=31536000, immutable";
-/// Where the page lies among the files.
-pub const PAGE: &str = "/admin/index.html";
 
 /// What an address of the UI means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub enum AdminUiPart<'a> {
 
 /// What this path means. Names of files are letters, digits and `._-`: nothing in them is to be decoded on the way.
 pub fn part(path: &str) -> AdminUiPart<'_> {
-    let Some(name) = path.strip_prefix(FILES) else {
+    let Some(name) = path.strip_prefix(ADMIN_UI_FILES) else {
         return AdminUiPart::Page;
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');

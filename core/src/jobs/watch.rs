@@ -29,7 +29,7 @@ pub const MAX_DEAD: u32 = 50;
 pub enum Component {
     /// The trigger that comes once a minute.
     Cron,
-    /// D1.
+    /// D1, the registry.
     Database,
     /// The queue of jobs.
     Queue,

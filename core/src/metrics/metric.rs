@@ -28,10 +28,10 @@ impl Kind {
 /// The values of a series' labels, in the order of the metric's.
 pub type Labels = Vec<&'static str>;
 
-/// One metric.
+/// What a scrape shows, and what it is called there.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
-    /// Its name.
+    /// As Prometheus calls it.
     pub name: &'static str,
     /// What it is.
     pub kind: Kind,

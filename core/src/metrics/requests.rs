@@ -42,7 +42,7 @@ impl Default for RequestCounts {
 }
 
 impl RequestCounts {
-    /// Nothing.
+    /// Counts of no request yet.
     pub const fn new() -> Self {
         Self {
             counts: [[0; OUTCOMES]; CLASSES],

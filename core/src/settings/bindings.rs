@@ -70,7 +70,7 @@ const fn rate_limit(name: &'static str) -> Binding {
     }
 }
 
-/// One binding.
+/// What `wrangler.toml` has to bind to the Worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// Its name in `wrangler.toml`.

@@ -45,7 +45,7 @@ impl HomePath {
         text
     }
 
-    /// Its bytes.
+    /// As the file system takes it.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }

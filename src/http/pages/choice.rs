@@ -36,7 +36,6 @@ const STEPS: [(&str, &str, &str); 4] = [
     ("ready", "Ready", "Ready. One moment…"),
 ];
 
-/// The page.
 pub(crate) fn page(nonce: &Nonce, status: &BotStatus) -> Markup {
     let wanted = wanted(status);
     let is_followed = wanted.is_some() && !matches!(status.state, BotState::Stopped | BotState::Suspended);

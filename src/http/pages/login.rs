@@ -1,6 +1,7 @@
 //! The sign-in page.
 
 use maud::{Markup, html};
+use moltworker_core::http::paths;
 use moltworker_core::identity::sign_in::Provider;
 use moltworker_core::settings::Settings;
 use worker::url::form_urlencoded;
@@ -101,15 +102,14 @@ impl<'a> LoginPage<'a> {
     }
 }
 
-/// The page.
 pub(crate) fn page(nonce: &Nonce, page: &LoginPage<'_>) -> Markup {
     let main = html! {
         h1 { "Your bot" }
         @if let Some(name) = page.signed_in_as {
             p { "You are signed in as " strong { (name) } "." }
             p { a.button href=(page.next) { "Open my bot" } }
-            p { a href={ "/login/second-factor?" (to(page.next)) } { "Protect this account with a second factor" } }
-            form method="post" action="/auth/sign-out" { button.quiet type="submit" { "Sign out" } }
+            p { a href={ (paths::SECOND_FACTOR) "?" (to(page.next)) } { "Protect this account with a second factor" } }
+            form method="post" action=(paths::SIGN_OUT) { button.quiet type="submit" { "Sign out" } }
         } @else if page.asks_for_code {
             (code(page))
         } @else {
@@ -131,7 +131,7 @@ fn ways_in(page: &LoginPage<'_>) -> Markup {
             }
             p.or { "or" }
         }
-        form method="post" action="/login" {
+        form method="post" action=(paths::LOGIN) {
             input type="hidden" name="next" value=(page.next);
             (second_factor_field(page))
             label for="email" { "E-mail" }
@@ -154,7 +154,7 @@ fn code(page: &LoginPage<'_>) -> Markup {
              browser, or type the code it contains."
         }
         (message(page.message))
-        form method="post" action="/login" {
+        form method="post" action=(paths::LOGIN) {
             input type="hidden" name="next" value=(page.next);
             input type="hidden" name="email" value=(page.email);
             input type="hidden" name="way" value="code";
@@ -179,11 +179,11 @@ fn second_factor_field(page: &LoginPage<'_>) -> Markup {
 }
 
 fn start(provider: Provider, next: &str) -> String {
-    format!("/auth/sign-in/{}?{}", provider.as_str(), to(next))
+    format!("{}?{}", paths::sign_in_with(provider.as_str()), to(next))
 }
 
 pub(super) fn again(next: &str) -> String {
-    format!("/login?{}", to(next))
+    format!("{}?{}", paths::LOGIN, to(next))
 }
 
 fn to(next: &str) -> String {

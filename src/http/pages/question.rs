@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use moltworker_core::api::bot::BotStatus;
 use moltworker_core::backup::state::{HELD_FOR_MS, PassedOver};
+use moltworker_core::http::paths;
 
 /// How long both ways stay open.
 const HELD_DAYS: u64 = HELD_FOR_MS / (24 * 60 * 60 * 1_000);
@@ -27,14 +28,14 @@ pub(super) fn section(status: &BotStatus, heading: Option<&str>, otherwise: &Mar
                 "restored for " (HELD_DAYS) " days."
             }
             (button(
-                "/api/bot/snapshots/put-back",
+                paths::PUT_BACK,
                 "Put back what was there",
                 "",
                 "Your bot goes back to the newest snapshot, with all that is in it and without what it has lost. What your \
                  bot has now is saved first; then it starts again, which takes a minute or two.",
             ))
             (button(
-                "/api/bot/snapshots/keep",
+                paths::KEEP,
                 "Keep what is here now",
                 "quiet",
                 "Your bot goes on from the earlier state, as it is now, and you are not asked about this again.",

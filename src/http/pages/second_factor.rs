@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use moltworker_core::base64;
+use moltworker_core::http::paths;
 use moltworker_core::identity::mfa::Enrolment;
 
 use super::login::{Message, again};
@@ -44,7 +45,6 @@ impl<'a> SecondFactorPage<'a> {
     }
 }
 
-/// The page.
 pub(crate) fn page(nonce: &Nonce, page: &SecondFactorPage<'_>) -> Markup {
     let main = html! {
         h1 { "Second factor" }
@@ -60,7 +60,7 @@ pub(crate) fn page(nonce: &Nonce, page: &SecondFactorPage<'_>) -> Markup {
                      that makes codes. Have it at hand, then set it up here."
                 }
                 (super::login::message(page.message))
-                form method="post" action="/login/second-factor" {
+                form method="post" action=(paths::SECOND_FACTOR) {
                     button type="submit" name="way" value="begin" autofocus { "Set up an authenticator app" }
                 }
             }
@@ -80,7 +80,7 @@ pub(crate) fn page(nonce: &Nonce, page: &SecondFactorPage<'_>) -> Markup {
 
 fn code_form(page: &SecondFactorPage<'_>) -> Markup {
     html! {
-        form method="post" action="/login/second-factor" {
+        form method="post" action=(paths::SECOND_FACTOR) {
             label for="code" { "Code" }
             input #code name="code" inputmode="numeric" autocomplete="one-time-code" required autofocus
                 aria-describedby=[page.message.map(|_| "message")];

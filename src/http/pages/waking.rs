@@ -4,7 +4,8 @@ use maud::{Markup, PreEscaped, html};
 use moltworker_core::alerts::owner::words_of;
 use moltworker_core::api::bot::{BotState, BotStatus, StartPhase};
 use moltworker_core::api::sandbox::Order;
-use moltworker_core::backup::state::{BackupSummary, CHOICE_PATH};
+use moltworker_core::backup::state::BackupSummary;
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::wire::control::Progress;
 use moltworker_core::wire::job::JobKind;
@@ -77,7 +78,7 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
                 "To decide later, "
                 a href="" { "go on to your bot" }
                 ". The question stays at "
-                a href=(CHOICE_PATH) { (CHOICE_PATH) }
+                a href=(paths::CHOICE) { (paths::CHOICE) }
                 "."
             }
         }))

@@ -2,6 +2,7 @@
 
 use moltworker_core::base64;
 use moltworker_core::http::cookies::{clear, find, set};
+use moltworker_core::http::paths;
 use moltworker_core::identity::sign_in::{FLOW_COOKIE, FLOW_SECONDS, Flow};
 use moltworker_core::settings::Settings;
 use worker::Headers;
@@ -41,7 +42,7 @@ pub(super) async fn begin(settings: &Settings, next: &str) -> worker::Result<Beg
     Ok(Begun {
         cookie: set(FLOW_COOKIE, &sealed, FLOW_SECONDS),
         challenge,
-        callback: format!("{}/auth/callback?{query}", settings.public.as_str()),
+        callback: format!("{}{}?{query}", settings.public.as_str(), paths::SIGN_IN_CALLBACK),
     })
 }
 

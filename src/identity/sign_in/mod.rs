@@ -12,6 +12,7 @@ use moltworker_core::api::route::safe_next;
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::same_origin;
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::FactorId;
 use moltworker_core::identity::session::{Session, SessionCommand, SessionId, Tokens};
@@ -204,7 +205,7 @@ pub(crate) async fn start(request: &Request, settings: &Settings, provider: Prov
     }
     // Another site's link or picture must not begin a sign-in; it leads to the page where a person can.
     if header(request.headers(), "sec-fetch-site").is_some_and(|site| site != "same-origin") {
-        return Ok(Page::elsewhere("/login")?);
+        return Ok(Page::elsewhere(paths::LOGIN)?);
     }
     let next = query(request, "next")?;
     let begun = flow::begin(settings, safe_next(next.as_deref())).await?;
@@ -403,8 +404,8 @@ pub(crate) fn redirect_to_login(request: &Request, missing: Refusal) -> worker::
         .append_pair("next", &wanted)
         .finish();
     let page = match missing {
-        Refusal::SecondFactorRequired => "/login/second-factor",
-        _ => "/login",
+        Refusal::SecondFactorRequired => paths::SECOND_FACTOR,
+        _ => paths::LOGIN,
     };
     Page::elsewhere(&format!("{page}?{next}"))
 }

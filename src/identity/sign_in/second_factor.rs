@@ -7,6 +7,7 @@
 use moltworker_core::api::route::safe_next;
 use moltworker_core::bot::history::HistoryKind;
 use moltworker_core::http::cookies::{self, SESSION_COOKIE};
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::{
     FactorId, PENDING_COOKIE, PENDING_SECONDS, PendingSignIn, SecondFactor, SecondFactorCommand,
@@ -39,7 +40,7 @@ pub(super) async fn wait(
         next: next.to_owned(),
         ends_at: clock::now_seconds().saturating_add(PENDING_SECONDS),
     };
-    keep(Page::elsewhere("/login/second-factor")?, settings, &pending).await
+    keep(Page::elsewhere(paths::SECOND_FACTOR)?, settings, &pending).await
 }
 
 async fn keep(page: Page, settings: &Settings, pending: &PendingSignIn) -> worker::Result<Page> {

@@ -138,10 +138,10 @@ pub(crate) struct TokenArgs {
     /// `iss`, if not the local identity provider's
     #[arg(long)]
     issuer: Option<String>,
-    /// `aud`
+    /// The claim `aud`.
     #[arg(long, default_value = AUTHENTICATED)]
     audience: String,
-    /// `role`
+    /// The claim `role`.
     #[arg(long, default_value = AUTHENTICATED)]
     role: String,
     /// Factors the person proved; without it two for dev-admin, one for everybody else

@@ -215,7 +215,6 @@ impl Toolchain {
         self.command(&docker.program)
     }
 
-    /// The checks of the admin UI.
     pub(crate) fn admin_ui_checks(&self) -> Result<Command> {
         let _packages = self
             .admin_ui

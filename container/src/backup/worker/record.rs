@@ -62,7 +62,6 @@ impl Seen {
         }
     }
 
-    /// Its name.
     pub(crate) fn name(&self) -> Option<&OsStr> {
         self.kept.as_ref().map(|kept| OsStr::from_bytes(&kept.name))
     }
@@ -72,7 +71,6 @@ impl Seen {
         self.kept.as_ref().map(Kept::node)
     }
 
-    /// Whether it is a directory.
     pub(crate) fn is_directory(&self) -> bool {
         self.kept
             .as_ref()

@@ -47,7 +47,6 @@ pub(crate) enum RemoteError {
     /// It answered, and not as it should.
     #[error("the repository answers {status} to {method} {path}")]
     Status {
-        /// The status.
         status: u16,
         /// What was asked.
         method: Method,

@@ -78,7 +78,6 @@ impl WorkerAccess {
 /// What the supervisor knows of the run a job is done in. A job that only reads needs nothing of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct JobContext {
-    /// The run.
     pub(crate) run: u64,
     /// The gateway that is about to use the home or, for a snapshot, has written it; if that is known.
     pub(crate) gateway_version: Option<String>,

@@ -11,7 +11,7 @@ use crate::api::owner_sink::OwnerSinkCall;
 use crate::api::sandbox::Order;
 use crate::api::series::SERIES_QUERY;
 use crate::api::snapshots::SnapshotCall;
-use crate::backup::state::CHOICE_PATH;
+use crate::http::paths;
 use crate::http::problem::Refusal;
 
 const ALERT_SINK: &str = "/api/bot/alerts/sink";
@@ -150,19 +150,19 @@ pub(super) static OWNER: &[Endpoint] = &[
     snapshot_button(
         SnapshotCall::Keep,
         "keep-home",
-        "/api/bot/snapshots/keep",
+        paths::KEEP,
         "Keep what there is: what a start passed over is no question any more",
     ),
     snapshot_button(
         SnapshotCall::PutBack,
         "put-back-home",
-        "/api/bot/snapshots/put-back",
+        paths::PUT_BACK,
         "Make the home what it was in the newest snapshot that a start passed over",
     ),
     Endpoint::own(
         Operation::Snapshots(SnapshotCall::Choose),
         "show-choice",
-        CHOICE_PATH,
+        paths::CHOICE,
         "The page on which one decides about what a start passed over, and sees what comes of it; never wakes the bot",
     )
     .on(Hosts::Both),

@@ -9,9 +9,6 @@ use crate::wire::run::SnapshotId;
 /// So many snapshots are named: the last is nearly always the one that somebody wants.
 pub const MAX_NAMED: usize = 10;
 
-/// The page on which an owner decides, on the platform's host and on a bot's own.
-pub const CHOICE_PATH: &str = "/api/bot/snapshots/choice";
-
 /// Newer snapshots than the one a home was made from, until somebody decides. Each of them can be restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

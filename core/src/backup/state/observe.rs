@@ -1,11 +1,11 @@
 //! Taking note of what a supervisor says.
 
 use super::{
-    BackupChanges, BackupState, CHOICE_PATH, Drill, DrillOutcome, LOSS_TOLD_EVERY_MS, NewestSnapshot,
-    VerifiedSnapshot,
+    BackupChanges, BackupState, Drill, DrillOutcome, LOSS_TOLD_EVERY_MS, NewestSnapshot, VerifiedSnapshot,
 };
 use crate::bot::history::HistoryKind;
 use crate::bot::incidents::IncidentKind;
+use crate::http::paths;
 use crate::wire::control::{
     BackupStatus, DRILL_FAILED, GatewayPhase, Lost, MaintenanceReport, RestoreReport, Snapshot, Status,
 };
@@ -90,7 +90,8 @@ impl BackupState {
             let instead = report.snapshot.as_ref().map_or("nothing", short_id);
             let detail = format!(
                 "{newest}{why}: passed over at this start, which is made from {instead}. Its owner puts it back, or keeps \
-                 what there is, at {CHOICE_PATH}; until then nothing of it is deleted"
+                 what there is, at {}; until then nothing of it is deleted",
+                paths::CHOICE
             );
             changes
                 .history_events
