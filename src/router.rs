@@ -263,7 +263,7 @@ impl Call<'_> {
         let checked = self
             .endpoint
             .max_body()
-            .map_or(Ok(()), |max| body::check_size(&incoming.headers, max));
+            .map_or(Ok(()), |max| body::check_size(incoming, max));
         let answer = match checked {
             Ok(()) => api::handle(&ctx, &mut incoming.request()).await,
             Err(refusal) => Err(refusal),

@@ -24,7 +24,7 @@ fn bad(detail: impl Into<String>) -> Error {
 
 /// Refuses a body where the endpoint takes none: whoever sends one means something by it.
 pub(super) fn check_body(endpoint: &Endpoint, request: &Request) -> Result<()> {
-    if has_body(request) && !endpoint.input().takes_body() {
+    if body::is_present(request.inner()) && !endpoint.input().takes_body() {
         return Err(bad("this address takes no body"));
     }
     Ok(())
@@ -85,7 +85,7 @@ fn line(entry: &str) -> Result<AllowListEntry> {
 
 /// Whether an order is given whatever it loses, in a JSON body, which may be left out.
 pub(super) async fn force(endpoint: &Endpoint, request: &mut Request, order: Order) -> Result<bool> {
-    if !order.spares_changes() || !has_body(request) {
+    if !order.spares_changes() || !body::is_present(request.inner()) {
         return Ok(false);
     }
     let OrderRequest { force } = body::json(endpoint, request).await?;
@@ -100,7 +100,7 @@ pub(super) async fn snapshot_command(
 ) -> Result<SnapshotCommand> {
     let mut asked = SnapshotRequest::default();
     if call.changes() {
-        if has_body(request) {
+        if body::is_present(request.inner()) {
             asked = body::json(endpoint, request).await?;
         }
     } else {
@@ -139,9 +139,4 @@ fn path(address: &Address) -> Result<Option<HomePath>> {
         )),
         decoded => Ok(decoded.flatten()),
     }
-}
-
-fn has_body(request: &Request) -> bool {
-    let length = request.headers().get("content-length").ok().flatten();
-    length.is_some_and(|length| length != "0")
 }

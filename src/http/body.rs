@@ -6,20 +6,25 @@ use moltworker_core::api::operation::InputDocument;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::json;
 use serde::de::DeserializeOwned;
-use worker::Request;
+use worker::{Request, web_sys};
 
 use crate::http::error::Error;
-use crate::http::headers::ReadHeaders;
+use crate::http::incoming::Incoming;
+
+/// Whether a request has a body. The runtime has a stream for each that has, of whatever length and by whatever version of HTTP;
+/// it has one as well where the length is said to be zero.
+pub(crate) fn is_present(request: &web_sys::Request) -> bool {
+    let length = request.headers().get("content-length").ok().flatten();
+    length.as_deref() != Some("0") && request.body().is_some()
+}
 
 /// Refuses a request that brings more than `max` bytes, or does not say how much.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`], or [`Refusal::BadRequest`] for a body of unknown length.
-pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Error> {
-    match headers
-        .value_of("content-length")
-        .map(|length| length.parse::<u64>())
-    {
+pub(crate) fn check_size(incoming: &Incoming, max: u64) -> Result<(), Error> {
+    let length = incoming.headers.get("content-length");
+    match length.map(str::parse::<u64>) {
         Some(Ok(length)) if length <= max => Ok(()),
         Some(Ok(_)) => {
             let detail = format!("this address takes at most {max} bytes");
@@ -30,7 +35,7 @@ pub(crate) fn check_size(headers: &dyn ReadHeaders, max: u64) -> Result<(), Erro
             "Content-Length is no number",
         )),
         // A stream without a length could go on for ever.
-        None if headers.value_of("transfer-encoding").is_some() => {
+        None if is_present(&incoming.raw) => {
             let detail = "say with Content-Length how long the body is";
             Err(Error::detailed(Refusal::BadRequest, detail))
         }

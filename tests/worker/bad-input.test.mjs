@@ -35,6 +35,20 @@ test("a query that an endpoint does not take is refused in words", async (t) => 
   }
 });
 
+test("a body whose length nobody says is refused and never passed over", async (t) => {
+  const worker = await startWorker(t);
+  // One that takes none, two that may have one, and one that has to.
+  for (const path of ["/api/bot/pin", "/api/bot/sleep", "/api/bot/snapshots", "/api/bot/domains"]) {
+    const headers = { "content-type": "application/json", "x-test-no-length": "1" };
+    const answer = await worker.as(ALICE, path, { method: "POST", body: '{"force":true}', headers });
+    const { code, detail } = await answer.json();
+    assert.deepEqual([answer.status, code], [400, "bad-request"], path);
+    assert.match(detail, /Content-Length/, path);
+  }
+  const { pinned } = await (await worker.as(ALICE, "/api/bot")).json();
+  assert.equal(pinned, false);
+});
+
 test("a body that is not the endpoint's document is refused in words", async (t) => {
   const worker = await startWorker(t);
   const send = async (body, kind = "application/json", path = "/api/bot/domains") => {

@@ -86,7 +86,7 @@ export default {
   async fetch(request, env, ctx) {
     const url = new URL(request.url);
     if (url.hostname === "fake.test") return control(url, request, env);
-    return new Product(ctx, metered(env)).fetch(request);
+    return new Product(ctx, metered(env)).fetch(request.headers.has("x-test-no-length") ? withoutLength(request) : request);
   },
   async scheduled(event, env, ctx) {
     return new Product(ctx, metered(env)).scheduled(event);
@@ -95,6 +95,13 @@ export default {
     return new Product(ctx, metered(env)).queue(batch);
   },
 };
+
+/** As a runtime could hand on what came by HTTP/2: no header says how long the body is, or that there is one. */
+function withoutLength(request) {
+  const headers = new Headers(request.headers);
+  for (const name of ["content-length", "transfer-encoding", "x-test-no-length"]) headers.delete(name);
+  return new Request(request.url, { method: request.method, headers, body: request.body });
+}
 
 // What the tests on the other side of the process see and steer: http://fake.test/<user>/<verb>
 async function control(url, request, env) {
