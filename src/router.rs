@@ -105,7 +105,7 @@ fn tell(request: &Request, id: &str, error: Error) -> worker::Result<Response> {
         Error::Refused(refusal, detail) => reply::refuse(request, refusal, detail),
         Error::Runtime(error) => {
             let (method, path) = (method_of(request), request.path());
-            log::line(
+            log::fault(
                 "internal-error",
                 &[
                     ("request", &id),

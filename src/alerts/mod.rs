@@ -91,14 +91,14 @@ async fn judge_and_deliver(env: &Env) {
     if judge(env).await
         && let Err(error) = deliver_due(env).await
     {
-        log::line("alerts-not-sent", &[("reason", &error)]);
+        log::fault("alerts-not-sent", &[("reason", &error)]);
     }
 }
 
 /// Judges what there is; whether there may be something to deliver.
 pub(crate) async fn judge(env: &Env) -> bool {
     evaluate_due(env).await.unwrap_or_else(|error| {
-        log::line("alerts-failed", &[("reason", &error)]);
+        log::fault("alerts-failed", &[("reason", &error)]);
         true
     })
 }

@@ -150,7 +150,7 @@ pub(super) async fn going_on(database: &D1Database) -> Result<Vec<Incident>> {
 /// What a newer version has written is left alone.
 fn known<T: serde::de::DeserializeOwned>(said: &str) -> Option<T> {
     json::read(said)
-        .map_err(|error| log::line("alerts-row-unread", &[("reason", &error)]))
+        .map_err(|error| log::fault("alerts-row-unread", &[("reason", &error)]))
         .ok()
 }
 
@@ -293,7 +293,7 @@ pub(crate) async fn settings(env: &Env) -> Result<AlertSettings> {
 
 fn stored_settings(document: &str) -> AlertSettings {
     AlertSettings::stored(document).unwrap_or_else(|error| {
-        log::line("alerts-row-unread", &[("reason", &error)]);
+        log::fault("alerts-row-unread", &[("reason", &error)]);
         AlertSettings::default()
     })
 }

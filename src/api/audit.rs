@@ -261,7 +261,7 @@ impl<'a> AuditTrail<'a> {
 async fn write_try(env: Env, call: Call, tried: SignInTry, outcome: Outcome) {
     let people = match users::note_failed_sign_in(&env, &tried.email, clock::now_ms()).await {
         Ok(people) => people,
-        Err(error) => return log::line("failed-sign-in-not-written", &[("reason", &error)]),
+        Err(error) => return log::fault("failed-sign-in-not-written", &[("reason", &error)]),
     };
     for user in people {
         let entry = HistoryEntry {

@@ -22,6 +22,7 @@ use crate::http::error::{Error, Result, directory_unavailable};
 use crate::http::reply::Page;
 use crate::platform::database::{self, Rows, d1_timestamp, text_or_null};
 use crate::platform::{clock, json, sandbox_client};
+use crate::sandbox::VITAL_COLUMNS;
 
 /// Never wakes the bot.
 pub(super) async fn status(ctx: &Context<'_>) -> Result<Answer> {
@@ -102,7 +103,7 @@ async fn read(ctx: &Context<'_>, query: &FleetQuery) -> worker::Result<Vec<BotRo
     database::open(ctx.env)?
         .prepare(format!(
             "SELECT bots.user_id, email, state, since, run, health, pinned, active_at, snapshot_at, backup_key, \
-             incidents, healthy_at, restarts, memory, memory_peak, memory_limit, disk, disk_size, unsaved_since, drilled_at, drill \
+             incidents, {VITAL_COLUMNS} \
              FROM bots LEFT JOIN users ON users.user_id = bots.user_id \
              WHERE {FLEET_FILTER} AND (?7 IS NULL OR (run > 0 AND coalesce(backup_key, -1) < ?7)) \
              AND (?5 IS NULL OR {behind}) ORDER BY {order} LIMIT ?6"

@@ -30,7 +30,7 @@ pub(super) async fn report(ctx: &Context<'_>, request: &Request) -> Result<Answe
             clock::now_ms(),
         ),
         Err(error) => {
-            log::line("database-unanswered", &[("reason", &error)]);
+            log::fault("database-unanswered", &[("reason", &error)]);
             HealthReport::without_database(clock::now_ms())
         }
     };

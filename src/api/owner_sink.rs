@@ -1,6 +1,7 @@
 //! An owner's own sink of alerts.
 
-use moltworker_core::alerts::owner::{MAX_TESTS_AN_HOUR, OwnerSinkRequest};
+use moltworker_core::alerts::owner::MAX_TESTS_AN_HOUR;
+use moltworker_core::alerts::sink::OwnerSinkRequest;
 use moltworker_core::api::alerts::SinkTest;
 use moltworker_core::api::owner_sink::{OwnerSink, OwnerSinkCall};
 use moltworker_core::http::problem::Refusal;

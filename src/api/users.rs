@@ -93,7 +93,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
         && let Err(error) = alerts::owner::remove(ctx.env, user).await
     {
         // Nothing is sent there any more all the same; what opens it stays until it is deleted once more.
-        log::line("owner-sink-not-removed", &[("user", &user), ("reason", &error)]);
+        log::fault("owner-sink-not-removed", &[("user", &user), ("reason", &error)]);
     }
     if !status.is_closed() {
         tell_bot(

@@ -49,6 +49,6 @@ impl From<SandboxError> for Error {
 /// A failure of the database: the records of users and bots cannot be read right now.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn directory_unavailable(error: worker::Error) -> Error {
-    log::line("directory-unavailable", &[("reason", &error)]);
+    log::fault("directory-unavailable", &[("reason", &error)]);
     Refusal::DirectoryUnavailable.into()
 }

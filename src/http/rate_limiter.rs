@@ -101,7 +101,7 @@ async fn count(env: &Env, limit: &'static str, key: String) -> Result<(), Refusa
         }
         // Counting is for fairness; nobody is locked out because it does not work.
         Err(error) => {
-            log::line("rate-limit-unavailable", &[("limit", &limit), ("reason", &error)]);
+            log::fault("rate-limit-unavailable", &[("limit", &limit), ("reason", &error)]);
             Ok(())
         }
     }

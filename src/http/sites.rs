@@ -100,7 +100,7 @@ async fn owner_of(env: &Env, host: &HostName) -> Result<Option<UserId>, Refusal>
             Ok(owner)
         }
         Err(error) => {
-            log::line("domains-unavailable", &[("reason", &error)]);
+            log::fault("domains-unavailable", &[("reason", &error)]);
             let owner = known.and_then(|read| read.without_database(now));
             owner.ok_or(Refusal::DirectoryUnavailable)
         }

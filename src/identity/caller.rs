@@ -98,7 +98,7 @@ pub(crate) async fn identify(
             let session = Session { identity, ..session };
             let renewed = session_cookie(&session, settings, purpose)
                 .await
-                .inspect_err(|error| log::line("session-not-sealed", &[("reason", error)]))
+                .inspect_err(|error| log::fault("session-not-sealed", &[("reason", error)]))
                 .ok();
             Ok(Identified {
                 caller: Caller::Browser(session.identity),

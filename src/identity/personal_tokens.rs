@@ -26,7 +26,7 @@ const COLUMNS: &str = "token_id AS id, name, scope, created_at, expires_at, used
 /// [`Refusal::DirectoryUnavailable`]: while nobody can say that it was not revoked, it opens nothing.
 pub(crate) async fn find(env: &Env, token: &str) -> Result<(Identity, Recorded), Refusal> {
     let found = look_up(env, token).await.map_err(|error| {
-        log::line("personal-tokens-unavailable", &[("reason", &error)]);
+        log::fault("personal-tokens-unavailable", &[("reason", &error)]);
         Refusal::DirectoryUnavailable
     })?;
     let Some(recorded) = found else {
@@ -41,7 +41,7 @@ pub(crate) async fn find(env: &Env, token: &str) -> Result<(Identity, Recorded),
     if recorded.is_used_anew(now)
         && let Err(error) = record_use(env, &recorded.token_id, now).await
     {
-        log::line("token-use-not-written", &[("reason", &error)]);
+        log::fault("token-use-not-written", &[("reason", &error)]);
     }
     let identity = Identity {
         user: recorded.user_id,

@@ -70,7 +70,7 @@ pub(crate) async fn admit(
                 return Err(Refusal::NotInvited);
             }
             Err(error) => {
-                log::line("users-unavailable", &[("reason", &error)]);
+                log::fault("users-unavailable", &[("reason", &error)]);
                 let status = known.and_then(|read| read.without_database(now));
                 status.ok_or(Refusal::DirectoryUnavailable)?
             }

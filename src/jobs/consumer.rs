@@ -49,13 +49,13 @@ pub(super) async fn perform(env: &Env, job: Job) {
         Job::Order { order, users } => return order::carry_out(env, order, users).await,
         Job::Deliver => {
             if let Err(error) = alerts::deliver_due(env).await {
-                log::line("alerts-not-sent", &[("reason", &error)]);
+                log::fault("alerts-not-sent", &[("reason", &error)]);
             }
             return;
         }
     };
     if let Err(error) = mark_done(env, tick).await {
-        log::line("job-not-marked", &[("tick", &tick), ("reason", &error)]);
+        log::fault("job-not-marked", &[("tick", &tick), ("reason", &error)]);
     }
 }
 

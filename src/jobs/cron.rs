@@ -47,14 +47,14 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     let began_at = clock::now_ms();
     let tick = begin(&database, began_at).await.inspect_err(|error| {
         AWAY_SINCE.set(AWAY_SINCE.get().or(Some(began_at)));
-        log::line("database-unanswered", &[("reason", error)]);
+        log::fault("database-unanswered", &[("reason", error)]);
     })?;
     let now = clock::now_ms();
     let database_is = watch::database(now.saturating_sub(began_at), AWAY_SINCE.take(), now);
     let has_queue = queue::is_bound(env);
     let watched = watch_itself(&database, has_queue, database_is).await;
     let queue_is_well = watched.unwrap_or_else(|error| {
-        log::line("health-not-recorded", &[("reason", &error)]);
+        log::fault("health-not-recorded", &[("reason", &error)]);
         false
     });
     let most = if has_queue {
@@ -79,12 +79,12 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     finish(&database, tick, late.len(), queued).await?;
     log::line("tick", &[("late", &late.len()), ("queued", &queued)]);
     if let Err(error) = series::write(env, &database, began_at).await {
-        log::line("series-not-written", &[("reason", &error)]);
+        log::fault("series-not-written", &[("reason", &error)]);
     }
     if tick.is_multiple_of(FORGETS_EVERY_TICKS)
         && let Err(error) = forget_old(&database, tick).await
     {
-        log::line("history-not-trimmed", &[("reason", &error)]);
+        log::fault("history-not-trimmed", &[("reason", &error)]);
     }
     alert(env, has_queue && queue_is_well).await;
     if let Err(error) = order::resume(env, has_queue).await {

@@ -16,6 +16,6 @@ pub(crate) use consumer::consume;
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
     if let Err(error) = cron::tick(&env).await {
-        log::line("tick-failed", &[("reason", &error)]);
+        log::fault("tick-failed", &[("reason", &error)]);
     }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn record_counted(env: &Env, entry: &HistoryEntry<'_>, counts: 
 
 fn not_written(entry: &HistoryEntry<'_>, error: &Error) {
     let kind = entry.kind.as_str();
-    log::line("event-not-written", &[("kind", &kind), ("reason", error)]);
+    log::fault("event-not-written", &[("kind", &kind), ("reason", error)]);
 }
 
 /// Logs an event that is not worth a row of its own.
@@ -151,7 +151,7 @@ pub(crate) async fn complete(env: &Env, id: u64, outcome: Outcome) {
             .await
     };
     if let Err(error) = updated.await {
-        log::line(
+        log::fault(
             "event-not-completed",
             &[("event", &id), ("status", &outcome.status), ("reason", &error)],
         );

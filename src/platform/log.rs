@@ -60,13 +60,22 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + 'static) {
 
 /// Writes one line. `event` is a stable name; values are turned to text.
 pub(crate) fn line(event: &str, fields: &[(&str, &dyn Display)]) {
+    write(&[("event", event)], fields);
+}
+
+/// Writes one line about what no request can cause: something of the platform's own could not be read, written or done.
+pub(crate) fn fault(event: &str, fields: &[(&str, &dyn Display)]) {
+    write(&[("event", event), ("level", "error")], fields);
+}
+
+fn write(first: &[(&str, &str)], fields: &[(&str, &dyn Display)]) {
     let shortened = |value: &dyn Display| -> String { value.to_string().chars().take(MAX_VALUE).collect() };
     let texts: Vec<String> = fields.iter().map(|(_, value)| shortened(*value)).collect();
     let subject = SUBJECT.with_borrow(Clone::clone);
     // Whoever names it under another name, or as a part of more, has said it.
     let unsaid = subject.filter(|subject| !texts.iter().any(|text| **text == *subject.value));
     let names = fields.iter().map(|(name, _)| *name);
-    let mut members = vec![("event", event)];
+    let mut members = first.to_vec();
     members.extend(unsaid.iter().map(|subject| (subject.name, &*subject.value)));
     members.extend(names.zip(texts.iter().map(String::as_str)));
     worker::console_log!("{}", object(&members));

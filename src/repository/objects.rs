@@ -229,7 +229,7 @@ fn failure(error: &worker::Error) -> Error {
     match known {
         Some((_, refusal)) => (*refusal).into(),
         None => {
-            log::line("storage-failed", &[("reason", &words)]);
+            log::fault("storage-failed", &[("reason", &words)]);
             Refusal::StorageUnavailable.into()
         }
     }

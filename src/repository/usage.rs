@@ -82,7 +82,7 @@ pub(crate) async fn flush(env: &Env) {
         return;
     }
     if let Err(error) = write(env, counted).await {
-        log::line("operations-not-counted", &[("reason", &error)]);
+        log::fault("operations-not-counted", &[("reason", &error)]);
     }
 }
 

@@ -185,7 +185,7 @@ impl Inner {
             LifecycleEffect::ClearAlarm => self.set_alarm(None).await,
         };
         if let Err(error) = outcome {
-            log::line(
+            log::fault(
                 "effect-failed",
                 &[("effect", &format!("{effect:?}")), ("reason", &error)],
             );
@@ -224,7 +224,7 @@ impl Inner {
                 Err(reason) => (Ended::Broken, LifecycleEvent::Exited(run, reason)),
             };
             if let Err(error) = inner.handle_event(event).await {
-                log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
+                log::fault("exit-not-recorded", &[("run", &run), ("reason", &error)]);
             }
             inner.reconcile_exit(run, how).await;
         });
@@ -256,7 +256,7 @@ impl Inner {
                         .handle_event(LifecycleEvent::Reported(run, Some(report)))
                         .await
                     {
-                        log::line("report-not-recorded", &[("run", &run), ("reason", &error)]);
+                        log::fault("report-not-recorded", &[("run", &run), ("reason", &error)]);
                     }
                     continue;
                 }

@@ -58,6 +58,7 @@ use holds::HoldsTurn;
 use registry::Registry;
 use sessions::Renewing;
 use usage::UsageCounter;
+pub(crate) use vitals::COLUMNS as VITAL_COLUMNS;
 use vitals::Vitals;
 
 /// One user's bot.
@@ -309,7 +310,7 @@ impl Inner {
                 said
             })
             .inspect_err(|error| {
-                log::line(
+                log::fault(
                     "backup-state-unreadable",
                     &[("run", &life.run), ("reason", error)],
                 )
@@ -345,7 +346,7 @@ impl Inner {
         self.note_vitals(run, &status);
         let recorded = self.record_backup_status(run, &status);
         if let Err(error) = &recorded {
-            log::line("backups-not-recorded", &[("run", &run), ("reason", error)]);
+            log::fault("backups-not-recorded", &[("run", &run), ("reason", error)]);
         }
         if let Some(cpu_ms) = status.cpu_ms {
             self.count_cpu(run, cpu_ms);

@@ -118,7 +118,7 @@ impl Inner {
             let _turn = inner.registry.turn.lock().await;
             // With a deadline: one that never settled would hold the turn of all that come after it.
             if let Err(error) = clock::within(WRITE_DEADLINE, inner.write_row()).await {
-                log::line(
+                log::fault(
                     "registry-not-written",
                     &[("run", &inner.life().run), ("reason", &error)],
                 );
@@ -162,7 +162,7 @@ impl Inner {
                  backup_key = excluded.backup_key, heartbeat_at = excluded.heartbeat_at, {} \
                  WHERE (excluded.run, excluded.since, excluded.heartbeat_at) >= (bots.run, bots.since, bots.heartbeat_at)",
                 vitals::COLUMNS,
-                vitals::VALUES,
+                vitals::values(),
                 vitals::UPDATES,
             ))
             .bind(&[

@@ -139,7 +139,7 @@ impl Inner {
                 .handle_event(LifecycleEvent::Exited(run, error.to_string()))
                 .await
         {
-            log::line("exit-not-recorded", &[("run", &run), ("reason", &error)]);
+            log::fault("exit-not-recorded", &[("run", &run), ("reason", &error)]);
         }
         None
     }

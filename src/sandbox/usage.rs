@@ -103,7 +103,7 @@ impl Inner {
             None => Ok(()),
         });
         if let Err(error) = stored {
-            log::line("usage-not-counted", &[("run", &life.run), ("reason", &error)]);
+            log::fault("usage-not-counted", &[("run", &life.run), ("reason", &error)]);
         }
     }
 
@@ -114,7 +114,7 @@ impl Inner {
             self.with_meter(|meter| meter.measure(clock::now_ms(), run, cpu_ms, instance))
         });
         if let Err(error) = counted {
-            log::line("usage-not-counted", &[("run", &run), ("reason", &error)]);
+            log::fault("usage-not-counted", &[("run", &run), ("reason", &error)]);
         }
     }
 
@@ -125,7 +125,7 @@ impl Inner {
             {
                 let _turn = inner.usage.turn.lock().await;
                 if let Err(error) = inner.write_usage().await {
-                    log::line(
+                    log::fault(
                         "usage-not-written",
                         &[("run", &inner.life().run), ("reason", &error)],
                     );
@@ -202,7 +202,7 @@ impl Inner {
     /// raised the limit of all while it slept.
     pub(super) async fn review_limit(self: &Rc<Self>) {
         if let Err(error) = self.follow_limit().await {
-            log::line(
+            log::fault(
                 "limit-not-reviewed",
                 &[("run", &self.life().run), ("reason", &error)],
             );

@@ -20,11 +20,9 @@ use super::store::Store;
 use crate::platform::database::d1_timestamp;
 use crate::platform::{analytics, clock, json, log};
 
-/// The registry's columns of it, and their values: members of the one text that is bound as ?13.
-pub(super) const COLUMNS: &str = "healthy_at, restarts, memory, memory_peak, memory_limit, disk, disk_size, unsaved_since, \
+/// The registry's columns of it, for whoever writes or reads them.
+pub(crate) const COLUMNS: &str = "healthy_at, restarts, memory, memory_peak, memory_limit, disk, disk_size, unsaved_since, \
      drilled_at, drill";
-pub(super) const VALUES: &str = "?13 ->> 'healthy_at', ?13 -> 'restarts', ?13 ->> 'memory', ?13 ->> 'memory_peak', \
-     ?13 ->> 'memory_limit', ?13 ->> 'disk', ?13 ->> 'disk_size', ?13 ->> 'unsaved_since', ?13 ->> 'drilled_at', ?13 ->> 'drill'";
 /// What replaces what is there. Who does not know when it was last healthy, or what it used, leaves that as it was; and a time
 /// that lies ahead was of a clock that was wrong.
 pub(super) const UPDATES: &str = "healthy_at = min(max(coalesce(excluded.healthy_at, bots.healthy_at), \
@@ -33,6 +31,12 @@ pub(super) const UPDATES: &str = "healthy_at = min(max(coalesce(excluded.healthy
      memory_limit = coalesce(excluded.memory_limit, bots.memory_limit), disk = coalesce(excluded.disk, bots.disk), \
      disk_size = coalesce(excluded.disk_size, bots.disk_size), unsaved_since = excluded.unsaved_since, \
      drilled_at = excluded.drilled_at, drill = excluded.drill";
+
+/// Their values: members of the one text that is bound as ?13.
+pub(super) fn values() -> String {
+    let members = COLUMNS.split(", ").map(|column| format!("?13 ->> '{column}'"));
+    members.collect::<Vec<_>>().join(", ")
+}
 
 /// What the object has in memory of it.
 #[derive(Default)]
@@ -138,7 +142,7 @@ impl Inner {
             }
         });
         if let Err(error) = noted {
-            log::line("vitals-not-stored", &[("run", &run), ("reason", &error)]);
+            log::fault("vitals-not-stored", &[("run", &run), ("reason", &error)]);
         }
     }
 
@@ -150,7 +154,7 @@ impl Inner {
             None => Ok(()),
         };
         if let Err(error) = noted.and_then(|()| self.store_healthy_at()) {
-            log::line("vitals-not-stored", &[("reason", &error)]);
+            log::fault("vitals-not-stored", &[("reason", &error)]);
         }
     }
 
@@ -161,7 +165,7 @@ impl Inner {
                 status.healthy_at = known.healthy_at;
                 status.restarts = known.restarts.counts(clock::now_ms());
             }
-            Err(error) => log::line("vitals-unreadable", &[("reason", &error)]),
+            Err(error) => log::fault("vitals-unreadable", &[("reason", &error)]),
         }
         if is_awake && let Some(said) = self.said_by(status.run) {
             let usage = ResourceUsage::from(&*said);

@@ -320,7 +320,8 @@ test("a monitor reads how the platform is, and 503 while something is wrong", as
   assert.deepEqual(await look(), [503, "platform-unhealthy", "database: it does not answer"]);
   const [, , away] = await look("?status=200");
   assert.deepEqual([away.database, away.bucket], ["unhealthy: it does not answer", "unknown: the database would know, and does not answer"]);
-  await worker.logged("database-unanswered");
+  const levels = (await worker.logged("database-unanswered")).map(({ level }) => level);
+  assert.deepEqual([...new Set(levels)], ["error"], "what no request causes is marked in the log");
 });
 
 test("without a monitor's token nobody is the monitor", async (t) => {

@@ -1,12 +1,10 @@
 //! What owners are told: of their own bot, in words for them, at a sink of their own. An owner is a stranger, so what they can have
 //! the platform send is bounded.
 
-use serde::Deserialize;
-
 use super::facts::rule_of;
 use super::internal_hosts::InternalHosts;
 use super::rules::Rule;
-use super::sink::{BadSink, SinkAccess, SinkKind, SinkRequest};
+use super::sink::{BadSink, OwnerSinkRequest, SinkAccess, SinkKind, SinkRequest};
 use crate::bot::incidents::IncidentKind;
 use crate::user_id::UserId;
 
@@ -33,24 +31,6 @@ pub fn sink_of(user: UserId) -> String {
 /// Whose sink this is, if it is an owner's.
 pub fn owner_of(sink: &str) -> Option<UserId> {
     sink.strip_prefix(PREFIX)?.parse().ok()
-}
-
-/// A sink as an owner sets it up. It is never shown again.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct OwnerSinkRequest {
-    /// What it speaks: any but Alertmanager.
-    pub kind: SinkKind,
-    /// Where it is. Telegram needs none.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// A webhook's `whsec_…`, or the token of a Telegram bot.
-    #[serde(default)]
-    pub secret: Option<String>,
-    /// Telegram's id of the chat.
-    #[serde(default)]
-    pub chat: Option<String>,
 }
 
 impl OwnerSinkRequest {

@@ -49,24 +49,42 @@ impl SinkKind {
     }
 }
 
-/// A sink as an admin sets it up. It is never shown again.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-pub struct SinkRequest {
-    /// Its name: lower-case letters, digits and hyphens. An existing one of this name is replaced.
-    pub name: String,
-    /// What it speaks.
-    pub kind: SinkKind,
-    /// Where it is: the webhook's address, or an Alertmanager's without `/api/v2/alerts`. Telegram needs none.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// A webhook's `whsec_…`, the token of a Telegram bot, or a bearer token for Alertmanager.
-    #[serde(default)]
-    pub secret: Option<String>,
-    /// Telegram's id of the chat.
-    #[serde(default)]
-    pub chat: Option<String>,
+/// A document that sets a sink up, with what whoever may send it names beside. One that contained the other would need a
+/// reader of its own for every type in it.
+macro_rules! sink_request {
+    ($(#[$words:meta])+ $name:ident { $($(#[$meaning:meta])+ $own:ident: $type:ty,)* }) => {
+        $(#[$words])+
+        #[derive(Clone, PartialEq, Eq, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+        pub struct $name {
+            $($(#[$meaning])+ pub $own: $type,)*
+            /// What it speaks; an owner's speaks any but Alertmanager.
+            pub kind: SinkKind,
+            /// Where it is: the webhook's address, or an Alertmanager's without `/api/v2/alerts`. Telegram needs none.
+            #[serde(default)]
+            pub url: Option<String>,
+            /// A webhook's `whsec_…`, the token of a Telegram bot, or a bearer token for Alertmanager.
+            #[serde(default)]
+            pub secret: Option<String>,
+            /// Telegram's id of the chat.
+            #[serde(default)]
+            pub chat: Option<String>,
+        }
+    };
+}
+
+sink_request! {
+    /// A sink as an admin sets it up. It is never shown again.
+    SinkRequest {
+        /// Its name: lower-case letters, digits and hyphens. An existing one of this name is replaced.
+        name: String,
+    }
+}
+
+sink_request! {
+    /// A sink as an owner sets it up. It is never shown again.
+    OwnerSinkRequest {}
 }
 
 /// What opens a sink; sealed where it is stored.

@@ -251,7 +251,7 @@ documents! {
         IncidentName: super::alerts::IncidentName,
         SinkRequest: crate::alerts::sink::SinkRequest,
         SinkName: super::alerts::SinkName,
-        OwnerSinkRequest: crate::alerts::owner::OwnerSinkRequest,
+        OwnerSinkRequest: crate::alerts::sink::OwnerSinkRequest,
         MuteRequest: super::mutes::MuteRequest,
         MuteName: super::mutes::MuteName,
         AlertSettings: crate::alerts::policy::AlertSettings,

@@ -340,7 +340,8 @@ async fn begin(
         tokens,
     };
     if let Err(error) = sandbox_client::session(env, session.identity.user, command).await {
-        let message = unavailable("session-not-kept", &error.into());
+        log::fault("session-not-kept", &[("reason", &error)]);
+        let message = Message::Unavailable;
         return Ok(Err(Failed { message, user }));
     }
     let is_admin = users::is_admin(&session.identity, &settings.access);
