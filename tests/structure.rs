@@ -7,7 +7,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sources::{files, root};
 
@@ -54,6 +54,9 @@ const CRATES: [(&str, &[&str]); 3] = [
 
 /// Crates and programs that are not divided into wings.
 const WITHOUT_WINGS: [&str; 2] = ["xtask/src", "container/fake-gateway"];
+
+/// The admin UI, which is TypeScript.
+const ADMIN_UI: &str = "admin-ui/src";
 
 /// A module by its path (`backup::state`; the crate's root is empty), and what it imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -266,6 +269,117 @@ fn no_files_import_each_other_in_a_circle() {
         assert!(imports.len() > 1, "{source}: the imports are read no more");
         assert_eq!(circle(&imports), None, "{source}");
     }
+}
+
+/// A module of the admin UI by its path without an ending, and what it imports of the others. What is imported for its type alone
+/// is gone from what is built, and makes no circle there; what is imported when it is wanted does.
+fn ui_imports() -> Imports {
+    let folder = root().join(ADMIN_UI);
+    let modules: BTreeMap<String, String> = ui_files(&folder)
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(&folder).expect("a file of the UI");
+            let module = inside.with_extension("").display().to_string();
+            (module, fs::read_to_string(&path).expect("a source file is UTF-8"))
+        })
+        .filter(|(module, _)| !module.ends_with(".test") && !module.ends_with(".d"))
+        .collect();
+    let resolved = |module: &str, text: &str| {
+        let imported = ui_specifiers(text).into_iter();
+        let paths = imported.filter_map(|specifier| ui_module(module, &specifier));
+        paths.filter(|path| modules.contains_key(path)).collect()
+    };
+    let all = modules.iter();
+    all.map(|(module, text)| (module.clone(), resolved(module, text)))
+        .collect()
+}
+
+fn ui_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("the UI has its folders") {
+        let path = entry.expect("a directory can be read").path();
+        if path.is_dir() {
+            found.extend(ui_files(&path));
+        } else if path
+            .extension()
+            .is_some_and(|ending| ending == "ts" || ending == "tsx")
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What a file names behind `from`, `import` or `import(`, where it begins with a dot.
+fn ui_specifiers(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    let mut found = Vec::new();
+    for statement in code.split(';') {
+        for word in ["from", "import(", "import"] {
+            for (at, _) in statement.match_indices(word) {
+                // The statement before may have no semicolon at its end.
+                let before = statement.get(..at).unwrap_or_default();
+                let begins = before.rfind("import ").max(before.rfind("export "));
+                let begins = begins.and_then(|begins| before.get(begins + "import ".len()..));
+                if word == "from" && begins.is_some_and(|rest| rest.starts_with("type ")) {
+                    continue;
+                }
+                let behind = statement.get(at + word.len()..).unwrap_or_default().trim_start();
+                let quoted = behind
+                    .strip_prefix(['"', '\''])
+                    .filter(|path| path.starts_with('.'));
+                found.extend(
+                    quoted
+                        .and_then(|path| path.split(['"', '\'']).next())
+                        .map(str::to_owned),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// `pages/Bot` and `../ui/parts` → `ui/parts`; nothing for what lies outside.
+fn ui_module(module: &str, specifier: &str) -> Option<String> {
+    let mut path: Vec<&str> = module.split('/').collect();
+    path.pop();
+    for part in specifier.split('/') {
+        match part {
+            "." => {}
+            ".." => drop(path.pop()?),
+            other => path.push(other),
+        }
+    }
+    let path = path.join("/");
+    let ending = path.strip_suffix(".tsx").or_else(|| path.strip_suffix(".ts"));
+    Some(ending.unwrap_or(&path).to_owned())
+}
+
+#[test]
+fn no_files_of_the_admin_ui_import_each_other_in_a_circle() {
+    let imports = ui_imports();
+    let edges: usize = imports.values().map(BTreeSet::len).sum();
+    assert!(imports.len() > 20 && edges > 50, "the imports are read no more");
+    assert!(
+        imports
+            .get("router")
+            .is_some_and(|router| router.contains("pages/Bots")),
+        "a page that is loaded when it is wanted is imported"
+    );
+    assert_eq!(circle(&imports), None, "{ADMIN_UI}");
+}
+
+#[test]
+fn imports_of_the_admin_ui_are_read_as_its_bundler_reads_them() {
+    let code = "import { a,\n  b } from './a';\nfunction x() {}\nimport type { C } from \"./c\";\nexport { d } from \"../d\";\nimport \"./e.css\";\n\
+         const f = () => import(\n  \"./f\");\n// import g from \"./g\";\nimport React from \"react\";";
+    assert_eq!(ui_specifiers(code), ["./a", "../d", "./e.css", "./f"]);
+    assert_eq!(
+        ui_module("pages/bot/Actions", "../../api/client.ts"),
+        Some("api/client".to_owned())
+    );
+    assert_eq!(ui_module("router", "../runbooks"), None);
 }
 
 #[test]
