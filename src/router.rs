@@ -46,11 +46,11 @@ pub(crate) async fn answer(
             let subject = log::Subject::request(incoming.request_id());
             let work = async {
                 let outcome = dispatch(&incoming, env, invocation, &tally).await;
-                outcome.or_else(|error| told(&incoming, error, &tally))
+                outcome.or_else(|error| answer_error(&incoming, error, &tally))
             };
             log::about(Some(subject), work).await
         }
-        Err(error) => tell(&request.into(), "", error.into()).map(Into::into),
+        Err(error) => refuse(&request.into(), "", error.into()).map(Into::into),
     };
     if tally.count() {
         let env = env.clone();
@@ -93,14 +93,14 @@ impl Tally {
 }
 
 /// An error as the answer to a request.
-fn told(incoming: &Incoming, error: Error, tally: &Tally) -> worker::Result<web_sys::Response> {
+fn answer_error(incoming: &Incoming, error: Error, tally: &Tally) -> worker::Result<web_sys::Response> {
     tally.fails(&error);
-    let response = tell(&incoming.request(), incoming.request_id(), error)?;
+    let response = refuse(&incoming.request(), incoming.request_id(), error)?;
     reply::numbered(response, incoming.request_id())
 }
 
 /// An error, as the caller is told it.
-fn tell(request: &Request, id: &str, error: Error) -> worker::Result<Response> {
+fn refuse(request: &Request, id: &str, error: Error) -> worker::Result<Response> {
     match error {
         Error::Refused(refusal, detail) => reply::refuse(request, refusal, detail),
         Error::Runtime(error) => {
@@ -183,7 +183,7 @@ async fn dispatch(
             };
             let response = match call.answer(incoming).await {
                 Ok(response) => response,
-                Err(error) => told(incoming, error, tally)?,
+                Err(error) => answer_error(incoming, error, tally)?,
             };
             match call.renewed.take() {
                 Some(cookie) => Ok(reply::with_cookie(response.into(), &cookie)?.into()),

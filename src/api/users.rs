@@ -63,7 +63,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     get(ctx).await?;
     ctx.audit.begin().await;
     if status.is_closed() {
-        tell_bot(
+        order_bot(
             ctx.env,
             user,
             status,
@@ -96,7 +96,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
         log::fault("owner-sink-not-removed", &[("user", &user), ("reason", &error)]);
     }
     if !status.is_closed() {
-        tell_bot(
+        order_bot(
             ctx.env,
             user,
             status,
@@ -107,7 +107,7 @@ pub(super) async fn set_status(ctx: &Context<'_>, status: UserStatus) -> Result<
     Ok(updated)
 }
 
-async fn tell_bot(env: &Env, user: UserId, status: UserStatus, otherwise: &'static str) -> Result<()> {
+async fn order_bot(env: &Env, user: UserId, status: UserStatus, otherwise: &'static str) -> Result<()> {
     follow_status(env, user, status).await.map_err(|error| {
         log::line("bot-not-told", &[("user", &user), ("reason", &error)]);
         Error::detailed(Refusal::Internal, otherwise)

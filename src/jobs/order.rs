@@ -90,7 +90,7 @@ impl Work<'_> {
         let (outcome, detail, answer) = self.order(user, &claimed).await;
         let detail = detail.map(|detail| truncate_detail(&detail));
         if bulk::close(self.env, self.order, user, outcome, detail.as_deref()).await? {
-            self.tell(user, outcome, detail.as_deref(), answer).await;
+            self.record(user, outcome, detail.as_deref(), answer).await;
         }
         Ok(())
     }
@@ -122,7 +122,7 @@ impl Work<'_> {
         }
     }
 
-    async fn tell(&self, user: UserId, outcome: BulkOutcome, detail: Option<&str>, answer: Outcome) {
+    async fn record(&self, user: UserId, outcome: BulkOutcome, detail: Option<&str>, answer: Outcome) {
         let (verb, order, how) = (self.ordered.verb.as_str(), self.order, outcome.as_str());
         let why = detail.map_or_else(String::new, |detail| format!(": {detail}"));
         let said = format!("{verb}, by order {order} to many bots, {how}{why}");

@@ -319,7 +319,7 @@ impl Inner {
         let mut status = life.status(observed);
         status.backups = backups;
         status.incidents.extend(kinds.unwrap_or_default());
-        self.tell_vitals(&mut status, life.is_awake());
+        self.add_vitals(&mut status, life.is_awake());
         status
     }
 

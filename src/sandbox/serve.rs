@@ -81,7 +81,7 @@ impl Inner {
                     match self.forward(&request, run).await {
                         Some(response) => {
                             let response = self.translate_refusal(&request, run, response).await?;
-                            return self.tell_of_restore(response);
+                            return self.name_restore(response);
                         }
                         None if tries < TRIES && can_be_sent_again(&request) => continue,
                         None => return self.refuse(&request, Refusal::BotInterrupted, None),
@@ -200,7 +200,7 @@ impl Inner {
     }
 
     /// Names the restore in an answer, for the Worker to have browsers forget what they keep of the bot's host.
-    fn tell_of_restore(&self, response: web_sys::Response) -> Result<web_sys::Response> {
+    fn name_restore(&self, response: web_sys::Response) -> Result<web_sys::Response> {
         let restored_at = self.memory.borrow().restored_at;
         let is_recent = |at: &u64| clock::now_ms().saturating_sub(*at) < CLEARED_FOR_MS;
         let Some(restored_at) = restored_at.filter(is_recent) else {

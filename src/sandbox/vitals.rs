@@ -158,8 +158,8 @@ impl Inner {
         }
     }
 
-    /// Says in a status how it is beside what the lifecycle knows.
-    pub(super) fn tell_vitals(&self, status: &mut BotStatus, is_awake: bool) {
+    /// Adds to a status how it is beside what the lifecycle knows.
+    pub(super) fn add_vitals(&self, status: &mut BotStatus, is_awake: bool) {
         match self.known_vitals() {
             Ok(known) => {
                 status.healthy_at = known.healthy_at;
