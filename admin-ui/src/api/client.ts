@@ -3,21 +3,37 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
+export type AlertRules = Schemas["AlertRules"];
+export type BotCosts = Schemas["BotCosts"];
+export type BotPoint = Schemas["BotPoint"];
 export type BotState = Schemas["BotState"];
 export type BotStatus = Schemas["BotStatus"];
+export type BulkBot = Schemas["BulkBot"];
+export type BulkFilter = Schemas["BulkFilter"];
+export type BulkOrder = Schemas["BulkOrder"];
+export type BulkOutcome = Schemas["BulkOutcome"];
+export type BulkReceipt = Schemas["BulkReceipt"];
+export type BulkVerb = Schemas["BulkVerb"];
 export type ComponentHealth = Schemas["ComponentHealth"];
+export type Costs = Schemas["Costs"];
 export type Domain = Schemas["Domain"];
 export type Event = Schemas["Event"];
+export type FleetPoint = Schemas["FleetPoint"];
 export type Health = Schemas["Health"];
 export type Incident = Schemas["ListedIncident"];
 export type IncidentKind = Schemas["IncidentKind"];
 export type ListedBot = Schemas["ListedBot"];
+export type ListedCosts = Schemas["ListedCosts"];
+export type ListedRule = Schemas["ListedRule"];
+export type ListedSink = Schemas["ListedSink"];
 export type Mute = Schemas["Mute"];
 export type OwnerSinkStatus = Schemas["OwnerSinkStatus"];
 export type Rule = Schemas["Rule"];
+export type SignInSettings = Schemas["SignInSettings"];
 export type SinkKind = Schemas["SinkKind"];
 export type Snapshot = Schemas["ShownSnapshot"];
-export type SignInSettings = Schemas["SignInSettings"];
+export type SnapshotEntry = Schemas["SnapshotEntry"];
+export type User = Schemas["User"];
 
 /** A refusal of the platform's, or none of its answers at all. */
 export class Problem extends Error {

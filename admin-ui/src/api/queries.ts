@@ -1,6 +1,6 @@
 // What the pages read, and how often they look again. Whoever looks at a bot leaves an event of it, once a minute at most.
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { document, type Api, type BotState, type Health } from "./client";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { document, type Api, type BotState, type BulkOutcome, type Health } from "./client";
 
 const SECOND = 1_000;
 /** One bot, while something happens to it. */
@@ -36,12 +36,17 @@ export function platformHealth(api: Api) {
   });
 }
 
-export function fleet(api: Api, filter: FleetFilter, cursor: string | undefined) {
-  return queryOptions({
-    queryKey: ["bots", filter, cursor],
-    queryFn: async ({ signal }) => document(await api.GET("/api/admin/bots", { params: { query: given({ ...filter, cursor }) }, signal })),
-    refetchInterval: CALM,
-    placeholderData: keepPreviousData,
+/** Pages up to which a list is kept up to date by itself: each is asked for anew. */
+const MAX_LIVE_PAGES = 3;
+
+export function fleet(api: Api, filter: FleetFilter) {
+  return infiniteQueryOptions({
+    queryKey: ["bots", filter],
+    queryFn: async ({ signal, pageParam }) =>
+      document(await api.GET("/api/admin/bots", { params: { query: given({ ...filter, cursor: pageParam }) }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > MAX_LIVE_PAGES ? false : CALM),
   });
 }
 
@@ -133,5 +138,160 @@ export function mutes(api: Api) {
     queryKey: ["mutes"],
     queryFn: async ({ signal }) => document(await api.GET("/api/admin/alerts/mutes", { signal })),
     refetchInterval: SLOW,
+  });
+}
+
+export function users(api: Api) {
+  return infiniteQueryOptions({
+    queryKey: ["users"],
+    queryFn: async ({ signal, pageParam }) => document(await api.GET("/api/admin/users", { params: { query: given({ after: pageParam }) }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+  });
+}
+
+/** Users by their bots: the list of users has no search of its own. */
+export function usersByBot(api: Api, search: string) {
+  return queryOptions({
+    queryKey: ["users", "search", search],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/bots", { params: { query: { search } }, signal })).bots,
+    enabled: search !== "",
+  });
+}
+
+export function domains(api: Api, user: string) {
+  return queryOptions({
+    queryKey: ["user", user, "domains"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/users/{user}/domains", { params: { path: { user } }, signal })).domains,
+    refetchInterval: SLOW,
+  });
+}
+
+export function invitations(api: Api) {
+  return queryOptions({
+    queryKey: ["invitations"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/invitations", { signal })).invitations,
+  });
+}
+
+export function allowList(api: Api) {
+  return queryOptions({
+    queryKey: ["allow-list"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/allow-list", { signal })).allow_list,
+  });
+}
+
+export function allEvents(api: Api) {
+  return infiniteQueryOptions({
+    queryKey: ["events"],
+    queryFn: async ({ signal, pageParam }) => document(await api.GET("/api/admin/events", { params: { query: given({ before: pageParam }) }, signal })),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+  });
+}
+
+export function fleetCosts(api: Api) {
+  return infiniteQueryOptions({
+    queryKey: ["costs"],
+    queryFn: async ({ signal, pageParam }) => document(await api.GET("/api/admin/costs", { params: { query: given({ cursor: pageParam }) }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: ({ state }) => ((state.data?.pages.length ?? 0) > MAX_LIVE_PAGES ? false : 2 * SLOW),
+  });
+}
+
+export function botCosts(api: Api, user: string) {
+  return queryOptions({
+    queryKey: ["bot", user, "costs"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/bots/{user}/costs", { params: { path: { user } }, signal })),
+    refetchInterval: 2 * SLOW,
+  });
+}
+
+/** How far back charts look. */
+export const RANGES = ["24h", "30d"] as const;
+export type Range = (typeof RANGES)[number];
+
+export function botSeries(api: Api, user: string, range: Range) {
+  return queryOptions({
+    queryKey: ["bot", user, "series", range],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/bots/{user}/series", { params: { path: { user }, query: { range } }, signal })),
+    refetchInterval: 2 * SLOW,
+  });
+}
+
+export function fleetSeries(api: Api, range: Range) {
+  return queryOptions({
+    queryKey: ["fleet-series", range],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/fleet/series", { params: { query: { range } }, signal })),
+    refetchInterval: 2 * SLOW,
+  });
+}
+
+export function log(api: Api, user: string, lines: number, follows: boolean) {
+  return queryOptions({
+    queryKey: ["bot", user, "log", lines],
+    queryFn: async ({ signal }) => {
+      const { data } = await api.GET("/api/admin/bots/{user}/logs", { params: { path: { user }, query: { lines } }, parseAs: "text", signal });
+      return data ?? "";
+    },
+    refetchInterval: follows ? LIVELY : false,
+    retry: false,
+  });
+}
+
+/** `path` is made of percent-encoded names, as the query takes it. */
+const inSnapshot = (snapshot: string, path: string) => ({ querySerializer: () => `snapshot=${encodeURIComponent(snapshot)}&path=${path}` });
+
+export function snapshotFiles(api: Api, user: string, snapshot: string, path: string) {
+  return queryOptions({
+    queryKey: ["snapshot-files", user, snapshot, path],
+    queryFn: async ({ signal }) =>
+      document(await api.GET("/api/admin/bots/{user}/snapshots/files", { params: { path: { user }, query: { snapshot, path } }, ...inSnapshot(snapshot, path), signal })),
+    // A snapshot never changes.
+    staleTime: Infinity,
+    retry: false,
+  });
+}
+
+/** What is below a path of a snapshot, to be saved: a file as it is, a directory as a tar. */
+export async function download(api: Api, user: string, snapshot: string, path: string, isDirectory: boolean): Promise<Blob> {
+  const of = { params: { path: { user }, query: { snapshot, path } }, ...inSnapshot(snapshot, path), parseAs: "blob" as const };
+  return document(isDirectory ? await api.GET("/api/admin/bots/{user}/snapshots/archive", of) : await api.GET("/api/admin/bots/{user}/snapshots/file", of));
+}
+
+export function bulkOrders(api: Api) {
+  return infiniteQueryOptions({
+    queryKey: ["bulk"],
+    queryFn: async ({ signal, pageParam }) => document(await api.GET("/api/admin/bulk", { params: { query: given({ before: pageParam }) }, signal })),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: CALM,
+  });
+}
+
+export function bulkOrder(api: Api, order: number, outcome: BulkOutcome | undefined) {
+  return infiniteQueryOptions({
+    queryKey: ["bulk", order, outcome],
+    queryFn: async ({ signal, pageParam }) =>
+      document(await api.GET("/api/admin/bulk/{order}", { params: { path: { order }, query: given({ outcome, after: pageParam }) }, signal })),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next }) => next ?? undefined,
+    refetchInterval: ({ state }) => (state.data?.pages[0]?.order.finished_at == null ? LIVELY : false),
+  });
+}
+
+export function sinks(api: Api) {
+  return queryOptions({
+    queryKey: ["sinks"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/alerts/sinks", { signal })).sinks,
+    refetchInterval: SLOW,
+  });
+}
+
+export function alertRules(api: Api) {
+  return queryOptions({
+    queryKey: ["alert-settings"],
+    queryFn: async ({ signal }) => document(await api.GET("/api/admin/alerts/settings", { signal })),
   });
 }

@@ -1,19 +1,27 @@
+import { lazy, Suspense } from "react";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { BotStatus } from "../api/client";
 import { bot, user } from "../api/queries";
 import { useApi } from "../session/context";
-import { Answer, Card, HealthBadge, Page, StateBadge, Time, useNow } from "../ui/parts";
+import { Answer, Card, HealthBadge, Loading, Page, StateBadge, Time, useNow } from "../ui/parts";
+import { BOT_PARTS, type BotPart } from "../search";
 import { explain, size } from "../words/states";
 import { Actions } from "./bot/Actions";
 import { BotIncidents } from "./bot/BotIncidents";
+import { BotCosts } from "./bot/BotCosts";
 import { Events } from "./bot/Events";
+import { Log } from "./bot/Log";
 import { Snapshots } from "./bot/Snapshots";
 
 const route = getRouteApi("/bots/$user");
 
+const Charts = lazy(() => import("./bot/Charts").then(({ Charts }) => ({ default: Charts })));
+const PART_NAMES: Record<BotPart, string> = { state: "State", charts: "Charts", log: "Log", snapshots: "Snapshots", costs: "Costs", events: "Events" };
+
 export function BotPage() {
   const { user: id } = route.useParams();
+  const { part = "state" } = route.useSearch();
   const api = useApi();
   const status = useQuery(bot(api, id));
   const owner = useQuery(user(api, id));
@@ -23,7 +31,10 @@ export function BotPage() {
       title={name}
       about={
         <>
-          <Link to="/bots">Bots</Link> / <span className="mono wraps">{id}</span>
+          <Link to="/bots">Bots</Link> / <span className="mono wraps">{id}</span> ·{" "}
+          <Link to="/users/$user" params={{ user: id }}>
+            Owner and domains
+          </Link>
         </>
       }
       actions={status.data && <StateBadge state={status.data.state} />}
@@ -33,16 +44,41 @@ export function BotPage() {
           <>
             <State status={data} />
             <Actions user={id} name={name} status={data} />
-            <div className="columns">
-              <Facts status={data} />
-              <BotIncidents user={id} kinds={data.incidents ?? []} />
-            </div>
+            <Parts />
+            {part === "state" && (
+              <div className="columns">
+                <Facts status={data} />
+                <BotIncidents user={id} kinds={data.incidents ?? []} />
+              </div>
+            )}
+            {part === "snapshots" && <Snapshots user={id} name={name} status={data} />}
+            {part === "charts" && (
+              <Suspense fallback={<Loading what="Loading the charts" />}>
+                <Charts user={id} status={data} />
+              </Suspense>
+            )}
           </>
         )}
       </Answer>
-      <Snapshots user={id} />
-      <Events user={id} />
+      {/* What follows does not need the bot's Sandbox to answer. */}
+      {status.data === undefined && status.error && <Parts />}
+      {part === "log" && <Log user={id} />}
+      {part === "costs" && <BotCosts user={id} name={name} />}
+      {part === "events" && <Events user={id} />}
     </Page>
+  );
+}
+
+/** The way to each part of the page; each asks for what it shows when it is opened. */
+function Parts() {
+  return (
+    <nav className="nav parts" aria-label="Parts of this page">
+      {BOT_PARTS.map((one) => (
+        <Link key={one} to="." search={one === "state" ? {} : { part: one }} replace activeOptions={{ exact: true, includeSearch: true }} resetScroll={false}>
+          {PART_NAMES[one]}
+        </Link>
+      ))}
+    </nav>
   );
 }
 

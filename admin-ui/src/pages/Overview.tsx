@@ -1,12 +1,15 @@
+import { lazy, Suspense } from "react";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { BotState } from "../api/client";
 import { fleetCounts, incidents, MAX_COUNTED_PAGES, platformHealth, type FleetCounts } from "../api/queries";
 import { useApi } from "../session/context";
-import { Answer, Card, HealthBadge, Nothing, Page, Time } from "../ui/parts";
+import { Answer, Card, HealthBadge, Loading, Nothing, Page, Time } from "../ui/parts";
 import { IncidentRows } from "../ui/incidents";
 import { componentWords } from "../words/components";
 import { ALL_STATES, STATES, type Tone } from "../words/states";
+
+const FleetCharts = lazy(() => import("./FleetCharts").then(({ FleetCharts }) => ({ default: FleetCharts })));
 
 export function Overview() {
   const api = useApi();
@@ -42,6 +45,9 @@ export function Overview() {
           </Answer>
         </Card>
       </div>
+      <Suspense fallback={<Loading what="Loading the charts" />}>
+        <FleetCharts />
+      </Suspense>
     </Page>
   );
 }

@@ -1,6 +1,7 @@
 import { Button } from "@cloudflare/kumo/components/button";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { incidents, platformHealth } from "../api/queries";
 import { useApi, useSession, useStage } from "../session/context";
 import { SignIn } from "../session/SignIn";
@@ -30,22 +31,30 @@ function Inside() {
 function Head() {
   const session = useSession();
   const stage = useStage();
+  const nav = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: ({ location }) => location.pathname });
+  // On a phone not all links fit: the one that is meant has to be seen.
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ inline: "nearest", block: "nearest" }), [path]);
   return (
     <header className="head">
       <Link to="/" className="brand">
         Moltworker
       </Link>
-      <nav aria-label="Pages" className="nav">
+      <nav aria-label="Pages" className="nav" ref={nav}>
         <Link to="/" activeOptions={{ exact: true }}>
           Overview
         </Link>
         <Link to="/bots">Bots</Link>
+        <Link to="/users">Users</Link>
         <Link to="/incidents">
           Incidents <OpenIncidents />
         </Link>
         <Link to="/platform">
           Platform <Unwell />
         </Link>
+        <Link to="/costs">Costs</Link>
+        <Link to="/audit">Audit log</Link>
+        <Link to="/settings">Settings</Link>
       </nav>
       <div className="row who">
         <span className="subtle email" title={stage.at === "in" ? stage.email : undefined}>

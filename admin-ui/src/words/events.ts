@@ -39,12 +39,24 @@ const KINDS: Record<string, string> = {
   "signed-out": "Signed out",
 };
 
+/** Every kind by its name, for a list to choose from. */
+export const KIND_NAMES: Record<string, string> = KINDS;
+
 /** What leaves an event each time somebody looks, this page among them. */
 export const LOOK = "inspected";
 
 export function eventWords({ kind, action }: Event): string {
   const words = KINDS[kind] ?? kind;
   return action === null || !["ordered", "changed", "inspected", "refused"].includes(kind) ? words : `${words}: ${action}`;
+}
+
+/** Whether an event is what a filter asks for; looks only where it asks for them. */
+export function eventMatches(event: Event, { search, kind, looks }: { search?: string; kind?: string; looks?: boolean }): boolean {
+  if (kind !== undefined ? event.kind !== kind : event.kind === LOOK && looks !== true) return false;
+  if (search === undefined) return true;
+  const wanted = search.toLowerCase();
+  const texts = [event.actor, event.user_id, event.action, event.detail, event.code, event.address, event.request_id, eventWords(event)];
+  return texts.some((text) => text?.toLowerCase().includes(wanted));
 }
 
 export function actorWords(actor: string, me: string): string {
