@@ -109,7 +109,7 @@ test("each page of the admin UI does what it is for", async (t) => {
     await page.getByText("Changed: admin-set-limit").first().waitFor();
   });
 
-  await t.test("a snapshot is browsed, pinned, and restored once it was said what it replaces", async () => {
+  await t.test("a snapshot is browsed, pinned and restored over what it names", async () => {
     await page.getByRole("link", { name: "Snapshots" }).click();
     await button(/^Browse the snapshot/).first().click();
     await page.getByRole("dialog").getByText("in ", { exact: true }).waitFor();
@@ -221,7 +221,7 @@ test("each page of the admin UI does what it is for", async (t) => {
   assert.deepEqual(complaints, []);
 });
 
-test("ten thousand bots are scrolled through smoothly, a page of the list at a time", async (t) => {
+test("ten thousand bots are scrolled through smoothly, page by page", async (t) => {
   const { worker, url } = await start(t);
   const database = await worker.database();
   const numbers = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${FLEET})`;

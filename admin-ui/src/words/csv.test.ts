@@ -14,7 +14,7 @@ describe("the audit log", () => {
     expect(csv(["a", "b"], [['say "hi", you', null], ["=HYPERLINK(1)", 3], ["@SUM(1)", -4]])).toBe('a,b\r\n"say ""hi"", you",\r\n"\'=HYPERLINK(1)",3\r\n"\'@SUM(1)",-4\r\n');
   });
 
-  it("is filtered by words and kind, and hides looks until they are asked for", () => {
+  it("is filtered by words and kind, and hides looks until asked", () => {
     expect(eventMatches(event({}), { search: "STOP-bot" })).toBe(true);
     expect(eventMatches(event({}), { search: "192.0.2.8" })).toBe(false);
     expect(eventMatches(event({}), { kind: "changed" })).toBe(false);
