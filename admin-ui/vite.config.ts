@@ -38,6 +38,8 @@ export default defineConfig({
     // The page's policy lets it load files and no data.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // The admin UI, and the owner's own page.
+    rollupOptions: { input: ["index.html", "bot.html"] },
   },
   test: { environment: "happy-dom", include: ["src/**/*.test.{ts,tsx}"] },
 });

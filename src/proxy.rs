@@ -54,7 +54,7 @@ pub(crate) async fn serve(
 ) -> Result<Proxied> {
     let user = caller.identity().user;
     if let Served::Platform = served {
-        if let (Some(domain), Caller::Browser(_)) = (&settings.access.bot_domain, caller) {
+        if let (Some(domain), Caller::Browser(..)) = (&settings.access.bot_domain, caller) {
             // With an origin for each bot, no bot's page runs where people sign in.
             if !incoming.is_for_person() {
                 return Err(Refusal::OwnAddress.into());
@@ -79,7 +79,7 @@ pub(crate) async fn serve(
         return Err(Refusal::WrongOrigin.into());
     }
     // What browsers keep of the platform's own host is not the bot's.
-    let may_clear = matches!((served, caller), (Served::Bot(_), Caller::Browser(_)));
+    let may_clear = matches!((served, caller), (Served::Bot(_), Caller::Browser(..)));
     let response = forward(env, settings, user, incoming, origin).await?;
     toward_caller(response, incoming, may_clear)
 }

@@ -29,7 +29,7 @@ use crate::http::sites::{self, Served};
 use crate::http::{body, pages, rate_limiter};
 use crate::identity::admission::{self, Freshness};
 use crate::identity::caller::Caller;
-use crate::identity::{session_handoff, sign_in, users};
+use crate::identity::{csrf, session_handoff, sign_in, users};
 use crate::platform::tasks::{self, Invocation};
 use crate::platform::{configuration, log, metrics, watch};
 use crate::{alerts, api, proxy, repository};
@@ -338,6 +338,7 @@ impl Call<'_> {
                 .require_mfa
                 .is_lacking_for_admin(caller.identity()),
             from_own_page: origin.is_some() && same_origin(origin, served),
+            page: csrf::proof(self.settings, self.served, &caller, incoming).await,
         };
         permit(self.endpoint.access(), facts)?;
         Ok(caller)

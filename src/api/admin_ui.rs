@@ -22,20 +22,17 @@ pub(super) fn enter() -> Result<Page> {
 /// The page for a person, whatever stands behind `/admin/`; a file for whoever asks. A program that means an endpoint and has
 /// mistaken its address is told so.
 pub(super) async fn serve(ctx: &Context<'_>, request: &Request) -> Result<Answer> {
-    // Where bots have no hosts of their own, their pages run on this one. Such a page could open this one, or one that looks
-    // like it, and read what an admin types.
-    if ctx.settings.access.bot_domain.is_none() {
-        return match reply::is_for_person(request) {
-            true => unavailable(pages::AdminUiLacks::BotDomain),
-            false => Err(Refusal::NotFound.into()),
-        };
-    }
     let path = Address::of(request)?.path;
     match admin_ui::part(&path) {
         AdminUiPart::File(path) => match assets::read(ctx.env, path).await? {
             Some(file) => Ok(Answer::Stream(reply::deployed(file, KEEP_FILE, None)?)),
             None => Err(Refusal::NotFound.into()),
         },
+        // Where bots have no hosts of their own, their pages run on this one. Such a page could open this one, or one that
+        // looks like it, and read what an admin types. The files are also those of the owner's own page.
+        AdminUiPart::Page if reply::is_for_person(request) && ctx.settings.access.bot_domain.is_none() => {
+            unavailable(pages::AdminUiLacks::BotDomain)
+        }
         AdminUiPart::Page if reply::is_for_person(request) => page(ctx).await,
         AdminUiPart::Page | AdminUiPart::Nothing => Err(Refusal::NotFound.into()),
     }

@@ -3,9 +3,11 @@
 use std::cell::Cell;
 
 use moltworker_core::api::access::Credential;
+use moltworker_core::api::contract::Access;
 use moltworker_core::api::endpoint::Endpoint;
 use moltworker_core::api::route::PathParameters;
 use moltworker_core::bot::history::Actor;
+use moltworker_core::http::own_page::CSRF_HEADER;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::settings::Settings;
 use moltworker_core::user_id::UserId;
@@ -61,10 +63,14 @@ impl Context<'_> {
         Ok(self.caller()?.identity().user)
     }
 
-    /// Whether a button of one of our pages was pressed.
+    /// Whether a button of one of our pages was pressed, which leads on. A script of a page takes the document: browsers say
+    /// that it is one, and before 2023 the CSRF token does.
     pub(crate) fn by_button(&self) -> bool {
         let credential = self.caller.as_ref().map(Caller::credential);
-        credential == Some(Credential::Session)
+        let header = |name| self.called.headers.value_of(name);
+        let is_script = header("sec-fetch-mode").is_some_and(|mode| mode != "navigate");
+        let is_button = self.endpoint.access() == Access::OwnerOrButton;
+        is_button && credential == Some(Credential::Session) && !is_script && header(CSRF_HEADER).is_none()
     }
 
     /// The origin of the host that was asked.

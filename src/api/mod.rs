@@ -20,6 +20,7 @@ mod history;
 mod input;
 mod metrics;
 mod output;
+mod own_page;
 mod owner_sink;
 mod personal_tokens;
 mod series;
@@ -70,6 +71,9 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         Operation::ReadSignInSettings => Answer::of(&SignInSettings::from(ctx.settings)),
         Operation::EnterAdminUi => Ok(admin_ui::enter()?.into()),
         Operation::ServeAdminUi => admin_ui::serve(ctx, request).await,
+
+        Operation::ShowOwnPage | Operation::ShowPartOfOwnPage => own_page::show(ctx, request).await,
+        Operation::ReadOwnSession => Answer::of(&own_page::session(ctx).await?),
 
         Operation::ShowLogin => Ok(sign_in::show(ctx, request).await?.into()),
         Operation::SubmitLogin => Ok(sign_in::submit(ctx, request).await?.into()),

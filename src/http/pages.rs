@@ -78,6 +78,16 @@ pub(crate) fn no_admin_ui(nonce: &Nonce, lacks: AdminUiLacks) -> Markup {
     layout("Admin", nonce, &html! {}, &main)
 }
 
+/// In place of the owner's own page, which was not deployed with the Worker.
+pub(crate) fn no_own_page(nonce: &Nonce) -> Markup {
+    let main = html! {
+        h1 { "This page is not available here" }
+        p { "Its files were not deployed with the Worker. Tell your administrator: " code { "[assets]" } " in " code { "wrangler.toml" } " has to stay as the repository has it." }
+        p { a href="/" { "Go to my bot" } }
+    };
+    layout("My bot", nonce, &html! {}, &main)
+}
+
 /// Takes the browser to another host of ours.
 pub(crate) fn onward(nonce: &Nonce, url: &str) -> Markup {
     let head = html! { meta http-equiv="refresh" content=(format!("0; url={url}")); };
@@ -103,18 +113,26 @@ pub(crate) fn sign_out(nonce: &Nonce, signed_in: bool) -> Markup {
     layout("Sign out", nonce, &html! {}, &main)
 }
 
-/// A refusal, for a person. `detail` says more about it, `way_out` is what they can do about it on the spot.
+/// The way to the owner's own page, which is on the platform's host.
+fn to_own_page(own_page: &str) -> Markup {
+    html! { p { a href=(own_page) { "State, snapshots and settings of my bot" } } }
+}
+
+/// A refusal, for a person. `detail` says more about it, `way_out` is what they can do about it on the spot, `own_page` where
+/// they see more of their bot.
 pub(crate) fn refusal(
     nonce: &Nonce,
     title: &str,
     detail: Option<&str>,
     way_out: Option<(Order, &str)>,
+    own_page: Option<&str>,
 ) -> Markup {
     let main = html! {
         h1 { (title) }
         @if let Some(detail) = detail { p { (detail) } }
         @if let Some((order, words)) = way_out { (order_form(order, words)) }
         @else { p { a href="/" { "Go to my bot" } } }
+        @if let Some(own_page) = own_page { (to_own_page(own_page)) }
     };
     layout("Moltworker", nonce, &html! {}, &main)
 }

@@ -102,15 +102,20 @@ pub(crate) fn problem(refusal: Refusal, detail: Option<String>) -> worker::Resul
 
 /// A refusal as a page.
 pub(crate) fn refusal_page(refusal: Refusal) -> worker::Result<Response> {
-    refusal_page_with(refusal, None)
+    refusal_page_with(refusal, None, None)
 }
 
-/// A refusal as a page that says more.
-pub(crate) fn refusal_page_with(refusal: Refusal, detail: Option<&str>) -> worker::Result<Response> {
+/// A refusal as a page that says more, and leads to the owner's own page.
+pub(crate) fn refusal_page_with(
+    refusal: Refusal,
+    detail: Option<&str>,
+    own_page: Option<&str>,
+) -> worker::Result<Response> {
     let (status, _, title) = refusal.facts();
     let nonce = Nonce::new()?;
     let way_out = (refusal == Refusal::BotStopped).then_some((Order::Start, "Start it again"));
-    let response = page(status, &nonce, pages::refusal(&nonce, title, detail, way_out))?;
+    let markup = pages::refusal(&nonce, title, detail, way_out, own_page);
+    let response = page(status, &nonce, markup)?;
     add_refusal_headers(response.headers(), refusal)?;
     Ok(response)
 }

@@ -7,7 +7,7 @@ use moltworker_core::http::cookies::{self, SESSION_COOKIE};
 use moltworker_core::http::header_policy::{self, RequestContext, same_origin};
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::personal_token::{self, NODE_HEADER, Recorded};
-use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, Standing};
+use moltworker_core::identity::session::{COOKIE_SECONDS, Renewal, Session, SessionId, Standing};
 use moltworker_core::identity::token::seen::SeenTokens;
 use moltworker_core::identity::token::{self, Algorithm, Identity, MAX_TOKEN_BYTES, TokenError};
 use moltworker_core::settings::Settings;
@@ -26,14 +26,14 @@ pub(crate) enum Caller {
     Bearer(Identity),
     /// A device or a program with a personal access token.
     Personal(Identity, Recorded),
-    /// A browser with a session.
-    Browser(Identity),
+    /// A browser with this session.
+    Browser(Identity, SessionId),
 }
 
 impl Caller {
     pub(crate) fn identity(&self) -> &Identity {
         match self {
-            Self::Bearer(identity) | Self::Personal(identity, _) | Self::Browser(identity) => identity,
+            Self::Bearer(identity) | Self::Personal(identity, _) | Self::Browser(identity, _) => identity,
         }
     }
 
@@ -42,7 +42,7 @@ impl Caller {
         match self {
             Self::Bearer(_) => Credential::Bearer,
             Self::Personal(_, token) => Credential::Personal(token.scope),
-            Self::Browser(_) => Credential::Session,
+            Self::Browser(..) => Credential::Session,
         }
     }
 }
@@ -89,11 +89,11 @@ pub(crate) async fn identify(
         .ok_or(Refusal::SignInRequired)?;
     let standing = session.identity.standing(clock::now_seconds());
     if standing == Standing::Good {
-        return Ok(Caller::Browser(session.identity).into());
+        return Ok(browser(session).into());
     }
     match renew(env, &session).await {
         // Renewed a moment ago, and not again so soon.
-        Renewal::Renewed(identity) if identity == session.identity => Ok(Caller::Browser(identity).into()),
+        Renewal::Renewed(identity) if identity == session.identity => Ok(browser(session).into()),
         Renewal::Renewed(identity) => {
             let session = Session { identity, ..session };
             let renewed = session_cookie(&session, settings, purpose)
@@ -101,14 +101,18 @@ pub(crate) async fn identify(
                 .inspect_err(|error| log::fault("session-not-sealed", &[("reason", error)]))
                 .ok();
             Ok(Identified {
-                caller: Caller::Browser(session.identity),
+                caller: browser(session),
                 renewed,
             })
         }
         Renewal::Ended => Err(Refusal::SignInRequired),
-        Renewal::Unavailable if standing == Standing::Ending => Ok(Caller::Browser(session.identity).into()),
+        Renewal::Unavailable if standing == Standing::Ending => Ok(browser(session).into()),
         Renewal::Unavailable => Err(Refusal::IdentityProviderUnavailable),
     }
+}
+
+fn browser(session: Session) -> Caller {
+    Caller::Browser(session.identity, session.id)
 }
 
 /// The browser's session as its cookie says, however old. Proof only together with

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod auth_api;
 pub(crate) mod caller;
+pub(crate) mod csrf;
 pub(crate) mod jwks;
 pub(crate) mod mfa_api;
 pub(crate) mod personal_tokens;

@@ -8,6 +8,7 @@ use js_sys::Promise;
 use moltworker_core::bot::admission::{Admission, Entry, follows_the_bot};
 use moltworker_core::bot::lifecycle::LifecycleEvent;
 use moltworker_core::http::container_answer::ContainerAnswer;
+use moltworker_core::http::paths;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::http::site_data::CLEARED_FOR_MS;
 use moltworker_core::wire::run::{
@@ -225,9 +226,15 @@ impl Inner {
         )
     }
 
+    /// The address of the owner's own page, also from their bot's host.
+    pub(super) fn own_page(&self) -> Result<String> {
+        Ok(format!("{}{}", self.settings()?.public.as_str(), paths::OWN_PAGE))
+    }
+
     fn waking_page(self: &Rc<Self>, refusal: Refusal) -> Result<Response> {
         let nonce = Nonce::new()?;
-        let response = reply::page(503, &nonce, pages::waking::page(&nonce, &self.status(), refusal))?;
+        let markup = pages::waking::page(&nonce, &self.status(), refusal, &self.own_page()?);
+        let response = reply::page(503, &nonce, markup)?;
         reply::add_refusal_headers(response.headers(), refusal)?;
         Ok(response)
     }
@@ -241,7 +248,7 @@ impl Inner {
         let response = if wants_page(request) {
             match follows_the_bot(refusal) {
                 true => self.waking_page(refusal),
-                false => reply::refusal_page_with(refusal, detail.as_deref()),
+                false => reply::refusal_page_with(refusal, detail.as_deref(), Some(&self.own_page()?)),
             }
         } else {
             reply::problem(refusal, detail)

@@ -159,7 +159,11 @@ impl Inner {
     /// The page on which the owner decides, and which follows what comes of it.
     fn choice_page(self: &Rc<Self>) -> Result<Response> {
         let nonce = Nonce::new()?;
-        reply::page(200, &nonce, pages::choice::page(&nonce, &self.status()))
+        reply::page(
+            200,
+            &nonce,
+            pages::choice::page(&nonce, &self.status(), &self.own_page()?),
+        )
     }
 
     /// Has the newest restored that a start passed over, as far as the bucket still has it.

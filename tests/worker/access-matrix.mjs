@@ -3,9 +3,12 @@
 import { PAGE } from "./browser.mjs";
 import { ALICE, ORIGIN } from "./harness.mjs";
 
-/** Every kind of caller; endpoints.test.mjs makes what each sends. The sessions are browsers' cookies. */
+/**
+ * Every kind of caller; endpoints.test.mjs makes what each sends. The sessions are browsers' cookies; the pages send one as well,
+ * with the CSRF token of it, with that of another session, and with its own from another origin.
+ */
 const CALLERS = [
-  "nobody", "expired", "owner", "stranger", "admin", "session", "hostSession", "adminSession", "connect", "manage", "adminManage",
+  "nobody", "expired", "owner", "stranger", "admin", "session", "page", "otherPage", "foreignPage", "hostSession", "adminSession", "connect", "manage", "adminManage",
   "revoked", "run", "maintain", "operator", "monitor",
 ];
 const everybody = (answer) => Object.fromEntries(CALLERS.map((caller) => [caller, answer]));
@@ -16,37 +19,44 @@ const MACHINES = { run: "401 token-refused", maintain: "401 token-refused", oper
 const NOBODY = { nobody: "401 sign-in-required", expired: "401 token-expired", revoked: "401 token-refused", hostSession: "401 sign-in-required", ...MACHINES };
 /** Who is nobody on the host of Alice's bot, or somebody else. */
 const ELSEWHERE = {
-  ...NOBODY, session: "401 sign-in-required", adminSession: "401 sign-in-required", hostSession: "in",
+  ...NOBODY, session: "401 sign-in-required", page: "401 sign-in-required", otherPage: "401 sign-in-required", foreignPage: "401 sign-in-required", adminSession: "401 sign-in-required", hostSession: "in",
   stranger: "403 not-your-bot", admin: "403 not-your-bot", adminManage: "403 not-your-bot",
 };
 const NO_SESSIONS = { session: "401 bearer-required", adminSession: "401 bearer-required" };
+/** Of the owner's pages only the one whose proof holds changes something. */
+const PAGES = { otherPage: "403 csrf-token-refused", foreignPage: "403 wrong-origin" };
+const NO_PAGES = { page: "401 bearer-required", otherPage: "401 bearer-required", foreignPage: "401 bearer-required" };
 const NO_PERSONAL = { connect: "403 personal-token-refused", manage: "403 personal-token-refused", adminManage: "403 personal-token-refused" };
 const CONNECTS_ONLY = { connect: "403 token-scope" };
 const REFUSED_REPOSITORY = "401 repository-token-refused";
 const NO_REPOSITORY = "401 repository-token-required";
 const REPOSITORY = {
-  ...everybody(REFUSED_REPOSITORY), nobody: NO_REPOSITORY, session: NO_REPOSITORY, hostSession: NO_REPOSITORY, adminSession: NO_REPOSITORY,
+  ...everybody(REFUSED_REPOSITORY), nobody: NO_REPOSITORY, session: NO_REPOSITORY, page: NO_REPOSITORY, otherPage: NO_REPOSITORY, foreignPage: NO_REPOSITORY, hostSession: NO_REPOSITORY, adminSession: NO_REPOSITORY,
   run: "in", maintain: "in", operator: "in",
 };
 
 /** What each kind of caller is answered, by kind of endpoint; `in` means that access was given. */
 const KINDS = {
   anybody: IN,
+  form: { ...IN, foreignPage: "403 wrong-origin" },
   own: { ...IN, ...NOBODY, ...CONNECTS_ONLY },
-  ownByToken: { ...IN, ...NOBODY, ...CONNECTS_ONLY, ...NO_SESSIONS },
-  ownByButton: { ...IN, ...NOBODY, ...CONNECTS_ONLY, session: "403 wrong-origin", adminSession: "403 wrong-origin" },
-  ownInPerson: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL },
-  admin: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin" },
+  ownByToken: { ...IN, ...NOBODY, ...CONNECTS_ONLY, ...NO_SESSIONS, ...PAGES },
+  ownByButton: { ...IN, ...NOBODY, ...CONNECTS_ONLY, session: "403 wrong-origin", foreignPage: "403 wrong-origin", adminSession: "403 wrong-origin" },
+  ownInPerson: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL, ...PAGES },
+  admin: { ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PAGES, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin" },
   monitored: {
-    ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin", monitor: "in",
+    ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PAGES, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin", monitor: "in",
   },
   bot: { ...IN, ...NOBODY },
+  // Programs that are let in are told that there is nothing for them.
+  ownPage: { ...everybody("404 not-found"), ...NOBODY, ...CONNECTS_ONLY },
   // On the host of Alice's bot.
+  formThere: { ...IN, page: "403 wrong-origin", otherPage: "403 wrong-origin", foreignPage: "403 wrong-origin" },
   ownThere: { ...IN, ...ELSEWHERE, ...CONNECTS_ONLY },
   buttonThere: { ...IN, ...ELSEWHERE, ...CONNECTS_ONLY, hostSession: "403 wrong-origin" },
   botThere: { ...IN, ...ELSEWHERE },
   // A browser's way there. The admin's session is one that no Sandbox keeps.
-  handoff: { ...everybody("403 hand-over-refused"), ...NOBODY, session: "in", adminSession: "to sign in" },
+  handoff: { ...everybody("403 hand-over-refused"), ...NOBODY, session: "in", page: "in", otherPage: "in", foreignPage: "in", adminSession: "to sign in" },
   handoffThere: everybody("403 hand-over-refused"),
   // The repository of Alice's bot, and of another one.
   repository: REPOSITORY,
@@ -73,6 +83,7 @@ const ENDPOINTS = [
   ["health", "anybody", "GET", "/healthz"],
   ["read-api-document", "anybody", "GET", "/api/openapi.json"],
   ["read-sign-in-settings", "anybody", "GET", "/api/sign-in"],
+  ["read-own-session", "own", "GET", "/api/bot/session"],
   ["get-bot", "own", "GET", "/api/bot"],
   ["sleep-bot", "ownByToken", "POST", "/api/bot/sleep", null, true],
   ["stop-bot", "ownByToken", "POST", "/api/bot/stop", null, true],
@@ -167,10 +178,12 @@ const ENDPOINTS = [
   // Pages and traffic. That a code, a form or a state is none is said after access was given.
   ["enter-admin-ui", "anybody", "GET", "/admin"],
   ["serve-admin-ui", "anybody", "GET", "/admin/bots", null, false, PAGE],
+  ["show-own-page", "ownPage", "GET", "/bot"],
+  ["show-part-of-own-page", "ownPage", "GET", "/bot/snapshots"],
   ["show-login", "anybody", "GET", "/login"],
-  ["sign-in", "anybody", "POST", "/login", "email=nobody%40example.com&password=wrong", "anonymous", FORM],
+  ["sign-in", "form", "POST", "/login", "email=nobody%40example.com&password=wrong", "anonymous", FORM],
   ["show-second-factor", "anybody", "GET", "/login/second-factor"],
-  ["prove-second-factor", "anybody", "POST", "/login/second-factor", "code=123456", "anonymous", FORM],
+  ["prove-second-factor", "form", "POST", "/login/second-factor", "code=123456", "anonymous", FORM],
   ["begin-sign-in", "anybody", "GET", "/auth/sign-in/github"],
   ["finish-sign-in", "anybody", "GET", "/auth/callback?code=x&state=y", null, "anonymous"],
   ["issue-handoff-code", "handoff", "GET", `/auth/hand-over?host=${BOT_HOST}&challenge=${CHALLENGE}`, null, "owner"],
@@ -189,8 +202,8 @@ const ENDPOINTS = [
   ["serve-repository", "repositoryToClear", "DELETE", `/_repo/${ALICE}/data/${SNAPSHOT}`, null, "operator"],
   ["serve-repository", "foreignRepository", "GET", `/_repo/${USER}/snapshots/`, null, "operator"],
   // Last, because it ends the sessions. Who has none leaves no event.
-  ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM],
-  ["sign-out", "anybody", "POST", "/auth/sign-out", "", false, FORM_THERE],
+  ["sign-out", "form", "POST", "/auth/sign-out", "", false, FORM],
+  ["sign-out", "formThere", "POST", "/auth/sign-out", "", false, FORM_THERE],
 ];
 
 /** Every endpoint with what each kind of caller is answered. */

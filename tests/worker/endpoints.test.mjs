@@ -16,7 +16,8 @@ const LIMITS = { ADDRESS_LIMIT: 100_000, USER_LIMIT: 100_000 };
 
 /** A Worker with everything the matrix asks for. */
 function start(t) {
-  return startWorker(t, { limits: LIMITS, bindings: { OAUTH_PROVIDERS: "github" } });
+  // Where bots share the platform's host there are no CSRF tokens (own-page.test.mjs).
+  return startWorker(t, { limits: LIMITS, bindings: { OAUTH_PROVIDERS: "github", BOT_DOMAIN: "claws.example.net" } });
 }
 
 /** The headers each kind of caller sends. */
@@ -24,6 +25,8 @@ async function callers(worker) {
   await worker.giveDomain(ALICE, BOT_HOST);
   const cookie = await signIn(worker);
   const session = sessionOf(cookie);
+  // All callers at all endpoints take a while on a busy machine.
+  const expiresAt = Date.now() + 10 * 60_000;
   const adminSession = sealed({ ...session, identity: { ...session.identity, user: ADMIN, admin: true } });
   return {
     nobody: {},
@@ -31,15 +34,24 @@ async function callers(worker) {
     owner: worker.bearer(ALICE),
     stranger: worker.bearer(BOB),
     session: { cookie },
+    ...(await pages(worker, cookie)),
     hostSession: { cookie: sealed(session, { purpose: `${SESSION_COOKIE}@${BOT_HOST}` }) },
     adminSession: { cookie: adminSession },
     admin: worker.adminBearer(),
-    run: bearer(mint(ALICE)),
-    maintain: bearer(mint(ALICE, { scope: "maintain" })),
+    run: bearer(mint(ALICE, { expiresAt })),
+    maintain: bearer(mint(ALICE, { scope: "maintain", expiresAt })),
     operator: bearer(OPERATOR_TOKEN),
     monitor: bearer(MONITOR_TOKEN),
     ...(await personal(worker)),
   };
+}
+
+/** Pages that send Alice's session. Each names its origin, as browsers do for what changes something. */
+async function pages(worker, cookie) {
+  const tokenOf = async (cookie) => (await (await worker.fetch("/api/bot/session", { headers: { cookie } })).json()).csrf_token ?? "none";
+  const [own, another] = [await tokenOf(cookie), await tokenOf(await signIn(worker))];
+  const page = (token, origin = ORIGIN) => ({ cookie, "x-csrf-token": token, origin });
+  return { page: page(own), otherPage: page(another), foreignPage: page(own, "https://evil.example") };
 }
 
 /** Callers with personal access tokens: Alice's, an admin's, and one that was revoked. */
@@ -66,7 +78,7 @@ async function ask(worker, { method, path, body, host, headers: its }, headers) 
 
 /** The codes by which access itself is refused. */
 const ACCESS_CODES = [
-  "sign-in-required", "token-expired", "token-refused", "bearer-required", "wrong-origin", "not-an-admin", "not-your-bot", "token-scope",
+  "sign-in-required", "token-expired", "token-refused", "bearer-required", "csrf-token-refused", "wrong-origin", "not-an-admin", "not-your-bot", "token-scope",
   "personal-token-refused", "hand-over-refused", "repository-token-required", "repository-token-refused", "foreign-repository",
   "deletion-refused",
 ];

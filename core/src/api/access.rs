@@ -1,6 +1,7 @@
 //! Whether a caller whose identity was proven may call an endpoint: one function, asked before any handler runs.
 
 use super::contract::Access;
+use crate::http::own_page::PageProof;
 use crate::http::problem::Refusal;
 use crate::identity::personal_token::TokenScope;
 
@@ -26,6 +27,8 @@ pub struct CallerFacts {
     pub lacks_second_factor: bool,
     /// Whether the request says that a page of the host it was sent to sent it.
     pub from_own_page: bool,
+    /// What shows that the owner's own page sent it.
+    pub page: PageProof,
 }
 
 /// Whether `caller` may call an endpoint with this access.
@@ -47,7 +50,7 @@ pub fn permit(access: Access, caller: CallerFacts) -> Result<(), Refusal> {
         Access::OwnerInPerson | Access::Admin | Access::Monitor if personal.is_some() => {
             Err(Refusal::PersonalTokenRefused)
         }
-        Access::Owner | Access::OwnerOrButton | Access::OwnerByToken
+        Access::Owner | Access::OwnerOrButton | Access::OwnerOrPage
             if personal == Some(TokenScope::Connect) =>
         {
             Err(Refusal::TokenScope)
@@ -55,11 +58,14 @@ pub fn permit(access: Access, caller: CallerFacts) -> Result<(), Refusal> {
         Access::Owner => Ok(()),
         Access::OwnerOrButton if by_token || caller.from_own_page => Ok(()),
         Access::OwnerOrButton => Err(Refusal::WrongOrigin),
-        // A bot's page may run on this host, and would bring the session's cookie.
-        Access::OwnerByToken | Access::OwnerInPerson | Access::Admin | Access::Monitor if !by_token => {
-            Err(Refusal::BearerRequired)
-        }
-        Access::OwnerByToken | Access::OwnerInPerson => Ok(()),
+        Access::OwnerOrPage | Access::OwnerInPerson if !by_token => match caller.page {
+            PageProof::Held => Ok(()),
+            PageProof::Refused(refusal) => Err(refusal),
+            PageProof::Absent => Err(Refusal::BearerRequired),
+        },
+        Access::OwnerOrPage | Access::OwnerInPerson => Ok(()),
+        // A bot's page may run on this host, and would bring the session's cookie. No proof of a page makes up for that.
+        Access::Admin | Access::Monitor if !by_token => Err(Refusal::BearerRequired),
         Access::Admin | Access::Monitor if !caller.is_admin => Err(Refusal::NotAnAdmin),
         Access::Admin | Access::Monitor if caller.lacks_second_factor => Err(Refusal::SecondFactorRequired),
         Access::Admin | Access::Monitor => Ok(()),
@@ -75,7 +81,7 @@ mod tests {
     #[test]
     fn access_depends_on_credential_role_and_origin() {
         use Access::{
-            Admin, Monitor, Owner, OwnerByToken, OwnerInPerson, OwnerOrButton, RepositoryToken, Session,
+            Admin, Monitor, Owner, OwnerInPerson, OwnerOrButton, OwnerOrPage, RepositoryToken, Session,
             Traffic,
         };
         let caller = |credential, is_admin, from_own_page| CallerFacts {
@@ -83,6 +89,7 @@ mod tests {
             is_admin,
             lacks_second_factor: false,
             from_own_page,
+            page: PageProof::Absent,
         };
         let lacking = |caller| CallerFacts {
             lacks_second_factor: true,
@@ -93,6 +100,18 @@ mod tests {
         let button = caller(Credential::Session, false, true);
         let other_page = caller(Credential::Session, false, false);
         let admins_session = caller(Credential::Session, true, true);
+        let page = CallerFacts {
+            page: PageProof::Held,
+            ..button
+        };
+        let admins_page = CallerFacts {
+            page: PageProof::Held,
+            ..admins_session
+        };
+        let other_session = CallerFacts {
+            page: PageProof::Refused(Refusal::CsrfTokenRefused),
+            ..button
+        };
         let connect = caller(Credential::Personal(TokenScope::Connect), false, false);
         let manage = caller(Credential::Personal(TokenScope::Manage), false, false);
         let admins = caller(Credential::Personal(TokenScope::Manage), true, true);
@@ -104,12 +123,12 @@ mod tests {
             (Session, other_page, Ok(())),
             (Owner, connect, Err(Refusal::TokenScope)),
             (OwnerOrButton, connect, Err(Refusal::TokenScope)),
-            (OwnerByToken, connect, Err(Refusal::TokenScope)),
+            (OwnerOrPage, connect, Err(Refusal::TokenScope)),
             (OwnerInPerson, connect, Err(Refusal::PersonalTokenRefused)),
             (Admin, connect, Err(Refusal::PersonalTokenRefused)),
             (Owner, manage, Ok(())),
             (OwnerOrButton, manage, Ok(())),
-            (OwnerByToken, manage, Ok(())),
+            (OwnerOrPage, manage, Ok(())),
             (OwnerInPerson, manage, Err(Refusal::PersonalTokenRefused)),
             (Admin, admins, Err(Refusal::PersonalTokenRefused)),
             (OwnerInPerson, token, Ok(())),
@@ -119,8 +138,15 @@ mod tests {
             (OwnerOrButton, token, Ok(())),
             (OwnerOrButton, button, Ok(())),
             (OwnerOrButton, other_page, Err(Refusal::WrongOrigin)),
-            (OwnerByToken, token, Ok(())),
-            (OwnerByToken, button, Err(Refusal::BearerRequired)),
+            (OwnerOrPage, token, Ok(())),
+            (OwnerOrPage, button, Err(Refusal::BearerRequired)),
+            (OwnerOrPage, page, Ok(())),
+            (OwnerInPerson, page, Ok(())),
+            (OwnerOrPage, other_session, Err(Refusal::CsrfTokenRefused)),
+            (OwnerInPerson, other_session, Err(Refusal::CsrfTokenRefused)),
+            (Owner, other_session, Ok(())),
+            (Admin, admins_page, Err(Refusal::BearerRequired)),
+            (Monitor, admins_page, Err(Refusal::BearerRequired)),
             (Admin, token, Err(Refusal::NotAnAdmin)),
             (Monitor, token, Err(Refusal::NotAnAdmin)),
             (Monitor, admin, Ok(())),
@@ -131,7 +157,7 @@ mod tests {
             (Admin, lacking(admin), Err(Refusal::SecondFactorRequired)),
             (Admin, lacking(token), Err(Refusal::NotAnAdmin)),
             (Owner, lacking(admin), Ok(())),
-            (OwnerByToken, lacking(token), Ok(())),
+            (OwnerOrPage, lacking(token), Ok(())),
             (Admin, admins_session, Err(Refusal::BearerRequired)),
             (RepositoryToken, admin, Err(Refusal::RepositoryTokenRequired)),
         ] {

@@ -120,9 +120,9 @@ pub enum Access {
     /// The owner, by an access token, or by a button: the session and the origin of this host. A bot's own page may share that
     /// origin and could press it, so only what costs the owner nothing they did not ask for by opening the page is such.
     OwnerOrButton,
-    /// The owner, by an access token only.
-    OwnerByToken,
-    /// The owner themselves: by the access token of a sign-in, by no personal one.
+    /// The owner, by an access token, or by their own page: the session of the platform's host and its CSRF token.
+    OwnerOrPage,
+    /// The owner themselves: by the access token of a sign-in or by their own page as above, by no personal token.
     OwnerInPerson,
     /// An admin, by an access token only.
     Admin,
@@ -141,7 +141,7 @@ impl Access {
             Self::Traffic => "traffic",
             Self::Owner => "owner",
             Self::OwnerOrButton => "owner-or-button",
-            Self::OwnerByToken => "owner-by-token",
+            Self::OwnerOrPage => "owner-or-page",
             Self::OwnerInPerson => "owner-in-person",
             Self::Admin => "admin",
             Self::Monitor => "monitor",

@@ -58,7 +58,7 @@ constructors! {
     /// The owner reads their own.
     own(): Method::Get, Owner, Nothing;
     /// The owner changes something of their own.
-    own_change(method: ChangeMethod): method.method(), OwnerByToken, Change;
+    own_change(method: ChangeMethod): method.method(), OwnerOrPage, Change;
     /// The owner looks at what opens their bot.
     own_secrets(): Method::Get, OwnerInPerson, Nothing;
     /// The owner changes what opens their bot.

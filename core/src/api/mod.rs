@@ -20,6 +20,7 @@ pub mod mutes;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod operation;
+pub mod own_session;
 pub mod owner_sink;
 pub mod page;
 pub mod parameter;

@@ -12,6 +12,7 @@ use super::operation::Document;
 use super::parameter::{Parameter, Takes};
 use super::table::endpoints;
 use crate::http::cookies::SESSION_COOKIE;
+use crate::http::own_page::CSRF_HEADER;
 use problems::Problems;
 
 mod problems;
@@ -24,6 +25,8 @@ const BEARER: &str = "access-token";
 const PERSONAL: &str = "personalToken";
 /// The security scheme of a browser's session.
 const SESSION: &str = "session";
+/// The security scheme of the owner's own page.
+const CSRF: &str = "csrf-token";
 /// The security scheme of a repository.
 const REPOSITORY: &str = "repository-token";
 
@@ -120,8 +123,15 @@ fn security_schemes() -> Value {
             "type": "apiKey",
             "in": "cookie",
             "name": SESSION_COOKIE,
-            "description": "The session of a browser that has signed in. It changes nothing, but for what our own \
+            "description": "The session of a browser that has signed in. Alone it changes nothing, but for what our own \
                 pages have a button for: then the `Origin` of the host that is asked has to come with it.",
+        },
+        CSRF: {
+            "type": "apiKey",
+            "in": "header",
+            "name": CSRF_HEADER,
+            "description": "The CSRF token of that session (`/api/bot/session`), from a page of the platform's host. There is \
+                none where bots' pages are on that host too (no `BOT_DOMAIN`).",
         },
         REPOSITORY: {
             "type": "http",
@@ -168,8 +178,11 @@ fn security(access: Access) -> Value {
         Access::Traffic | Access::Owner | Access::OwnerOrButton => {
             json!([{ BEARER: [] }, { PERSONAL: [] }, { SESSION: [] }])
         }
-        Access::OwnerByToken => json!([{ BEARER: [] }, { PERSONAL: [] }]),
-        Access::OwnerInPerson | Access::Admin | Access::Monitor => json!([{ BEARER: [] }]),
+        Access::OwnerOrPage => {
+            json!([{ BEARER: [] }, { PERSONAL: [] }, { SESSION: [], CSRF: [] }])
+        }
+        Access::OwnerInPerson => json!([{ BEARER: [] }, { SESSION: [], CSRF: [] }]),
+        Access::Admin | Access::Monitor => json!([{ BEARER: [] }]),
         Access::RepositoryToken => json!([{ REPOSITORY: [] }]),
     }
 }

@@ -31,6 +31,12 @@ pub enum Operation {
     EnterAdminUi,
     /// The admin UI: its page, whatever the address below, and its files.
     ServeAdminUi,
+    /// The owner's own page.
+    ShowOwnPage,
+    /// The same at an address below it.
+    ShowPartOfOwnPage,
+    /// Who is signed in, for that page.
+    ReadOwnSession,
     /// Back from the identity provider, with a code or an error.
     SignInCallback,
     /// End the browser's session.
@@ -211,6 +217,7 @@ documents! {
         BotStatus: super::bot::BotStatus,
         HealthReport: super::health::HealthReport,
         SignInSettings: super::sign_in::SignInSettings,
+        OwnSession: super::own_session::OwnSession,
         BotPage: super::bot::BotPage,
         BotSeries: super::series::BotSeries,
         FleetSeries: super::series::FleetSeries,

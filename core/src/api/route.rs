@@ -13,6 +13,9 @@ pub const RESERVED: [&str; 8] = [
     "admin", "api", "auth", "login", "debug", "_repo", "healthz", "hooks",
 ];
 
+/// The same for the platform's own host alone: on a bot's host these are the bot's.
+pub const RESERVED_ON_PLATFORM: [&str; 1] = ["bot"];
+
 /// Where a request goes.
 #[derive(Debug, Clone)]
 pub enum Route {
@@ -68,7 +71,7 @@ static TO_BOT: Endpoint = SERVE_BOT;
 /// Decides where a request goes. `path` is the URL's path as the URL parser leaves it (dot segments resolved,
 /// percent-encoding kept).
 pub fn route(method: &str, kind: HostKind, path: &str) -> Route {
-    if !is_reserved(path) {
+    if !is_reserved(path, kind == HostKind::Platform) {
         return match kind {
             HostKind::Elsewhere => Route::UnknownHost,
             HostKind::Platform | HostKind::BotHost => Route::To(&TO_BOT, PathParameters::default()),
@@ -122,7 +125,7 @@ fn number(segment: &str) -> Option<u32> {
 /// Whether the first segment is a reserved name in any spelling (`/Admin`, `/%61dmin`, `//admin`), or becomes
 /// one when somebody on the way decodes and resolves the path (`/x%2f..%2fadmin`, `/admin/..%2fx`): what a
 /// person or a proxy could read as the platform's must not be the bot's.
-fn is_reserved(path: &str) -> bool {
+fn is_reserved(path: &str, on_platform: bool) -> bool {
     let decoded = percent_decoded(path);
     let mut depth = 0_usize;
     for segment in decoded.split(|byte| matches!(byte, b'/' | b'\\')) {
@@ -130,16 +133,18 @@ fn is_reserved(path: &str) -> bool {
         match name {
             b"" | b"." => {}
             b".." => depth = depth.saturating_sub(1),
-            name if depth == 0 && is_reserved_name(name) => return true,
+            name if depth == 0 && is_reserved_name(name, on_platform) => return true,
             _ => depth += 1,
         }
     }
     false
 }
 
-fn is_reserved_name(segment: &[u8]) -> bool {
+fn is_reserved_name(segment: &[u8], on_platform: bool) -> bool {
+    let also: &[&str] = if on_platform { &RESERVED_ON_PLATFORM } else { &[] };
     RESERVED
         .iter()
+        .chain(also)
         .any(|name| segment.eq_ignore_ascii_case(name.as_bytes()))
 }
 
@@ -173,11 +178,12 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let Some(path) = wanted else { return "/" };
     let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
-    // The reserved paths that lead on: to a bot's own host, which the caller must own, and to a page of the owner's.
-    let to_bot = path.strip_prefix(paths::SESSION_HANDOFF);
-    let leads_on = to_bot.is_some_and(|rest| rest.starts_with('?')) || path == paths::CHOICE;
     let (alone, _query) = path.split_once(['?', '#']).unwrap_or((path, ""));
-    if local && plain && (leads_on || !is_reserved(alone)) {
+    // The reserved paths that lead on: to a bot's own host, which the caller must own, and to the pages of the owner's.
+    let to_bot = path.strip_prefix(paths::SESSION_HANDOFF);
+    let is_own_page = alone == paths::OWN_PAGE || matched(paths::BELOW_OWN_PAGE, alone).is_some();
+    let leads_on = to_bot.is_some_and(|rest| rest.starts_with('?')) || path == paths::CHOICE || is_own_page;
+    if local && plain && (leads_on || !is_reserved(alone, true)) {
         path
     } else {
         "/"

@@ -8,6 +8,7 @@ pub mod header_list;
 pub mod header_policy;
 pub mod host;
 pub mod origin;
+pub mod own_page;
 pub mod paths;
 pub mod plain_url;
 pub mod problem;

@@ -29,6 +29,12 @@ pub const ADMIN_UI: &str = "/admin/";
 pub const ADMIN_UI_PAGE: &str = "/admin/index.html";
 /// Below this, every file of it has its content's digest in its name.
 pub const ADMIN_UI_FILES: &str = "/admin/assets/";
+/// The owner's own page, on the platform's host.
+pub const OWN_PAGE: &str = "/bot";
+/// The same at an address below it.
+pub const BELOW_OWN_PAGE: &str = "/bot/{*}";
+/// Where that page lies among the files of the admin UI.
+pub const OWN_PAGE_FILE: &str = "/admin/bot.html";
 
 /// Where a sign-in at this provider begins.
 pub fn sign_in_with(provider: &str) -> String {

@@ -41,6 +41,8 @@ pub enum Refusal {
     SignInNotStarted,
     /// This route takes a bearer token only, never a cookie.
     BearerRequired,
+    /// A CSRF token that is not the session's, or one where there is none.
+    CsrfTokenRefused,
     /// This route is for admins.
     NotAnAdmin,
     /// A personal access token is not good for this.

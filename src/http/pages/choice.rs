@@ -36,7 +36,7 @@ const STEPS: [(&str, &str, &str); 4] = [
     ("ready", "Ready", "Ready. One moment…"),
 ];
 
-pub(crate) fn page(nonce: &Nonce, status: &BotStatus) -> Markup {
+pub(crate) fn page(nonce: &Nonce, status: &BotStatus, own_page: &str) -> Markup {
     let wanted = wanted(status);
     let is_followed = wanted.is_some() && !matches!(status.state, BotState::Stopped | BotState::Suspended);
     let at = wanted.map_or(0, |wanted| reached(status, wanted));
@@ -74,6 +74,7 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus) -> Markup {
             p { "No start of your bot passed over a snapshot that you still have to decide about." }
         }
         p { a href="/" { "Go to my bot" } }
+        (super::to_own_page(own_page))
     };
     layout(title, nonce, &head, &main)
 }
@@ -140,7 +141,7 @@ mod tests {
     }
 
     fn shown(status: &BotStatus) -> String {
-        page(&Nonce::for_tests(), status).into_string()
+        page(&Nonce::for_tests(), status, "https://bots.example.com/bot").into_string()
     }
 
     #[test]

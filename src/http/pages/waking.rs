@@ -46,8 +46,9 @@ const STEPS: [(&str, &str, &str); 4] = [
 const NO_SNAPSHOT: &str = "A snapshot of its files is looked for. A new bot has none yet.";
 const STARTED_AGAIN: &str = "The bot ended while starting and is started again.";
 
-/// The page. It goes on by itself to the address that was asked for, as soon as the bot answers.
-pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Markup {
+/// The page. It goes on by itself to the address that was asked for, as soon as the bot answers. `own_page` is where its owner
+/// sees and does more.
+pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal, own_page: &str) -> Markup {
     let failed = failed(status);
     let head = html! {
         // Whoever has something to decide goes on by themselves.
@@ -91,6 +92,7 @@ pub(crate) fn page(nonce: &Nonce, status: &BotStatus, refusal: Refusal) -> Marku
         }
         @if failed { (order_form(Order::Restart, "Try again now")) }
         @if choice(status).is_none() { noscript { p { "This page asks again by itself every few seconds." } } }
+        (super::to_own_page(own_page))
     };
     layout(title, nonce, &head, &main)
 }
@@ -188,6 +190,8 @@ mod tests {
     use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
     use moltworker_core::wire::control::Amount;
 
+    const OWN_PAGE: &str = "https://bots.example.com/bot";
+
     fn status(state: BotState, phase: Option<StartPhase>) -> BotStatus {
         BotStatus {
             state,
@@ -197,7 +201,7 @@ mod tests {
     }
 
     fn shown(status: &BotStatus) -> String {
-        page(&Nonce::for_tests(), status, Refusal::BotWaking).into_string()
+        page(&Nonce::for_tests(), status, Refusal::BotWaking, OWN_PAGE).into_string()
     }
 
     #[test]
@@ -391,6 +395,7 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("action=\"/api/bot/restart\""), "{html}");
+        assert!(html.contains(&format!("href=\"{OWN_PAGE}\"")), "{html}");
         let crash_looped = shown(&status(BotState::CrashLooped, None));
         assert!(crash_looped.contains("again and again") && crash_looped.contains("class=\"failed\""));
     }

@@ -106,10 +106,13 @@ fn rules(page: &mut String) {
             Access::OwnerOrButton,
             "the owner, by either token, or by a button: the session and the `Origin` of that host",
         ),
-        (Access::OwnerByToken, "the owner, by either token only"),
+        (
+            Access::OwnerOrPage,
+            "the owner, by either token, or by their own page (`/bot`): the session of the platform's host and its CSRF token",
+        ),
         (
             Access::OwnerInPerson,
-            "the owner, by the access token of a sign-in only",
+            "the owner, by the access token of a sign-in, or by their own page as above",
         ),
         (Access::Admin, "an admin, by the access token of a sign-in only"),
         (

@@ -1,4 +1,4 @@
-//! Builds and checks the admin UI: what is deployed beside the Worker, in `admin-ui/dist`.
+//! Builds and checks the admin UI and the owner's own page: what is deployed beside the Worker, in `admin-ui/dist`.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,8 @@ use super::report::Report;
 /// Where it is, relative to the repository.
 const FOLDER: &str = "admin-ui";
 /// What it is built from, relative to that.
-const INPUTS: [&str; 6] = [
+const INPUTS: [&str; 7] = [
+    "bot.html",
     "index.html",
     "package-lock.json",
     "runbooks.ts",

@@ -27,12 +27,9 @@ impl Endpoint {
             Access::Session => &[&OF_CALLERS, &[Refusal::HandoffRefused]],
             Access::Traffic => &[&OF_CALLERS],
             Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
-            Access::OwnerByToken => &[&OF_CALLERS, &[Refusal::BearerRequired, Refusal::TokenScope]],
+            Access::OwnerOrPage => &[&OF_CALLERS, &OF_PAGES, &[Refusal::TokenScope]],
             Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
-            Access::OwnerInPerson => &[
-                &OF_CALLERS,
-                &[Refusal::BearerRequired, Refusal::PersonalTokenRefused],
-            ],
+            Access::OwnerInPerson => &[&OF_CALLERS, &OF_PAGES, &[Refusal::PersonalTokenRefused]],
             Access::Admin | Access::Monitor => &[
                 &OF_CALLERS,
                 &[
@@ -88,6 +85,12 @@ const OF_CALLERS: [Refusal; 9] = [
     Refusal::AccountDeleted,
     Refusal::IdentityProviderUnavailable,
     Refusal::DirectoryUnavailable,
+];
+/// Who has a session, and perhaps the owner's own page.
+const OF_PAGES: [Refusal; 3] = [
+    Refusal::BearerRequired,
+    Refusal::WrongOrigin,
+    Refusal::CsrfTokenRefused,
 ];
 /// A machine at a repository.
 const OF_MACHINES: [Refusal; 4] = [

@@ -78,6 +78,14 @@ fn the_platforms_host_has_every_endpoint() {
         ("GET", "/api/admin/other/x", "404"),
         ("POST", "/api/admin/bots/undefined/suspend", "404"),
         ("GET", "/_repo/undefined/config", "404"),
+        ("GET", "/bot", "show-own-page"),
+        ("GET", "/bot/snapshots", "show-part-of-own-page"),
+        ("POST", "/bot", "405 GET, HEAD"),
+        ("GET", "/Bot", "404"),
+        ("GET", "/%62ot/x", "404"),
+        ("GET", "//bot", "404"),
+        ("GET", "/bots", "serve-bot"),
+        ("GET", "/api/bot/session", "read-own-session"),
         ("GET", "/", "serve-bot"),
         ("POST", "/v1/chat/completions", "serve-bot"),
         ("GET", "/administration", "serve-bot"),
@@ -193,6 +201,8 @@ fn a_bots_own_host_has_only_the_endpoints_its_pages_need() {
         ("GET", "/admin/assets/index.js", "404"),
         ("GET", "/login", "404"),
         ("POST", "/login", "404"),
+        ("GET", "/bot", "serve-bot"),
+        ("POST", "/bot/x", "serve-bot"),
         ("GET", "/%61uth/hand-over", "404"),
         ("GET", "//auth/sign-out", "404"),
         ("GET", "/auth/sign-out/", "404"),
@@ -209,6 +219,8 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/a/b#c",
         "/auth/hand-over?host=claw.example.org",
         "/api/bot/snapshots/choice",
+        "/bot",
+        "/bot/snapshots?after=x",
     ] {
         assert_eq!(safe_next(Some(good)), good);
     }
@@ -228,6 +240,7 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/api/bot",
         "/api/bot/snapshots/choice/..",
         "/Auth/hand-over?host=claw.example.org",
+        "/Bot",
         "/auth/hand-over/../sign-out",
         "/é",
     ] {

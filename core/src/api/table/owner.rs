@@ -17,6 +17,28 @@ use crate::http::problem::Refusal;
 const ALERT_SINK: &str = "/api/bot/alerts/sink";
 
 pub(super) static OWNER: &[Endpoint] = &[
+    // One's own page, and who one is there.
+    Endpoint::own(
+        Operation::ShowOwnPage,
+        "show-own-page",
+        paths::OWN_PAGE,
+        "The owner's own page: their bot, its snapshots, who may reach it",
+    )
+    .or(&[Refusal::NotFound]),
+    Endpoint::own(
+        Operation::ShowPartOfOwnPage,
+        "show-part-of-own-page",
+        paths::BELOW_OWN_PAGE,
+        "The same page; what it shows for this address, its script knows",
+    )
+    .or(&[Refusal::NotFound]),
+    Endpoint::own(
+        Operation::ReadOwnSession,
+        "read-own-session",
+        "/api/bot/session",
+        "Who is signed in, and the CSRF token with which their own page changes something",
+    )
+    .answers(Output::Json(Document::OwnSession)),
     // One's own bot.
     Endpoint::own(
         Operation::GetBot,

@@ -47,6 +47,11 @@ impl Refusal {
                 "bearer-required",
                 "This address takes an access token in the Authorization header.",
             ),
+            Self::CsrfTokenRefused => (
+                403,
+                "csrf-token-refused",
+                "This page is no longer that of your session; reload it.",
+            ),
             Self::NotAnAdmin => (403, "not-an-admin", "This is for administrators."),
             Self::TokenScope => (
                 403,

@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 72] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -43,6 +43,7 @@ impl Refusal {
         Self::BadForm,
         Self::SignInNotStarted,
         Self::BearerRequired,
+        Self::CsrfTokenRefused,
         Self::NotAnAdmin,
         Self::TokenScope,
         Self::PersonalTokenRefused,
@@ -116,6 +117,7 @@ impl Refusal {
             | Self::BadForm
             | Self::SignInNotStarted
             | Self::BearerRequired
+            | Self::CsrfTokenRefused
             | Self::NotAnAdmin
             | Self::TokenScope
             | Self::PersonalTokenRefused
