@@ -284,6 +284,17 @@ fn secrets_and_refusals_are_documented() {
         );
     }
     let page = read("docs/operations.md");
+    for setting in REQUIRED.iter().chain(&OPTIONAL) {
+        let name = format!("`{}`", setting.name);
+        // Its name, its kind, its default and why, what it is.
+        let mut rows = page.lines().map(|line| line.split(" | ").collect::<Vec<_>>());
+        let has_row =
+            rows.any(|cells| cells.len() == 4 && cells.first().is_some_and(|cell| cell.contains(&name)));
+        assert!(
+            has_row,
+            "docs/operations.md does not say what {name} is when it is left out, and why"
+        );
+    }
     let source: String = read("core/src/http/problem/facts.rs")
         .split_whitespace()
         .collect();

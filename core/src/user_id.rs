@@ -33,6 +33,11 @@ impl UserId {
     pub fn from_sandbox_name(name: &str) -> Result<Self, NotAUserId> {
         name.strip_prefix(SANDBOX_PREFIX).ok_or(NotAUserId)?.parse()
     }
+
+    /// A moment within `ms` that is always this user's, so that what all bots do at one time is spread over it.
+    pub fn moment_within(&self, ms: u64) -> u64 {
+        u64::try_from(self.0.as_u128() % u128::from(ms.max(1))).unwrap_or_default()
+    }
 }
 
 const SANDBOX_PREFIX: &str = "openclaw-";

@@ -7,7 +7,7 @@ use moltworker_core::alerts::delivery::{DeliveryOutcome, LEASE_MS, MAX_AT_ONCE};
 use moltworker_core::alerts::format;
 use moltworker_core::alerts::incident::{Notice, NoticeKind};
 use moltworker_core::alerts::owner::{self as owners, owner_of};
-use moltworker_core::alerts::rules::MINUTE_MS;
+use moltworker_core::alerts::rules::{MINUTE_MS, Rule};
 use moltworker_core::alerts::sink::SinkKind;
 use moltworker_core::metrics::table::DELIVERIES;
 use moltworker_core::settings::Settings;
@@ -30,6 +30,10 @@ struct DueRow {
     created_at: u64,
 }
 
+/// How long those of the admins may take, and those of owners after them; a message that is under way then has its own ten seconds
+/// more. Together well within the quarter of an hour that cron and a message of the queue have, and within the lease of a message.
+const TURN_MS: u64 = 2 * 60_000;
+
 /// Sends what is due, sinks side by side. A row is taken in the statement that reads it, so that of two who deliver at once one
 /// has it; whoever is killed leaves it to be taken again, with the same message id.
 ///
@@ -44,12 +48,20 @@ pub(crate) async fn deliver_due(env: &Env) -> Result<()> {
         resend(&database, &settings).await?;
     }
     let lanes = lanes(take(&database, Whose::Admins).await?);
-    let lanes = lanes.map(|(sink, rows)| lane(&database, &settings, sink, rows));
+    let until = clock::now_ms().saturating_add(TURN_MS);
+    let lanes = lanes.map(|(sink, rows)| lane(&database, &settings, sink, rows, until));
     tasks::all(lanes).await;
     // Afterwards those of owners, who are many and strangers: they can hold up nothing but one another, and that not for long.
     let left = RefCell::new(lanes_of_owners(&database).await?);
-    let turns = (0..owners::SIDE_BY_SIDE).map(|_| turn(&database, &settings, &left));
+    let until = clock::now_ms().saturating_add(TURN_MS);
+    let turns = (0..owners::SIDE_BY_SIDE).map(|_| turn(&database, &settings, &left, until));
     tasks::all(turns).await;
+    let left: Vec<u64> = left
+        .into_inner()
+        .flat_map(|(_, rows)| rows)
+        .map(|row| row.num)
+        .collect();
+    release(&database, &left, None).await?;
     metrics::write_counted(env).await;
     Ok(())
 }
@@ -68,12 +80,12 @@ async fn lanes_of_owners(database: &D1Database) -> Result<Lanes> {
     Ok(lanes(take(database, Whose::Owners).await?))
 }
 
-/// Sends to one owner's sink after the other, as long as there are any left.
-async fn turn(database: &D1Database, settings: &Settings, left: &RefCell<Lanes>) {
-    loop {
+/// Sends to one owner's sink after the other, as long as there are any left, and time.
+async fn turn(database: &D1Database, settings: &Settings, left: &RefCell<Lanes>, until: u64) {
+    while clock::now_ms() < until {
         let next = left.borrow_mut().next();
         let Some((sink, rows)) = next else { return };
-        lane(database, settings, sink, rows).await;
+        lane(database, settings, sink, rows, until).await;
     }
 }
 
@@ -127,7 +139,8 @@ async fn resend_to(database: &D1Database, settings: &Settings, sink: &str, notic
     }
 }
 
-/// What is due, of each sink the oldest first, so that no sink with many waits before another; that an incident is over never before that it began.
+/// What is due, of each sink the worst first and of that the oldest, so that no sink with many waits before another; that an incident
+/// is over never before that it began.
 async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
     let now = clock::now_ms();
     let (glob, most) = match whose {
@@ -139,7 +152,8 @@ async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
             "UPDATE alert_deliveries SET next_at = ?1 WHERE num IN (SELECT num FROM alert_deliveries AS due \
              WHERE done_at IS NULL AND next_at <= ?2 AND sink {glob} '{}*' AND NOT EXISTS (SELECT 1 FROM alert_deliveries AS earlier \
              WHERE earlier.done_at IS NULL AND earlier.sink = due.sink AND earlier.incident = due.incident \
-             AND earlier.num < due.num) ORDER BY row_number() OVER (PARTITION BY sink ORDER BY next_at, num), num LIMIT ?3) \
+             AND earlier.num < due.num) ORDER BY row_number() OVER (PARTITION BY sink ORDER BY \
+             coalesce((SELECT value FROM json_each(?4) WHERE key = notice ->> 'rule'), 0), next_at, num), num LIMIT ?3) \
              RETURNING num, message_id, sink, notice, attempts, created_at",
             owners::PREFIX,
         ))
@@ -147,11 +161,26 @@ async fn take(database: &D1Database, whose: Whose) -> Result<Vec<DueRow>> {
             d1_timestamp(now.saturating_add(LEASE_MS)),
             d1_timestamp(now),
             most.into(),
+            serde_json::to_string(&ranks())?.into(),
         ])?
         .rows::<DueRow>()
         .await?;
-    rows.sort_by_key(|row| row.num);
+    rows.sort_by_key(|row| (rank(row), row.num));
     Ok(rows)
+}
+
+/// Of each rule which of what waits goes first.
+fn ranks() -> BTreeMap<&'static str, u8> {
+    Rule::ALL
+        .into_iter()
+        .map(|rule| (rule.as_str(), rule.rank()))
+        .collect()
+}
+
+/// What nobody can read is in nobody's way for long.
+fn rank(row: &DueRow) -> u8 {
+    let notice = json::read::<Notice>(&row.notice).ok();
+    notice.and_then(|notice| notice.rule).map_or(0, Rule::rank)
 }
 
 /// What opens a sink, an owner's or the admins'.
@@ -170,17 +199,23 @@ fn came_of(database: &D1Database, sink: &str, tried: &DeliveryOutcome) -> Result
     }
 }
 
-/// One after the other to one sink, until it fails: then the rest waits for the next tick.
-async fn lane(database: &D1Database, settings: &Settings, sink: String, rows: Vec<DueRow>) {
-    if let Err(error) = try_lane(database, settings, &sink, &rows).await {
+/// One after the other to one sink, until it fails or its time is over: then the rest waits for the next tick.
+async fn lane(database: &D1Database, settings: &Settings, sink: String, rows: Vec<DueRow>, until: u64) {
+    if let Err(error) = try_lane(database, settings, &sink, &rows, until).await {
         log::line("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
     }
 }
 
-async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: &[DueRow]) -> Result<()> {
+async fn try_lane(
+    database: &D1Database,
+    settings: &Settings,
+    sink: &str,
+    rows: &[DueRow],
+    until: u64,
+) -> Result<()> {
     let access = access(database, settings, sink).await?;
     let mut rows = rows.iter();
-    let mut failed = 0;
+    let mut failed = None;
     for row in rows.by_ref() {
         let tried = match json::read::<Notice>(&row.notice) {
             Ok(notice) => access.send(settings, &notice, &row.message_id).await,
@@ -195,25 +230,30 @@ async fn try_lane(database: &D1Database, settings: &Settings, sink: &str, rows: 
                 &[("sink", &sink), ("message", &row.message_id), ("reason", &reason)],
             );
         }
-        if matches!(tried, DeliveryOutcome::Failed { .. }) {
-            failed = row.num;
+        failed = matches!(tried, DeliveryOutcome::Failed { .. }).then_some(row.num);
+        if failed.is_some() || clock::now_ms() >= until {
             break;
         }
     }
     let left: Vec<u64> = rows.map(|row| row.num).collect();
+    release(database, &left, failed).await
+}
+
+/// Gives back what was taken and not tried. The one that failed says when: the others would only be in the way of other sinks' until
+/// then.
+async fn release(database: &D1Database, left: &[u64], failed: Option<u64>) -> Result<()> {
     if left.is_empty() {
         return Ok(());
     }
-    // The one that failed says when: the others would only be in the way of other sinks' until then.
     database
         .prepare(
             "UPDATE alert_deliveries SET next_at = coalesce((SELECT next_at FROM alert_deliveries WHERE num = ?1 \
              AND done_at IS NULL), ?2) WHERE done_at IS NULL AND num IN (SELECT value FROM json_each(?3))",
         )
         .bind(&[
-            d1_timestamp(failed),
+            d1_timestamp(failed.unwrap_or_default()),
             d1_timestamp(clock::now_ms()),
-            serde_json::to_string(&left)?.into(),
+            serde_json::to_string(left)?.into(),
         ])?
         .run()
         .await

@@ -48,12 +48,17 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
         now,
         outages: read.outages,
         bots: &read.bots,
+        spent: &read.spent,
         components: components.as_deref(),
         sinks: &read.failing,
         answers: &read.answers,
         awake: read.awake,
         max_awake,
     });
+    let left_out = [&facts.bots_known_to, &facts.spent_known_to];
+    for last in left_out.into_iter().flatten() {
+        log::line("bots-left-out", &[("behind", last)]);
+    }
     let goes_on = |incident: &Incident| incident.is_open() && incident.told_at.is_some();
     let resends = read.has_alertmanager && is_resent_in(now) && read.incidents.iter().any(goes_on);
     let policy = Policy {
@@ -65,7 +70,7 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
     let changes = evaluate(&facts, read.incidents, policy, now, || {
         ids.next().unwrap_or_default()
     });
-    let told = changes.notices.len();
+    let told = changes.notices.len().saturating_add(changes.owners_notices.len());
     for notice in &changes.notices {
         let kind = notice.kind.as_str();
         let rule = notice.rule.map_or("", |rule| rule.as_str());
@@ -78,6 +83,9 @@ async fn evaluate_due(env: &Env) -> Result<bool> {
                 ("incident", &notice.incident),
             ],
         );
+    }
+    if changes.left > 0 {
+        log::line("incidents-left", &[("incidents", &changes.left)]);
     }
     store::write(&database, &changes, &read.sinks, now).await?;
     if (now / MINUTE_MS).is_multiple_of(FORGETS_EVERY_MINUTES) {

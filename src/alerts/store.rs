@@ -3,7 +3,8 @@
 use moltworker_core::alerts::delivery::GIVEN_UP_AFTER_MS;
 use moltworker_core::alerts::evaluate::{Delivery, IncidentChanges};
 use moltworker_core::alerts::facts::{
-    ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, Outage, SinkFacts,
+    ANSWERS_MINUTES, AnswerFacts, BotFacts, ComponentFacts, MAX_BOTS, MAX_SPENT, Outage, SinkFacts,
+    only_spent,
 };
 use moltworker_core::alerts::incident::{Incident, KEPT_MS, NoticeKind};
 use moltworker_core::alerts::owner::{HOUR_MS, MAX_MESSAGES_AN_HOUR, PREFIX as OWNER};
@@ -30,14 +31,18 @@ const MINUTES_KEPT_MS: u64 = 15 * MINUTE_MS;
 /// An incident as JSON, in SQL.
 pub(crate) const INCIDENT: &str = "json_object('id', id, 'rule', rule, 'subject', subject, 'revision', revision, \
     'first_seen_at', first_seen_at, 'opened_at', opened_at, 'last_seen_at', last_seen_at, 'gone_since', gone_since, \
-    'count', count, 'told_at', told_at, 'escalated_at', escalated_at, 'closed_at', closed_at, \
+    'count', count, 'told_at', told_at, 'owner_told_at', owner_told_at, 'escalated_at', escalated_at, 'closed_at', closed_at, \
     'closed_reason', closed_reason, 'settled', settled, 'detail', detail, 'parent', parent, \
     'acknowledged_by', acknowledged_by, 'acknowledged_at', acknowledged_at)";
 
+/// A bot with something wrong as JSON, in SQL.
+const BOT: &str = "json_object('user_id', user_id, 'state', state, 'since', since, 'health', health, 'awake', awake, \
+    'heartbeat_at', heartbeat_at, 'incidents', incidents)";
 /// What one question to the registry brings.
 #[derive(Default)]
 pub(super) struct Readings {
     pub(super) bots: Vec<BotFacts>,
+    pub(super) spent: Vec<BotFacts>,
     pub(super) awake: u64,
     pub(super) incidents: Vec<Incident>,
     /// Causes for the whole platform that are over.
@@ -73,13 +78,15 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
     let running = sql::text(BotState::Running.as_str());
     let healthy = sql::text(Health::Healthy.as_str());
     let failing = sql::list(&[BotState::BackingOff, BotState::CrashLooped].map(BotState::as_str));
+    // It sleeps, and only what it has spent is to be said of it.
+    let is_spent =
+        format!("awake = 0 AND state NOT IN {failing} AND incidents IN (SELECT value FROM json_each(?7))");
     let rows = database
         .prepare(
             // In parts: D1 takes five terms in one.
-            format!("SELECT * FROM (SELECT 'bot' AS kind, json_object('user_id', user_id, 'state', state, 'since', since, \
-               'health', health, 'awake', awake, 'heartbeat_at', heartbeat_at, 'incidents', incidents) AS said \
-               FROM (SELECT * FROM bots WHERE (awake = 1 AND (health <> {healthy} OR state <> {running})) \
-               OR state IN {failing} OR incidents <> '[]' \
+            format!("SELECT * FROM (SELECT 'bot' AS kind, {BOT} AS said \
+               FROM (SELECT * FROM bots WHERE ((awake = 1 AND (health <> {healthy} OR state <> {running})) \
+               OR state IN {failing} OR incidents <> '[]') AND NOT ({is_spent}) \
                UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND ?4 \
                AND health = {healthy} AND state = {running} AND incidents = '[]' ORDER BY user_id LIMIT ?1) \
              UNION ALL SELECT 'incident', {INCIDENT} FROM incidents WHERE settled = 0 \
@@ -94,7 +101,9 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
              UNION ALL SELECT 'due', '' WHERE EXISTS \
                (SELECT 1 FROM alert_deliveries WHERE done_at IS NULL AND next_at <= ?2)) \
              UNION ALL SELECT * FROM (SELECT 'answers', json_object('class', class, 'answers', sum(answers), \
-               'failed', sum(failed)) FROM answers_by_minute WHERE minute > ?6 GROUP BY class)"),
+               'failed', sum(failed)) FROM answers_by_minute WHERE minute > ?6 GROUP BY class) \
+             UNION ALL SELECT * FROM (SELECT 'spent', {BOT} FROM bots WHERE incidents <> '[]' AND {is_spent} \
+               ORDER BY user_id LIMIT ?8)"),
         )
         .bind(&[
             u32::try_from(MAX_BOTS).unwrap_or(u32::MAX).into(),
@@ -103,6 +112,8 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
             d1_timestamp(heartbeat::late_before(now)),
             serde_json::to_string(&Rule::causes().collect::<Vec<_>>())?.into(),
             d1_timestamp((now / MINUTE_MS).saturating_sub(ANSWERS_MINUTES)),
+            serde_json::to_string(&only_spent())?.into(),
+            u32::try_from(MAX_SPENT).unwrap_or(u32::MAX).into(),
         ])?
         .rows::<Found>()
         .await?;
@@ -110,6 +121,7 @@ pub(super) async fn read(database: &D1Database, now: u64, counts_awake: bool) ->
     for Found { kind, said } in rows {
         match kind.as_str() {
             "bot" => read.bots.extend(known(&said)),
+            "spent" => read.spent.extend(known(&said)),
             "incident" => read.incidents.extend(known(&said)),
             "mute" => read.mutes.extend(known(&said)),
             "outage" => read.outages.extend(known::<Outage>(&said)),
@@ -185,13 +197,13 @@ pub(super) async fn write(
 ) -> Result<()> {
     let mut statements = Vec::new();
     let added = "INSERT OR IGNORE INTO incidents (id, rule, subject, revision, first_seen_at, opened_at, last_seen_at, count, \
-         told_at, detail, parent) SELECT value ->> 'id', value ->> 'rule', value ->> 'subject', value ->> 'revision', \
+         told_at, owner_told_at, detail, parent) SELECT value ->> 'id', value ->> 'rule', value ->> 'subject', value ->> 'revision', \
          value ->> 'first_seen_at', value ->> 'opened_at', value ->> 'last_seen_at', value ->> 'count', \
-         value ->> 'told_at', value ->> 'detail', value ->> 'parent' FROM json_each(?1)";
+         value ->> 'told_at', value ->> 'owner_told_at', value ->> 'detail', value ->> 'parent' FROM json_each(?1)";
     each(database, &mut statements, added, &changes.added)?;
     let changed = "UPDATE incidents SET revision = one.value ->> 'revision', first_seen_at = one.value ->> 'first_seen_at', \
          opened_at = one.value ->> 'opened_at', last_seen_at = one.value ->> 'last_seen_at', \
-         gone_since = one.value ->> 'gone_since', count = one.value ->> 'count', told_at = one.value ->> 'told_at', \
+         gone_since = one.value ->> 'gone_since', count = one.value ->> 'count', told_at = one.value ->> 'told_at', owner_told_at = one.value ->> 'owner_told_at', \
          escalated_at = one.value ->> 'escalated_at', closed_at = one.value ->> 'closed_at', \
          closed_reason = one.value ->> 'closed_reason', settled = one.value ->> 'settled', \
          detail = one.value ->> 'detail', parent = one.value ->> 'parent' \
@@ -222,7 +234,7 @@ pub(super) async fn write(
          one.value ->> 'kind', '{OWNER}' || user_id, one.value ->> 'notice', {now}, {now} \
          FROM json_each(?1) AS one JOIN owner_sinks ON user_id = one.value ->> 'user' AND sealed IS NOT NULL \
          WHERE EXISTS (SELECT 1 FROM incidents WHERE id = one.value ->> 'incident' AND revision = one.value ->> 'revision' \
-         AND CASE one.value ->> 'kind' WHEN {opened} THEN told_at = {now} ELSE settled = 1 END) \
+         AND CASE one.value ->> 'kind' WHEN {opened} THEN owner_told_at = {now} ELSE settled = 1 END) \
          AND CASE one.value ->> 'kind' WHEN {opened} THEN (SELECT count(*) FROM alert_deliveries AS before \
          WHERE before.sink GLOB '{OWNER}*' AND before.sink = '{OWNER}' || user_id AND before.created_at > {hour_ago}) \
          < {MAX_MESSAGES_AN_HOUR} ELSE EXISTS (SELECT 1 FROM alert_deliveries AS before \

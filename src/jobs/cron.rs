@@ -12,6 +12,7 @@ use moltworker_core::user_id::UserId;
 use serde::Deserialize;
 use worker::{D1Database, Env, Error, Result};
 
+use super::limits::Review;
 use super::{consumer, order, series};
 use crate::alerts;
 use crate::platform::database::{self, Rows, d1_timestamp};
@@ -25,6 +26,10 @@ const KEPT_TICKS: u32 = 24 * 60;
 const FORGETS_EVERY_TICKS: u64 = 60;
 /// Entries of a kind that are deleted at once: more than 2,000 awake bots leave in an hour, and little enough for one statement.
 const FORGOTTEN_AT_ONCE: u32 = 20_000;
+
+/// How long a tick without a queue begins to look at bots: the fifty it has begun with may take three and a half minutes more, and four
+/// the alerts that come after them, of the quarter of an hour that cron has.
+const LOOKS_MS: u64 = 2 * 60_000;
 
 thread_local! {
     /// Since when ticks of this isolate could not write to D1. Nothing else could say so afterwards.
@@ -63,10 +68,17 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
         MAX_WITHOUT_QUEUE
     };
     let late = claim(&database, began_at, most).await?;
-    let jobs = Job::of_tick(tick, &late);
+    let room = usize::try_from(most)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(late.len());
+    let review = Review::of_tick(env, &database, room).await;
+    let jobs = Job::of_tick(tick, &[late.as_slice(), &review.users].concat());
     let queued = if has_queue {
         match queue::send(env, &jobs).await {
-            Ok(()) => jobs.len(),
+            Ok(()) => {
+                review.remember(&database).await;
+                jobs.len()
+            }
             Err(error) => {
                 log::line("jobs-not-queued", &[("bots", &late.len()), ("reason", &error)]);
                 release(&database, &late).await?;
@@ -86,24 +98,49 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
     {
         log::fault("history-not-trimmed", &[("reason", &error)]);
     }
-    alert(env, has_queue && queue_is_well).await;
-    if let Err(error) = order::resume(env, has_queue).await {
-        log::line("orders-not-resumed", &[("reason", &error)]);
+    // Without a queue bots come first, then sinks, and last what nobody waits for.
+    let is_due = alerts::judge(env).await;
+    match has_queue {
+        true => resume_orders(env, has_queue).await,
+        false => perform(env, &database, jobs, &review).await,
+    }
+    if is_due {
+        deliver(env, has_queue && queue_is_well).await;
     }
     if !has_queue {
-        for job in jobs {
-            consumer::perform(env, job).await;
-        }
+        resume_orders(env, has_queue).await;
     }
     Ok(())
 }
 
-/// What is wrong is judged here, and sent by the consumer, so that a slow sink holds up nothing else. Where the queue is not known to
-/// work it is sent here as well: that a queue fails is to be told too.
-async fn alert(env: &Env, by_queue: bool) {
-    if !alerts::judge(env).await {
-        return;
+async fn resume_orders(env: &Env, has_queue: bool) {
+    if let Err(error) = order::resume(env, has_queue).await {
+        log::line("orders-not-resumed", &[("reason", &error)]);
     }
+}
+
+/// Does what otherwise is put on the queue, for as long as it may take.
+async fn perform(env: &Env, database: &D1Database, jobs: Vec<Job>, review: &Review) {
+    let until = clock::now_ms().saturating_add(LOOKS_MS);
+    let mut left = Vec::new();
+    for job in jobs {
+        match job {
+            Job::Tick { users, .. } if clock::now_ms() >= until => left.extend(users),
+            job => consumer::perform(env, job).await,
+        }
+    }
+    if left.is_empty() {
+        return review.remember(database).await;
+    }
+    log::line("looks-left", &[("bots", &left.len())]);
+    if let Err(error) = release(database, &left).await {
+        log::line("looks-not-released", &[("reason", &error)]);
+    }
+}
+
+/// What is to be told is sent by the consumer, so that a slow sink holds up nothing else. Where the queue is not known to work it is
+/// sent here: that a queue fails is to be told too.
+async fn deliver(env: &Env, by_queue: bool) {
     if by_queue {
         match queue::send(env, &[Job::Deliver]).await {
             Ok(()) => return,

@@ -2,6 +2,7 @@
 
 mod consumer;
 mod cron;
+mod limits;
 mod look;
 mod order;
 mod probe;

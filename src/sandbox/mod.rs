@@ -185,6 +185,7 @@ impl Inner {
             SandboxCommand::Status => {
                 self.load().await?;
                 self.observe().await;
+                self.review_spent_limit().await;
                 self.status_answer()?.into()
             }
             SandboxCommand::Poll => {

@@ -156,7 +156,15 @@ impl Inner {
         };
         clock::within(WRITE_DEADLINE, flushed).await.ok();
         match clock::within(WRITE_DEADLINE, self.write_days(&days)).await {
-            Ok(told) => self.with_meter(|meter| meter.end_writing(&days, &told)),
+            Ok(told) => {
+                let ended = self.with_meter(|meter| {
+                    meter.end_writing(&days, &told);
+                    meter.running().is_none().then(|| meter.clone())
+                })?;
+                // While it runs the next write does, a few minutes from now. Asleep nothing else would, and whoever looks at it
+                // would write all of it once more.
+                ended.map_or(Ok(()), |meter| Store::open(&self.state)?.save_meter(&meter))
+            }
             Err(error) => {
                 self.with_meter(Meter::fail_writing)?;
                 Err(error)
@@ -191,10 +199,11 @@ impl Inner {
 
     /// How much of the limit is spent, if most of it is.
     pub(super) fn spending(&self) -> Result<Option<Spending>> {
-        let (now, settings) = (clock::now_ms(), &self.settings()?.cost);
+        let (now, user, settings) = (clock::now_ms(), self.user()?, &self.settings()?.cost);
         self.with_meter(|meter| {
             let spent = meter.month(now).cost(&Rates::of(settings.instance));
-            Spending::of(now, spent, meter.limit.or(settings.monthly_limit))
+            let found = Spending::of(now, spent, meter.limit.or(settings.monthly_limit))?;
+            Some(found.of_user(user))
         })
     }
 

@@ -94,11 +94,16 @@ export class Stack {
   }
 
   /** Deploys the Worker again while containers run: its process is replaced by one with a changed setting. */
-  async redeploy() {
+  redeploy() {
+    return this.reconfigure((config) => config.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"'));
+  }
+
+  /** The same with any `change` of its configuration, the text of the `wrangler.toml` that runs. */
+  async reconfigure(change) {
     const config = join(this.state, "wrangler.toml");
     const before = await readFile(config, "utf8");
-    const after = before.replace('SLEEP_AFTER = "15m"', 'SLEEP_AFTER = "16m"');
-    if (after === before) throw new Error("the configuration that runs is not a copy with the usual settings");
+    const after = change(before);
+    if (after === before) throw new Error("the configuration stays as it is");
     const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
     const earlier = await times();
     await writeFile(config, after);

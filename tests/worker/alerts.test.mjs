@@ -115,6 +115,41 @@ test("a sink that is down loses nothing, and the other sink is told of it", asyn
   assert.deepEqual(await sinks(), ["healthy", null]);
 });
 
+test("without a queue bots are looked at before a sink is waited for", async (t) => {
+  const { receiver, worker, sink, wrong } = await start(t);
+  await sink("ops");
+  await wrong(1, { incidents: ["repository-damaged"] });
+  await wrong(2, { state: "running", awake: 1, health: "healthy", heartbeat: Date.now() - 12 * MINUTE });
+  receiver.hangs = true;
+  await worker.fake("any", "hurry?times=5");
+  const ticking = worker.cron();
+  await until(() => receiver.got.length > 0, "the message");
+  const looked = (await worker.asked()).filter(([, command]) => command === "poll").map(([name]) => name);
+  assert.deepEqual([looked, receiver.closed], [[`openclaw-${bot(2)}`], 0]);
+  await ticking;
+});
+
+test("a slow sink is let go of after two minutes, and loses nothing", async (t) => {
+  const { receiver, worker, minutes, sink, wrong, told } = await start(t);
+  await sink("ops");
+  for (let number = 1; number <= 8; number++) await wrong(number, { incidents: ["repository-damaged"] });
+  let ahead = 0;
+  // As if each answer took a minute.
+  receiver.answer = async () => {
+    ahead += MINUTE;
+    await worker.ahead(ahead);
+    return 200;
+  };
+  await worker.cron();
+  const first = told().length;
+  assert.ok(first >= 2 && first <= 3, `${first} in two minutes`);
+  await worker.cron();
+  assert.equal(told().length, 2 * first, "the next tick goes on at once");
+  receiver.answer = () => 200;
+  await worker.cron();
+  assert.deepEqual([told().length, new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size], [8, 8]);
+});
+
 test("ticks that overlap, and one that is cut short, tell nothing twice", async (t) => {
   const { receiver, worker, database, minutes, sink, wrong, told } = await start(t);
   await sink("ops");
@@ -294,11 +329,13 @@ test("a sleeping fleet changes no row, and only what is wrong is read", async (t
     assert.equal((await database.prepare(`SELECT count(*) AS rows FROM ${table}`).first()).rows, 0, table);
   }
   const plan = await database.prepare(
-    "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE (awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') " +
-    "OR incidents <> '[]' UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND 7 AND health = 'healthy' " +
+    "EXPLAIN QUERY PLAN SELECT * FROM bots WHERE ((awake = 1 AND (health <> 'healthy' OR state <> 'running')) OR state IN ('backing-off', 'crash-looped') " +
+    "OR incidents <> '[]') AND NOT (awake = 0 AND state NOT IN ('backing-off', 'crash-looped') AND incidents IN ('x', 'y')) UNION ALL " +
+    "SELECT * FROM bots WHERE incidents <> '[]' AND awake = 0 AND state NOT IN ('backing-off', 'crash-looped') AND incidents IN ('x', 'y') " +
+    "UNION ALL SELECT * FROM bots WHERE awake = 1 AND heartbeat_at BETWEEN 1 AND 7 AND health = 'healthy' " +
     "AND state = 'running' AND incidents = '[]' ORDER BY user_id LIMIT 2000",
   ).all();
   const scans = plan.results.map(({ detail }) => detail).filter((detail) => detail.includes("bots"));
-  assert.deepEqual(scans, ["SCAN bots USING INDEX bots_wrong", "SEARCH bots USING INDEX bots_awake (heartbeat_at>? AND heartbeat_at<?)"]);
+  assert.deepEqual(scans, ["SCAN bots USING INDEX bots_wrong", "SCAN bots USING INDEX bots_wrong", "SEARCH bots USING INDEX bots_awake (heartbeat_at>? AND heartbeat_at<?)"]);
   assert.equal((await worker.record(ALICE)).starts.length, 0);
 });

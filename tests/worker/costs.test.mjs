@@ -152,6 +152,56 @@ test("a bot at its limit sleeps, is refused, and wakes when it is raised", async
   assert.equal((await worker.as(ALICE, "/")).status, 200, "a month later");
 });
 
+test("a raised limit of all is noticed by cron, and before that by a request", async (t) => {
+  const { worker, at, ring } = await start(t, { bindings: { BOT_MONTHLY_LIMIT: "0.01", SLEEP_AFTER: "never" } });
+  const people = [ALICE, BOB];
+  await Promise.all(people.map(async (user) => {
+    await worker.fake(user, "set", { cpuMs: 0 });
+    await worker.as(user, "/");
+    await worker.reaches(user, "running");
+  }));
+  for (const minutes of [6, 13, 17]) await Promise.all(people.map((user) => ring(user, minutes * MINUTE)));
+  await Promise.all(people.map((user) => worker.reaches(user, "asleep")));
+  const registered = async (user) => (await worker.bots()).find((row) => row.user_id === user).incidents;
+  const spent = '["spend-near-limit","spend-over-limit"]';
+  await until(async () => (await Promise.all(people.map(registered))).every((found) => found === spent), "both are registered");
+  // As the first tick of all does.
+  await worker.cron();
+  await worker.consumed();
+  const polls = async () => (await worker.asked()).filter(([, command]) => command === "poll").map(([name]) => name.replace("openclaw-", ""));
+  const before = (await polls()).length;
+  await worker.cron();
+  await worker.consumed();
+  assert.equal((await polls()).length, before, "nobody is asked about what has not changed");
+
+  await worker.restart({ BOT_MONTHLY_LIMIT: "5" });
+  await at(18 * MINUTE);
+  assert.equal((await worker.status(ALICE)).incidents, undefined, "its page says nothing of it");
+  assert.equal(await registered(BOB), spent);
+  await worker.cron();
+  await worker.consumed();
+  await until(async () => (await registered(BOB)) === "[]", "cron has had it looked at");
+  assert.deepEqual((await polls()).filter((user) => user === BOB), [BOB], "once");
+  assert.equal((await worker.status(BOB)).state, "asleep");
+});
+
+test("what the end of a run has written is not written again after an eviction", async (t) => {
+  const { worker, at, cost } = await start(t);
+  await worker.as(ALICE, "/");
+  await worker.reaches(ALICE, "running");
+  await at(3 * MINUTE);
+  await worker.order(ALICE, "sleep");
+  await worker.reaches(ALICE, "asleep");
+  await cost(ALICE, ({ costs }) => costs.used.running_ms > MINUTE, "its end is written");
+  const database = await worker.database();
+  await worker.fake(ALICE, "command", "poll");
+  await database.prepare("DELETE FROM bot_usage").run();
+  await worker.fake(ALICE, "evict");
+  await worker.fake(ALICE, "command", "poll");
+  await worker.fake(ALICE, "command", "poll");
+  assert.deepEqual((await database.prepare("SELECT * FROM bot_usage").all()).results, []);
+});
+
 test("a limit that is none is refused, and so is one of nobody", async (t) => {
   const { worker } = await start(t);
   await worker.as(ALICE, "/api/bot");

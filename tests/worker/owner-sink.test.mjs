@@ -47,6 +47,18 @@ test("an owner's sink is told of their bot alone, signed, in words for them", as
   new Webhook(SECRET).verify(body, headers);
 });
 
+test("what an admin mutes is told to the owner all the same", async (t) => {
+  const { own, worker, minutes, sink, wrong, well, told } = await startOwner(t);
+  await sink("ops");
+  await own("PUT", webhook("mine"));
+  await worker.asAdmin("POST", "/api/admin/alerts/mutes", { rule: "passed-over", until: Date.now() + 60 * MINUTE });
+  await wrong(1, { incidents: ["passed-over"] });
+  await minutes(2);
+  await well();
+  await minutes(4);
+  assert.deepEqual([told("mine"), told()], [["passed-over opened", "passed-over recovered"], []]);
+});
+
 test("an owner's sink that fails is shown to them and alarms no admin", async (t) => {
   const { own, worker, minutes, sink, wrong, told } = await startOwner(t, { answer: (path) => (path === "/mine" ? 500 : 200) });
   await sink("ops");

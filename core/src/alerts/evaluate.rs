@@ -9,6 +9,9 @@ use super::incident::{ESCALATES_AFTER_MS, Incident, Notice, NoticeKind, SIGHTING
 use super::policy::{AlertSettings, Mute};
 use super::rules::{Rule, Watches};
 
+/// Incidents that change in one tick: with their messages to ten sinks some 4 MB in one transaction. What is left is judged by the next
+/// tick, the worst first.
+pub const MAX_CHANGES: usize = 500;
 /// Why an incident is over: its cause is.
 const GONE: &str = "the cause is gone";
 /// Why an incident is over: nobody wants to know.
@@ -25,6 +28,10 @@ pub struct IncidentChanges {
     pub dropped: Vec<Incident>,
     /// What is to be told, each in the same step as the change of its incident.
     pub notices: Vec<Notice>,
+    /// The same for the owners of the bots it is about.
+    pub owners_notices: Vec<Notice>,
+    /// How many were left to the next tick.
+    pub left: usize,
 }
 
 /// One message to one sink, to be written down with the change of its incident.
@@ -45,6 +52,10 @@ pub struct Delivery {
 }
 
 impl IncidentChanges {
+    fn is_full(&self) -> bool {
+        self.added.len() + self.changed.len() + self.dropped.len() >= MAX_CHANGES
+    }
+
     /// As which revision what changed has to be stored.
     fn revisions(&self) -> BTreeMap<&str, u64> {
         let changed = self.added.iter().chain(&self.changed);
@@ -96,19 +107,12 @@ pub struct OwnersNews {
 }
 
 impl IncidentChanges {
-    /// What is to be told to the owners of the bots it is about, and only of those. That nobody has acknowledged it is none of
-    /// their business.
+    /// What is to be told to the owners of the bots it is about, and only of those.
     ///
     /// # Errors
     /// As [`IncidentChanges::deliveries`].
     pub fn owners_news(&self) -> Result<Vec<OwnersNews>, serde_json::Error> {
         let revisions = self.revisions();
-        let is_theirs = |notice: &&Notice| {
-            let is_of_bots = notice
-                .rule
-                .is_some_and(|rule| rule.facts().watches == Watches::Bots);
-            is_of_bots && matches!(notice.kind, NoticeKind::Opened | NoticeKind::Recovered)
-        };
         let news = |notice: &Notice| {
             Ok(OwnersNews {
                 user: notice.subject.clone(),
@@ -121,7 +125,7 @@ impl IncidentChanges {
                 notice: serde_json::to_string(notice)?,
             })
         };
-        self.notices.iter().filter(is_theirs).map(news).collect()
+        self.owners_notices.iter().map(news).collect()
     }
 }
 
@@ -132,6 +136,13 @@ pub struct Policy<'a> {
     pub settings: &'a AlertSettings,
     /// What is muted.
     pub mutes: &'a [Mute],
+}
+
+/// What is to be told of an incident, to whom.
+#[derive(Default)]
+struct Told {
+    admins: Option<Notice>,
+    owner: Option<Notice>,
 }
 
 /// What was seen of an incident's cause.
@@ -180,13 +191,17 @@ pub fn evaluate(
             judged.push((new, None));
         }
     }
-    // What explains others comes first: what it comes to now counts for them.
-    judged.sort_by_key(|(incident, _)| !incident.rule.facts().explained_by.is_empty());
+    // What explains others comes first, being the worst: what it comes to now counts for them.
+    judged.sort_by_key(|(incident, _)| incident.rule.rank());
 
     let mut changes = IncidentChanges::default();
     let mut causes: BTreeMap<Rule, (String, bool)> = BTreeMap::new();
     let mut outages = facts.outages.clone();
     for (mut incident, stored) in judged {
+        if changes.is_full() {
+            changes.left += 1;
+            continue;
+        }
         let seen = match policy.settings.is_off(incident.rule) {
             true => Seen::No,
             false => seen(facts, &sightings, &outages, &incident),
@@ -198,7 +213,9 @@ pub fn evaluate(
             .max_by_key(|(_, is_open)| *is_open);
         let keep = incident.advance(&seen, cause, policy.settings, now);
         if keep {
-            changes.notices.extend(incident.tell(&seen, cause, policy, now));
+            let told = incident.tell(&seen, cause, policy, now);
+            changes.notices.extend(told.admins);
+            changes.owners_notices.extend(told.owner);
             // What nobody has known about for long explains nothing: what it would explain is told.
             let is_known = !matches!(seen, Seen::Unknown) || !incident.is_out_of_sight(now);
             if let Some(to) = incident.closed_at {
@@ -311,25 +328,49 @@ impl Incident {
         cause: Option<&(String, bool)>,
         policy: Policy<'_>,
         now: u64,
-    ) -> Option<Notice> {
+    ) -> Told {
         let quiet = policy.settings.holds_back(self.rule.facts().severity, now);
         if self.closed_at.is_some() {
             // Whoever was told that it began is told that it is over, muted or not.
-            let told = self.told_at.is_some();
-            if self.settled != 0 || (told && quiet) {
-                return None;
+            let (admins, owner) = (self.told_at.is_some(), self.owner_told_at.is_some());
+            if self.settled != 0 || ((admins || owner) && quiet) {
+                return Told::default();
             }
             self.settled = 1;
-            return told.then(|| Notice::of(NoticeKind::Recovered, self));
+            let over = Notice::of(NoticeKind::Recovered, self);
+            return Told {
+                admins: admins.then(|| over.clone()),
+                owner: owner.then_some(over),
+            };
         }
-        self.opened_at?;
-        let held_back = quiet || policy.mutes.iter().any(|mute| mute.covers(self, now));
-        if held_back || !matches!(seen, Seen::Yes(_)) {
+        if self.opened_at.is_none() || quiet || !matches!(seen, Seen::Yes(_)) {
+            return Told::default();
+        }
+        let is_explained = cause.is_some_and(|(_, open)| *open) && self.parent.is_some();
+        Told {
+            owner: self.tell_owner(is_explained, now),
+            // What admins mute they have decided about for themselves.
+            admins: match policy.mutes.iter().any(|mute| mute.covers(self, now)) {
+                true => None,
+                false => self.tell_admins(is_explained, now),
+            },
+        }
+    }
+
+    /// That it began. That nobody has acknowledged it is none of their business.
+    fn tell_owner(&mut self, is_explained: bool, now: u64) -> Option<Notice> {
+        let is_of_bots = self.rule.facts().watches == Watches::Bots;
+        if !is_of_bots || is_explained || self.owner_told_at.is_some() {
             return None;
         }
+        self.owner_told_at = Some(now);
+        Some(Notice::of(NoticeKind::Opened, self))
+    }
+
+    /// That it began, or that it goes on and nobody has acknowledged it.
+    fn tell_admins(&mut self, is_explained: bool, now: u64) -> Option<Notice> {
         let Some(told_at) = self.told_at else {
-            let explained = cause.is_some_and(|(_, open)| *open) && self.parent.is_some();
-            if explained {
+            if is_explained {
                 return None;
             }
             self.told_at = Some(now);

@@ -12,8 +12,11 @@ use crate::bot::incidents::IncidentKind;
 use crate::user_id::UserId;
 
 /// Bots with something wrong that are looked at in one tick: more than any but a failure of the platform makes. What is behind
-/// them is unknown in that tick.
+/// them is unknown in that tick, which is an incident of its own.
 pub const MAX_BOTS: usize = 2_000;
+/// Bots that sleep, and of which nothing but what they have spent is to be said: for the rest of a month, so that there may be more of
+/// them than of all others. They are looked at beside those and push none of them out.
+pub const MAX_SPENT: usize = 2_000;
 /// What there is to say about a bot whose Sandbox is silent.
 const SILENT: &str = "nobody hears from its Sandbox";
 /// At how many taken slots of a hundred it is time to get more.
@@ -48,6 +51,8 @@ pub struct Facts {
     pub sightings: Vec<Sighting>,
     /// Bots behind this one, by user id, were not looked at.
     pub bots_known_to: Option<String>,
+    /// The same of those that sleep and of which only what they have spent is to be said.
+    pub spent_known_to: Option<String>,
     /// Parts of the platform that nobody knows about.
     pub unknown: Vec<Rule>,
     /// Bots on their way from one state to the next: whether they are well again is seen when they have got there.
@@ -80,10 +85,10 @@ impl Outage {
 impl Facts {
     /// Whether nobody knows if this is wrong.
     pub fn is_unknown(&self, rule: Rule, subject: &str) -> bool {
-        let not_looked_at = || {
-            let last = self.bots_known_to.as_deref();
-            last.is_some_and(|last| subject > last)
-        };
+        let is_behind = |last: &Option<String>| last.as_deref().is_some_and(|last| subject > last);
+        let is_of_spending = matches!(rule, Rule::SpendNearLimit | Rule::SpendOverLimit);
+        let not_looked_at =
+            || is_behind(&self.bots_known_to) || (is_of_spending && is_behind(&self.spent_known_to));
         let is_of_state = matches!(rule, Rule::CrashLoop | Rule::BotUnhealthy);
         self.unknown.contains(&rule)
             || (is_of_state && self.under_way.contains(subject))
@@ -164,6 +169,8 @@ pub struct FleetFacts<'a> {
     pub outages: Vec<Outage>,
     /// Bots with something wrong, by user id.
     pub bots: &'a [BotFacts],
+    /// Those that sleep and of which only what they have spent is to be said, by user id.
+    pub spent: &'a [BotFacts],
     /// How the parts of the platform are; nothing where that could not be read.
     pub components: Option<&'a [ComponentFacts]>,
     /// Sinks that fail.
@@ -183,7 +190,7 @@ pub fn facts(observed: &FleetFacts<'_>) -> Facts {
         ..Facts::default()
     };
     let mut refused = None;
-    for bot in observed.bots {
+    for bot in observed.bots.iter().chain(observed.spent) {
         let before = facts.sightings.len();
         facts.see_bot(bot, &mut refused);
         for sighting in facts.sightings.iter_mut().skip(before) {
@@ -193,8 +200,10 @@ pub fn facts(observed: &FleetFacts<'_>) -> Facts {
             facts.see_silence(bot);
         }
     }
-    if observed.bots.len() >= MAX_BOTS {
-        facts.bots_known_to = observed.bots.last().map(|bot| bot.user_id.to_string());
+    facts.bots_known_to = last_of(observed.bots, MAX_BOTS);
+    facts.spent_known_to = last_of(observed.spent, MAX_SPENT);
+    if let Some(detail) = facts.left_out() {
+        facts.see(Rule::BotsLeftOut, PLATFORM, None, Some(detail));
     }
     if let Some(user) = refused {
         facts.see(
@@ -221,6 +230,30 @@ pub fn facts(observed: &FleetFacts<'_>) -> Facts {
     facts
 }
 
+/// Up to which bot these are known, if there may be more of them.
+fn last_of(bots: &[BotFacts], most: usize) -> Option<String> {
+    let last = bots.last().filter(|_| bots.len() >= most)?;
+    Some(last.user_id.to_string())
+}
+
+/// The texts that `incidents` of a bot has of which only what it has spent is to be said.
+pub fn only_spent() -> [String; 4] {
+    use IncidentKind::{SpendNearLimit, SpendOverLimit};
+    let text = |kinds: &[IncidentKind]| {
+        let kinds: Vec<_> = kinds
+            .iter()
+            .map(|kind| format!("\"{}\"", kind.as_str()))
+            .collect();
+        format!("[{}]", kinds.join(","))
+    };
+    [
+        text(&[SpendNearLimit]),
+        text(&[SpendOverLimit]),
+        text(&[SpendNearLimit, SpendOverLimit]),
+        text(&[SpendOverLimit, SpendNearLimit]),
+    ]
+}
+
 /// Which answers fail too often, in words. Each class by itself: what a busy one answers well hides no other that fails.
 fn failing_answers(answers: &[AnswerFacts]) -> Option<String> {
     let too_many = |of: &&AnswerFacts| {
@@ -243,6 +276,19 @@ impl BotFacts {
 }
 
 impl Facts {
+    /// Which bots were not looked at, in words; always the same ones, so that nothing changes from tick to tick.
+    fn left_out(&self) -> Option<String> {
+        let (bots, spent) = (&self.bots_known_to, &self.spent_known_to);
+        let of_bots = bots
+            .as_ref()
+            .map(|_| format!("{MAX_BOTS} bots or more have something wrong"));
+        let of_spent = spent
+            .as_ref()
+            .map(|_| format!("{MAX_SPENT} bots or more sleep with most of their limit spent"));
+        let parts: Vec<String> = of_bots.into_iter().chain(of_spent).collect();
+        (!parts.is_empty()).then(|| format!("{}: of those behind them nothing is told", parts.join(", and ")))
+    }
+
     /// Whatever it said last: it is not on its way anywhere.
     fn see_silence(&mut self, bot: &BotFacts) {
         let user = bot.user_id.to_string();

@@ -37,6 +37,9 @@ pub struct Incident {
     pub count: u64,
     /// When it was told.
     pub told_at: Option<u64>,
+    /// When the owner of the bot it is about was told, whatever admins have muted.
+    #[serde(default)]
+    pub owner_told_at: Option<u64>,
     /// When it was told once more.
     pub escalated_at: Option<u64>,
     /// When it was over.
@@ -69,6 +72,7 @@ impl Incident {
             gone_since: None,
             count: 1,
             told_at: None,
+            owner_told_at: None,
             escalated_at: None,
             closed_at: None,
             closed_reason: None,

@@ -92,6 +92,7 @@ pub fn words(rule: Rule) -> Option<&'static str> {
         | Rule::QueueFailing
         | Rule::ContainersRefused
         | Rule::AnswersFailing
+        | Rule::BotsLeftOut
         | Rule::SinkFailing => return None,
     })
 }

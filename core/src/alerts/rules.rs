@@ -168,6 +168,9 @@ rules! {
     /// Requests fail by the platform's own fault, too many of them.
     AnswersFailing = "answers-failing": Watches::Platform, Critical, opens MINUTE_MS, closes 5 * MINUTE_MS,
         "Too many of the platform's answers fail", [];
+    /// More bots have something wrong than one tick looks at.
+    BotsLeftOut = "bots-left-out": Watches::Platform, Critical, opens 2 * MINUTE_MS, closes 5 * MINUTE_MS,
+        "More bots have something wrong than are looked at", [];
     /// Alerts do not arrive.
     SinkFailing = "sink-failing": Watches::Sinks, Warning, opens 5 * MINUTE_MS, closes MINUTE_MS,
         "Alerts do not reach one of their sinks", [];
@@ -203,6 +206,18 @@ impl Rule {
                 Watches::Component(name) => Some(name),
                 _ => None,
             })
+    }
+
+    /// Which of what waits for a sink goes first: the lowest. Of the platform before that of single bots, and last what a limit does
+    /// as somebody wished: to many bots at once, when a limit is lowered.
+    pub fn rank(self) -> u8 {
+        let facts = self.facts();
+        match (self, facts.severity, facts.watches) {
+            (Self::SpendNearLimit | Self::SpendOverLimit, ..) => 3,
+            (_, Severity::Warning, _) => 2,
+            (_, Severity::Critical, Watches::Bots) => 1,
+            (_, Severity::Critical, _) => 0,
+        }
     }
 
     /// Where it stands what to do.

@@ -261,6 +261,41 @@ fn a_platform_wide_cause_swallows_what_it_explains() {
 }
 
 #[test]
+fn thousands_that_begin_at_once_are_told_within_minutes_the_worst_first() {
+    let spent: Vec<String> = (0..1_200)
+        .map(|n| format!("de000000-0000-4000-8000-{n:012}"))
+        .collect();
+    let mut stored = Stored::default();
+    let settings = AlertSettings::default();
+    let policy = Policy {
+        settings: &settings,
+        mutes: &[],
+    };
+    for (from, is_wrong) in [(0, true), (10, false)] {
+        let mut facts = Facts::default();
+        if is_wrong {
+            let of_bots = spent.iter().map(|user| sighting(Rule::SpendOverLimit, user));
+            facts.sightings = of_bots.chain([sighting(Rule::RepositoryDamaged, BOT)]).collect();
+        }
+        let mut left = Vec::new();
+        for minute in from..from + 8 {
+            left.push(stored.tick(minute * MINUTE_MS, &facts, policy).left);
+        }
+        // Those with nothing left to judge count as well while there is no room; a cause has to be gone for two minutes.
+        assert!(
+            left.iter().take(2).all(|left| *left > 0) && left.last() == Some(&0),
+            "{left:?}"
+        );
+    }
+    assert_eq!(
+        stored.told.first().map(|told| told.2),
+        Some(Rule::RepositoryDamaged)
+    );
+    let told = |kind| stored.told.iter().filter(|told| told.1 == kind).count();
+    assert_eq!((told(Opened), told(Recovered)), (1_201, 1_201));
+}
+
+#[test]
 fn what_nobody_has_seen_since_its_cause_ended_is_not_told() {
     // The bucket fails from 10 to 30. Two bots fail with it; one of them is tried again at 40 and fails again, of the other
     // nobody hears any more.

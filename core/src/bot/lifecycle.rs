@@ -403,7 +403,7 @@ impl Lifecycle {
     pub fn lapse_alarm(&self) -> Option<u64> {
         let returns =
             matches!(self.state, LifecycleState::BackingOff { .. }) && self.restarts_automatically();
-        let ends = self.spending.map(|spending| spending.until);
+        let ends = self.spending.map(|spending| spending.rings_at());
         let next = self.incidents.next_lapse().into_iter().chain(ends).min();
         next.filter(|_| !self.is_awake() && !returns)
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Month;
 use super::money::Money;
+use crate::user_id::UserId;
 
 /// At how much of a limit, of a hundred, it is time to say so.
 pub const NEAR_PERCENT: u64 = 80;
@@ -11,6 +12,10 @@ pub const NEAR_PERCENT: u64 = 80;
 pub const MIN_LIMIT: Money = Money::of_micro(10_000);
 /// The most, a million dollars.
 pub const MAX_LIMIT: Money = Money::of_micro(1_000_000_000_000);
+
+/// Over how long the alarms are spread that ring because a month is over: of a hundred thousand bots 170 each second, each of which
+/// writes a row into D1. Nobody waits for them: a request wakes a bot from the first moment of the month on.
+pub const MONTH_SPREAD_MS: u64 = 10 * 60_000;
 
 /// What an admin decided about a bot's limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +63,9 @@ pub struct Spending {
     pub limit: Money,
     /// The end of the month, and of this.
     pub until: u64,
+    /// How long after that its alarm rings.
+    #[serde(default)]
+    pub rings_after_ms: u64,
 }
 
 impl Spending {
@@ -74,7 +82,21 @@ impl Spending {
             spent,
             limit,
             until: Month::of(now).ends(),
+            rings_after_ms: 0,
         })
+    }
+
+    /// The same of this user's bot, which has its own moment to ring at.
+    pub fn of_user(self, user: UserId) -> Self {
+        Self {
+            rings_after_ms: user.moment_within(MONTH_SPREAD_MS),
+            ..self
+        }
+    }
+
+    /// When an alarm has to ring for its end, if nothing else happens.
+    pub fn rings_at(&self) -> u64 {
+        self.until.saturating_add(self.rings_after_ms)
     }
 
     /// Whether this is the same, whatever was spent since.
@@ -132,6 +154,38 @@ mod tests {
         let one = Spending::of(NOW, cents(900), Some(cents(1_000))).unwrap();
         let later = Spending::of(NOW + 1, cents(901), Some(cents(1_000))).unwrap();
         assert!(one.is_as(&later) && one.until == DECEMBER);
+    }
+
+    #[test]
+    fn the_alarms_of_a_months_end_are_spread_over_minutes() {
+        let over = Spending::of(NOW, cents(1_000), Some(cents(1_000))).unwrap();
+        let rings_at = |number: u64| {
+            let user = format!(
+                "{:08x}-0000-4000-8000-{:012x}",
+                number.wrapping_mul(0x9e37_79b9) as u32,
+                number * 977
+            );
+            over.of_user(user.parse().unwrap()).rings_at()
+        };
+        let mut seconds = std::collections::BTreeMap::new();
+        for number in 1..=60_000 {
+            assert_eq!(rings_at(number), rings_at(number), "always the same");
+            let after = rings_at(number) - DECEMBER;
+            assert!(after < MONTH_SPREAD_MS);
+            *seconds.entry(after / 1_000).or_insert(0_u32) += 1;
+        }
+        // A hundred each second on the average.
+        let most = seconds.values().max().unwrap();
+        assert!(
+            seconds.len() == 600 && *most < 200,
+            "{most} in one of {} seconds",
+            seconds.len()
+        );
+        assert_eq!(
+            over.of_user(UserId::from_sandbox_name("openclaw-6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20").unwrap())
+                .until,
+            DECEMBER
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What admins decide: thresholds, quiet hours, and what is muted.
 
-use super::{BOT, MINUTE_MS, OTHER, Opened, PLATFORM, Recovered, Rule, Stored, run, these};
+use super::{BOT, MINUTE_MS, OTHER, Opened, PLATFORM, Policy, Recovered, Rule, Stored, run, these};
 use crate::alerts::policy::{AlertSettings, BadSettings, Mute, QuietHours, RuleSetting};
 use crate::alerts::rules::Severity;
 
@@ -54,6 +54,37 @@ fn quiet_hours_let_only_what_is_critical_through() {
 }
 
 #[test]
+fn what_admins_mute_is_told_to_the_owner() {
+    let mute = Mute {
+        rule: None,
+        subject: Some(BOT.to_owned()),
+        until: 30 * MINUTE_MS,
+        muted_by: "an admin".into(),
+        muted_at: 0,
+    };
+    let (mut stored, mut owners) = (Stored::default(), Vec::new());
+    for minute in 0..20 {
+        let facts = match minute {
+            2..10 => these(&[(Rule::PassedOver, BOT), (Rule::CapacityShort, PLATFORM)]),
+            _ => these(&[]),
+        };
+        let policy = Policy {
+            settings: &AlertSettings::default(),
+            mutes: std::slice::from_ref(&mute),
+        };
+        let changes = stored.tick(minute * MINUTE_MS, &facts, policy);
+        let news = changes.owners_news().unwrap();
+        owners.extend(news.into_iter().map(|one| (minute, one.kind, one.user)));
+    }
+    assert_eq!(
+        owners,
+        [(2, Opened, BOT.to_owned()), (12, Recovered, BOT.to_owned())]
+    );
+    let rules: Vec<Rule> = stored.told().into_iter().map(|(_, _, rule)| rule).collect();
+    assert_eq!(rules, [Rule::CapacityShort, Rule::CapacityShort]);
+}
+
+#[test]
 fn what_is_muted_is_told_at_the_end_of_the_mute_if_it_goes_on() {
     let mute = |rule, subject: Option<&str>, until: u64| Mute {
         rule,
@@ -74,7 +105,8 @@ fn what_is_muted_is_told_at_the_end_of_the_mute_if_it_goes_on() {
         ),
         (
             vec![mute(Some(Rule::RepositoryDamaged), Some(BOT), 20)],
-            [(Rule::PassedOver, 0), (Rule::RepositoryDamaged, 0)],
+            // The worst first.
+            [(Rule::RepositoryDamaged, 0), (Rule::PassedOver, 0)],
         ),
     ] {
         let mut stored = Stored::default();

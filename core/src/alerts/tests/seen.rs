@@ -1,11 +1,15 @@
 //! What is seen of the registry, and that the table of rules fits together.
 
 use super::{MINUTE_MS, Opened, Recovered, Stored, run};
-use crate::alerts::facts::{AnswerFacts, BotFacts, ComponentFacts, FleetFacts, MAX_BOTS, SinkFacts, facts};
+use crate::alerts::facts::{
+    AnswerFacts, BotFacts, ComponentFacts, Facts, FleetFacts, MAX_BOTS, MAX_SPENT, SinkFacts, facts,
+    only_spent, rule_of,
+};
 use crate::alerts::policy::AlertSettings;
 use crate::alerts::rules::{EXPLAINED_AFTER_MS, Rule, Watches};
 use crate::bot::bot_state::BotState;
 use crate::bot::heartbeat::LATE_MS;
+use crate::bot::incidents::IncidentKind;
 
 fn bot(n: u32, state: BotState, health: &str, incidents: &str) -> BotFacts {
     BotFacts {
@@ -242,6 +246,53 @@ fn what_nobody_knows_neither_opens_nor_closes_anything() {
     assert!(seen.is_unknown(Rule::CrashLoop, &behind));
     assert!(!seen.is_unknown(Rule::CrashLoop, &many[0].user_id.to_string()));
     assert!(!seen.is_unknown(Rule::SinkFailing, "zzz"));
+    assert_eq!(left_out(&seen).len(), 1, "and that is said");
+}
+
+fn left_out(seen: &Facts) -> Vec<&str> {
+    let of_rule = seen.sightings.iter().filter(|one| one.rule == Rule::BotsLeftOut);
+    of_rule.filter_map(|one| one.detail.as_deref()).collect()
+}
+
+#[test]
+fn thousands_that_have_spent_their_limit_hide_nobody_else() {
+    let number = |n: usize| u32::try_from(n).unwrap();
+    let spent: Vec<_> = (0..number(MAX_SPENT))
+        .map(|n| bot(n, BotState::Asleep, "unknown", r#"["spend-over-limit"]"#))
+        .collect();
+    let last = bot(number(MAX_SPENT) + 7, BotState::CrashLooped, "unknown", "[]");
+    let subject = last.user_id.to_string();
+    let seen_of = |spent| {
+        facts(&FleetFacts {
+            bots: std::slice::from_ref(&last),
+            spent,
+            ..FleetFacts::default()
+        })
+    };
+    let seen = seen_of(&spent);
+    assert!(seen.sightings.iter().any(|one| one.rule == Rule::CrashLoop));
+    assert!(!seen.is_unknown(Rule::CrashLoop, &subject));
+    assert!(seen.is_unknown(Rule::SpendOverLimit, &subject));
+    assert_eq!(
+        left_out(&seen),
+        ["2000 bots or more sleep with most of their limit spent: of those behind them nothing is told"]
+    );
+    let seen = seen_of(spent.get(1..).unwrap());
+    assert!(!seen.is_unknown(Rule::SpendOverLimit, &subject) && left_out(&seen).is_empty());
+}
+
+#[test]
+fn the_texts_of_who_has_only_spent_are_all_there_are() {
+    for text in only_spent() {
+        let kinds: Vec<IncidentKind> = serde_json::from_str(&text).unwrap();
+        let rules: Vec<_> = kinds.into_iter().filter_map(rule_of).collect();
+        assert!(rules.iter().all(|rule| rule.rank() == 3), "{text}");
+    }
+    let by_rank = |rank| Rule::ALL.into_iter().filter(move |rule| rule.rank() == rank);
+    assert_eq!(by_rank(3).count(), 2);
+    assert!(
+        by_rank(0).any(|rule| rule == Rule::BucketDown) && by_rank(1).any(|rule| rule == Rule::CrashLoop)
+    );
 }
 
 #[test]
@@ -257,8 +308,9 @@ fn the_table_of_rules_fits_together() {
         for cause in facts.explained_by {
             assert!(
                 cause.facts().explained_by.is_empty(),
-                "{rule:?}: a cause is judged first"
+                "{rule:?}: a cause is explained by none"
             );
+            assert!(cause.rank() < rule.rank(), "{rule:?}: a cause is judged first");
             assert!(matches!(cause.facts().watches, Watches::Component(_)), "{rule:?}");
             assert!(Rule::causes().any(|name| Rule::of_component(name) == Some(*cause)));
             assert!(cause.facts().opens_after_ms < EXPLAINED_AFTER_MS, "{cause:?}");

@@ -96,6 +96,7 @@ pub(super) fn spending(level: SpendLevel, until: u64) -> Spending {
         spent: Money::of_micro(9_000_000),
         limit: Money::of_micro(10_000_000),
         until,
+        rings_after_ms: 0,
     }
 }
 

@@ -30,16 +30,21 @@ impl Lifecycle {
         if !self.has_spent() {
             self.spent_deadline = None;
         }
-        let level = spending.map(|spending| spending.level);
-        for (kind, of) in [
-            (IncidentKind::SpendNearLimit, SpendLevel::Near),
-            (IncidentKind::SpendOverLimit, SpendLevel::Over),
-        ] {
-            match spending.filter(|_| level == Some(of)) {
-                Some(spending) => drop(self.incidents.observe(now, kind, Some(&spending.in_words()))),
-                None => drop(self.incidents.close(now, kind)),
-            }
+        let spent_to = |level| spending.filter(|spending| spending.level == level);
+        match spent_to(SpendLevel::Over) {
+            Some(spending) => self.observe_spending(now, IncidentKind::SpendOverLimit, spending),
+            None => drop(self.incidents.close(now, IncidentKind::SpendOverLimit)),
         }
+        match (spent_to(SpendLevel::Near), self.has_spent()) {
+            (Some(spending), _) => self.observe_spending(now, IncidentKind::SpendNearLimit, spending),
+            // Who has spent all of it has spent most of it: that it is over would be told as good news.
+            (None, true) => {}
+            (None, false) => drop(self.incidents.close(now, IncidentKind::SpendNearLimit)),
+        }
+    }
+
+    fn observe_spending(&mut self, now: u64, kind: IncidentKind, spending: Spending) {
+        self.incidents.observe(now, kind, Some(&spending.in_words()));
     }
 
     pub(super) fn set_spending(&mut self, now: u64, spending: Option<Spending>) -> Vec<LifecycleEffect> {

@@ -157,6 +157,45 @@ fn a_limit_that_is_nearly_spent_changes_nothing_but_what_is_said() {
 }
 
 #[test]
+fn the_months_end_is_at_once_for_who_asks_and_later_for_the_alarm() {
+    let mut life = life();
+    let later = Spending {
+        rings_after_ms: 90_000,
+        ..spending(SpendLevel::Over, LATER)
+    };
+    let rings = [LifecycleEffect::SetAlarm(LATER + 90_000)];
+    assert_eq!(on(&mut life, NOW, LifecycleEvent::Spending(Some(later))), rings);
+    assert_eq!(life.entry(LATER), Entry::NeedsSlot);
+    assert!(life.incidents.is_open(IncidentKind::SpendOverLimit));
+    assert_eq!(on(&mut life, LATER + 90_000, LifecycleEvent::AlarmRang), []);
+    assert!(!life.incidents.is_open(IncidentKind::SpendOverLimit));
+}
+
+#[test]
+fn a_limit_that_is_spent_ends_no_incident_of_most_of_it() {
+    let (near, over) = (IncidentKind::SpendNearLimit, IncidentKind::SpendOverLimit);
+    let mut life = life();
+    on(
+        &mut life,
+        NOW,
+        LifecycleEvent::Spending(Some(spending(SpendLevel::Over, LATER))),
+    );
+    assert!(!life.incidents.is_open(near), "nor does it begin one");
+    for (level, expected) in [
+        (Some(SpendLevel::Near), (true, false)),
+        (Some(SpendLevel::Over), (true, true)),
+        (Some(SpendLevel::Near), (true, false)),
+        (Some(SpendLevel::Over), (true, true)),
+        (None, (false, false)),
+    ] {
+        let found = level.map(|level| spending(level, LATER));
+        on(&mut life, NOW, LifecycleEvent::Spending(found));
+        let open = (life.incidents.is_open(near), life.incidents.is_open(over));
+        assert_eq!(open, expected, "{level:?}");
+    }
+}
+
+#[test]
 fn each_step_of_a_limit_is_told_once() {
     use crate::bot::history::HistoryKind::{SpendLimitLifted, SpendNearLimit, SpendOverLimit};
     let near = || Some(spending(SpendLevel::Near, LATER));
