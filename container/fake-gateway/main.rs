@@ -11,8 +11,8 @@ mod rpc;
 
 use std::convert::Infallible;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +39,8 @@ struct Fake {
     /// No new work is taken.
     suspended: AtomicBool,
     secret: String,
+    /// Its devices, as it answers `device.pair.list`.
+    devices: Mutex<Value>,
     /// With which code to end.
     end: mpsc::Sender<u8>,
     /// Requests that will never be answered.
@@ -83,6 +85,7 @@ async fn main() -> Result<ExitCode, FakeError> {
         agrees_late: flag("--agrees-late"),
         suspended: AtomicBool::new(false),
         secret: password,
+        devices: Mutex::new(rpc::devices()),
         end,
         stalled: AtomicU32::new(0),
         deaf: Notify::new(),

@@ -42,6 +42,9 @@ pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answ
         }
         Some("channels.status") if !suspended => payload(&channels(fake)),
         Some("channels.status") => refused(StatusCode::SERVICE_UNAVAILABLE),
+        Some("config.get") => payload(&json!({ "exists": true, "hash": hash(&config()?), "config": {} })),
+        Some("config.patch") => patch(&part)?,
+        Some(method) if method.starts_with("device.pair.") => pair(fake, method, &part),
         _ => refused(StatusCode::BAD_REQUEST),
     })
 }
@@ -80,6 +83,83 @@ fn channels(fake: &Fake) -> Value {
     let mode = if fake.polls { "polling" } else { "webhook" };
     let account = json!({ "accountId": "default", "enabled": true, "running": true, "mode": mode });
     json!({ "channelOrder": ["telegram"], "channelAccounts": { "telegram": [account] } })
+}
+
+fn config_file() -> String {
+    format!("{}/openclaw.json", crate::variable("OPENCLAW_STATE_DIR"))
+}
+
+fn config() -> Result<String, FakeError> {
+    Ok(std::fs::read_to_string(config_file())?)
+}
+
+fn hash(text: &str) -> String {
+    format!("of {} bytes", text.len())
+}
+
+/// Takes whatever has no key `foo`. One that sets `restarts` is written, and not answered as such.
+fn patch(part: &impl Fn(&str) -> Value) -> Result<Answer, FakeError> {
+    let before = config()?;
+    let raw = part("/params/raw");
+    let patch: Value = serde_json::from_str(raw.as_str().unwrap_or_default())?;
+    println!("replaces {}", part("/params/replacePaths"));
+    if part("/params/baseHash") != hash(&before) {
+        return Ok(invalid(
+            "config changed since last load; re-run config.get and retry",
+        ));
+    }
+    if patch.get("foo").is_some() {
+        return Ok(invalid("invalid config: <root>: Unrecognized key: \"foo\""));
+    }
+    let mut config: Value = serde_json::from_str(&before)?;
+    moltworker_core::bot::config::merge(&mut config, &patch);
+    std::fs::write(config_file(), config.to_string())?;
+    Ok(match patch.get("restarts") {
+        Some(_) => refused(StatusCode::SERVICE_UNAVAILABLE),
+        None => payload(&json!({ "ok": true, "config": config })),
+    })
+}
+
+/// One that waits and one that is let in.
+pub(crate) fn devices() -> Value {
+    json!({
+        "pending": [{ "requestId": "r-1", "deviceId": "d-1", "displayName": "phone", "role": "operator", "ts": 5 }],
+        "paired": [{ "deviceId": "d-2", "displayName": "laptop", "approvedAtMs": 7, "connected": true }],
+    })
+}
+
+fn pair(fake: &Fake, method: &str, part: &impl Fn(&str) -> Value) -> Answer {
+    let Ok(mut devices) = fake.devices.lock() else {
+        return refused(StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut take = |list: &str, name: &str| {
+        let wanted = part(&format!("/params/{name}"));
+        let all = devices.get_mut(list).and_then(Value::as_array_mut)?;
+        let found = all.iter().position(|device| device.get(name) == Some(&wanted))?;
+        Some(all.remove(found))
+    };
+    let taken = match method {
+        "device.pair.list" => return payload(&devices),
+        "device.pair.approve" | "device.pair.reject" => take("pending", "requestId"),
+        "device.pair.remove" => take("paired", "deviceId"),
+        _ => return refused(StatusCode::BAD_REQUEST),
+    };
+    let Some(taken) = taken else {
+        return invalid("unknown id");
+    };
+    if method == "device.pair.approve"
+        && let Some(paired) = devices.get_mut("paired").and_then(Value::as_array_mut)
+    {
+        paired.push(taken);
+    }
+    payload(&json!({ "ok": true }))
+}
+
+fn invalid(message: &str) -> Answer {
+    let words = json!({ "id": "1", "ok": false, "error": { "code": "INVALID_REQUEST", "message": message } });
+    let mut answer = text(&words.to_string());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    answer
 }
 
 fn payload(payload: &Value) -> Answer {

@@ -185,7 +185,7 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         ingress::handle(Arc::clone(&ingress), request, open)
     });
     let control = Arc::new(Control {
-        quiescence: Quiescence::new(rpc, seen.clone(), Arc::clone(&activity), unsaved),
+        quiescence: Quiescence::new(rpc.clone(), seen.clone(), Arc::clone(&activity), unsaved),
         account: StatusSources {
             run: settings.run.clone(),
             view: seen,
@@ -199,6 +199,10 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         logs: Arc::clone(&logs),
         launcher,
         ask,
+        settings: Arc::clone(&settings),
+        rpc,
+        followers: Arc::new(tokio::sync::Semaphore::new(control::MAX_FOLLOWERS)),
+        config_turn: tokio::sync::Mutex::new(()),
     });
     let control = Port::open(settings.control, control::HEAD_DEADLINE, move |request, _| {
         control::handle(Arc::clone(&control), request)

@@ -2,8 +2,7 @@
 
 use moltworker_core::api::domains::DomainName;
 use moltworker_core::api::endpoint::Endpoint;
-use moltworker_core::api::sandbox::MAX_LOG_LINES;
-use moltworker_core::api::sandbox::{Order, OrderRequest};
+use moltworker_core::api::sandbox::{LogRequest, MAX_LOG_LINES, Order, OrderRequest};
 use moltworker_core::api::snapshots::{SnapshotCall, SnapshotCommand, SnapshotRequest};
 use moltworker_core::api::users::{AccessEntry, Invitee};
 use moltworker_core::http::host::HostName;
@@ -43,11 +42,17 @@ pub(super) fn before(request: &Request) -> Result<Option<u32>> {
     number(request, "before")
 }
 
-/// `?lines=`, at most [`MAX_LOG_LINES`].
-pub(super) fn lines(request: &Request) -> Result<u16> {
+/// `?lines=`, at most [`MAX_LOG_LINES`], and `?contains=`.
+pub(super) fn log(request: &Request, follow: bool) -> Result<LogRequest> {
     let lines = number(request, "lines")?.and_then(|lines| u16::try_from(lines).ok());
     let usual = u16::try_from(DEFAULT_LOG_LINES).unwrap_or(MAX_LOG_LINES);
-    Ok(lines.unwrap_or(usual))
+    let contains = Address::of(request)?.query_value("contains");
+    let contains = contains.filter(|text| !text.is_empty());
+    Ok(LogRequest {
+        lines: lines.unwrap_or(usual),
+        contains: contains.map(HomePath::of),
+        follow,
+    })
 }
 
 /// A number that [`check_query`] let pass.

@@ -13,7 +13,10 @@ mod alerts;
 mod answer;
 mod bot;
 mod bulk;
+mod channels;
+mod config;
 mod costs;
+mod devices;
 mod domains;
 mod health;
 mod history;
@@ -23,6 +26,7 @@ mod output;
 mod own_page;
 mod owner_sink;
 mod personal_tokens;
+mod processes;
 mod series;
 mod sign_in;
 mod snapshots;
@@ -116,7 +120,12 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
             Answer::of(&history::list(ctx, Some(ctx.subject()?), input::before(request)?).await?)
         }
         Operation::ListAllEvents => Answer::of(&history::list(ctx, None, input::before(request)?).await?),
-        Operation::ReadLog | Operation::ReadLogOf => output::tail(ctx, input::lines(request)?).await,
+        Operation::ReadLog | Operation::ReadLogOf => output::tell(ctx, input::log(request, false)?).await,
+        Operation::FollowLog | Operation::FollowLogOf => output::tell(ctx, input::log(request, true)?).await,
+        Operation::ListProcesses | Operation::ListProcessesOf => processes::list(ctx).await,
+        Operation::Channels(call) | Operation::ChannelsOf(call) => channels::call(ctx, request, call).await,
+        Operation::Config(call) | Operation::ConfigOf(call) => config::call(ctx, request, call).await,
+        Operation::Devices(call) | Operation::DevicesOf(call) => devices::call(ctx, request, call).await,
         Operation::Snapshots(call) | Operation::SnapshotsOf(call) => {
             snapshots::call(ctx, input::snapshot_command(ctx.endpoint, request, call).await?).await
         }

@@ -1,13 +1,15 @@
-//! What a bot's gateway wrote last.
+//! What a bot's gateway wrote last, and goes on to write.
+
+use moltworker_core::api::sandbox::LogRequest;
 
 use crate::api::answer::Answer;
 use crate::api::context::Context;
 use crate::http::error::Result;
 use crate::platform::sandbox_client;
 
-/// The last lines. Never wakes the bot.
-pub(super) async fn tail(ctx: &Context<'_>, lines: u16) -> Result<Answer> {
+/// The lines that are wanted. Never wakes the bot.
+pub(super) async fn tell(ctx: &Context<'_>, wanted: LogRequest) -> Result<Answer> {
     ctx.audit.note("read the log");
-    let lines = sandbox_client::logs(ctx.env, ctx.subject()?, lines).await?;
+    let lines = sandbox_client::logs(ctx.env, ctx.subject()?, wanted).await?;
     Ok(Answer::Stream(lines))
 }

@@ -52,19 +52,32 @@ pub(crate) async fn json<T: InputDocument + DeserializeOwned>(
     endpoint: &Endpoint,
     request: &mut Request,
 ) -> Result<T, Error> {
+    Ok(json_as_it_came(endpoint, request).await?.0)
+}
+
+/// The same with its text, for what passes on more than it reads.
+///
+/// # Errors
+/// As [`json`].
+pub(crate) async fn json_as_it_came<T: InputDocument + DeserializeOwned>(
+    endpoint: &Endpoint,
+    request: &mut Request,
+) -> Result<(T, String), Error> {
     if !matches!(endpoint.input(), Input::Json(named) | Input::OptionalJson(named) if T::is_of(named)) {
         return Err(worker::Error::from("the endpoint does not take that").into());
     }
-    json::exactly(&document(request).await?)
-        .map_err(|error| bad(&format!("this is not what the address takes: {error}")))
+    let text = document(request).await?;
+    let read = json::exactly(text.as_bytes())
+        .map_err(|error| bad(&format!("this is not what the address takes: {error}")))?;
+    Ok((read, text))
 }
 
 fn bad(detail: &str) -> Error {
     Error::detailed(Refusal::BadRequest, detail)
 }
 
-/// The bytes of the document.
-async fn document(request: &mut Request) -> Result<Vec<u8>, Error> {
+/// The text of the document.
+async fn document(request: &mut Request) -> Result<String, Error> {
     let kind = request
         .headers()
         .get("content-type")
@@ -83,8 +96,7 @@ async fn document(request: &mut Request) -> Result<Vec<u8>, Error> {
         .await
         .map_err(|_| bad("the body broke off before its end"))?;
     // Not as text: the runtime would replace what is not UTF-8, and the rest would be taken for what was meant.
-    str::from_utf8(&bytes).map_err(|_| bad("the body is not UTF-8"))?;
-    Ok(bytes)
+    String::from_utf8(bytes).map_err(|_| bad("the body is not UTF-8"))
 }
 
 /// Whether a media type is JSON's, with whatever parameters.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use moltworker_core::api::bot::BotStatusSummary;
 use moltworker_core::api::sandbox::{
-    COMMAND_HEADER, FileFacts, Order, RawDocument, SandboxAnswer, SandboxCommand,
+    COMMAND_HEADER, FileFacts, LogRequest, Order, RawDocument, SandboxAnswer, SandboxCommand,
 };
 use moltworker_core::api::snapshots::SnapshotCommand;
 use moltworker_core::backup::repository::scope::Scope;
@@ -167,9 +167,17 @@ pub(crate) async fn snapshots(env: &Env, user: UserId, command: SnapshotCommand)
     }
 }
 
-/// The last lines of the gateway's output, as they come.
-pub(crate) async fn logs(env: &Env, user: UserId, lines: u16) -> Result<Response> {
-    stream(env, user, &SandboxCommand::Logs(lines)).await
+/// Lines of the gateway's output, as they come.
+pub(crate) async fn logs(env: &Env, user: UserId, wanted: LogRequest) -> Result<Response> {
+    stream(env, user, &SandboxCommand::Logs(wanted)).await
+}
+
+/// A question or an order that is answered with a document.
+pub(crate) async fn document(env: &Env, user: UserId, command: &SandboxCommand) -> Result<RawDocument> {
+    match ask(env, user, command).await? {
+        SandboxAnswer::Document(document) => Ok(document),
+        other => unexpected(&other),
+    }
 }
 
 /// Something about one of the person's browser sessions that has no answer but its success.
@@ -291,6 +299,7 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
         SandboxAnswer::Snapshots(_) => "snapshots",
         SandboxAnswer::SecondFactor(_) => "a second factor",
         SandboxAnswer::Renewal(_) => "a renewal",
+        SandboxAnswer::Document(_) => "a document",
         SandboxAnswer::Token(_) => "a token",
         SandboxAnswer::Permission(_) => "a permission",
         SandboxAnswer::File(_) => "a file",

@@ -4,14 +4,17 @@
 //! `container` and `store` are what effects touch; `slots` asks for a free slot. `backups` looks after the bot's snapshots
 //! by what `snapshot_index` stores of them, and `holds` keeps in the bucket which must stay; `snapshot_calls` answers what people
 //! ask of them and `snapshot_reads` what is in them; `repository` mints what opens
-//! them. `output` tells what the gateway wrote. `sessions` keeps the person's browser sessions and `second_factor` asks for
+//! them. `output` tells what the gateway wrote, `config` and `devices` what its config and its devices are. `sessions` keeps the person's browser sessions and `second_factor` asks for
 //! a code in one, which have nothing to do with the bot's life. `registry` writes the bot's row in D1, `vitals` what of it is how
 //! the bot is, and its series. `usage` counts what the bot uses and what that costs.
 
 mod answer;
 mod backups;
 mod bulk;
+mod channels;
+mod config;
 mod container;
+mod devices;
 mod holds;
 mod lifecycle;
 mod observation;
@@ -212,7 +215,11 @@ impl Inner {
             SandboxCommand::Session(command) => self.session(command).await?.into(),
             SandboxCommand::SecondFactor(command) => self.second_factor(command).await?.into(),
             SandboxCommand::Snapshots(command) => self.snapshots(command).await?,
-            SandboxCommand::Logs(lines) => self.logs(lines).await?,
+            SandboxCommand::Channels(command) => self.channels(command).await?.into(),
+            SandboxCommand::Config(command) => self.config(command).await?.into(),
+            SandboxCommand::Devices(command) => self.devices(command).await?.into(),
+            SandboxCommand::Logs(wanted) => self.logs(&wanted).await?,
+            SandboxCommand::Processes => self.processes().await?.into(),
             SandboxCommand::RenewToken(run, scope) => {
                 self.load().await?;
                 self.renew_token(run, scope).await?.into()

@@ -14,7 +14,7 @@ use worker::{Error, Result, SqlStorageValue, State};
 use crate::platform::{database, json};
 
 /// Applied in order, each once. Never edited, only added to: objects of every age are out there.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     // One row each; `record` is the JSON of `core::bot::lifecycle::Lifecycle`.
     "CREATE TABLE life (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);
      CREATE TABLE run_secret (only INTEGER PRIMARY KEY CHECK (only = 1), run INTEGER NOT NULL, control_token TEXT NOT NULL);",
@@ -41,6 +41,9 @@ const MIGRATIONS: [&str; 9] = [
     "CREATE TABLE usage (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);",
     // One row: when the bot was last healthy, and its restarts (`vitals`).
     "CREATE TABLE vitals (only INTEGER PRIMARY KEY CHECK (only = 1), record TEXT NOT NULL);",
+    // Changes of the gateway's config. `author` is the JSON of `core::api::config::ConfigAuthor`, `paths` a list, `before` the
+    // sealed text of the config before it, NULL where nobody could read that.
+    "CREATE TABLE config_changes (id INTEGER PRIMARY KEY AUTOINCREMENT, made_at INTEGER NOT NULL, author TEXT NOT NULL, paths TEXT NOT NULL, rolled_back INTEGER, before TEXT);",
 ];
 
 /// The runtime's own, because `worker`'s brings a second reader of every type.

@@ -157,9 +157,12 @@ class Worker {
     const described = host === HOST || SHARED_PATHS.includes(path.split("?")[0]);
     if (!described || page || !/^\/(api\/|healthz)/.test(path)) return response;
     const { status, headers: answered } = response;
-    const bytes = Buffer.from(await response.arrayBuffer());
-    const wrong = misfits(method, path, response, bytes.toString());
+    // A document is read to judge it; of bytes and lines, which may go on, the head is.
+    const isDocument = answered.get("content-type")?.includes("json");
+    const bytes = isDocument && Buffer.from(await response.arrayBuffer());
+    const wrong = misfits(method, path, response, isDocument ? bytes.toString() : "");
     if (wrong.length > 0) throw new Error(`not as docs/openapi.json says:\n${wrong.join("\n")}`);
+    if (!isDocument) return response;
     return new Response(bytes.length > 0 ? bytes : null, { status, headers: answered });
   }
   /** The same with a good token of that user. */

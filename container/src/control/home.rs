@@ -27,7 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::backup::launcher::{JobLauncher, JobOutput, JobProcess};
 use crate::backup::worker::stream::{self, PIECE};
 use crate::backup::worker::wire::{FileHead, JobContext, Line};
-use crate::control::{Control, value};
+use crate::control::{Control, Refused, value};
 use crate::http::answer;
 use crate::http::body::Body;
 use crate::supervisor::signals::SupervisorCommand;
@@ -38,8 +38,6 @@ const MAX_ORDER: usize = 1024 * 1024;
 const TURN: Duration = Duration::from_secs(10);
 /// Nobody who still reads takes longer for a piece: it has 64 KB, and there are few places for those who read.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
-
-type Refused = (Refusal, Option<String>);
 
 /// Whether this path is answered here.
 pub(crate) fn are_asked(path: &str) -> bool {

@@ -1,5 +1,8 @@
 //! The Sandbox's questions and orders, answered to whoever holds this run's token.
 
+mod channels;
+mod config;
+mod devices;
 mod home;
 mod metrics;
 
@@ -12,18 +15,25 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method, Request, Response};
 use moltworker_core::http::problem::Refusal;
+use moltworker_core::wire::channels::CHANNELS_PATH;
+use moltworker_core::wire::config::CONFIG_PATH;
 use moltworker_core::wire::control::{
     DEFAULT_LOG_LINES, DRAIN_PATH, GatewayPhase, LOGS_PATH, METRICS_PATH, PROCESSES_PATH, QUIESCE_PATH,
     RESTART_PATH, STATUS_PATH, Status,
 };
+use moltworker_core::wire::devices::DeviceCall;
+use moltworker_core::wire::home_path::HomePath;
 use subtle::ConstantTimeEq;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 
 use crate::backup::launcher::JobLauncher;
 use crate::control::metrics::ExtraMetrics;
 use crate::http::answer;
 use crate::http::body::Body;
 use crate::output::Logs;
+use crate::settings::Settings;
+use crate::supervisor::gateway_rpc::Rpc;
 use crate::supervisor::processes;
 use crate::supervisor::quiesce::Quiescence;
 use crate::supervisor::signals::SupervisorCommand;
@@ -32,6 +42,11 @@ use crate::supervisor::status::StatusSources;
 /// How long a client may take to send a request's head, or leave a kept connection unused. The Sandbox has the head whole
 /// when it connects; who dawdles is somebody else.
 pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// So many follow the log at once: some pages of an owner and of admins.
+pub(crate) const MAX_FOLLOWERS: usize = 16;
+/// And for so long: of somebody whose connection was cut without a word nothing else tells. A page asks again.
+const MAX_FOLLOWED: Duration = Duration::from_secs(30 * 60);
 
 /// What the control port needs to know.
 pub(crate) struct Control {
@@ -45,7 +60,18 @@ pub(crate) struct Control {
     pub(crate) launcher: Option<Arc<JobLauncher>>,
     /// Where orders go.
     pub(crate) ask: mpsc::Sender<SupervisorCommand>,
+    /// What the supervisor was told.
+    pub(crate) settings: Arc<Settings>,
+    /// The way to the gateway.
+    pub(crate) rpc: Rpc,
+    /// Places for those who follow the log.
+    pub(crate) followers: Arc<Semaphore>,
+    /// Whose turn it is to change the config.
+    pub(crate) config_turn: Mutex<()>,
 }
+
+/// Why something is not answered, and what more there is to say about it.
+pub(crate) type Refused = (Refusal, Option<String>);
 
 /// Answers one question, or passes one order on.
 pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) -> Response<Body> {
@@ -54,6 +80,18 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
     }
     if home::are_asked(request.uri().path()) {
         let answered = home::handle(&control, request).await;
+        return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
+    }
+    if request.uri().path() == CONFIG_PATH {
+        let answered = config::handle(&control, request).await;
+        return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
+    }
+    if request.uri().path() == CHANNELS_PATH {
+        let answered = channels::handle(&control, request.method()).await;
+        return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
+    }
+    if let Some(call) = DeviceCall::at(request.uri().path()) {
+        let answered = devices::handle(&control, call, request).await;
         return answered.unwrap_or_else(|(refusal, detail)| answer::explain(refusal, detail));
     }
     if (request.uri().path(), request.method()) == (QUIESCE_PATH, &Method::POST) {
@@ -65,7 +103,7 @@ pub(crate) async fn handle(control: Arc<Control>, request: Request<Incoming>) ->
     let query = request.uri().query();
     let answered = match (request.uri().path(), request.method()) {
         (STATUS_PATH, &Method::GET) => Ok(answer::json(&control.account.status())),
-        (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::all())),
+        (PROCESSES_PATH, &Method::GET) => Ok(answer::json(&processes::largest())),
         (METRICS_PATH, &Method::GET) => Ok(answer::metrics(control.metrics())),
         (LOGS_PATH, &Method::GET) => control.logs(query),
         (RESTART_PATH, &Method::POST) => control.order(SupervisorCommand::Restart).await,
@@ -111,28 +149,41 @@ impl Control {
 
     fn logs(&self, query: Option<&str>) -> Result<Response<Body>, Refusal> {
         let lines = number(query, "lines")?.unwrap_or(DEFAULT_LOG_LINES);
+        let contains = Contains::read(value(query, "contains"))?;
         match value(query, "follow") {
-            None | Some("0") => Ok(answer::text(self.logs.last(lines))),
-            Some("1") => Ok(answer::following(self.follow(lines))),
+            None | Some("0") => Ok(answer::text(contains.last(&self.logs, lines))),
+            Some("1") => {
+                let place = Arc::clone(&self.followers).try_acquire_owned();
+                let place = place.map_err(|_| Refusal::TooMany)?;
+                Ok(answer::following(self.follow(lines, contains, place)))
+            }
             Some(_) => Err(Refusal::NotFound),
         }
     }
 
-    /// The last lines and those to come, until nobody reads them or the supervisor leaves.
-    fn follow(&self, lines: usize) -> mpsc::Receiver<Bytes> {
+    /// The last lines and those to come, until nobody reads them, the supervisor leaves, or it was long enough.
+    fn follow(&self, lines: usize, contains: Contains, place: OwnedSemaphorePermit) -> mpsc::Receiver<Bytes> {
         let (words, read) = mpsc::channel(1);
         let logs = Arc::clone(&self.logs);
         let mut view = self.account.view.clone();
-        let (mut next, mut changed) = (logs.before_last(lines), logs.next());
+        let (mut next, mut changed) = (logs.before_last(0), logs.next());
+        let before = contains.last(&logs, lines);
+        let end = Instant::now() + MAX_FOLLOWED;
         tokio::spawn(async move {
+            let _place = place;
+            if !before.is_empty() && words.send(Bytes::from(before)).await.is_err() {
+                return;
+            }
             loop {
                 changed.mark_unchanged();
                 let (text, after) = logs.since(next);
                 next = after;
+                let text = contains.of(&text);
                 if !text.is_empty() && words.send(Bytes::from(text)).await.is_err() {
                     return;
                 }
                 tokio::select! {
+                    () = tokio::time::sleep_until(end) => return,
                     _ = changed.changed() => {}
                     // An error: its other end is gone, because the supervisor leaves.
                     _ = view.wait_for(|_| false) => return,
@@ -141,6 +192,41 @@ impl Control {
             }
         });
         read
+    }
+}
+
+/// Which lines are wanted.
+struct Contains(Option<String>);
+
+impl Contains {
+    /// What stands in the query, percent-encoded.
+    fn read(value: Option<&str>) -> Result<Self, Refusal> {
+        let Some(value) = value else {
+            return Ok(Self(None));
+        };
+        let text = HomePath::decode(value).ok_or(Refusal::NotFound)?;
+        Ok(Self(Some(text.to_string().to_lowercase())))
+    }
+
+    /// The last of all such lines.
+    fn last(&self, logs: &Logs, count: usize) -> String {
+        if self.0.is_none() {
+            return logs.last(count);
+        }
+        let found = self.of(&logs.last(usize::MAX));
+        let skipped = found.lines().count().saturating_sub(count);
+        found.split_inclusive('\n').skip(skipped).collect()
+    }
+
+    /// Those of these lines.
+    fn of(&self, lines: &str) -> String {
+        let Some(wanted) = &self.0 else {
+            return lines.to_owned();
+        };
+        let lines = lines.split_inclusive('\n');
+        lines
+            .filter(|line| line.to_lowercase().contains(wanted))
+            .collect()
     }
 }
 

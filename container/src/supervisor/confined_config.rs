@@ -43,9 +43,19 @@ pub(crate) enum NotEdited {
     NotRead(String),
 }
 
+/// What is wanted of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Wanted {
+    /// The text it should have.
+    Right,
+    /// What it says, as JSON.
+    Said,
+}
+
 /// What such a process is started with; nothing of it is secret.
 #[derive(Serialize, Deserialize)]
 struct Request {
+    wanted: Wanted,
     way: HomeWay,
     owner: Option<(u32, u32)>,
     platform: PlatformConfig,
@@ -115,11 +125,32 @@ pub(crate) async fn edited(
     settings: &Settings,
     logs: &Logs,
 ) -> Result<Option<String>, NotEdited> {
+    text(Wanted::Right, state, settings, logs).await
+}
+
+/// What the config says, as JSON without spaces, or `None` where there is no file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than a config that is shown.
+pub(crate) async fn said(
+    state: &StateDirectory,
+    settings: &Settings,
+    logs: &Logs,
+) -> Result<Option<String>, NotEdited> {
+    text(Wanted::Said, state, settings, logs).await
+}
+
+async fn text(
+    wanted: Wanted,
+    state: &StateDirectory,
+    settings: &Settings,
+    logs: &Logs,
+) -> Result<Option<String>, NotEdited> {
     let unread = |error: io::Error| NotEdited::NotRead(format!("openclaw.json cannot be read: {error}"));
-    let mut answer = ask(state, settings).await.map_err(unread)?;
+    let mut answer = ask(wanted, state, settings).await.map_err(unread)?;
     if answer.is_none() {
         // A machine that is short of memory or time ends it as well, and the next try does not meet that again.
-        answer = ask(state, settings).await.map_err(unread)?;
+        answer = ask(wanted, state, settings).await.map_err(unread)?;
     }
     let answer = answer.ok_or_else(|| NotEdited::Refused(TOO_MUCH.to_owned()))?;
     for gap in answer.gaps {
@@ -134,12 +165,17 @@ pub(crate) async fn edited(
 }
 
 /// What a process says, or `None` where it does not within its limits.
-async fn ask(state: &StateDirectory, settings: &Settings) -> io::Result<Option<ConfigAnswer>> {
+async fn ask(
+    wanted: Wanted,
+    state: &StateDirectory,
+    settings: &Settings,
+) -> io::Result<Option<ConfigAnswer>> {
     let (home, way) = state.way()?;
     let owner = settings
         .owner
         .map(|owner| (owner.uid.as_raw(), owner.gid.as_raw()));
     let request = Request {
+        wanted,
         way,
         owner,
         platform: PlatformConfig::new(&settings.run, settings.gateway),
@@ -188,7 +224,11 @@ fn work(request: &Request) -> Work {
         Err(reason) => return Work::NotRead(reason),
     };
     let included = |path: &str| state.read_named(path);
-    match gateway_config::edit(existing.as_deref(), &request.platform, included) {
+    let text = match request.wanted {
+        Wanted::Right => gateway_config::edit(existing.as_deref(), &request.platform, included),
+        Wanted::Said => existing.as_deref().map(gateway_config::as_json).transpose(),
+    };
+    match text {
         Ok(None) => Work::Right,
         Ok(Some(text)) => Work::Text(text),
         Err(refused) => Work::Refused(refused.to_string()),

@@ -4,6 +4,7 @@
 //! The text is a stranger's, and so are the time and the memory it takes to read it: only the process of
 //! `confined_config.rs` does.
 
+use moltworker_core::wire::config::MAX_CONFIG_BYTES;
 use serde_json::{Map, Value, json};
 
 use crate::supervisor::included;
@@ -29,6 +30,9 @@ pub(crate) enum ConfigError {
     /// A platform key lies below something that is no object.
     #[error("openclaw.json was left as it is: \"{0}\" must be an object")]
     NotAnObject(String),
+    /// More than is shown.
+    #[error("openclaw.json has more than {} KB", MAX_CONFIG_BYTES / 1024)]
+    TooLarge,
 }
 
 /// The text the file should have, or `None` when it is right already. `included` is the text of a file that the
@@ -68,6 +72,58 @@ pub(crate) fn edit(
         return Ok(None);
     }
     Ok(Some(format!("{config:#}\n")))
+}
+
+/// What the text says, as JSON without spaces.
+///
+/// # Errors
+/// When it is none that can be shown.
+pub(crate) fn as_json(text: &str) -> Result<String, ConfigError> {
+    let config = read(text)?;
+    if !config.is_object() {
+        return Err(ConfigError::NotAnObject("the whole file".to_owned()));
+    }
+    let text = config.to_string();
+    (text.len() <= MAX_CONFIG_BYTES)
+        .then_some(text)
+        .ok_or(ConfigError::TooLarge)
+}
+
+/// The name of the first of the platform's keys that is another one in `after` than in `before`.
+pub(crate) fn changed_platform_key(
+    before: &Value,
+    after: &Value,
+    platform: &PlatformConfig,
+) -> Option<String> {
+    let mut changed = platform_paths(platform).filter(|path| at(before, path) != at(after, path));
+    changed.next().map(|path| path.join("."))
+}
+
+/// Gives `config` the platform's keys as they are in `now`.
+///
+/// # Errors
+/// One of them lies below something that is no object.
+pub(crate) fn keep_platform_keys(
+    now: &Value,
+    config: &mut Value,
+    platform: &PlatformConfig,
+) -> Result<(), ConfigError> {
+    for path in platform_paths(platform) {
+        match at(now, &path) {
+            Some(value) => set(config, &path, value.clone())?,
+            None => remove(config, &path),
+        }
+    }
+    Ok(())
+}
+
+fn platform_paths(platform: &PlatformConfig) -> impl Iterator<Item = Vec<&'static str>> {
+    let variables = platform_settings::config_must_not_set().map(|name| vec!["env", "vars", name]);
+    let keys = platform_settings::keys(platform)
+        .into_iter()
+        .map(|key| key.path.to_vec());
+    keys.chain(variables)
+        .chain([vec!["models", "providers", PROVIDER]])
 }
 
 fn read(text: &str) -> Result<Value, ConfigError> {
@@ -173,226 +229,4 @@ fn remove(config: &mut Value, path: &[&str]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use moltworker_core::wire::run::{ControlToken, OfferedModel, Run, RunSettings};
-
-    const USER: &str = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20";
-
-    fn platform(model: Option<&str>) -> PlatformConfig {
-        let run = RunSettings {
-            user: USER.parse().unwrap(),
-            run: Run(1),
-            control_token: ControlToken::new("0123456789abcdef0123456789abcdef").unwrap(),
-            ingress_secret: None,
-            allowed_origins: vec!["https://bots.example.com".into()],
-            offered_model: model.map(|id| OfferedModel {
-                base_url: "http://models.test/v1".into(),
-                id: id.into(),
-            }),
-            repository: None,
-        };
-        PlatformConfig::new(&run, "127.0.0.1:18789".parse().unwrap())
-    }
-
-    fn edited(existing: Option<&str>, model: Option<&str>) -> Result<Option<String>, ConfigError> {
-        including(existing, model, &[])
-    }
-
-    fn including(
-        existing: Option<&str>,
-        model: Option<&str>,
-        files: &[(&str, &str)],
-    ) -> Result<Option<String>, ConfigError> {
-        edit(existing, &platform(model), |path| {
-            let found = files.iter().find(|(name, _)| *name == path);
-            found.map(|(_, text)| (*text).to_owned())
-        })
-    }
-
-    fn value(existing: Option<&str>, model: Option<&str>) -> Value {
-        serde_json::from_str(&edited(existing, model).unwrap().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_new_config_gets_the_platform_keys() {
-        let config = value(None, Some("m-1"));
-        assert_eq!(config["gateway"]["bind"], "loopback");
-        assert_eq!(config["gateway"]["trustedProxies"], json!(["127.0.0.1"]));
-        assert_eq!(
-            config["gateway"]["auth"]["password"],
-            "${OPENCLAW_GATEWAY_PASSWORD}"
-        );
-        assert_eq!(
-            config["gateway"]["auth"]["trustedProxy"]["allowUsers"],
-            json!([USER])
-        );
-        // What comes in by the ingress is the owner's, with a device key or without.
-        let auth = &config["gateway"]["auth"];
-        assert_eq!(
-            auth["identityScopes"][USER],
-            auth["trustedProxy"]["deviceAutoApprove"]["scopes"]
-        );
-        assert_eq!(
-            config["gateway"]["controlUi"]["allowedOrigins"],
-            json!(["https://bots.example.com"])
-        );
-        assert_eq!(config["plugins"]["entries"]["admin-http-rpc"]["enabled"], true);
-        assert_eq!(config["agents"]["defaults"]["model"]["primary"], "platform/m-1");
-        assert_eq!(config["models"]["mode"], "merge");
-        assert_eq!(value(None, None).get("models"), None);
-    }
-
-    #[test]
-    fn a_correct_config_is_not_rewritten() {
-        let first = edited(None, Some("m-1")).unwrap().unwrap();
-        assert_eq!(edited(Some(&first), Some("m-1")), Ok(None));
-    }
-
-    #[test]
-    fn the_owners_keys_stay_and_keep_their_order() {
-        let theirs = r"// my bot
-        { zebra: {last: [1, 2.5, 'x']}, gateway: {bind: 'lan', reload: {mode: 'hot'}, auth: {mode: 'token', token: 't'}},
-          apple: null, agents: {defaults: {model: {primary: 'anthropic/claude', fallbacks: ['a/b']}}},
-          models: {mode: 'replace', providers: {mine: {baseUrl: 'http://x'}}}, }";
-        let text = edited(Some(theirs), Some("m-1")).unwrap().unwrap();
-        let config: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(config["zebra"], json!({"last": [1, 2.5, "x"]}));
-        assert_eq!(config["gateway"]["reload"], json!({"mode": "hot"}));
-        assert_eq!(
-            config["agents"]["defaults"]["model"]["primary"],
-            "anthropic/claude"
-        );
-        assert_eq!(config["agents"]["defaults"]["model"]["fallbacks"], json!(["a/b"]));
-        assert_eq!(config["models"]["providers"]["mine"]["baseUrl"], "http://x");
-        assert_eq!(config["models"]["mode"], "replace");
-        assert_eq!(config["gateway"]["bind"], "loopback");
-        assert_eq!(
-            config["gateway"]["auth"].get("token"),
-            None,
-            "one way in at a time"
-        );
-        let keys: Vec<_> = config.as_object().unwrap().keys().collect();
-        assert_eq!(
-            keys,
-            [
-                "zebra", "gateway", "apple", "agents", "models", "plugins", "update"
-            ]
-        );
-    }
-
-    #[test]
-    fn the_offered_model_is_updated_until_the_owner_chooses_one() {
-        let offered = edited(None, Some("m-1")).unwrap().unwrap();
-        let changed = value(Some(&offered), Some("m-2"));
-        assert_eq!(changed["agents"]["defaults"]["model"]["primary"], "platform/m-2");
-        assert_eq!(
-            changed["models"]["providers"]["platform"]["models"][0]["id"],
-            "m-2"
-        );
-        let withdrawn = value(Some(&offered), None);
-        assert_eq!(withdrawn["agents"]["defaults"]["model"], json!({}));
-        assert_eq!(withdrawn["models"]["providers"], json!({}));
-        let bare = value(Some("{agents: {defaults: {model: 'openai/x'}}}"), Some("m-1"));
-        assert_eq!(bare["agents"]["defaults"]["model"], "openai/x");
-    }
-
-    #[test]
-    fn a_config_that_cannot_be_edited_safely_is_refused() {
-        for broken in ["{", "{a: 1", "nonsense here", "{a: 1} {b: 2}"] {
-            let refused = edited(Some(broken), None).unwrap_err();
-            assert!(
-                matches!(refused, ConfigError::Unreadable(_)),
-                "{broken}: {refused}"
-            );
-        }
-        assert_eq!(
-            edited(Some(&"[".repeat(100_000)), None),
-            Err(ConfigError::TooDeep)
-        );
-        for (text, path) in [
-            ("[]", "the whole file"),
-            ("{gateway: 1}", "gateway"),
-            ("{plugins: {entries: []}}", "plugins.entries"),
-        ] {
-            assert_eq!(
-                edited(Some(text), None),
-                Err(ConfigError::NotAnObject(path.into()))
-            );
-        }
-        assert!(
-            edited(Some(" \n"), None).unwrap().is_some(),
-            "nothing to lose in an empty file"
-        );
-    }
-
-    /// Each key of the table, with the owner's value that was seen to keep people from their bot.
-    #[test]
-    fn every_platform_key_replaces_the_owners_value() {
-        let theirs = r#"{ gateway: { mode: "remote", port: 1, bind: "lan", tls: { enabled: true, certPath: "c.pem" },
-            tailscale: { mode: "serve" }, trustedProxies: ["0.0.0.0/0"], auth: { mode: "none" },
-            controlUi: { enabled: false, basePath: "/x", allowedOrigins: ["*"] } },
-            plugins: { entries: { "admin-http-rpc": { enabled: false } } }, update: { checkOnStart: true } }"#;
-        let config = value(Some(theirs), None);
-        for key in platform_settings::keys(&platform(None)) {
-            assert_eq!(
-                at(&config, key.path),
-                Some(&key.value),
-                "{:?}: {}",
-                key.path,
-                key.otherwise
-            );
-        }
-        assert_eq!(
-            config["gateway"]["tls"]["certPath"], "c.pem",
-            "the rest is the owner's"
-        );
-    }
-
-    #[test]
-    fn variables_of_the_platform_are_taken_out_of_the_config() {
-        let theirs =
-            r#"{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: "t", OPENCLAW_PROFILE: "dev", MINE: "m" } } }"#;
-        let config = value(Some(theirs), None);
-        assert_eq!(config["env"], json!({ "vars": { "MINE": "m" } }));
-
-        // In an included file they are overridden: that file is the owner's.
-        let theirs = "{ $include: './a.json5' }";
-        let files = [(
-            "./a.json5",
-            "{ env: { vars: { OPENCLAW_GATEWAY_TOKEN: 't', MINE: 'm' } } }",
-        )];
-        let text = including(Some(theirs), None, &files).unwrap().unwrap();
-        let config: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(config["env"], json!({ "vars": { "OPENCLAW_GATEWAY_TOKEN": "" } }));
-        assert_eq!(including(Some(&text), None, &files), Ok(None), "once is enough");
-    }
-
-    #[test]
-    fn a_model_chosen_in_an_included_file_is_kept() {
-        let theirs = "{ agents: { $include: './agents.json5' }, models: { $include: 'models.json5' } }";
-        let chosen = [
-            (
-                "./agents.json5",
-                "{ defaults: { model: { primary: 'anthropic/claude' } } }",
-            ),
-            ("models.json5", "{ mode: 'replace' }"),
-        ];
-        let text = including(Some(theirs), Some("m-1"), &chosen).unwrap().unwrap();
-        let config: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(config["agents"], json!({ "$include": "./agents.json5" }));
-        assert_eq!(config["models"].get("mode"), None);
-        assert_eq!(
-            config["models"]["providers"]["platform"]["models"][0]["id"],
-            "m-1"
-        );
-        // Nothing chosen there, and a file that nobody can read.
-        let nothing = [("./agents.json5", "{ list: [] }"), ("models.json5", "{}")];
-        for (files, primary) in [(&nothing[..], Some("platform/m-1")), (&nothing[..1], None)] {
-            let text = including(Some(theirs), Some("m-1"), files).unwrap().unwrap();
-            let config: Value = serde_json::from_str(&text).unwrap();
-            let found = at(&config, &["agents", "defaults", "model", "primary"]);
-            assert_eq!(found.and_then(Value::as_str), primary);
-        }
-    }
-}
+mod tests;

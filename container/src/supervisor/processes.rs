@@ -1,5 +1,6 @@
 //! The processes of the container, as `/proc` has them.
 
+use std::cmp::Reverse;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -12,12 +13,16 @@ const ZOMBIE: char = 'Z';
 /// About to be a zombie, or no more.
 const DEAD: char = 'X';
 
+/// So many are told: a bot may start as many as its machine lets it.
+const MAX_TOLD: usize = 500;
 /// By a signal, and by whoever traces it.
 const STOPPED: [char; 2] = ['T', 't'];
 
-/// All of them, by process id. Those that end while this looks are left out.
-pub(crate) fn all() -> Vec<Process> {
+/// Those with the most memory, by process id. Those that end while this looks are left out.
+pub(crate) fn largest() -> Vec<Process> {
     let mut all: Vec<_> = pids().filter_map(process).collect();
+    all.sort_by_key(|process| Reverse(process.resident));
+    all.truncate(MAX_TOLD);
     all.sort_by_key(|process| process.pid);
     all
 }
@@ -60,8 +65,7 @@ impl Relative {
 
 /// All that have not ended. Those that end while this looks may be left out.
 pub(crate) fn living() -> Vec<Relative> {
-    let text = |pid| fs::read_to_string(format!("{PROC}/{pid}/status")).ok();
-    pids().filter_map(|pid| relative(pid, &text(pid)?)).collect()
+    pids().filter_map(|pid| relative(pid, &status(pid)?)).collect()
 }
 
 fn relative(pid: u32, status: &str) -> Option<Relative> {
@@ -107,8 +111,15 @@ fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
+/// A process may call itself by any bytes.
 fn stat(pid: u32) -> Option<String> {
-    fs::read_to_string(format!("{PROC}/{pid}/stat")).ok()
+    let bytes = fs::read(format!("{PROC}/{pid}/stat")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn status(pid: u32) -> Option<String> {
+    let bytes = fs::read(format!("{PROC}/{pid}/status")).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn process(pid: u32) -> Option<Process> {
@@ -130,7 +141,7 @@ fn process(pid: u32) -> Option<Process> {
 
 /// Nothing for a kernel thread and for a zombie.
 fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("{PROC}/{pid}/status")).unwrap_or_default();
+    let status = status(pid).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0).saturating_mul(1024)
@@ -152,7 +163,7 @@ mod tests {
     #[test]
     fn the_process_list_contains_the_current_process() {
         let own = std::process::id();
-        let all = all();
+        let all = largest();
         let found = all.iter().find(|process| process.pid == own).unwrap();
         assert!(found.resident > 1024 * 1024 && found.parent > 0);
         assert!(own_resident() > 1024 * 1024);

@@ -79,6 +79,62 @@ fn the_last_log_lines_are_returned() {
 }
 
 #[test]
+fn lines_that_contain_a_text_are_told_and_followed_alone() {
+    let fixture = Fixture::ready();
+    ask(
+        fixture.ingress,
+        "POST /say HTTP/1.1",
+        "one cafÉ\nTwo\nthree café\nfour".as_bytes(),
+    );
+    fixture.wait_for("they have come through", || {
+        fixture.output().contains("four").then_some(())
+    });
+    let told = |query: &str| authorised(&fixture, &format!("GET {LOGS_PATH}?{query}")).text();
+    assert_eq!(told("contains=CAF%C3%A9"), "one cafÉ\nthree café\n");
+    assert_eq!(told("lines=1&contains=caf%C3%89"), "three café\n");
+    assert_eq!(told("contains=nowhere+there"), "");
+    assert_eq!(
+        authorised(&fixture, &format!("GET {LOGS_PATH}?contains=%zz")).status,
+        404
+    );
+
+    let mut stream = connect(fixture.control);
+    let head = format!(
+        "GET {LOGS_PATH}?lines=1&contains=caf&follow=1 HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reader = BufReader::new(stream);
+    assert_eq!(read_head(&mut reader).0, 200);
+    ask(fixture.ingress, "POST /say HTTP/1.1", b"other\ncafeteria");
+    let mut heard = String::new();
+    while !heard.contains("cafeteria") {
+        assert_ne!(reader.read_line(&mut heard).unwrap(), 0, "{heard}");
+    }
+    assert!(heard.contains("three café") && !heard.contains("one"), "{heard}");
+    assert!(!heard.contains("other"), "{heard}");
+}
+
+#[test]
+fn there_are_so_many_places_for_those_who_follow() {
+    let fixture = Fixture::ready();
+    let head = format!(
+        "GET {LOGS_PATH}?lines=0&follow=1 HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
+    );
+    let follow = || {
+        let mut stream = connect(fixture.control);
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut reader = BufReader::new(stream);
+        let status = read_head(&mut reader).0;
+        (status, reader)
+    };
+    let followers: Vec<_> = (0..16).map(|_| follow()).collect();
+    assert!(followers.iter().all(|(status, _)| *status == 200));
+    assert_eq!(follow().0, 429);
+    drop(followers);
+    fixture.wait_for("there is a place again", || (follow().0 == 200).then_some(()));
+}
+
+#[test]
 fn an_unknown_path_is_not_found() {
     let fixture = Fixture::ready();
     let missing = authorised(&fixture, "GET /v1/nothing");

@@ -9,6 +9,7 @@
 
 mod backup;
 mod browse;
+mod config;
 mod control;
 mod disk;
 mod drill;

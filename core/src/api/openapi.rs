@@ -211,6 +211,7 @@ fn parameter(parameter: &Parameter) -> Value {
     let schema = match parameter.takes {
         Takes::Number(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
         Takes::Text => json!({ "type": "string" }),
+        Takes::ShortText(most) => json!({ "type": "string", "maxLength": most }),
         Takes::SnapshotId => json!({ "$ref": "#/components/schemas/SnapshotId" }),
         Takes::FleetCursor => json!({ "type": "string", "pattern": schemas::fleet_cursor() }),
         Takes::SnapshotCursor => json!({ "type": "string", "pattern": schemas::snapshot_cursor() }),

@@ -2,11 +2,14 @@
 
 use super::alerts::AlertCall;
 use super::bulk::BulkCall;
+use super::channels::ChannelCall;
+use super::config::ConfigCall;
 use super::costs::CostCall;
 use super::owner_sink::OwnerSinkCall;
 use super::sandbox::Order;
 use super::snapshots::SnapshotCall;
 use crate::identity::users::UserStatus;
+use crate::wire::devices::DeviceCall;
 
 /// What an endpoint does. The Worker's handlers are found by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,16 @@ pub enum Operation {
     ListEvents,
     /// What the gateway of the caller's bot wrote last.
     ReadLog,
+    /// The same, and what it writes from then on.
+    FollowLog,
+    /// What runs in the container of the caller's bot.
+    ListProcesses,
+    /// The config of the gateway of the caller's bot.
+    Config(ConfigCall),
+    /// The chat channels of the caller's bot.
+    Channels(ChannelCall),
+    /// The devices that may reach the gateway of the caller's bot.
+    Devices(DeviceCall),
     /// The snapshots of the caller's bot.
     Snapshots(SnapshotCall),
     /// The caller's domains.
@@ -95,6 +108,16 @@ pub enum Operation {
     ListAllEvents,
     /// An admin: what the gateway of somebody's bot wrote last.
     ReadLogOf,
+    /// An admin: the same, and what it writes from then on.
+    FollowLogOf,
+    /// An admin: what runs in the container of somebody's bot.
+    ListProcessesOf,
+    /// An admin: the config of the gateway of somebody's bot.
+    ConfigOf(ConfigCall),
+    /// An admin: the chat channels of somebody's bot.
+    ChannelsOf(ChannelCall),
+    /// An admin: the devices that may reach the gateway of somebody's bot.
+    DevicesOf(DeviceCall),
     /// An admin: the snapshots of somebody's bot.
     SnapshotsOf(SnapshotCall),
     /// An admin: all users.
@@ -244,6 +267,11 @@ documents! {
         BulkOrder: super::bulk::BulkOrder,
         BotCosts: super::costs::BotCosts,
         FleetCosts: super::costs::FleetCosts,
+        BotConfig: super::config::BotConfig,
+        ConfigHistory: super::config::ConfigHistory,
+        DeviceList: crate::wire::devices::DeviceList,
+        ChannelList: crate::wire::channels::ChannelList,
+        BotProcesses: super::processes::BotProcesses,
     }
     in {
         OrderRequest: super::sandbox::OrderRequest,
@@ -264,5 +292,10 @@ documents! {
         AlertSettings: crate::alerts::policy::AlertSettings,
         BulkRequest: super::bulk::BulkRequest,
         LimitRequest: super::costs::LimitRequest,
+        ConfigPatch: super::config::ConfigPatch,
+        ConfigChangeName: super::config::ConfigChangeName,
+        DeviceName: crate::wire::devices::DeviceName,
+        ChannelRequest: super::channels::ChannelRequest,
+        ChannelName: super::channels::ChannelName,
     }
 }

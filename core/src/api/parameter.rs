@@ -24,6 +24,8 @@ pub enum Takes {
     Number(u64),
     /// Any text.
     Text,
+    /// A text of so many characters at most.
+    ShortText(usize),
     /// The id of a snapshot.
     SnapshotId,
     /// The `next` of a page of the fleet; empty is the beginning.
@@ -46,6 +48,7 @@ impl Takes {
                     && value.parse::<u64>().is_ok_and(|number| number <= most)
             }
             Self::Text => true,
+            Self::ShortText(most) => value.chars().count() <= most,
             Self::SnapshotId => value.parse::<SnapshotId>().is_ok(),
             Self::FleetCursor => value.is_empty() || value.parse::<FleetCursor>().is_ok(),
             Self::SnapshotCursor => value.is_empty() || value.parse::<SnapshotCursor>().is_ok(),
@@ -59,6 +62,7 @@ impl Takes {
         match self {
             Self::Number(most) => format!("a whole number up to {most}"),
             Self::Text => "a text".to_owned(),
+            Self::ShortText(most) => format!("a text of {most} characters at most"),
             Self::SnapshotId => "64 lower-case hexadecimal digits".to_owned(),
             Self::FleetCursor | Self::SnapshotCursor | Self::CostCursor => {
                 "the `next` of the page before".to_owned()

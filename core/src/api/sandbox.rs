@@ -1,11 +1,11 @@
 //! What the Worker and the Sandbox say to each other, and what both tell the owner about a bot.
 
-use std::fmt;
-
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::bot::BotState;
+use super::channels::ChannelCommand;
+use super::config::ConfigCommand;
+use super::devices::DeviceCommand;
 use super::snapshots::SnapshotCommand;
 
 use crate::backup::repository::scope::Scope;
@@ -17,7 +17,10 @@ use crate::identity::session::{Renewal, SessionCommand};
 use crate::identity::users::UserStatus;
 use crate::jobs::bulk::BulkVerb;
 use crate::json;
+use crate::wire::home_path::HomePath;
 use crate::wire::run::{Run, SnapshotId};
+
+pub use super::raw_document::RawDocument;
 
 /// Beside a stream, the Worker says in this header what it wants of a Sandbox. It drops a client's own (the name starts
 /// like every internal header), so a Sandbox believes it.
@@ -25,6 +28,8 @@ pub const COMMAND_HEADER: &str = "x-moltbot-command";
 
 /// Lines of output told at once: some 200 KB, of which somebody who looks for something reads the end.
 pub const MAX_LOG_LINES: u16 = 1_000;
+/// Characters of a text that is looked for in them.
+pub const MAX_LOG_TEXT: usize = 200;
 
 /// What the Worker wants of a Sandbox: the body of a call, or beside the body that goes on to the bot.
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,8 +57,16 @@ pub enum SandboxCommand {
     /// Something about the bot's snapshots: [`SandboxAnswer::Snapshots`], [`SandboxAnswer::Status`] of a bot that
     /// was told, or a stream. Of these only a restore wakes the bot.
     Snapshots(SnapshotCommand),
-    /// Tell the last so many lines of the gateway's output, as a stream. Never wakes the bot.
-    Logs(u16),
+    /// Tell lines of the gateway's output, as a stream. Never wakes the bot.
+    Logs(LogRequest),
+    /// What runs in the container: [`SandboxAnswer::Document`]. Never wakes the bot.
+    Processes,
+    /// Something about the gateway's config: [`SandboxAnswer::Document`]. Never wakes the bot.
+    Config(ConfigCommand),
+    /// Something about the gateway's channels: [`SandboxAnswer::Document`]. Never wakes the bot.
+    Channels(ChannelCommand),
+    /// Something about the devices that may reach the gateway: [`SandboxAnswer::Document`]. Never wakes the bot.
+    Devices(DeviceCommand),
     /// A run wants a new token for its repository: [`SandboxAnswer::Token`] if it is the current one.
     RenewToken(Run, Scope),
     /// A run wants to delete a snapshot by policy: [`SandboxAnswer::Permission`], if it is the current one and
@@ -104,6 +117,8 @@ pub enum SandboxAnswer {
     Renewal(Renewal),
     /// What became of a second factor.
     SecondFactor(SecondFactor),
+    /// The document that the question is answered with, whichever that is.
+    Document(RawDocument),
     /// A token for the bot's repository, a [`RenewedToken`].
     Token(RawDocument),
     /// Whether it may be done.
@@ -135,42 +150,6 @@ pub struct FileFacts {
     pub tag: Option<String>,
     /// Its `Content-Disposition`.
     pub disposition: String,
-}
-
-/// A JSON document that is passed on as it is: whoever only does that needs no reader for all that is in it. It travels
-/// as the text it is, which costs a few escapes and no code.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RawDocument(String);
-
-impl RawDocument {
-    /// Writes a document.
-    ///
-    /// # Errors
-    /// The value is none that JSON has words for.
-    pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(Self)
-    }
-
-    /// Reads what of it matters to the caller.
-    ///
-    /// # Errors
-    /// It does not say that.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, json::Error> {
-        json::read(&self.0)
-    }
-
-    /// What goes into an answer.
-    pub fn into_text(self) -> String {
-        self.0
-    }
-}
-
-/// It may be a token.
-impl fmt::Debug for RawDocument {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RawDocument(hidden)")
-    }
 }
 
 /// A new token for a repository, as the run that asked gets it.
@@ -309,6 +288,18 @@ impl Order {
             Self::Suspend => LifecycleEvent::Desired(by, Desired::Suspended),
         }
     }
+}
+
+/// Which lines of a log are wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogRequest {
+    /// So many of the last.
+    pub lines: u16,
+    /// Those alone that have this in them, in whatever case.
+    pub contains: Option<HomePath>,
+    /// Whether those to come are told as well, until the bot stops or nobody reads them.
+    pub follow: bool,
 }
 
 /// What goes with an order that would otherwise be refused for what it loses.

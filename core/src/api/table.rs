@@ -16,6 +16,7 @@ mod admin;
 mod alerts;
 mod bulk;
 mod costs;
+mod inside;
 mod owner;
 mod rows;
 
@@ -28,6 +29,7 @@ pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
         .chain(alerts::ALERTS)
         .chain(bulk::BULK)
         .chain(costs::COSTS)
+        .chain(inside::INSIDE)
         .chain(UPSTREAM)
 }
 

@@ -3,6 +3,7 @@
 
 pub mod admission;
 pub mod bot_state;
+pub mod config;
 pub mod gateway;
 pub mod heartbeat;
 pub mod history;

@@ -155,6 +155,16 @@ pub enum Refusal {
     BotAsleep,
     /// To end the run now would lose what could not be saved.
     UnsavedChanges,
+    /// A bot's config that nobody can read: no JSON5, or more than is shown here.
+    ConfigUnreadable,
+    /// A change of a config that is another one by now.
+    ConfigChanged,
+    /// A config that the bot's gateway does not take.
+    ConfigRefused,
+    /// A setting of the gateway's that is the platform's.
+    PlatformSetting,
+    /// The bot is awake, and its gateway does not answer calls.
+    GatewayUnavailable,
     /// Something of the platform is not as it should be.
     PlatformUnhealthy,
     /// Something went wrong on our side.

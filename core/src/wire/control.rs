@@ -20,10 +20,10 @@ pub use lacks::{LeftOut, LeftOutPlace, Named};
 
 /// `GET`: a [`Status`] as JSON.
 pub const STATUS_PATH: &str = "/v1/status";
-/// `GET`: the last lines of the gateway's output as text; `?lines=N` bounds them, `?follow=1` goes on with
-/// what comes.
+/// `GET`: the last lines of the gateway's output as text; `?lines=N` bounds them, `?contains=` takes those alone that have this
+/// text in them, percent-encoded and in whatever case, `?follow=1` goes on with what comes.
 pub const LOGS_PATH: &str = "/v1/logs";
-/// `GET`: every process in the container, as a list of [`Process`].
+/// `GET`: the largest processes in the container, as a list of [`Process`].
 pub const PROCESSES_PATH: &str = "/v1/processes";
 /// `POST`: end the gateway well and start it again; forgets earlier failures, so it also leads out of a crash
 /// loop. Answers 202 with the [`Status`] from before.

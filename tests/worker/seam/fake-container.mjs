@@ -17,6 +17,12 @@ export class FakeContainer {
     snapshots: [], // what it reads in the repository
     files: {}, // bytes of a snapshot's files, by path
     endings: [], // the last ends of gateways, oldest first
+    config: { mine: 0 }, // the gateway's config; a patch with `foo` is refused
+    shown: null, // what is said of it in the place of that
+    channels: { channels: [] }, // what its gateway says of them
+    follows: false, // true: who follows the log is told event after event
+    processes: [], // what runs in it
+    devices: { pending: [], paired: [] }, // what its gateway says of devices
     outlived: 0, // processes that outlived a gateway of this run
     uses: {}, // what it says of memory, disk, processor and probes
     endings: [], // the last ends of its gateway
@@ -101,7 +107,12 @@ export class FakeContainer {
     if (this.behaviour.refusal && request.method === "POST") return Response.json(this.behaviour.refusal, this.behaviour.refusal);
     Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
+    if (this.behaviour.follows && search.endsWith("&follow=1")) return this.#events();
     if (pathname === "/v1/logs") return new Response(`the last ${search.replace("?lines=", "")} lines`);
+    if (pathname === "/v1/processes") return Response.json(this.behaviour.processes);
+    if (pathname === "/v1/channels") return Response.json(this.behaviour.channels);
+    if (pathname === "/v1/config") return this.#config(request.method, body);
+    if (pathname.startsWith("/v1/devices")) return this.#devices(pathname, body);
     if (pathname.startsWith("/v1/snapshots")) return this.#snapshots(request.method, pathname, search);
     const misspoken = misspeak(this.behaviour.says);
     if (misspoken) return misspoken;
@@ -127,6 +138,30 @@ export class FakeContainer {
       cpu_ms: this.behaviour.cpuMs ?? this.behaviour.uses.cpu_ms ?? null,
       open: { requests: this.behaviour.openRequests, upgrades: 1 },
     });
+  }
+
+  #config(method, body) {
+    const before = JSON.stringify(this.behaviour.config);
+    const shown = () => this.behaviour.shown ?? { config: JSON.stringify(this.behaviour.config), digest: digest(this.behaviour.config) };
+    if (method === "GET") return Response.json(shown());
+    const sent = JSON.parse(body);
+    const patch = method === "PUT" ? sent : sent.patch;
+    if (sent.digest && sent.digest !== digest(this.behaviour.config)) return Response.json({ code: "config-changed" }, { status: 409 });
+    if ("foo" in patch) return Response.json({ code: "config-refused", detail: 'Unrecognized key: "foo"' }, { status: 422 });
+    this.behaviour.config = method === "PUT" ? sent : { ...this.behaviour.config, ...patch };
+    return Response.json({ before, now: shown(), paths: Object.keys(patch) });
+  }
+
+  #devices(pathname, body) {
+    const { devices } = this.behaviour;
+    if (pathname === "/v1/devices") return Response.json(devices);
+    const { id } = JSON.parse(body);
+    const list = pathname.endsWith("/revoke") ? "paired" : "pending";
+    const taken = devices[list].find((device) => device.id === id);
+    if (!taken) return Response.json({ code: "no-such-entry", detail: "unknown id" }, { status: 404 });
+    devices[list] = devices[list].filter((device) => device !== taken);
+    if (pathname.endsWith("/approve")) devices.paired.push(taken);
+    return Response.json(devices);
   }
 
   #snapshots(method, pathname, search) {
@@ -205,6 +240,11 @@ export class FakeContainer {
         return Response.json({ method: request.method, url: request.url, headers: Object.fromEntries(headers) });
     }
   }
+}
+
+/** As long as one. */
+function digest(config) {
+  return [...JSON.stringify(config)].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 1e9, 7).toString(16).padStart(64, "0");
 }
 
 function isText(encoded) {

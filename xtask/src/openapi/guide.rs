@@ -211,6 +211,7 @@ fn takes(input: Input) -> String {
             let each = parameters.iter().map(|parameter| {
                 let values = match parameter.takes {
                     Takes::Number(most) => format!(", a number up to {most}"),
+                    Takes::ShortText(most) => format!(", {most} characters at most"),
                     Takes::Text
                     | Takes::SnapshotId
                     | Takes::FleetCursor

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 
+use crate::api::channels::MAX_CHANNEL_TOKEN;
 use crate::api::fleet::{FleetOrder, MAX_TIME_DIGITS};
 use crate::api::operation::Document;
 use crate::api::page::PAGE;
@@ -16,6 +17,7 @@ use crate::identity::personal_token::{DEFAULT_DAYS, MAX_DAYS, MAX_NAME_CHARACTER
 use crate::identity::users::MAX_EMAIL_CHARACTERS;
 use crate::user_id::UserId;
 use crate::wire::control::SnapshotEntry;
+use crate::wire::devices::MAX_DEVICE_ID;
 
 /// A user's id: a UUID in lower case, and not the one of zeros.
 const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}";
@@ -24,14 +26,23 @@ const USER_ID: &str = "(?!00000000-0000-0000-0000-000000000000)[0-9a-f]{8}(?:-[0
 const HOST: &str = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+(?![0-9]+\.?$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.?";
 /// A name of a personal token: no control characters, and not spaces alone.
 const TOKEN_NAME: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// The token of a channel: what can be printed, without spaces and dollar signs.
+const CHANNEL_TOKEN: &str = r"^[!-#%-~]+$";
+/// The id of a device or of a request of one; how long it may be stands beside it.
+const DEVICE_ID: &str = r"^[A-Za-z0-9_.:-]+$";
 /// What may stand before the `@` of an e-mail address.
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 18] = [
+pub(super) const REQUESTS: [&str; 23] = [
     "AccessEntry",
     "AlertSettings",
     "BulkRequest",
+    "ChannelName",
+    "ChannelRequest",
+    "ConfigChangeName",
+    "ConfigPatch",
+    "DeviceName",
     "DomainName",
     "IncidentName",
     "Invitee",
@@ -292,6 +303,21 @@ fn constrain(all: &mut Map<String, Value>) {
             "maximum",
             json!(MAX_LIMIT.micro()),
         ),
+        (
+            "/ChannelRequest/properties/token",
+            "pattern",
+            json!(CHANNEL_TOKEN),
+        ),
+        ("/ChannelRequest/properties/token", "minLength", json!(1)),
+        (
+            "/ChannelRequest/properties/token",
+            "maxLength",
+            json!(MAX_CHANNEL_TOKEN),
+        ),
+        ("/ConfigChangeName/properties/id", "maximum", json!(u32::MAX)),
+        ("/DeviceName/properties/id", "pattern", json!(DEVICE_ID)),
+        ("/DeviceName/properties/id", "minLength", json!(1)),
+        ("/DeviceName/properties/id", "maxLength", json!(MAX_DEVICE_ID)),
         ("/BotPage/properties/bots", "maxItems", json!(PAGE)),
         ("/EventPage/properties/events", "maxItems", json!(PAGE)),
         ("/FleetCosts/properties/bots", "maxItems", json!(PAGE)),

@@ -43,7 +43,14 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (SandboxCommand::Status, r#""status""#.to_owned()),
         (SandboxCommand::Poll, r#""poll""#.to_owned()),
         (SandboxCommand::FreeSlot, r#""free-slot""#.to_owned()),
-        (SandboxCommand::Logs(200), r#"{"logs":200}"#.to_owned()),
+        (
+            SandboxCommand::Logs(LogRequest {
+                lines: 200,
+                contains: Some(HomePath::of("a b")),
+                follow: false,
+            }),
+            r#"{"logs":{"lines":200,"contains":"a%20b","follow":false}}"#.to_owned(),
+        ),
         (
             SandboxCommand::Bulk(BulkVerb::Restart, None),
             r#"{"bulk":["restart",null]}"#.to_owned(),

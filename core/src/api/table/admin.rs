@@ -1,8 +1,8 @@
 //! What admins have: everybody's bots, users, and who may become one.
 
 use super::rows::{
-    AFTER, AFTER_SNAPSHOT, ALLOW_LIST, BEFORE, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, entry,
-    order_of, snapshots_of, status,
+    AFTER, AFTER_SNAPSHOT, ALLOW_LIST, BEFORE, CONTAINS, INVITATIONS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT,
+    entry, order_of, snapshots_of, status,
 };
 use crate::api::bot::FLEET_QUERY;
 use crate::api::contract::ChangeMethod::{Delete, Post};
@@ -129,7 +129,7 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/logs",
         "What the gateway of somebody's bot wrote last",
     )
-    .takes(Input::Query(&[LINES]))
+    .takes(Input::Query(&[LINES, CONTAINS]))
     .answers(Output::Text)
     .or(OF_AWAKE_BOTS),
     Endpoint::admin_look(

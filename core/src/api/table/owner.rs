@@ -1,7 +1,8 @@
 //! What an owner has: their bot and its domains.
 
 use super::rows::{
-    AFTER_SNAPSHOT, BEFORE, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button, snapshots,
+    AFTER_SNAPSHOT, BEFORE, CONTAINS, LINES, OF_AWAKE_BOTS, PATH, SNAPSHOT, button, order, snapshot_button,
+    snapshots,
 };
 use crate::api::contract::ChangeMethod::{Delete, Post, Put};
 use crate::api::contract::{Hosts, Input, Output};
@@ -106,7 +107,7 @@ pub(super) static OWNER: &[Endpoint] = &[
         "/api/bot/logs",
         "What the bot's gateway wrote last",
     )
-    .takes(Input::Query(&[LINES]))
+    .takes(Input::Query(&[LINES, CONTAINS]))
     .answers(Output::Text)
     .or(OF_AWAKE_BOTS),
     Endpoint::own(

@@ -5,7 +5,7 @@ use crate::api::contract::{Hosts, Input, Output};
 use crate::api::endpoint::Endpoint;
 use crate::api::operation::{Document, Operation};
 use crate::api::parameter::{Parameter, Takes};
-use crate::api::sandbox::{MAX_LOG_LINES, Order};
+use crate::api::sandbox::{MAX_LOG_LINES, MAX_LOG_TEXT, Order};
 use crate::api::snapshots::SnapshotCall;
 use crate::bot::lifecycle::Authority;
 use crate::http::problem::Refusal;
@@ -58,6 +58,13 @@ pub(super) const LINES: Parameter = Parameter {
     name: "lines",
     takes: Takes::Number(MAX_LOG_LINES as u64),
     meaning: "how many of the last lines",
+    required: false,
+};
+/// What is looked for in a log, at most: nobody types a longer text.
+pub(super) const CONTAINS: Parameter = Parameter {
+    name: "contains",
+    takes: Takes::ShortText(MAX_LOG_TEXT),
+    meaning: "only lines that have this text in them, in whatever case",
     required: false,
 };
 pub(super) const SNAPSHOT: Parameter = Parameter {

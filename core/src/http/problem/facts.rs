@@ -272,6 +272,31 @@ impl Refusal {
                 "unsaved-changes",
                 "What has changed cannot be saved right now and would be lost; wait, or send force.",
             ),
+            Self::ConfigUnreadable => (
+                409,
+                "config-unreadable",
+                "The bot's config cannot be read as it is; roll it back, or mend the file.",
+            ),
+            Self::ConfigChanged => (
+                409,
+                "config-changed",
+                "The config is another one by now; read it again.",
+            ),
+            Self::ConfigRefused => (
+                422,
+                "config-refused",
+                "The bot's gateway does not take this config; nothing was changed.",
+            ),
+            Self::PlatformSetting => (
+                422,
+                "platform-setting",
+                "This setting is the platform's and stays what it is; nothing was changed.",
+            ),
+            Self::GatewayUnavailable => (
+                503,
+                "gateway-unavailable",
+                "The bot's gateway does not answer right now; try again.",
+            ),
             Self::PlatformUnhealthy => (
                 503,
                 "platform-unhealthy",

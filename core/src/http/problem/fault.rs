@@ -29,7 +29,7 @@ impl Fault {
 
 impl Refusal {
     /// Every refusal.
-    pub const ALL: [Self; 72] = [
+    pub const ALL: [Self; 77] = [
         Self::NotConfigured,
         Self::UnknownHost,
         Self::NotFound,
@@ -100,6 +100,11 @@ impl Refusal {
         Self::NothingPassedOver,
         Self::BotAsleep,
         Self::UnsavedChanges,
+        Self::ConfigUnreadable,
+        Self::ConfigChanged,
+        Self::ConfigRefused,
+        Self::PlatformSetting,
+        Self::GatewayUnavailable,
         Self::PlatformUnhealthy,
         Self::Internal,
     ];
@@ -151,6 +156,9 @@ impl Refusal {
             | Self::NotAFile
             | Self::NotADirectory
             | Self::NothingPassedOver
+            | Self::ConfigChanged
+            | Self::ConfigRefused
+            | Self::PlatformSetting
             | Self::IngressSecretRequired => Fault::Caller,
             Self::NotConfigured
             | Self::NotInvited
@@ -178,6 +186,8 @@ impl Refusal {
             | Self::BotSilent
             | Self::BotAsleep
             | Self::UnsavedChanges
+            | Self::ConfigUnreadable
+            | Self::GatewayUnavailable
             | Self::NotRestored => Fault::Bot,
         }
     }

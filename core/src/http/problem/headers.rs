@@ -10,6 +10,7 @@ impl Refusal {
             | Self::BotStopping
             | Self::BotFailed
             | Self::NotRestored
+            | Self::GatewayUnavailable
             | Self::StorageUnavailable => Some(5),
             Self::BotWaking => Some(3),
             Self::NoCapacity => Some(10),
