@@ -8,6 +8,7 @@ pub(crate) mod audit;
 pub(crate) mod context;
 
 mod access_lists;
+mod admin_session;
 mod admin_ui;
 mod alerts;
 mod answer;
@@ -73,6 +74,12 @@ async fn dispatch(ctx: &Context<'_>, request: &mut Request) -> Result<Answer> {
         )),
 
         Operation::ReadSignInSettings => Answer::of(&SignInSettings::from(ctx.settings)),
+        Operation::BeginAdminSession => {
+            let wanted = body::json(ctx.endpoint, request).await?;
+            Answer::of(&admin_session::begin(ctx, request, wanted).await?)
+        }
+        Operation::ResumeAdminSession => Answer::of(&admin_session::resume(ctx, request).await?),
+        Operation::EndAdminSession => Answer::of(&admin_session::end(ctx, request).await?),
         Operation::EnterAdminUi => Ok(admin_ui::enter()?.into()),
         Operation::ServeAdminUi => admin_ui::serve(ctx, request).await,
 

@@ -180,7 +180,8 @@ fn personal_token(headers: &dyn ReadHeaders, authorization: Option<&str>) -> Opt
     }
 }
 
-fn bearer_token(authorization: &str) -> Option<&str> {
+/// The token of an `Authorization` header.
+pub(crate) fn bearer_token(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

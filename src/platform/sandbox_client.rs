@@ -12,7 +12,7 @@ use moltworker_core::bot::lifecycle::Authority;
 use moltworker_core::cost::limit::LimitChoice;
 use moltworker_core::http::problem::Refusal;
 use moltworker_core::identity::mfa::{SecondFactor, SecondFactorCommand};
-use moltworker_core::identity::session::{Renewal, SessionCommand, SessionId};
+use moltworker_core::identity::session::{Proven, Renewal, SessionCommand, SessionId};
 use moltworker_core::jobs::bulk::BulkVerb;
 use moltworker_core::settings::SANDBOX_BINDING;
 use moltworker_core::user_id::UserId;
@@ -197,6 +197,15 @@ pub(crate) async fn renew_session(env: &Env, user: UserId, id: SessionId) -> Res
     }
 }
 
+/// The access token by which one of the person's sessions is proven.
+pub(crate) async fn prove_session(env: &Env, user: UserId, id: SessionId) -> Result<Proven> {
+    let command = SandboxCommand::Session(SessionCommand::Prove(id));
+    match ask(env, user, &command).await? {
+        SandboxAnswer::Proven(proven) => Ok(proven),
+        other => unexpected(&other),
+    }
+}
+
 /// Something about the person's second factor.
 pub(crate) async fn second_factor(
     env: &Env,
@@ -300,6 +309,7 @@ fn unexpected<T>(answer: &SandboxAnswer) -> Result<T> {
         SandboxAnswer::SecondFactor(_) => "a second factor",
         SandboxAnswer::Renewal(_) => "a renewal",
         SandboxAnswer::Document(_) => "a document",
+        SandboxAnswer::Proven(_) => "a proof",
         SandboxAnswer::Token(_) => "a token",
         SandboxAnswer::Permission(_) => "a permission",
         SandboxAnswer::File(_) => "a file",

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::lock::{Mutex, MutexGuard};
 use moltworker_core::api::sandbox::SandboxAnswer;
 use moltworker_core::identity::session::{
-    COOKIE_SECONDS, MAX_SESSIONS, Renewal, SessionCommand, SessionId, Standing, Tokens,
+    COOKIE_SECONDS, MAX_SESSIONS, Proven, Renewal, SessionCommand, SessionId, Standing, Tokens,
 };
 use moltworker_core::identity::token::Identity;
 use serde::Deserialize;
@@ -64,6 +64,7 @@ impl Inner {
                 SandboxAnswer::Done
             }
             SessionCommand::Renew(id) => SandboxAnswer::Renewal(self.renew_session(&id).await?),
+            SessionCommand::Prove(id) => SandboxAnswer::Proven(self.prove_session(&id).await?),
             SessionCommand::End(id) => {
                 self.end_session(&id).await?;
                 SandboxAnswer::Done
@@ -108,6 +109,26 @@ impl Inner {
         let failed = matches!(renewal, Renewal::Unavailable);
         self.renewing.failed_at.set(failed.then(clock::now_ms));
         Ok(renewal)
+    }
+
+    /// The token that proves a session, renewed if it has nearly ended.
+    async fn prove_session(&self, id: &SessionId) -> Result<Proven> {
+        let renewal = self.renew_session(id).await?;
+        if matches!(renewal, Renewal::Ended) {
+            return Ok(Proven::Ended);
+        }
+        Ok(match self.load_session(id).await? {
+            // Also one that ends soon, while the provider cannot be asked for the next one.
+            Some((identity, tokens, _)) if identity.standing(clock::now_seconds()) != Standing::Ended => {
+                let access_token = tokens.access_token;
+                Proven::By {
+                    identity,
+                    access_token,
+                }
+            }
+            Some(_) => Proven::Unavailable,
+            None => Proven::Ended,
+        })
     }
 
     /// Exchanges the refresh token for the next pair.

@@ -52,7 +52,35 @@ test("an admin signs in with a second factor, finds a bot and suspends it", asyn
     await judge("bot");
   });
 
-  await t.test("a reload asks for the sign-in again", async () => {
+  await t.test("a reload goes on where it was", async () => {
+    await page.reload();
+    await page.getByRole("heading", { name: /^Suspended\./ }).waitFor();
+    assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), sessionStorage.length, document.cookie]), [[], 0, ""]);
+  });
+
+  await t.test("without BOT_DOMAIN there is no admin UI, and no token for the cookie", async () => {
+    const shared = await start(t, {});
+    const other = await page.context().newPage();
+    // This page's policy lets it ask for nothing.
+    await (await page.context().newCDPSession(other)).send("Page.setBypassCSP", { enabled: true });
+    await other.goto(`${shared.url}/admin/`);
+    await other.getByText("BOT_DOMAIN").first().waitFor();
+    assert.equal(await other.getByLabel("E-mail address").count(), 0);
+    // Cookies do not tell ports apart: the one of the Worker above goes along.
+    const [asked, answer] = await Promise.all([
+      other.waitForRequest((request) => request.url().endsWith("/api/sign-in/session")),
+      other.evaluate(async () => (await fetch("/api/sign-in/session", { method: "POST" })).json()),
+    ]);
+    assert.match((await asked.allHeaders()).cookie, /__Host-moltbot-admin-session=./);
+    assert.deepEqual(answer, { session: null });
+    await other.close();
+  });
+
+  await t.test("who signed out is asked for the sign-in after a reload", async () => {
+    const ended = page.waitForResponse((answer) => answer.request().method() === "DELETE");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("E-mail address").waitFor();
+    assert.equal((await ended).status(), 200);
     await page.reload();
     await page.getByLabel("E-mail address").waitFor();
   });

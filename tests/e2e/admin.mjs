@@ -10,10 +10,13 @@ import { openBrowser, openPage } from "./page.mjs";
 const ADMIN_LOGIN = { email: "dev-admin@moltworker.test", password: "dev-admin-password" };
 const axe = await readFile(createRequire(new URL("../../admin-ui/package.json", import.meta.url)).resolve("axe-core/axe.min.js"), "utf8");
 
+/** Bots have hosts of their own. */
+const APART = { BOT_DOMAIN: "bots.localhost" };
+
 /** A Worker whose address a browser on this machine can open, with two bots, one of which runs. */
-export async function start(t) {
+export async function start(t, where = APART) {
   const port = await freePort();
-  const worker = await startWorker(t, { assets: true, port, bindings: { PUBLIC_URL: `http://127.0.0.1:${port}`, BOT_DOMAIN: "bots.localhost" } });
+  const worker = await startWorker(t, { assets: true, port, bindings: { PUBLIC_URL: `http://127.0.0.1:${port}`, ...where } });
   const host = worker.address.host;
   for (const [sub, email] of [[ALICE, "dev-1@moltworker.test"], [BOB, "dev-2@moltworker.test"]]) {
     await worker.fetch("/", { host, headers: bearer(worker.provider.token({ sub, email })) });

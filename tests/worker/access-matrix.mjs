@@ -39,6 +39,7 @@ const REPOSITORY = {
 const KINDS = {
   anybody: IN,
   form: { ...IN, foreignPage: "403 wrong-origin" },
+  ownScript: { ...IN, foreignPage: "403 wrong-origin" },
   own: { ...IN, ...NOBODY, ...CONNECTS_ONLY },
   ownByToken: { ...IN, ...NOBODY, ...CONNECTS_ONLY, ...NO_SESSIONS, ...PAGES },
   ownByButton: { ...IN, ...NOBODY, ...CONNECTS_ONLY, session: "403 wrong-origin", foreignPage: "403 wrong-origin", adminSession: "403 wrong-origin" },
@@ -72,6 +73,8 @@ const SNAPSHOT = "aa".repeat(32);
 const CHALLENGE = Buffer.alloc(32, 1).toString("base64url");
 /** As a form of our own page is sent; the bodies of forms are text. */
 const FORM = { headers: { "content-type": "application/x-www-form-urlencoded", origin: ORIGIN } };
+/** A script of a page of the platform's. */
+const OWN_SCRIPT = { headers: { origin: ORIGIN, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty" } };
 const THERE = { host: BOT_HOST };
 const FORM_THERE = { ...THERE, headers: { ...FORM.headers, origin: `https://${BOT_HOST}` } };
 
@@ -84,6 +87,10 @@ const ENDPOINTS = [
   ["read-api-document", "anybody", "GET", "/api/openapi.json"],
   ["read-sign-in-settings", "anybody", "GET", "/api/sign-in"],
   ["read-own-session", "own", "GET", "/api/bot/session"],
+  // Both take a cookie of their own, which no caller here has; tests/worker/admin-session.test.mjs has one.
+  ["resume-admin-session", "ownScript", "POST", "/api/sign-in/session", null, undefined, OWN_SCRIPT],
+  ["end-admin-session", "ownScript", "DELETE", "/api/sign-in/session", null, undefined, OWN_SCRIPT],
+  ["begin-admin-session", "admin", "POST", "/api/admin/session", { refresh_token: "r" }, true],
   ["get-bot", "own", "GET", "/api/bot"],
   ["sleep-bot", "ownByToken", "POST", "/api/bot/sleep", null, true],
   ["stop-bot", "ownByToken", "POST", "/api/bot/stop", null, true],

@@ -3,6 +3,7 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./schema";
 
 type Schemas = components["schemas"];
+export type AdminToken = Schemas["AdminToken"];
 export type AlertRules = Schemas["AlertRules"];
 export type BotCosts = Schemas["BotCosts"];
 export type BotPoint = Schemas["BotPoint"];

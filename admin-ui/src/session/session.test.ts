@@ -9,16 +9,24 @@ interface Answers {
   factors?: object[];
   secondFactor?: boolean;
   health?: [number, object];
+  /** Whether the platform keeps the session over a reload, and for how long its tokens are good. */
+  keeps?: boolean;
+  /** The session of the cookie that an earlier page left. */
+  left?: boolean;
+  tokenLastsMs?: number;
   /** What the provider answers to whoever asks for tokens. */
   renewal?: number;
 }
 
 /** The platform and the identity provider, and what they were asked. */
-function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }], renewal = 200 }: Answers) {
+function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }], renewal = 200, keeps = false, left = false, tokenLastsMs = 3_600_000 }: Answers) {
   const asked: Request[] = [];
   const user = { id: "an-admin", email: "admin@example.org", factors };
   const session = { access_token: TOKEN, token_type: "bearer", expires_in: 3_600, refresh_token: "r", user };
+  const kept = { access_token: TOKEN, expires_at: Date.now() + tokenLastsMs, user_id: "an-admin", email: "admin@example.org" };
   const answers: Record<string, [number, object]> = {
+    "/api/admin/session": keeps ? [200, { session: kept }] : [404, { code: "not-found", title: "There is nothing here." }],
+    "/api/sign-in/session": [200, { session: left ? kept : null }],
     "/api/sign-in": [200, { auth_url: AUTH, api_key: "public", second_factor: secondFactor }],
     "/api/admin/health": health,
     "/auth/v1/token": [renewal, session],
@@ -117,6 +125,48 @@ describe("the sign-in", () => {
     session.refused("token-expired", "an-earlier-one");
     expect(session.stage().at).toBe("in");
     expect(of("/auth/v1/logout")).toHaveLength(0);
+  });
+
+  it("hands the refresh token over once somebody is in, and holds none", async () => {
+    const { of } = world({ secondFactor: false, keeps: true });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    expect(session.stage()).toMatchObject({ at: "in", user: "an-admin" });
+    const [handed] = of("/api/admin/session");
+    expect(await handed?.clone().json()).toEqual({ refresh_token: "r" });
+    await session.leave();
+    expect(of("/auth/v1/logout")).toHaveLength(0);
+    expect(of("/api/sign-in/session").map(({ method }) => method)).toEqual(["POST", "DELETE"]);
+    expect(await session.token()).toBeUndefined();
+  });
+
+  it("is taken up after a reload without a password", async () => {
+    const { of } = world({ left: true });
+    const session = new Session();
+    await session.begin();
+    expect(session.stage()).toMatchObject({ at: "in", email: "admin@example.org", user: "an-admin" });
+    expect(of("/api/sign-in/session")[0]?.credentials).toBe("same-origin");
+    expect(of("/api/admin/health")[0]?.credentials).toBe("omit");
+  });
+
+  it("gives its token to nobody who signs in after a failed reload", async () => {
+    world({ left: true, secondFactor: false, health: [503, { code: "not-configured", title: "Something is not set." }] });
+    const session = new Session();
+    await session.begin();
+    expect(session.stage()).toMatchObject({ at: "password", notice: "Something is not set." });
+    const { of } = world({ left: true, secondFactor: false, keeps: true });
+    await session.password("other@example.org", "right");
+    expect(session.stage()).toMatchObject({ at: "in" });
+    expect(of("/api/admin/session")).toHaveLength(1);
+  });
+
+  it("asks for the next token before one ends, and is over without one", async () => {
+    world({ secondFactor: false, keeps: true, tokenLastsMs: 1_000 });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    expect(session.stage()).toMatchObject({ at: "in" });
+    await session.api.GET("/api/admin/health", {});
+    expect(session.stage()).toMatchObject({ at: "password", notice: "Your session is over; sign in again." });
   });
 
   it("leaves nothing of itself in the browser's storage", async () => {

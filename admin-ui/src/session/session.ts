@@ -1,7 +1,8 @@
-// Who is signed in. The tokens live in this page's memory and nowhere else: no storage that another page of the host could
-// read, no cookie that a browser would send along by itself. A reload signs in again.
+// Who is signed in. The access token lives in this page's memory and nowhere else: no storage that another page of the host could
+// read, no cookie that opens the API. The refresh token goes to the platform once somebody is in; what a reload, or another tab,
+// has of it is a cookie that no script reads, for which one endpoint gives the next access token.
 import { GoTrueClient, isAuthRetryableFetchError, type AuthError } from "@supabase/auth-js";
-import { api, document, Problem, type SignInSettings, type Tokens } from "../api/client";
+import { api, calls, document, Problem, type AdminToken, type SignInSettings, type Tokens } from "../api/client";
 
 /** How far the sign-in is. */
 export type Stage =
@@ -34,6 +35,9 @@ const ENDS: Record<string, string> = {
 /** For what has no words of its own. */
 const OVER = "Your session is over; sign in again.";
 
+/** Milliseconds before its end from which on a token is not used any more. */
+const SPARE_MS = 60_000;
+
 export class Session implements Tokens {
   #stage: Stage = { at: "beginning" };
   #heard = new Set<() => void>();
@@ -41,6 +45,11 @@ export class Session implements Tokens {
   #settings: SignInSettings | undefined;
   /** The token that was last used. */
   #last: string | undefined;
+  /** What the platform keeps the session by, once it does. */
+  #kept: AdminToken | undefined;
+  #resuming: Promise<AdminToken | undefined> | undefined;
+  /** The two calls that the cookie goes along with. */
+  readonly #own = calls({ credentials: "same-origin", header: async () => undefined, refused: () => {} });
   /** What a caller of the API gets from it. */
   readonly api = api(this);
 
@@ -64,18 +73,30 @@ export class Session implements Tokens {
     } catch (error) {
       return this.#go({ at: "unavailable", reason: error instanceof Error ? error.message : String(error) });
     }
-    const { auth_url: url, api_key: key } = this.#settings;
-    this.#auth = new GoTrueClient({
+    this.#connect(this.#settings);
+    // Whatever hinders it, one can sign in.
+    const kept = await this.#resume().catch(() => undefined);
+    if (kept === undefined) return this.#go({ at: "password" });
+    this.#kept = kept;
+    const wrong = await this.#enter(kept.email ?? kept.user_id);
+    if (wrong === undefined) return;
+    // Whoever signs in now may be somebody else.
+    this.#kept = undefined;
+    this.#go({ at: "password", notice: wrong });
+  }
+
+  #connect({ auth_url: url, api_key: key }: SignInSettings) {
+    const auth = new GoTrueClient({
       url,
       headers: { apikey: key },
       persistSession: false,
       autoRefreshToken: true,
       detectSessionInUrl: false,
     });
-    this.#auth.onAuthStateChange((event) => {
-      if (event === "SIGNED_OUT" && this.#stage.at === "in") this.#go({ at: "password", notice: OVER });
+    auth.onAuthStateChange((event) => {
+      if (event === "SIGNED_OUT" && this.#auth === auth && this.#stage.at === "in") this.#go({ at: "password", notice: OVER });
     });
-    this.#go({ at: "password" });
+    this.#auth = auth;
   }
 
   async password(email: string, password: string): Promise<Wrong> {
@@ -117,12 +138,50 @@ export class Session implements Tokens {
       // What ends a session has led back to its beginning, with the reason.
       return this.#stage.at === "password" ? undefined : error instanceof Error ? error.message : String(error);
     }
+    if (this.#kept === undefined) await this.#keep();
     const { data } = await this.#provider().getSession();
-    this.#go({ at: "in", email, user: data.session?.user.id ?? "" });
+    this.#go({ at: "in", email, user: this.#kept?.user_id ?? data.session?.user.id ?? "" });
     return undefined;
   }
 
+  /** Gives the refresh token away: two who spend it would each end the other's session. */
+  async #keep() {
+    const { data } = await this.#provider().getSession();
+    if (!data.session || !this.#settings) return;
+    try {
+      // The browser takes the cookie of the answer only if cookies may go along.
+      const answer = document(
+        await this.api.POST("/api/admin/session", { body: { refresh_token: data.session.refresh_token }, credentials: "same-origin" }),
+      );
+      this.#kept = answer.session ?? undefined;
+    } catch {
+      // Then a reload signs in again.
+      return;
+    }
+    const former = this.#provider();
+    this.#connect(this.#settings);
+    await former.stopAutoRefresh();
+  }
+
+  /** The next token of a session that the platform keeps; one call at a time. */
+  async #resume(): Promise<AdminToken | undefined> {
+    this.#resuming ??= this.#own
+      .POST("/api/sign-in/session", {})
+      .then((answer) => document(answer).session ?? undefined)
+      .finally(() => (this.#resuming = undefined));
+    return this.#resuming;
+  }
+
   async token() {
+    if (this.#kept) {
+      const isGood = this.#kept.expires_at - Date.now() > SPARE_MS;
+      const next = isGood ? this.#kept : await this.#resume();
+      if (next === undefined) void this.leave(OVER);
+      // A sign-out that came meanwhile wins.
+      this.#kept &&= next;
+      this.#last = this.#kept?.access_token;
+      return this.#last;
+    }
     const session = await this.#auth?.getSession();
     // Without its answer the token cannot be renewed right now; that ends no session.
     if (session?.error && isAuthRetryableFetchError(session.error)) {
@@ -137,10 +196,13 @@ export class Session implements Tokens {
     if (token === this.#last) void this.leave(ENDS[code] ?? OVER);
   }
 
-  /** Signs out, here alone: other devices keep their sessions. */
+  /** Signs out, this session alone: other devices keep their sessions. */
   async leave(notice?: string) {
     this.#go({ at: "password", ...(notice !== undefined && { notice }) });
-    await this.#auth?.signOut({ scope: "local" });
+    if (this.#kept === undefined) return void (await this.#auth?.signOut({ scope: "local" }));
+    this.#kept = undefined;
+    // If that is not answered, the cookie is good until its day is over, and no longer.
+    await this.#own.DELETE("/api/sign-in/session", { keepalive: true }).catch(() => {});
   }
 
   #provider(): GoTrueClient {

@@ -62,8 +62,8 @@ pub fn kind(endpoint: &Endpoint) -> Option<HistoryKind> {
     match (endpoint.audit(), endpoint.operation()) {
         (Audit::Nothing, _) => None,
         (Audit::Look | Audit::Operator, _) => Some(HistoryKind::Inspected),
-        (Audit::SignIn, Operation::SignOut) => Some(HistoryKind::SignedOut),
-        (Audit::SignIn, _) => Some(HistoryKind::SignedIn),
+        (Audit::SignIn, Operation::SignOut | Operation::EndAdminSession) => Some(HistoryKind::SignedOut),
+        (Audit::SignIn, _) | (Audit::Change, Operation::BeginAdminSession) => Some(HistoryKind::SignedIn),
         (
             Audit::Change,
             Operation::OrderBot(_)

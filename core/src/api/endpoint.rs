@@ -51,6 +51,8 @@ macro_rules! constructors {
 constructors! {
     /// Anybody reads it.
     public(): Method::Get, Public, Nothing;
+    /// A page of ours takes up the session it has; that leaves no event, its beginning did.
+    resume(): Method::Post, Public, Nothing;
     /// Somebody ends their session, or arrives with it from another host.
     session(method: Method): method, Public, SignIn;
     /// Somebody takes their session to another host.

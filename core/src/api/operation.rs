@@ -30,6 +30,12 @@ pub enum Operation {
     SignInWith,
     /// What a page needs to sign an admin in at the identity provider by itself.
     ReadSignInSettings,
+    /// Have a reload of the admin UI keep the session.
+    BeginAdminSession,
+    /// A token for the session that a reload of the admin UI kept.
+    ResumeAdminSession,
+    /// End that session.
+    EndAdminSession,
     /// The way to the admin UI.
     EnterAdminUi,
     /// The admin UI: its page, whatever the address below, and its files.
@@ -241,6 +247,7 @@ documents! {
         HealthReport: super::health::HealthReport,
         SignInSettings: super::sign_in::SignInSettings,
         OwnSession: super::own_session::OwnSession,
+        AdminSessionState: super::sign_in::AdminSessionState,
         BotPage: super::bot::BotPage,
         BotSeries: super::series::BotSeries,
         FleetSeries: super::series::FleetSeries,
@@ -281,6 +288,7 @@ documents! {
         DomainName: super::domains::DomainName,
         PersonalTokenRequest: super::personal_tokens::PersonalTokenRequest,
         PersonalTokenName: super::personal_tokens::PersonalTokenName,
+        AdminSessionRequest: super::sign_in::AdminSessionRequest,
         AccessEntry: super::users::AccessEntry,
         Invitee: super::users::Invitee,
         IncidentName: super::alerts::IncidentName,

@@ -13,7 +13,7 @@ use crate::bot::lifecycle::{Authority, Desired, Lifecycle, LifecycleEvent};
 use crate::cost::limit::LimitChoice;
 use crate::http::problem::Refusal;
 use crate::identity::mfa::{SecondFactor, SecondFactorCommand};
-use crate::identity::session::{Renewal, SessionCommand};
+use crate::identity::session::{Proven, Renewal, SessionCommand};
 use crate::identity::users::UserStatus;
 use crate::jobs::bulk::BulkVerb;
 use crate::json;
@@ -115,6 +115,8 @@ pub enum SandboxAnswer {
     Snapshots(RawDocument),
     /// What became of a session that was to be proven anew.
     Renewal(Renewal),
+    /// By what a session is proven.
+    Proven(Proven),
     /// What became of a second factor.
     SecondFactor(SecondFactor),
     /// The document that the question is answered with, whichever that is.

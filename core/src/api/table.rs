@@ -54,6 +54,23 @@ static PUBLIC: &[Endpoint] = &[
         "What a page needs to sign an admin in at the identity provider by itself",
     )
     .answers(Output::Json(Document::SignInSettings)),
+    Endpoint::resume(
+        Operation::ResumeAdminSession,
+        "resume-admin-session",
+        "/api/sign-in/session",
+        "A token for the session that the admin UI keeps over a reload, for its cookie and a script of this host alone",
+    )
+    .answers(Output::Json(Document::AdminSessionState))
+    .or(&[Refusal::WrongOrigin, Refusal::IdentityProviderUnavailable]),
+    Endpoint::session(
+        Operation::EndAdminSession,
+        "end-admin-session",
+        "/api/sign-in/session",
+        "End the session that the admin UI keeps over a reload",
+        Method::Delete,
+    )
+    .answers(Output::Json(Document::AdminSessionState))
+    .or(&[Refusal::WrongOrigin, Refusal::SessionNotEnded]),
     Endpoint::public(
         Operation::EnterAdminUi,
         "enter-admin-ui",

@@ -30,6 +30,31 @@ pub fn part(path: &str) -> AdminUiPart<'_> {
     }
 }
 
+/// What a browser says of a request, in headers that no page can set.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sender<'a> {
+    /// `Origin`: the page it comes from.
+    pub origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`: how that page is related to this host.
+    pub site: Option<&'a str>,
+    /// `Sec-Fetch-Mode`: whether a script asks, or somebody goes there.
+    pub mode: Option<&'a str>,
+    /// `Sec-Fetch-Dest`: what the answer is for.
+    pub dest: Option<&'a str>,
+}
+
+impl Sender<'_> {
+    /// Whether a script of a page of this host (`served`) asks for data. Nothing may be missing: a browser that does not say
+    /// all of it signs in again at each reload.
+    pub fn is_own_page(self, served: &str) -> bool {
+        self.origin
+            .is_some_and(|origin| origin.eq_ignore_ascii_case(served))
+            && self.site == Some("same-origin")
+            && matches!(self.mode, Some("cors" | "same-origin"))
+            && self.dest == Some("empty")
+    }
+}
+
 /// What the page may do, as `Content-Security-Policy`: run scripts of this host alone, none that stand in the page; speak
 /// with this host and, to sign in, with the identity provider; and be in nobody's frame. Pictures in the page itself are the
 /// QR code of an authenticator app, which the identity provider draws.
@@ -67,6 +92,58 @@ mod tests {
             "/admin/assets/a%00.js",
         ] {
             assert_eq!(part(path), AdminUiPart::Nothing, "{path}");
+        }
+    }
+
+    #[test]
+    fn only_a_script_of_this_host_takes_a_token_for_the_cookie() {
+        let served = "https://bots.example.com";
+        let own = Sender {
+            origin: Some(served),
+            site: Some("same-origin"),
+            mode: Some("cors"),
+            dest: Some("empty"),
+        };
+        assert!(own.is_own_page(served));
+        for other in [
+            Sender::default(),
+            Sender { origin: None, ..own },
+            Sender {
+                origin: Some("null"),
+                ..own
+            },
+            Sender {
+                origin: Some("https://alice.bots.example.com"),
+                ..own
+            },
+            Sender {
+                origin: Some("https://bots.example.com.evil.test"),
+                ..own
+            },
+            Sender { site: None, ..own },
+            Sender {
+                site: Some("same-site"),
+                ..own
+            },
+            Sender {
+                site: Some("none"),
+                ..own
+            },
+            Sender {
+                mode: Some("navigate"),
+                ..own
+            },
+            Sender {
+                mode: Some("no-cors"),
+                ..own
+            },
+            Sender {
+                dest: Some("iframe"),
+                ..own
+            },
+            Sender { dest: None, ..own },
+        ] {
+            assert!(!other.is_own_page(served), "{other:?}");
         }
     }
 

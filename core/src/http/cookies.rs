@@ -6,6 +6,9 @@ pub const COOKIE_PREFIX: &str = "__Host-moltbot-";
 /// The cookie that holds the sealed session of a browser (`identity::session::Session`).
 pub const SESSION_COOKIE: &str = "__Host-moltbot-session";
 
+/// The cookie that holds the sealed session of the admin UI (`identity::session::AdminSession`).
+pub const ADMIN_SESSION_COOKIE: &str = "__Host-moltbot-admin-session";
+
 /// The value of one of our cookies in a `Cookie` header. Two of a name (one was planted before `__Host-` was
 /// understood, say) count as none.
 pub fn find<'a>(cookie_header: &'a str, wanted: &str) -> Option<&'a str> {
@@ -23,6 +26,11 @@ pub fn set(name: &str, sealed: &str, max_age: u64) -> String {
     // Lax, not Strict: a link in a mail to one's own bot should open it signed in, and the identity provider
     // leads back from its own site. State changes are POST with an Origin check, so Lax opens nothing.
     format!("{name}={sealed}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Lax")
+}
+
+/// `Set-Cookie` for the session of the admin UI. Strict: its page alone asks with it, no link needs it.
+pub fn set_admin_session(sealed: &str, max_age: u64) -> String {
+    format!("{ADMIN_SESSION_COOKIE}={sealed}; Path=/; Max-Age={max_age}; Secure; HttpOnly; SameSite=Strict")
 }
 
 /// `Set-Cookie` that makes the browser forget one of our cookies.
@@ -60,5 +68,10 @@ mod tests {
         }
         assert!(!cookie.contains("Domain"));
         assert!(clear(SESSION_COOKIE).contains("Max-Age=0"));
+        let admins = set_admin_session("v", 60);
+        for attribute in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=60"] {
+            assert!(admins.split("; ").any(|part| part == attribute), "{admins}");
+        }
+        assert!(!admins.contains("Domain"));
     }
 }

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::identity::token::Identity;
+use crate::user_id::UserId;
 
 /// Seconds before its proof ends from which on a session is renewed. A request that finds the identity
 /// provider down in this time still goes through, and the next ones try again.
@@ -18,6 +19,9 @@ pub const RENEW_BEFORE_SECONDS: u64 = 60;
 /// Seconds a browser keeps the cookie after the last renewal: people who come once a month stay signed in.
 /// The identity provider may end the session earlier.
 pub const COOKIE_SECONDS: u64 = 30 * 24 * 3600;
+/// Seconds the admin UI stays signed in over reloads: a working day. A stolen cookie is worth nothing after it, and an admin
+/// proves their second factor once a day.
+pub const ADMIN_SESSION_SECONDS: u64 = 12 * 3600;
 /// Sessions one person may have at once: browsers, and hosts of their own. The longest unused one makes room.
 pub const MAX_SESSIONS: u32 = 32;
 
@@ -79,6 +83,31 @@ impl Identity {
     }
 }
 
+/// What the sealed cookie of the admin UI says. It opens nothing by itself: one endpoint takes it, and gives for it an access
+/// token that every other one judges anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminSession {
+    /// Whose it is.
+    pub user: UserId,
+    /// Under which the person's Sandbox keeps the refresh token.
+    pub id: SessionId,
+    /// When it ends, in seconds since 1970; nothing makes it longer.
+    pub until: u64,
+}
+
+impl AdminSession {
+    /// One that begins at `now`.
+    pub fn begin(user: UserId, id: SessionId, now: u64) -> Self {
+        let until = now.saturating_add(ADMIN_SESSION_SECONDS);
+        Self { user, id, until }
+    }
+
+    /// Whether it has ended by `now`, whatever the browser still keeps.
+    pub fn is_over(&self, now: u64) -> bool {
+        now >= self.until
+    }
+}
+
 /// What the Worker wants of a Sandbox about one session of its person. The tokens are the identity provider's.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -94,6 +123,8 @@ pub enum SessionCommand {
     },
     /// Prove it anew.
     Renew(SessionId),
+    /// Prove it anew if need be, and tell the access token that does.
+    Prove(SessionId),
     /// Forget it, and have the provider revoke it.
     End(SessionId),
 }
@@ -110,7 +141,34 @@ pub enum Renewal {
     Unavailable,
 }
 
-/// What the identity provider grants. Never leaves the platform.
+/// What a Sandbox answers to [`SessionCommand::Prove`].
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proven {
+    /// This access token proves it.
+    By {
+        /// Who it is, and until when.
+        identity: Identity,
+        /// The token.
+        access_token: String,
+    },
+    /// There is no such session any more: sign in again.
+    Ended,
+    /// The identity provider could not be asked; the session is kept.
+    Unavailable,
+}
+
+impl fmt::Debug for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::By { .. } => "By(hidden)",
+            Self::Ended => "Ended",
+            Self::Unavailable => "Unavailable",
+        })
+    }
+}
+
+/// What the identity provider grants. The refresh token never leaves the platform.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Tokens {
     /// Proves who the person is, for an hour or so.
@@ -128,6 +186,15 @@ impl fmt::Debug for Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_admins_session_ends_after_a_day_of_work_and_not_later() {
+        let user = "6f1c2a9e-8d2b-4a63-9f5e-0b7f6f3c1d20".parse().unwrap();
+        let session = AdminSession::begin(user, SessionId::from_random([7; 16]), 1_000);
+        assert!(!session.is_over(1_000 + ADMIN_SESSION_SECONDS - 1));
+        assert!(session.is_over(1_000 + ADMIN_SESSION_SECONDS));
+        assert!(AdminSession::begin(user, session.id, u64::MAX).is_over(u64::MAX));
+    }
 
     #[test]
     fn a_session_is_renewed_before_its_proof_ends() {

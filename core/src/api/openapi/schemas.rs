@@ -34,8 +34,9 @@ const DEVICE_ID: &str = r"^[A-Za-z0-9_.:-]+$";
 const LOCAL_PART: &str = r"[!#-+\--?A-~]+";
 
 /// The documents requests bring: a field that may be null may be missing as well.
-pub(super) const REQUESTS: [&str; 23] = [
+pub(super) const REQUESTS: [&str; 24] = [
     "AccessEntry",
+    "AdminSessionRequest",
     "AlertSettings",
     "BulkRequest",
     "ChannelName",

@@ -4,7 +4,7 @@ use super::*;
 use crate::api::bot::{BotState, BotStatusSummary, Health};
 use crate::bot::lifecycle::diagram::{NOW, lives};
 use crate::bot::lifecycle::{Lifecycle, LifecycleRules};
-use crate::identity::session::{SessionId, Tokens};
+use crate::identity::session::{Proven, SessionId, Tokens};
 use crate::identity::token::Identity;
 use crate::wire::home_path::HomePath;
 use crate::wire::job::FileRequest;
@@ -81,6 +81,10 @@ fn commands() -> Vec<(SandboxCommand, String)> {
         (
             SandboxCommand::Session(SessionCommand::Renew(session.clone())),
             format!(r#"{{"session":{{"renew":"{sessions}"}}}}"#),
+        ),
+        (
+            SandboxCommand::Session(SessionCommand::Prove(session.clone())),
+            format!(r#"{{"session":{{"prove":"{sessions}"}}}}"#),
         ),
         (
             SandboxCommand::Session(SessionCommand::End(session.clone())),
@@ -229,6 +233,7 @@ fn an_answer_is_read_as_it_was_written() {
             SandboxAnswer::Renewal(Renewal::Unavailable),
             r#"{"renewal":"unavailable"}"#,
         ),
+        (SandboxAnswer::Proven(Proven::Ended), r#"{"proven":"ended"}"#),
         (
             SandboxAnswer::Token(RawDocument::of(&token).unwrap()),
             r#"{"token":"{\"token\":\"secret\",\"expires_at\":5}"}"#,

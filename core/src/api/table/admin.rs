@@ -198,6 +198,17 @@ pub(super) static ADMIN: &[Endpoint] = &[
         "/api/admin/bots/{user}/snapshots/keep",
         "Keep what somebody's bot has: what a start passed over is no question any more",
     ),
+    // The admin UI, which an admin has signed in to.
+    Endpoint::admin_change(
+        Operation::BeginAdminSession,
+        "begin-admin-session",
+        "/api/admin/session",
+        "Have the admin UI keep the session over a reload, by a cookie; only with BOT_DOMAIN",
+        Post,
+    )
+    .takes(Input::Json(Document::AdminSessionRequest))
+    .answers(Output::Json(Document::AdminSessionState))
+    .or(&[Refusal::NotFound]),
     // Users and who may become one.
     Endpoint::admin_look(
         Operation::ListUsers,
