@@ -1,6 +1,7 @@
 // What the pages read, and how often they look again. Whoever looks at a bot leaves an event of it, once a minute at most.
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { document, type Api, type BotState, type BulkOutcome, type Health } from "./client";
+import { inSnapshot } from "./in-snapshot";
 
 const SECOND = 1_000;
 /** One bot, while something happens to it. */
@@ -239,9 +240,6 @@ export function log(api: Api, user: string, lines: number, follows: boolean) {
     retry: false,
   });
 }
-
-/** `path` is made of percent-encoded names, as the query takes it. */
-const inSnapshot = (snapshot: string, path: string) => ({ querySerializer: () => `snapshot=${encodeURIComponent(snapshot)}&path=${path}` });
 
 export function snapshotFiles(api: Api, user: string, snapshot: string, path: string) {
   return queryOptions({

@@ -55,7 +55,7 @@ function Inside({ snapshot, close }: { snapshot: Snapshot; close: () => void }) 
                           {entry.name}/
                         </button>
                       ) : entry.kind === "file" ? (
-                        <a className="wraps" href={fileOf(snapshot.id, its)}>
+                        <a className="wraps" href={fileOf(snapshot.id, its)} download>
                           {entry.name}
                         </a>
                       ) : (
@@ -71,7 +71,7 @@ function Inside({ snapshot, close }: { snapshot: Snapshot; close: () => void }) 
         </Answer>
       </div>
       <div className="row end">
-        <a className="button-like" href={archiveOf(snapshot.id, path)}>
+        <a className="button-like" href={archiveOf(snapshot.id, path)} download>
           {path === "" ? "Download all of it" : "Download this folder"}
         </a>
         <Button variant="secondary" onClick={close}>

@@ -36,7 +36,7 @@ export function Snapshots() {
       actions={
         <>
           {newest && isAwake && (
-            <a className="button-like" href={archiveOf(newest.id)}>
+            <a className="button-like" href={archiveOf(newest.id)} download>
               Download everything
             </a>
           )}

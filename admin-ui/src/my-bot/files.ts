@@ -1,4 +1,5 @@
 // Addresses of what is in snapshots, and the words about reading them.
+import { snapshotQuery } from "../api/in-snapshot";
 
 /** A snapshot is read by the bot's container. */
 export const AWAKE_ONLY = "Your bot has to be awake to take a snapshot, look inside one or download it";
@@ -40,6 +41,5 @@ export function fileOf(snapshot: string, path: string): string {
 }
 
 function address(what: string, snapshot: string, path: string): string {
-  const query = new URLSearchParams({ snapshot, ...(path !== "" && { path }) });
-  return `/api/bot/snapshots/${what}?${query.toString()}`;
+  return `/api/bot/snapshots/${what}?${snapshotQuery(snapshot, path)}`;
 }

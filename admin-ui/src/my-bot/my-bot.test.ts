@@ -1,8 +1,10 @@
+import { QueryClient } from "@tanstack/react-query";
 import { describe, expect, it } from "vitest";
 import document from "../../../docs/openapi.json";
-import type { BotState, BotStatus, Snapshot } from "../api/client";
+import { calls, type BotState, type BotStatus, type Snapshot } from "../api/client";
 import { archiveOf, below, fileOf, stepsOf } from "./files";
 import { ordersFor } from "./orders";
+import { entries } from "./queries";
 import { piecesOf } from "./Usage";
 import { dollars, explainOwn, restoreWords } from "./words";
 
@@ -62,12 +64,24 @@ describe("what is in a snapshot", () => {
   it("is addressed by names of any bytes", () => {
     const path = below(below("", { name: "50% & more" }), { name: "�", encoded_name: "%FF" });
     expect(path).toBe("50%25%20%26%20more/%FF");
-    expect(new URLSearchParams(fileOf("aa", path).split("?")[1]).get("path")).toBe(path);
+    // The Worker decodes what stands there once, and nothing has decoded it before.
+    expect(fileOf("aa", path)).toBe("/api/bot/snapshots/file?snapshot=aa&path=50%25%20%26%20more/%FF");
     expect(stepsOf(path)).toEqual([
       { path: "50%25%20%26%20more", name: "50% & more" },
       { path, name: "%FF" },
     ]);
     expect(archiveOf("aa")).toBe("/api/bot/snapshots/archive?snapshot=aa");
+  });
+
+  it("is asked for by a query that encodes no name twice", async () => {
+    const asked: string[] = [];
+    const api = calls({ credentials: "same-origin", header: async () => undefined, refused: () => undefined }, async ({ url }) => {
+      asked.push(url);
+      return new Response("[]", { headers: { "content-type": "application/json" } });
+    });
+    const queries = new QueryClient();
+    for (const path of ["", below("", { name: "My notes ä" })]) await queries.fetchQuery(entries(api, "aa", path));
+    expect(asked.map((url) => url.split("?")[1])).toEqual(["snapshot=aa", "snapshot=aa&path=My%20notes%20%C3%A4"]);
   });
 });
 

@@ -2,6 +2,7 @@
 // takes a bot that is awake.
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { document, type Api, type BotState } from "../api/client";
+import { inSnapshot } from "../api/in-snapshot";
 import type { paths } from "../api/schema";
 
 const SECOND = 1_000;
@@ -58,7 +59,7 @@ export function snapshots(api: Api) {
 export function entries(api: Api, snapshot: string, path: string) {
   return queryOptions({
     queryKey: [...ALL, "entries", snapshot, path],
-    queryFn: async ({ signal }) => document(await api.GET("/api/bot/snapshots/files", { params: { query: path === "" ? { snapshot } : { snapshot, path } }, signal })),
+    queryFn: async ({ signal }) => document(await api.GET("/api/bot/snapshots/files", { params: { query: { snapshot, path } }, ...inSnapshot(snapshot, path), signal })),
     // A snapshot does not change.
     staleTime: Infinity,
   });
