@@ -10,7 +10,7 @@ import type { BotsSearch } from "../search";
 import { useApi } from "../session/context";
 import { SearchField } from "../ui/SearchField";
 import { Answer, Card, HealthBadge, Nothing, Page, StateBadge, Time, ToneBadge } from "../ui/parts";
-import { VirtualTable } from "../ui/VirtualTable";
+import { VirtualTable, type Pages } from "../ui/VirtualTable";
 import { ALL_STATES, incidentWords, STATES } from "../words/states";
 import { MAX_NAMED, OrderDialog, type Selection } from "./orders/OrderDialog";
 
@@ -35,8 +35,6 @@ function Fleet({ filter }: { filter: BotsSearch }) {
   const [ordering, setOrdering] = useState<Selection>();
   const { sort: _, ...asked } = filter;
   const isFiltered = Object.keys(asked).length > 0;
-  const { fetchNextPage } = list;
-  const more = useCallback(() => void fetchNextPage({ cancelRefetch: false }), [fetchNextPage]);
   const toggle = useCallback(
     (user: string) =>
       setSelected((old) => {
@@ -73,7 +71,7 @@ function Fleet({ filter }: { filter: BotsSearch }) {
         <Answer of={list} what="Reading the fleet" lines={8}>
           {({ pages }) => {
             const bots = pages.flatMap((page) => page.bots);
-            if (bots.length > 0) return <BotTable bots={bots} selected={selected} toggle={toggle} more={list.hasNextPage ? more : undefined} />;
+            if (bots.length > 0) return <BotTable bots={bots} selected={selected} toggle={toggle} list={list} />;
             return isFiltered ? (
               <Nothing title="No bot is like that" about="Search by the beginning of an e-mail address or of a user id, or take a filter away." />
             ) : (
@@ -127,7 +125,7 @@ interface BotTableProps {
   bots: ListedBot[];
   selected: ReadonlySet<string>;
   toggle: (user: string) => void;
-  more: (() => void) | undefined;
+  list: Pages;
 }
 
 const COLUMNS = [
@@ -140,7 +138,7 @@ const COLUMNS = [
   { name: "Last snapshot", wide: true },
 ];
 
-function BotTable({ bots, selected, toggle, more }: BotTableProps) {
+function BotTable({ bots, selected, toggle, list }: BotTableProps) {
   return (
     <VirtualTable
       label="bots"
@@ -148,7 +146,7 @@ function BotTable({ bots, selected, toggle, more }: BotTableProps) {
       rows={bots}
       rowHeight={ROW_HEIGHT}
       idOf={({ user_id }) => user_id}
-      more={more}
+      pages={list}
       cells={(bot) => (
         <>
           <Table.Cell>

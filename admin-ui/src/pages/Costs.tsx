@@ -1,13 +1,12 @@
 import { Table } from "@cloudflare/kumo/components/table";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useCallback } from "react";
 import type { ListedCosts } from "../api/client";
 import { fleetCosts } from "../api/queries";
 import { useApi } from "../session/context";
 import { CostFigures, CostPartsTable, LevelBadge } from "../ui/costs";
 import { Answer, Card, Nothing, Page } from "../ui/parts";
-import { VirtualTable } from "../ui/VirtualTable";
+import { VirtualTable, type Pages } from "../ui/VirtualTable";
 import { money } from "../words/money";
 import { lasting } from "../words/time";
 
@@ -16,8 +15,6 @@ const COLUMNS = [{ name: "Owner" }, { name: "This month" }, { name: "Today", wid
 
 export function Costs() {
   const list = useInfiniteQuery(fleetCosts(useApi()));
-  const { fetchNextPage } = list;
-  const more = useCallback(() => void fetchNextPage({ cancelRefetch: false }), [fetchNextPage]);
   return (
     <Page title="Costs" about="What Cloudflare charges for the bots by its list prices, before what a plan includes. The most expensive first.">
       <Answer of={list} what="Adding up the costs" lines={8}>
@@ -38,7 +35,7 @@ export function Costs() {
                 </>
               )}
               <Card title="By bot" flush>
-                {bots.length === 0 ? <Nothing title="No bot has cost anything yet" /> : <CostTable bots={bots} more={list.hasNextPage ? more : undefined} />}
+                {bots.length === 0 ? <Nothing title="No bot has cost anything yet" /> : <CostTable bots={bots} list={list} />}
               </Card>
             </>
           );
@@ -48,7 +45,7 @@ export function Costs() {
   );
 }
 
-function CostTable({ bots, more }: { bots: ListedCosts[]; more: (() => void) | undefined }) {
+function CostTable({ bots, list }: { bots: ListedCosts[]; list: Pages }) {
   return (
     <VirtualTable
       label="costs"
@@ -56,7 +53,7 @@ function CostTable({ bots, more }: { bots: ListedCosts[]; more: (() => void) | u
       rows={bots}
       rowHeight={ROW_HEIGHT}
       idOf={({ user_id }) => user_id}
-      more={more}
+      pages={list}
       cells={(bot) => (
         <>
           <Table.Cell className="owner">

@@ -7,7 +7,7 @@ import { users, usersByBot } from "../api/queries";
 import { useApi } from "../session/context";
 import { SearchField } from "../ui/SearchField";
 import { Answer, Card, Nothing, Page, Time, ToneBadge } from "../ui/parts";
-import { VirtualTable } from "../ui/VirtualTable";
+import { VirtualTable, type Pages } from "../ui/VirtualTable";
 import { isOfBots } from "../words/states";
 import type { Tone } from "../words/states";
 import { Access } from "./users/Access";
@@ -32,14 +32,12 @@ export function Users() {
 
 function All() {
   const list = useInfiniteQuery(users(useApi()));
-  const { fetchNextPage } = list;
-  const more = useCallback(() => void fetchNextPage({ cancelRefetch: false }), [fetchNextPage]);
   return (
     <Card flush>
       <Answer of={list} what="Reading the users" lines={8}>
         {({ pages }) => {
           const all = pages.flatMap((page) => page.users);
-          return all.length === 0 ? <Nothing title="There are no users yet" about="Somebody appears here when they sign in for the first time." /> : <UserTable users={all} more={list.hasNextPage ? more : undefined} />;
+          return all.length === 0 ? <Nothing title="There are no users yet" about="Somebody appears here when they sign in for the first time." /> : <UserTable users={all} list={list} />;
         }}
       </Answer>
     </Card>
@@ -48,7 +46,7 @@ function All() {
 
 const COLUMNS = [{ name: "User" }, { name: "Status" }, { name: "Role", wide: true }, { name: "Came last", wide: true }, { name: "Came first", wide: true }];
 
-function UserTable({ users, more }: { users: User[]; more: (() => void) | undefined }) {
+function UserTable({ users, list }: { users: User[]; list: Pages }) {
   return (
     <VirtualTable
       label="users"
@@ -56,7 +54,7 @@ function UserTable({ users, more }: { users: User[]; more: (() => void) | undefi
       rows={users}
       rowHeight={ROW_HEIGHT}
       idOf={({ user_id }) => user_id}
-      more={more}
+      pages={list}
       cells={(user) => (
         <>
           <Table.Cell className="owner">

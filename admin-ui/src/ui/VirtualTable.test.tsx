@@ -1,10 +1,10 @@
 import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { VirtualTable } from "./VirtualTable";
+import { VirtualTable, type Pages } from "./VirtualTable";
 
 const rows = Array.from({ length: 10_000 }, (_, index) => ({ id: `bot-${index}` }));
-const table = (more?: () => void, count = rows.length) => (
-  <VirtualTable label="bots" columns={[{ name: "Bot" }]} rows={rows.slice(0, count)} rowHeight={50} idOf={({ id }) => id} cells={({ id }) => <td>{id}</td>} more={more} />
+const table = (pages?: Pages, count = rows.length) => (
+  <VirtualTable label="bots" columns={[{ name: "Bot" }]} rows={rows.slice(0, count)} rowHeight={50} idOf={({ id }) => id} cells={({ id }) => <td>{id}</td>} pages={pages} />
 );
 
 describe("a long table", () => {
@@ -26,11 +26,29 @@ describe("a long table", () => {
     expect(screen.queryByText("bot-0")).toBeNull();
   });
 
+  const pagesOf = (changes: Partial<Pages> = {}): Pages => ({ hasNextPage: true, isFetching: false, isFetchingNextPage: false, isFetchNextPageError: false, fetchNextPage: vi.fn(), ...changes });
+
   it("asks for what follows near its end, and not before", () => {
-    const more = vi.fn();
-    const { rerender } = render(table(more));
-    expect(more).not.toHaveBeenCalled();
-    rerender(table(more, 60));
-    expect(more).toHaveBeenCalled();
+    const pages = pagesOf();
+    const { rerender } = render(table(pages));
+    expect(pages.fetchNextPage).not.toHaveBeenCalled();
+    rerender(table(pages, 60));
+    expect(pages.fetchNextPage).toHaveBeenCalledOnce();
+  });
+
+  it("asks for what follows once what there is was read again", () => {
+    const { fetchNextPage } = pagesOf();
+    const { rerender } = render(table(pagesOf({ fetchNextPage, isFetching: true }), 60));
+    expect(fetchNextPage).not.toHaveBeenCalled();
+    rerender(table(pagesOf({ fetchNextPage }), 60));
+    expect(fetchNextPage).toHaveBeenCalledOnce();
+  });
+
+  it("asks for a page that failed when somebody wants it to", () => {
+    const pages = pagesOf({ isFetchNextPageError: true });
+    render(table(pages, 60));
+    expect(pages.fetchNextPage).not.toHaveBeenCalled();
+    fireEvent.click(screen.getByRole("button", { name: "Load more" }));
+    expect(pages.fetchNextPage).toHaveBeenCalledOnce();
   });
 });
