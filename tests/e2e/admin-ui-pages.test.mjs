@@ -123,7 +123,7 @@ test("each page of the admin UI does what it is for", async (t) => {
     await page.getByText("What there is now is saved first").waitFor();
     await look("restore");
     await inDialog("Restore").click();
-    await page.getByText("The restore is ordered.").waitFor();
+    await page.getByText("The restore was begun.").waitFor();
     const orders = (await worker.record(ALICE)).bodies.filter(([path]) => path === "/v1/restore");
     assert.deepEqual(orders.map(([, { snapshot }]) => snapshot), [OLD]);
   });

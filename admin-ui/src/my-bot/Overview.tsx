@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { BotStatus } from "../api/client";
 import type { Question } from "../ui/Confirm";
 import { Answer, Card, Page, StateBadge, Time, useNow } from "../ui/parts";
+import { restoreWords } from "../words/restore";
 import { size } from "../words/states";
 import { lasting } from "../words/time";
 import { useAct } from "./act";
@@ -11,7 +12,7 @@ import { useMayChange, useOwnApi } from "./context";
 import { ordersFor, type Order } from "./orders";
 import { bot, costs } from "./queries";
 import { Usage } from "./Usage";
-import { dollars, explainOwn } from "./words";
+import { dollars, explainOwn, isSpent } from "./words";
 
 /** What has changed is lost only when that was confirmed as well. */
 const LOSING = "What has changed since the newest snapshot cannot be saved right now. If you go on, it is lost for ever.";
@@ -40,7 +41,7 @@ export function Overview() {
 
 function State({ status }: { status: BotStatus }) {
   const { tone, headline, because, next } = explainOwn(status, useNow());
-  const opens = status.state !== "stopped" && status.state !== "suspended";
+  const opens = status.state !== "stopped" && status.state !== "suspended" && !isSpent(status);
   return (
     <section className="card state" data-tone={tone} aria-label="State">
       <div className="row between wraps-row">
@@ -68,6 +69,7 @@ function State({ status }: { status: BotStatus }) {
 /** What a start passed over, and the two ways on. */
 function Choice({ status }: { status: BotStatus }) {
   const api = useOwnApi();
+  const { back, course, done } = restoreWords(status, "your bot");
   const { ask, said } = useAct();
   const choice = status.backups?.choice;
   if (!choice) return said;
@@ -83,7 +85,9 @@ function Choice({ status }: { status: BotStatus }) {
     consequences: (
       <>
         <p>Your bot's home becomes what it was in the newest snapshot, the one that was passed over: {why}.</p>
-        <p>What it has now is saved first, so that you can go back to it. It is gone for about a minute meanwhile.</p>
+        <p>
+          {back} {course}
+        </p>
       </>
     ),
     verb: "Put it back",
@@ -99,7 +103,7 @@ function Choice({ status }: { status: BotStatus }) {
         <Button size="sm" variant="secondary" onClick={() => ask(keep, "It keeps what it has now.")}>
           Keep what it has now
         </Button>
-        <Button size="sm" variant="secondary" onClick={() => ask(putBack, "The newest state is put back.")}>
+        <Button size="sm" variant="secondary" onClick={() => ask(putBack, done)}>
           Put back the newest state
         </Button>
       </div>
@@ -144,7 +148,7 @@ function Costs() {
             {limit.level !== null && (
               <Banner
                 variant={limit.level === "over" ? "error" : "alert"}
-                title={limit.level === "over" ? "It has cost what it may this month, and sleeps" : "It has cost most of what it may this month"}
+                title={limit.level === "over" ? "It has cost what it may this month" : "It has cost most of what it may this month"}
                 description="Ask your administrator for a higher limit, or wait for the next month."
               />
             )}

@@ -1,10 +1,11 @@
 import { Banner } from "@cloudflare/kumo/components/banner";
 import { Button } from "@cloudflare/kumo/components/button";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { BotStatus, Snapshot } from "../api/client";
 import type { Question } from "../ui/Confirm";
 import { Answer, Card, More, Nothing, Page, Time, ToneBadge, useNow } from "../ui/parts";
+import { restoreNews, restoreWords, snapshotNews, type RestoreWords } from "../words/restore";
 import { size } from "../words/states";
 import { exactly } from "../words/time";
 import { useAct } from "./act";
@@ -12,7 +13,7 @@ import { Browse } from "./Browse";
 import { useMayChange, useOwnApi } from "./context";
 import { archiveOf, AWAKE_ONLY } from "./files";
 import { AWAKE, bot, snapshots } from "./queries";
-import { reasonWords, restoreWords, takenAt } from "./words";
+import { reasonWords, replacedWords, takenAt } from "./words";
 
 export function Snapshots() {
   const api = useOwnApi();
@@ -23,6 +24,16 @@ export function Snapshots() {
   const { ask, said } = useAct();
   const isAwake = status.data !== undefined && AWAKE.includes(status.data.state);
   const newest = list.data?.pages[0]?.snapshots[0];
+  // Of a restore alone, where one was ordered.
+  const news = status.data && (restoreNews(status.data, "your bot") ?? snapshotNews(status.data));
+  // What was stored since the list was read is shown as soon as the status knows of it.
+  const { refetch } = list;
+  const stored = status.data?.backups?.newest?.id;
+  const known = useRef(stored);
+  useEffect(() => {
+    if (known.current !== undefined && known.current !== stored) void refetch();
+    known.current = stored;
+  }, [stored, refetch]);
   const take: Question = {
     title: "Take a snapshot now?",
     consequences: <p>Your bot's home is saved as it is at this moment, beside the snapshots there are. It goes on running.</p>,
@@ -50,7 +61,7 @@ export function Snapshots() {
     >
       {said}
       {status.data && !isAwake && <Banner variant="secondary" title={AWAKE_ONLY} action={<a href="/">Open my bot</a>} />}
-      <Restoring status={status.data} />
+      <div role="status">{news && <Banner variant={news.isBad ? "alert" : "secondary"} title={news.title} description={news.about} />}</div>
       <Card title="All snapshots" flush>
         <Answer of={list} what="Reading the snapshots">
           {({ pages }) => {
@@ -72,27 +83,14 @@ export function Snapshots() {
   );
 }
 
-/** How far a restore is that somebody ordered. */
-function Restoring({ status }: { status: BotStatus | undefined }) {
-  const wanted = status?.backups?.restore_wanted;
-  if (!wanted) return null;
-  const waits = status.state === "stopped" || status.state === "suspended" || status.state === "asleep";
-  return (
-    <Banner
-      variant="secondary"
-      title={wanted === "latest" ? "The newest snapshot is being restored" : `Snapshot ${wanted.snapshot.slice(0, 10)} is being restored`}
-      description={waits ? "It is restored when your bot starts next." : "What your bot has now is saved first. This takes up to some minutes; you can leave this page."}
-    />
-  );
-}
-
 type Ask = ReturnType<typeof useAct>["ask"];
 
 function Row({ snapshot, status, isNewest, look, ask }: { snapshot: Snapshot; status: BotStatus | undefined; isNewest: boolean; look: (() => void) | undefined; ask: Ask | undefined }) {
   const api = useOwnApi();
   const now = useNow();
-  const restore = (): Question => {
-    const { replaced, by, back } = restoreWords(snapshot, status, now);
+  const words = status && restoreWords(status, "your bot");
+  const restore = ({ back, course }: RestoreWords): Question => {
+    const { replaced, by } = replacedWords(snapshot, status, now);
     return {
       title: "Restore this snapshot?",
       consequences: (
@@ -106,7 +104,7 @@ function Row({ snapshot, status, isNewest, look, ask }: { snapshot: Snapshot; st
             <dd>{back}</dd>
           </dl>
           {snapshot.suspicious != null && <Banner variant="alert" title={`This snapshot is marked as suspicious: ${snapshot.suspicious}`} />}
-          <p>Your bot is gone for about a minute meanwhile.</p>
+          <p>{course}</p>
         </>
       ),
       verb: "Restore",
@@ -149,9 +147,11 @@ function Row({ snapshot, status, isNewest, look, ask }: { snapshot: Snapshot; st
               >
                 {snapshot.pinned ? "Unpin" : "Keep"}
               </Button>
-              <Button size="sm" variant="secondary" aria-label={`Restore the snapshot of ${exactly(takenAt(snapshot))}`} onClick={() => ask(restore(), "The restore was begun.")}>
-                Restore
-              </Button>
+              {words && (
+                <Button size="sm" variant="secondary" aria-label={`Restore the snapshot of ${exactly(takenAt(snapshot))}`} onClick={() => ask(restore(words), words.done)}>
+                  Restore
+                </Button>
+              )}
             </>
           )}
         </span>

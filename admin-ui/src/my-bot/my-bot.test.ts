@@ -6,7 +6,7 @@ import { archiveOf, below, fileOf, stepsOf } from "./files";
 import { ordersFor } from "./orders";
 import { entries } from "./queries";
 import { piecesOf } from "./Usage";
-import { dollars, explainOwn, restoreWords } from "./words";
+import { dollars, explainOwn, replacedWords } from "./words";
 
 const NOW = 1_000_000_000;
 const status = (changes: Partial<BotStatus>): BotStatus => ({ state: "running", run: 3, since: 0, health: "healthy", pinned: false, failures: 0, ignored: 0, ...changes });
@@ -28,15 +28,23 @@ describe("what an owner is told", () => {
     expect(told.next).toMatch(/restore a snapshot/);
   });
 
-  it("names what a restore replaces, by what, and the way back", () => {
+  it("wakes nothing that has cost what it may", () => {
+    const incidents: BotStatus["incidents"] = ["spend-over-limit"];
+    const asleep = explainOwn(status({ state: "asleep", incidents }), NOW);
+    expect(asleep.headline).toMatch(/does not wake until the next month/);
+    expect(asleep.headline).not.toMatch(/wakes up when you open it/);
+    expect(asleep.next).toMatch(/higher limit/);
+    expect(ordersFor({ state: "asleep", pinned: false, incidents }, true).map(({ verb }) => verb)).toEqual(["Keep awake", "Stop"]);
+    expect(explainOwn(status({ state: "running", incidents }), NOW).because).toEqual(["It has cost more than it may."]);
+  });
+
+  it("names what a restore replaces, and by what", () => {
     const snapshot = { id: "aa", stored_at: 1, taken_at: NOW - 7_200_000, files: 3, bytes: 400, pinned: false, held_until: null, verified_at: null } as Snapshot;
-    const saved = restoreWords(snapshot, status({ backups: backups({ newest: { id: "bb", at: NOW - 60_000 } }) }), NOW);
+    const saved = replacedWords(snapshot, status({ backups: backups({ newest: { id: "bb", at: NOW - 60_000 } }) }), NOW);
     expect(saved.replaced).toMatch(/as it was saved 1 min ago/);
     expect(saved.by).toMatch(/2 h ago.*3 files, 400 B/);
-    expect(saved.back).toMatch(/saved first/);
-    const unsaved = restoreWords(snapshot, status({ backups: backups({ unsaved_since: NOW - 300_000, trouble: { reason: "x" } }) }), NOW);
+    const unsaved = replacedWords(snapshot, status({ backups: backups({ unsaved_since: NOW - 300_000 }) }), NOW);
     expect(unsaved.replaced).toMatch(/changes of the last 5 min/);
-    expect(unsaved.back).toMatch(/as soon as that can be done again/);
   });
 
   it("tells money as people do", () => {

@@ -1,5 +1,6 @@
 // What an owner can order of their bot, and what each order does.
 import type { Api, BotStatus } from "../api/client";
+import { isSpent } from "./words";
 
 export interface Order {
   verb: string;
@@ -83,12 +84,13 @@ const UNPIN: Order = {
 };
 
 /** The orders that make sense for a bot in this state. */
-export function ordersFor({ state, pinned }: Pick<BotStatus, "state" | "pinned">, mayChange: boolean): Order[] {
+export function ordersFor(status: Pick<BotStatus, "state" | "pinned" | "incidents">, mayChange: boolean): Order[] {
+  const { state, pinned } = status;
   const isUp = ["running", "unhealthy", "starting", "restoring"].includes(state);
   const orders: Order[] = [];
   if (state === "suspended") return orders;
   if (state === "stopped") orders.push(START);
-  else if (state !== "starting" && state !== "restoring") orders.push(restart(state === "running" || state === "unhealthy"));
+  else if (state !== "starting" && state !== "restoring" && !isSpent(status)) orders.push(restart(state === "running" || state === "unhealthy"));
   if (isUp) orders.push(SNAPSHOT, SLEEP);
   orders.push(pinned ? UNPIN : PIN);
   if (state !== "stopped") orders.push(STOP);

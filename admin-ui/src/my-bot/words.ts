@@ -1,5 +1,6 @@
 // A bot's state, its costs and its snapshots as one tells its owner.
 import type { BotState, BotStatus, IncidentKind, Snapshot } from "../api/client";
+import { restoreNews, snapshotNews } from "../words/restore";
 import { incidentWords, PHASES, sentence, share, size, stateWords, type Explanation } from "../words/states";
 import { away, exactly, lasting } from "../words/time";
 
@@ -12,9 +13,20 @@ const MEANS: Record<BotState, string> = {
   unhealthy: "It is up and does not answer; it is being brought back by itself.",
   "backing-off": "Its last start failed. It is tried again by itself.",
   "crash-looped": "It failed again and again and is left alone for now. Nothing of what is saved is lost.",
-  stopped: "You stopped it. Nothing wakes it until you start it.",
+  stopped: "It was stopped. Nothing wakes it until you start it.",
   suspended: "An administrator suspended it. What is saved stays.",
 };
+
+/** Of one that may not start any more this month. */
+const SPENT = "It has cost what it may this month. It does not wake until the next month begins or its limit is raised.";
+const SPENT_NEXT = "Ask your administrator for a higher limit, or wait for the next month.";
+/** States whose next start is refused over the limit. */
+const STARTED_NEXT: BotState[] = ["asleep", "backing-off", "crash-looped"];
+
+/** Whether it has cost what it may, so that nothing wakes it. */
+export function isSpent({ state, incidents = [] }: Pick<BotStatus, "state" | "incidents">): boolean {
+  return STARTED_NEXT.includes(state) && incidents.includes("spend-over-limit");
+}
 
 /** What to do, where there is something. */
 const NEXT: Partial<Record<BotState, string>> = {
@@ -25,23 +37,25 @@ const NEXT: Partial<Record<BotState, string>> = {
 
 export function explainOwn(status: BotStatus, now: number): Explanation {
   const { name, tone } = stateWords(status.state);
+  const spent = isSpent(status);
   const because: string[] = [];
   if (status.reason) because.push(sentence(status.reason));
   if (status.phase !== undefined) because.push(sentence(PHASES[status.phase] ?? status.phase));
   const progress = status.restoring ?? status.under_way;
   if (progress?.total) because.push(`${share(progress.done.bytes, progress.total.bytes)} done.`);
-  if (status.retry_at !== undefined) because.push(status.retry_at > now ? `It is tried again ${away(status.retry_at, now)}.` : "It is tried again when you open it.");
+  if (status.retry_at !== undefined && !spent) because.push(status.retry_at > now ? `It is tried again ${away(status.retry_at, now)}.` : "It is tried again when you open it.");
   if (status.pinned) because.push("It stays awake when nobody uses it, because you want that.");
-  if (status.backups?.trouble) because.push(`What has changed cannot be saved right now: ${status.backups.trouble.reason}. It is tried again by itself.`);
-  for (const kind of status.incidents ?? []) if (!SHOWN_ELSEWHERE.includes(kind)) because.push(sentence(incidentWords(kind)));
-  const next = NEXT[status.state];
+  const news = restoreNews(status, "your bot") ?? snapshotNews(status);
+  if (news?.isBad) because.push(`${news.title}: ${news.about}`);
+  for (const kind of status.incidents ?? []) if (!SHOWN_ELSEWHERE.includes(kind) && !(spent && kind === "spend-over-limit")) because.push(sentence(incidentWords(kind)));
+  const next = spent ? SPENT_NEXT : NEXT[status.state];
   const hurt = (status.incidents?.length ?? 0) > 0 && tone !== "bad";
   // A Worker that is newer than this page may know of more states.
-  return { tone: hurt ? "watch" : tone, headline: `${name}. ${MEANS[status.state] ?? ""}`, because, ...(next !== undefined && { next }) };
+  return { tone: hurt ? "watch" : tone, headline: `${name}. ${spent ? SPENT : (MEANS[status.state] ?? "")}`, because, ...(next !== undefined && { next }) };
 }
 
 /** What the page says in a place of its own. */
-const SHOWN_ELSEWHERE: IncidentKind[] = ["passed-over", "spend-near-limit", "spend-over-limit"];
+const SHOWN_ELSEWHERE: IncidentKind[] = ["passed-over", "spend-near-limit"];
 
 /** Money, as people say it. */
 export function dollars(micro: number): string {
@@ -54,11 +68,10 @@ export function takenAt(snapshot: Pick<Snapshot, "taken_at" | "stored_at">): num
   return snapshot.taken_at ?? snapshot.stored_at;
 }
 
-/** What a restore does, before it is confirmed: what is replaced by what, and how to get back. */
-export function restoreWords(snapshot: Snapshot, status: BotStatus | undefined, now: number): { replaced: string; by: string; back: string } {
+/** What a restore replaces by what, before it is confirmed. */
+export function replacedWords(snapshot: Snapshot, status: BotStatus | undefined, now: number): { replaced: string; by: string } {
   const newest = status?.backups?.newest;
   const unsaved = status?.backups?.unsaved_since;
-  const trouble = status?.backups?.trouble;
   const have =
     unsaved == null
       ? `What your bot has now${newest ? `, as it was saved ${away(newest.at, now)}` : ""}`
@@ -67,9 +80,6 @@ export function restoreWords(snapshot: Snapshot, status: BotStatus | undefined, 
   return {
     replaced: `${have}. All of its home: chats, memory, settings and keys.`,
     by: `The home of ${exactly(takenAt(snapshot))} (${away(takenAt(snapshot), now)})${amount}.`,
-    back: trouble
-      ? "What it has now is saved first as soon as that can be done again; the restore waits for that."
-      : "What it has now is saved first, so that you can go back to it.",
   };
 }
 

@@ -14,7 +14,7 @@ export const STATES: Record<BotState, { name: string; tone: Tone; means: string 
   unhealthy: { name: "Unhealthy", tone: "bad", means: "It is up and does not answer; its supervisor restarts the gateway." },
   "backing-off": { name: "Backing off", tone: "watch", means: "Its last start failed; the next one waits." },
   "crash-looped": { name: "Crash loop", tone: "bad", means: "It failed again and again and is left alone." },
-  stopped: { name: "Stopped", tone: "rest", means: "Its owner stopped it; nothing wakes it." },
+  stopped: { name: "Stopped", tone: "rest", means: "It was stopped; nothing wakes it until it is started." },
   suspended: { name: "Suspended", tone: "watch", means: "An admin suspended it; nothing wakes it." },
 };
 

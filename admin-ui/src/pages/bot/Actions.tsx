@@ -33,7 +33,7 @@ export function actionsFor(status: Pick<BotStatus, "state" | "pinned" | "backups
     actions.push({
       verb: "Start",
       title: `Let ${name}'s bot run again?`,
-      consequences: state === "suspended" ? "The suspension of the bot ends, and its owner's next request wakes it. If the account is suspended, it has to be activated as well." : "Its owner stopped it. Their next request wakes it then.",
+      consequences: state === "suspended" ? "The suspension of the bot ends, and its owner's next request wakes it. If the account is suspended, it has to be activated as well." : "It was stopped. Its owner's next request wakes it then.",
       done: "It may run again.",
       run: (api, user) => api.POST("/api/admin/bots/{user}/start", of(user)),
     });

@@ -1,3 +1,4 @@
+import { Banner } from "@cloudflare/kumo/components/banner";
 import { Button } from "@cloudflare/kumo/components/button";
 import { Table } from "@cloudflare/kumo/components/table";
 import { useInfiniteQuery } from "@tanstack/react-query";
@@ -7,6 +8,7 @@ import { snapshots } from "../../api/queries";
 import { useApi } from "../../session/context";
 import { Answer, Card, DataTable, More, Nothing, Time, ToneBadge } from "../../ui/parts";
 import { useAsk } from "../../ui/useAsk";
+import { restoreNews, restoreWords, snapshotNews } from "../../words/restore";
 import { reasonWords } from "../../words/snapshots";
 import { size } from "../../words/states";
 import { exactly } from "../../words/time";
@@ -25,6 +27,7 @@ export function Snapshots({ user, name, status }: Props) {
   const list = useInfiniteQuery(snapshots(api, user));
   const [browsing, setBrowsing] = useState<Snapshot>();
   const { ask, dialog, said } = useAsk();
+  const news = restoreNews(status, "the bot") ?? snapshotNews(status);
   const of = { params: { path: { user } } };
   const changes = [["bot", user]];
   const orders: Orders = {
@@ -46,7 +49,7 @@ export function Snapshots({ user, name, status }: Props) {
         consequences: <Consequences status={status} snapshot={snapshot} />,
         verb: "Restore",
         destroys: true,
-        done: "The restore is ordered.",
+        done: restoreWords(status, "the bot").done,
         changes,
         act: () => api.POST("/api/admin/bots/{user}/snapshots/restore", { ...of, body: { snapshot: snapshot.id } }),
       }),
@@ -55,6 +58,7 @@ export function Snapshots({ user, name, status }: Props) {
     <>
       {status.backups?.choice && <Choice user={user} name={name} choice={status.backups.choice} ask={ask} restore={(id) => orders.restore(list.data?.pages.flatMap((page) => page.snapshots).find((one) => one.id === id) ?? unlisted(id))} />}
       {said}
+      <div role="status">{news && <Banner variant={news.isBad ? "alert" : "secondary"} title={news.title} description={news.about} />}</div>
       <Card title="Snapshots" aside={list.data?.pages[0] && <span className="subtle">{list.data.pages[0].total.toLocaleString()} in all</span>} flush>
         <Answer of={list} what="Reading the snapshots">
           {({ pages }) => {

@@ -1,14 +1,14 @@
 import type { BotStatus, Snapshot } from "../../../api/client";
 import { Time } from "../../../ui/parts";
+import { restoreWords } from "../../../words/restore";
 import { reasonWords } from "../../../words/snapshots";
 import { size } from "../../../words/states";
 import { exactly } from "../../../words/time";
 
-const UP: BotStatus["state"][] = ["running", "unhealthy"];
-
 /** What a restore puts in the place of what. */
 export function Consequences({ status, snapshot }: { status: BotStatus; snapshot: Snapshot }) {
-  const { backups, state } = status;
+  const { backups } = status;
+  const { back, course } = restoreWords(status, "the bot");
   const taken = snapshot.taken_at ?? snapshot.stored_at;
   const newest = backups?.newest;
   const amount = [snapshot.files !== undefined && `${snapshot.files.toLocaleString()} files`, snapshot.bytes !== undefined && size(snapshot.bytes)].filter(Boolean).join(", ");
@@ -53,15 +53,9 @@ export function Consequences({ status, snapshot }: { status: BotStatus; snapshot
           </>
         )}
         <dt>Undone by</dt>
-        <dd>What there is now is saved first and held for thirty days: restore that snapshot.</dd>
+        <dd>{back}</dd>
       </dl>
-      <p>
-        {state === "stopped" || state === "suspended"
-          ? "Nothing happens before the bot is started again: its next start makes the home of this snapshot."
-          : UP.includes(state)
-            ? "The gateway is stopped while that is done. Whoever talks to the bot is interrupted."
-            : "The bot wakes for it."}
-      </p>
+      <p>{course}</p>
     </>
   );
 }
