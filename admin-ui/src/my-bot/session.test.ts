@@ -53,4 +53,23 @@ describe("an owner's session", () => {
     await expect(own.api.POST("/api/bot/pin", {})).rejects.toMatchObject({ code: "csrf-token-refused" });
     await vi.waitFor(async () => expect(await own.header()).toEqual(["x-csrf-token", "new"]));
   });
+
+  it("asks who it is without the token it had, and begins anew for another", async () => {
+    const answers: Record<string, [number, object]> = { "/api/bot/session": [200, session("old")], "/api/bot/pin": [403, { code: "csrf-token-refused", title: "x" }] };
+    const asked = world(answers);
+    const reload = vi.fn();
+    const own = new OwnSession(reload);
+    await own.begin();
+    answers["/api/bot/session"] = [200, { ...session("theirs"), user: "another" }];
+    await expect(own.api.POST("/api/bot/pin", {})).rejects.toMatchObject({ code: "csrf-token-refused" });
+    await vi.waitFor(() => expect(reload).toHaveBeenCalledOnce());
+    expect(asked.at(-1)?.headers.get("x-csrf-token")).toBeNull();
+    expect(await own.header()).toBeUndefined();
+    expect(own.stage()).toMatchObject({ user: "u" });
+  });
+
+  it("is still there when it could not be ended", async () => {
+    vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("network")));
+    await expect(new OwnSession().leave()).rejects.toMatchObject({ code: "not-signed-out", message: expect.stringContaining("still signed in") });
+  });
 });

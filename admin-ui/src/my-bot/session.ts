@@ -24,6 +24,8 @@ export class OwnSession implements Proof {
   #token: string | null = null;
   #heard = new Set<() => void>();
 
+  constructor(private readonly reload: () => void = () => location.reload()) {}
+
   /** For React: the stage, and when it is another one. */
   readonly stage = () => this.#stage;
   readonly subscribe = (listener: () => void) => {
@@ -36,10 +38,13 @@ export class OwnSession implements Proof {
     for (const listener of this.#heard) listener();
   }
 
-  /** Finds out who is signed in. */
+  /** Finds out who is signed in; the token of whoever was would have the question refused. */
   async begin() {
+    this.#token = null;
     try {
       const { user, email, csrf_token: token } = document(await this.api.GET("/api/bot/session", {}));
+      // What was asked and read here is the other one's.
+      if (this.#stage.at === "in" && this.#stage.user !== user) return this.reload();
       this.#token = token;
       this.#go({ at: "in", user, email, mayChange: token !== null });
     } catch (error) {
@@ -60,14 +65,14 @@ export class OwnSession implements Proof {
       this.#go({ at: "out", why });
       return;
     }
-    // Somebody has signed in anew in another tab: whoever that is, from now on this page is theirs.
+    // Somebody has signed in anew in another tab.
     if (code === "csrf-token-refused") void this.begin();
   }
 
   /** Signs out on this host; the platform leads on to the sign-in. */
   async leave() {
-    const answer = await fetch("/auth/sign-out", { method: "POST", credentials: "same-origin", body: new URLSearchParams(), redirect: "manual" });
-    if (answer.type !== "opaqueredirect" && !answer.ok) throw new Problem(answer.status, "not-signed-out", "You could not be signed out everywhere; try again.");
+    const answer = await fetch("/auth/sign-out", { method: "POST", credentials: "same-origin", body: new URLSearchParams(), redirect: "manual" }).catch(() => undefined);
+    if (answer?.type !== "opaqueredirect" && !answer?.ok) throw new Problem(answer?.status ?? 0, "not-signed-out", "You are still signed in: your session could not be ended. Try again.");
     location.assign("/login");
   }
 }

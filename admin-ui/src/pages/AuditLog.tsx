@@ -11,6 +11,7 @@ import type { AuditSearch } from "../search";
 import { useApi, useStage } from "../session/context";
 import { SearchField } from "../ui/SearchField";
 import { Answer, Card, More, Nothing, Page, Time } from "../ui/parts";
+import { useIsNarrow } from "../ui/narrow";
 import { VirtualTable } from "../ui/VirtualTable";
 import { csv, save } from "../words/csv";
 import { actorWords, eventMatches, eventWords, KIND_NAMES } from "../words/events";
@@ -18,6 +19,8 @@ import { actorWords, eventMatches, eventWords, KIND_NAMES } from "../words/event
 const route = getRouteApi("/audit");
 const ANY = "any";
 const ROW_HEIGHT = 64;
+/** On a phone: with two lines for what has no column of its own there. */
+const NARROW_ROW_HEIGHT = 100;
 
 export function AuditLog() {
   const filter = route.useSearch();
@@ -74,7 +77,7 @@ function EventTable({ events }: { events: Event[] }) {
       label="events"
       columns={COLUMNS}
       rows={events}
-      rowHeight={ROW_HEIGHT}
+      rowHeight={useIsNarrow() ? NARROW_ROW_HEIGHT : ROW_HEIGHT}
       idOf={({ id }) => String(id)}
       cells={(event) => (
         <>
@@ -86,6 +89,11 @@ function EventTable({ events }: { events: Event[] }) {
               <strong>{eventWords(event)}</strong>
               {event.code !== null && <span className="subtle"> {event.code}</span>}
             </div>
+            {(event.user_id !== null || event.detail !== null) && (
+              <div className="narrow-lines subtle">
+                {event.user_id !== null && <Whose user={event.user_id} />} {event.detail}
+              </div>
+            )}
           </Table.Cell>
           <Table.Cell>
             <div className="two-lines" title={event.agent ?? undefined}>
@@ -97,9 +105,7 @@ function EventTable({ events }: { events: Event[] }) {
             {event.user_id === null ? (
               <span className="subtle">–</span>
             ) : (
-              <Link to="/users/$user" params={{ user: event.user_id }} className="mono" title={event.user_id} preload={false}>
-                {event.user_id.slice(0, 8)}…
-              </Link>
+              <Whose user={event.user_id} />
             )}
           </Table.Cell>
           <Table.Cell className="wide wrong">
@@ -110,6 +116,14 @@ function EventTable({ events }: { events: Event[] }) {
         </>
       )}
     />
+  );
+}
+
+function Whose({ user }: { user: string }) {
+  return (
+    <Link to="/users/$user" params={{ user }} className="mono" title={user} preload={false}>
+      {user.slice(0, 8)}…
+    </Link>
   );
 }
 

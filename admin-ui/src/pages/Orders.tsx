@@ -30,6 +30,7 @@ export function Orders() {
 
 function OrderTable({ orders }: { orders: BulkOrder[] }) {
   const stage = useStage();
+  const me = stage.at === "in" ? stage.user : "";
   return (
     <DataTable label="orders" columns={COLUMNS}>
       {orders.map((order) => (
@@ -38,6 +39,9 @@ function OrderTable({ orders }: { orders: BulkOrder[] }) {
             <Link to="/orders/$order" params={{ order: String(order.id) }}>
               {verbName(order.verb)}
             </Link>
+            <div className="narrow-lines subtle">
+              {order.selection}, by {actorWords(order.ordered_by, me)}
+            </div>
           </Table.Cell>
           <Table.Cell>
             <OrderState order={order} />
@@ -46,7 +50,7 @@ function OrderTable({ orders }: { orders: BulkOrder[] }) {
           <Table.Cell className="nowrap">
             <Time at={order.ordered_at} />
           </Table.Cell>
-          <Table.Cell className="wide">{actorWords(order.ordered_by, stage.at === "in" ? stage.user : "")}</Table.Cell>
+          <Table.Cell className="wide">{actorWords(order.ordered_by, me)}</Table.Cell>
         </Table.Row>
       ))}
     </DataTable>

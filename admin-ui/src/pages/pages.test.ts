@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import document from "../../../docs/openapi.json";
 import { OUTCOMES, VERBS } from "../words/orders";
-import { settingsWith } from "./settings/Rules";
+import { changesOf, settingsWith } from "./settings/Rules";
 import { KINDS } from "./settings/Sinks";
 import { ordersFor } from "./User";
 
@@ -28,7 +28,10 @@ describe("the pages", () => {
       { ...rule, rule: "cron-late" as const, opens_after_s: 300, closes_after_s: 60, off: true },
     ];
     const quiet = { from: "22:00", to: "07:00" };
-    const changed = { rule: "crash-loop" as const, opens_after_s: 90, closes_after_s: 120, off: false };
-    expect(settingsWith({ quiet, rules }, changed)).toEqual({ quiet, rules: [changed, { rule: "cron-late", opens_after_s: 300, closes_after_s: 60, off: true }] });
+    const late = { rule: "cron-late", opens_after_s: 300, closes_after_s: 60, off: true };
+    const changed = { rule: "crash-loop" as const, ...changesOf({ opens_after_s: 60, off: true }, { opens_after_s: 90, off: true }) };
+    // Another admin has switched it on and changed its end since the dialog was opened: both stay.
+    expect(settingsWith({ quiet, rules }, { rule: changed })).toEqual({ quiet, rules: [{ rule: "crash-loop", opens_after_s: 90, closes_after_s: 120, off: false }, late] });
+    expect(settingsWith({ quiet, rules }, { quiet: null })).toEqual({ quiet: null, rules: [{ rule: "crash-loop", opens_after_s: 60, closes_after_s: 120, off: false }, late] });
   });
 });

@@ -11,7 +11,13 @@ const event = (changes: Partial<Event>): Event => ({
 
 describe("the audit log", () => {
   it("is exported with quotes where they are needed, and without formulas", () => {
-    expect(csv(["a", "b"], [['say "hi", you', null], ["=HYPERLINK(1)", 3], ["@SUM(1)", -4]])).toBe('a,b\r\n"say ""hi"", you",\r\n"\'=HYPERLINK(1)",3\r\n"\'@SUM(1)",-4\r\n');
+    expect(csv(["a", "b"], [['say "hi", you', null], ["=HYPERLINK(1)", 3], ["@SUM(1)", -4]])).toBe('sep=,\r\na,b\r\n"say ""hi"", you",\r\n"\'=HYPERLINK(1)",3\r\n"\'@SUM(1)",-4\r\n');
+  });
+
+  it("is exported without formulas behind another separator or in full width", () => {
+    const cells = ["x;=HYPERLINK(1)", "x\t +1", "\n=1", "x\r\n@SUM(1)", "＝1", 'x;"=1', "1-2 = -1"];
+    const lines = ["x;'=HYPERLINK(1)", "x\t '+1", "\n'=1", "x\r\n'@SUM(1)", "'＝1", 'x;""\'=1'].map((text) => `"${text}"`);
+    expect(csv(["a"], [cells])).toBe(`sep=,\r\na\r\n${[...lines, "1-2 = -1"].join(",")}\r\n`);
   });
 
   it("is filtered by words and kind, and hides looks until asked", () => {

@@ -4,7 +4,7 @@ import { Switch } from "@cloudflare/kumo/components/switch";
 import { Table } from "@cloudflare/kumo/components/table";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import type { AlertRules, ListedRule } from "../../api/client";
+import { document, type AlertRules, type ListedRule } from "../../api/client";
 import { alertRules } from "../../api/queries";
 import { useApi } from "../../session/context";
 import { FormDialog } from "../../ui/FormDialog";
@@ -44,7 +44,7 @@ export function Rules() {
                 </Table.Row>
               ))}
             </DataTable>
-            {editing && <EditRule key={editing.rule} rule={editing} settings={data} close={() => setEditing(undefined)} />}
+            {editing && <EditRule key={editing.rule} rule={editing} close={() => setEditing(undefined)} />}
           </>
         )}
       </Answer>
@@ -52,20 +52,33 @@ export function Rules() {
   );
 }
 
-type Setting = Pick<ListedRule, "rule" | "opens_after_s" | "closes_after_s" | "off">;
+type Setting = Pick<ListedRule, "opens_after_s" | "closes_after_s" | "off">;
 
-/** All that is set, with one rule changed: the platform replaces the whole of it. */
-export function settingsWith({ quiet, rules }: AlertRules, changed?: Setting) {
+interface Changes {
+  quiet?: AlertRules["quiet"];
+  /** Of one rule, what was changed. */
+  rule?: Pick<ListedRule, "rule"> & Partial<Setting>;
+}
+
+/** All that is set, with what was changed: the platform replaces the whole of it. */
+export function settingsWith({ quiet, rules }: AlertRules, changed: Changes) {
   return {
-    quiet,
-    rules: rules.map(({ rule, opens_after_s, closes_after_s, off }) => (rule === changed?.rule ? changed : { rule, opens_after_s, closes_after_s, off })),
+    quiet: changed.quiet === undefined ? quiet : changed.quiet,
+    rules: rules.map(({ rule, opens_after_s, closes_after_s, off }) => ({ rule, opens_after_s, closes_after_s, off, ...(rule === changed.rule?.rule && changed.rule) })),
   };
+}
+
+/** What is not as it was when the dialog was opened. */
+export function changesOf<T extends object>(old: T, now: T): Partial<T> {
+  return Object.fromEntries(Object.entries(now).filter(([name, value]) => value !== Reflect.get(old, name))) as Partial<T>;
 }
 
 function useSave() {
   const api = useApi();
   const queries = useQueryClient();
-  return async (body: ReturnType<typeof settingsWith>) => {
+  return async (changed: Changes) => {
+    // What this page has read may be old: another admin's changes are kept.
+    const body = settingsWith(document(await api.GET("/api/admin/alerts/settings", {})), changed);
     await api.POST("/api/admin/alerts/settings", { body });
     await queries.invalidateQueries({ queryKey: ["alert-settings"] });
   };
@@ -77,12 +90,15 @@ const seconds = (text: string) => {
   return amount;
 };
 
-function EditRule({ rule, settings, close }: { rule: ListedRule; settings: AlertRules; close: () => void }) {
+function EditRule({ rule, close }: { rule: ListedRule; close: () => void }) {
   const save = useSave();
   const [opens, setOpens] = useState(String(rule.opens_after_s));
   const [closes, setCloses] = useState(String(rule.closes_after_s));
   const [isOff, setOff] = useState(rule.off);
-  const act = async () => save(settingsWith(settings, { rule: rule.rule, opens_after_s: seconds(opens), closes_after_s: seconds(closes), off: isOff }));
+  const act = async () => {
+    const { opens_after_s, closes_after_s, off } = rule;
+    await save({ rule: { rule: rule.rule, ...changesOf<Setting>({ opens_after_s, closes_after_s, off }, { opens_after_s: seconds(opens), closes_after_s: seconds(closes), off: isOff }) } });
+  };
   return (
     <FormDialog title={ruleName(rule.rule)} about={<p>{rule.title}</p>} verb="Save" isOpen close={close} act={act}>
       <Switch label="Off: it makes no incidents, and open ones are closed" checked={isOff} onCheckedChange={setOff} />
@@ -92,27 +108,40 @@ function EditRule({ rule, settings, close }: { rule: ListedRule; settings: Alert
   );
 }
 
-function Quiet({ settings }: { settings: AlertRules }) {
-  const save = useSave();
+function Quiet({ settings: { quiet } }: { settings: AlertRules }) {
   const [isOpen, setOpen] = useState(false);
-  const [isOn, setOn] = useState(settings.quiet !== null);
-  const [from, setFrom] = useState(settings.quiet?.from ?? "22:00");
-  const [to, setTo] = useState(settings.quiet?.to ?? "07:00");
-  const act = async () => save({ ...settingsWith(settings), quiet: isOn ? { from, to } : null });
   return (
     <>
       <Button size="sm" variant="secondary" onClick={() => setOpen(true)}>
         Quiet hours …
       </Button>
-      <FormDialog title="Quiet hours" about={<p>In these hours of each day, in UTC, warnings wait. What is critical is told at once.</p>} verb="Save" isOpen={isOpen} close={() => setOpen(false)} act={act}>
-        <Switch label="Have quiet hours" checked={isOn} onCheckedChange={setOn} />
-        {isOn && (
-          <>
-            <Input label="From, UTC" type="time" required value={from} onChange={(event) => setFrom(event.target.value)} />
-            <Input label="To, UTC" type="time" required value={to} onChange={(event) => setTo(event.target.value)} />
-          </>
-        )}
-      </FormDialog>
+      {/* Only while it is open, so that it begins with what holds by then. */}
+      {isOpen && <EditQuiet quiet={quiet} close={() => setOpen(false)} />}
     </>
+  );
+}
+
+function EditQuiet({ quiet, close }: { quiet: AlertRules["quiet"]; close: () => void }) {
+  const save = useSave();
+  const [isOn, setOn] = useState(quiet !== null);
+  const [from, setFrom] = useState(quiet?.from ?? "22:00");
+  const [to, setTo] = useState(quiet?.to ?? "07:00");
+  return (
+    <FormDialog
+      title="Quiet hours"
+      about={<p>In these hours of each day, in UTC, warnings wait. What is critical is told at once.</p>}
+      verb="Save"
+      isOpen
+      close={close}
+      act={() => save({ quiet: isOn ? { from, to } : null })}
+    >
+      <Switch label="Have quiet hours" checked={isOn} onCheckedChange={setOn} />
+      {isOn && (
+        <>
+          <Input label="From, UTC" type="time" required value={from} onChange={(event) => setFrom(event.target.value)} />
+          <Input label="To, UTC" type="time" required value={to} onChange={(event) => setTo(event.target.value)} />
+        </>
+      )}
+    </FormDialog>
   );
 }
