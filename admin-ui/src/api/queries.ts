@@ -252,12 +252,6 @@ export function snapshotFiles(api: Api, user: string, snapshot: string, path: st
   });
 }
 
-/** What is below a path of a snapshot, to be saved: a file as it is, a directory as a tar. */
-export async function download(api: Api, user: string, snapshot: string, path: string, isDirectory: boolean): Promise<Blob> {
-  const of = { params: { path: { user }, query: { snapshot, path } }, ...inSnapshot(snapshot, path), parseAs: "blob" as const };
-  return document(isDirectory ? await api.GET("/api/admin/bots/{user}/snapshots/archive", of) : await api.GET("/api/admin/bots/{user}/snapshots/file", of));
-}
-
 export function bulkOrders(api: Api) {
   return infiniteQueryOptions({
     queryKey: ["bulk"],

@@ -14,16 +14,20 @@ interface Answers {
   /** The session of the cookie that an earlier page left. */
   left?: boolean;
   tokenLastsMs?: number;
+  /** Whose that is. */
+  user?: string;
+  /** What the answer about that cookie waits for. */
+  held?: Promise<void>;
   /** What the provider answers to whoever asks for tokens. */
   renewal?: number;
 }
 
 /** The platform and the identity provider, and what they were asked. */
-function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }], renewal = 200, keeps = false, left = false, tokenLastsMs = 3_600_000 }: Answers) {
+function world({ factors = [], secondFactor = true, health = [200, { health: "healthy", components: [] }], renewal = 200, keeps = false, left = false, tokenLastsMs = 3_600_000, user: userId = "an-admin", held }: Answers) {
   const asked: Request[] = [];
   const user = { id: "an-admin", email: "admin@example.org", factors };
   const session = { access_token: TOKEN, token_type: "bearer", expires_in: 3_600, refresh_token: "r", user };
-  const kept = { access_token: TOKEN, expires_at: Date.now() + tokenLastsMs, user_id: "an-admin", email: "admin@example.org" };
+  const kept = { access_token: TOKEN, expires_at: Date.now() + tokenLastsMs, user_id: userId, email: "admin@example.org" };
   const answers: Record<string, [number, object]> = {
     "/api/admin/session": keeps ? [200, { session: kept }] : [404, { code: "not-found", title: "There is nothing here." }],
     "/api/sign-in/session": [200, { session: left ? kept : null }],
@@ -39,7 +43,9 @@ function world({ factors = [], secondFactor = true, health = [200, { health: "he
   vi.stubGlobal("fetch", async (input: Request | string, init?: RequestInit) => {
     const request = new Request(input, init);
     asked.push(request);
-    const [status, body] = answers[new URL(request.url).pathname] ?? [404, {}];
+    const { pathname } = new URL(request.url);
+    if (pathname === "/api/sign-in/session") await held;
+    const [status, body] = answers[pathname] ?? [404, {}];
     return new Response(JSON.stringify(body), { status, headers: { "content-type": "application/json" } });
   });
   return { asked, of: (path: string) => asked.filter(({ url }) => new URL(url).pathname === path) };
@@ -160,12 +166,48 @@ describe("the sign-in", () => {
     expect(of("/api/admin/session")).toHaveLength(1);
   });
 
+  it("takes no token that comes after a sign-out", async () => {
+    world({ secondFactor: false, keeps: true, tokenLastsMs: 1_000 });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    let go = () => {};
+    world({ secondFactor: false, left: true, held: new Promise((resolve) => (go = resolve)) });
+    const late = expect(session.token()).rejects.toMatchObject({ code: "sign-in-required" });
+    void session.leave();
+    const { of } = world({ secondFactor: false, keeps: true });
+    await session.password("other@example.org", "right");
+    go();
+    await late;
+    expect(session.stage()).toMatchObject({ at: "in" });
+    expect(of("/api/admin/session")).toHaveLength(1);
+  });
+
+  it("ends where the cookie has become somebody else's, and leaves it to them", async () => {
+    world({ secondFactor: false, keeps: true, tokenLastsMs: 1_000 });
+    const session = await begun();
+    await session.password("admin@example.org", "right");
+    const { of } = world({ left: true, user: "another" });
+    await expect(session.api.GET("/api/admin/health", {})).rejects.toMatchObject({ code: "sign-in-required" });
+    expect(session.stage()).toMatchObject({ at: "password", notice: expect.stringContaining("another tab") });
+    expect(of("/api/sign-in/session").map(({ method }) => method)).toEqual(["POST"]);
+  });
+
+  it("ends in every tab when it is ended in one", async () => {
+    const { of } = world({ left: true });
+    const [here, there] = [new Session(), new Session()];
+    await Promise.all([here.begin(), there.begin()]);
+    expect(there.stage()).toMatchObject({ at: "in" });
+    await here.leave();
+    await vi.waitFor(() => expect(there.stage()).toMatchObject({ at: "password", notice: "You signed out in another tab." }));
+    expect(of("/api/sign-in/session").filter(({ method }) => method === "DELETE")).toHaveLength(1);
+  });
+
   it("asks for the next token before one ends, and is over without one", async () => {
     world({ secondFactor: false, keeps: true, tokenLastsMs: 1_000 });
     const session = await begun();
     await session.password("admin@example.org", "right");
     expect(session.stage()).toMatchObject({ at: "in" });
-    await session.api.GET("/api/admin/health", {});
+    await expect(session.api.GET("/api/admin/health", {})).rejects.toMatchObject({ code: "sign-in-required" });
     expect(session.stage()).toMatchObject({ at: "password", notice: "Your session is over; sign in again." });
   });
 

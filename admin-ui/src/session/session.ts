@@ -34,6 +34,9 @@ const ENDS: Record<string, string> = {
 
 /** For what has no words of its own. */
 const OVER = "Your session is over; sign in again.";
+/** What another tab of this browser did. */
+const LEFT = "You signed out in another tab.";
+const TAKEN = "Somebody else signed in in another tab.";
 
 /** Milliseconds before its end from which on a token is not used any more. */
 const SPARE_MS = 60_000;
@@ -48,6 +51,10 @@ export class Session implements Tokens {
   /** What the platform keeps the session by, once it does. */
   #kept: AdminToken | undefined;
   #resuming: Promise<AdminToken | undefined> | undefined;
+  /** Counts the sessions of this page: an answer that comes after the end of its own says nothing. */
+  #generation = 0;
+  /** The other tabs of this origin, which live by the same cookie. */
+  readonly #tabs = new BroadcastChannel("moltworker-admin-session");
   /** The two calls that the cookie goes along with. */
   readonly #own = calls({ credentials: "same-origin", header: async () => undefined, refused: () => {} });
   /** What a caller of the API gets from it. */
@@ -60,9 +67,23 @@ export class Session implements Tokens {
     return () => this.#heard.delete(listener);
   };
 
+  constructor() {
+    this.#tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (this.#kept !== undefined && data === this.#kept.user_id) this.#go({ at: "password", notice: LEFT });
+    };
+  }
+
   #go(stage: Stage) {
+    // Whoever signs in now may be somebody else.
+    if (stage.at === "password") this.#forget();
     this.#stage = stage;
     for (const listener of this.#heard) listener();
+  }
+
+  #forget() {
+    this.#generation += 1;
+    this.#kept = undefined;
+    this.#resuming = undefined;
   }
 
   /** Finds out where one signs in. */
@@ -79,10 +100,7 @@ export class Session implements Tokens {
     if (kept === undefined) return this.#go({ at: "password" });
     this.#kept = kept;
     const wrong = await this.#enter(kept.email ?? kept.user_id);
-    if (wrong === undefined) return;
-    // Whoever signs in now may be somebody else.
-    this.#kept = undefined;
-    this.#go({ at: "password", notice: wrong });
+    if (wrong !== undefined) this.#go({ at: "password", notice: wrong });
   }
 
   #connect({ auth_url: url, api_key: key }: SignInSettings) {
@@ -100,6 +118,7 @@ export class Session implements Tokens {
   }
 
   async password(email: string, password: string): Promise<Wrong> {
+    this.#forget();
     const auth = this.#provider();
     const { data, error } = await auth.signInWithPassword({ email, password });
     if (error) return words(error);
@@ -132,6 +151,7 @@ export class Session implements Tokens {
 
   /** Whether the platform takes them for an admin, it says itself: by a call that leaves nothing in the history. */
   async #enter(email: string): Promise<Wrong> {
+    const generation = this.#generation;
     try {
       await this.api.GET("/api/admin/health", { params: { query: { status: "200" } } });
     } catch (error) {
@@ -140,12 +160,14 @@ export class Session implements Tokens {
     }
     if (this.#kept === undefined) await this.#keep();
     const { data } = await this.#provider().getSession();
+    if (generation !== this.#generation) return undefined;
     this.#go({ at: "in", email, user: this.#kept?.user_id ?? data.session?.user.id ?? "" });
     return undefined;
   }
 
   /** Gives the refresh token away: two who spend it would each end the other's session. */
   async #keep() {
+    const generation = this.#generation;
     const { data } = await this.#provider().getSession();
     if (!data.session || !this.#settings) return;
     try {
@@ -153,6 +175,7 @@ export class Session implements Tokens {
       const answer = document(
         await this.api.POST("/api/admin/session", { body: { refresh_token: data.session.refresh_token }, credentials: "same-origin" }),
       );
+      if (generation !== this.#generation) return;
       this.#kept = answer.session ?? undefined;
     } catch {
       // Then a reload signs in again.
@@ -165,21 +188,34 @@ export class Session implements Tokens {
 
   /** The next token of a session that the platform keeps; one call at a time. */
   async #resume(): Promise<AdminToken | undefined> {
-    this.#resuming ??= this.#own
+    if (this.#resuming) return this.#resuming;
+    const asked = this.#own
       .POST("/api/sign-in/session", {})
       .then((answer) => document(answer).session ?? undefined)
-      .finally(() => (this.#resuming = undefined));
-    return this.#resuming;
+      .finally(() => {
+        if (this.#resuming === asked) this.#resuming = undefined;
+      });
+    this.#resuming = asked;
+    return asked;
   }
 
   async token() {
     if (this.#kept) {
-      const isGood = this.#kept.expires_at - Date.now() > SPARE_MS;
-      const next = isGood ? this.#kept : await this.#resume();
-      if (next === undefined) void this.leave(OVER);
+      const [kept, generation] = [this.#kept, this.#generation];
+      const next = kept.expires_at - Date.now() > SPARE_MS ? kept : await this.#resume();
       // A sign-out that came meanwhile wins.
-      this.#kept &&= next;
-      this.#last = this.#kept?.access_token;
+      if (generation !== this.#generation) throw over();
+      if (next === undefined) {
+        void this.leave(OVER);
+        throw over();
+      }
+      if (next.user_id !== kept.user_id) {
+        // The cookie is another one's by now, who goes on in the other tab.
+        this.#go({ at: "password", notice: TAKEN });
+        throw over();
+      }
+      this.#kept = next;
+      this.#last = next.access_token;
       return this.#last;
     }
     const session = await this.#auth?.getSession();
@@ -198,9 +234,10 @@ export class Session implements Tokens {
 
   /** Signs out, this session alone: other devices keep their sessions. */
   async leave(notice?: string) {
+    const kept = this.#kept;
     this.#go({ at: "password", ...(notice !== undefined && { notice }) });
-    if (this.#kept === undefined) return void (await this.#auth?.signOut({ scope: "local" }));
-    this.#kept = undefined;
+    if (kept === undefined) return void (await this.#auth?.signOut({ scope: "local" }));
+    this.#tabs.postMessage(kept.user_id);
     // If that is not answered, the cookie is good until its day is over, and no longer.
     await this.#own.DELETE("/api/sign-in/session", { keepalive: true }).catch(() => {});
   }
@@ -209,6 +246,10 @@ export class Session implements Tokens {
     if (!this.#auth) throw new Error("the sign-in has not begun");
     return this.#auth;
   }
+}
+
+function over(): Problem {
+  return new Problem(401, "sign-in-required", OVER);
 }
 
 function words(error: AuthError): string {
