@@ -150,6 +150,24 @@ test("a slow sink is let go of after two minutes, and loses nothing", async (t) 
   assert.deepEqual([told().length, new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size], [8, 8]);
 });
 
+test("thousands that have spent their limit hide no other bot, and wait for it", async (t) => {
+  const { database, minutes, sink, wrong, told } = await start(t);
+  await sink("ops");
+  await database.prepare(
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2001)
+     INSERT INTO bots (user_id, state, awake, run, since, health, incidents, heartbeat_at)
+     SELECT '00000000-0000-4000-8000-' || printf('%012d', i), 'asleep', 0, 9, 0, 'unknown', '["spend-over-limit"]', 1 FROM n`,
+  ).run();
+  await minutes(1);
+  assert.equal(told().filter((one) => one === "spend-over-limit opened").length, 50, "what one tick sends");
+  await wrong(9_000, { state: "crash-looped", since: Date.now() - 5 * MINUTE });
+  await minutes(2);
+  const others = told().filter((one) => !one.startsWith("spend-"));
+  assert.deepEqual(others.sort(), ["bots-left-out opened", "crash-loop opened"]);
+  const { rows } = await database.prepare("SELECT count(*) AS rows FROM incidents WHERE rule = 'spend-over-limit'").first();
+  assert.ok(rows > 1_490 && rows < 1_500, `${rows} of them in three ticks`);
+});
+
 test("ticks that overlap, and one that is cut short, tell nothing twice", async (t) => {
   const { receiver, worker, database, minutes, sink, wrong, told } = await start(t);
   await sink("ops");

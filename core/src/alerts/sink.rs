@@ -173,7 +173,8 @@ impl SinkRequest {
                 let token = secret
                     .filter(|token| is_token(token, b":_-"))
                     .ok_or(BadSink::Token)?;
-                format!("{}/bot{token}/sendMessage", base.trim_end_matches('/'))
+                let bot = format!("bot{token}");
+                [base.trim_end_matches('/'), &bot, "sendMessage"].join("/")
             }
             SinkKind::Alertmanager => {
                 if secret.is_some_and(|token| !is_token(token, b"-._~+/=")) {

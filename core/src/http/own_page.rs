@@ -33,11 +33,11 @@ pub enum PageProof {
 pub struct Sent<'a> {
     /// As it arrived.
     pub method: &'a str,
-    /// [`CSRF_HEADER`].
+    /// The value of [`CSRF_HEADER`].
     pub token: &'a str,
     /// `Origin`. Browsers send it with everything but what only asks.
     pub origin: Option<&'a str>,
-    /// `Sec-Fetch-Site`.
+    /// What `Sec-Fetch-Site` says.
     pub site: Option<&'a str>,
 }
 

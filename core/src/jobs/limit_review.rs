@@ -20,7 +20,7 @@ pub struct LimitReview {
 /// Who is to be asked next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskNext {
-    /// Nobody.
+    /// Nobody: all were asked about this limit.
     Nobody,
     /// All of them, from the first on.
     All,
