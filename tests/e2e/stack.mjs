@@ -101,7 +101,9 @@ export class Stack {
   /** The same with any `change` of its configuration, the text of the `wrangler.toml` that runs. */
   async reconfigure(change) {
     const config = join(this.state, "wrangler.toml");
-    const before = await readFile(config, "utf8");
+    // What it builds stays as it is: wrangler would build the module again, for a minute and more on a busy machine.
+    const tables = (await readFile(config, "utf8")).split(/^(?=\[)/m);
+    const before = tables.filter((table) => !table.startsWith("[build]")).join("");
     const after = change(before);
     if (after === before) throw new Error("the configuration stays as it is");
     const times = async () => (await readFile(this.log, "utf8")).split("Local server updated and ready").length;
