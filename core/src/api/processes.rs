@@ -65,7 +65,10 @@ impl BotProcesses {
         processes.sort_by(|one, other| other.resident.cmp(&one.resident).then(one.pid.cmp(&other.pid)));
         processes.truncate(MAX_SHOWN);
         Self {
-            processes: processes.into_iter().map(BotProcess::of).collect(),
+            processes: processes
+                .into_iter()
+                .map(|process| BotProcess::of(&process))
+                .collect(),
             total: count.all,
             zombies: count.zombies,
             memory: memory.map(|memory| memory.current),
@@ -78,7 +81,7 @@ impl BotProcesses {
 }
 
 impl BotProcess {
-    fn of(process: Process) -> Self {
+    fn of(process: &Process) -> Self {
         let visible = |character: char| if character.is_control() { '?' } else { character };
         Self {
             pid: process.pid,

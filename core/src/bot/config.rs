@@ -3,27 +3,33 @@
 
 use serde_json::{Map, Value};
 
-/// Stands where a secret is. In a patch it means that the secret stays what it is.
-pub const HIDDEN: &str = "[hidden]";
+mod secrets;
+
+pub use secrets::{HIDDEN, hide_secrets, keep_hidden, without_strings};
+
 /// So many paths of a change are told, and so many characters of each.
 const MAX_PATHS: usize = 20;
 const MAX_PATH: usize = 200;
-/// Below these names whatever is set may be a secret: variables of an environment, headers of a request.
-const SECRET_BELOW: [&str; 2] = ["env", "headers"];
-/// What a name has in it whose value is a secret.
-const SECRET_PARTS: [&str; 9] = [
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "credential",
-    "authorization",
-    "cookie",
-    "privatekey",
-];
-/// How a name ends whose value is a secret. Also those of keys of an API, and of those that sign.
-const SECRET_END: &str = "key";
+/// So many lists may one change replace, and so many bytes has the path of one: the gateway is told each by its path, and all of them
+/// stay far below what a call to it may have.
+const MAX_LISTS: usize = 200;
+const MAX_LIST_PATH: usize = 500;
+const TOO_MANY_LISTS: &str =
+    "a change replaces 200 lists at most, and the path of each has 500 bytes at most";
+/// What means something else than a member's name where JavaScript merges: the gateway leaves it out without a word.
+const NO_NAMES: [&str; 3] = ["__proto__", "constructor", "prototype"];
+
+/// Which name in a patch the gateway would not take for one.
+pub fn no_name(patch: &Value) -> Option<&'static str> {
+    match patch {
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let unfit = NO_NAMES.into_iter().find(|unfit| unfit == name);
+            unfit.or_else(|| no_name(value))
+        }),
+        Value::Array(items) => items.iter().find_map(no_name),
+        _ => None,
+    }
+}
 
 /// Changes `config` as the patch says.
 pub fn merge(config: &mut Value, patch: &Value) {
@@ -37,12 +43,10 @@ pub fn merge(config: &mut Value, patch: &Value) {
     let Some(members) = config.as_object_mut() else {
         return;
     };
-    for (name, value) in patch {
-        if value.is_null() {
-            members.retain(|member, _| member != name);
-        } else {
-            merge(members.entry(name).or_insert(Value::Null), value);
-        }
+    // At once, because taking out one after the other moves the rest each time.
+    members.retain(|member, _| !patch.get(member).is_some_and(Value::is_null));
+    for (name, value) in patch.iter().filter(|(_, value)| !value.is_null()) {
+        merge(members.entry(name).or_insert(Value::Null), value);
     }
 }
 
@@ -66,41 +70,91 @@ pub fn difference(from: &Map<String, Value>, to: &Map<String, Value>) -> Map<Str
 
 /// Which lists of `config` the patch replaces or removes, as paths with dots: the gateway wants to be told that no entry is
 /// lost by mistake, and would merge some lists by the ids in them otherwise.
-pub fn replaced_lists(config: &Value, patch: &Value) -> Vec<String> {
+///
+/// # Errors
+/// There are more than can be told.
+pub fn replaced_lists(config: &Value, patch: &Value) -> Result<Vec<String>, &'static str> {
     let mut found = Vec::new();
-    collect_replaced(Some(config), patch, "", &mut found);
-    found.dedup();
-    found
+    collect_replaced(Some(config), patch, "", &mut found)?;
+    Ok(found)
 }
 
-fn collect_replaced(config: Option<&Value>, patch: &Value, path: &str, found: &mut Vec<String>) {
+fn collect_replaced(
+    config: Option<&Value>,
+    patch: &Value,
+    path: &str,
+    found: &mut Vec<String>,
+) -> Result<(), &'static str> {
     let Value::Object(patch) = patch else {
         if let Some(there) = config {
-            collect_lists(there, path, found);
+            collect_lists(there, path, found)?;
         }
-        if patch.is_array() {
-            found.push(path.to_owned());
-        }
-        return;
+        return if patch.is_array() {
+            list(path, found)
+        } else {
+            Ok(())
+        };
     };
     if config.is_some_and(Value::is_array) {
-        found.push(path.to_owned());
+        list(path, found)?;
     }
     for (name, value) in patch {
         let there = config.and_then(|config| config.get(name));
-        collect_replaced(there, value, &below(path, name), found);
+        collect_replaced(there, value, &cut(below(path, name)), found)?;
+    }
+    Ok(())
+}
+
+fn collect_lists(config: &Value, path: &str, found: &mut Vec<String>) -> Result<(), &'static str> {
+    match config {
+        Value::Array(_) => list(path, found),
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, value)| collect_lists(value, &cut(below(path, name)), found)),
+        _ => Ok(()),
     }
 }
 
-fn collect_lists(config: &Value, path: &str, found: &mut Vec<String>) {
-    match config {
-        Value::Array(_) => found.push(path.to_owned()),
-        Value::Object(members) => {
-            for (name, value) in members {
-                collect_lists(value, &below(path, name), found);
-            }
+fn list(path: &str, found: &mut Vec<String>) -> Result<(), &'static str> {
+    if found.last().is_some_and(|last| last == path) {
+        return Ok(());
+    }
+    if found.len() >= MAX_LISTS || path.len() > MAX_LIST_PATH {
+        return Err(TOO_MANY_LISTS);
+    }
+    found.push(path.to_owned());
+    Ok(())
+}
+
+/// Keeps what lies deep below long names short, and still too long.
+fn cut(mut path: String) -> String {
+    let end = path.ceil_char_boundary(MAX_LIST_PATH + 1);
+    path.truncate(end);
+    path
+}
+
+/// By which an object of a config takes in what stands in another file.
+const INCLUDE: &str = "$include";
+
+/// Whether the patch changes what may stand in another file, or which one that is: nobody can tell then what there was before.
+pub fn reaches_included(config: &Value, patch: &Value) -> bool {
+    match (config, patch) {
+        (Value::Object(config), Value::Object(patch)) => {
+            let includes = config.contains_key(INCLUDE) || patch.contains_key(INCLUDE);
+            includes && !patch.is_empty()
+                || patch
+                    .iter()
+                    .any(|(name, value)| reaches_included(config.get(name).unwrap_or(&Value::Null), value))
         }
-        _ => {}
+        _ => names_include(config) || names_include(patch),
+    }
+}
+
+fn names_include(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.contains_key(INCLUDE) || members.values().any(names_include),
+        Value::Array(items) => items.iter().any(names_include),
+        _ => false,
     }
 }
 
@@ -112,14 +166,16 @@ pub fn changed_paths(patch: &Value) -> Vec<String> {
 }
 
 fn collect_changed(patch: &Value, path: &str, found: &mut Vec<String>) {
+    if found.len() >= MAX_PATHS {
+        return;
+    }
     match patch {
         Value::Object(members) if !members.is_empty() => {
             for (name, value) in members {
-                collect_changed(value, &below(path, name), found);
+                collect_changed(value, &path_in_short(&below(path, name)), found);
             }
         }
-        _ if found.len() < MAX_PATHS => found.push(path_in_short(path)),
-        _ => {}
+        _ => found.push(path.to_owned()),
     }
 }
 
@@ -132,75 +188,6 @@ fn below(path: &str, name: &str) -> String {
     match path {
         "" => name.to_owned(),
         path => format!("{path}.{name}"),
-    }
-}
-
-/// Takes every secret out of a config that is to be shown.
-pub fn hide_secrets(config: &mut Value) {
-    hide(config, false);
-}
-
-fn hide(value: &mut Value, is_secret: bool) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members.iter_mut() {
-                let below = SECRET_BELOW.contains(&name.to_ascii_lowercase().as_str());
-                hide(value, is_secret || below || is_secret_name(name));
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| hide(item, is_secret)),
-        Value::String(text) if (is_secret && !is_reference(text)) || has_password(text) => {
-            HIDDEN.clone_into(text);
-        }
-        _ => {}
-    }
-}
-
-/// Whether the value of this name is a secret, as far as the name tells.
-fn is_secret_name(name: &str) -> bool {
-    let letters = name.chars().filter(char::is_ascii_alphanumeric);
-    let plain: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
-    plain.ends_with(SECRET_END) || SECRET_PARTS.iter().any(|part| plain.contains(part))
-}
-
-/// Nothing, or the name of a variable that the gateway fills in: no secret by itself.
-fn is_reference(text: &str) -> bool {
-    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-    text.is_empty()
-        || name.is_some_and(|name| name.chars().all(|one| one.is_ascii_alphanumeric() || one == '_'))
-}
-
-/// Whether an address brings a password along.
-fn has_password(text: &str) -> bool {
-    let authority = text
-        .split_once("://")
-        .map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    let user = authority.and_then(|authority| authority.rsplit_once('@'));
-    user.is_some_and(|(user, _)| user.contains(':'))
-}
-
-/// Takes out of a patch what [`HIDDEN`] stands for: it was shown so, and stays what it is.
-///
-/// # Errors
-/// It stands in a list, which a patch replaces as a whole.
-pub fn keep_hidden(patch: &mut Value) -> Result<(), &'static str> {
-    match patch {
-        Value::Object(members) => {
-            members.retain(|_, value| value != HIDDEN);
-            members.values_mut().try_for_each(keep_hidden)
-        }
-        list @ Value::Array(_) if names_hidden(list) => {
-            Err("a list is replaced as a whole, and a secret in it was hidden: write that in full")
-        }
-        _ => Ok(()),
-    }
-}
-
-fn names_hidden(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members.values().any(names_hidden),
-        Value::Array(items) => items.iter().any(names_hidden),
-        other => other == HIDDEN,
     }
 }
 
@@ -253,7 +240,7 @@ mod tests {
             (json!({"b": {"e": 2}}), vec![]),
             (json!({"a": {"b": 1}, "f": 7}), vec!["a", "f.g"]),
         ] {
-            assert_eq!(replaced_lists(&config, &patch), paths, "{patch}");
+            assert_eq!(replaced_lists(&config, &patch).unwrap(), paths, "{patch}");
         }
     }
 
@@ -270,35 +257,53 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_of_a_config_is_shown() {
-        let mut config = json!({
-            "channels": {"telegram": {"botToken": "1:abc", "enabled": true, "accounts": [{"bot_token": "x"}]}},
-            "models": {"providers": {"a": {"apiKey": "sk-1", "headers": {"X-Any": "v"}, "baseUrl": "https://u:p@h/v1"}}},
-            "env": {"vars": {"ANY": "thing", "NUMBER": 7}},
-            "gateway": {"auth": {"password": "${OPENCLAW_GATEWAY_PASSWORD}"}, "port": 1},
-            "skills": {"tokens": ["a", "b"], "credentials": {"user": "me"}},
-            "agents": {"defaults": {"maxTokens": 4096, "workspace": "https://h/a@b:c", "empty": {"token": ""}}},
-        });
-        hide_secrets(&mut config);
+    fn more_replaced_lists_than_can_be_told_are_refused() {
+        let lists = |count: usize, name: &str| {
+            let lists = (0..count).map(|number| (format!("{name}{number}"), json!([1])));
+            Value::Object(lists.collect())
+        };
         assert_eq!(
-            config,
-            json!({
-                "channels": {"telegram": {"botToken": HIDDEN, "enabled": true, "accounts": [{"bot_token": HIDDEN}]}},
-                "models": {"providers": {"a": {"apiKey": HIDDEN, "headers": {"X-Any": HIDDEN}, "baseUrl": HIDDEN}}},
-                "env": {"vars": {"ANY": HIDDEN, "NUMBER": 7}},
-                "gateway": {"auth": {"password": "${OPENCLAW_GATEWAY_PASSWORD}"}, "port": 1},
-                "skills": {"tokens": [HIDDEN, HIDDEN], "credentials": {"user": HIDDEN}},
-                "agents": {"defaults": {"maxTokens": 4096, "workspace": "https://h/a@b:c", "empty": {"token": ""}}},
-            })
+            replaced_lists(&json!({}), &lists(MAX_LISTS, "a")).map(|all| all.len()),
+            Ok(MAX_LISTS)
         );
+        for (config, patch) in [
+            (json!({}), lists(MAX_LISTS + 1, "a")),
+            (json!({ "a": lists(MAX_LISTS + 1, "a") }), json!({ "a": null })),
+            (json!({}), lists(1, &"ü".repeat(MAX_LIST_PATH / 2))),
+            (json!({}), json!({ "a".repeat(MAX_LIST_PATH + 1): lists(1, "a") })),
+        ] {
+            assert_eq!(replaced_lists(&config, &patch), Err(TOO_MANY_LISTS));
+        }
     }
 
     #[test]
-    fn a_secret_that_comes_back_hidden_stays_what_it_is() {
-        let mut patch = json!({"a": {"token": HIDDEN, "b": 1}, "token": HIDDEN, "c": null});
-        assert_eq!(keep_hidden(&mut patch), Ok(()));
-        assert_eq!(patch, json!({"a": {"b": 1}, "c": null}));
-        assert!(keep_hidden(&mut json!({"a": [{"token": HIDDEN}]})).is_err());
+    fn a_change_of_what_another_file_may_say_is_known() {
+        let config = json!({"a": {"$include": "x", "b": 1}, "c": {"d": [{"$include": "y"}], "e": 1}});
+        for (patch, reaches) in [
+            (json!({"a": {"b": 2}}), true),
+            (json!({"a": {"f": {"g": null}}}), true),
+            (json!({"a": null}), true),
+            (json!({"c": 1}), true),
+            (json!({"c": {"d": [1]}}), true),
+            (json!({"new": {"$include": "z"}}), true),
+            (json!({"new": [{"$include": "z"}]}), true),
+            (json!({"c": {"e": 2}, "a": {}}), false),
+            (json!({"f": {"g": 1}}), false),
+        ] {
+            assert_eq!(reaches_included(&config, &patch), reaches, "{patch}");
+        }
+    }
+
+    #[test]
+    fn names_that_javascript_takes_for_something_else_are_found() {
+        for (patch, found) in [
+            (json!({"a": {"__proto__": {"b": 1}}}), Some("__proto__")),
+            (json!({"a": [{"constructor": 1}]}), Some("constructor")),
+            (json!({"prototype": null}), Some("prototype")),
+            (json!({"proto": "__proto__"}), None),
+        ] {
+            assert_eq!(no_name(&patch), found, "{patch}");
+        }
     }
 
     /// Of objects alone: what a patch cannot say is `null`.

@@ -95,6 +95,14 @@ pub struct Device {
 }
 
 impl DeviceList {
+    /// What is left of it without what this names.
+    #[must_use]
+    pub fn without(mut self, id: &str) -> Self {
+        self.pending.retain(|device| device.id != id);
+        self.paired.retain(|device| device.id != id);
+        self
+    }
+
     /// What a gateway answers to `device.pair.list`. A device without an id is none.
     pub fn of_gateway(answer: &Value) -> Self {
         let of = |list: &str, id: &str, since: &str| {
@@ -195,6 +203,16 @@ fn in_short(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_list_is_told_without_what_was_taken_from_it() {
+        let device = |id: &str| json!({ "requestId": id, "deviceId": id });
+        let list = |ids: &[&str]| {
+            let all: Vec<_> = ids.iter().map(|id| device(id)).collect();
+            DeviceList::of_gateway(&json!({ "pending": all, "paired": all }))
+        };
+        assert_eq!(list(&["a", "b"]).without("a"), list(&["b"]));
+    }
 
     /// As OpenClaw 2026.9.6 answers.
     #[test]
