@@ -42,7 +42,7 @@ pub(crate) async fn call(fake: &Fake, request: Request<Incoming>) -> Result<Answ
         }
         Some("channels.status") if !suspended => payload(&channels(fake)),
         Some("channels.status") => refused(StatusCode::SERVICE_UNAVAILABLE),
-        Some("config.get") => payload(&json!({ "exists": true, "hash": hash(&config()?), "config": {} })),
+        Some("config.get") => told()?,
         Some("config.patch") => patch(&part)?,
         Some(method) if method.starts_with("device.pair.") => pair(fake, method, &part),
         _ => refused(StatusCode::BAD_REQUEST),
@@ -93,11 +93,22 @@ fn config() -> Result<String, FakeError> {
     Ok(std::fs::read_to_string(config_file())?)
 }
 
+/// One with `edited` in it is changed by somebody else as soon as it was told.
+fn told() -> Result<Answer, FakeError> {
+    let text = config()?;
+    if text.contains("edited") {
+        std::fs::write(config_file(), format!("{text} "))?;
+    }
+    Ok(payload(
+        &json!({ "exists": true, "hash": hash(&text), "config": {} }),
+    ))
+}
+
 fn hash(text: &str) -> String {
     format!("of {} bytes", text.len())
 }
 
-/// Takes whatever has no key `foo`. One that sets `restarts` is written, and not answered as such.
+/// Takes whatever has no key `foo`, and repeats what it refuses as `echo`. One that sets `restarts` is written, and not answered as such.
 fn patch(part: &impl Fn(&str) -> Value) -> Result<Answer, FakeError> {
     let before = config()?;
     let raw = part("/params/raw");
@@ -107,6 +118,9 @@ fn patch(part: &impl Fn(&str) -> Value) -> Result<Answer, FakeError> {
         return Ok(invalid(
             "config changed since last load; re-run config.get and retry",
         ));
+    }
+    if let Some(value) = patch.get("echo") {
+        return Ok(invalid(&format!("invalid config: echo is {value}")));
     }
     if patch.get("foo").is_some() {
         return Ok(invalid("invalid config: <root>: Unrecognized key: \"foo\""));

@@ -203,6 +203,8 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
         rpc,
         followers: Arc::new(tokio::sync::Semaphore::new(control::MAX_FOLLOWERS)),
         config_turn: tokio::sync::Mutex::new(()),
+        looks: tokio::sync::Semaphore::new(control::MAX_LOOKS),
+        config_key: random()?,
     });
     let control = Port::open(settings.control, control::HEAD_DEADLINE, move |request, _| {
         control::handle(Arc::clone(&control), request)
@@ -224,7 +226,11 @@ async fn supervised(settings: Settings, password: String, logs: Arc<Logs>) -> Re
 
 /// A password for the gateway's callers inside the container; it lives as long as the supervisor.
 fn password() -> Result<String, SupervisorError> {
+    Ok(hex::encode(&random()?))
+}
+
+fn random() -> Result<[u8; 32], SupervisorError> {
     let mut bytes = [0_u8; 32];
     getrandom(&mut bytes, GetRandomFlags::empty())?;
-    Ok(hex::encode(&bytes))
+    Ok(bytes)
 }

@@ -21,6 +21,10 @@ pub(crate) async fn handle(control: &Control, method: &Method) -> Result<Respons
     if *method != Method::GET {
         return Err((Refusal::WrongMethod, None));
     }
+    let _place = control
+        .looks
+        .try_acquire()
+        .map_err(|_| (Refusal::TooMany, None))?;
     let params = json!({ "probe": true, "timeoutMs": PROBE_MS });
     let said: Result<Value, _> = control
         .rpc

@@ -31,6 +31,11 @@ use crate::supervisor::platform_settings::PlatformConfig;
 const CHANGE_DEADLINE: Duration = Duration::from_secs(20);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(4);
 
+/// How the gateway says that its config is not the one any more that it told.
+const CHANGED_SINCE: &str = "config changed since last load";
+const INCLUDED: &str =
+    "the config takes this from another file by $include: change it there, or in the bot's own page";
+
 /// A patch, as the platform's caller sent it.
 #[derive(Deserialize)]
 struct Patch {
@@ -53,21 +58,33 @@ struct Found {
 
 /// Answers one question, or makes one change.
 pub(crate) async fn handle(control: &Control, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
+    let _place = control
+        .looks
+        .try_acquire()
+        .map_err(|_| (Refusal::TooMany, None))?;
     match *request.method() {
-        Method::GET => Ok(answer::json(&shown(&found(control).await?))),
+        Method::GET => {
+            let found = found(control).await?;
+            Ok(answer::json(&control.shown(&found)))
+        }
         Method::POST => {
             let patch: Patch = serde_json::from_slice(&body(request).await?)
                 .map_err(|error| (Refusal::BadRequest, Some(error.to_string())))?;
             // Of two changes at once the second one starts from what the first has made.
             let _turn = control.config_turn.lock().await;
+            let known = known(control).await;
             let found = found(control).await?;
             if patch
                 .digest
-                .is_some_and(|digest| digest != digest_of(&found.text))
+                .is_some_and(|digest| digest != control.digest_of(&found.text))
             {
                 return Err((Refusal::ConfigChanged, None));
             }
-            Ok(answer::json(&change(control, found, patch.patch, false).await?))
+            let change = Change {
+                patch: patch.patch,
+                was_in_force: false,
+            };
+            Ok(answer::json(&change.make(control, known, found).await?))
         }
         Method::PUT => {
             let wanted: Value = serde_json::from_slice(&body(request).await?)
@@ -101,16 +118,34 @@ async fn found(control: &Control) -> Result<Found, Refused> {
     Ok(Found { text, config })
 }
 
-fn digest_of(text: &str) -> String {
-    hex::encode(&Sha256::digest(text))
-}
+impl Control {
+    /// Tells one config from another in this run, and nothing else about it: whoever guesses what is hidden cannot try it out.
+    fn digest_of(&self, text: &str) -> String {
+        let keyed = |said: &[u8]| {
+            Sha256::new()
+                .chain_update(self.config_key)
+                .chain_update(said)
+                .finalize()
+        };
+        hex::encode(&keyed(&keyed(text.as_bytes())))
+    }
 
-fn shown(found: &Found) -> ShownConfig {
-    let mut config = found.config.clone();
-    config::hide_secrets(&mut config);
-    ShownConfig {
-        config: config.to_string(),
-        digest: digest_of(&found.text),
+    fn shown(&self, found: &Found) -> ShownConfig {
+        let mut config = found.config.clone();
+        config::hide_secrets(&mut config);
+        ShownConfig {
+            config: config.to_string(),
+            digest: self.digest_of(&found.text),
+        }
+    }
+
+    /// The config after a change. That it cannot be read, or is said to be what it was, takes nothing back: then it is what was wanted.
+    async fn shown_after(&self, wanted: Value) -> (ShownConfig, Value) {
+        let now = found(self).await.unwrap_or_else(|_| Found {
+            text: wanted.to_string(),
+            config: wanted,
+        });
+        (self.shown(&now), now.config)
     }
 }
 
@@ -119,19 +154,24 @@ async fn put_back(control: &Control, wanted: &Value) -> Result<ChangedConfig, Re
     let Value::Object(to) = wanted else {
         return Err((Refusal::BadRequest, Some("a config is an object".to_owned())));
     };
+    let known = known(control).await;
     match found(control).await {
         Ok(found) => {
             let from = found.config.as_object().cloned().unwrap_or_default();
             let patch = Value::Object(config::difference(&from, to));
-            change(control, found, patch, true).await
+            let change = Change {
+                patch,
+                was_in_force: true,
+            };
+            change.make(control, known, found).await
         }
         // Nobody can read what there is, the gateway neither: the way back leads out of that as well.
         Err((Refusal::ConfigUnreadable, _)) if has_none(control) => {
             write(control, wanted)?;
-            let now = self::found(control).await?;
+            let (now, _) = control.shown_after(wanted.clone()).await;
             Ok(ChangedConfig {
                 before: None,
-                now: shown(&now),
+                now,
                 paths: Vec::new(),
             })
         }
@@ -139,52 +179,83 @@ async fn put_back(control: &Control, wanted: &Value) -> Result<ChangedConfig, Re
     }
 }
 
-/// Merges a patch into what was found. One that `was_in_force` is put back by the supervisor where the gateway does not answer.
-async fn change(
-    control: &Control,
-    found: Found,
-    mut patch: Value,
+/// A patch that is wanted. One that `was_in_force` is put back by the supervisor where the gateway does not answer.
+struct Change {
+    patch: Value,
     was_in_force: bool,
-) -> Result<ChangedConfig, Refused> {
-    if !patch.is_object() {
-        return Err((Refusal::BadRequest, Some("a patch is an object".to_owned())));
-    }
-    config::keep_hidden(&mut patch).map_err(|reason| (Refusal::BadRequest, Some(reason.to_owned())))?;
-    let platform = PlatformConfig::new(&control.settings.run, control.settings.gateway);
-    let mut wanted = found.config.clone();
-    config::merge(&mut wanted, &patch);
-    if let Some(key) = changed_platform_key(&found.config, &wanted, &platform) {
-        if !was_in_force {
-            return Err((Refusal::PlatformSetting, Some(key)));
+}
+
+impl Change {
+    /// What the config would be, where it may be that.
+    fn wanted(&mut self, control: &Control, found: &Found) -> Result<Value, Refused> {
+        let bad = |reason: &str| (Refusal::BadRequest, Some(reason.to_owned()));
+        let refused = |reason: String| (Refusal::ConfigRefused, Some(reason));
+        if !self.patch.is_object() {
+            return Err(bad("a patch is an object"));
         }
-        // What it was then is of another run.
-        gateway_config::keep_platform_keys(&found.config, &mut wanted, &platform)
-            .map_err(|error| (Refusal::ConfigRefused, Some(error.to_string())))?;
-        patch = match (&found.config, &wanted) {
-            (Value::Object(from), Value::Object(to)) => Value::Object(config::difference(from, to)),
-            _ => patch,
-        };
+        if !self.was_in_force {
+            let mut shown = found.config.clone();
+            config::hide_secrets(&mut shown);
+            config::keep_hidden(&mut self.patch, &shown).map_err(bad)?;
+        }
+        if let Some(name) = config::no_name(&self.patch) {
+            return Err(bad(&format!("{name} cannot be the name of a setting")));
+        }
+        let platform = PlatformConfig::new(&control.settings.run, control.settings.gateway);
+        let mut wanted = found.config.clone();
+        config::merge(&mut wanted, &self.patch);
+        if let Some(key) = changed_platform_key(&found.config, &wanted, &platform) {
+            if !self.was_in_force {
+                return Err((Refusal::PlatformSetting, Some(key)));
+            }
+            // What it was then is of another run.
+            gateway_config::keep_platform_keys(&found.config, &mut wanted, &platform)
+                .map_err(|error| refused(error.to_string()))?;
+            if let (Value::Object(from), Value::Object(to)) = (&found.config, &wanted) {
+                self.patch = Value::Object(config::difference(from, to));
+            }
+        }
+        gateway_config::check(&wanted).map_err(|error| refused(error.to_string()))?;
+        // The gateway changes what both say together; a file that is put back as a whole includes what it did.
+        if (answers(control) || !self.was_in_force) && config::reaches_included(&found.config, &self.patch) {
+            return Err(refused(INCLUDED.to_owned()));
+        }
+        Ok(wanted)
     }
-    if wanted == found.config {
-        return Ok(ChangedConfig {
-            before: Some(found.text.clone()),
-            now: shown(&found),
-            paths: Vec::new(),
-        });
+
+    /// Merges it into what was found.
+    async fn make(
+        mut self,
+        control: &Control,
+        known: Option<GatewayConfig>,
+        found: Found,
+    ) -> Result<ChangedConfig, Refused> {
+        let wanted = self.wanted(control, &found)?;
+        if wanted == found.config {
+            return Ok(ChangedConfig {
+                now: control.shown(&found),
+                before: Some(found.text),
+                paths: Vec::new(),
+            });
+        }
+        if answers(control) {
+            let known = known.ok_or((Refusal::GatewayUnavailable, None))?;
+            order(control, &known, &found, &self.patch).await?;
+        } else if self.was_in_force && has_none(control) {
+            write(control, &wanted)?;
+        } else {
+            return Err((Refusal::GatewayUnavailable, None));
+        }
+        let (now, config) = control.shown_after(wanted).await;
+        // The gateway may know that nothing changes by it.
+        let is_same = config == found.config;
+        let paths = config::changed_paths(&self.patch);
+        Ok(ChangedConfig {
+            now,
+            before: Some(found.text),
+            paths: if is_same { Vec::new() } else { paths },
+        })
     }
-    if answers(control) {
-        order(control, &found, &patch).await?;
-    } else if was_in_force && has_none(control) {
-        write(control, &wanted)?;
-    } else {
-        return Err((Refusal::GatewayUnavailable, None));
-    }
-    let now = self::found(control).await?;
-    Ok(ChangedConfig {
-        now: shown(&now),
-        before: Some(found.text),
-        paths: config::changed_paths(&patch),
-    })
 }
 
 /// Whether there is a gateway that can be asked.
@@ -199,25 +270,44 @@ fn has_none(control: &Control) -> bool {
     matches!(phase, GatewayPhase::CrashLooped | GatewayPhase::Restarting)
 }
 
+/// What the gateway knows its config by. Asked for before the file is read: what somebody changes after that, it refuses to patch.
+async fn known(control: &Control) -> Option<GatewayConfig> {
+    if !answers(control) {
+        return None;
+    }
+    let known = control.rpc.order("config.get", json!({}), ANSWER_DEADLINE).await;
+    known.ok()
+}
+
 /// Has the gateway change it, which writes it if its schema allows that.
-async fn order(control: &Control, found: &Found, patch: &Value) -> Result<(), Refused> {
-    let unavailable = (Refusal::GatewayUnavailable, None);
-    let known: Result<GatewayConfig, _> = control.rpc.order("config.get", json!({}), ANSWER_DEADLINE).await;
-    let known = known.map_err(|_| unavailable.clone())?;
+async fn order(
+    control: &Control,
+    known: &GatewayConfig,
+    found: &Found,
+    patch: &Value,
+) -> Result<(), Refused> {
+    let replaced = config::replaced_lists(&found.config, patch);
+    let replaced = replaced.map_err(|reason| (Refusal::ConfigRefused, Some(reason.to_owned())))?;
     let params = json!({
         "raw": patch.to_string(),
         "baseHash": known.hash,
-        "replacePaths": config::replaced_lists(&found.config, patch),
+        "replacePaths": replaced,
     });
     let changed: Result<Value, _> = control.rpc.order("config.patch", params, CHANGE_DEADLINE).await;
     match changed {
         Ok(_) => Ok(()),
-        Err(NotDone::Refused(words)) => Err((Refusal::ConfigRefused, Some(words))),
+        Err(NotDone::Refused(words)) if words.starts_with(CHANGED_SINCE) => {
+            Err((Refusal::ConfigChanged, None))
+        }
+        Err(NotDone::Refused(words)) => {
+            let words = config::without_strings(&words, &found.config, patch);
+            Err((Refusal::ConfigRefused, Some(words)))
+        }
         // One that starts anew for it, or waits for work that is under way, has written it and does not say so.
         Err(NotDone::Unavailable) => {
             let now = self::found(control).await?;
             if now.text == found.text {
-                return Err(unavailable);
+                return Err((Refusal::GatewayUnavailable, None));
             }
             Ok(())
         }
@@ -226,6 +316,7 @@ async fn order(control: &Control, found: &Found, patch: &Value) -> Result<(), Re
 
 /// Puts a config there that was in force before. The supervisor's loop sees it and starts a gateway again.
 fn write(control: &Control, wanted: &Value) -> Result<(), Refused> {
+    gateway_config::check(wanted).map_err(|error| (Refusal::ConfigRefused, Some(error.to_string())))?;
     let settings = &control.settings;
     let written = StateDirectory::open(&settings.home, settings.owner)
         .and_then(|state| state.replace(gateway_config::FILE, &format!("{wanted:#}\n")));

@@ -33,7 +33,7 @@ pub(crate) async fn handle(
         return Err((Refusal::WrongMethod, None));
     }
     let (method, name) = match call {
-        DeviceCall::List => return list(control).await,
+        DeviceCall::List => return Ok(answer::json(&list(control).await?)),
         DeviceCall::Approve => ("device.pair.approve", "requestId"),
         DeviceCall::Reject => ("device.pair.reject", "requestId"),
         DeviceCall::Revoke => ("device.pair.remove", "deviceId"),
@@ -45,6 +45,7 @@ pub(crate) async fn handle(
     if !is_device_id(&id) {
         return Err(bad("no device has such an id".to_owned()));
     }
+    let before = list(control).await?;
     let done: Result<Value, _> = control
         .rpc
         .order(method, json!({ name: id }), ANSWER_DEADLINE)
@@ -53,14 +54,16 @@ pub(crate) async fn handle(
         NotDone::Refused(words) => (Refusal::NoSuchEntry, Some(words)),
         NotDone::Unavailable => (Refusal::GatewayUnavailable, None),
     })?;
-    list(control).await
+    // It is done: that the gateway does not tell how it is now is no reason to say that it was not.
+    let after = list(control).await.unwrap_or_else(|_| before.without(&id));
+    Ok(answer::json(&after))
 }
 
-async fn list(control: &Control) -> Result<Response<Body>, Refused> {
+async fn list(control: &Control) -> Result<DeviceList, Refused> {
     let said: Result<Value, _> = control
         .rpc
         .order("device.pair.list", json!({}), ANSWER_DEADLINE)
         .await;
     let said = said.map_err(|_| (Refusal::GatewayUnavailable, None))?;
-    Ok(answer::json(&DeviceList::of_gateway(&said)))
+    Ok(DeviceList::of_gateway(&said))
 }

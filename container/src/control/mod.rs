@@ -24,7 +24,7 @@ use moltworker_core::wire::control::{
 use moltworker_core::wire::devices::DeviceCall;
 use moltworker_core::wire::home_path::HomePath;
 use subtle::ConstantTimeEq;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::backup::launcher::JobLauncher;
@@ -45,6 +45,13 @@ pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// So many follow the log at once: some pages of an owner and of admins.
 pub(crate) const MAX_FOLLOWERS: usize = 16;
+/// So many of these places are for admins alone: what an owner's pages leave open does not keep them out.
+const MIN_ADMIN_PLACES: usize = 4;
+/// Nobody who still reads takes longer for a piece: it has the lines that are kept at most.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+/// So many look at the config or the channels at once, or wait for their turn to change it: each look is a process or a try of each
+/// channel, and each change has a config of its own in memory.
+pub(crate) const MAX_LOOKS: usize = 4;
 /// And for so long: of somebody whose connection was cut without a word nothing else tells. A page asks again.
 const MAX_FOLLOWED: Duration = Duration::from_secs(30 * 60);
 
@@ -66,6 +73,10 @@ pub(crate) struct Control {
     pub(crate) rpc: Rpc,
     /// Places for those who follow the log.
     pub(crate) followers: Arc<Semaphore>,
+    /// Places for those who look at the config or the channels, or change the config.
+    pub(crate) looks: Semaphore,
+    /// By which a config is told from another one.
+    pub(crate) config_key: [u8; 32],
     /// Whose turn it is to change the config.
     pub(crate) config_turn: Mutex<()>,
 }
@@ -153,6 +164,10 @@ impl Control {
         match value(query, "follow") {
             None | Some("0") => Ok(answer::text(contains.last(&self.logs, lines))),
             Some("1") => {
+                let is_admin = value(query, "admin") == Some("1");
+                if !is_admin && self.followers.available_permits() <= MIN_ADMIN_PLACES {
+                    return Err(Refusal::TooMany);
+                }
                 let place = Arc::clone(&self.followers).try_acquire_owned();
                 let place = place.map_err(|_| Refusal::TooMany)?;
                 Ok(answer::following(self.follow(lines, contains, place)))
@@ -171,7 +186,7 @@ impl Control {
         let end = Instant::now() + MAX_FOLLOWED;
         tokio::spawn(async move {
             let _place = place;
-            if !before.is_empty() && words.send(Bytes::from(before)).await.is_err() {
+            if !before.is_empty() && !take(&words, before, end, &mut view).await {
                 return;
             }
             loop {
@@ -179,7 +194,7 @@ impl Control {
                 let (text, after) = logs.since(next);
                 next = after;
                 let text = contains.of(&text);
-                if !text.is_empty() && words.send(Bytes::from(text)).await.is_err() {
+                if !text.is_empty() && !take(&words, text, end, &mut view).await {
                     return;
                 }
                 tokio::select! {
@@ -192,6 +207,21 @@ impl Control {
             }
         });
         read
+    }
+}
+
+/// Whether the follower takes this in time, and the supervisor stays: who does not read keeps no place from others.
+async fn take<V>(
+    words: &mpsc::Sender<Bytes>,
+    text: String,
+    end: Instant,
+    view: &mut watch::Receiver<V>,
+) -> bool {
+    let until = end.min(Instant::now() + TAKEN_WITHIN);
+    tokio::select! {
+        sent = words.send(Bytes::from(text)) => sent.is_ok(),
+        () = tokio::time::sleep_until(until) => false,
+        _ = view.wait_for(|_| false) => false,
     }
 }
 
@@ -280,6 +310,26 @@ mod tests {
         ] {
             assert!(!with(&refused), "{refused:?}");
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn who_does_not_read_loses_the_place() {
+        let (words, mut read) = mpsc::channel(1);
+        let (seen, mut view) = watch::channel(());
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let late = || Instant::now() + MAX_FOLLOWED;
+        assert!(take(&words, "one".into(), late(), &mut view).await);
+        assert!(
+            !take(&words, "two".into(), soon(), &mut view).await,
+            "the channel is full"
+        );
+        assert_eq!(read.recv().await.as_deref(), Some(&b"one"[..]));
+        assert!(take(&words, "three".into(), late(), &mut view).await);
+        drop(seen);
+        assert!(
+            !take(&words, "four".into(), late(), &mut view).await,
+            "the supervisor leaves"
+        );
     }
 
     #[test]

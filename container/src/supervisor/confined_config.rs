@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use moltworker_core::wire::config::MAX_CONFIG_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::confinement::{self, Gap, NotConfined};
@@ -23,7 +24,8 @@ use crate::supervisor::platform_settings::PlatformConfig;
 pub(crate) const SUBCOMMAND: &str = "edit-config";
 /// Processor time: a config of 4 MiB takes a fifth of it.
 const CPU: Duration = Duration::from_secs(5);
-/// So long is waited, beside a whole machine of other work. No gateway runs then, and an order to stop waits as long.
+/// So long is waited, beside a whole machine of other work. At a start no gateway runs then, and an order to stop waits as long; who
+/// looks at the config or changes it keeps nobody but the next one who does.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Bytes that stand before the text.
 const HEAD: u64 = 16;
@@ -180,7 +182,12 @@ async fn ask(
         owner,
         platform: PlatformConfig::new(&settings.run, settings.gateway),
     };
-    let most = MAX_FILE_BYTES.saturating_add(HEAD);
+    let most = match wanted {
+        Wanted::Right => MAX_FILE_BYTES,
+        // Or a reason why not, which is no longer than that.
+        Wanted::Said => u64::try_from(MAX_CONFIG_BYTES).unwrap_or(u64::MAX),
+    };
+    let most = most.saturating_add(HEAD);
     let said = confined_process::said(SUBCOMMAND, &request, home, most, MAX_WAIT).await?;
     Ok(said.and_then(|said| ConfigAnswer::from_bytes(&said)))
 }

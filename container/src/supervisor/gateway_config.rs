@@ -4,11 +4,16 @@
 //! The text is a stranger's, and so are the time and the memory it takes to read it: only the process of
 //! `confined_config.rs` does.
 
+use std::io;
+
 use moltworker_core::wire::config::MAX_CONFIG_BYTES;
 use serde_json::{Map, Value, json};
 
+use crate::supervisor::home::MAX_FILE_BYTES;
 use crate::supervisor::included;
 use crate::supervisor::platform_settings::{self, PlatformConfig};
+
+mod depth;
 
 /// The file's name in the state directory.
 pub(crate) const FILE: &str = "openclaw.json";
@@ -89,6 +94,42 @@ pub(crate) fn as_json(text: &str) -> Result<String, ConfigError> {
         .ok_or(ConfigError::TooLarge)
 }
 
+/// Whether a gateway would be started with this config, and it can be shown.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn check(config: &Value) -> Result<(), ConfigError> {
+    let text = config.to_string();
+    // Before it is parsed.
+    if text.len() > MAX_CONFIG_BYTES {
+        return Err(ConfigError::TooLarge);
+    }
+    as_json(&text)?;
+    // As whoever writes it does, with spaces, which may be more than the text.
+    let mut length = Length(0);
+    let written = serde_json::to_writer_pretty(&mut length, config);
+    written.map_err(|error| ConfigError::Unreadable(error.to_string()))?;
+    (length.0 < MAX_FILE_BYTES)
+        .then_some(())
+        .ok_or(ConfigError::TooLarge)
+}
+
+/// How much was written.
+struct Length(u64);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self
+            .0
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The name of the first of the platform's keys that is another one in `after` than in `before`.
 pub(crate) fn changed_platform_key(
     before: &Value,
@@ -127,16 +168,8 @@ fn platform_paths(platform: &PlatformConfig) -> impl Iterator<Item = Vec<&'stati
 }
 
 fn read(text: &str) -> Result<Value, ConfigError> {
-    let mut depth = 0_usize;
-    for byte in text.bytes() {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            return Err(ConfigError::TooDeep);
-        }
+    if depth::of(text) > MAX_DEPTH {
+        return Err(ConfigError::TooDeep);
     }
     // An empty file is what a crash of somebody else's write leaves; there is nothing in it to lose.
     if text.trim().is_empty() {

@@ -104,6 +104,30 @@ fn a_config_that_may_not_be_is_refused_and_nothing_is_changed() {
             (422, "platform-setting", json!("gateway.mode")),
         ),
         (json!([1]), (400, "bad-request", json!("a patch is an object"))),
+        (
+            json!({ "a": { "__proto__": 1 } }),
+            (
+                400,
+                "bad-request",
+                json!("__proto__ cannot be the name of a setting"),
+            ),
+        ),
+        (
+            json!({ "token": HIDDEN }),
+            (
+                400,
+                "bad-request",
+                json!("[hidden] stands where no secret was hidden"),
+            ),
+        ),
+        (
+            json!({ "echo": "the-secret-of-it" }),
+            (
+                422,
+                "config-refused",
+                json!("invalid config: echo is \"[hidden]\""),
+            ),
+        ),
     ] {
         let (status, code, detail) = refusal(&patch(&fixture, &wanted));
         assert_eq!((status, code.as_str(), detail), expected, "{wanted}");
@@ -115,6 +139,67 @@ fn a_config_that_may_not_be_is_refused_and_nothing_is_changed() {
     );
     assert_eq!(broken.status, 400);
     assert_eq!(file(&fixture), before);
+}
+
+#[test]
+fn what_no_gateway_would_be_started_with_is_refused() {
+    let fixture = Fixture::ready();
+    let before = file(&fixture);
+    let deep = (0..100).fold(json!(1), |inner, _| json!({ "a": inner }));
+    let filler = |letters: usize| json!({ "filler": "x".repeat(letters) });
+    changed(&patch(&fixture, &filler(200_000)));
+    for wanted in [json!({ "deep": deep }), json!({ "more": "x".repeat(100_000) })] {
+        let refused = patch(&fixture, &wanted);
+        assert_eq!(refusal(&refused).1, "config-refused", "{}", refused.text());
+    }
+    changed(&patch(
+        &fixture,
+        &json!({ "filler": null, "brackets": "[".repeat(200) }),
+    ));
+    changed(&patch(&fixture, &json!({ "brackets": null })));
+    assert_eq!(file(&fixture), before);
+}
+
+#[test]
+fn what_another_file_may_say_is_not_changed() {
+    let fixture = Fixture::start(&Setup {
+        config: Some("{ mine: { $include: './other.json5' }, yours: 1 }"),
+        ..Setup::default()
+    });
+    fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+    let before = changed(&patch(&fixture, &json!({ "yours": 2 }))).before.unwrap();
+    for wanted in [json!({ "mine": { "a": 1 } }), json!({ "mine": null })] {
+        let refused = patch(&fixture, &wanted);
+        assert_eq!(refusal(&refused).1, "config-refused", "{}", refused.text());
+    }
+    let back: Value = serde_json::from_str(&before).unwrap();
+    changed(&order(&fixture, &format!("PUT {CONFIG_PATH}"), &back));
+    assert_eq!(file(&fixture)["mine"], json!({ "$include": "./other.json5" }));
+}
+
+#[test]
+fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
+    let fixture = Fixture::ready();
+    changed(&patch(&fixture, &json!({ "edited": 1 })));
+    let refused = patch(&fixture, &json!({ "mine": 1 }));
+    assert_eq!(refusal(&refused), (409, "config-changed".into(), Value::Null));
+}
+
+#[test]
+fn a_digest_is_of_one_run_alone() {
+    let config = Some("{ token: 'a-guess' }");
+    let digest = || {
+        let setup = Setup {
+            config,
+            ..Setup::default()
+        };
+        let fixture = Fixture::start(&setup);
+        fixture.until("it is ready", |status| status.phase == GatewayPhase::Ready);
+        let digest = shown(&fixture).1;
+        assert_eq!(shown(&fixture).1, digest);
+        digest
+    };
+    assert_ne!(digest(), digest());
 }
 
 #[test]

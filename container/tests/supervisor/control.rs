@@ -117,21 +117,24 @@ fn lines_that_contain_a_text_are_told_and_followed_alone() {
 #[test]
 fn there_are_so_many_places_for_those_who_follow() {
     let fixture = Fixture::ready();
-    let head = format!(
-        "GET {LOGS_PATH}?lines=0&follow=1 HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
-    );
-    let follow = || {
+    let follow = |more: &str| {
+        let head = format!(
+            "GET {LOGS_PATH}?lines=0&follow=1{more} HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\nhost: h\r\n\r\n"
+        );
         let mut stream = connect(fixture.control);
         stream.write_all(head.as_bytes()).unwrap();
         let mut reader = BufReader::new(stream);
         let status = read_head(&mut reader).0;
         (status, reader)
     };
-    let followers: Vec<_> = (0..16).map(|_| follow()).collect();
+    let mut followers: Vec<_> = (0..12).map(|_| follow("")).collect();
     assert!(followers.iter().all(|(status, _)| *status == 200));
-    assert_eq!(follow().0, 429);
+    assert_eq!(follow("").0, 429);
+    followers.extend((0..4).map(|_| follow("&admin=1")));
+    assert!(followers.iter().all(|(status, _)| *status == 200));
+    assert_eq!(follow("&admin=1").0, 429);
     drop(followers);
-    fixture.wait_for("there is a place again", || (follow().0 == 200).then_some(()));
+    fixture.wait_for("there is a place again", || (follow("").0 == 200).then_some(()));
 }
 
 #[test]

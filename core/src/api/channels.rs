@@ -29,13 +29,16 @@ impl ChannelCall {
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::GatewayUnavailable,
+                Refusal::TooMany,
             ],
             Self::Set | Self::Remove => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::ConfigUnreadable,
+                Refusal::ConfigChanged,
                 Refusal::ConfigRefused,
                 Refusal::GatewayUnavailable,
+                Refusal::TooMany,
             ],
         }
     }

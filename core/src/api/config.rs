@@ -8,7 +8,8 @@ use crate::http::problem::Refusal;
 use crate::json::Json;
 use crate::user_id::UserId;
 
-/// So many changes are kept, the newest: each with all of the config before it, which has 256 KB at most.
+/// So many changes are kept, the newest: each with all of the config before it, which has 256 KB at most and
+/// 350 KB when it is sealed, of the 2 MB that a row may have.
 pub const MAX_CONFIG_CHANGES: u32 = 20;
 
 /// A call about a bot's config.
@@ -29,7 +30,13 @@ impl ConfigCall {
     pub const fn problems(self) -> &'static [Refusal] {
         match self {
             Self::List => &[],
-            Self::Read => &[Refusal::BotAsleep, Refusal::BotWaking, Refusal::ConfigUnreadable],
+            Self::Read => &[
+                Refusal::BotAsleep,
+                Refusal::BotWaking,
+                Refusal::ConfigUnreadable,
+                Refusal::GatewayUnavailable,
+                Refusal::TooMany,
+            ],
             Self::Patch => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
@@ -38,14 +45,17 @@ impl ConfigCall {
                 Refusal::ConfigRefused,
                 Refusal::PlatformSetting,
                 Refusal::GatewayUnavailable,
+                Refusal::TooMany,
             ],
             Self::RollBack => &[
                 Refusal::BotAsleep,
                 Refusal::BotWaking,
                 Refusal::NoSuchEntry,
                 Refusal::ConfigUnreadable,
+                Refusal::ConfigChanged,
                 Refusal::ConfigRefused,
                 Refusal::GatewayUnavailable,
+                Refusal::TooMany,
             ],
         }
     }

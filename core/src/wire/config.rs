@@ -17,7 +17,8 @@ pub const MAX_CONFIG_ANSWER_BYTES: usize = 4 * MAX_CONFIG_BYTES + 64 * 1024;
 pub struct ShownConfig {
     /// The text of a JSON object without secrets.
     pub config: String,
-    /// The SHA-256 of all of it, secrets included.
+    /// Tells all of it, secrets included, from another config in this run: 64 hexadecimal digits, which depend on a key that no other
+    /// run has.
     pub digest: String,
 }
 

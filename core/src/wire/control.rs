@@ -21,7 +21,8 @@ pub use lacks::{LeftOut, LeftOutPlace, Named};
 /// `GET`: a [`Status`] as JSON.
 pub const STATUS_PATH: &str = "/v1/status";
 /// `GET`: the last lines of the gateway's output as text; `?lines=N` bounds them, `?contains=` takes those alone that have this
-/// text in them, percent-encoded and in whatever case, `?follow=1` goes on with what comes.
+/// text in them, percent-encoded and in whatever case, `?follow=1` goes on with what comes,
+/// and `&admin=1` with it takes one of the places that admins have for themselves.
 pub const LOGS_PATH: &str = "/v1/logs";
 /// `GET`: the largest processes in the container, as a list of [`Process`].
 pub const PROCESSES_PATH: &str = "/v1/processes";
