@@ -52,6 +52,7 @@ pub(super) fn log(request: &Request, follow: bool) -> Result<LogRequest> {
         lines: lines.unwrap_or(usual),
         contains: contains.map(HomePath::of),
         follow,
+        by_admin: false,
     })
 }
 

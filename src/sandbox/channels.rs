@@ -21,12 +21,24 @@ impl Inner {
     /// Answers one command. Does not wake the bot.
     pub(super) async fn channels(self: &Rc<Self>, command: ChannelCommand) -> Result<SandboxAnswer> {
         self.load().await?;
-        if let ChannelCommand::Change(by, patch) = command {
-            let changed = self.config(ConfigCommand::Patch(by, patch)).await?;
-            if !matches!(changed, SandboxAnswer::Document(_)) {
-                return Ok(changed);
+        let ChannelCommand::Change(by, patch) = command else {
+            return self.tried_channels().await;
+        };
+        let config = match self.config(ConfigCommand::Patch(by, patch)).await? {
+            SandboxAnswer::Document(config) => config,
+            instead => return Ok(instead),
+        };
+        // It is changed: that the gateway does not tell how its channels are is no reason to say that it was not.
+        match self.tried_channels().await? {
+            told @ SandboxAnswer::Document(_) => Ok(told),
+            _ => {
+                let list = ChannelList::of_config(&config.into_text());
+                Ok(SandboxAnswer::Document(RawDocument::of(&list)?))
             }
         }
+    }
+
+    async fn tried_channels(&self) -> Result<SandboxAnswer> {
         let Some(run) = self.run_that_answers() else {
             return Ok(Refusal::BotAsleep.into());
         };

@@ -32,6 +32,9 @@ impl Inner {
         }
         if wanted.follow {
             path.push_str("&follow=1");
+            if wanted.by_admin {
+                path.push_str("&admin=1");
+            }
         }
         match self.ask_control(run, Method::Get, &path, None, DEADLINE).await {
             Ok(answer) if is_success(answer.status_code()) => {

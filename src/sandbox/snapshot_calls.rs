@@ -34,6 +34,11 @@ pub(super) const READ_DEADLINE: Duration = Duration::from_secs(60);
 /// How long a refusal may take once its first line is there: it is one piece.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(5);
 
+/// What a supervisor says of a path that came with a later version, and what that means.
+const UNKNOWN_PATH: (u16, &str) = (404, "not-found");
+const OLD_SUPERVISOR: &str =
+    "the bot runs a supervisor of the version before, which does not know this: restart the bot";
+
 /// A refusal of the supervisor's.
 #[derive(Deserialize)]
 struct Refused {
@@ -236,14 +241,22 @@ pub(super) async fn refused(mut answer: Response, problems: &[Refusal]) -> Sandb
     };
     let mut passed_on = [Refusal::BadRequest].iter().chain(problems).copied();
     let refusal = passed_on.find(|refusal| refusal.facts().1 == code);
+    // Those are the gateway's words, and may repeat what the owner has set.
+    let is_told = !matches!(refusal, Some(Refusal::ConfigRefused | Refusal::NoSuchEntry));
     log::line(
         "container-call-refused",
         &[
             ("status", &status),
             ("code", &code),
-            ("reason", &detail.as_deref().unwrap_or_default()),
+            (
+                "reason",
+                &detail.as_deref().filter(|_| is_told).unwrap_or_default(),
+            ),
         ],
     );
+    if (status, code.as_str()) == UNKNOWN_PATH && problems.contains(&Refusal::GatewayUnavailable) {
+        return SandboxAnswer::Refused(Refusal::GatewayUnavailable, Some(OLD_SUPERVISOR.to_owned()));
+    }
     SandboxAnswer::Refused(
         refusal.unwrap_or(Refusal::StorageUnavailable),
         detail.as_deref().map(truncate_detail),

@@ -81,6 +81,23 @@ test("what a container says in the place of a config reaches nobody", async (t) 
   }
 });
 
+test("a channel is added where its gateway and its supervisor say little", async (t) => {
+  const { worker } = await awake(t, { channels: null });
+  const call = (method, path, document) => worker.call({ sub: ALICE }, method, `/api/bot/${path}`, document);
+  const added = await call("PUT", "channels", { kind: "telegram", token: SECRET });
+  assert.deepEqual(added.channels.map(({ kind, configured, running }) => [kind, configured, running]), [["telegram", true, false]]);
+  assert.equal((await call("GET", "channels")).code, "gateway-unavailable");
+  const refused = await call("POST", "config", { patch: { foo: SECRET } });
+  assert.equal(refused.code, "config-refused");
+  assert.ok(!worker.log.text.includes("Unrecognized key"), "the gateway's words are in no log");
+  await worker.fake(ALICE, "set", { oldSupervisor: true });
+  for (const path of ["config", "channels", "devices"]) {
+    const { code, detail } = await call("GET", path);
+    assert.equal(code, "gateway-unavailable", path);
+    assert.match(detail, /restart the bot/);
+  }
+});
+
 test("a bot that sleeps is not woken for its config or its devices", async (t) => {
   const worker = await startWorker(t);
   for (const path of ["config", "devices"]) {

@@ -20,6 +20,8 @@ test("a log is filtered and followed as its container says it", async (t) => {
   }
   await reader.cancel();
   assert.ok((await worker.record(ALICE)).orders.includes("GET /v1/logs?lines=5&contains=a%20b%25&follow=1"));
+  const admins = await worker.asAdmin("GET", `/api/admin/bots/${ALICE}/logs/follow?lines=1`).catch(String);
+  assert.ok((await worker.record(ALICE)).orders.includes("GET /v1/logs?lines=1&follow=1&admin=1"), `${admins}`);
   await worker.as(ALICE, "/api/bot/logs?contains=x");
   assert.ok((await worker.record(ALICE)).orders.includes("GET /v1/logs?lines=200&contains=x"));
   assert.equal((await follow(`?contains=${"x".repeat(201)}`)).status, 400);

@@ -302,6 +302,9 @@ pub struct LogRequest {
     pub contains: Option<HomePath>,
     /// Whether those to come are told as well, until the bot stops or nobody reads them.
     pub follow: bool,
+    /// Whether an admin asks, for whom there are places.
+    #[serde(default)]
+    pub by_admin: bool,
 }
 
 /// What goes with an order that would otherwise be refused for what it loses.

@@ -13,6 +13,9 @@ const MAX_TEXT: usize = 300;
 pub const MAX_CHANNELS_BYTES: usize = 256 * 1024;
 /// Letters behind the colon of a token of Telegram's.
 const MIN_BOT_TOKEN: usize = 20;
+/// Letters of the two parts of a token of Discord's that stand before the secret: whose it is, and since when.
+const MIN_ID: usize = 17;
+const MIN_TIME: usize = 6;
 
 /// The channels of a bot, as its gateway tells them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,27 @@ impl ChannelList {
         }
     }
 
+    /// What a `BotConfig` says of them, which does not tell how they are.
+    pub fn of_config(document: &str) -> Self {
+        let document: Value = serde_json::from_str(document).unwrap_or_default();
+        let channels = document.pointer("/config/channels").and_then(Value::as_object);
+        let channels = channels.into_iter().flatten();
+        // Some names in there hold what is for all of them.
+        let channels =
+            channels.filter(|(_, settings)| settings.get("enabled").is_some_and(Value::is_boolean));
+        let channels = channels.map(|(kind, settings)| BotChannel {
+            kind: in_short(kind),
+            account: "default".to_owned(),
+            configured: true,
+            enabled: settings.get("enabled") == Some(&Value::Bool(true)),
+            error: Some("the gateway has not told yet how it is".to_owned()),
+            ..BotChannel::default()
+        });
+        Self {
+            channels: channels.take(MAX_ACCOUNTS).collect(),
+        }
+    }
+
     /// Takes no more of it than a supervisor says.
     pub fn bound(&mut self) {
         self.channels.truncate(MAX_ACCOUNTS);
@@ -95,20 +119,22 @@ impl BotChannel {
     }
 }
 
-/// Without what could be a token of Telegram's, which stands in the addresses that errors name.
+/// Without what could be a token: of Telegram's, which stands in the addresses that errors name, of Slack's and Discord's, and whatever
+/// comes after `Bearer`.
 fn in_short(text: &str) -> String {
     let printable: String = text
         .chars()
         .filter(|one| !one.is_control())
         .take(MAX_TEXT)
         .collect();
-    let is_end = |one: char| !(one.is_ascii_alphanumeric() || matches!(one, ':' | '_' | '-'));
-    let is_token = |word: &str| {
-        let parts = word.split_once(':');
-        parts.is_some_and(|(number, secret)| {
-            secret.len() >= MIN_BOT_TOKEN && number.ends_with(|last: char| last.is_ascii_digit())
-        })
-    };
+    let mut is_bearer = false;
+    let words = printable.split_inclusive(' ').map(|word| {
+        let hidden = is_bearer && !word.trim().is_empty();
+        is_bearer = word.trim().to_ascii_lowercase().ends_with("bearer") || is_bearer && !hidden;
+        if hidden { "[hidden] " } else { word }
+    });
+    let printable: String = words.collect();
+    let is_end = |one: char| !(one.is_ascii_alphanumeric() || matches!(one, ':' | '_' | '-' | '.'));
     let words = printable.split_inclusive(is_end).map(|piece| {
         let word = piece.trim_end_matches(is_end);
         if is_token(word) {
@@ -118,6 +144,20 @@ fn in_short(text: &str) -> String {
         }
     });
     words.collect()
+}
+
+fn is_token(word: &str) -> bool {
+    let of_telegram = word.split_once(':').is_some_and(|(number, secret)| {
+        secret.len() >= MIN_BOT_TOKEN && number.ends_with(|last: char| last.is_ascii_digit())
+    });
+    let of_slack =
+        word.contains("xapp-") || word.split("xox").skip(1).any(|rest| rest.get(1..2) == Some("-"));
+    let parts = word.trim_end_matches('.').rsplitn(3, '.').map(str::len);
+    let of_discord = matches!(
+        parts.collect::<Vec<_>>()[..],
+        [last, middle, first] if last >= MIN_BOT_TOKEN && middle >= MIN_TIME && first >= MIN_ID
+    );
+    of_telegram || of_slack || of_discord
 }
 
 #[cfg(test)]
@@ -150,6 +190,45 @@ mod tests {
             }]
         );
         assert_eq!(ChannelList::of_gateway(&json!(null)), ChannelList::default());
+    }
+
+    #[test]
+    fn tokens_of_every_channel_are_taken_out_of_errors() {
+        let discord = format!("{}.Cl2FMQ.{}", "M".repeat(24), "Zn-_".repeat(7));
+        for (text, left) in [
+            ("invalid xoxb-12-ab, xapp-1-A", "invalid [hidden], [hidden]"),
+            (
+                &*format!("token \"{discord}\" is bad"),
+                "token \"[hidden]\" is bad",
+            ),
+            (&*format!("It is {discord}."), "It is [hidden]"),
+            (
+                "authorization: Bearer  a/b+c= x",
+                "authorization: Bearer  [hidden] x",
+            ),
+            (
+                "see gateway.discord.gg:443, 12:30",
+                "see gateway.discord.gg:443, 12:30",
+            ),
+        ] {
+            assert_eq!(in_short(text), left);
+            assert_eq!(in_short(left), left);
+        }
+    }
+
+    #[test]
+    fn channels_are_read_from_a_config_where_nobody_tells_how_they_are() {
+        let document = json!({ "config": { "channels": {
+            "telegram": { "enabled": true, "botToken": "[hidden]" }, "slack": { "enabled": false }, "defaults": {}
+        } } });
+        let list = ChannelList::of_config(&document.to_string());
+        let told: Vec<_> = list
+            .channels
+            .iter()
+            .map(|one| (one.kind.as_str(), one.enabled))
+            .collect();
+        assert_eq!(told, [("slack", false), ("telegram", true)]);
+        assert_eq!(ChannelList::of_config("no"), ChannelList::default());
     }
 
     #[test]

@@ -107,9 +107,11 @@ export class FakeContainer {
     if (this.behaviour.refusal && request.method === "POST") return Response.json(this.behaviour.refusal, this.behaviour.refusal);
     Object.assign(this.behaviour, this.behaviour.after[pathname]);
     if (pathname === "/v1/quiesce") return Response.json(this.behaviour.quiesce);
+    if (this.behaviour.oldSupervisor && /config|channels|devices/.test(pathname)) return Response.json({ code: "not-found" }, { status: 404 });
     if (this.behaviour.follows && search.endsWith("&follow=1")) return this.#events();
     if (pathname === "/v1/logs") return new Response(`the last ${search.replace("?lines=", "")} lines`);
     if (pathname === "/v1/processes") return Response.json(this.behaviour.processes);
+    if (pathname === "/v1/channels" && this.behaviour.channels === null) return Response.json({ code: "gateway-unavailable" }, { status: 503 });
     if (pathname === "/v1/channels") return Response.json(this.behaviour.channels);
     if (pathname === "/v1/config") return this.#config(request.method, body);
     if (pathname.startsWith("/v1/devices")) return this.#devices(pathname, body);

@@ -48,8 +48,9 @@ fn commands() -> Vec<(SandboxCommand, String)> {
                 lines: 200,
                 contains: Some(HomePath::of("a b")),
                 follow: false,
+                by_admin: false,
             }),
-            r#"{"logs":{"lines":200,"contains":"a%20b","follow":false}}"#.to_owned(),
+            r#"{"logs":{"lines":200,"contains":"a%20b","follow":false,"by_admin":false}}"#.to_owned(),
         ),
         (
             SandboxCommand::Bulk(BulkVerb::Restart, None),
