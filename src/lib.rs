@@ -59,6 +59,6 @@ pub fn queue(batch: MessageBatch, env: Env, _invocation: tasks::Invocation) -> P
 /// Not even an error could be answered.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `or_else`")]
 fn unanswered(error: Error) -> worker::Result<web_sys::Response> {
-    log::line("unanswered", &[("reason", &error)]);
+    log::fault("unanswered", &[("reason", &error)]);
     Ok(Response::error("INTERNAL SERVER ERROR", 500)?.into())
 }

@@ -1,4 +1,4 @@
-//! One name for one thing: a state's name is written in its enum alone, no two types share a name, and a comment says more than
+//! One name for one thing: a state's name is written in its enum alone, no two types that other files can name share a name, and a comment says more than
 //! the name does.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test reports by failing")]
@@ -14,6 +14,7 @@ use moltworker_core::alerts::rules::Rule;
 use moltworker_core::api::bot::{BotState, Health};
 use moltworker_core::api::table::endpoints;
 use moltworker_core::bot::incidents::IncidentKind;
+use moltworker_core::identity::domain::DomainState;
 use moltworker_core::identity::users::UserStatus;
 use moltworker_core::jobs::bulk::BulkOutcome;
 use moltworker_core::jobs::watch::ComponentState;
@@ -54,6 +55,7 @@ fn state_names() -> BTreeSet<&'static str> {
         .chain(IncidentKind::ALL.map(IncidentKind::as_str))
         .chain(Rule::ALL.map(Rule::as_str))
         .chain(kinds.map(NoticeKind::as_str))
+        .chain([DomainState::Pending, DomainState::Verified].map(DomainState::as_str))
         .collect()
 }
 
@@ -96,13 +98,40 @@ fn no_statement_spells_the_name_of_a_state() {
     assert_eq!(states_in(sql, &names), ["running"]);
 }
 
+/// `src/jobs/series.rs` writes the count of each state into the column of its name.
+#[test]
+fn each_state_has_its_column_in_the_series_of_the_fleet() {
+    let migration =
+        fs::read_to_string(root().join("migrations/0013_status.sql")).expect("the migration of the series");
+    for table in ["fleet_series", "fleet_series_hourly"] {
+        let begin = format!("CREATE TABLE {table} (");
+        let columns = migration
+            .split(&begin)
+            .nth(1)
+            .and_then(|rest| rest.split(");").next());
+        let columns = columns.unwrap_or_else(|| panic!("{table} is not in the migration"));
+        for state in BotState::ALL {
+            let column = format!("\n  {:<12} INTEGER", state.as_str().replace('-', "_"));
+            assert!(
+                columns.contains(&column),
+                "{table} has no column for {}: add a migration, and read it here",
+                state.as_str()
+            );
+        }
+    }
+}
+
 /// Where a path of the table of endpoints may stand, and why.
-const PATHS: [(&str, &str); 4] = [
+const PATHS: [(&str, &str); 5] = [
     (
         "core/src/http/paths.rs",
         "the one place of those that pages lead to",
     ),
     ("core/src/api/table", "the table"),
+    (
+        "core/src/alerts/sink.rs",
+        "Telegram's own addresses begin like the owner's page",
+    ),
     ("core/src/api/openapi.rs", "how the document groups them"),
     (
         "core/src/wire/run/access.rs",
@@ -179,10 +208,9 @@ fn types() -> BTreeMap<String, BTreeSet<String>> {
             let Some(declared) = line.strip_prefix("pub") else {
                 continue;
             };
-            let words = declared
-                .split_once(' ')
-                .map(|(_, words)| words)
-                .unwrap_or_default();
+            // `pub(in crate::api)` has a space in it.
+            let visibility = declared.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+            let words = visibility.map_or(declared, |(_, words)| words).trim_start();
             let mut words = words.split(|c: char| !c.is_alphanumeric() && c != '_');
             if matches!(words.next(), Some("struct" | "enum" | "trait" | "type" | "union")) {
                 // A macro's has its name where the macro is used.

@@ -212,7 +212,8 @@ fn test_names(path: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut is_test = false;
     for line in text.lines().map(str::trim_start) {
-        if let Some(quoted) = line.strip_prefix("test(\"") {
+        let script = ["test(\"", "await t.test(\"", "t.test(\"", "it(\""];
+        if let Some(quoted) = script.iter().find_map(|begin| line.strip_prefix(begin)) {
             names.extend(quoted.split('"').next().map(str::to_owned));
         } else if attributes.iter().any(|attribute| line.starts_with(attribute)) {
             is_test = true;
@@ -228,7 +229,7 @@ fn test_names(path: &str) -> Vec<String> {
 fn test_names_are_short_enough_for_a_report() {
     const MAX_CHARACTERS: usize = 70;
     let mut checked = 0;
-    let endings = [".rs", ".mjs"];
+    let endings = [".rs", ".mjs", ".ts", ".tsx"];
     for path in files()
         .iter()
         .filter(|path| endings.iter().any(|ending| path.ends_with(ending)))

@@ -135,7 +135,7 @@ async fn resend_to(database: &D1Database, settings: &Settings, sink: &str, notic
         sinks::tried(database, sink, &tried)?.run().await
     };
     if let Err(error) = sent.await {
-        log::line("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
+        log::fault("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
     }
 }
 
@@ -202,7 +202,7 @@ fn came_of(database: &D1Database, sink: &str, tried: &DeliveryOutcome) -> Result
 /// One after the other to one sink, until it fails or its time is over: then the rest waits for the next tick.
 async fn lane(database: &D1Database, settings: &Settings, sink: String, rows: Vec<DueRow>, until: u64) {
     if let Err(error) = try_lane(database, settings, &sink, &rows, until).await {
-        log::line("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
+        log::fault("alerts-not-delivered", &[("sink", &sink), ("reason", &error)]);
     }
 }
 

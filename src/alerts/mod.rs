@@ -111,7 +111,7 @@ pub(crate) async fn judge(env: &Env) -> bool {
     })
 }
 
-/// Does so in place of cron where that does not come any more, its own absence with it.
+/// Judges and delivers in place of a cron that does not come any more, its absence among the rest.
 pub(crate) async fn look_for_cron(env: &Env) {
     if watch::is_cron_missing(env).await {
         judge_and_deliver(env).await;

@@ -8,8 +8,9 @@ use moltworker_core::api::alerts::{
     AlertCall, AlertRules, IncidentName, IncidentPage, IncidentQuery, IncidentState, ListedIncident,
     SinkList, SinkName, SinkTest,
 };
-use moltworker_core::api::mutes::{self, MAX_SUBJECT, MuteList, MuteName, MuteRequest};
+use moltworker_core::api::mutes::{self, MuteList, MuteName, MuteRequest};
 use moltworker_core::api::page::{self, PAGE_ROWS};
+use moltworker_core::bot::history::truncate_detail;
 use moltworker_core::http::problem::Refusal;
 use serde::Deserialize;
 use wasm_bindgen::JsValue;
@@ -104,7 +105,7 @@ async fn read(ctx: &Context<'_>, query: &IncidentQuery) -> worker::Result<Vec<In
 }
 
 async fn acknowledge(ctx: &Context<'_>, IncidentName { id }: IncidentName) -> Result<ListedIncident> {
-    begin(ctx, id.chars().take(MAX_SUBJECT).collect()).await;
+    begin(ctx, truncate_detail(&id)).await;
     let admin = ctx.admin()?.to_string();
     let written = async {
         database::open(ctx.env)?
@@ -143,7 +144,7 @@ async fn set_sink(ctx: &Context<'_>, wanted: SinkRequest) -> Result<SinkList> {
 }
 
 async fn remove_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<SinkList> {
-    begin(ctx, name.chars().take(MAX_SUBJECT).collect()).await;
+    begin(ctx, truncate_detail(&name)).await;
     let removed = sinks::remove(ctx.env, &name)
         .await
         .map_err(directory_unavailable)?;
@@ -154,7 +155,7 @@ async fn remove_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<S
 }
 
 async fn test_sink(ctx: &Context<'_>, SinkName { name }: SinkName) -> Result<SinkTest> {
-    begin(ctx, name.chars().take(MAX_SUBJECT).collect()).await;
+    begin(ctx, truncate_detail(&name)).await;
     let tried = sinks::test(ctx.env, ctx.settings, &name).await;
     let tried = tried
         .map_err(directory_unavailable)?

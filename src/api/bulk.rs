@@ -60,7 +60,7 @@ async fn give(ctx: &Context<'_>, wanted: BulkRequest) -> Result<BulkReceipt> {
     if queue::is_bound(ctx.env)
         && let Err(error) = bulk::enqueue(ctx.env).await
     {
-        log::line("order-not-queued", &[("order", &order.id), ("reason", &error)]);
+        log::fault("order-not-queued", &[("order", &order.id), ("reason", &error)]);
     }
     Ok(BulkReceipt {
         id: Some(order.id),

@@ -80,7 +80,7 @@ async fn bury(env: &Env, messages: &[QueueMessage]) {
     }
     let counted = count_dead(env, &bodies).await;
     if let Err(error) = &counted {
-        log::line("dead-job-not-counted", &[("reason", error)]);
+        log::fault("dead-job-not-counted", &[("reason", error)]);
     }
     for message in messages {
         match counted {

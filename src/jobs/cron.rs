@@ -80,7 +80,7 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
                 jobs.len()
             }
             Err(error) => {
-                log::line("jobs-not-queued", &[("bots", &late.len()), ("reason", &error)]);
+                log::fault("jobs-not-queued", &[("bots", &late.len()), ("reason", &error)]);
                 release(&database, &late).await?;
                 0
             }
@@ -115,7 +115,7 @@ pub(super) async fn tick(env: &Env) -> Result<()> {
 
 async fn resume_orders(env: &Env, has_queue: bool) {
     if let Err(error) = order::resume(env, has_queue).await {
-        log::line("orders-not-resumed", &[("reason", &error)]);
+        log::fault("orders-not-resumed", &[("reason", &error)]);
     }
 }
 
@@ -144,7 +144,7 @@ async fn deliver(env: &Env, by_queue: bool) {
     if by_queue {
         match queue::send(env, &[Job::Deliver]).await {
             Ok(()) => return,
-            Err(error) => log::line("alerts-not-queued", &[("reason", &error)]),
+            Err(error) => log::fault("alerts-not-queued", &[("reason", &error)]),
         }
     }
     consumer::perform(env, Job::Deliver).await;

@@ -36,7 +36,7 @@ pub(super) async fn look_at(env: &Env, users: Vec<UserId>) {
         &[("asked", &look.asked.get()), ("silent", &silent.len())],
     );
     if let Err(error) = record_silent(env, &silent).await {
-        log::line("silence-not-recorded", &[("reason", &error)]);
+        log::fault("silence-not-recorded", &[("reason", &error)]);
     }
 }
 

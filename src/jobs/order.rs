@@ -54,7 +54,7 @@ pub(super) async fn carry_out(env: &Env, order: u32, users: Vec<UserId>) {
     };
     let outcome: Result<()> = outcome.await;
     if let Err(error) = outcome {
-        log::line("order-not-carried-out", &[("order", &order), ("reason", &error)]);
+        log::fault("order-not-carried-out", &[("order", &order), ("reason", &error)]);
     }
 }
 
@@ -71,7 +71,7 @@ impl Work<'_> {
         while let Some(user) = self.next() {
             if let Err(error) = self.turn(user).await {
                 // Nobody knows what became of it: cron finds it when its claim has lapsed.
-                log::line(
+                log::fault(
                     "bot-not-ordered",
                     &[("order", &self.order), ("user", &user), ("reason", &error)],
                 );

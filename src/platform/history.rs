@@ -67,7 +67,7 @@ pub(crate) async fn record_counted(env: &Env, entry: &HistoryEntry<'_>, counts: 
         database.batch(statements).await.map(drop)
     };
     let Err(error) = written.await else { return };
-    log::line("metrics-not-written", &[("reason", &error)]);
+    log::fault("metrics-not-written", &[("reason", &error)]);
     // What happened is worth more than its count.
     if let Err(error) = insert(env, entry).await {
         not_written(entry, &error);

@@ -61,7 +61,7 @@ pub(crate) async fn write_counted(env: &Env) {
     let Err(error) = write(env, &counts, &requests.minutes()).await else {
         return;
     };
-    log::line("metrics-not-written", &[("reason", &error)]);
+    log::fault("metrics-not-written", &[("reason", &error)]);
     REQUESTS.with_borrow_mut(|counted| counted.put_back(requests));
     for (series, by) in others {
         count(Count { series, by });
@@ -100,6 +100,6 @@ pub(crate) fn statement(database: &D1Database, counts: &[Count]) -> Result<D1Pre
 /// Adds these counts by themselves.
 pub(crate) async fn add(env: &Env, counts: &[Count]) {
     if let Err(error) = write(env, counts, &[]).await {
-        log::line("metrics-not-written", &[("reason", &error)]);
+        log::fault("metrics-not-written", &[("reason", &error)]);
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn is_cron_missing(env: &Env) -> bool {
         Ok::<_, worker::Error>(is_missing)
     };
     looked.await.unwrap_or_else(|error| {
-        log::line("cron-unknown", &[("reason", &error)]);
+        log::fault("cron-unknown", &[("reason", &error)]);
         false
     })
 }

@@ -130,12 +130,16 @@ pub(crate) async fn answer(
         },
     });
     Ok(Answered {
-        response: told(served, user, operation),
+        response: answered(served, user, operation),
         operator,
     })
 }
 
-fn told(served: Result<Response>, user: UserId, operation: RepositoryOperation) -> worker::Result<Response> {
+fn answered(
+    served: Result<Response>,
+    user: UserId,
+    operation: RepositoryOperation,
+) -> worker::Result<Response> {
     match served {
         Ok(response) => Ok(response),
         Err(Error::Refused(refusal, detail)) => {

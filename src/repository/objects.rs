@@ -124,13 +124,14 @@ impl Objects {
         let put = self.bucket.put(name.key(self.user), body);
         self.count(OperationClass::A);
         let put = put.sha256(id.digest().as_slice()).only_if(nothing_there());
-        let put = put.execute().await.map_err(|error| failure(&error))?;
+        let put = put.execute().await.map_err(|error| upload_failure(&error))?;
         Ok(put.is_some())
     }
 
     async fn add_config(&self, request: &mut Request) -> Result<()> {
         let key = Name::Config.key(self.user);
-        let config = request.bytes().await?;
+        // A container that dies meanwhile is no fault of the platform's.
+        let config = request.bytes().await.map_err(|error| upload_failure(&error))?;
         let put = self.bucket.put(key.clone(), config.clone());
         self.count(OperationClass::A);
         let put = put.only_if(nothing_there()).execute().await;
@@ -224,13 +225,23 @@ fn nothing_there() -> Conditional {
 
 /// What an error of the bucket means for the caller.
 fn failure(error: &worker::Error) -> Error {
+    refused(error).unwrap_or_else(|| {
+        log::fault("storage-failed", &[("reason", error)]);
+        Refusal::StorageUnavailable.into()
+    })
+}
+
+/// The same for an upload. The runtime says alike that the bucket failed and that the sender is gone, so this is no fault in the log;
+/// that the bucket is down is seen by what only reads.
+fn upload_failure(error: &worker::Error) -> Error {
+    refused(error).unwrap_or_else(|| {
+        log::line("upload-failed", &[("reason", error)]);
+        Refusal::StorageUnavailable.into()
+    })
+}
+
+fn refused(error: &worker::Error) -> Option<Error> {
     let words = error.to_string();
     let known = REFUSALS.iter().find(|(code, _)| words.contains(code));
-    match known {
-        Some((_, refusal)) => (*refusal).into(),
-        None => {
-            log::fault("storage-failed", &[("reason", &words)]);
-            Refusal::StorageUnavailable.into()
-        }
-    }
+    known.map(|(_, refusal)| (*refusal).into())
 }

@@ -116,7 +116,7 @@ impl Inner {
             }
         };
         if let Err(error) = outcome.await {
-            log::line("run-not-accounted-for", &[("run", &run), ("reason", &error)]);
+            log::fault("run-not-accounted-for", &[("run", &run), ("reason", &error)]);
         }
         // Which snapshot is the newest, and what is not saved, may be something else than when the run ended.
         self.update_registry();

@@ -27,7 +27,7 @@ impl Inner {
         log::spawn(async move {
             let _turn = inner.holds_turn.lock().await;
             if let Err(error) = inner.write_holds().await {
-                log::line(
+                log::fault(
                     "holds-not-kept",
                     &[("run", &inner.life().run), ("reason", &error)],
                 );
@@ -54,7 +54,7 @@ impl Inner {
     /// say keeps nobody from their bot's status, or an admin from suspending it: it is asked again before anything is written.
     pub(super) async fn recover_holds(&self) {
         if let Err(error) = self.read_holds().await {
-            log::line("holds-not-read", &[("reason", &error)]);
+            log::fault("holds-not-read", &[("reason", &error)]);
         }
     }
 
@@ -64,7 +64,7 @@ impl Inner {
         if let Some(holds) = &holds
             && let Err(error) = store.take_holds(holds)
         {
-            log::line("holds-unreadable", &[("user", &self.user()?), ("reason", &error)]);
+            log::fault("holds-unreadable", &[("user", &self.user()?), ("reason", &error)]);
         }
         store.set_kept_holds(Some(holds.as_deref().unwrap_or(NOTHING)))
     }

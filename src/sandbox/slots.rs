@@ -48,7 +48,7 @@ impl Inner {
         match self.find_slot(now).await {
             Ok(found) => found,
             Err(error) => {
-                log::line("capacity-unknown", &[("reason", &error)]);
+                log::fault("capacity-unknown", &[("reason", &error)]);
                 true
             }
         }

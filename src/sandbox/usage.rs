@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::lock::Mutex;
 use moltworker_core::bot::lifecycle::{Lifecycle, LifecycleEvent};
 use moltworker_core::cost::limit::{LimitChoice, Spending};
-use moltworker_core::cost::meter::{CountedDay, Meter, ToldDay};
+use moltworker_core::cost::meter::{CountedDay, Meter, RegistryDay};
 use moltworker_core::cost::usage::Rates;
 use moltworker_core::wire::run::Run;
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,7 @@ impl Inner {
     }
 
     /// Writes what each day has had; what D1 has of it that is counted elsewhere.
-    async fn write_days(&self, days: &[CountedDay]) -> Result<Vec<ToldDay>> {
+    async fn write_days(&self, days: &[CountedDay]) -> Result<Vec<RegistryDay>> {
         let rows = days.iter().map(|counted| DayRow {
             day: counted.day.0,
             running_ms: counted.usage.running_ms,

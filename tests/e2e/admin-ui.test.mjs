@@ -19,7 +19,7 @@ test("an admin signs in with a second factor, finds a bot and suspends it", asyn
     await fillIn(page, judge);
   });
 
-  await t.test("an authenticator app is set up, and leads to the page that was asked for", async () => {
+  await t.test("an authenticator app is set up, and leads to the page asked for", async () => {
     await enrol(page, judge);
     await page.getByRole("heading", { name: "dev-1@moltworker.test" }).waitFor();
     assert.deepEqual(await page.evaluate(() => [Object.keys(localStorage), sessionStorage.length, document.cookie]), [[], 0, ""]);

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::backup::stillness::{Hold, Jobs, Stillness};
 use crate::backup::worker::SUBCOMMAND;
 use crate::backup::worker::wire::{
-    JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, UnlockedKey, WorkerAccess,
+    JobAccess, JobAnswer, JobContext, JobInput, Line, Renewed, UNKNOWN_AGE, UnlockedKey,
 };
 use crate::output::Logs;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ const MAX_READERS: usize = 2;
 
 /// Where backup jobs are started.
 pub(crate) struct JobLauncher {
-    access: Mutex<WorkerAccess>,
+    access: Mutex<JobAccess>,
     home: PathBuf,
     owner: Option<(u32, u32)>,
     logs: Arc<Logs>,
@@ -145,7 +145,7 @@ impl JobLauncher {
         stillness: Arc<dyn Stillness>,
     ) -> Option<Arc<Self>> {
         let repository = settings.run.repository.as_ref()?;
-        let access = WorkerAccess::new(
+        let access = JobAccess::new(
             &repository.url,
             &repository.token,
             &repository.passwords,
@@ -166,7 +166,7 @@ impl JobLauncher {
         }))
     }
 
-    fn access(&self) -> std::sync::MutexGuard<'_, WorkerAccess> {
+    fn access(&self) -> std::sync::MutexGuard<'_, JobAccess> {
         self.access.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -52,19 +52,19 @@ impl SinkKind {
 /// A document that sets a sink up, with what whoever may send it names beside. One that contained the other would need a
 /// reader of its own for every type in it.
 macro_rules! sink_request {
-    ($(#[$words:meta])+ $name:ident { $($(#[$meaning:meta])+ $own:ident: $type:ty,)* }) => {
+    ($(#[$words:meta])+ $name:ident, $kind:literal, $url:literal, $secret:literal { $($(#[$meaning:meta])+ $own:ident: $type:ty,)* }) => {
         $(#[$words])+
         #[derive(Clone, PartialEq, Eq, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         pub struct $name {
             $($(#[$meaning])+ pub $own: $type,)*
-            /// What it speaks; an owner's speaks any but Alertmanager.
+            #[doc = $kind]
             pub kind: SinkKind,
-            /// Where it is: the webhook's address, or an Alertmanager's without `/api/v2/alerts`. Telegram needs none.
+            #[doc = $url]
             #[serde(default)]
             pub url: Option<String>,
-            /// A webhook's `whsec_…`, the token of a Telegram bot, or a bearer token for Alertmanager.
+            #[doc = $secret]
             #[serde(default)]
             pub secret: Option<String>,
             /// Telegram's id of the chat.
@@ -76,7 +76,10 @@ macro_rules! sink_request {
 
 sink_request! {
     /// A sink as an admin sets it up. It is never shown again.
-    SinkRequest {
+    SinkRequest,
+    "What it speaks.",
+    "Where it is: the webhook's address, or an Alertmanager's without `/api/v2/alerts`. Telegram needs none.",
+    "A webhook's `whsec_…`, the token of a Telegram bot, or a bearer token for Alertmanager." {
         /// Its name: lower-case letters, digits and hyphens. An existing one of this name is replaced.
         name: String,
     }
@@ -84,7 +87,10 @@ sink_request! {
 
 sink_request! {
     /// A sink as an owner sets it up. It is never shown again.
-    OwnerSinkRequest {}
+    OwnerSinkRequest,
+    "What it speaks: any but Alertmanager.",
+    "Where it is: the webhook's address. Telegram needs none.",
+    "A webhook's `whsec_…`, or the token of a Telegram bot." {}
 }
 
 /// What opens a sink; sealed where it is stored.

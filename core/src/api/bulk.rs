@@ -99,7 +99,7 @@ impl BulkRequest {
     }
 }
 
-/// So many bots are meant that nothing is ordered.
+/// Why nothing is ordered of as many bots as are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadBulkSize {
     /// Not one.

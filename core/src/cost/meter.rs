@@ -62,7 +62,7 @@ struct OpenRun {
 
 /// What D1 has of a day that the Sandbox does not count itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct ToldDay {
+pub struct RegistryDay {
     /// The day it is about.
     pub day: Day,
     /// Operations that write or list.
@@ -184,7 +184,7 @@ impl Meter {
     }
 
     /// D1 has these days as they were, and says what else it has of them.
-    pub fn end_writing(&mut self, written: &[CountedDay], told: &[ToldDay]) {
+    pub fn end_writing(&mut self, written: &[CountedDay], told: &[RegistryDay]) {
         for counted in &mut self.days {
             // What was counted meanwhile is not written.
             if written.contains(counted) {

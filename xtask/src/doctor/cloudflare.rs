@@ -15,7 +15,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(20);
 /// Entries of a list asked for at once; the API's own limit for custom hostnames.
 const PAGE: usize = 50;
 /// Pages read of one list. 5,000 custom hostnames are enough to know how they are.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// Why there is no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Cloudflare {
     pub(super) async fn list(&self, path: &str) -> Answer<Vec<Value>> {
         let mut all = Vec::new();
         let mark = if path.contains('?') { '&' } else { '?' };
-        for page in 1..=MOST_PAGES {
+        for page in 1..=MAX_PAGES {
             let page_path = format!("{path}{mark}page={page}&per_page={PAGE}");
             let (result, info) = self.ask(Method::GET, &page_path, None).await?;
             let entries = result.as_array().ok_or_else(|| strange(path))?;
@@ -80,7 +80,7 @@ impl Cloudflare {
         }
         Err(Missing::Unknown(format!(
             "{path} has more than {} entries",
-            PAGE * MOST_PAGES
+            PAGE * MAX_PAGES
         )))
     }
 

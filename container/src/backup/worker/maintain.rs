@@ -24,7 +24,7 @@ use super::repository::{Opened, RepositoryError, SUSPICIOUS, explain, open, snap
 use super::restore::{extract, release_leases};
 use super::say::note;
 use super::swap::{exchange, failed, remove};
-use super::wire::WorkerAccess;
+use super::wire::JobAccess;
 use super::write::NotExtracted;
 
 /// Beside a drill so much stays free for the bot, which goes on meanwhile: what an agent downloads, unpacks or builds in
@@ -52,7 +52,7 @@ enum Rehearsed {
 /// # Errors
 /// When it could not be done. What a check finds is no error but in the report.
 pub(crate) fn maintain(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     job: &MaintenanceJob,
@@ -149,7 +149,7 @@ fn saw_all(remote: &Remote, snapshots: &[Snapshot]) -> Result<(), RepositoryErro
 /// Restores the newest good snapshot where nobody uses it, with every step of a restore: the last one is that it takes the
 /// place of another directory.
 fn rehearse(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     scratch: &Path,
     keeper: &Keeper,

@@ -22,7 +22,7 @@ use super::remote::Remote;
 use super::repository::{Opened, RepositoryError, explain, home_of, open, snapshot_report};
 use super::say::say;
 use super::stream::Chunks;
-use super::wire::{FileHead, Line, WorkerAccess};
+use super::wire::{FileHead, JobAccess, Line};
 
 /// Bytes of a path that a home can have.
 const MAX_PATH: usize = 4096;
@@ -45,7 +45,7 @@ pub(crate) enum ReadError {
 /// # Errors
 /// When it is not there, or cannot be read to its end.
 pub(crate) fn read(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     job: &ReadJob,
 ) -> Result<Option<Line>, ReadError> {
@@ -58,7 +58,7 @@ pub(crate) fn read(
 }
 
 /// All snapshots, newest first; none where there is no repository.
-fn list(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadError> {
+fn list(access: &JobAccess, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, ReadError> {
     match open(access, remote)? {
         None => Ok(Vec::new()),
         Some(opened) => Ok(opened.snapshots()?.iter().filter_map(snapshot_report).collect()),
@@ -67,7 +67,7 @@ fn list(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Vec<Snapshot>, Re
 
 /// Writes what is in a directory of a snapshot, by name, to standard output.
 fn browse(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -152,7 +152,7 @@ fn entry(node: &Node) -> Option<SnapshotEntry> {
 
 /// Says how long a file of a snapshot is and writes its bytes to standard output, or those of them that were asked for.
 fn download(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     request: &FileRequest,
@@ -222,7 +222,7 @@ fn write_part(
 
 /// Writes a directory of a snapshot to standard output as a tar.
 fn pack(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -244,7 +244,7 @@ fn pack(
 
 /// What there is at a path of a snapshot, and what reads it.
 fn locate(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
     path: &HomePath,
@@ -259,7 +259,7 @@ fn locate(
 }
 
 fn find(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     id: &SnapshotId,
 ) -> Result<(Opened, SnapshotFile), ReadError> {

@@ -22,7 +22,7 @@ use ureq::http::{Method, Request, Response};
 use ureq::{Agent, Body};
 
 use super::now_ms;
-use super::wire::{Renewed, Traffic, WorkerAccess};
+use super::wire::{JobAccess, Renewed, Traffic};
 use held_up::Waits;
 use packs::Packs;
 
@@ -152,7 +152,7 @@ fn number(length: usize) -> u64 {
 
 impl Remote {
     /// A client for this repository, and what is kept of it on this machine: small objects, and packs of trees.
-    pub(crate) fn new(access: &WorkerAccess, [kept, trees]: [Option<KeptObjects>; 2]) -> Self {
+    pub(crate) fn new(access: &JobAccess, [kept, trees]: [Option<KeptObjects>; 2]) -> Self {
         let patience = Duration::from_millis(access.patience_ms);
         let config = Agent::config_builder()
             .http_status_as_error(false)

@@ -17,7 +17,7 @@ use super::keys::{self, KeyError};
 use super::loaders::Loaders;
 use super::remote::Remote;
 use super::say::say;
-use super::wire::{Line, UnlockedKey, WorkerAccess};
+use super::wire::{JobAccess, Line, UnlockedKey};
 
 /// Where the home is in every snapshot, wherever it lies while it is taken or restored.
 pub(crate) const HOME_IN_SNAPSHOT: &str = "/data/moltbot";
@@ -165,7 +165,7 @@ fn unopened(remote: &Arc<Remote>) -> Result<Repository<()>, RepositoryError> {
 ///
 /// # Errors
 /// Whenever it is not certain what there is.
-pub(crate) fn open(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
+pub(crate) fn open(access: &JobAccess, remote: &Arc<Remote>) -> Result<Option<Opened>, RepositoryError> {
     let config = remote
         .config()
         .map_err(|error| RepositoryError(error.to_string()))?;
@@ -221,7 +221,7 @@ fn certainly_none(remote: &Arc<Remote>) -> Result<(), RepositoryError> {
 ///
 /// # Errors
 /// When it cannot be written.
-pub(crate) fn init(access: &WorkerAccess, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
+pub(crate) fn init(access: &JobAccess, remote: &Arc<Remote>) -> Result<Opened, RepositoryError> {
     let Some(newest) = access.passwords.first() else {
         return Err(RepositoryError::new(
             "there is no password to make the repository with",

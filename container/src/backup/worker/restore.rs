@@ -22,7 +22,7 @@ use super::say::{Ticker, note};
 use super::snapshot::mark_before_upgrade;
 use super::swap::{make_way, replace};
 use super::tree::{Done, Tree};
-use super::wire::{JobContext, WorkerAccess};
+use super::wire::{JobAccess, JobContext};
 use super::write::{NotExtracted, unwritten, write};
 
 /// Beside what is restored so much stays free where there is a home already: a disk that is full to the last byte is of no use to
@@ -34,7 +34,7 @@ const SPARE: u64 = 64 * 1024 * 1024;
 /// # Errors
 /// Whenever it is not certain that the home is now what the snapshot says, or that there is none.
 pub(crate) fn restore(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     home: &Path,
     fresh: &Path,
@@ -112,7 +112,7 @@ struct Chosen {
 
 /// The snapshot to restore; `None` when there is nothing to restore.
 fn choose(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     point: &RestorePoint,
 ) -> Result<Option<Chosen>, RepositoryError> {

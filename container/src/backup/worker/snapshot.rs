@@ -17,7 +17,7 @@ use super::repository::{
     ACCEPTED, Description, Opened, RepositoryError, SUSPICIOUS, explain, init, open, snapshot_report,
 };
 use super::say::{note, say};
-use super::wire::{JobContext, Line, WorkerAccess};
+use super::wire::{JobAccess, JobContext, Line};
 use crate::beneath;
 
 /// So many of the things that could not be read are named.
@@ -28,7 +28,7 @@ const NAMED: usize = 3;
 /// # Errors
 /// When anything is missing that should be in it: then there is none.
 pub(crate) fn take(
-    access: &WorkerAccess,
+    access: &JobAccess,
     remote: &Arc<Remote>,
     home: &Path,
     copies: CopyPlace<'_>,

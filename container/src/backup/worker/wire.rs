@@ -16,14 +16,14 @@ use moltworker_core::wire::run::{RepositoryPassword, RepositoryToken, SnapshotId
 use rustic_core::repofile::MasterKey;
 use serde::{Deserialize, Serialize};
 
-/// [`WorkerAccess::renew_at`] of a token whose age nobody has said: it is renewed first.
+/// [`JobAccess::renew_at`] of a token whose age nobody has said: it is renewed first.
 pub(crate) const UNKNOWN_AGE: i64 = 0;
 
 /// With what a backup process is started.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JobInput {
     /// How the repository is reached.
-    pub(crate) access: WorkerAccess,
+    pub(crate) access: JobAccess,
     /// The bot's home.
     pub(crate) home: PathBuf,
     /// User and group who own it, where this is another user.
@@ -38,7 +38,7 @@ pub(crate) struct JobInput {
 
 /// How a repository is reached and opened.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct WorkerAccess {
+pub(crate) struct JobAccess {
     /// Base of the repository in the restic REST protocol; ends in a slash.
     pub(crate) url: String,
     /// What it asks for.
@@ -53,7 +53,7 @@ pub(crate) struct WorkerAccess {
     pub(crate) patience_ms: u64,
 }
 
-impl WorkerAccess {
+impl JobAccess {
     /// As the Sandbox said it.
     pub(crate) fn new(
         url: &str,
@@ -184,7 +184,7 @@ pub(crate) enum JobAnswer {
 pub(crate) struct Renewed {
     /// The secret.
     pub(crate) token: String,
-    /// See [`WorkerAccess::renew_at`].
+    /// See [`JobAccess::renew_at`].
     pub(crate) renew_at: i64,
 }
 

@@ -152,7 +152,7 @@ fn days_are_written_until_they_are_known_to_be() {
     // The run ends while it is on its way.
     meter.see(DECEMBER + 3 * MINUTE, None);
     let day = Day::of(DECEMBER);
-    let told = ToldDay {
+    let told = RegistryDay {
         day,
         class_a: 6,
         class_b: 1,
