@@ -38,7 +38,7 @@ async function open(t, url) {
   return { page, complaints, follow, judge: (name) => judgePage(page, name) };
 }
 
-test("an owner sees their bot, saves it, restores it and gives a device a token", async (t) => {
+test("an owner sees, saves and restores a bot and gives a device a token", async (t) => {
   const { url, ordered } = await start(t);
   const { page, complaints, follow, judge } = await open(t, url);
 
@@ -79,7 +79,7 @@ test("an owner sees their bot, saves it, restores it and gives a device a token"
     await dialog.getByRole("button", { name: "Close" }).click();
   });
 
-  await t.test("a restore says what is replaced by what, and happens once that was confirmed", async () => {
+  await t.test("a restore says what replaces what, and begins once confirmed", async () => {
     await page.getByRole("button", { name: /^Restore the snapshot/ }).last().click();
     const dialog = page.getByRole("dialog", { name: "Restore this snapshot?" });
     for (const words of ["Replaced", /What your bot has now/, /2 h ago.*3 files/, /saved first/]) await dialog.getByText(words).first().waitFor();
@@ -110,7 +110,7 @@ test("an owner sees their bot, saves it, restores it and gives a device a token"
   assert.deepEqual(complaints, []);
 });
 
-test("where bots share the host the page looks, restarts, and says what to set", async (t) => {
+test("where bots share the host the page looks and says what to set", async (t) => {
   const { url } = await start(t, {});
   const { page, complaints, follow, judge } = await open(t, url);
   await page.getByText(/has to set BOT_DOMAIN/).waitFor();

@@ -23,7 +23,7 @@ async function pin(worker, headers, path = "/api/bot/pin") {
   return { status: answer.status, document: await answer.json() };
 }
 
-test("the owner's page has the headers that protect an owner, and stays small", async (t) => {
+test("the owner's page has headers that protect an owner, and stays small", async (t) => {
   const worker = await start(t, { assets: true });
   const stranger = await worker.fetch("/bot", PAGE);
   assert.deepEqual([stranger.status, stranger.headers.get("location")], [303, "/login?next=%2Fbot"]);
