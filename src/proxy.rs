@@ -54,8 +54,11 @@ pub(crate) async fn serve(
 ) -> Result<Proxied> {
     let user = caller.identity().user;
     if let Served::Platform = served {
-        if let (Some(domain), Caller::Browser(..)) = (&settings.access.bot_domain, caller) {
-            // With an origin for each bot, no bot's page runs where people sign in.
+        let is_browser = matches!(caller, Caller::Browser(..));
+        // With an origin for each bot, no bot's page runs where people sign in, by whatever a browser was let in.
+        if let Some(domain) = &settings.access.bot_domain
+            && (is_browser || incoming.headers.get("sec-fetch-mode") == Some("navigate"))
+        {
             if !incoming.is_for_person() {
                 return Err(Refusal::OwnAddress.into());
             }
@@ -79,9 +82,30 @@ pub(crate) async fn serve(
         return Err(Refusal::WrongOrigin.into());
     }
     // What browsers keep of the platform's own host is not the bot's.
-    let may_clear = matches!((served, caller), (Served::Bot(_), Caller::Browser(..)));
+    let keeping = match (served, caller) {
+        (Served::Bot(_), Caller::Browser(..)) => Keeping::Clears,
+        (Served::Platform, Caller::Browser(..)) => Keeping::Nothing,
+        _ => Keeping::AsTheBotSays,
+    };
     let response = forward(env, settings, user, incoming, origin).await?;
-    toward_caller(response, incoming, may_clear)
+    // A WebSocket's answer is kept by nobody, and goes on as the object it came as.
+    let keeping = match response.status() {
+        101 => Keeping::AsTheBotSays,
+        _ => keeping,
+    };
+    toward_caller(response, incoming, keeping)
+}
+
+/// What a caller keeps of a bot's answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeping {
+    /// What the bot says.
+    AsTheBotSays,
+    /// The same, and a browser that does not know of a restore clears what it has.
+    Clears,
+    /// Nothing: a page that a browser kept of the platform's host would run there also once bots have hosts of their own, where
+    /// people sign in and the owner's page is.
+    Nothing,
 }
 
 /// What `fetch` takes beside an address. Handed over as one text: member by member, each would be a call to JavaScript.
@@ -172,9 +196,8 @@ fn accepted_encodings(incoming: &Incoming) -> Cow<'_, str> {
 }
 
 /// Takes out of the bot's answer what only the platform may say. Where there is nothing of it, the answer goes on as
-/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left. `may_clear` is
-/// for a browser's request to the bot's own host: one that does not know of a restore is told.
-fn toward_caller(response: web_sys::Response, incoming: &Incoming, may_clear: bool) -> Result<Proxied> {
+/// the object it came as; otherwise as the runtime's own copy of it, which keeps the bytes of what is left.
+fn toward_caller(response: web_sys::Response, incoming: &Incoming, keeping: Keeping) -> Result<Proxied> {
     let all = read_headers(&response.headers());
     container_answer::check_headers(&all)
         .map_err(|why| Error::detailed(Refusal::BadAnswer, why.to_string()))?;
@@ -193,17 +216,20 @@ fn toward_caller(response: web_sys::Response, incoming: &Incoming, may_clear: bo
         true => RequestOutcome::Answered,
         false => RequestOutcome::of_status(RequestClass::Bot, response.status()),
     };
-    if changed.is_empty() && has_request_id {
+    if changed.is_empty() && has_request_id && keeping != Keeping::Nothing {
         return Ok(Proxied { response, outcome });
     }
     let cookies = incoming.headers.get("cookie");
-    let restored_at = may_clear
+    let restored_at = (keeping == Keeping::Clears)
         .then(|| site_data::restore_to_tell(all.get(RESTORED_HEADER), cookies))
         .flatten();
     let copied =
         without(&response, &changed, all.iter().map(|header| (header, of(header)))).and_then(|copy| {
             if !has_request_id {
                 copy.headers().set(REQUEST_ID_HEADER, request_id)?;
+            }
+            if keeping == Keeping::Nothing {
+                copy.headers().set("cache-control", "no-store")?;
             }
             if let Some(restored_at) = restored_at {
                 copy.headers().set("clear-site-data", site_data::CLEARED)?;

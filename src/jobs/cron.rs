@@ -134,7 +134,7 @@ async fn perform(env: &Env, database: &D1Database, jobs: Vec<Job>, review: &Revi
     }
     log::line("looks-left", &[("bots", &left.len())]);
     if let Err(error) = release(database, &left).await {
-        log::line("looks-not-released", &[("reason", &error)]);
+        log::fault("looks-not-released", &[("reason", &error)]);
     }
 }
 

@@ -32,7 +32,7 @@ impl Review {
     /// At most so many bots that are to be asked at this tick.
     pub(super) async fn of_tick(env: &Env, database: &D1Database, most: usize) -> Self {
         Self::read(env, database, most).await.unwrap_or_else(|error| {
-            log::line("limits-not-reviewed", &[("reason", &error)]);
+            log::fault("limits-not-reviewed", &[("reason", &error)]);
             Self::default()
         })
     }
@@ -84,7 +84,7 @@ impl Review {
                 .await
         };
         if let Err(error) = written.await {
-            log::line("limits-not-reviewed", &[("reason", &error)]);
+            log::fault("limits-not-reviewed", &[("reason", &error)]);
         }
     }
 }

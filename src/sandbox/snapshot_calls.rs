@@ -181,11 +181,6 @@ impl Inner {
         let Some(newest) = choice.snapshots.into_iter().find(is_stored) else {
             return Ok(Refusal::NoSuchSnapshot.into());
         };
-        // What there is now, where it has not changed since: then no snapshot of it is taken.
-        if let Some(instead) = choice.instead {
-            let until = clock::now_ms().saturating_add(HELD_FOR_MS);
-            Store::open(&self.state)?.hold_until(&instead, until)?;
-        }
         self.order_restore(stored, RestorePoint::Snapshot(newest)).await
     }
 
@@ -200,6 +195,12 @@ impl Inner {
         if let Some(newest) = newest {
             Store::open(&self.state)?.hold(&newest.id, Some(now.saturating_add(HELD_FOR_MS)))?;
             self.keep_holds();
+        }
+        // And what a start took in place of what it passed over, which need not be the newest.
+        let choice = Store::open(&self.state)?.backup_state()?.summary().choice;
+        if let Some(instead) = choice.and_then(|choice| choice.instead) {
+            let until = now.saturating_add(HELD_FOR_MS);
+            Store::open(&self.state)?.hold_until(&instead, until)?;
         }
         self.update_backup_state(|backup_state| backup_state.set_ordered_restore(now, point))?;
         let life = self.life();

@@ -185,7 +185,7 @@ test("a raised limit of all is noticed by cron, and before that by a request", a
   assert.equal((await worker.status(BOB)).state, "asleep");
 });
 
-test("what the end of a run has written is not written again after an eviction", async (t) => {
+test("what the end of a run wrote is not written again after an eviction", async (t) => {
   const { worker, at, cost } = await start(t);
   await worker.as(ALICE, "/");
   await worker.reaches(ALICE, "running");

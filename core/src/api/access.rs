@@ -55,15 +55,17 @@ pub fn permit(access: Access, caller: CallerFacts) -> Result<(), Refusal> {
         {
             Err(Refusal::TokenScope)
         }
+        // It comes from a page of another person's session, or of another origin: also what only asks would show theirs.
+        Access::Owner | Access::OwnerOrButton | Access::OwnerOrPage | Access::OwnerInPerson
+            if !by_token && let PageProof::Refused(refusal) = caller.page =>
+        {
+            Err(refusal)
+        }
         Access::Owner => Ok(()),
         Access::OwnerOrButton if by_token || caller.from_own_page => Ok(()),
         Access::OwnerOrButton => Err(Refusal::WrongOrigin),
-        Access::OwnerOrPage | Access::OwnerInPerson if !by_token => match caller.page {
-            PageProof::Held => Ok(()),
-            PageProof::Refused(refusal) => Err(refusal),
-            PageProof::Absent => Err(Refusal::BearerRequired),
-        },
-        Access::OwnerOrPage | Access::OwnerInPerson => Ok(()),
+        Access::OwnerOrPage | Access::OwnerInPerson if by_token || caller.page == PageProof::Held => Ok(()),
+        Access::OwnerOrPage | Access::OwnerInPerson => Err(Refusal::BearerRequired),
         // A bot's page may run on this host, and would bring the session's cookie. No proof of a page makes up for that.
         Access::Admin | Access::Monitor if !by_token => Err(Refusal::BearerRequired),
         Access::Admin | Access::Monitor if !caller.is_admin => Err(Refusal::NotAnAdmin),
@@ -144,7 +146,7 @@ mod tests {
             (OwnerInPerson, page, Ok(())),
             (OwnerOrPage, other_session, Err(Refusal::CsrfTokenRefused)),
             (OwnerInPerson, other_session, Err(Refusal::CsrfTokenRefused)),
-            (Owner, other_session, Ok(())),
+            (Owner, other_session, Err(Refusal::CsrfTokenRefused)),
             (Admin, admins_page, Err(Refusal::BearerRequired)),
             (Monitor, admins_page, Err(Refusal::BearerRequired)),
             (Admin, token, Err(Refusal::NotAnAdmin)),

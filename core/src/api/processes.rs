@@ -65,10 +65,7 @@ impl BotProcesses {
         processes.sort_by(|one, other| other.resident.cmp(&one.resident).then(one.pid.cmp(&other.pid)));
         processes.truncate(MAX_SHOWN);
         Self {
-            processes: processes
-                .into_iter()
-                .map(|process| BotProcess::of(&process))
-                .collect(),
+            processes: processes.iter().map(BotProcess::of).collect(),
             total: count.all,
             zombies: count.zombies,
             memory: memory.map(|memory| memory.current),

@@ -170,6 +170,12 @@ fn hex(byte: u8) -> Option<u8> {
         .and_then(|digit| u8::try_from(digit).ok())
 }
 
+/// `.` or `..`, in whatever spelling.
+fn is_dots(segment: &str) -> bool {
+    let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+    matches!(segment.as_str(), "." | "..")
+}
+
 /// Where to go after signing in: a path on this host, or `/` when `wanted` is anything else.
 ///
 /// A browser reads `//host` and `/\host` as another host, and drops tabs and line breaks while parsing; any
@@ -178,12 +184,19 @@ pub fn safe_next(wanted: Option<&str>) -> &str {
     let Some(path) = wanted else { return "/" };
     let local = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
+    // Browsers take dots out of a path, also encoded ones: it would be another one then.
+    let is_as_read = !path
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .any(is_dots);
     let (alone, _query) = path.split_once(['?', '#']).unwrap_or((path, ""));
     // The reserved paths that lead on: to a bot's own host, which the caller must own, and to the pages of the owner's.
     let to_bot = path.strip_prefix(paths::SESSION_HANDOFF);
     let is_own_page = alone == paths::OWN_PAGE || matched(paths::BELOW_OWN_PAGE, alone).is_some();
     let leads_on = to_bot.is_some_and(|rest| rest.starts_with('?')) || path == paths::CHOICE || is_own_page;
-    if local && plain && (leads_on || !is_reserved(alone, true)) {
+    if local && plain && is_as_read && (leads_on || !is_reserved(alone, true)) {
         path
     } else {
         "/"

@@ -37,7 +37,7 @@ pub struct Sent<'a> {
     pub token: &'a str,
     /// `Origin`. Browsers send it with everything but what only asks.
     pub origin: Option<&'a str>,
-    /// What `Sec-Fetch-Site` says.
+    /// `Sec-Fetch-Site`, as browsers send it.
     pub site: Option<&'a str>,
 }
 

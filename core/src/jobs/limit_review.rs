@@ -20,7 +20,7 @@ pub struct LimitReview {
 /// Who is to be asked next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskNext {
-    /// Nobody: all were asked about this limit.
+    /// No bot is asked.
     Nobody,
     /// All of them, from the first on.
     All,

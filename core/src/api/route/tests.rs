@@ -242,6 +242,9 @@ fn sign_in_redirects_to_the_same_host_only() {
         "/Auth/hand-over?host=claw.example.org",
         "/Bot",
         "/auth/hand-over/../sign-out",
+        "/bot/../auth/sign-out",
+        "/bot/%2e%2E/auth/sign-out",
+        "/bot/.%2e",
         "/é",
     ] {
         assert_eq!(safe_next(Some(bad)), "/", "{bad:?}");

@@ -48,7 +48,7 @@ pub(super) static INSIDE: &[Endpoint] = &[
     )
     .answers(Output::Json(Document::BotProcesses))
     .or(OF_AWAKE_BOTS),
-    // The gateway's config.
+    // The gateway's config. Channels and the addresses that keys are sent to are in it, so no personal token changes it.
     config(
         Endpoint::own(
             Operation::Config(ConfigCall::Read),
@@ -59,7 +59,7 @@ pub(super) static INSIDE: &[Endpoint] = &[
         ConfigCall::Read,
     ),
     config(
-        Endpoint::own_change(
+        Endpoint::own_secrets_change(
             Operation::Config(ConfigCall::Patch),
             "patch-config",
             "/api/bot/config",
@@ -78,7 +78,7 @@ pub(super) static INSIDE: &[Endpoint] = &[
         ConfigCall::List,
     ),
     config(
-        Endpoint::own_change(
+        Endpoint::own_secrets_change(
             Operation::Config(ConfigCall::RollBack),
             "roll-back-config",
             "/api/bot/config/roll-back",
