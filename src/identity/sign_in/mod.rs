@@ -391,10 +391,10 @@ pub(crate) async fn sign_out(
     };
     log::line("session-not-ended", &[("user", &user), ("reason", &error)]);
     let failure = Refusal::SessionNotEnded;
-    // The cookie stays: without it nobody could try again, and the session would live on.
+    let page = Page::refusal(failure)?.with_cookie(&forget)?;
     Ok(SignedIn {
         failure: Some(failure),
-        ..SignedIn::of(Page::refusal(failure)?, Some(user))
+        ..SignedIn::of(page, Some(user))
     })
 }
 

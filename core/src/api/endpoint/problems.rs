@@ -26,9 +26,15 @@ impl Endpoint {
             Access::Public => &[],
             Access::Session => &[&OF_CALLERS, &[Refusal::HandoffRefused]],
             Access::Traffic => &[&OF_CALLERS],
-            Access::Owner => &[&OF_CALLERS, &[Refusal::TokenScope]],
+            Access::Owner | Access::OwnerOrButton => &[
+                &OF_CALLERS,
+                &[
+                    Refusal::WrongOrigin,
+                    Refusal::CsrfTokenRefused,
+                    Refusal::TokenScope,
+                ],
+            ],
             Access::OwnerOrPage => &[&OF_CALLERS, &OF_PAGES, &[Refusal::TokenScope]],
-            Access::OwnerOrButton => &[&OF_CALLERS, &[Refusal::WrongOrigin, Refusal::TokenScope]],
             Access::OwnerInPerson => &[&OF_CALLERS, &OF_PAGES, &[Refusal::PersonalTokenRefused]],
             Access::Admin | Access::Monitor => &[
                 &OF_CALLERS,
