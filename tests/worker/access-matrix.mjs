@@ -49,9 +49,13 @@ const KINDS = {
   monitored: {
     ...IN, ...NOBODY, ...NO_SESSIONS, ...NO_PAGES, ...NO_PERSONAL, owner: "403 not-an-admin", stranger: "403 not-an-admin", monitor: "in",
   },
-  bot: { ...IN, ...NOBODY },
+  // With `BOT_DOMAIN` no script of a browser reaches a bot here, whatever session it comes with.
+  bot: {
+    ...IN, ...NOBODY, session: "403 own-address", page: "403 own-address", otherPage: "403 own-address", foreignPage: "403 own-address",
+    adminSession: "403 own-address",
+  },
   // Programs that are let in are told that there is nothing for them.
-  ownPage: { ...everybody("404 not-found"), ...NOBODY, ...CONNECTS_ONLY },
+  ownPage: { ...everybody("404 not-found"), ...NOBODY, ...CONNECTS_ONLY, ...PAGES },
   // On the host of Alice's bot.
   formThere: { ...IN, page: "403 wrong-origin", otherPage: "403 wrong-origin", foreignPage: "403 wrong-origin" },
   ownThere: { ...IN, ...ELSEWHERE, ...CONNECTS_ONLY },

@@ -76,7 +76,7 @@ async function ask(worker, { method, path, body, host, headers: its }, headers) 
   return { status: answer.status, code: problem, location: answer.headers.get("location") };
 }
 
-/** The statuses by which access is refused, and whoever asks too often. No handler answers a request of the matrix with one. */
+/** The statuses of problems by which access is refused, and whoever asks too often. */
 const REFUSED = [401, 403, 429];
 
 /** The codes of a request that reached no endpoint, or one that could not find out. */
@@ -87,7 +87,7 @@ function verdict({ status, code, location }) {
   if (location?.startsWith("/login?")) return "to sign in";
   // A handler whose answer is not what its row says fails so.
   if (code === "internal") return `${status} ${code}`;
-  return REFUSED.includes(status) || NOWHERE.includes(code) ? `${status} ${code}` : "in";
+  return (code !== undefined && REFUSED.includes(status)) || NOWHERE.includes(code) ? `${status} ${code}` : "in";
 }
 
 test("the matrix has every endpoint of the table, on each of its hosts", async () => {
