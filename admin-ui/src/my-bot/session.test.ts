@@ -70,6 +70,6 @@ describe("an owner's session", () => {
 
   it("is still there when it could not be ended", async () => {
     vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("network")));
-    await expect(new OwnSession().leave()).rejects.toMatchObject({ code: "not-signed-out", message: expect.stringContaining("still signed in") });
+    await expect(new OwnSession().leave()).rejects.toMatchObject({ code: "not-signed-out", message: expect.stringContaining("sign in and out again") });
   });
 });

@@ -72,7 +72,7 @@ export class OwnSession implements Proof {
   /** Signs out on this host; the platform leads on to the sign-in. */
   async leave() {
     const answer = await fetch("/auth/sign-out", { method: "POST", credentials: "same-origin", body: new URLSearchParams(), redirect: "manual" }).catch(() => undefined);
-    if (answer?.type !== "opaqueredirect" && !answer?.ok) throw new Problem(answer?.status ?? 0, "not-signed-out", "You are still signed in: your session could not be ended. Try again.");
+    if (answer?.type !== "opaqueredirect" && !answer?.ok) throw new Problem(answer?.status ?? 0, "not-signed-out", "Your session could not be ended everywhere: sign in and out again.");
     location.assign("/login");
   }
 }
