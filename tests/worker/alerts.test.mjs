@@ -150,7 +150,7 @@ test("a slow sink is let go of after two minutes, and loses nothing", async (t) 
   assert.deepEqual([told().length, new Set(receiver.got.map(({ headers }) => headers["webhook-id"])).size], [8, 8]);
 });
 
-test("thousands that have spent their limit hide no other bot, and wait for it", async (t) => {
+test("thousands of bots over their limit hide no other bot, and wait for it", async (t) => {
   const { database, minutes, sink, wrong, told } = await start(t);
   await sink("ops");
   await database.prepare(

@@ -182,7 +182,7 @@ describe("the sign-in", () => {
     expect(of("/api/admin/session")).toHaveLength(1);
   });
 
-  it("ends where the cookie has become somebody else's, and leaves it to them", async () => {
+  it("ends where the cookie became somebody else's, and leaves it to them", async () => {
     world({ secondFactor: false, keeps: true, tokenLastsMs: 1_000 });
     const session = await begun();
     await session.password("admin@example.org", "right");
