@@ -58,7 +58,7 @@ pub(crate) async fn json<T: InputDocument + DeserializeOwned>(
 /// The same with its text, for what passes on more than it reads.
 ///
 /// # Errors
-/// As [`json`].
+/// As [`json()`].
 pub(crate) async fn json_as_it_came<T: InputDocument + DeserializeOwned>(
     endpoint: &Endpoint,
     request: &mut Request,
